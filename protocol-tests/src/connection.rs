@@ -1,0 +1,178 @@
+//! A TCP connection with a read buffer, below both the HTTP and the WebSocket client.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, Weak};
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use crate::wait::within;
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The server closed its side in order.
+    Eof,
+    /// The server reset the connection, as the kernel does when it closes with input unread.
+    Reset,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Ended::Eof => "the server closed the connection",
+            Ended::Reset => "the server reset the connection",
+        })
+    }
+}
+
+/// A TCP connection and what was received on it and not yet taken.
+#[derive(Debug)]
+pub struct Connection {
+    stream: Arc<TcpStream>,
+    received: Vec<u8>,
+    taken: usize,
+}
+
+impl Connection {
+    /// Connects to `authority` (`host:port`), with TCP_NODELAY set.
+    pub async fn open(authority: &str) -> Connection {
+        let stream = within(
+            &format!("a connection to {authority}"),
+            TcpStream::connect(authority),
+        )
+        .await
+        .unwrap_or_else(|error| panic!("cannot connect to {authority}: {error}"));
+        stream.set_nodelay(true).expect("the socket is open");
+        Connection {
+            stream: Arc::new(stream),
+            received: Vec::new(),
+            taken: 0,
+        }
+    }
+
+    /// What was received and not yet taken.
+    pub fn buffered(&self) -> &[u8] {
+        &self.received[self.taken..]
+    }
+
+    /// Removes the first `count` buffered bytes.
+    pub fn take(&mut self, count: usize) {
+        assert!(count <= self.received.len() - self.taken);
+        self.taken += count;
+        if self.taken == self.received.len() {
+            self.received.clear();
+            self.taken = 0;
+        }
+    }
+
+    /// Waits for more bytes and adds them to the buffer. No time limit. Nothing is lost when it is dropped early.
+    pub async fn receive(&mut self) -> Result<(), Ended> {
+        self.received.drain(..self.taken);
+        self.taken = 0;
+        let mut chunk = [0; 16 * 1024];
+        loop {
+            self.stream.readable().await.expect("the reactor is alive");
+            match self.stream.try_read(&mut chunk) {
+                Ok(0) => return Err(Ended::Eof),
+                Ok(count) => {
+                    self.received.extend_from_slice(&chunk[..count]);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if is_reset(&error) => return Err(Ended::Reset),
+                Err(error) => panic!("cannot read from the server: {error}"),
+            }
+        }
+    }
+
+    /// Sends `bytes`; an error means that the server has ended the connection.
+    pub async fn try_send(&mut self, mut bytes: &[u8]) -> Result<(), Ended> {
+        while !bytes.is_empty() {
+            within("room to send", self.stream.writable())
+                .await
+                .expect("the reactor is alive");
+            match self.stream.try_write(bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if is_reset(&error) => return Err(Ended::Reset),
+                Err(error) => panic!("cannot write to the server: {error}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends `bytes`, and panics when the server has ended the connection.
+    pub async fn send(&mut self, bytes: &[u8]) {
+        if let Err(ended) = self.try_send(bytes).await {
+            panic!("cannot send: {ended}");
+        }
+    }
+
+    /// Reads until the server ends the connection, and answers with all that came and how it ended.
+    pub async fn receive_to_end(&mut self) -> (Vec<u8>, Ended) {
+        within("the server to end the connection", async {
+            loop {
+                if let Err(ended) = self.receive().await {
+                    let rest = self.buffered().to_vec();
+                    self.take(rest.len());
+                    return (rest, ended);
+                }
+            }
+        })
+        .await
+    }
+
+    /// Closes the sending side; the server can still be read from.
+    pub fn finish_sending(&self) {
+        SockRef::from(&*self.stream)
+            .shutdown(std::net::Shutdown::Write)
+            .expect("the socket is open");
+    }
+
+    /// Makes dropping this connection reset it (RST) instead of ending it in order, as a crashed client does.
+    pub fn reset_on_drop(&self) {
+        SockRef::from(&*self.stream)
+            .set_linger(Some(std::time::Duration::ZERO))
+            .expect("the socket is open");
+    }
+
+    /// Sets the kernel's receive buffer, so that a client that stops reading stalls the server soon.
+    pub fn set_receive_buffer(&self, bytes: usize) {
+        SockRef::from(&*self.stream)
+            .set_recv_buffer_size(bytes)
+            .expect("the socket is open");
+    }
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+    )
+}
+
+/// The connections that a server's clients hold, so that the end of a test can close those still in scope.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OpenConnections {
+    streams: Arc<Mutex<Vec<Weak<TcpStream>>>>,
+}
+
+impl OpenConnections {
+    pub(crate) fn add(&self, connection: &Connection) {
+        let mut streams = self.streams.lock().expect("no test panics holding this");
+        streams.retain(|stream| stream.strong_count() > 0);
+        streams.push(Arc::downgrade(&connection.stream));
+    }
+
+    pub(crate) fn close_all(&self) {
+        let mut streams = self.streams.lock().expect("no test panics holding this");
+        for stream in streams.drain(..).filter_map(|stream| stream.upgrade()) {
+            // The server may have closed it already, which is an error here and what is wanted.
+            let _already_closed = SockRef::from(&*stream).shutdown(std::net::Shutdown::Both);
+        }
+    }
+}

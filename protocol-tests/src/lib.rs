@@ -1,0 +1,53 @@
+//! Harness of the black-box protocol tests.
+//!
+//! The tests know a server of the Pusher Channels protocol by its URL and its apps' keys, and nothing else. By default
+//! each test starts a `fanfare` process of its own; `PROTOCOL_TESTS_URL` points them at any running server instead
+//! (see [`subject`]). Nothing here uses the relay's code: the signatures, the WebSocket frames and the HTTP heads are
+//! written a second time, so that a mistake in one is seen by the other.
+//!
+//! ```no_run
+//! # async fn example() {
+//! use protocol_tests::{PublishedEvent, TestServer};
+//!
+//! let server = TestServer::start().await;
+//! let channel = server.channel("private-");
+//! let mut client = server.connect().await;
+//! client.subscribe(&channel).await;
+//! server.publish(PublishedEvent::new(&channel, "greeting", "hello")).await;
+//! assert_eq!(client.expect_event("greeting").await.data_text(), "hello");
+//! server.finish().await;
+//! # }
+//! ```
+//!
+//! - [`server`]: starts a server with a generated configuration, hands out clients, checks what a test leaves behind
+//! - [`config`]: apps and settings of that configuration; [`subject`]: which server is tested
+//! - [`client`]: a Pusher client; [`websocket`], [`frame`]: the raw WebSocket below it, able to misbehave
+//! - [`http`], [`request`]: an HTTP client with raw access, requests with every signing parameter open to change
+//! - [`sign`]: signatures; [`metrics`]: the admin listener's figures; [`wait`]: patience
+
+pub mod client;
+pub mod config;
+pub mod connection;
+pub mod event;
+pub mod frame;
+pub mod http;
+pub mod metrics;
+mod process;
+pub mod request;
+pub mod server;
+pub mod sign;
+pub mod subject;
+pub mod wait;
+pub mod websocket;
+
+pub use client::{Roster, WsClient};
+pub use config::{App, AppConfig};
+pub use connection::{Connection, Ended};
+pub use event::{Close, Event};
+pub use frame::{Frame, Opcode};
+pub use http::{HttpClient, Response};
+pub use process::{Exit, Signal};
+pub use request::Request;
+pub use server::{PublishedEvent, TestServer, TestServerBuilder};
+pub use wait::{PATIENCE, eventually, within};
+pub use websocket::{Upgrade, WebSocket};

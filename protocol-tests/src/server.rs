@@ -1,0 +1,500 @@
+//! The server that a test runs against.
+
+use std::process;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use toml::Value as TomlValue;
+
+use crate::client::WsClient;
+use crate::config::{App, AppConfig, ServerConfig};
+use crate::connection::{Connection, OpenConnections};
+use crate::event::{Close, Event};
+use crate::http::{HttpClient, Response};
+use crate::metrics::Metrics;
+use crate::process::{Exit, ServerProcess, Signal};
+use crate::request::Request;
+use crate::subject::{self, Endpoint, ForeignServer};
+use crate::wait::eventually;
+use crate::websocket::{Upgrade, WebSocket};
+
+const LEFTOVERS: [&str; 3] = [
+    "fanfare_connections",
+    "fanfare_channels",
+    "fanfare_subscriptions",
+];
+
+/// A server under test: a process of its own or a foreign one (see [`subject`](crate::subject)).
+///
+/// Every test ends with [`finish`](TestServer::finish) (or [`exited`](TestServer::exited)), which checks what the test
+/// leaves behind; one that forgets fails.
+#[derive(Debug)]
+pub struct TestServer {
+    endpoint: Endpoint,
+    admin: Option<Endpoint>,
+    apps: Vec<App>,
+    process: Option<ServerProcess>,
+    config: ServerConfig,
+    connections: OpenConnections,
+    channels: Mutex<Vec<String>>,
+    finished: bool,
+}
+
+/// What a test asks of its server.
+#[derive(Clone, Debug)]
+pub struct TestServerBuilder {
+    config: ServerConfig,
+    reason_to_own: Option<String>,
+}
+
+impl TestServerBuilder {
+    /// Adds an app; without one there is an app `10001`. The first is the one that [`TestServer::app`] names.
+    pub fn app(mut self, app: AppConfig) -> TestServerBuilder {
+        self.config.apps.push(app);
+        self.needs("apps of its own")
+    }
+
+    /// Sets a key of the configuration file. Dots go down: `server.activity_timeout`.
+    pub fn set(mut self, key: &str, value: impl Into<TomlValue>) -> TestServerBuilder {
+        let value = value.into();
+        let reason = format!("{key} = {value}");
+        self.config.set(key, value);
+        self.needs(&reason)
+    }
+
+    /// Says that the test needs a process of its own, to send signals to or to read metrics of.
+    pub fn own_process(self) -> TestServerBuilder {
+        self.needs("a process of its own")
+    }
+
+    /// Starts the server. `None`, with the reason on stderr, when the tests run against a foreign server, which cannot
+    /// be configured: the test returns then.
+    pub async fn start(self) -> Option<TestServer> {
+        if subject::foreign().is_some()
+            && let Some(reason) = &self.reason_to_own
+        {
+            skip(&format!("it needs {reason}"));
+            return None;
+        }
+        Some(self.start_anyhow().await)
+    }
+
+    /// Starts the binary with a configuration that it must refuse, and waits for its end. `None` as for
+    /// [`start`](Self::start).
+    pub async fn start_and_exit(mut self) -> Option<Exit> {
+        if subject::foreign().is_some() {
+            skip("it needs a process of its own");
+            return None;
+        }
+        self.complete();
+        Some(ServerProcess::start(&self.config.to_toml()).exited().await)
+    }
+
+    fn needs(mut self, reason: &str) -> TestServerBuilder {
+        self.reason_to_own.get_or_insert_with(|| reason.to_owned());
+        self
+    }
+
+    fn complete(&mut self) {
+        if self.config.apps.is_empty() {
+            self.config.apps.push(AppConfig::new("10001"));
+        }
+    }
+
+    async fn start_anyhow(mut self) -> TestServer {
+        if let Some(foreign) = subject::foreign() {
+            return TestServer::foreign(foreign, self.config);
+        }
+        self.complete();
+        TestServer::own(self.config).await
+    }
+}
+
+fn skip(reason: &str) {
+    let current = thread::current();
+    let test = current.name().unwrap_or("a test");
+    eprintln!("skipped against a foreign server: {test}: {reason}");
+}
+
+impl TestServer {
+    /// A server with one app and every setting at its default.
+    pub async fn start() -> TestServer {
+        TestServer::builder().start_anyhow().await
+    }
+
+    /// A server with two apps at their defaults: [`app`](Self::app) and [`second_app`](Self::second_app). `None` as for
+    /// [`TestServerBuilder::start`].
+    pub async fn start_with_two_apps() -> Option<TestServer> {
+        if let Some(foreign) = subject::foreign() {
+            if foreign.second_app.is_some() {
+                return Some(TestServer::builder().start_anyhow().await);
+            }
+            skip("it needs a second app");
+            return None;
+        }
+        let builder = TestServer::builder();
+        let builder = builder
+            .app(AppConfig::new("10001"))
+            .app(AppConfig::new("20002"));
+        builder.start().await
+    }
+
+    /// A server to be configured before it is started.
+    pub fn builder() -> TestServerBuilder {
+        TestServerBuilder {
+            config: ServerConfig::new(),
+            reason_to_own: None,
+        }
+    }
+
+    async fn own(config: ServerConfig) -> TestServer {
+        let mut process = ServerProcess::start(&config.to_toml());
+        let prefix = config.text("server", "path_prefix").unwrap_or_default();
+        let prefix = prefix.trim_matches('/');
+        let endpoint = Endpoint {
+            authority: process.address("public").await,
+            prefix: if prefix.is_empty() {
+                String::new()
+            } else {
+                format!("/{prefix}")
+            },
+        };
+        let admin = match config.text("admin", "listen") {
+            Some("") | None => None,
+            Some(_) => Some(Endpoint {
+                authority: process.address("admin").await,
+                prefix: String::new(),
+            }),
+        };
+        TestServer {
+            endpoint,
+            admin,
+            apps: config.apps.iter().map(AppConfig::app).collect(),
+            process: Some(process),
+            config,
+            connections: OpenConnections::default(),
+            channels: Mutex::default(),
+            finished: false,
+        }
+    }
+
+    fn foreign(foreign: ForeignServer, config: ServerConfig) -> TestServer {
+        let mut apps = vec![foreign.app];
+        apps.extend(foreign.second_app);
+        TestServer {
+            endpoint: foreign.endpoint,
+            admin: None,
+            apps,
+            process: None,
+            config,
+            connections: OpenConnections::default(),
+            channels: Mutex::default(),
+            finished: false,
+        }
+    }
+
+    // What there is
+
+    /// The first app.
+    pub fn app(&self) -> &App {
+        &self.apps[0]
+    }
+
+    /// The second app; panics when there is none.
+    pub fn second_app(&self) -> &App {
+        &self.apps[1]
+    }
+
+    /// Where the public listener is.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Where the admin listener is; `None` when it is off or the server foreign.
+    pub fn admin_endpoint(&self) -> Option<&Endpoint> {
+        self.admin.as_ref()
+    }
+
+    /// The id of the server's process; `None` when it is foreign.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(ServerProcess::id)
+    }
+
+    /// A channel name that nobody else uses, beginning with `prefix`.
+    pub fn channel(&self, prefix: &str) -> String {
+        let name = unique(prefix);
+        let mut channels = self.channels.lock().expect("no test panics holding this");
+        channels.push(name.clone());
+        name
+    }
+
+    /// The admin listener's figures; panics when there is no admin listener.
+    pub async fn metrics(&self) -> Metrics {
+        let admin = self
+            .admin
+            .clone()
+            .expect("the server has an admin listener");
+        let response = HttpClient::new(admin)
+            .send(&Request::new("GET", "/metrics"))
+            .await;
+        Metrics::parse(&response.expect_status(200).text())
+    }
+
+    /// What the server has written to stderr so far; nothing of a foreign server.
+    pub fn log(&self) -> Vec<String> {
+        self.process
+            .as_ref()
+            .map(ServerProcess::log)
+            .unwrap_or_default()
+    }
+
+    // Clients
+
+    /// A client of the first app.
+    pub async fn connect(&self) -> WsClient {
+        self.connect_to(self.app()).await
+    }
+
+    /// A client of an app, connected with its key.
+    pub async fn connect_to(&self, app: &App) -> WsClient {
+        let upgrade = Upgrade::new(&format!(
+            "/app/{}?protocol=7&client=tests&version=1.0",
+            app.key
+        ));
+        self.connect_with(app, &upgrade).await
+    }
+
+    /// A client of an app, connected by this request, which must succeed.
+    pub async fn connect_with(&self, app: &App, upgrade: &Upgrade) -> WsClient {
+        let socket = self.open(upgrade).await.unwrap_or_else(|response| {
+            panic!(
+                "the upgrade was refused: {} {}",
+                response.status,
+                response.text()
+            )
+        });
+        WsClient::establish(socket, app, self.http()).await
+    }
+
+    /// A raw WebSocket opened by this request, or the answer when that is no 101.
+    pub async fn open(&self, upgrade: &Upgrade) -> Result<WebSocket, Response> {
+        let connection = self.connection().await;
+        let request = upgrade.encode(&self.endpoint.authority, &self.endpoint.prefix);
+        WebSocket::open(connection, &request).await
+    }
+
+    /// Opens a WebSocket that must be refused by `pusher:error` and a close of one and the same code.
+    pub async fn open_refused(&self, upgrade: &Upgrade) -> (Event, Close) {
+        let mut socket = self.open(upgrade).await.unwrap_or_else(|response| {
+            panic!(
+                "refused by status {} instead of a close code",
+                response.status
+            )
+        });
+        let error = Event::parse(&socket.read_text().await);
+        assert_eq!(error.name, "pusher:error", "{}", error.text);
+        error.error_message();
+        let close = socket.expect_close().await;
+        assert_eq!(
+            error.error_code(),
+            close.code.map(u64::from),
+            "{}",
+            error.text
+        );
+        assert!(!close.reason.is_empty(), "a close carries a reason text");
+        (error, close)
+    }
+
+    /// A plain TCP connection to the public listener.
+    pub async fn connection(&self) -> Connection {
+        let connection = Connection::open(&self.endpoint.authority).await;
+        self.connections.add(&connection);
+        connection
+    }
+
+    /// An HTTP client with a keep-alive connection of its own.
+    pub fn http(&self) -> HttpClient {
+        HttpClient::registered(self.endpoint.clone(), self.connections.clone())
+    }
+
+    /// Sends one request on a connection of its own.
+    pub async fn request(&self, request: &Request) -> Response {
+        self.http().send(request).await
+    }
+
+    /// Publishes to the first app, expects 200 and returns the answer.
+    pub async fn publish(&self, event: PublishedEvent) -> Value {
+        self.publish_to(self.app(), event).await
+    }
+
+    /// Publishes to an app, expects 200 and returns the answer.
+    pub async fn publish_to(&self, app: &App, event: PublishedEvent) -> Value {
+        let request = Request::post(app, "/events").json(&event.body);
+        self.request(&request).await.expect_status(200).json()
+    }
+
+    /// GETs a path of the first app's API (`/channels`, say), expects 200 and returns the answer.
+    pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Value {
+        let mut request = Request::get(self.app(), path);
+        for (name, value) in query {
+            request = request.query(name, value);
+        }
+        self.request(&request).await.expect_status(200).json()
+    }
+
+    // The end
+
+    /// Sends a signal to the process; panics when the server is foreign.
+    pub fn signal(&self, signal: Signal) {
+        let process = self
+            .process
+            .as_ref()
+            .expect("the server has a process of its own");
+        process.send(signal);
+    }
+
+    /// Waits for the end of the process, which the test has brought about; panics when the server is foreign.
+    pub async fn exited(mut self) -> Exit {
+        self.finished = true;
+        let mut process = self
+            .process
+            .take()
+            .expect("the server has a process of its own");
+        process.exited().await
+    }
+
+    /// Stops the server by SIGTERM, expecting a clean exit, and starts it again on the same public address.
+    pub async fn restart(mut self) -> TestServer {
+        self.finished = true;
+        self.signal(Signal::Terminate);
+        let mut process = self
+            .process
+            .take()
+            .expect("the server has a process of its own");
+        process.exited().await.expect_clean();
+        let mut config = self.config.clone();
+        config.set("server.listen", self.endpoint.authority.clone().into());
+        let mut server = TestServer::own(config).await;
+        server.channels = Mutex::new(std::mem::take(
+            &mut *self.channels.lock().expect("no test panics holding this"),
+        ));
+        server
+    }
+
+    /// Ends the test: closes every client still open, waits until the server counts no connection, channel and
+    /// subscription any more, stops it by SIGTERM, and expects exit code 0 and no panic or error in its log. Of a foreign
+    /// server only the channels that [`channel`](Self::channel) named are looked at.
+    pub async fn finish(mut self) {
+        self.connections.close_all();
+        self.expect_nothing_left().await;
+        self.finished = true;
+        if let Some(mut process) = self.process.take() {
+            process.send(Signal::Terminate);
+            process.exited().await.expect_clean();
+        }
+    }
+
+    /// Waits until nothing is left of the clients that have gone; see [`finish`](Self::finish).
+    pub async fn expect_nothing_left(&self) {
+        if self.admin.is_some() {
+            eventually(
+                "no connection, channel or subscription to be left",
+                || async {
+                    let metrics = self.metrics().await;
+                    let left = LEFTOVERS.iter().any(|name| metrics.sum(name, &[]) != 0.0);
+                    (!left).then_some(())
+                },
+            )
+            .await;
+        } else if self.process.is_none() {
+            self.expect_own_channels_empty().await;
+        }
+    }
+
+    async fn expect_own_channels_empty(&self) {
+        let channels = self
+            .channels
+            .lock()
+            .expect("no test panics holding this")
+            .clone();
+        for app in &self.apps {
+            for channel in &channels {
+                let path = format!("/channels/{}", crate::request::percent_encode(channel));
+                eventually(&format!("{channel} to be empty"), || async {
+                    let response = self.request(&Request::get(app, &path)).await;
+                    (response.expect_status(200).json()["occupied"] == false).then_some(())
+                })
+                .await;
+            }
+        }
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if !self.finished && !thread::panicking() {
+            panic!("a test ends with finish() or exited(), which check what it leaves behind");
+        }
+    }
+}
+
+/// The body of a publish.
+#[derive(Clone, Debug)]
+pub struct PublishedEvent {
+    body: Value,
+}
+
+impl PublishedEvent {
+    /// An event on one channel. Data that is no string is sent as the JSON that it is.
+    pub fn new(channel: &str, name: &str, data: impl Into<Value>) -> PublishedEvent {
+        PublishedEvent {
+            body: json!({"name": name, "channel": channel, "data": data.into()}),
+        }
+    }
+
+    /// On several channels instead.
+    pub fn on(mut self, channels: &[&str]) -> PublishedEvent {
+        if let Some(body) = self.body.as_object_mut() {
+            body.remove("channel");
+        }
+        self.with("channels", channels.into())
+    }
+
+    /// Not to this connection.
+    pub fn excluding(self, socket_id: &str) -> PublishedEvent {
+        self.with("socket_id", socket_id.into())
+    }
+
+    /// With `info` of these attributes in the answer.
+    pub fn info(self, attributes: &str) -> PublishedEvent {
+        self.with("info", attributes.into())
+    }
+
+    /// With any other member.
+    pub fn with(mut self, name: &str, value: Value) -> PublishedEvent {
+        self.body[name] = value;
+        self
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Value {
+        &self.body
+    }
+}
+
+/// A name that no other test, run or process uses, beginning with `prefix`.
+pub fn unique(prefix: &str) -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("it is later than 1970");
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!(
+        "{prefix}{:x}-{:x}-{count:x}",
+        since.as_millis(),
+        process::id()
+    )
+}
