@@ -1,0 +1,8 @@
+//! Fanfare: a self-hosted broadcast relay that speaks the Pusher Channels protocol.
+//!
+//! A listing of this folder is the architecture; ARCHITECTURE.md walks through it. A module
+//! imports only those above it in this list, which a test holds it to.
+
+pub mod protocol;
+
+pub mod auth;
