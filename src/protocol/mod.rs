@@ -1,0 +1,25 @@
+//! The Pusher Channels protocol as values: no IO, no clock, no runtime.
+//!
+//! - [`channel`]: channel names and the kind that a name's prefix gives
+//! - [`client`]: messages from clients, parsed
+//! - [`server`]: messages to clients, as ready-made frames
+//! - [`frame`]: one WebSocket frame that many connections share
+//! - [`close`]: close codes and what clients do on them
+//! - [`member`]: presence members and signed-in users, from the JSON that an app signed
+//! - [`socket_id`]: the id of a connection
+//! - [`json`]: the few JSON habits that the protocol needs beyond serde
+
+pub mod channel;
+pub mod client;
+pub mod close;
+pub mod event;
+pub mod frame;
+pub mod json;
+pub mod member;
+pub mod server;
+pub mod socket_id;
+
+pub use channel::{ChannelKind, ChannelName, ChannelNameError};
+pub use close::CloseCode;
+pub use frame::Frame;
+pub use socket_id::SocketId;
