@@ -162,6 +162,16 @@ pub(crate) fn event_data(mark: Mark, size: usize) -> String {
     data
 }
 
+/// The size that event data has when `size` is asked for.
+pub(crate) fn data_size(size: usize) -> usize {
+    let mark = Mark {
+        channel: 0,
+        seq: 0,
+        sent_at: 0,
+    };
+    event_data(mark, size).len()
+}
+
 /// One publish body element: `{"name":..,"channels":[..],"data":"<escaped>"}`.
 pub(crate) fn append_publish(
     event: &str,

@@ -93,6 +93,13 @@ impl Processes {
         }
     }
 
+    /// Lets `Memory::peak_rss_kib` begin anew. False where the kernel does not allow it: then
+    /// peaks are those of the whole life of the processes.
+    pub(crate) fn reset_peak_rss(&self) -> bool {
+        let reset = |pid| fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok();
+        self.pids().into_iter().all(reset)
+    }
+
     pub(crate) fn memory(&self) -> Memory {
         let mut total = Memory::default();
         for pid in self.pids() {
@@ -161,6 +168,7 @@ fn process_cpu(pid: i32) -> Option<ProcessCpu> {
 pub(crate) struct Memory {
     pub(crate) rss_kib: u64,
     pub(crate) pss_kib: u64,
+    /// The most since the process began or `Processes::reset_peak_rss`.
     pub(crate) peak_rss_kib: u64,
 }
 
@@ -341,10 +349,13 @@ pub(crate) enum ServerEnd {
     Closed,
 }
 
-/// Looks up the server's end of each connection (by the client's address) in /proc/net/tcp,
-/// also where the client has not read far enough to see a close.
-pub(crate) fn server_ends(server: SocketAddrV4, clients: &[SocketAddrV4]) -> Vec<ServerEnd> {
-    let mut open = BTreeMap::new();
+/// States of a socket in /proc/net/tcp.
+const ESTABLISHED: &str = "01";
+const TIME_WAIT: &str = "06";
+const LISTEN: &str = "0A";
+
+/// Calls `look` with the remote address, state and queues of every socket on the server's port.
+fn each_server_socket(server: SocketAddrV4, mut look: impl FnMut(&str, &str, &str)) {
     // A server listening on [::] holds IPv4 connections as mapped IPv6 ones.
     for file in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let text = fs::read_to_string(file).unwrap_or_default();
@@ -353,13 +364,33 @@ pub(crate) fn server_ends(server: SocketAddrV4, clients: &[SocketAddrV4]) -> Vec
             let [_, local, remote, state, queues, ..] = fields[..] else {
                 continue;
             };
-            if parse_address(local).is_some_and(|a| a.port() == server.port()) && state == "01" {
-                let unsent = queues.split(':').next().unwrap_or("0");
-                let unsent = u64::from_str_radix(unsent, 16).unwrap_or(0);
-                open.extend(parse_address(remote).map(|remote| (remote, unsent)));
+            if parse_address(local).is_some_and(|a| a.port() == server.port()) {
+                look(remote, state, queues);
             }
         }
     }
+}
+
+/// How many connections the server has not let go of, or the kernel not for it.
+pub(crate) fn server_sockets(server: SocketAddrV4) -> usize {
+    let mut count = 0;
+    each_server_socket(server, |_, state, _| {
+        count += usize::from(state != LISTEN && state != TIME_WAIT);
+    });
+    count
+}
+
+/// Looks up the server's end of each connection (by the client's address) in /proc/net/tcp,
+/// also where the client has not read far enough to see a close.
+pub(crate) fn server_ends(server: SocketAddrV4, clients: &[SocketAddrV4]) -> Vec<ServerEnd> {
+    let mut open = BTreeMap::new();
+    each_server_socket(server, |remote, state, queues| {
+        if state == ESTABLISHED {
+            let unsent = queues.split(':').next().unwrap_or("0");
+            let unsent = u64::from_str_radix(unsent, 16).unwrap_or(0);
+            open.extend(parse_address(remote).map(|remote| (remote, unsent)));
+        }
+    });
     let look_up = |client| match open.get(client) {
         Some(&unsent_bytes) => ServerEnd::Open { unsent_bytes },
         None => ServerEnd::Closed,

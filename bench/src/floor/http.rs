@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 use super::Server;
 use crate::ws;
 
+const OK: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+
 #[derive(Deserialize)]
 struct Publish<'a> {
     #[serde(borrow)]
@@ -44,8 +47,10 @@ impl Server {
             found.and_then(|h| std::str::from_utf8(h.value).ok())
         };
         if request.method == Some("GET") {
-            let accept = ws::accept_for(header("sec-websocket-key")?);
-            self.upgrade(fd, &accept);
+            match header("sec-websocket-key").map(ws::accept_for) {
+                Some(accept) => self.upgrade(fd, &accept),
+                None => self.send(fd, OK),
+            }
             return Some(head);
         }
         let length: usize = header("content-length")?.trim().parse().ok()?;
@@ -65,9 +70,7 @@ impl Server {
             false => serde_json::from_slice(body).map(|publish| self.publish(&publish)),
         };
         let answer: &[u8] = match accepted {
-            Ok(()) => {
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-            }
+            Ok(()) => OK,
             Err(_) => b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
         };
         self.send(fd, answer);

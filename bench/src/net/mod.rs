@@ -15,6 +15,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use self::http::HttpConn;
+pub(crate) use self::response::parse_response;
 use self::websocket::WsConn;
 use crate::pusher::{Credentials, Mark, MarkFinder};
 use crate::sys::{self, Epoll};

@@ -8,14 +8,14 @@ pub(super) fn header<'a>(response: &httparse::Response<'_, 'a>, name: &str) -> O
         .map(|h| h.value)
 }
 
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
-    pub(super) closes: bool,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+    pub(crate) closes: bool,
 }
 
 /// Reads one HTTP response; None while it is incomplete.
-pub(super) fn parse_response(received: &[u8], at_end: bool) -> Result<Option<Answer>, String> {
+pub(crate) fn parse_response(received: &[u8], at_end: bool) -> Result<Option<Answer>, String> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);
     let start = match response.parse(received) {

@@ -75,18 +75,32 @@ impl Net {
         sys::local_addr(self.ws[conn].socket.as_ref()?.as_raw_fd()).ok()
     }
 
-    /// Stops reading from a connection for good, as a stuck client would.
+    /// Stops reading from a connection, as a stuck client would. What happens to it shows
+    /// only once it reads again.
     pub(crate) fn stop_reading(&mut self, conn: usize) -> anyhow::Result<()> {
-        let ws = &mut self.ws[conn];
-        ws.reads = false;
-        let socket = ws
-            .socket
-            .as_ref()
-            .context("a connection to stall is closed already")?;
         let hangup_only = libc::EPOLLRDHUP | libc::EPOLLET;
+        self.set_reading(conn, false, hangup_only)
+    }
+
+    /// Reads from a stuck connection again: first what was sent to it meanwhile.
+    pub(crate) fn resume_reading(&mut self, conn: usize) -> anyhow::Result<()> {
+        self.set_reading(conn, true, INTEREST)
+    }
+
+    fn set_reading(&mut self, conn: usize, reads: bool, interest: i32) -> anyhow::Result<()> {
+        let ws = &mut self.ws[conn];
+        ws.reads = reads;
+        let socket = ws.socket.as_ref();
+        let socket = socket.context("a connection to stall is closed already")?;
         Ok(self
             .epoll
-            .modify(socket.as_raw_fd(), hangup_only, conn as u64)?)
+            .modify(socket.as_raw_fd(), interest, conn as u64)?)
+    }
+
+    /// Drops all WebSocket connections without a close frame, as clients that are gone do.
+    /// Connections opened later are numbered from 0 again.
+    pub(crate) fn drop_all_ws(&mut self) {
+        self.ws.clear();
     }
 
     /// Sends one text message; on a closed connection it does nothing.
@@ -141,15 +155,7 @@ impl Net {
         if !ws.unsent.is_empty() && flags & libc::EPOLLOUT as u32 != 0 {
             let _ = flush(fd, &mut ws.unsent);
         }
-        if !ws.reads {
-            if flags & HANGUP != 0 {
-                self.close_ws(
-                    conn,
-                    "closed or reset while the client did not read",
-                    handler,
-                );
-            }
-        } else if flags & (libc::EPOLLIN as u32 | HANGUP) != 0 {
+        if ws.reads && flags & (libc::EPOLLIN as u32 | HANGUP) != 0 {
             self.ws_read(conn, fd, flags & HANGUP != 0, handler);
         }
     }

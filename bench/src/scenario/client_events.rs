@@ -3,7 +3,7 @@
 use super::{Bench, ns};
 use crate::deliveries::report_connections;
 use crate::net::{Delivery, Handler, Net};
-use crate::pusher::{Mark, event_data};
+use crate::pusher::{Mark, data_size, event_data};
 use crate::report::{Latency, new_latency};
 use crate::sys;
 use crate::usage::Window;
@@ -169,18 +169,7 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let round_trips = exchange.latency.len();
     report.set("pairs", pairs);
     report.set("rate_per_client", rate);
-    report.set(
-        "payload_bytes",
-        event_data(
-            Mark {
-                channel: 0,
-                seq: 0,
-                sent_at: 0,
-            },
-            payload,
-        )
-        .len(),
-    );
+    report.set("payload_bytes", data_size(payload));
     report.set("round_trips", round_trips);
     report.set("round_trips_lost", exchange.lost);
     report.set("events_delivered", exchange.delivered);

@@ -3,8 +3,11 @@
 mod broadcast;
 mod client_events;
 mod connect;
+mod load;
 mod presence;
+mod probe;
 mod publish;
+mod stalled;
 
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -31,6 +34,9 @@ pub(crate) enum Scenario {
     BatchPublish,
     /// N subscribers over N/10 channels, round robin, closed loop
     ManyChannels,
+    /// the closed loop of max-fanout at 10,000 subscribers, and how quickly a health path
+    /// answers beside it
+    Health,
     /// open and subscribe N connections, then hold them: rate and memory
     Connect,
     /// N members join one presence channel, again and again
@@ -67,7 +73,8 @@ pub(crate) struct RunOptions {
     #[arg(long)]
     pub(crate) scenario: Scenario,
     /// Connections (client-events: pairs; presence: members). Defaults: fanout, max-fanout,
-    /// many-channels 1000; connect 10000; slow-consumer 200; presence 100; client-events 50
+    /// many-channels 1000; connect, health 10000; slow-consumer 200; presence 100;
+    /// client-events 50
     #[arg(long)]
     pub(crate) connections: Option<usize>,
     /// Events per second: fanout (100) and slow-consumer (200); client-events: most per
@@ -80,10 +87,10 @@ pub(crate) struct RunOptions {
     /// Bytes of event data; slow-consumer 8192, others 128
     #[arg(long)]
     pub(crate) payload: Option<usize>,
-    /// Events in flight in a closed loop; max-fanout 4, many-channels 32
+    /// Events in flight in a closed loop; max-fanout and health 4, many-channels 32
     #[arg(long)]
     pub(crate) window: Option<usize>,
-    /// Publisher connections; fanout and slow-consumer 1, max-fanout the window,
+    /// Publisher connections; fanout and slow-consumer 1, max-fanout and health the window,
     /// many-channels 8, publish and batch-publish 16
     #[arg(long)]
     pub(crate) publishers: Option<usize>,
@@ -93,6 +100,12 @@ pub(crate) struct RunOptions {
     /// connect: seconds to hold the idle connections
     #[arg(long, default_value_t = 3.0)]
     pub(crate) hold: f64,
+    /// connect: how many times all connections come and go
+    #[arg(long, default_value_t = 1)]
+    pub(crate) rounds: usize,
+    /// health: what is asked for
+    #[arg(long, default_value = "/up")]
+    pub(crate) probe_path: String,
     /// slow-consumer: share of the connections that stop reading
     #[arg(long, default_value_t = 0.01)]
     pub(crate) stalled: f64,
@@ -164,6 +177,7 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         Scenario::Fanout
         | Scenario::MaxFanout
         | Scenario::ManyChannels
+        | Scenario::Health
         | Scenario::SlowConsumer => broadcast::run(&mut bench)?,
         Scenario::Publish => publish::run(&mut bench, 1)?,
         Scenario::BatchPublish => publish::run(&mut bench, 10)?,

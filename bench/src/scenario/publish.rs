@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Bench, ns};
 use crate::deliveries::report_connections;
 use crate::net::{Handler, Net, Outcome};
-use crate::pusher::{Mark, append_publish, event_data};
+use crate::pusher::{Mark, append_publish, data_size, event_data};
 use crate::report::{Latency, new_latency};
 use crate::sys;
 use crate::usage::Window;
@@ -114,18 +114,7 @@ pub(crate) fn run(bench: &mut Bench, batch: u64) -> anyhow::Result<()> {
     let report = &mut bench.report;
     report.set("publishers", publishers);
     report.set("events_per_request", batch);
-    report.set(
-        "payload_bytes",
-        event_data(
-            Mark {
-                channel: 0,
-                seq: 0,
-                sent_at: 0,
-            },
-            payload,
-        )
-        .len(),
-    );
+    report.set("payload_bytes", data_size(payload));
     report.set("requests_accepted", requests.accepted);
     report.rate("requests_per_s", requests.accepted, usage.wall_ns);
     report.rate("events_per_s", requests.accepted * batch, usage.wall_ns);
