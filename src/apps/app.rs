@@ -1,0 +1,43 @@
+//! One app's record.
+
+use std::time::Duration;
+
+use super::{KeyPair, Keys, Limits, Origins};
+
+/// An app: a name space of channels with its own credentials, features and limits.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// What publishers name in `/apps/{id}/…`; not empty.
+    pub id: Box<str>,
+    /// A disabled app is known but serves nobody: 4003 for its clients, 403 for its publishers.
+    pub enabled: bool,
+    /// The key pairs, the signing one first.
+    pub keys: Keys,
+    /// Whether clients may send `client-` events on private and presence channels.
+    pub client_events: bool,
+    /// Whether subscribers are told how many they are.
+    pub subscription_count: bool,
+    /// The pages that may connect.
+    pub allowed_origins: Origins,
+    /// How long a connection may live without having signed in or subscribed to an authorised
+    /// channel; `None`: for ever.
+    pub authorized_connections_timeout: Option<Duration>,
+    /// The app's limits.
+    pub limits: Limits,
+}
+
+impl App {
+    /// An enabled app with one key pair and every other setting at its default.
+    pub fn new(id: impl Into<Box<str>>, pair: KeyPair) -> Self {
+        Self {
+            id: id.into(),
+            enabled: true,
+            keys: Keys::new(pair, Vec::new()),
+            client_events: true,
+            subscription_count: false,
+            allowed_origins: Origins::any(),
+            authorized_connections_timeout: None,
+            limits: Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! All apps, found by id or key.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::App;
+
+/// All apps of the relay. It is complete and cannot fail: `None` means that there is no such
+/// app. A disabled app is found.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    apps: Vec<Arc<App>>,
+    by_id: FxHashMap<Box<str>, usize>,
+    by_key: FxHashMap<Box<str>, (usize, usize)>,
+}
+
+/// Two apps cannot be told apart. Apps are meant by their index in what was given to
+/// [`Registry::new`], key pairs by app and place in its [`Keys`](super::Keys).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DuplicateApp {
+    /// An id is taken.
+    #[error("two apps have the id `{id}`")]
+    Id {
+        /// The id.
+        id: Box<str>,
+        /// The app that has it.
+        first: usize,
+        /// The app that has it, too.
+        second: usize,
+    },
+    /// A key is taken, in the same app or another one.
+    #[error("two key pairs have the key `{key}`")]
+    Key {
+        /// The key.
+        key: Box<str>,
+        /// The pair that has it.
+        first: (usize, usize),
+        /// The pair that has it, too.
+        second: (usize, usize),
+    },
+}
+
+impl Registry {
+    /// A registry of these apps.
+    pub fn new(apps: Vec<App>) -> Result<Self, DuplicateApp> {
+        let mut by_id = FxHashMap::default();
+        let mut by_key = FxHashMap::default();
+        for (index, app) in apps.iter().enumerate() {
+            if let Some(first) = by_id.insert(app.id.clone(), index) {
+                return Err(DuplicateApp::Id {
+                    id: app.id.clone(),
+                    first,
+                    second: index,
+                });
+            }
+            for (place, pair) in app.keys.iter().enumerate() {
+                let second = (index, place);
+                if let Some(first) = by_key.insert(pair.key.clone(), second) {
+                    return Err(DuplicateApp::Key {
+                        key: pair.key.clone(),
+                        first,
+                        second,
+                    });
+                }
+            }
+        }
+        Ok(Self {
+            apps: apps.into_iter().map(Arc::new).collect(),
+            by_id,
+            by_key,
+        })
+    }
+
+    /// The app with this id.
+    pub fn by_id(&self, id: &str) -> Option<&Arc<App>> {
+        self.by_id.get(id).map(|&index| &self.apps[index])
+    }
+
+    /// The app that this key, one of its pairs, belongs to, and the pair's place in its
+    /// [`Keys`](super::Keys).
+    pub fn by_key(&self, key: &str) -> Option<(&Arc<App>, usize)> {
+        self.by_key
+            .get(key)
+            .map(|&(index, place)| (&self.apps[index], place))
+    }
+
+    /// All apps, in the order they were given.
+    pub fn iter(&self) -> std::slice::Iter<'_, Arc<App>> {
+        self.apps.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{KeyPair, Keys};
+    use super::*;
+
+    fn app(id: &str, keys: &[&str]) -> App {
+        let mut pairs = keys.iter().map(|key| KeyPair::new(*key, "secret"));
+        let first = pairs.next().unwrap();
+        App {
+            keys: Keys::new(first, pairs.collect()),
+            ..App::new(id, KeyPair::new("unused", "unused"))
+        }
+    }
+
+    #[test]
+    fn apps_are_found_by_id_and_by_each_of_their_keys() {
+        let registry = Registry::new(vec![app("1", &["a", "b"]), app("2", &["c"])]).unwrap();
+        assert_eq!(&*registry.by_id("2").unwrap().id, "2");
+        let (found, place) = registry.by_key("b").unwrap();
+        assert_eq!((&*found.id, place), ("1", 1));
+        assert!(registry.by_id("a").is_none() && registry.by_key("1").is_none());
+        let ids: Vec<&str> = registry.iter().map(|app| &*app.id).collect();
+        assert_eq!(ids, ["1", "2"]);
+    }
+
+    #[test]
+    fn a_disabled_app_is_found() {
+        let disabled = App {
+            enabled: false,
+            ..app("1", &["a"])
+        };
+        let registry = Registry::new(vec![disabled]).unwrap();
+        assert!(!registry.by_key("a").unwrap().0.enabled);
+    }
+
+    #[test]
+    fn ids_and_keys_are_unique() {
+        assert_eq!(
+            Registry::new(vec![app("1", &["a"]), app("1", &["b"])]).unwrap_err(),
+            DuplicateApp::Id {
+                id: "1".into(),
+                first: 0,
+                second: 1
+            }
+        );
+        assert_eq!(
+            Registry::new(vec![app("1", &["a", "b"]), app("2", &["c", "b"])]).unwrap_err(),
+            DuplicateApp::Key {
+                key: "b".into(),
+                first: (0, 1),
+                second: (1, 1)
+            }
+        );
+    }
+}
