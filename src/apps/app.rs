@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{KeyPair, Keys, Limits, Origins};
+use super::{Keys, Limits, Origins};
+use crate::auth::Signer;
 
 /// An app: a name space of channels with its own credentials, features and limits.
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ pub struct App {
 
 impl App {
     /// An enabled app with one key pair and every other setting at its default.
-    pub fn new(id: impl Into<Box<str>>, pair: KeyPair) -> Self {
+    pub fn new(id: impl Into<Box<str>>, pair: Signer) -> Self {
         Self {
             id: id.into(),
             enabled: true,

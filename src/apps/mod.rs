@@ -1,7 +1,7 @@
 //! The apps that share one relay, as the hot path reads them: parsed, typed, immutable.
 //!
 //! - [`App`]: one app's record
-//! - [`Keys`], [`KeyPair`], [`Secret`]: what signs and verifies for it
+//! - [`Keys`]: the key pairs that sign and verify for it
 //! - [`Limits`]: every limit that an app may set
 //! - [`Origins`]: which pages may connect
 //! - [`Registry`]: all apps, found by id or key
@@ -13,7 +13,7 @@ mod origins;
 mod registry;
 
 pub use app::App;
-pub use keys::{KeyPair, Keys, Secret};
+pub use keys::Keys;
 pub use limits::Limits;
 pub use origins::{InvalidPattern, Origins};
 pub use registry::{DuplicateApp, Registry};

@@ -56,9 +56,9 @@ impl Registry {
             }
             for (place, pair) in app.keys.iter().enumerate() {
                 let second = (index, place);
-                if let Some(first) = by_key.insert(pair.key.clone(), second) {
+                if let Some(first) = by_key.insert(Box::from(pair.key()), second) {
                     return Err(DuplicateApp::Key {
-                        key: pair.key.clone(),
+                        key: pair.key().into(),
                         first,
                         second,
                     });
@@ -93,15 +93,16 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{KeyPair, Keys};
+    use super::super::Keys;
     use super::*;
+    use crate::auth::Signer;
 
     fn app(id: &str, keys: &[&str]) -> App {
-        let mut pairs = keys.iter().map(|key| KeyPair::new(*key, "secret"));
+        let mut pairs = keys.iter().map(|key| Signer::new(key, b"secret"));
         let first = pairs.next().unwrap();
         App {
             keys: Keys::new(first, pairs.collect()),
-            ..App::new(id, KeyPair::new("unused", "unused"))
+            ..App::new(id, Signer::new("unused", b"unused"))
         }
     }
 
