@@ -1,0 +1,53 @@
+//! What each app does on this node.
+
+use super::declare::{Counter, CounterBy, Gauge, metrics};
+use super::labels::{ClosedWith, PublishRefusal};
+
+metrics! {
+    /// The numbers of one app on this node, labelled `app`. Gauges are 0 when nobody is
+    /// connected, but for `cached_bytes`, which a cached event keeps up until it expires.
+    pub struct AppMetrics {
+        /// Open WebSocket connections.
+        connections: Gauge = "fanfare_connections",
+        /// Channels with at least one subscriber.
+        channels: Gauge = "fanfare_channels",
+        /// Subscriptions: pairs of a connection and a channel.
+        subscriptions: Gauge = "fanfare_subscriptions",
+        /// Users with at least one signed-in connection.
+        users: Gauge = "fanfare_users",
+        /// WebSocket connections that were established.
+        connections_opened: Counter = "fanfare_connections_opened_total",
+        /// Connections that ended, by close code.
+        closes: CounterBy<ClosedWith> = "fanfare_closes_total",
+
+        /// Messages received from clients.
+        messages_received: Counter = "fanfare_messages_received_total",
+        /// Bytes of messages received from clients, without WebSocket framing.
+        received_bytes: Counter = "fanfare_received_bytes_total",
+        /// Messages sent to clients, each delivery of an event counted.
+        messages_sent: Counter = "fanfare_messages_sent_total",
+        /// Bytes sent to clients, with WebSocket framing.
+        sent_bytes: Counter = "fanfare_sent_bytes_total",
+
+        /// Events accepted over HTTP, counted once for each channel.
+        publishes: Counter = "fanfare_publishes_total",
+        /// HTTP publishes that were refused, by reason.
+        publishes_refused: CounterBy<PublishRefusal> = "fanfare_publishes_refused_total",
+        /// Client events that were forwarded.
+        client_events: Counter = "fanfare_client_events_total",
+        /// Client events that were refused: not allowed there, too many, or too large.
+        client_events_refused: Counter = "fanfare_client_events_refused_total",
+
+        /// Subscriptions that were refused.
+        subscription_errors: Counter = "fanfare_subscription_errors_total",
+        /// Messages from clients that were answered with pusher:error.
+        protocol_errors: Counter = "fanfare_protocol_errors_total",
+        /// Connections closed because they took their events too slowly.
+        outbox_overflows: Counter = "fanfare_outbox_overflows_total",
+
+        /// Bytes that the last events of cache channels take up.
+        cached_bytes: Gauge = "fanfare_cached_bytes",
+        /// Cached events dropped before they expired, to make room.
+        cache_evictions: Counter = "fanfare_cache_evictions_total",
+    }
+}

@@ -1,0 +1,231 @@
+//! What a declared metric turns into: a family in the registry and a handle to count with.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::{counter, gauge, histogram};
+use prometheus_client::registry::{Metric, Registry, Unit};
+
+/// A number that only grows.
+pub type Counter = counter::Counter;
+/// A number that goes up and down.
+pub type Gauge = gauge::Gauge;
+
+/// Name and value of each label.
+pub(super) type Label = (&'static str, Arc<str>);
+
+/// A closed set of label values, known when the metric is declared.
+pub trait LabelSet: Copy {
+    /// How many members the set has.
+    const COUNT: usize;
+
+    /// The labels of every member, in the order of [`LabelSet::index`].
+    fn all() -> Vec<Vec<(&'static str, Arc<str>)>>;
+
+    /// The member's position, below [`LabelSet::COUNT`].
+    fn index(self) -> usize;
+}
+
+/// Every combination of two sets.
+impl<A: LabelSet, B: LabelSet> LabelSet for (A, B) {
+    const COUNT: usize = A::COUNT * B::COUNT;
+
+    fn all() -> Vec<Vec<Label>> {
+        let (first, second) = (A::all(), B::all());
+        let with_second = |a: &Vec<Label>| {
+            let a = a.clone();
+            second.iter().map(move |b| [a.as_slice(), b].concat())
+        };
+        first.iter().flat_map(with_second).collect()
+    }
+
+    fn index(self) -> usize {
+        self.0.index() * B::COUNT + self.1.index()
+    }
+}
+
+/// One counter for each member of a closed set, all of them exported from the start, so that
+/// the first increase is seen as one.
+#[derive(Clone)]
+pub struct CounterBy<L> {
+    counters: Arc<[Counter]>,
+    labels: PhantomData<fn(L)>,
+}
+
+impl<L: LabelSet> CounterBy<L> {
+    /// The counter of this member.
+    pub fn with(&self, member: L) -> &Counter {
+        &self.counters[member.index()]
+    }
+}
+
+impl<L> fmt::Debug for CounterBy<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.counters.iter()).finish()
+    }
+}
+
+/// Durations in seconds, from 50 µs to 5 s.
+#[derive(Clone, Debug)]
+pub struct Histogram(histogram::Histogram);
+
+impl Histogram {
+    const UPPER_BOUNDS: [f64; 16] = [
+        0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+        0.5, 1.0, 2.5, 5.0,
+    ];
+
+    /// Adds one duration. Takes a lock: for handles that one thread has to itself.
+    pub fn observe(&self, duration: std::time::Duration) {
+        self.0.observe(duration.as_secs_f64());
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Buckets;
+
+impl MetricConstructor<histogram::Histogram> for Buckets {
+    fn new_metric(&self) -> histogram::Histogram {
+        histogram::Histogram::new(Histogram::UPPER_BOUNDS)
+    }
+}
+
+/// A kind of metric that can be declared.
+pub(super) trait Instrument: Sized {
+    type Family;
+    fn register(registry: &mut Registry, name: &str, help: &str) -> Self::Family;
+    fn resolve(family: &Self::Family, labels: &[Label]) -> Self;
+}
+
+impl Instrument for Counter {
+    type Family = Family<Vec<Label>, Counter>;
+
+    fn register(registry: &mut Registry, name: &str, help: &str) -> Self::Family {
+        let name = name
+            .strip_suffix("_total")
+            .expect("a counter is declared with a name that ends in _total");
+        add(registry, name, help, Family::default())
+    }
+
+    fn resolve(family: &Self::Family, labels: &[Label]) -> Self {
+        family.get_or_create_owned(&labels.to_vec())
+    }
+}
+
+impl Instrument for Gauge {
+    type Family = Family<Vec<Label>, Gauge>;
+
+    fn register(registry: &mut Registry, name: &str, help: &str) -> Self::Family {
+        add(registry, name, help, Family::default())
+    }
+
+    fn resolve(family: &Self::Family, labels: &[Label]) -> Self {
+        family.get_or_create_owned(&labels.to_vec())
+    }
+}
+
+impl Instrument for Histogram {
+    type Family = Family<Vec<Label>, histogram::Histogram, Buckets>;
+
+    fn register(registry: &mut Registry, name: &str, help: &str) -> Self::Family {
+        add(registry, name, help, Family::new_with_constructor(Buckets))
+    }
+
+    fn resolve(family: &Self::Family, labels: &[Label]) -> Self {
+        Self(family.get_or_create_owned(&labels.to_vec()))
+    }
+}
+
+impl<L: LabelSet> Instrument for CounterBy<L> {
+    type Family = Family<Vec<Label>, Counter>;
+
+    fn register(registry: &mut Registry, name: &str, help: &str) -> Self::Family {
+        Counter::register(registry, name, help)
+    }
+
+    fn resolve(family: &Self::Family, labels: &[Label]) -> Self {
+        let counter = |own: Vec<Label>| family.get_or_create_owned(&[labels, &own].concat());
+        Self {
+            counters: L::all().into_iter().map(counter).collect(),
+            labels: PhantomData,
+        }
+    }
+}
+
+/// Registers under a name whose last part, where it is a unit, is declared as the unit.
+fn add<F: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, family: F) -> F {
+    let help = help.trim().trim_end_matches('.');
+    let units = [("_bytes", Unit::Bytes), ("_seconds", Unit::Seconds)];
+    let with_unit = units
+        .into_iter()
+        .find_map(|(suffix, unit)| Some((name.strip_suffix(suffix)?, unit)));
+    match with_unit {
+        Some((name, unit)) => registry.register_with_unit(name, help, unit, family.clone()),
+        None => registry.register(name, help, family.clone()),
+    }
+    family
+}
+
+/// Declares metrics that share their labels: a struct of handles, and the `Families` that hand
+/// them out. The first line of a field's documentation is its help text.
+macro_rules! metrics {
+    (
+        $(#[$meta:meta])*
+        pub struct $handles:ident {
+            $( #[doc = $help:literal] $(#[$more:meta])* $field:ident: $kind:ty = $name:literal, )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        pub struct $handles {
+            $( #[doc = $help] $(#[$more])* pub $field: $kind, )*
+        }
+
+        #[derive(Debug)]
+        pub(super) struct Families {
+            $( $field: <$kind as $crate::metrics::declare::Instrument>::Family, )*
+        }
+
+        impl Families {
+            pub(super) fn register(registry: &mut prometheus_client::registry::Registry) -> Self {
+                use $crate::metrics::declare::Instrument;
+                Self { $( $field: <$kind>::register(registry, $name, $help), )* }
+            }
+
+            pub(super) fn resolve(&self, labels: &[$crate::metrics::declare::Label]) -> $handles {
+                use $crate::metrics::declare::Instrument;
+                $handles { $( $field: <$kind>::resolve(&self.$field, labels), )* }
+            }
+        }
+    };
+}
+
+/// Declares a closed set of values of one label.
+macro_rules! label {
+    (
+        $(#[$meta:meta])*
+        pub enum $set:ident = $label:literal {
+            $( $(#[$about:meta])* $member:ident = $value:literal, )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $set { $( $(#[$about])* $member, )* }
+
+        impl $crate::metrics::declare::LabelSet for $set {
+            const COUNT: usize = [$( $value ),*].len();
+
+            fn all() -> Vec<Vec<$crate::metrics::declare::Label>> {
+                [$( $value ),*].map(|value| vec![($label, value.into())]).into()
+            }
+
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+pub(super) use {label, metrics};

@@ -1,0 +1,136 @@
+//! The closed sets that label values come from.
+
+use std::sync::Arc;
+
+use super::declare::{Label, LabelSet, label};
+use crate::protocol::CloseCode;
+
+label! {
+    /// Why an event that came over HTTP was not published.
+    pub enum PublishRefusal = "reason" {
+        /// Signature, key or timestamp did not verify (401).
+        Unauthorized = "unauthorized",
+        /// The app is disabled (403).
+        AppDisabled = "app_disabled",
+        /// A field is missing or wrong (400).
+        Invalid = "invalid",
+        /// Body or event data over the limit (413).
+        TooLarge = "too_large",
+        /// The backlog of deliveries stayed full (503).
+        Backlog = "backlog",
+        /// The relay is stopping, or a part it needs is down (503).
+        Unavailable = "unavailable",
+    }
+}
+
+label! {
+    /// Why a WebSocket was refused before it belonged to an app.
+    pub enum ConnectionRefusal = "reason" {
+        /// The key belongs to no app (4001).
+        UnknownKey = "unknown_key",
+        /// The path is none that is served (4005).
+        UnknownPath = "unknown_path",
+        /// As many sockets are open as descriptors allow (4100).
+        Capacity = "capacity",
+        /// The relay is stopping (503).
+        Draining = "draining",
+        /// Not a WebSocket handshake (400).
+        BadHandshake = "bad_handshake",
+    }
+}
+
+label! {
+    /// What an HTTP request on the public listener was for.
+    pub enum Route = "route" {
+        /// `POST /apps/{id}/events`
+        Events = "events",
+        /// `POST /apps/{id}/batch_events`
+        BatchEvents = "batch_events",
+        /// `GET /apps/{id}/channels`
+        Channels = "channels",
+        /// `GET /apps/{id}/channels/{channel}`
+        Channel = "channel",
+        /// `GET /apps/{id}/channels/{channel}/users`
+        ChannelUsers = "channel_users",
+        /// `POST /apps/{id}/users/{user_id}/terminate_connections`
+        TerminateConnections = "terminate_connections",
+        /// `/`, `/up`, `/health`, `/ready`
+        Health = "health",
+        /// Everything else.
+        Other = "other",
+    }
+}
+
+label! {
+    /// The first digit of an HTTP status.
+    pub enum StatusClass = "status" {
+        /// 100–199
+        Informational = "1xx",
+        /// 200–299
+        Success = "2xx",
+        /// 300–399
+        Redirection = "3xx",
+        /// 400–499
+        ClientError = "4xx",
+        /// 500 and above
+        ServerError = "5xx",
+    }
+}
+
+impl From<u16> for StatusClass {
+    fn from(status: u16) -> Self {
+        match status {
+            0..=199 => Self::Informational,
+            200..=299 => Self::Success,
+            300..=399 => Self::Redirection,
+            400..=499 => Self::ClientError,
+            500.. => Self::ServerError,
+        }
+    }
+}
+
+/// How a connection ended: a code that the relay closes with, 1001 (a browser left the page),
+/// any other code, or none, when the connection just broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosedWith(Option<u16>);
+
+impl ClosedWith {
+    const GOING_AWAY: u16 = 1001;
+    const OTHER: usize = CloseCode::ALL.len() + 1;
+    const NONE: usize = CloseCode::ALL.len() + 2;
+}
+
+impl From<Option<u16>> for ClosedWith {
+    fn from(code: Option<u16>) -> Self {
+        Self(code)
+    }
+}
+
+impl From<CloseCode> for ClosedWith {
+    fn from(code: CloseCode) -> Self {
+        Self(Some(code.code()))
+    }
+}
+
+impl LabelSet for ClosedWith {
+    const COUNT: usize = CloseCode::ALL.len() + 3;
+
+    fn all() -> Vec<Vec<Label>> {
+        let known = CloseCode::ALL.iter().map(|code| code.code());
+        let numbers = known.chain([Self::GOING_AWAY]).map(|code| code.to_string());
+        let words = ["other", "none"].map(str::to_owned);
+        let label = |value: String| vec![("code", Arc::from(value))];
+        numbers.chain(words).map(label).collect()
+    }
+
+    fn index(self) -> usize {
+        let Some(code) = self.0 else {
+            return Self::NONE;
+        };
+        if code == Self::GOING_AWAY {
+            return CloseCode::ALL.len();
+        }
+        let known = CloseCode::ALL.iter().position(|known| known.code() == code);
+        known.unwrap_or(Self::OTHER)
+    }
+}

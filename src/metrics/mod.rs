@@ -1,0 +1,92 @@
+//! Every number that the relay exports, and how it is written for Prometheus.
+//!
+//! - [`app`], [`worker`], [`process`]: the metrics themselves, each with its name and help text
+//! - [`labels`]: the closed sets that label values come from
+//! - [`declare`]: what a declaration turns into
+//!
+//! Handles are resolved once, by [`Metrics::app`] and [`Metrics::worker`], and kept: counting is
+//! then one relaxed atomic addition. Where workers share a counter (those of an app), count a
+//! batch at once with `inc_by`. No label ever holds a channel name or anything a client sent.
+
+mod app;
+mod declare;
+mod labels;
+mod process;
+mod worker;
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::text;
+use prometheus_client::registry::Registry;
+
+pub use self::app::AppMetrics;
+pub use self::declare::{Counter, CounterBy, Gauge, Histogram, LabelSet};
+pub use self::labels::{ClosedWith, ConnectionRefusal, PublishRefusal, Route, StatusClass};
+pub use self::process::ProcessMetrics;
+pub use self::worker::WorkerMetrics;
+
+/// The metrics of one process. Clones share the same numbers.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    registry: Registry,
+    apps: app::Families,
+    workers: worker::Families,
+    process: ProcessMetrics,
+}
+
+impl Metrics {
+    /// Declares every metric; the start time is now.
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let process = process::start(&mut registry);
+        let workers = worker::Families::register(&mut registry);
+        let apps = app::Families::register(&mut registry);
+        let shared = Shared {
+            registry,
+            apps,
+            workers,
+            process,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The numbers of the app with this id of the configuration. Asked again, the same ones.
+    pub fn app(&self, app_id: &str) -> AppMetrics {
+        self.shared.apps.resolve(&[("app", app_id.into())])
+    }
+
+    /// The numbers of the worker thread with this index. Asked again, the same ones.
+    pub fn worker(&self, index: usize) -> WorkerMetrics {
+        let index = index.to_string().into();
+        self.shared.workers.resolve(&[("worker", index)])
+    }
+
+    /// The numbers that belong to no app and no worker.
+    pub fn process(&self) -> &ProcessMetrics {
+        &self.shared.process
+    }
+
+    /// All metrics in the OpenMetrics text format, which parsers of Prometheus' older text
+    /// format read as well.
+    pub fn encode(&self) -> String {
+        let mut page = String::new();
+        text::encode(&mut page, &self.shared.registry).expect("writing to a String cannot fail");
+        page
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

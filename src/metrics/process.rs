@@ -1,0 +1,36 @@
+//! What belongs to no app and no worker.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus_client::registry::Registry;
+
+use super::declare::{CounterBy, Gauge, Instrument, metrics};
+use super::labels::{ConnectionRefusal, Route, StatusClass};
+
+metrics! {
+    /// The numbers of the process as a whole.
+    pub struct ProcessMetrics {
+        /// When the relay started, in seconds since 1970.
+        start_time: Gauge = "fanfare_start_time_seconds",
+        /// WebSockets refused before they belonged to an app, by reason.
+        connections_refused: CounterBy<ConnectionRefusal> = "fanfare_connections_refused_total",
+        /// HTTP requests on the public listener, by what was asked for and class of status.
+        http_requests: CounterBy<(Route, StatusClass)> = "fanfare_http_requests_total",
+    }
+}
+
+/// Declares the metrics and sets those that never change again.
+pub(super) fn start(registry: &mut Registry) -> ProcessMetrics {
+    // A gauge of 1, as is the custom, and not an OpenMetrics "info", which parsers of the older
+    // text format stumble over.
+    let help = "Always 1; the label is the version that runs";
+    let build_info = Gauge::register(registry, "fanfare_build_info", help);
+    let version = ("version", env!("CARGO_PKG_VERSION").into());
+    Gauge::resolve(&build_info, &[version]).set(1);
+
+    let metrics = Families::register(registry).resolve(&[]);
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = since_1970.map_or(0, |time| time.as_secs());
+    metrics.start_time.set(seconds as i64);
+    metrics
+}

@@ -1,0 +1,227 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::*;
+use crate::protocol::CloseCode;
+
+/// One family of the exposition: what its comment lines say, and its samples.
+#[derive(Default, Debug)]
+struct Parsed {
+    kind: String,
+    help: String,
+    unit: Option<String>,
+    samples: Vec<Sample>,
+}
+
+#[derive(Debug)]
+struct Sample {
+    name: String,
+    labels: BTreeMap<String, String>,
+    value: f64,
+}
+
+/// Reads the text format strictly: anything unexpected panics.
+fn parse(page: &str) -> BTreeMap<String, Parsed> {
+    let body = page.strip_suffix("# EOF\n").expect("ends with # EOF");
+    let mut families: BTreeMap<String, Parsed> = BTreeMap::new();
+    let mut current = String::new();
+    for line in body.lines() {
+        if let Some(comment) = line.strip_prefix("# ") {
+            let mut words = comment.splitn(3, ' ');
+            let (what, name) = (words.next().unwrap(), words.next().unwrap());
+            let text = words.next().unwrap().to_owned();
+            if what == "HELP" {
+                assert!(!families.contains_key(name), "{name} is declared twice");
+                current = name.to_owned();
+            }
+            assert_eq!(name, current, "comment of another family: {line}");
+            let family = families.entry(current.clone()).or_default();
+            match what {
+                "HELP" => family.help = text,
+                "TYPE" => family.kind = text,
+                "UNIT" => family.unit = Some(text),
+                _ => panic!("unknown comment: {line}"),
+            }
+        } else {
+            let sample = parse_sample(line);
+            assert!(sample.name.starts_with(&current), "stray sample: {line}");
+            families.get_mut(&current).unwrap().samples.push(sample);
+        }
+    }
+    families
+}
+
+fn parse_sample(line: &str) -> Sample {
+    let (series, value) = line.rsplit_once(' ').unwrap();
+    let (name, labels) = match series.split_once('{') {
+        None => (series, ""),
+        Some((name, labels)) => (name, labels.strip_suffix('}').unwrap()),
+    };
+    let pairs = labels.split(',').filter(|pair| !pair.is_empty());
+    let label = |pair: &str| {
+        let (key, value) = pair.split_once('=').unwrap();
+        let value = value.strip_prefix('"').unwrap().strip_suffix('"').unwrap();
+        (key.to_owned(), value.to_owned())
+    };
+    Sample {
+        name: name.to_owned(),
+        labels: pairs.map(label).collect(),
+        value: value.parse().unwrap(),
+    }
+}
+
+fn value(metrics: &Metrics, series: &str) -> f64 {
+    let page = metrics.encode();
+    let line = page.lines().find(|line| line.starts_with(series));
+    let line = line.unwrap_or_else(|| panic!("no series {series} in\n{page}"));
+    parse_sample(line).value
+}
+
+fn with_one_of_each() -> Metrics {
+    let metrics = Metrics::new();
+    metrics.app("10001");
+    metrics.worker(0);
+    metrics
+}
+
+#[test]
+fn names_follow_the_conventions() {
+    for (name, family) in parse(&with_one_of_each().encode()) {
+        assert!(name.starts_with("fanfare_"), "{name}");
+        let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+        assert!(name.chars().all(plain), "{name}");
+        assert!(family.help.len() > 10, "{name} has no help text");
+        assert!(family.help.ends_with('.') && !family.help.ends_with(".."));
+        let suffixes: &[&str] = match family.kind.as_str() {
+            "counter" => &["_total"],
+            "gauge" => &[""],
+            "histogram" => &["_bucket", "_sum", "_count"],
+            kind => panic!("{name} is a {kind}"),
+        };
+        assert!(!family.samples.is_empty(), "{name} has no sample");
+        for sample in &family.samples {
+            let suffix = sample.name.strip_prefix(&name).unwrap();
+            assert!(suffixes.contains(&suffix), "{} of {name}", sample.name);
+        }
+        for unit in ["seconds", "bytes"] {
+            let in_name = name.ends_with(&format!("_{unit}"));
+            let declared = family.unit.as_deref() == Some(unit);
+            assert_eq!(in_name, declared, "{name} and the unit {unit}");
+            assert!(
+                in_name || !name.contains(unit),
+                "{name}: the unit comes last"
+            );
+        }
+    }
+}
+
+#[test]
+fn labels_are_those_that_are_known() {
+    let known = [
+        "app", "code", "le", "reason", "route", "status", "version", "worker",
+    ];
+    let mut seen = BTreeSet::new();
+    for family in parse(&with_one_of_each().encode()).into_values() {
+        for sample in family.samples {
+            seen.extend(sample.labels.into_keys());
+        }
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), known);
+}
+
+#[test]
+fn everything_is_zero_before_anything_happened() {
+    for (name, family) in parse(&with_one_of_each().encode()) {
+        let constant = name == "fanfare_build_info" || name == "fanfare_start_time_seconds";
+        for sample in family.samples {
+            assert_eq!(sample.value == 0.0, !constant, "{}", sample.name);
+        }
+    }
+}
+
+#[test]
+fn an_apps_numbers_are_its_own_and_shared_by_all_its_handles() {
+    let metrics = Metrics::new();
+    let first = metrics.app("1");
+    metrics.app("2");
+    metrics.app("1").messages_sent.inc_by(3);
+    first.messages_sent.inc_by(4);
+    first.connections.inc();
+    assert_eq!(
+        value(&metrics, "fanfare_messages_sent_total{app=\"1\"}"),
+        7.0
+    );
+    assert_eq!(
+        value(&metrics, "fanfare_messages_sent_total{app=\"2\"}"),
+        0.0
+    );
+    first.connections.dec();
+    assert_eq!(value(&metrics, "fanfare_connections{app=\"1\"}"), 0.0);
+}
+
+#[test]
+fn every_close_code_has_a_series_and_unknown_ones_share_one() {
+    let metrics = Metrics::new();
+    let closes = metrics.app("1").closes;
+    for code in CloseCode::ALL {
+        closes.with(code.into()).inc();
+        closes.with(Some(code.code()).into()).inc();
+        let series = format!("fanfare_closes_total{{app=\"1\",code=\"{code}\"}}");
+        assert_eq!(value(&metrics, &series), 2.0, "{series}");
+    }
+    for (code, label) in [(Some(1001), "1001"), (None, "none"), (Some(4999), "other")] {
+        closes.with(code.into()).inc();
+        let series = format!("fanfare_closes_total{{app=\"1\",code=\"{label}\"}}");
+        assert_eq!(value(&metrics, &series), 1.0, "{series}");
+    }
+    closes.with(Some(1).into()).inc();
+    let other = "fanfare_closes_total{app=\"1\",code=\"other\"}";
+    assert_eq!(value(&metrics, other), 2.0);
+}
+
+#[test]
+fn requests_are_counted_by_route_and_status_class() {
+    let metrics = Metrics::new();
+    let requests = &metrics.process().http_requests;
+    requests.with((Route::Channels, 200.into())).inc();
+    requests.with((Route::Other, 404.into())).inc_by(2);
+    requests.with((Route::Events, 599.into())).inc_by(3);
+    for (labels, expected) in [
+        ("route=\"channels\",status=\"2xx\"", 1.0),
+        ("route=\"other\",status=\"4xx\"", 2.0),
+        ("route=\"events\",status=\"5xx\"", 3.0),
+        ("route=\"events\",status=\"2xx\"", 0.0),
+    ] {
+        let series = format!("fanfare_http_requests_total{{{labels}}}");
+        assert_eq!(value(&metrics, &series), expected, "{series}");
+    }
+}
+
+#[test]
+fn durations_fall_into_buckets_of_seconds() {
+    let metrics = Metrics::new();
+    let worker = metrics.worker(3);
+    worker.publish_to_write.observe(Duration::from_micros(70));
+    worker.publish_to_write.observe(Duration::from_secs(60));
+    let bucket = |le: &str| {
+        let series = format!("fanfare_publish_to_write_seconds_bucket{{le=\"{le}\",worker=\"3\"}}");
+        value(&metrics, &series)
+    };
+    assert_eq!(bucket("0.00005"), 0.0);
+    assert_eq!(bucket("0.0001"), 1.0);
+    assert_eq!(bucket("5.0"), 1.0);
+    assert_eq!(bucket("+Inf"), 2.0);
+    let sum = value(&metrics, "fanfare_publish_to_write_seconds_sum");
+    assert!((sum - 60.000_07).abs() < 1e-9);
+}
+
+#[test]
+fn an_app_id_cannot_break_the_format() {
+    let metrics = Metrics::new();
+    metrics.app("a\"b\\c\nd");
+    let page = metrics.encode();
+    assert!(
+        page.contains(r#"fanfare_connections{app="a\"b\\c\nd"} 0"#),
+        "{page}"
+    );
+}

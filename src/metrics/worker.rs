@@ -1,0 +1,20 @@
+//! What each worker thread does.
+
+use super::declare::{Gauge, Histogram, metrics};
+
+metrics! {
+    /// The numbers of one worker thread, labelled `worker`: connections are dealt to the
+    /// workers in turn and never move, so it shows here when one has more to do than others.
+    pub struct WorkerMetrics {
+        /// Open WebSocket connections of the worker.
+        connections: Gauge = "fanfare_worker_connections",
+        /// Deliveries that wait in the worker's mailbox.
+        backlog_deliveries: Gauge = "fanfare_worker_backlog_deliveries",
+        /// Bytes of deliveries that wait in the worker's mailbox.
+        backlog_bytes: Gauge = "fanfare_worker_backlog_bytes",
+        /// Time from accepting an event until it is written to all sockets of the worker.
+        ///
+        /// Observed once for each event and worker, not for each socket.
+        publish_to_write: Histogram = "fanfare_publish_to_write_seconds",
+    }
+}
