@@ -1,0 +1,69 @@
+# What people and CI call. `make` alone lists it.
+
+# The Rust toolchain is found even where no login shell has put it on the PATH.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+ADDRESS ?= 127.0.0.1:6001
+FUZZ_SECONDS ?= 60
+# The test programs of protocol-tests, but for the one that needs `make setup`.
+PROTOCOL_TESTS := $(filter-out real_clients,$(notdir $(wildcard protocol-tests/tests/*)))
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## list the recipes
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install what the tests need (Debian packages, Node.js and client libraries in the project)
+	@scripts/setup
+
+.PHONY: build
+build: ## build the release binary, target/release/fanfare
+	cargo build --release
+
+.PHONY: run
+run: ## build and start a relay for development (ADDRESS=127.0.0.1:6001)
+	cargo run --release -- serve --listen $(ADDRESS)
+
+.PHONY: test
+test: setup lint ## everything that must pass before a change is accepted
+	cargo build --workspace --all-targets
+	cargo test --workspace
+
+.PHONY: test-unit
+test-unit: ## the tests inside the relay's crate
+	cargo test --package fanfare
+
+.PHONY: test-protocol
+test-protocol: ## the protocol, over the wire (PROTOCOL_TESTS_URL tests another server)
+	cargo build
+	cargo test --package protocol-tests --lib $(addprefix --test ,$(PROTOCOL_TESTS))
+
+.PHONY: test-clients
+test-clients: setup ## real client and server libraries, under Node, in Chromium, in Python and in Rust
+	cargo build
+	cargo test --package protocol-tests --test real_clients
+
+.PHONY: lint
+lint: ## formatting and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+
+.PHONY: deny
+deny: ## bans, licences and sources of the dependencies (installs cargo-deny in the project)
+	@[ -x .tools/bin/cargo-deny ] || cargo install --locked --root .tools --quiet cargo-deny
+	.tools/bin/cargo-deny --workspace check bans licenses sources
+
+.PHONY: fuzz
+fuzz: ## every fuzz target, FUZZ_SECONDS (60) each
+	scripts/fuzz $(FUZZ_SECONDS)
+
+.PHONY: bench
+bench: ## measure the release binary and the floor server side by side
+	cargo build --release --workspace
+	cargo run --release --package relay-bench -- compare
+
+.PHONY: clean
+clean: ## remove everything that was built or installed in the project
+	cargo clean
+	rm -rf .tools protocol-tests/clients/node_modules
