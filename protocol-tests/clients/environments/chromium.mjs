@@ -1,0 +1,54 @@
+// Runs scenarios in headless Chromium, with the libraries' builds for browsers as they are shipped.
+import { chromium } from "playwright-core";
+
+const FLAGS = [
+  "--disable-background-networking", "--disable-component-update", "--disable-gpu", "--disable-quic",
+  "--disable-sync", "--no-first-run",
+];
+
+export async function openChromium({ packages, settings, app, restartServer }) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    args: FLAGS,
+    chromiumSandbox: false,
+  });
+  const methods = { ...app.backend, restartServer };
+
+  /** Opens a page of a user's own, with the libraries loaded and a world in `window.world`. */
+  async function openPage({ encryption = false } = {}) {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    const faults = [];
+    page.on("pageerror", (error) => faults.push(error.stack ?? String(error)));
+    await page.exposeFunction("callBackend", (method, parameters) => methods[method](...parameters));
+    await page.goto(`${app.url}/browser/page.html`);
+    const build = encryption ? "pusher-with-encryption.min.js" : "pusher.min.js";
+    await page.addScriptTag({ url: `/node_modules/${packages.pusher}/dist/web/${build}` });
+    if (packages.echo) await page.addScriptTag({ url: `/node_modules/${packages.echo}/dist/echo.iife.js` });
+    await page.evaluate((parts) => window.openWorld(parts), {
+      settings, appUrl: app.url, methods: Object.keys(methods),
+    });
+    return {
+      page,
+      async close() {
+        await context.close();
+        if (faults.length > 0) throw new Error(`errors in the page: ${faults.join("\n")}`);
+      },
+    };
+  }
+
+  return {
+    openPage,
+    /** Runs a scenario of a suite in a page of its own. */
+    async run(scenario, suite) {
+      const { page, close } = await openPage({ encryption: NEEDS_ENCRYPTION.has(scenario.name) });
+      const failure = await page.evaluate(([of, name]) => window.runScenario(of, name), [suite, scenario.name]);
+      await close();
+      if (failure) throw new Error(failure);
+    },
+    close: () => browser.close(),
+  };
+}
+
+/** The others run with the plain build. */
+const NEEDS_ENCRYPTION = new Set(["cache_channels", "encrypted_channel", "reconnect"]);
