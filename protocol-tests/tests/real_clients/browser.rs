@@ -1,0 +1,56 @@
+//! The libraries' builds for browsers, in headless Chromium. One browser runs all scenarios of a suite: starting it
+//! takes longer than a scenario.
+
+use crate::scenarios::Run;
+
+const fn chromium(suite: &'static str, version: &'static str, scenario: &'static str) -> Run {
+    Run {
+        environment: "chromium",
+        suite,
+        version,
+        scenario,
+    }
+}
+
+#[tokio::test]
+async fn pusher_js_7() {
+    chromium("pusher-js", "7", "all").on_default_server().await;
+}
+
+#[tokio::test]
+async fn pusher_js_8() {
+    chromium("pusher-js", "8", "all").on_default_server().await;
+}
+
+#[tokio::test]
+async fn pusher_js_8_reconnects_after_a_server_restart() {
+    let run = chromium("pusher-js", "8", "reconnect");
+    run.on_server_to_restart().await;
+}
+
+#[tokio::test]
+async fn pusher_js_8_counts_subscriptions() {
+    let run = chromium("pusher-js", "8", "subscription_count");
+    run.on_counting_server().await;
+}
+
+#[tokio::test]
+async fn echo_1() {
+    chromium("echo", "1", "all").on_default_server().await;
+}
+
+#[tokio::test]
+async fn echo_2() {
+    chromium("echo", "2", "all").on_default_server().await;
+}
+
+#[tokio::test]
+async fn echo_2_reconnects_after_a_server_restart() {
+    let run = chromium("echo", "2", "reconnect");
+    run.on_server_to_restart().await;
+}
+
+#[tokio::test]
+async fn echo_2_in_two_tabs() {
+    chromium("tabs", "2", "all").on_default_server().await;
+}

@@ -1,0 +1,12 @@
+//! Unmodified client and server libraries of others, from their registries, against the server under test.
+//!
+//! The JavaScript and Python side is in `protocol-tests/clients/`; `make setup` installs what it needs.
+
+mod browser;
+mod library;
+mod node;
+mod node_library;
+mod python_library;
+mod rust_library;
+mod scenarios;
+mod script;

@@ -1,0 +1,92 @@
+//! Runs the JavaScript scenarios.
+
+use std::time::Duration;
+
+use protocol_tests::{AppConfig, TestServer};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::script::{Interpreter, Script};
+
+/// Ends a run that hangs. A scenario has a limit of its own, far below this.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// What to run, as `run.mjs` takes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) environment: &'static str,
+    pub(crate) suite: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) scenario: &'static str,
+}
+
+impl Run {
+    /// Runs it against a server at its defaults.
+    pub(crate) async fn on_default_server(self) {
+        self.on(TestServer::start().await).await;
+    }
+
+    /// Runs it against a server that it may restart.
+    pub(crate) async fn on_server_to_restart(self) {
+        if let Some(server) = TestServer::builder().own_process().start().await {
+            self.on(server).await;
+        }
+    }
+
+    /// Runs it against a server whose app counts subscriptions.
+    pub(crate) async fn on_counting_server(self) {
+        let app = AppConfig::new("10001").set("subscription_count", true);
+        if let Some(server) = TestServer::builder().app(app).start().await {
+            self.on(server).await;
+        }
+    }
+
+    async fn on(self, server: TestServer) {
+        let run = timeout(LIMIT, self.to_its_end(server)).await;
+        run.unwrap_or_else(|_| panic!("{self:?} did not end within {LIMIT:?}"));
+    }
+
+    async fn to_its_end(self, mut server: TestServer) {
+        let arguments = [
+            "run.mjs",
+            self.environment,
+            self.suite,
+            self.version,
+            self.scenario,
+        ];
+        let mut script = Script::start(Interpreter::Node, &arguments, Some(&server));
+        let mut output = Vec::new();
+        while let Some(line) = script.line().await {
+            if line == "@restart" {
+                server = server.restart().await;
+                script.write_line("restarted").await;
+            } else {
+                output.push(line);
+            }
+        }
+        let ended = script.ended().await;
+        let output = output.join("\n");
+        assert!(ended.succeeded, "{self:?}\n{output}\n{}", ended.stderr);
+        assert!(
+            output.contains("PASS"),
+            "{self:?} ran nothing: {output}\n{}",
+            ended.stderr
+        );
+        server.finish().await;
+    }
+}
+
+/// The scenarios that `run.mjs list` names, of a suite's `scenarios` or `special` list.
+pub(crate) async fn listed(suite: &str, list: &str) -> Vec<String> {
+    let mut script = Script::start(Interpreter::Node, &["run.mjs", "list"], None);
+    let line = script.line().await;
+    let ended = script.ended().await;
+    assert!(ended.succeeded, "{}", ended.stderr);
+    let suites: Value =
+        serde_json::from_str(&line.expect("run.mjs prints the list")).expect("run.mjs prints JSON");
+    let names = suites[suite][list].as_array().expect("a list of names");
+    let names = names
+        .iter()
+        .map(|name| name.as_str().expect("a name").to_owned());
+    names.collect()
+}

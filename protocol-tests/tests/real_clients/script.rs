@@ -1,0 +1,172 @@
+//! Programs of `protocol-tests/clients/` as child processes.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use protocol_tests::{TestServer, within};
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
+
+/// How long a program may take to end after SIGTERM; Chromium is ended by its program.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A language's interpreter, as `make setup` installs it inside the project.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Interpreter {
+    Node,
+    Python,
+}
+
+impl Interpreter {
+    fn path(self) -> PathBuf {
+        let path = project().join(match self {
+            Interpreter::Node => ".tools/bin/node",
+            Interpreter::Python => ".tools/python/bin/python",
+        });
+        assert!(
+            path.exists(),
+            "{} is missing: run `make setup` first",
+            path.display()
+        );
+        path
+    }
+}
+
+/// A running program, and its standard input and output. Dropping it ends it.
+pub(crate) struct Script {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Lines<BufReader<ChildStdout>>,
+    errors: JoinHandle<String>,
+}
+
+/// How a program ended.
+pub(crate) struct Ended {
+    pub(crate) succeeded: bool,
+    pub(crate) stderr: String,
+}
+
+impl Script {
+    /// Starts a program of `protocol-tests/clients/`. CLIENT_TEST tells it of the server, where there is one.
+    pub(crate) fn start(
+        interpreter: Interpreter,
+        arguments: &[&str],
+        server: Option<&TestServer>,
+    ) -> Script {
+        let mut command = Command::new(interpreter.path());
+        command
+            .args(arguments)
+            .current_dir(project().join("protocol-tests/clients"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(server) = server {
+            command.env("CLIENT_TEST", settings(server));
+        }
+        // A test run that is itself killed runs no destructors: the kernel then ends the program with its test.
+        // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
+        unsafe {
+            command.pre_exec(
+                || match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                },
+            );
+        }
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {arguments:?}: {error}"));
+        let output = child.stdout.take().expect("stdout is piped");
+        let mut stderr = child.stderr.take().expect("stderr is piped");
+        Script {
+            input: child.stdin.take(),
+            output: BufReader::new(output).lines(),
+            errors: tokio::spawn(async move {
+                let mut text = String::new();
+                stderr
+                    .read_to_string(&mut text)
+                    .await
+                    .expect("the program writes UTF-8");
+                text
+            }),
+            child,
+        }
+    }
+
+    /// The next line of output; `None` at its end. No time limit.
+    pub(crate) async fn line(&mut self) -> Option<String> {
+        self.output
+            .next_line()
+            .await
+            .expect("the program writes UTF-8")
+    }
+
+    /// Writes a line to the program's input.
+    pub(crate) async fn write_line(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("the input is still open");
+        input
+            .write_all(format!("{line}\n").as_bytes())
+            .await
+            .unwrap_or_else(|error| panic!("the program does not read: {error}"));
+    }
+
+    /// Closes the program's input and waits for its end.
+    pub(crate) async fn ended(&mut self) -> Ended {
+        self.input = None;
+        let status = within("the program's end", self.child.wait())
+            .await
+            .expect("the child is ours to wait for");
+        let errors = within("the end of the program's errors", &mut self.errors);
+        Ended {
+            succeeded: status.success(),
+            stderr: errors.await.expect("the reader does not panic"),
+        }
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        // None: the program has ended and been waited for.
+        let Some(id) = self.child.id() else { return };
+        let pid = libc::pid_t::try_from(id).expect("a pid fits pid_t");
+        // SAFETY: kill takes plain numbers; the child is not yet reaped, so the pid is its.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+        let deadline = Instant::now() + GRACE;
+        while Instant::now() < deadline {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        // An error means that it has ended already.
+        let _ended = self.child.start_kill();
+    }
+}
+
+fn project() -> PathBuf {
+    let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    package
+        .parent()
+        .expect("the package is a directory of the project")
+        .to_path_buf()
+}
+
+fn settings(server: &TestServer) -> String {
+    let endpoint = server.endpoint();
+    assert_eq!(
+        endpoint.prefix, "",
+        "Pusher's server libraries know no path prefix"
+    );
+    let (host, port) = endpoint
+        .authority
+        .rsplit_once(':')
+        .expect("an authority has a port");
+    let port: u16 = port.parse().expect("a port is a number");
+    let app = server.app();
+    let app = json!({"id": app.id, "key": app.key, "secret": app.secret});
+    json!({"host": host, "port": port, "app": app, "tag": server.channel("")}).to_string()
+}
