@@ -1,0 +1,155 @@
+//! Which requests are answered at all. A web page that the operator happens to visit can make
+//! their browser ask a listener on loopback; two rules keep it from reading the answers:
+//!
+//! - A request with an `Origin` must come from a page of this very listener. Browsers send one
+//!   with every WebSocket, and the same-origin policy does not hold for those.
+//! - The `Host` must be a name that no stranger can point here. By DNS rebinding a page makes
+//!   its own domain resolve to 127.0.0.1 and is then of the same origin; but that shows in the
+//!   `Host`. Nobody can register an IP address, a name without a dot (`localhost`, the name of
+//!   a container) or a name below `localhost`; any other has to be configured.
+
+use std::net::IpAddr;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
+use actix_web::middleware::Next;
+use actix_web::{Error, ResponseError, web};
+
+use super::AdminState;
+use super::refusal::Refusal;
+
+/// Middleware that lets a request pass or answers it with the refusal.
+pub(super) async fn keep_pages_out(
+    state: web::Data<AdminState>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    match check(request.headers(), &state.hosts) {
+        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        Err(refusal) => {
+            let response = refusal.error_response();
+            Ok(request.into_response(response).map_into_right_body())
+        }
+    }
+}
+
+fn check(headers: &HeaderMap, hosts: &[String]) -> Result<(), Refusal> {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    // No browser leaves the Host out; a plain old health check may.
+    let host = headers.get(HOST).map(|value| text(value.as_bytes()));
+    if let Some(host) = &host
+        && !is_ours(host, hosts)
+    {
+        return Err(Refusal::ForeignHost(host.clone()));
+    }
+    for origin in headers.get_all(ORIGIN) {
+        let origin = text(origin.as_bytes());
+        if !host
+            .as_deref()
+            .is_some_and(|host| is_page_of(&origin, host))
+        {
+            return Err(Refusal::ForeignOrigin(origin));
+        }
+    }
+    Ok(())
+}
+
+fn is_ours(host: &str, hosts: &[String]) -> bool {
+    let name = without_port(host).to_ascii_lowercase();
+    let name = name.strip_suffix('.').unwrap_or(&name);
+    let address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    address.unwrap_or(name).parse::<IpAddr>().is_ok()
+        || !name.contains('.')
+        || name.ends_with(".localhost")
+        || hosts.iter().any(|host| host == name)
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+fn is_page_of(origin: &str, host: &str) -> bool {
+    let authority = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
+    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn checked(host: Option<&str>, origin: Option<&str>) -> Result<(), Refusal> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [(HOST, host), (ORIGIN, origin)] {
+            if let Some(value) = value {
+                headers.insert(name, HeaderValue::from_str(value).unwrap());
+            }
+        }
+        check(&headers, &["relay.example.com".to_owned()])
+    }
+
+    #[test]
+    fn names_that_a_stranger_can_own_are_refused() {
+        for host in [
+            "127.0.0.1:9601",
+            "127.0.0.1",
+            "10.1.2.3:80",
+            "[::1]:9601",
+            "[::1]",
+            "localhost:9601",
+            "LOCALHOST",
+            "localhost.:9601",
+            "a.localhost:9601",
+            "fanfare:9601",
+            "relay.example.com",
+            "Relay.Example.COM:9601",
+        ] {
+            assert!(checked(Some(host), None).is_ok(), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:9601",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "xlocalhost.evil",
+            "a.relay.example.com",
+            "evil.example.",
+            "127.0.0.1:9601.evil.example",
+            "[::1].evil.example",
+        ] {
+            let refusal = checked(Some(host), None).unwrap_err();
+            assert!(matches!(refusal, Refusal::ForeignHost(_)), "{host}");
+        }
+        assert!(checked(None, None).is_ok());
+    }
+
+    #[test]
+    fn pages_of_other_origins_are_refused() {
+        let host = Some("localhost:9601");
+        for origin in ["http://localhost:9601", "https://LOCALHOST:9601"] {
+            assert!(checked(host, Some(origin)).is_ok(), "{origin}");
+        }
+        for origin in [
+            "null",
+            "",
+            "http://localhost",
+            "http://localhost:3000",
+            "https://evil.example",
+            "http://localhost:9601.evil.example",
+            "file://",
+        ] {
+            let refusal = checked(host, Some(origin)).unwrap_err();
+            assert!(matches!(refusal, Refusal::ForeignOrigin(_)), "{origin}");
+        }
+        assert!(checked(None, Some("http://localhost")).is_err());
+    }
+}
