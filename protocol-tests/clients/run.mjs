@@ -30,6 +30,7 @@ async function main([environment, suite, version, ...names]) {
   if (!["node", "chromium"].includes(environment) || !packages || names.length === 0) {
     throw new Error("usage: node run.mjs <node|chromium> <pusher-js|echo|tabs> <version> <scenario…|all>");
   }
+  if (!process.env.CLIENT_TEST) throw new Error("CLIENT_TEST is not set: it names the server under test");
   const settings = JSON.parse(process.env.CLIENT_TEST);
   const app = await startApp(settings);
   const open = environment === "node" ? openNode : openChromium;

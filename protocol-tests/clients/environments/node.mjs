@@ -1,12 +1,9 @@
 // Runs scenarios in this process, with the libraries' builds for Node.
-import { createRequire } from "node:module";
 import { World } from "../lib/world.mjs";
 
-const require = createRequire(import.meta.url);
-
-export function openNode({ packages, settings, app, restartServer }) {
-  const Pusher = require(packages.pusher);
-  const Echo = packages.echo && require(packages.echo).default;
+export async function openNode({ packages, settings, app, restartServer }) {
+  const Pusher = await classOf(packages.pusher);
+  const Echo = packages.echo && (await classOf(packages.echo));
   return {
     async run(scenario) {
       const world = new World({
@@ -20,4 +17,11 @@ export function openNode({ packages, settings, app, restartServer }) {
     },
     close() {},
   };
+}
+
+/** The class that a package is there for, its default export. */
+async function classOf(name) {
+  const { default: exported } = await import(name);
+  // Echo 1 is a CommonJS module, whose own default export lies one deeper.
+  return exported.default ?? exported;
 }
