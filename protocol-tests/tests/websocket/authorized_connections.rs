@@ -1,0 +1,68 @@
+//! Authorized connections: those that prove nothing in time are closed, where an app wants that.
+
+use protocol_tests::{AppConfig, TestServer, WsClient};
+use serde_json::json;
+
+async fn start() -> Option<TestServer> {
+    let app = AppConfig::new("10001").set("authorized_connections_timeout", 1);
+    TestServer::builder().app(app).start().await
+}
+
+/// Waits until a connection made after all others has been closed: the others' time is then over too.
+async fn let_time_pass(server: &TestServer) {
+    server.connect().await.expect_close_code(4009).await;
+}
+
+#[tokio::test]
+async fn connection_that_proves_nothing_in_time_is_closed_with_4009() {
+    let Some(server) = start().await else {
+        return;
+    };
+    let mut silent = server.connect().await;
+    let mut public = server.connect().await;
+    public.subscribe(&server.channel("public-")).await;
+    let mut refused = server.connect().await;
+    let channel = server.channel("private-");
+    refused.send_subscribe(&channel, Some("a:b"), None).await;
+    refused.expect_subscription_error(&channel).await;
+    for client in [&mut silent, &mut public, &mut refused] {
+        client.expect_close_code(4009).await;
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn signing_in_or_subscribing_to_an_authorised_channel_is_proof() {
+    let Some(server) = start().await else {
+        return;
+    };
+    let mut clients: Vec<WsClient> = Vec::new();
+    for _ in 0..3 {
+        clients.push(server.connect().await);
+    }
+    clients[0].sign_in("u1").await;
+    clients[1].subscribe(&server.channel("private-")).await;
+    let presence = server.channel("presence-");
+    clients[2]
+        .subscribe_presence(&presence, "u1", json!({}))
+        .await;
+    let_time_pass(&server).await;
+    for client in &mut clients {
+        client.expect_nothing().await;
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn proof_holds_after_the_subscription_has_ended() {
+    let Some(server) = start().await else {
+        return;
+    };
+    let channel = server.channel("private-");
+    let mut client = server.connect().await;
+    client.subscribe(&channel).await;
+    client.unsubscribe(&channel).await;
+    let_time_pass(&server).await;
+    client.expect_nothing().await;
+    server.finish().await;
+}

@@ -1,0 +1,212 @@
+//! A server's own life: what it counts, and how it ends.
+
+use protocol_tests::{
+    AppConfig, HttpClient, PublishedEvent, Request, Signal, TestServer, eventually, within,
+};
+use serde_json::json;
+
+use crate::support::upgrade;
+
+#[tokio::test]
+async fn connections_channels_and_subscriptions_are_counted_by_app() {
+    let builder = TestServer::builder()
+        .app(AppConfig::new("10001"))
+        .app(AppConfig::new("20002"));
+    let Some(server) = builder.start().await else {
+        return;
+    };
+    let gauge = async |name: &str, app: &str| server.metrics().await.sum(name, &[("app", app)]);
+    let channels = [server.channel("a-"), server.channel("private-")];
+    let mut first = server.connect().await;
+    let mut second = server.connect().await;
+    for client in [&mut first, &mut second] {
+        client.subscribe(&channels[0]).await;
+    }
+    first.subscribe(&channels[1]).await;
+    assert_eq!(gauge("fanfare_connections", "10001").await, 2.0);
+    assert_eq!(gauge("fanfare_channels", "10001").await, 2.0);
+    assert_eq!(gauge("fanfare_subscriptions", "10001").await, 3.0);
+    first.unsubscribe(&channels[1]).await;
+    first.ping_fence().await;
+    assert_eq!(gauge("fanfare_channels", "10001").await, 1.0);
+    assert_eq!(gauge("fanfare_subscriptions", "10001").await, 2.0);
+    for name in [
+        "fanfare_connections",
+        "fanfare_channels",
+        "fanfare_subscriptions",
+    ] {
+        assert_eq!(gauge(name, "20002").await, 0.0);
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn metrics_are_not_on_the_public_listener() {
+    let server = TestServer::start().await;
+    server
+        .request(&Request::new("GET", "/metrics"))
+        .await
+        .expect_status(404);
+    server.finish().await;
+}
+
+/// A publish whose body is not yet complete: while it is under way the server cannot end.
+struct UnderWay {
+    http: HttpClient,
+    rest: Vec<u8>,
+}
+
+impl UnderWay {
+    async fn start(server: &TestServer, channel: &str) -> UnderWay {
+        let event = PublishedEvent::new(channel, "last", "made it");
+        let request = Request::post(server.app(), "/events")
+            .json(event.body())
+            .header("Expect", "100-continue");
+        let mut http = server.http();
+        let endpoint = server.endpoint();
+        http.send_raw(&request.encode_head(&endpoint.authority, &endpoint.prefix))
+            .await;
+        // The server has begun with the request once it asks for the body.
+        assert_eq!(http.read_response().await.status, 100);
+        let rest = request.encode_body();
+        http.send_raw(&rest[..1]).await;
+        UnderWay {
+            http,
+            rest: rest[1..].to_vec(),
+        }
+    }
+
+    async fn complete(mut self) {
+        self.http.send_raw(&self.rest).await;
+        self.http.read_response().await.expect_status(200);
+    }
+}
+
+async fn is_ready(http: &mut HttpClient) -> u16 {
+    http.send(&Request::new("GET", "/ready")).await.status
+}
+
+async fn wait_until_not_ready(server: &TestServer) {
+    eventually("/ready to answer 503", || async {
+        let mut http = server.http();
+        (is_ready(&mut http).await == 503).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sigterm_and_sigint_drain_the_server_and_end_it_with_exit_code_0() {
+    for signal in [Signal::Terminate, Signal::Interrupt] {
+        let Some(server) = TestServer::builder().own_process().start().await else {
+            return;
+        };
+        let channel = server.channel("draining-");
+        let mut client = server.connect().await;
+        client.subscribe(&channel).await;
+        assert_eq!(is_ready(&mut server.http()).await, 200);
+        let under_way = UnderWay::start(&server, &channel).await;
+        server.signal(signal);
+        wait_until_not_ready(&server).await;
+        let response = server
+            .open(&upgrade(server.app(), "protocol=7"))
+            .await
+            .unwrap_err();
+        assert_eq!(response.status, 503);
+        let up = server.request(&Request::new("GET", "/up")).await;
+        up.expect_status(200);
+        server.get("/channels", &[]).await;
+        under_way.complete().await;
+        client.expect_close_code(4200).await;
+        server.exited().await.expect_clean();
+    }
+}
+
+#[tokio::test]
+async fn every_connection_is_closed_with_4200_when_the_server_stops() {
+    let builder = TestServer::builder().set("server.workers", 4);
+    let Some(server) = builder.start().await else {
+        return;
+    };
+    let channel = server.channel("presence-");
+    let mut clients = Vec::new();
+    for number in 0..40 {
+        let mut client = server.connect().await;
+        if number % 2 == 0 {
+            client
+                .subscribe_presence(&channel, &format!("u{number}"), json!({}))
+                .await;
+        }
+        clients.push(client);
+    }
+    server.signal(Signal::Terminate);
+    for client in &mut clients {
+        client.expect_close_code(4200).await;
+    }
+    server.exited().await.expect_clean();
+}
+
+#[tokio::test]
+async fn client_that_neither_reads_nor_answers_does_not_hold_the_end_up() {
+    let Some(server) = TestServer::builder().own_process().start().await else {
+        return;
+    };
+    let channel = server.channel("stalled-");
+    let mut stalled = server.connect().await;
+    stalled.socket.connection().set_receive_buffer(4096);
+    stalled.subscribe(&channel).await;
+    for _ in 0..50 {
+        let data = "x".repeat(10_000);
+        server
+            .publish(PublishedEvent::new(&channel, "large", data))
+            .await;
+    }
+    server.signal(Signal::Terminate);
+    server.exited().await.expect_clean();
+    drop(stalled);
+}
+
+#[tokio::test]
+async fn second_signal_ends_the_server_at_once() {
+    let Some(server) = TestServer::builder().own_process().start().await else {
+        return;
+    };
+    let channel = server.channel("draining-");
+    let under_way = UnderWay::start(&server, &channel).await;
+    server.signal(Signal::Terminate);
+    wait_until_not_ready(&server).await;
+    server.signal(Signal::Terminate);
+    let exit = within("the end of the server", server.exited()).await;
+    assert!(
+        !exit.log.iter().any(|line| line.contains("panicked at")),
+        "{:#?}",
+        exit.log
+    );
+    drop(under_way);
+}
+
+#[tokio::test]
+async fn stopped_server_frees_its_address_for_the_next() {
+    let Some(server) = TestServer::builder().own_process().start().await else {
+        return;
+    };
+    let endpoint = server.endpoint().clone();
+    let client = server.connect().await;
+    let server = server.restart().await;
+    assert_eq!(server.endpoint(), &endpoint);
+    drop(client);
+    let mut client = server.connect().await;
+    client.expect_nothing().await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn bad_configuration_ends_with_exit_code_64_and_one_line() {
+    let builder = TestServer::builder().set("server.lisen", "127.0.0.1:0");
+    let Some(exit) = builder.start_and_exit().await else {
+        return;
+    };
+    assert_eq!(exit.code, Some(64), "{exit:?}");
+    assert_eq!(exit.log.len(), 1, "{exit:?}");
+    assert!(exit.log[0].contains("lisen"), "{exit:?}");
+    assert!(exit.log[0].contains("fanfare-test.toml"), "{exit:?}");
+}
