@@ -1,0 +1,101 @@
+//! Which keys there are. Section by section; the readers in `read` may ask for no others.
+
+/// Tables of the file, and the lists of tables.
+pub(super) const ROOT: &[&str] = &["server", "admin", "log", "apps"];
+
+pub(super) const SERVER: &[&str] = &[
+    "listen",
+    "path_prefix",
+    "workers",
+    "activity_timeout",
+    "pong_timeout",
+    "max_connections",
+    "request_head_timeout",
+    "request_timeout",
+    "keep_alive",
+    "message_timeout",
+    "close_timeout",
+    "shutdown_timeout",
+];
+
+pub(super) const ADMIN: &[&str] = &["listen"];
+
+pub(super) const LOG: &[&str] = &["format", "level"];
+
+pub(super) const APP: &[&str] = &[
+    "id",
+    "key",
+    "secret",
+    "enabled",
+    "extra_keys",
+    "client_events",
+    "subscription_count",
+    "allowed_origins",
+    "authorized_connections_timeout",
+    "limits",
+];
+
+pub(super) const KEY_PAIR: &[&str] = &["key", "secret"];
+
+pub(super) const LIMITS: &[&str] = &[
+    "max_connections",
+    "event_data_bytes",
+    "event_name_length",
+    "channel_name_length",
+    "channels_per_event",
+    "batch_events",
+    "client_events_per_second",
+    "presence_members",
+    "presence_user_id_length",
+    "presence_user_info_bytes",
+    "outbox_bytes",
+    "channels_per_connection",
+    "message_bytes",
+    "cache_bytes",
+    "cache_ttl",
+    "auth_timestamp_window",
+    "http_body_bytes",
+    "publish_backlog",
+    "publish_wait_ms",
+];
+
+/// The sections that the environment and flags reach; apps are lists, which they do not.
+pub(super) const SINGLE: &[(&str, &[&str])] = &[("server", SERVER), ("admin", ADMIN), ("log", LOG)];
+
+/// Every section as its header is written in the file.
+const HEADERS: &[(&str, &[&str])] = &[
+    ("[server]", SERVER),
+    ("[admin]", ADMIN),
+    ("[log]", LOG),
+    ("[[apps]]", APP),
+    ("[apps.limits]", LIMITS),
+];
+
+/// Whether any section has this key.
+pub(super) fn is_known(key: &str) -> bool {
+    HEADERS.iter().any(|(_, keys)| keys.contains(&key))
+}
+
+/// What may have been meant by a key that is none of `known`.
+pub(super) fn hint(key: &str, known: &[&str]) -> String {
+    if let Some(near) = nearest(key, known.iter().copied()) {
+        return format!("did you mean `{near}`?");
+    }
+    let elsewhere = HEADERS.iter().find(|(_, keys)| keys.contains(&key));
+    if let Some((header, _)) = elsewhere {
+        return format!("it belongs in {header}");
+    }
+    format!("expected one of {}", known.join(", "))
+}
+
+/// The candidate that differs least from `text`, if it is near enough to be a slip.
+pub(super) fn nearest<'c>(
+    text: &str,
+    candidates: impl Iterator<Item = &'c str>,
+) -> Option<&'c str> {
+    candidates
+        .map(|candidate| (strsim::damerau_levenshtein(text, candidate), candidate))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).clamp(1, 4))
+        .map(|(_, candidate)| candidate)
+}

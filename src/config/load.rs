@@ -1,0 +1,108 @@
+//! From the sources to a configuration.
+
+use super::credentials::{self, EnvFile};
+use super::file::ConfigFile;
+use super::overrides::Overrides;
+use super::section::{Layers, Section};
+use super::{Config, ConfigError, Origin, Sources, keys, read};
+
+/// A configuration, and what it was made of.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The layers that had something to say, the weakest first.
+    pub layers: Vec<Layer>,
+    /// Where each app of the registry comes from, in its order.
+    pub app_origins: Vec<Origin>,
+}
+
+/// Something that a configuration was made of, for people to read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// The source.
+    pub source: String,
+    /// Why it counts, or what it sets; never a value.
+    pub detail: String,
+}
+
+/// Reads all sources and checks the whole.
+pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    let file = ConfigFile::read(sources)?;
+    let table = file.as_ref().map(ConfigFile::parse).transpose()?;
+    let overrides = Overrides::new(sources)?;
+    let layers = Layers {
+        file: file.as_ref(),
+        overrides: &overrides,
+    };
+    let root = Section::root(&layers, table.as_ref(), keys::ROOT)?;
+
+    let server_section = root.child("server", keys::SERVER)?;
+    let admin_section = root.child("admin", keys::ADMIN)?;
+    let server = read::server(&server_section)?;
+    let admin = read::admin(&admin_section)?;
+    let log = read::log(&root.child("log", keys::LOG)?)?;
+    read::listeners_differ(
+        (&server_section, &server.listen),
+        (&admin_section, admin.listen.as_ref()),
+    )?;
+
+    let mut apps = read::apps::from_file(&root)?;
+    let in_environment = credentials::in_environment(&sources.environment)?;
+    let environment_has_app = in_environment.is_some();
+    if let Some(credentials) = in_environment {
+        read::apps::add(&mut apps, credentials)?;
+    }
+    if let Some(path) = &sources.env_file {
+        let env_file = EnvFile::read(path, &sources.environment)?;
+        read::apps::add(&mut apps, credentials::in_file(&env_file)?)?;
+    }
+    if read::apps::has_development_credentials(&apps) {
+        read::apps::stay_on_loopback(&server_section, &server.listen)?;
+        if let Some(listen) = &admin.listen {
+            read::apps::stay_on_loopback(&admin_section, listen)?;
+        }
+    }
+    let development = apps.is_empty();
+    let (apps, app_origins) = read::apps::registry(apps)?;
+
+    Ok(Loaded {
+        config: Config {
+            server,
+            admin,
+            log,
+            apps,
+            development,
+        },
+        layers: describe(sources, file.as_ref(), &overrides, environment_has_app),
+        app_origins,
+    })
+}
+
+fn describe(
+    sources: &Sources,
+    file: Option<&ConfigFile>,
+    overrides: &Overrides<'_>,
+    environment_has_app: bool,
+) -> Vec<Layer> {
+    let mut layers = Vec::new();
+    let mut add = |source: String, detail: String| layers.push(Layer { source, detail });
+    if let Some(file) = file {
+        add(file.path().display().to_string(), file.chosen.into());
+    }
+    let mut variables: Vec<&str> = overrides.variables().collect();
+    if environment_has_app {
+        variables.push("PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET");
+    }
+    if !variables.is_empty() {
+        add("environment".into(), variables.join(", "));
+    }
+    if let Some(path) = &sources.env_file {
+        add(path.display().to_string(), "--env-file".into());
+    }
+    if !sources.flags.is_empty() {
+        let names: Vec<&str> = sources.flags.iter().map(|flag| flag.name).collect();
+        add("flags".into(), names.join(", "));
+    }
+    layers
+}

@@ -1,0 +1,29 @@
+//! Configuration: defaults, then the file, then the environment, then flags; validated as a
+//! whole before anything is bound.
+//!
+//! - [`load`]: from [`Sources`] to a [`Config`]
+//! - [`Config`]: what the process runs with, parsed and in range
+//! - [`Address`]: where a listener is bound
+//! - [`ConfigError`]: one line that names source, key and what was expected
+//! - [`dotenv`]: the dialect of `.env` files that Laravel reads
+//! - [`credentials`]: an app's id, key and secret in `PUSHER_APP_*` variables
+
+mod address;
+pub mod credentials;
+pub mod dotenv;
+mod error;
+mod file;
+mod keys;
+mod load;
+mod overrides;
+mod read;
+mod section;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use address::Address;
+pub use error::{ConfigError, Origin};
+pub use load::{Layer, Loaded, load};
+pub use overrides::{Flag, Sources};
+pub use settings::{Admin, Config, Log, LogFormat, LogLevel, Server};

@@ -1,0 +1,198 @@
+//! The apps: those of the file, and one whose credentials `PUSHER_APP_*` give.
+
+use std::time::Duration;
+
+use super::super::credentials::Credentials;
+use super::super::keys::{APP, KEY_PAIR, LIMITS};
+use super::super::section::{Place, Section};
+use super::super::{Address, ConfigError};
+use super::{is_path_segment, limits};
+use crate::apps::{App, DuplicateApp, Keys, Origins, Registry};
+use crate::auth::Signer;
+
+/// Id, key and secret of the app that is served when none is configured.
+const DEVELOPMENT: &str = "local";
+
+const NAME: &str = "a text of 1 to 200 letters, digits, `-`, `_`, `.` and `~`";
+const SECRET: &str = "a text that is not empty and has no blanks at its ends";
+const TABLES: &str = "a list of tables, each begun by [[apps]]";
+const PAIRS: &str = r#"a list of pairs such as [{ key = "…", secret = "…" }]"#;
+const ORIGINS: &str = "a list of origins such as `https://example.com`, `*.example.com` or \
+                       `localhost:3000`, without paths";
+
+/// An app with what it takes to compare it with others and to speak of its mistakes.
+pub(in super::super) struct ReadApp {
+    app: App,
+    /// Where the id is given; also the app's own place.
+    id: Place,
+    pairs: Vec<ReadPair>,
+}
+
+/// A key pair with its secret in clear text; it must not be printed.
+struct ReadPair {
+    key: String,
+    secret: String,
+    place: Place,
+}
+
+/// The apps of the file.
+pub(in super::super) fn from_file(root: &Section<'_>) -> Result<Vec<ReadApp>, ConfigError> {
+    root.children("apps", APP, TABLES)?
+        .iter()
+        .map(app)
+        .collect()
+}
+
+fn app(section: &Section<'_>) -> Result<ReadApp, ConfigError> {
+    let id = section.required("id", NAME, name)?;
+    let mut pairs = vec![pair(section)?];
+    for extra in section.children("extra_keys", KEY_PAIR, PAIRS)? {
+        pairs.push(pair(&extra)?);
+    }
+    let origins = section.texts("allowed_origins", ORIGINS, |text| {
+        Origins::new([text]).is_ok()
+    })?;
+    let authorized =
+        section.seconds("authorized_connections_timeout", Duration::ZERO, 0..=86_400)?;
+    let app = App {
+        id: id.into(),
+        enabled: section.switch("enabled", true)?,
+        keys: keys(&pairs),
+        client_events: section.switch("client_events", true)?,
+        subscription_count: section.switch("subscription_count", false)?,
+        allowed_origins: Origins::new(origins)
+            .map_err(|error| section.invalid("allowed_origins", error.to_string(), "another"))?,
+        authorized_connections_timeout: (!authorized.is_zero()).then_some(authorized),
+        limits: limits::read(&section.child("limits", LIMITS)?)?,
+    };
+    Ok(ReadApp {
+        app,
+        id: section.place("id"),
+        pairs,
+    })
+}
+
+fn pair(section: &Section<'_>) -> Result<ReadPair, ConfigError> {
+    Ok(ReadPair {
+        key: section.required("key", NAME, name)?,
+        secret: section.secret("secret", SECRET, is_secret)?,
+        place: section.place("key"),
+    })
+}
+
+fn keys(pairs: &[ReadPair]) -> Keys {
+    let mut signers = pairs
+        .iter()
+        .map(|pair| Signer::new(&pair.key, pair.secret.as_bytes()));
+    let signing = signers.next().expect("a pair is read for every app");
+    Keys::new(signing, signers.collect())
+}
+
+/// Ids and keys stand in URLs as they are, and a key is set off by `:` in signatures.
+fn name(text: &str) -> Option<String> {
+    (text.len() <= 200 && is_path_segment(text)).then(|| text.to_owned())
+}
+
+fn is_secret(text: &str) -> bool {
+    !text.is_empty() && text.trim() == text && !text.contains(char::is_control)
+}
+
+/// Adds the app that `PUSHER_APP_*` name, unless it is there already.
+pub(in super::super) fn add(
+    apps: &mut Vec<ReadApp>,
+    credentials: Credentials,
+) -> Result<(), ConfigError> {
+    let Credentials {
+        id,
+        key,
+        secret,
+        places,
+    } = credentials;
+    for (value, place) in [(&id, &places.id), (&key, &places.key)] {
+        if name(value).is_none() {
+            return Err(place.clone().invalid(NAME, format!("{value:?}")));
+        }
+    }
+    if !is_secret(&secret) {
+        return Err(places.secret.invalid(SECRET, "another text"));
+    }
+    if let Some(same) = apps.iter().find(|known| *known.app.id == *id) {
+        let is_same = |pair: &ReadPair| pair.key == key && pair.secret == secret;
+        if same.pairs.iter().any(is_same) {
+            return Ok(());
+        }
+        let expected = format!(
+            "the key and secret of app `{id}` as in {} ({})",
+            same.id.origin, same.id.key
+        );
+        return Err(places.secret.invalid(expected, "others"));
+    }
+    apps.push(ReadApp {
+        app: App::new(id, Signer::new(&key, secret.as_bytes())),
+        id: places.id,
+        pairs: vec![ReadPair {
+            key,
+            secret,
+            place: places.key,
+        }],
+    });
+    Ok(())
+}
+
+/// The registry of the apps, or of the development app if there are none; and where each app
+/// comes from, none for the development app.
+pub(in super::super) fn registry(
+    apps: Vec<ReadApp>,
+) -> Result<(Registry, Vec<super::super::Origin>), ConfigError> {
+    if apps.is_empty() {
+        let signer = Signer::new(DEVELOPMENT, DEVELOPMENT.as_bytes());
+        let alone = Registry::new(vec![App::new(DEVELOPMENT, signer)]);
+        return Ok((alone.expect("one app has no double"), Vec::new()));
+    }
+    let records = apps.iter().map(|read| read.app.clone()).collect();
+    match Registry::new(records) {
+        Ok(registry) => Ok((
+            registry,
+            apps.into_iter().map(|app| app.id.origin).collect(),
+        )),
+        Err(duplicate) => Err(blame(&duplicate, &apps)),
+    }
+}
+
+fn blame(duplicate: &DuplicateApp, apps: &[ReadApp]) -> ConfigError {
+    let (what, value, first, second) = match duplicate {
+        DuplicateApp::Id { id, first, second } => {
+            ("an id", id, &apps[*first].id, &apps[*second].id)
+        }
+        DuplicateApp::Key { key, first, second } => {
+            let place = |(app, pair): (usize, usize)| &apps[app].pairs[pair].place;
+            ("a key", key, place(*first), place(*second))
+        }
+    };
+    second.clone().invalid(
+        format!("{what} of its own"),
+        format!(
+            "{value:?}, which is that of {} ({})",
+            first.key, first.origin
+        ),
+    )
+}
+
+/// Whether credentials that everybody knows open any of the apps.
+pub(in super::super) fn has_development_credentials(apps: &[ReadApp]) -> bool {
+    let known = |pair: &ReadPair| pair.secret == DEVELOPMENT;
+    apps.is_empty() || apps.iter().any(|app| app.pairs.iter().any(known))
+}
+
+/// With credentials that everybody knows, nobody else's machine may be let in.
+pub(in super::super) fn stay_on_loopback(
+    section: &Section<'_>,
+    listen: &Address,
+) -> Result<(), ConfigError> {
+    if listen.is_loopback() {
+        return Ok(());
+    }
+    let expected = "a loopback address such as 127.0.0.1:6001 while the development credentials \
+                    (secret `local`) are in use; to listen elsewhere, configure an app of your own";
+    Err(section.invalid("listen", expected, listen.to_string()))
+}

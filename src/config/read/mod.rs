@@ -1,0 +1,138 @@
+//! What each key means: its type, its range, its default.
+//!
+//! - [`server`], [`admin`], [`log`]: the sections that there is one of
+//! - [`apps`]: the apps, and what must hold among them
+
+pub(super) mod apps;
+mod limits;
+
+use std::ops::RangeInclusive;
+
+use super::section::Section;
+use super::settings::{Admin, Log, LogFormat, LogLevel, Server};
+use super::{Address, ConfigError};
+
+/// Seconds in which something is still waited for by somebody.
+const WAIT: RangeInclusive<u64> = 1..=3600;
+
+const ADDRESS: &str = "host:port, such as 127.0.0.1:6001, [::1]:6001 or localhost:6001";
+
+pub(super) fn server(section: &Section<'_>) -> Result<Server, ConfigError> {
+    let default = Server::default();
+    Ok(Server {
+        listen: section
+            .text("listen", ADDRESS, |text| text.parse().ok())?
+            .unwrap_or(default.listen),
+        path_prefix: section
+            .text(
+                "path_prefix",
+                "nothing or a path such as /relay, of letters, digits, `-`, `_`, `.` and `~`",
+                normal_prefix,
+            )?
+            .unwrap_or(default.path_prefix),
+        workers: section.optional("workers", 1024)?,
+        // The protocol carries whole seconds, and clients fail on 0.
+        activity_timeout: section.seconds(
+            "activity_timeout",
+            default.activity_timeout,
+            1..=86_400,
+        )?,
+        pong_timeout: section.seconds("pong_timeout", default.pong_timeout, WAIT)?,
+        max_connections: section.optional("max_connections", 100_000_000)?,
+        request_head_timeout: section.seconds(
+            "request_head_timeout",
+            default.request_head_timeout,
+            WAIT,
+        )?,
+        request_timeout: section.seconds("request_timeout", default.request_timeout, WAIT)?,
+        keep_alive: section.seconds("keep_alive", default.keep_alive, WAIT)?,
+        message_timeout: section.seconds("message_timeout", default.message_timeout, WAIT)?,
+        close_timeout: section.seconds("close_timeout", default.close_timeout, WAIT)?,
+        shutdown_timeout: section.seconds("shutdown_timeout", default.shutdown_timeout, WAIT)?,
+    })
+}
+
+pub(super) fn admin(section: &Section<'_>) -> Result<Admin, ConfigError> {
+    let expected = format!("{ADDRESS}, or nothing to turn it off");
+    let listen = section.text("listen", &expected, |text| match text {
+        "" => Some(None),
+        text => text.parse().ok().map(Some),
+    })?;
+    Ok(match listen {
+        Some(listen) => Admin { listen },
+        None => Admin::default(),
+    })
+}
+
+pub(super) fn log(section: &Section<'_>) -> Result<Log, ConfigError> {
+    let format = section.text("format", "`human` or `json`", |text| match text {
+        "human" => Some(LogFormat::Human),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    })?;
+    let levels = "`error`, `warn`, `info`, `debug` or `trace`";
+    let level = section.text("level", levels, |text| match text {
+        "error" => Some(LogLevel::Error),
+        "warn" => Some(LogLevel::Warn),
+        "info" => Some(LogLevel::Info),
+        "debug" => Some(LogLevel::Debug),
+        "trace" => Some(LogLevel::Trace),
+        _ => None,
+    })?;
+    Ok(Log {
+        format: format.unwrap_or_default(),
+        level: level.unwrap_or_default(),
+    })
+}
+
+/// Two listeners cannot share an address; better said here than by the system.
+pub(super) fn listeners_differ(
+    server: (&Section<'_>, &Address),
+    admin: (&Section<'_>, Option<&Address>),
+) -> Result<(), ConfigError> {
+    let same = admin.1 == Some(server.1) && server.1.port() != 0;
+    if !same {
+        return Ok(());
+    }
+    let (blamed, other) = match server.0.has("listen") {
+        true => (server.0, "admin.listen"),
+        false => (admin.0, "server.listen"),
+    };
+    let expected = format!("another address than that of {other}");
+    Err(blamed.invalid("listen", expected, server.1.to_string()))
+}
+
+/// `/a/b` of `a/b`, `/a/b/` and the like; nothing of `/` and nothing.
+fn normal_prefix(text: &str) -> Option<Box<str>> {
+    if matches!(text, "" | "/") {
+        return Some("".into());
+    }
+    let inner = text.strip_prefix('/').unwrap_or(text);
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    let segments_fit = inner.split('/').all(is_path_segment);
+    segments_fit.then(|| format!("/{inner}").into())
+}
+
+/// Whether a text stands for itself as a segment of a URL's path.
+fn is_path_segment(text: &str) -> bool {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    !matches!(text, "" | "." | "..") && text.bytes().all(unreserved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_brought_to_one_form() {
+        for text in ["relay/v1", "/relay/v1", "relay/v1/", "/relay/v1/"] {
+            assert_eq!(normal_prefix(text).as_deref(), Some("/relay/v1"), "{text}");
+        }
+        for text in ["", "/"] {
+            assert_eq!(normal_prefix(text).as_deref(), Some(""), "{text}");
+        }
+        for text in ["//", "a//b", "a b", "a/../b", ".", "a?b", "ä", "%61"] {
+            assert_eq!(normal_prefix(text), None, "{text}");
+        }
+    }
+}

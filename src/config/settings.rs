@@ -1,0 +1,130 @@
+//! What the process runs with.
+
+use std::thread;
+use std::time::Duration;
+
+use super::Address;
+use crate::apps::Registry;
+
+/// A whole configuration; every value in it is valid.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The public listener and what holds for every connection.
+    pub server: Server,
+    /// The listener for operators.
+    pub admin: Admin,
+    /// The log on stderr.
+    pub log: Log,
+    /// The apps; at least one.
+    pub apps: Registry,
+    /// Whether no app was configured, so that the only one is the development app (id, key
+    /// and secret `local`).
+    pub development: bool,
+}
+
+/// The public listener and what holds for every connection.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where WebSockets and the HTTP API are served. `127.0.0.1:6001`.
+    pub listen: Address,
+    /// What all public paths begin with: empty, or `/segment` once or more. Empty.
+    pub path_prefix: Box<str>,
+    /// Worker threads; `None`, the default: one a core.
+    pub workers: Option<usize>,
+    /// What clients are told, and how long one may be silent before it is pinged. 120 s.
+    pub activity_timeout: Duration,
+    /// How long a pinged client may take to show life. 30 s.
+    pub pong_timeout: Duration,
+    /// Sockets that the process serves at one time; `None`, the default: what the limit on
+    /// open files allows.
+    pub max_connections: Option<usize>,
+    /// From the first byte of a request to the end of its head. 5 s.
+    pub request_head_timeout: Duration,
+    /// From the first byte of a request to its answer. 30 s.
+    pub request_timeout: Duration,
+    /// How long an HTTP connection may wait for its next request. 75 s.
+    pub keep_alive: Duration,
+    /// From the first byte of a WebSocket message to its last. 30 s.
+    pub message_timeout: Duration,
+    /// How long a client may take to answer a close. 5 s.
+    pub close_timeout: Duration,
+    /// How long a stop may take before what is left is dropped. 10 s.
+    pub shutdown_timeout: Duration,
+}
+
+impl Server {
+    /// Worker threads, with one a core where none are configured.
+    pub fn worker_threads(&self) -> usize {
+        self.workers
+            .unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: Address::loopback(6001),
+            path_prefix: "".into(),
+            workers: None,
+            activity_timeout: Duration::from_secs(120),
+            pong_timeout: Duration::from_secs(30),
+            max_connections: None,
+            request_head_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(75),
+            message_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(5),
+            shutdown_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The listener for operators.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where metrics and the live stream are served; `None`: not at all. `127.0.0.1:9601`.
+    pub listen: Option<Address>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            listen: Some(Address::loopback(9601)),
+        }
+    }
+}
+
+/// The log on stderr.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// For whom it is written.
+    pub format: LogFormat,
+    /// The least important that is written.
+    pub level: LogLevel,
+}
+
+/// For whom the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// People at a terminal.
+    #[default]
+    Human,
+    /// Programs: one JSON object a line.
+    Json,
+}
+
+/// How important a line of the log is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Something is broken.
+    Error,
+    /// Something may be wrong.
+    Warn,
+    /// What an operator wants to know in normal times.
+    #[default]
+    Info,
+    /// Clients' mistakes too.
+    Debug,
+    /// Everything.
+    Trace,
+}
