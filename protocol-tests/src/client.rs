@@ -6,8 +6,8 @@ use crate::config::App;
 use crate::event::{Close, Event};
 use crate::frame::{Frame, Opcode};
 use crate::http::HttpClient;
+use crate::names::unique;
 use crate::request::Request;
-use crate::server::unique;
 use crate::wait::within;
 use crate::websocket::WebSocket;
 

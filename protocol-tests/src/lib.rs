@@ -23,6 +23,7 @@
 //! - [`config`]: apps and settings of that configuration; [`subject`]: which server is tested
 //! - [`client`]: a Pusher client; [`websocket`], [`frame`]: the raw WebSocket below it, able to misbehave
 //! - [`http`], [`request`]: an HTTP client with raw access, requests with every signing parameter open to change
+//! - [`published`]: events to publish; [`names`]: names that tests do not share
 //! - [`sign`]: signatures; [`metrics`]: the admin listener's figures; [`wait`]: patience
 
 pub mod client;
@@ -32,7 +33,9 @@ pub mod event;
 pub mod frame;
 pub mod http;
 pub mod metrics;
+pub mod names;
 mod process;
+pub mod published;
 pub mod request;
 pub mod server;
 pub mod sign;
@@ -47,7 +50,8 @@ pub use event::{Close, Event};
 pub use frame::{Frame, Opcode};
 pub use http::{HttpClient, Response};
 pub use process::{Exit, Signal};
+pub use published::PublishedEvent;
 pub use request::Request;
-pub use server::{PublishedEvent, TestServer, TestServerBuilder};
+pub use server::{TestServer, TestServerBuilder};
 pub use wait::{PATIENCE, eventually, within};
 pub use websocket::{Upgrade, WebSocket};

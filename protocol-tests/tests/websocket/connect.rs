@@ -156,6 +156,22 @@ async fn connection_over_the_quota_is_closed_with_4004_and_a_place_that_is_left_
 }
 
 #[tokio::test]
+async fn server_over_its_capacity_closes_with_4100_and_goes_on_serving_the_others() {
+    let builder = TestServer::builder().set("server.max_connections", 2);
+    let Some(server) = builder.start().await else {
+        return;
+    };
+    let mut first = server.connect().await;
+    let _second = server.connect().await;
+    let (_, close) = server
+        .open_refused(&upgrade(server.app(), "protocol=7"))
+        .await;
+    assert_eq!(close.code, Some(4100));
+    assert_served(&server, &mut first).await;
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn unknown_path_is_closed_with_4005() {
     let server = TestServer::start().await;
     for path in ["/", "/app", "/app/", "/nowhere", "/app/key/more"] {

@@ -1,13 +1,11 @@
-//! The server that a test runs against.
+//! The server that a test runs against: `start` brings one up, the rest hands out clients and ends it.
 
-use std::process;
+mod start;
+
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
-use toml::Value as TomlValue;
+use serde_json::Value;
 
 use crate::client::WsClient;
 use crate::config::{App, AppConfig, ServerConfig};
@@ -15,11 +13,15 @@ use crate::connection::{Connection, OpenConnections};
 use crate::event::{Close, Event};
 use crate::http::{HttpClient, Response};
 use crate::metrics::Metrics;
+use crate::names::unique;
 use crate::process::{Exit, ServerProcess, Signal};
-use crate::request::Request;
-use crate::subject::{self, Endpoint, ForeignServer};
+use crate::published::PublishedEvent;
+use crate::request::{Request, percent_encode};
+use crate::subject::{self, Endpoint};
 use crate::wait::eventually;
 use crate::websocket::{Upgrade, WebSocket};
+
+pub use start::TestServerBuilder;
 
 const LEFTOVERS: [&str; 3] = [
     "fanfare_connections",
@@ -43,82 +45,6 @@ pub struct TestServer {
     finished: bool,
 }
 
-/// What a test asks of its server.
-#[derive(Clone, Debug)]
-pub struct TestServerBuilder {
-    config: ServerConfig,
-    reason_to_own: Option<String>,
-}
-
-impl TestServerBuilder {
-    /// Adds an app; without one there is an app `10001`. The first is the one that [`TestServer::app`] names.
-    pub fn app(mut self, app: AppConfig) -> TestServerBuilder {
-        self.config.apps.push(app);
-        self.needs("apps of its own")
-    }
-
-    /// Sets a key of the configuration file. Dots go down: `server.activity_timeout`.
-    pub fn set(mut self, key: &str, value: impl Into<TomlValue>) -> TestServerBuilder {
-        let value = value.into();
-        let reason = format!("{key} = {value}");
-        self.config.set(key, value);
-        self.needs(&reason)
-    }
-
-    /// Says that the test needs a process of its own, to send signals to or to read metrics of.
-    pub fn own_process(self) -> TestServerBuilder {
-        self.needs("a process of its own")
-    }
-
-    /// Starts the server. `None`, with the reason on stderr, when the tests run against a foreign server, which cannot
-    /// be configured: the test returns then.
-    pub async fn start(self) -> Option<TestServer> {
-        if subject::foreign().is_some()
-            && let Some(reason) = &self.reason_to_own
-        {
-            skip(&format!("it needs {reason}"));
-            return None;
-        }
-        Some(self.start_anyhow().await)
-    }
-
-    /// Starts the binary with a configuration that it must refuse, and waits for its end. `None` as for
-    /// [`start`](Self::start).
-    pub async fn start_and_exit(mut self) -> Option<Exit> {
-        if subject::foreign().is_some() {
-            skip("it needs a process of its own");
-            return None;
-        }
-        self.complete();
-        Some(ServerProcess::start(&self.config.to_toml()).exited().await)
-    }
-
-    fn needs(mut self, reason: &str) -> TestServerBuilder {
-        self.reason_to_own.get_or_insert_with(|| reason.to_owned());
-        self
-    }
-
-    fn complete(&mut self) {
-        if self.config.apps.is_empty() {
-            self.config.apps.push(AppConfig::new("10001"));
-        }
-    }
-
-    async fn start_anyhow(mut self) -> TestServer {
-        if let Some(foreign) = subject::foreign() {
-            return TestServer::foreign(foreign, self.config);
-        }
-        self.complete();
-        TestServer::own(self.config).await
-    }
-}
-
-fn skip(reason: &str) {
-    let current = thread::current();
-    let test = current.name().unwrap_or("a test");
-    eprintln!("skipped against a foreign server: {test}: {reason}");
-}
-
 impl TestServer {
     /// A server with one app and every setting at its default.
     pub async fn start() -> TestServer {
@@ -132,7 +58,7 @@ impl TestServer {
             if foreign.second_app.is_some() {
                 return Some(TestServer::builder().start_anyhow().await);
             }
-            skip("it needs a second app");
+            start::skip("it needs a second app");
             return None;
         }
         let builder = TestServer::builder();
@@ -144,56 +70,7 @@ impl TestServer {
 
     /// A server to be configured before it is started.
     pub fn builder() -> TestServerBuilder {
-        TestServerBuilder {
-            config: ServerConfig::new(),
-            reason_to_own: None,
-        }
-    }
-
-    async fn own(config: ServerConfig) -> TestServer {
-        let mut process = ServerProcess::start(&config.to_toml());
-        let prefix = config.text("server", "path_prefix").unwrap_or_default();
-        let prefix = prefix.trim_matches('/');
-        let endpoint = Endpoint {
-            authority: process.address("public").await,
-            prefix: if prefix.is_empty() {
-                String::new()
-            } else {
-                format!("/{prefix}")
-            },
-        };
-        let admin = match config.text("admin", "listen") {
-            Some("") | None => None,
-            Some(_) => Some(Endpoint {
-                authority: process.address("admin").await,
-                prefix: String::new(),
-            }),
-        };
-        TestServer {
-            endpoint,
-            admin,
-            apps: config.apps.iter().map(AppConfig::app).collect(),
-            process: Some(process),
-            config,
-            connections: OpenConnections::default(),
-            channels: Mutex::default(),
-            finished: false,
-        }
-    }
-
-    fn foreign(foreign: ForeignServer, config: ServerConfig) -> TestServer {
-        let mut apps = vec![foreign.app];
-        apps.extend(foreign.second_app);
-        TestServer {
-            endpoint: foreign.endpoint,
-            admin: None,
-            apps,
-            process: None,
-            config,
-            connections: OpenConnections::default(),
-            channels: Mutex::default(),
-            finished: false,
-        }
+        TestServerBuilder::new()
     }
 
     // What there is
@@ -332,7 +209,7 @@ impl TestServer {
 
     /// Publishes to an app, expects 200 and returns the answer.
     pub async fn publish_to(&self, app: &App, event: PublishedEvent) -> Value {
-        let request = Request::post(app, "/events").json(&event.body);
+        let request = Request::post(app, "/events").json(event.body());
         self.request(&request).await.expect_status(200).json()
     }
 
@@ -377,7 +254,7 @@ impl TestServer {
         process.exited().await.expect_clean();
         let mut config = self.config.clone();
         config.set("server.listen", self.endpoint.authority.clone().into());
-        let mut server = TestServer::own(config).await;
+        let mut server = start::own_server(config).await;
         server.channels = Mutex::new(std::mem::take(
             &mut *self.channels.lock().expect("no test panics holding this"),
         ));
@@ -422,7 +299,7 @@ impl TestServer {
             .clone();
         for app in &self.apps {
             for channel in &channels {
-                let path = format!("/channels/{}", crate::request::percent_encode(channel));
+                let path = format!("/channels/{}", percent_encode(channel));
                 eventually(&format!("{channel} to be empty"), || async {
                     let response = self.request(&Request::get(app, &path)).await;
                     (response.expect_status(200).json()["occupied"] == false).then_some(())
@@ -439,62 +316,4 @@ impl Drop for TestServer {
             panic!("a test ends with finish() or exited(), which check what it leaves behind");
         }
     }
-}
-
-/// The body of a publish.
-#[derive(Clone, Debug)]
-pub struct PublishedEvent {
-    body: Value,
-}
-
-impl PublishedEvent {
-    /// An event on one channel. Data that is no string is sent as the JSON that it is.
-    pub fn new(channel: &str, name: &str, data: impl Into<Value>) -> PublishedEvent {
-        PublishedEvent {
-            body: json!({"name": name, "channel": channel, "data": data.into()}),
-        }
-    }
-
-    /// On several channels instead.
-    pub fn on(mut self, channels: &[&str]) -> PublishedEvent {
-        if let Some(body) = self.body.as_object_mut() {
-            body.remove("channel");
-        }
-        self.with("channels", channels.into())
-    }
-
-    /// Not to this connection.
-    pub fn excluding(self, socket_id: &str) -> PublishedEvent {
-        self.with("socket_id", socket_id.into())
-    }
-
-    /// With `info` of these attributes in the answer.
-    pub fn info(self, attributes: &str) -> PublishedEvent {
-        self.with("info", attributes.into())
-    }
-
-    /// With any other member.
-    pub fn with(mut self, name: &str, value: Value) -> PublishedEvent {
-        self.body[name] = value;
-        self
-    }
-
-    /// The body.
-    pub fn body(&self) -> &Value {
-        &self.body
-    }
-}
-
-/// A name that no other test, run or process uses, beginning with `prefix`.
-pub fn unique(prefix: &str) -> String {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("it is later than 1970");
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    format!(
-        "{prefix}{:x}-{:x}-{count:x}",
-        since.as_millis(),
-        process::id()
-    )
 }

@@ -1,0 +1,142 @@
+//! Starting a server, or turning to one that runs already.
+
+use std::sync::Mutex;
+use std::thread;
+
+use toml::Value;
+
+use super::TestServer;
+use crate::config::{AppConfig, ServerConfig};
+use crate::connection::OpenConnections;
+use crate::process::{Exit, ServerProcess};
+use crate::subject::{self, Endpoint, ForeignServer};
+
+/// What a test asks of its server.
+#[derive(Clone, Debug)]
+pub struct TestServerBuilder {
+    config: ServerConfig,
+    reason_to_own: Option<String>,
+}
+
+impl TestServerBuilder {
+    pub(super) fn new() -> TestServerBuilder {
+        TestServerBuilder {
+            config: ServerConfig::new(),
+            reason_to_own: None,
+        }
+    }
+
+    /// Adds an app; without one there is an app `10001`. The first is the one that [`TestServer::app`] names.
+    pub fn app(mut self, app: AppConfig) -> TestServerBuilder {
+        self.config.apps.push(app);
+        self.needs("apps of its own")
+    }
+
+    /// Sets a key of the configuration file. Dots go down: `server.activity_timeout`.
+    pub fn set(mut self, key: &str, value: impl Into<Value>) -> TestServerBuilder {
+        let value = value.into();
+        let reason = format!("{key} = {value}");
+        self.config.set(key, value);
+        self.needs(&reason)
+    }
+
+    /// Says that the test needs a process of its own, to send signals to or to read metrics of.
+    pub fn own_process(self) -> TestServerBuilder {
+        self.needs("a process of its own")
+    }
+
+    /// Starts the server. `None`, with the reason on stderr, when the tests run against a foreign server, which cannot
+    /// be configured: the test returns then.
+    pub async fn start(self) -> Option<TestServer> {
+        if subject::foreign().is_some()
+            && let Some(reason) = &self.reason_to_own
+        {
+            skip(&format!("it needs {reason}"));
+            return None;
+        }
+        Some(self.start_anyhow().await)
+    }
+
+    /// Starts the binary with a configuration that it must refuse, and waits for its end. `None` as for
+    /// [`start`](Self::start).
+    pub async fn start_and_exit(mut self) -> Option<Exit> {
+        if subject::foreign().is_some() {
+            skip("it needs a process of its own");
+            return None;
+        }
+        self.complete();
+        Some(ServerProcess::start(&self.config.to_toml()).exited().await)
+    }
+
+    fn needs(mut self, reason: &str) -> TestServerBuilder {
+        self.reason_to_own.get_or_insert_with(|| reason.to_owned());
+        self
+    }
+
+    fn complete(&mut self) {
+        if self.config.apps.is_empty() {
+            self.config.apps.push(AppConfig::new("10001"));
+        }
+    }
+
+    pub(super) async fn start_anyhow(mut self) -> TestServer {
+        if let Some(foreign) = subject::foreign() {
+            return foreign_server(foreign, self.config);
+        }
+        self.complete();
+        own_server(self.config).await
+    }
+}
+
+pub(super) fn skip(reason: &str) {
+    let current = thread::current();
+    let test = current.name().unwrap_or("a test");
+    eprintln!("skipped against a foreign server: {test}: {reason}");
+}
+
+/// Starts a process with this configuration.
+pub(super) async fn own_server(config: ServerConfig) -> TestServer {
+    let mut process = ServerProcess::start(&config.to_toml());
+    let prefix = config.text("server", "path_prefix").unwrap_or_default();
+    let prefix = prefix.trim_matches('/');
+    let endpoint = Endpoint {
+        authority: process.address("public").await,
+        prefix: if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("/{prefix}")
+        },
+    };
+    let admin = match config.text("admin", "listen") {
+        Some("") | None => None,
+        Some(_) => Some(Endpoint {
+            authority: process.address("admin").await,
+            prefix: String::new(),
+        }),
+    };
+    TestServer {
+        endpoint,
+        admin,
+        apps: config.apps.iter().map(AppConfig::app).collect(),
+        process: Some(process),
+        config,
+        connections: OpenConnections::default(),
+        channels: Mutex::default(),
+        finished: false,
+    }
+}
+
+fn foreign_server(foreign: ForeignServer, config: ServerConfig) -> TestServer {
+    let mut apps = vec![foreign.app];
+    apps.extend(foreign.second_app);
+    TestServer {
+        endpoint: foreign.endpoint,
+        admin: None,
+        apps,
+        process: None,
+        config,
+        connections: OpenConnections::default(),
+        channels: Mutex::default(),
+        finished: false,
+    }
+}
