@@ -60,7 +60,7 @@ fuzz: ## every fuzz target, FUZZ_SECONDS (60) each
 
 .PHONY: bench
 bench: ## measure the release binary and the floor server side by side
-	cargo build --release --workspace
+	cargo build --release
 	cargo run --release --package relay-bench -- compare
 
 .PHONY: clean
