@@ -1,16 +1,35 @@
 //! What a run found: one JSON object, or the same as a table.
 
 use hdrhistogram::Histogram;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::usage::{Memory, Processes, Usage};
 
 pub(crate) struct Report {
-    fields: Map<String, Value>,
+    fields: Fields,
     /// Facts that limit what the figures mean.
     notes: Vec<String>,
     /// Things the server did wrong: lost messages and the like.
     problems: Vec<String>,
+}
+
+/// In the order in which they were first set.
+struct Fields(Vec<(String, Value)>);
+
+impl Fields {
+    fn set(&mut self, name: &str, value: Value) {
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name.to_string(), value)),
+        }
+    }
+}
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
 }
 
 pub(crate) type Latency = Histogram<u64>;
@@ -46,9 +65,9 @@ pub(crate) fn latency_json(latency: &Latency) -> Value {
 
 impl Report {
     pub(crate) fn new(scenario: &str) -> Self {
-        let mut fields = Map::new();
-        fields.insert("scenario".into(), scenario.into());
-        fields.insert("ok".into(), true.into());
+        let mut fields = Fields(Vec::new());
+        fields.set("scenario", scenario.into());
+        fields.set("ok", true.into());
         Self {
             fields,
             notes: Vec::new(),
@@ -57,7 +76,7 @@ impl Report {
     }
 
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
-        self.fields.insert(name.into(), value.into());
+        self.fields.set(name, value.into());
     }
 
     pub(crate) fn rate(&mut self, name: &str, count: u64, wall_ns: u64) {
@@ -161,17 +180,16 @@ impl Report {
     }
 
     #[expect(clippy::print_stdout, reason = "the report is this tool's output")]
-    pub(crate) fn finish(mut self, json: bool) {
-        self.fields
-            .insert("ok".into(), self.problems.is_empty().into());
-        self.fields.insert("problems".into(), self.problems.into());
-        self.fields.insert("notes".into(), self.notes.into());
-        let value = Value::Object(self.fields);
+    pub(crate) fn finish(mut self, json: bool) -> anyhow::Result<()> {
+        self.fields.set("ok", self.problems.is_empty().into());
+        self.fields.set("problems", self.problems.into());
+        self.fields.set("notes", self.notes.into());
         if json {
-            println!("{value}");
+            println!("{}", serde_json::to_string(&self.fields)?);
         } else {
-            print_table(&value);
+            print_table(&self.fields);
         }
+        Ok(())
     }
 }
 
@@ -184,9 +202,11 @@ pub(crate) fn memory_json(memory: Memory) -> Value {
 }
 
 #[expect(clippy::print_stdout, reason = "the report is this tool's output")]
-fn print_table(report: &Value) {
+fn print_table(fields: &Fields) {
     let mut rows = Vec::new();
-    flatten("", report, &mut rows);
+    for (name, value) in &fields.0 {
+        flatten(name, value, &mut rows);
+    }
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, value) in rows {
         println!("{name:<width$}  {value}");
@@ -194,15 +214,11 @@ fn print_table(report: &Value) {
 }
 
 fn flatten(prefix: &str, value: &Value, rows: &mut Vec<(String, String)>) {
-    let name = |key: &str| match prefix {
-        "" => key.to_string(),
-        prefix => format!("{prefix}.{key}"),
-    };
     match value {
         Value::Object(fields) => {
-            fields
-                .iter()
-                .for_each(|(key, value)| flatten(&name(key), value, rows));
+            for (key, value) in fields {
+                flatten(&format!("{prefix}.{key}"), value, rows);
+            }
         }
         Value::Array(items) => {
             let label = prefix.trim_end_matches('s').to_uppercase();

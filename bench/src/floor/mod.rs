@@ -14,7 +14,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::{io, mem};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use self::broadcast::Channel;
@@ -23,12 +23,9 @@ use crate::sys::{self, Epoll};
 
 #[derive(Args)]
 pub(crate) struct FloorOptions {
-    /// Port on 127.0.0.1
+    /// Port on 127.0.0.1; 0 takes a free one, which the first line on stderr names
     #[arg(long)]
     port: u16,
-    /// Only 1: more would need a hand-over between threads, which is no floor
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
     /// Submit the sends of an event as io_uring batches
     #[arg(long)]
     io_uring: bool,
@@ -79,13 +76,13 @@ struct Server {
 }
 
 pub(crate) fn run(options: FloorOptions) -> anyhow::Result<()> {
-    ensure!(options.threads == 1, "the floor server runs on one thread");
     let nofile = sys::raise_nofile()?;
     if let Some(cpu) = options.cpu {
         sys::pin_to_cpu(cpu)?;
     }
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, options.port);
     let listener = sys::listen(address, 4096).with_context(|| format!("listening on {address}"))?;
+    let address = sys::local_addr(listener.as_raw_fd())?;
     let uring = options
         .io_uring
         .then(|| Uring::new(nofile as u32))

@@ -188,8 +188,7 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
     if bench.server.is_known() && !bench.server.all_alive() {
         bench.report.problem("a server process DIED during the run");
     }
-    bench.report.finish(bench.options.json);
-    Ok(())
+    bench.report.finish(bench.options.json)
 }
 
 fn loopback_target(url: &str) -> anyhow::Result<SocketAddrV4> {

@@ -1,0 +1,54 @@
+//! One run of the load generator, as a process of its own: a client's heap and CPU clock begin
+//! anew with it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+use serde_json::Value;
+
+use super::plan::Measurement;
+use super::server::{APP_ID, APP_KEY, APP_SECRET, Server};
+
+pub(super) struct Generator {
+    program: PathBuf,
+}
+
+impl Generator {
+    pub(super) fn new(program: PathBuf) -> Self {
+        Self { program }
+    }
+
+    /// This program, which is the floor too.
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Its report. An error means that the generator could not measure.
+    pub(super) fn run(&self, measurement: &Measurement, server: &Server) -> anyhow::Result<Value> {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("run")
+            .args(["--url", &format!("ws://{}", server.address())])
+            .args(["--pid", &server.pid().to_string()])
+            .args(["--app-id", APP_ID, "--key", APP_KEY, "--secret", APP_SECRET])
+            .args(["--scenario", measurement.scenario])
+            .args(measurement.arguments)
+            .arg("--json")
+            .stdin(Stdio::null());
+        if let Some(connections) = measurement.connections {
+            command.args(["--connections", &connections.to_string()]);
+        }
+        if let Some(seconds) = measurement.seconds {
+            command.args(["--seconds", &seconds.to_string()]);
+        }
+        let output = command.output().context("starting the generator")?;
+        ensure!(
+            output.status.success(),
+            "{}; the server's last words: {}",
+            String::from_utf8_lossy(&output.stderr).trim(),
+            server.last_words()
+        );
+        serde_json::from_slice(&output.stdout).context("reading the generator's report")
+    }
+}

@@ -1,0 +1,184 @@
+//! Fanfare and the floor side by side: both are started here, measured in turns, and judged
+//! row by row against what Fanfare promises.
+
+mod generator;
+mod plan;
+mod rows;
+mod server;
+mod table;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use self::generator::Generator;
+use self::plan::{Group, Measurement};
+use self::server::Server;
+use crate::usage::machine_json;
+
+#[derive(Args)]
+pub(crate) struct CompareOptions {
+    /// The fanfare binary; by default the one beside this program
+    #[arg(long, value_name = "PATH")]
+    fanfare: Option<PathBuf>,
+    /// Only these rows of the table
+    #[arg(long, value_delimiter = ',', value_name = "GROUP")]
+    only: Vec<Group>,
+    /// Rounds of every measurement, instead of 7 for fanout, 5 for the other loads, 3 for
+    /// connect, memory, health and slow-consumer
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Fanfare's worker threads (0: one a core), but where the table says one
+    #[arg(long, default_value_t = 0)]
+    workers: usize,
+    /// Short runs, to see that everything works: no figures to rely on
+    #[arg(long)]
+    quick: bool,
+    /// Where to write the table and every report behind it
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// A server in the comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Subject {
+    Floor,
+    Fanfare,
+    /// Tails are compared with one worker: two busy ones and the generator share two cores.
+    FanfareOneWorker,
+}
+
+impl Subject {
+    fn name(self) -> &'static str {
+        match self {
+            Subject::Floor => "floor",
+            Subject::Fanfare => "fanfare",
+            Subject::FanfareOneWorker => "fanfare, one worker",
+        }
+    }
+}
+
+/// One report of the generator.
+#[derive(Serialize)]
+struct Run {
+    measurement: &'static str,
+    subject: Subject,
+    round: usize,
+    report: Value,
+}
+
+struct Comparison {
+    fanfare: PathBuf,
+    generator: Generator,
+    workers: usize,
+    runs: Vec<Run>,
+    /// Runs that came to nothing, and servers that did not stop as they should.
+    failures: Vec<String>,
+}
+
+pub(crate) fn run(options: CompareOptions) -> anyhow::Result<()> {
+    let own_path = std::env::current_exe().context("where this program is")?;
+    let fanfare = options
+        .fanfare
+        .unwrap_or_else(|| own_path.with_file_name("fanfare"));
+    let version = server::version(&fanfare)?;
+    ensure!(options.rounds != Some(0), "there must be a round");
+    let plan = plan::measurements(&options.only, options.rounds, options.quick);
+    let mut comparison = Comparison {
+        fanfare,
+        generator: Generator::new(own_path),
+        workers: options.workers,
+        runs: Vec::new(),
+        failures: Vec::new(),
+    };
+    for measurement in &plan {
+        for round in 0..measurement.rounds {
+            for subject in measurement.subjects {
+                comparison.measure(measurement, *subject, round);
+            }
+        }
+    }
+
+    let mut rows = rows::judge(&comparison.runs);
+    rows.extend(rows::judge_deliveries(&comparison.runs));
+    table::print(&rows, options.quick);
+    for failure in &comparison.failures {
+        eprintln!("FAILED: {failure}");
+    }
+    if let Some(path) = &options.json {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let figures = json!({
+            "fanfare": version,
+            "unix_time": now.unwrap_or_default().as_secs(),
+            "machine": machine_json(),
+            "workers": options.workers,
+            "quick": options.quick,
+            "rows": rows,
+            "failures": comparison.failures,
+            "runs": comparison.runs,
+        });
+        let text = serde_json::to_string_pretty(&figures)?;
+        fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))?;
+    }
+    ensure!(
+        comparison.failures.is_empty(),
+        "{} runs failed or left a server that did not stop as it should",
+        comparison.failures.len()
+    );
+    Ok(())
+}
+
+impl Comparison {
+    /// One run against a server started for it. A failure is noted, and ends only this run.
+    fn measure(&mut self, measurement: &Measurement, subject: Subject, round: usize) {
+        let of = format!(
+            "{}, round {} of {}, {}",
+            measurement.id,
+            round + 1,
+            measurement.rounds,
+            subject.name()
+        );
+        eprintln!("{of}");
+        let server = match self.start(subject) {
+            Ok(server) => server,
+            Err(failure) => return self.fail(&of, &failure),
+        };
+        match self.generator.run(measurement, &server) {
+            Ok(report) => {
+                for problem in report["problems"].as_array().into_iter().flatten() {
+                    eprintln!("    {}", problem.as_str().unwrap_or_default());
+                }
+                self.runs.push(Run {
+                    measurement: measurement.id,
+                    subject,
+                    round,
+                    report,
+                });
+            }
+            Err(failure) => self.fail(&of, &failure),
+        }
+        // A server that does not stop spoils no figure, but it is not to go unnoticed.
+        if let Err(failure) = server.stop() {
+            self.fail(&of, &failure);
+        }
+    }
+
+    fn start(&self, subject: Subject) -> anyhow::Result<Server> {
+        match subject {
+            Subject::Floor => Server::start_floor(self.generator.program()),
+            Subject::Fanfare => Server::start_fanfare(&self.fanfare, self.workers),
+            Subject::FanfareOneWorker => Server::start_fanfare(&self.fanfare, 1),
+        }
+    }
+
+    fn fail(&mut self, of: &str, failure: &anyhow::Error) {
+        eprintln!("    FAILED: {failure:#}");
+        self.failures.push(format!("{of}: {failure:#}"));
+    }
+}

@@ -1,0 +1,128 @@
+//! What is measured: each group of the table's rows, and the runs that it needs.
+
+use clap::ValueEnum;
+
+use super::Subject;
+
+/// A part of the table that can be measured on its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Group {
+    Fanout,
+    MaxFanout,
+    ManyChannels,
+    Publish,
+    Connect,
+    Memory,
+    Health,
+    SlowConsumer,
+}
+
+/// Runs that differ only in the server and the round.
+pub(super) struct Measurement {
+    pub(super) id: &'static str,
+    group: Group,
+    /// Of `relay-bench run`.
+    pub(super) scenario: &'static str,
+    /// None: the scenario's own default.
+    pub(super) connections: Option<usize>,
+    /// None: where time is not what bounds the scenario.
+    pub(super) seconds: Option<f64>,
+    pub(super) arguments: &'static [&'static str],
+    /// Every round measures these in this order, so that what changes on the machine over time
+    /// meets all of them.
+    pub(super) subjects: &'static [Subject],
+    pub(super) rounds: usize,
+}
+
+const PAIR: &[Subject] = &[Subject::Floor, Subject::Fanfare];
+const WITH_ONE_WORKER: &[Subject] = &[Subject::Floor, Subject::Fanfare, Subject::FanfareOneWorker];
+
+fn all() -> Vec<Measurement> {
+    let load = |id, group, scenario, arguments| Measurement {
+        id,
+        group,
+        scenario,
+        connections: None,
+        seconds: Some(5.0),
+        arguments,
+        subjects: PAIR,
+        rounds: 5,
+    };
+    vec![
+        Measurement {
+            rounds: 7,
+            ..load("fanout", Group::Fanout, "fanout", &["--rate", "100"])
+        },
+        load(
+            "max-fanout-4",
+            Group::MaxFanout,
+            "max-fanout",
+            &["--window", "4"],
+        ),
+        load(
+            "max-fanout-16",
+            Group::MaxFanout,
+            "max-fanout",
+            &["--window", "16"],
+        ),
+        Measurement {
+            subjects: WITH_ONE_WORKER,
+            ..load("many-channels", Group::ManyChannels, "many-channels", &[])
+        },
+        Measurement {
+            subjects: WITH_ONE_WORKER,
+            ..load("publish", Group::Publish, "publish", &[])
+        },
+        Measurement {
+            connections: Some(10_000),
+            seconds: None,
+            rounds: 3,
+            ..load("connect", Group::Connect, "connect", &["--hold", "0.5"])
+        },
+        Measurement {
+            connections: Some(15_000),
+            seconds: None,
+            rounds: 3,
+            ..load(
+                "memory",
+                Group::Memory,
+                "connect",
+                &["--rounds", "3", "--hold", "1"],
+            )
+        },
+        Measurement {
+            connections: Some(10_000),
+            seconds: Some(10.0),
+            rounds: 3,
+            ..load("health", Group::Health, "health", &[])
+        },
+        Measurement {
+            // Long enough to fill the kernel's buffers and then the server's own.
+            seconds: Some(8.0),
+            rounds: 3,
+            ..load(
+                "slow-consumer",
+                Group::SlowConsumer,
+                "slow-consumer",
+                &["--stalled", "0.1"],
+            )
+        },
+    ]
+}
+
+/// The chosen groups, all if none is chosen.
+pub(super) fn measurements(only: &[Group], rounds: Option<usize>, quick: bool) -> Vec<Measurement> {
+    let mut chosen = all();
+    chosen.retain(|measurement| only.is_empty() || only.contains(&measurement.group));
+    for measurement in &mut chosen {
+        if quick {
+            measurement.rounds = 1;
+            measurement.connections = measurement.connections.map(|_| 2000);
+            if measurement.group != Group::SlowConsumer {
+                measurement.seconds = measurement.seconds.map(|_| 1.0);
+            }
+        }
+        measurement.rounds = rounds.unwrap_or(measurement.rounds);
+    }
+    chosen
+}

@@ -1,0 +1,275 @@
+//! The rows of the table: which figure each one takes from the reports, and what Fanfare
+//! promises of it.
+
+use serde::Serialize;
+
+use super::{Run, Subject};
+
+/// What holds for Fanfare's figure.
+#[derive(Clone, Copy)]
+enum Target {
+    TimesFloorAtMost(f64),
+    TimesFloorAtLeast(f64),
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Target {
+    fn text(self) -> String {
+        match self {
+            Target::TimesFloorAtMost(bound) => format!("≤ {bound} × floor"),
+            Target::TimesFloorAtLeast(bound) => format!("≥ {bound} × floor"),
+            Target::AtMost(bound) => format!("≤ {bound}"),
+            Target::AtLeast(bound) => format!("≥ {bound}"),
+        }
+    }
+
+    fn met(self, fanfare: Option<f64>, ratio: Option<f64>) -> Option<bool> {
+        Some(match self {
+            Target::TimesFloorAtMost(bound) => ratio? <= bound,
+            Target::TimesFloorAtLeast(bound) => ratio? >= bound,
+            Target::AtMost(bound) => fanfare? <= bound,
+            Target::AtLeast(bound) => fanfare? >= bound,
+        })
+    }
+}
+
+/// Which of the rounds' figures counts.
+#[derive(Clone, Copy)]
+enum Pick {
+    Median,
+    /// For what must never happen.
+    Highest,
+    /// For what must always happen.
+    Lowest,
+}
+
+impl Pick {
+    fn of(self, mut values: Vec<f64>) -> Option<f64> {
+        values.sort_by(f64::total_cmp);
+        match self {
+            Pick::Median => median(&values),
+            Pick::Highest => values.last().copied(),
+            Pick::Lowest => values.first().copied(),
+        }
+    }
+}
+
+fn median(sorted: &[f64]) -> Option<f64> {
+    let upper = sorted.get(sorted.len() / 2)?;
+    Some(match sorted.len() % 2 {
+        0 => (sorted[sorted.len() / 2 - 1] + upper) / 2.0,
+        _ => *upper,
+    })
+}
+
+struct Spec {
+    id: &'static str,
+    metric: &'static str,
+    unit: &'static str,
+    measurement: &'static str,
+    /// Whose figure stands in Fanfare's column.
+    subject: Subject,
+    /// Where the figure is in a report, and what it is divided by.
+    pointer: &'static str,
+    divisor: f64,
+    pick: Pick,
+    target: Target,
+}
+
+/// A row with its figures.
+#[derive(Serialize)]
+pub(super) struct Row {
+    pub(super) id: &'static str,
+    pub(super) metric: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) floor: Option<f64>,
+    pub(super) fanfare: Option<f64>,
+    /// Fanfare's figure over the floor's of the same round.
+    pub(super) ratio: Option<f64>,
+    pub(super) target: String,
+    /// None: nothing was measured.
+    pub(super) met: Option<bool>,
+    floor_rounds: Vec<f64>,
+    fanfare_rounds: Vec<f64>,
+    ratio_rounds: Vec<f64>,
+}
+
+#[rustfmt::skip] // A table reads best as one.
+fn specs() -> Vec<Spec> {
+    use Target::{AtLeast, AtMost, TimesFloorAtLeast, TimesFloorAtMost};
+    let row = |id, measurement, metric, unit, pointer, target| Spec {
+        id, metric, unit, measurement, subject: Subject::Fanfare, pointer, divisor: 1.0, pick: Pick::Median, target,
+    };
+    // Microseconds in the report, milliseconds in the table.
+    let tail = |spec: Spec, subject| Spec { unit: "ms", divisor: 1000.0, subject, ..spec };
+    let worst = |spec: Spec, pick| Spec { pick, ..spec };
+    let per_delivery = "/cpu/server_us_per_delivery";
+    let one = Subject::FanfareOneWorker;
+    vec![
+        row("fanout-cpu", "fanout", "one channel, 100 events/s: CPU per delivery", "µs", per_delivery, TimesFloorAtMost(1.10)),
+        row("max-fanout-4-cpu", "max-fanout-4", "one channel, 4 in flight: CPU per delivery", "µs", per_delivery, TimesFloorAtMost(0.75)),
+        row("max-fanout-4-rate", "max-fanout-4", "one channel, 4 in flight: deliveries", "/s", "/deliveries_per_s", TimesFloorAtLeast(1.3)),
+        row("max-fanout-16-cpu", "max-fanout-16", "one channel, 16 in flight: CPU per delivery", "µs", per_delivery, TimesFloorAtMost(0.45)),
+        row("max-fanout-16-rate", "max-fanout-16", "one channel, 16 in flight: deliveries", "/s", "/deliveries_per_s", TimesFloorAtLeast(2.0)),
+        row("many-channels-cpu", "many-channels", "100 channels of 10: CPU per delivery", "µs", per_delivery, TimesFloorAtMost(1.25)),
+        tail(row("many-channels-p99", "many-channels", "100 channels of 10, one worker: p99 latency", "", "/latency/p99_us", AtMost(1.5)), one),
+        row("publish-cpu", "publish", "publish, nobody subscribed: CPU per request", "µs", "/cpu/server_us_per_request", TimesFloorAtMost(2.2)),
+        tail(row("publish-p99", "publish", "publish, one worker: p99 latency", "", "/latency/p99_us", AtMost(1.0)), one),
+        row("connect-cpu", "connect", "connect and subscribe: CPU per connection", "µs", "/cpu/server_us_per_connection", TimesFloorAtMost(1.8)),
+        row("memory", "memory", "memory per idle subscribed connection", "KiB", "/kib_per_connection_rss", AtMost(3.5)),
+        row("memory-rounds", "memory", "memory of later rounds of connections over the first", "×", "/later_rounds_rss_over_first", AtMost(1.05)),
+        tail(row("health-p99", "health", "GET /up beside a saturated channel of 10,000: p99", "", "/health/p99_us", AtMost(10.0)), Subject::Fanfare),
+        worst(row("slow-lost", "slow-consumer", "beside stalled clients: deliveries lost to the healthy", "", "/deliveries/lost", AtMost(0.0)), Pick::Highest),
+        worst(row("slow-closed", "slow-consumer", "stalled clients closed with 4100, share", "", "/stalled/closed_4100_share", AtLeast(1.0)), Pick::Lowest),
+        worst(row("slow-memory", "slow-consumer", "memory growth per stalled client", "KiB", "/server_peak_rss_growth_kib_per_stalled", AtMost(1024.0)), Pick::Highest),
+    ]
+}
+
+/// All rows of which anything was measured.
+pub(super) fn judge(runs: &[Run]) -> Vec<Row> {
+    let measured = |spec: &Spec| runs.iter().any(|run| run.measurement == spec.measurement);
+    let specs = specs().into_iter().filter(measured);
+    specs.map(|spec| row(&spec, runs)).collect()
+}
+
+fn row(spec: &Spec, runs: &[Run]) -> Row {
+    let figures = |subject| -> Vec<(usize, f64)> {
+        let of_row = |run: &&Run| run.measurement == spec.measurement && run.subject == subject;
+        let figure = |run: &Run| {
+            let value = run.report.pointer(spec.pointer)?.as_f64()?;
+            Some((run.round, value / spec.divisor))
+        };
+        runs.iter().filter(of_row).filter_map(figure).collect()
+    };
+    let (floor, fanfare) = (figures(Subject::Floor), figures(spec.subject));
+    let ratio_in_round = |(round, fanfare): &(usize, f64)| {
+        let (_, floor) = floor.iter().find(|(of, _)| of == round)?;
+        (*floor > 0.0).then(|| fanfare / floor)
+    };
+    let ratio_rounds: Vec<f64> = fanfare.iter().filter_map(ratio_in_round).collect();
+    let values = |figures: &[(usize, f64)]| figures.iter().map(|(_, value)| *value).collect();
+    let (floor_rounds, fanfare_rounds): (Vec<f64>, Vec<f64>) = (values(&floor), values(&fanfare));
+    let ratio = spec.pick.of(ratio_rounds.clone());
+    let fanfare = spec.pick.of(fanfare_rounds.clone());
+    Row {
+        id: spec.id,
+        metric: spec.metric,
+        unit: spec.unit,
+        floor: spec.pick.of(floor_rounds.clone()),
+        fanfare,
+        ratio,
+        target: spec.target.text(),
+        met: spec.target.met(fanfare, ratio),
+        floor_rounds,
+        fanfare_rounds,
+        ratio_rounds,
+    }
+}
+
+/// The row over all runs: how many deliveries went wrong in any of them.
+pub(super) fn judge_deliveries(runs: &[Run]) -> Option<Row> {
+    const WRONGS: [&str; 5] = [
+        "lost",
+        "duplicated",
+        "out_of_order",
+        "misrouted",
+        "malformed",
+    ];
+    let wrong = |subjects: &[Subject]| -> Vec<f64> {
+        let of = runs.iter().filter(|run| subjects.contains(&run.subject));
+        of.filter_map(|run| run.report.get("deliveries"))
+            .map(|deliveries| WRONGS.iter().filter_map(|w| deliveries[w].as_f64()).sum())
+            .collect()
+    };
+    let floor_rounds = wrong(&[Subject::Floor]);
+    let fanfare_rounds = wrong(&[Subject::Fanfare, Subject::FanfareOneWorker]);
+    if fanfare_rounds.is_empty() {
+        return None;
+    }
+    let target = Target::AtMost(0.0);
+    let fanfare = Some(fanfare_rounds.iter().sum());
+    Some(Row {
+        id: "deliveries",
+        metric: "deliveries lost, doubled, out of order or altered, all runs",
+        unit: "",
+        floor: Some(floor_rounds.iter().sum()),
+        fanfare,
+        ratio: None,
+        target: target.text(),
+        met: target.met(fanfare, None),
+        floor_rounds,
+        fanfare_rounds,
+        ratio_rounds: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn run(measurement: &'static str, subject: Subject, round: usize, us: f64) -> Run {
+        let cpu = json!({ "server_us_per_delivery": us, "server_us_per_connection": us });
+        Run {
+            measurement,
+            subject,
+            round,
+            report: json!({ "ok": true, "cpu": cpu, "latency": { "p99_us": us } }),
+        }
+    }
+
+    fn row_of(id: &str, runs: &[Run]) -> Row {
+        judge(runs).into_iter().find(|row| row.id == id).unwrap()
+    }
+
+    #[test]
+    fn the_ratio_is_the_median_of_those_within_a_round() {
+        let mut runs = Vec::new();
+        // The machine is half as fast in the second round.
+        for (round, floor, fanfare) in [(0, 5.0, 5.0), (1, 10.0, 10.4), (2, 5.0, 7.0)] {
+            runs.push(run("fanout", Subject::Floor, round, floor));
+            runs.push(run("fanout", Subject::Fanfare, round, fanfare));
+        }
+        let row = row_of("fanout-cpu", &runs);
+        assert_eq!((row.floor, row.fanfare), (Some(5.0), Some(7.0)));
+        assert_eq!((row.ratio, row.met), (Some(1.04), Some(true)));
+    }
+
+    #[test]
+    fn a_round_without_its_floor_has_no_ratio() {
+        let runs = [
+            run("fanout", Subject::Floor, 0, 5.0),
+            run("fanout", Subject::Fanfare, 0, 6.0),
+            run("fanout", Subject::Fanfare, 1, 5.0),
+        ];
+        let row = row_of("fanout-cpu", &runs);
+        assert_eq!((row.ratio, row.met), (Some(1.2), Some(false)));
+        let row = row_of("fanout-cpu", &runs[2..]);
+        assert_eq!((row.fanfare, row.ratio, row.met), (Some(5.0), None, None));
+    }
+
+    #[test]
+    fn tails_are_those_of_one_worker_in_milliseconds() {
+        let runs = [
+            run("many-channels", Subject::Fanfare, 0, 9000.0),
+            run("many-channels", Subject::FanfareOneWorker, 0, 1400.0),
+        ];
+        let row = row_of("many-channels-p99", &runs);
+        assert_eq!((row.fanfare, row.met), (Some(1.4), Some(true)));
+    }
+
+    #[test]
+    fn what_must_never_happen_is_judged_by_the_worst_round() {
+        let lost = |round, lost| Run {
+            report: json!({ "ok": lost == 0, "deliveries": { "lost": lost } }),
+            ..run("slow-consumer", Subject::Fanfare, round, 0.0)
+        };
+        let runs = [lost(0, 0), lost(1, 3), lost(2, 0)];
+        let row = row_of("slow-lost", &runs);
+        assert_eq!((row.fanfare, row.met), (Some(3.0), Some(false)));
+        let row = judge_deliveries(&runs).unwrap();
+        assert_eq!((row.fanfare, row.met), (Some(3.0), Some(false)));
+    }
+}

@@ -1,0 +1,247 @@
+//! Starting and stopping the servers that are compared.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddrV4;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(super) const APP_ID: &str = "bench";
+pub(super) const APP_KEY: &str = "bench-key";
+pub(super) const APP_SECRET: &str = "bench-secret";
+
+const START_WITHIN: Duration = Duration::from_secs(20);
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Lines of a server's stderr that are kept to explain a failure.
+const WORDS_KEPT: usize = 5;
+
+type Words = Arc<Mutex<VecDeque<String>>>;
+
+pub(super) struct Server {
+    child: Child,
+    address: SocketAddrV4,
+    words: Words,
+    /// What stopping it on SIGTERM must end in.
+    ends_well: fn(ExitStatus) -> bool,
+    /// Holds the configuration as long as the server may read it.
+    _directory: Option<TempDir>,
+}
+
+/// What `PATH --version` prints.
+pub(super) fn version(program: &Path) -> anyhow::Result<String> {
+    let output = Command::new(program).arg("--version").output();
+    let output = output.with_context(|| {
+        format!(
+            "there is no fanfare binary at {} (build it with `cargo build --release -p fanfare`, \
+             or say where it is with --fanfare)",
+            program.display()
+        )
+    })?;
+    ensure!(
+        output.status.success(),
+        "`{} --version` failed",
+        program.display()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_string())
+}
+
+impl Server {
+    pub(super) fn start_floor(program: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(program);
+        command.args(["floor", "--port", "0"]);
+        let killed = |status: ExitStatus| status.signal() == Some(libc::SIGTERM);
+        Self::start(command, floor_address, killed, None)
+    }
+
+    pub(super) fn start_fanfare(program: &Path, workers: usize) -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir().context("a directory for the configuration")?;
+        let config = directory.path().join("config.toml");
+        std::fs::write(&config, fanfare_config(workers))
+            .with_context(|| format!("writing {}", config.display()))?;
+        let mut command = Command::new(program);
+        command.arg("serve").arg("--config").arg(&config);
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("FANFARE_") || text.starts_with("PUSHER_") {
+                command.env_remove(&name);
+            }
+        }
+        Self::start(
+            command,
+            fanfare_address,
+            |status| status.success(),
+            Some(directory),
+        )
+    }
+
+    /// Starts the server and waits until it has said where it listens.
+    fn start(
+        mut command: Command,
+        address_in: fn(&str) -> Option<SocketAddrV4>,
+        ends_well: fn(ExitStatus) -> bool,
+        directory: Option<TempDir>,
+    ) -> anyhow::Result<Self> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        // SAFETY: between fork and exec only this one system call is made, which allocates and
+        // locks nothing.
+        unsafe { command.pre_exec(end_with_parent) };
+        let program = command.get_program().to_string_lossy().into_owned();
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("starting {program}"))?;
+        let words = Words::default();
+        let (found, address) = mpsc::channel();
+        if let Some(stderr) = child.stderr.take() {
+            let words = Arc::clone(&words);
+            thread::spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    if let Some(address) = address_in(&line) {
+                        // Nobody waits any more for what is said later.
+                        let _ = found.send(address);
+                    }
+                    keep(&words, line);
+                }
+            });
+        }
+        // From here on dropping it ends the process.
+        let mut server = Self {
+            child,
+            address: SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0),
+            words,
+            ends_well,
+            _directory: directory,
+        };
+        match address.recv_timeout(START_WITHIN) {
+            Ok(address) => server.address = address,
+            Err(_) => bail!(
+                "{program} did not say where it listens; its last words: {}",
+                server.last_words()
+            ),
+        }
+        Ok(server)
+    }
+
+    pub(super) fn address(&self) -> SocketAddrV4 {
+        self.address
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The end of what it wrote to stderr.
+    pub(super) fn last_words(&self) -> String {
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.iter().cloned().collect::<Vec<_>>().join(" / ")
+    }
+
+    /// Asks it to stop. An error says that it did not, or not as it should.
+    pub(super) fn stop(mut self) -> anyhow::Result<()> {
+        // SAFETY: touches no memory, and the child has not been waited for, so that the pid is
+        // still its own.
+        unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
+        let until = Instant::now() + STOP_WITHIN;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait().context("waiting for the server")? {
+                let well = (self.ends_well)(status);
+                ensure!(
+                    well,
+                    "asked to stop, the server ended with {status}; its last words: {}",
+                    self.last_words()
+                );
+                return Ok(());
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        bail!("the server did not stop within {STOP_WITHIN:?}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Neither does anything to a process that has been waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Has the kernel end a server whose parent dies first.
+fn end_with_parent() -> io::Result<()> {
+    // SAFETY: this request takes a number and touches no memory.
+    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn keep(words: &Words, line: String) {
+    let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+    if words.len() == WORDS_KEPT {
+        words.pop_front();
+    }
+    words.push_back(line);
+}
+
+fn floor_address(line: &str) -> Option<SocketAddrV4> {
+    let rest = line.strip_prefix("floor server on ")?;
+    rest.split(',').next()?.parse().ok()
+}
+
+fn fanfare_address(line: &str) -> Option<SocketAddrV4> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let public = line["message"] == "listening" && line["listener"] == "public";
+    public.then(|| line["address"].as_str()?.parse().ok())?
+}
+
+/// The defaults, but for the port, the number of workers, and what is not measured.
+fn fanfare_config(workers: usize) -> String {
+    format!(
+        r#"[server]
+listen = "127.0.0.1:0"
+workers = {workers}
+
+[admin]
+listen = ""
+
+[log]
+format = "json"
+level = "info"
+
+[[apps]]
+id = "{APP_ID}"
+key = "{APP_KEY}"
+secret = "{APP_SECRET}"
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listening_lines_are_told_from_others() {
+        let address: SocketAddrV4 = "127.0.0.1:4321".parse().unwrap();
+        let floor = "floor server on 127.0.0.1:4321, at most 20000 descriptors";
+        assert_eq!(floor_address(floor), Some(address));
+        assert_eq!(floor_address("anything else"), None);
+        let line = |listener: &str| {
+            format!(r#"{{"message":"listening","listener":"{listener}","address":"{address}"}}"#)
+        };
+        assert_eq!(fanfare_address(&line("public")), Some(address));
+        assert_eq!(fanfare_address(&line("admin")), None);
+        assert_eq!(fanfare_address("not JSON"), None);
+    }
+}
