@@ -6,7 +6,7 @@
 //! - The `Host` must be a name that no stranger can point here. By DNS rebinding a page makes
 //!   its own domain resolve to 127.0.0.1 and is then of the same origin; but that shows in the
 //!   `Host`. Nobody can register an IP address, a name without a dot (`localhost`, the name of
-//!   a container) or a name below `localhost`; any other has to be configured.
+//!   a container) or a name below `localhost`; any other has to be the one that is bound.
 
 use std::net::IpAddr;
 

@@ -34,7 +34,8 @@ pub struct AdminState {
     /// Shown at `/stream`.
     pub tap: Tap,
     /// Host names to answer to, lower case and without port, beside those that no foreign web
-    /// page can have: IP addresses, `localhost` and names without a dot.
+    /// page can have (IP addresses, `localhost`, names without a dot): the one that the
+    /// configuration binds, if it is a name.
     pub hosts: Arc<[String]>,
 }
 
@@ -55,10 +56,9 @@ const SHUTDOWN_TIMEOUT: u64 = 2;
 
 /// Builds the server; it runs on a thread of its own while the returned future is polled. It
 /// heeds no signal and never ends by itself: stop it through its handle, after [`Tap::close`],
-/// which lets watchers leave with a close frame. Needs a Tokio runtime around it. Fails when
-/// the listener cannot be set up.
-pub fn server(listener: TcpListener, state: AdminState) -> io::Result<Server> {
-    end_stalled_connections(&listener)?;
+/// which lets watchers leave with a close frame. Needs a Tokio runtime around it, and at least
+/// one listener. Fails when a listener cannot be set up.
+pub fn server(listeners: Vec<TcpListener>, state: AdminState) -> io::Result<Server> {
     let app = move || {
         let headers = DefaultHeaders::new()
             .add((header::CACHE_CONTROL, "no-store"))
@@ -73,17 +73,19 @@ pub fn server(listener: TcpListener, state: AdminState) -> io::Result<Server> {
             .service(web::resource("/stream").route(web::get().to(stream::stream)))
             .default_service(web::to(not_found))
     };
-    let server = HttpServer::new(app)
+    let mut server = HttpServer::new(app)
         .workers(1)
         .max_connections(MAX_CONNECTIONS)
         .client_request_timeout(REQUEST_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_TIMEOUT)
         .tcp_nodelay(true)
-        .disable_signals()
-        .listen(listener)?
-        .run();
-    Ok(server)
+        .disable_signals();
+    for listener in listeners {
+        end_stalled_connections(&listener)?;
+        server = server.listen(listener)?;
+    }
+    Ok(server.run())
 }
 
 /// Neither HTTP responses nor WebSockets have a write timeout, so that a peer that stops

@@ -11,8 +11,8 @@ pub(super) enum Refusal {
     #[error("there is nothing at {0}: try /metrics, /stream or /health")]
     NotFound(String),
     #[error(
-        "this listener does not answer to the host name {0:?}: use its IP address, localhost or \
-         a name without a dot, or list the name in the configuration's admin.hosts"
+        "this listener does not answer to the host name {0:?}: use its IP address, localhost, a \
+         name without a dot, or the name that admin.listen binds"
     )]
     ForeignHost(String),
     #[error("the page at {0:?} may not read what is here")]

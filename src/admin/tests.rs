@@ -38,7 +38,7 @@ impl TestServer {
             tap: tap.clone(),
             hosts: Arc::new([]),
         };
-        let server = server(listener, state).unwrap();
+        let server = server(vec![listener], state).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self {

@@ -30,7 +30,7 @@ impl Relay {
             tap: tap.clone(),
             hosts: Arc::new([]),
         };
-        let server = admin::server(listener, state).unwrap();
+        let server = admin::server(vec![listener], state).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self {
