@@ -1,5 +1,7 @@
 //! What can be seen passing, and its JSON.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 /// Bytes of an event's data that are shown.
@@ -52,6 +54,10 @@ pub struct TapEvent<'a> {
     /// The event's data, as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<&'a str>,
+    /// The event's data as the JSON that messages hold, where the text is not at hand: a JSON
+    /// string is decoded, but not before it is certain to be shown.
+    #[serde(skip)]
+    pub data_json: Option<&'a str>,
     /// A close code, the code of a `pusher:error` or an HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
@@ -83,6 +89,7 @@ impl<'a> TapEvent<'a> {
             socket_id: None,
             user_id: None,
             data: None,
+            data_json: None,
             code: None,
             message: None,
         }
@@ -90,7 +97,12 @@ impl<'a> TapEvent<'a> {
 
     /// One JSON object, texts cut to what is shown. `time` is in milliseconds since 1970.
     pub(super) fn to_json(self, time: u64) -> String {
-        let (event, truncated) = self.cut();
+        let decoded = self.data_json.map(as_text);
+        let with_data = TapEvent {
+            data: self.data.or(decoded.as_deref()),
+            ..self
+        };
+        let (event, truncated) = with_data.cut();
         let line = Line {
             event,
             time,
@@ -124,6 +136,14 @@ impl<'a> TapEvent<'a> {
     }
 }
 
+/// What a JSON string says; any other JSON as it is.
+fn as_text(json: &str) -> Cow<'_, str> {
+    match serde_json::from_str::<String>(json) {
+        Ok(text) => text.into(),
+        Err(_) => json.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +171,23 @@ mod tests {
             "code": 4301, "message": "no", "time": 2,
         });
         assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn data_that_is_at_hand_as_json_is_shown_as_text() {
+        for (data_json, expected) in [
+            (r#""{\"a\":\"é\u00e9\"}""#, r#"{"a":"éé"}"#),
+            (r#"{"a":[1, 2]}"#, r#"{"a":[1, 2]}"#),
+            ("7", "7"),
+            (r#""""#, ""),
+        ] {
+            let event = TapEvent {
+                data_json: Some(data_json),
+                ..TapEvent::new(Kind::Publish)
+            };
+            let json: serde_json::Value = serde_json::from_str(&event.to_json(0)).unwrap();
+            assert_eq!(json["data"], expected);
+        }
     }
 
     #[test]
