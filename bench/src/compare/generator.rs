@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::plan::Measurement;
-use super::server::{APP_ID, APP_KEY, APP_SECRET, Server};
+use super::server::{APP_ID, APP_KEY, APP_SECRET, Server, end_with_parent};
 
 pub(super) struct Generator {
     program: PathBuf,
@@ -42,6 +42,7 @@ impl Generator {
         if let Some(seconds) = measurement.seconds {
             command.args(["--seconds", &seconds.to_string()]);
         }
+        end_with_parent(&mut command);
         let output = command.output().context("starting the generator")?;
         ensure!(
             output.status.success(),

@@ -97,8 +97,9 @@ fn all() -> Vec<Measurement> {
             ..load("health", Group::Health, "health", &[])
         },
         Measurement {
-            // Long enough to fill the kernel's buffers and then the server's own.
-            seconds: Some(8.0),
+            // Long enough to fill the kernel's buffers and then the server's own; not so long
+            // that the server has given up on handing over its close.
+            seconds: Some(5.0),
             rounds: 3,
             ..load(
                 "slow-consumer",

@@ -94,9 +94,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        // SAFETY: between fork and exec only this one system call is made, which allocates and
-        // locks nothing.
-        unsafe { command.pre_exec(end_with_parent) };
+        end_with_parent(&mut command);
         let program = command.get_program().to_string_lossy().into_owned();
         let mut child = command
             .spawn()
@@ -177,13 +175,18 @@ impl Drop for Server {
     }
 }
 
-/// Has the kernel end a server whose parent dies first.
-fn end_with_parent() -> io::Result<()> {
-    // SAFETY: this request takes a number and touches no memory.
-    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+/// Has the kernel end the program should this one die first.
+pub(super) fn end_with_parent(command: &mut Command) {
+    let ask = || {
+        // SAFETY: this request takes a number and touches no memory.
+        match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: between fork and exec only this one system call is made, which allocates and
+    // locks nothing.
+    unsafe { command.pre_exec(ask) };
 }
 
 fn keep(words: &Words, line: String) {
