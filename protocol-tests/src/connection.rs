@@ -71,15 +71,12 @@ impl Connection {
     pub async fn receive(&mut self) -> Result<(), Ended> {
         self.received.drain(..self.taken);
         self.taken = 0;
-        let mut chunk = [0; 16 * 1024];
+        self.received.reserve(16 * 1024);
         loop {
             self.stream.readable().await.expect("the reactor is alive");
-            match self.stream.try_read(&mut chunk) {
+            match self.stream.try_read_buf(&mut self.received) {
                 Ok(0) => return Err(Ended::Eof),
-                Ok(count) => {
-                    self.received.extend_from_slice(&chunk[..count]);
-                    return Ok(());
-                }
+                Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if is_reset(&error) => return Err(Ended::Reset),
                 Err(error) => panic!("cannot read from the server: {error}"),

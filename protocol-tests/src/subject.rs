@@ -76,13 +76,9 @@ pub(crate) fn foreign() -> Option<ForeignServer> {
 /// When there is none, saying how to get one.
 pub(crate) fn binary() -> PathBuf {
     if let Some(path) = variable("FANFARE_BIN") {
-        let path = PathBuf::from(path);
-        assert!(
-            path.is_file(),
-            "FANFARE_BIN is {}, which is not a file",
-            path.display()
-        );
-        return path;
+        // Absolute, because the server is started in a directory of its own.
+        return std::fs::canonicalize(&path)
+            .unwrap_or_else(|error| panic!("FANFARE_BIN is {path}: {error}"));
     }
     let test = env::current_exe().expect("a test knows its own executable");
     // target/<profile>/deps/<test>-<hash> → target/<profile>/fanfare

@@ -147,14 +147,15 @@ async fn every_connection_is_closed_with_4200_when_the_server_stops() {
 
 #[tokio::test]
 async fn client_that_neither_reads_nor_answers_does_not_hold_the_end_up() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
+    // More than the kernel takes waits for it.
+    let app = AppConfig::new("10001").limit("outbox_bytes", 64 << 20);
+    let Some(server) = TestServer::builder().app(app).start().await else {
         return;
     };
     let channel = server.channel("stalled-");
     let mut stalled = server.connect().await;
-    stalled.socket.connection().set_receive_buffer(4096);
     stalled.subscribe(&channel).await;
-    for _ in 0..50 {
+    for _ in 0..500 {
         let data = "x".repeat(10_000);
         server
             .publish(PublishedEvent::new(&channel, "large", data))
