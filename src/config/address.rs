@@ -32,6 +32,11 @@ impl Address {
         Ok((&*self.host, self.port).to_socket_addrs()?.collect())
     }
 
+    /// A name or an IP address, without the brackets of IPv6.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// The port; 0: any free one.
     pub fn port(&self) -> u16 {
         self.port

@@ -11,26 +11,26 @@ use std::collections::BTreeMap;
 
 /// An assignment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(super) struct Entry {
     /// The variable.
-    pub name: String,
+    pub(super) name: String,
     /// The line it begins on, counted from 1.
-    pub line: usize,
+    pub(super) line: usize,
     /// Its value, or why it has none.
-    pub value: Result<String, Malformed>,
+    pub(super) value: Result<String, Malformed>,
 }
 
 /// What is wrong with a value; it tells nothing of the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed {
+pub(super) struct Malformed {
     /// What the syntax asks for.
-    pub expected: &'static str,
+    pub(super) expected: &'static str,
     /// What is there instead.
-    pub found: &'static str,
+    pub(super) found: &'static str,
 }
 
 /// All assignments of a file, in order.
-pub fn parse(text: &str, environment: &BTreeMap<String, String>) -> Vec<Entry> {
+pub(super) fn parse(text: &str, environment: &BTreeMap<String, String>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
     while !rest.is_empty() {

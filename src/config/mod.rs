@@ -5,12 +5,11 @@
 //! - [`Config`]: what the process runs with, parsed and in range
 //! - [`Address`]: where a listener is bound
 //! - [`ConfigError`]: one line that names source, key and what was expected
-//! - [`dotenv`]: the dialect of `.env` files that Laravel reads
-//! - [`credentials`]: an app's id, key and secret in `PUSHER_APP_*` variables
+//! - [`EnvFile`]: a `.env` file, in the dialect that Laravel reads
 
 mod address;
-pub mod credentials;
-pub mod dotenv;
+mod credentials;
+mod dotenv;
 mod error;
 mod file;
 mod keys;
@@ -23,6 +22,7 @@ mod settings;
 mod tests;
 
 pub use address::Address;
+pub use credentials::EnvFile;
 pub use error::{ConfigError, Origin};
 pub use load::{Layer, Loaded, load};
 pub use overrides::{Flag, Sources};

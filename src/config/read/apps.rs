@@ -93,8 +93,10 @@ fn name(text: &str) -> Option<String> {
     (text.len() <= 200 && is_path_segment(text)).then(|| text.to_owned())
 }
 
+/// A character that stands for bytes which were no text is no part of anybody's secret.
 fn is_secret(text: &str) -> bool {
-    !text.is_empty() && text.trim() == text && !text.contains(char::is_control)
+    let unfit = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
+    !text.is_empty() && text.trim() == text && !text.contains(unfit)
 }
 
 /// Adds the app that `PUSHER_APP_*` name, unless it is there already.
