@@ -1,0 +1,126 @@
+//! What a newcomer is told at start: how to connect and how to publish.
+
+use std::net::SocketAddr;
+
+use super::target::{DEFAULT_URL, reachable_host};
+use crate::config::Config;
+
+/// What to paste where, for the development app served at `address`; `None` with apps of one's
+/// own, whose owner knows.
+pub(super) fn text(config: &Config, address: SocketAddr) -> Option<String> {
+    if !config.development {
+        return None;
+    }
+    let host = reachable_host(&address.ip().to_string());
+    let port = address.port();
+    let prefix = &config.server.path_prefix;
+    let url = format!("http://{host}:{port}{prefix}");
+    let (ws_path, path_note) = match prefix.is_empty() {
+        true => (String::new(), String::new()),
+        false => (
+            format!("\n        wsPath: '{prefix}',"),
+            format!("\n    (and 'path' => '{prefix}' in the options of config/broadcasting.php)"),
+        ),
+    };
+    let url_flag = match url == DEFAULT_URL {
+        true => String::new(),
+        false => format!(" --url {url}"),
+    };
+    Some(format!(
+        "
+Fanfare serves the development app on {url} (id, key and secret: local).
+
+In a frontend, after npm install laravel-echo pusher-js:
+
+    import Echo from 'laravel-echo';
+    import Pusher from 'pusher-js';
+
+    window.Pusher = Pusher;
+    window.Echo = new Echo({{
+        broadcaster: 'pusher',
+        key: 'local',
+        cluster: '',
+        wsHost: '{host}',
+        wsPort: {port},{ws_path}
+        forceTLS: false,
+        enabledTransports: ['ws', 'wss'],
+    }});
+    window.Echo.channel('news').listen('.greeting', (event) => console.log(event.text));
+
+In the .env of a Laravel project:
+
+    BROADCAST_CONNECTION=pusher
+    PUSHER_APP_ID=local
+    PUSHER_APP_KEY=local
+    PUSHER_APP_SECRET=local
+    PUSHER_HOST={host}
+    PUSHER_PORT={port}
+    PUSHER_SCHEME=http{path_note}
+
+To publish a first event:
+
+    fanfare trigger{url_flag} news greeting '{{\"text\":\"hello\"}}'
+
+For apps of your own, see config.toml or fanfare --help.
+
+"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Flag, Sources, load};
+
+    fn config(key: &'static str, value: &str) -> Config {
+        let sources = Sources {
+            directory: "/nonexistent".into(),
+            flags: vec![Flag {
+                name: "flag",
+                key,
+                value: value.into(),
+            }],
+            ..Sources::default()
+        };
+        load(&sources).unwrap().config
+    }
+
+    #[test]
+    fn it_names_the_address_that_was_bound() {
+        let config = config("server.listen", "127.0.0.1:0");
+        let text = text(&config, "127.0.0.1:4321".parse().unwrap()).unwrap();
+        assert!(text.contains("wsPort: 4321,\n        forceTLS"), "{text}");
+        assert!(
+            text.contains("PUSHER_PORT=4321\n    PUSHER_SCHEME=http\n\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "fanfare trigger --url http://127.0.0.1:4321 news greeting '{\"text\":\"hello\"}'"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn at_the_default_address_the_command_needs_no_url() {
+        let config = config("server.workers", "1");
+        let text = text(&config, "127.0.0.1:6001".parse().unwrap()).unwrap();
+        assert!(text.contains("    fanfare trigger news greeting"), "{text}");
+    }
+
+    #[test]
+    fn a_path_prefix_is_part_of_everything() {
+        let config = config("server.path_prefix", "/relay");
+        let text = text(&config, "[::1]:6001".parse().unwrap()).unwrap();
+        assert!(
+            text.contains("wsHost: '[::1]'") && text.contains("wsPath: '/relay',"),
+            "{text}"
+        );
+        assert!(text.contains("'path' => '/relay'"), "{text}");
+        assert!(
+            text.contains("--url http://[::1]:6001/relay news"),
+            "{text}"
+        );
+    }
+}

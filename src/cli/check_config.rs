@@ -1,0 +1,109 @@
+//! `fanfare check-config`: what a configuration says, without serving it.
+
+use std::fmt::Write as _;
+
+use super::serve::ServeArgs;
+use super::{Failure, print};
+use crate::config::{self, Loaded};
+
+/// Prints the layers, the listeners and the apps; secrets never.
+pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
+    print(&report(&config::load(&args.sources())?))
+}
+
+fn report(loaded: &Loaded) -> String {
+    let Loaded {
+        config,
+        layers,
+        app_origins,
+    } = loaded;
+    let mut lines = vec![("defaults".to_owned(), String::new())];
+    let mut add = |name: &str, value: String| lines.push((name.to_owned(), value));
+    for layer in layers {
+        add(&layer.source, layer.detail.clone());
+    }
+    add("", String::new());
+    let server = &config.server;
+    add(
+        "public",
+        format!("http://{}{}", server.listen, server.path_prefix),
+    );
+    add(
+        "admin",
+        match &config.admin.listen {
+            Some(address) => format!("http://{address}"),
+            None => "off".into(),
+        },
+    );
+    add("workers", server.worker_threads().to_string());
+    add("", String::new());
+    for (index, app) in config.apps.iter().enumerate() {
+        let origin = match app_origins.get(index) {
+            Some(origin) => origin.to_string(),
+            None => "built in, for development on this machine".into(),
+        };
+        let state = if app.enabled { "" } else { ", disabled" };
+        add("app", format!("{} ({origin}{state})", app.id));
+    }
+    columns(&lines)
+}
+
+fn columns(lines: &[(String, String)]) -> String {
+    let width = lines.iter().map(|(name, _)| name.chars().count()).max();
+    let width = width.unwrap_or_default();
+    let mut text = String::new();
+    for (name, value) in lines {
+        let line = format!("{name:<width$}  {value}");
+        writeln!(text, "{}", line.trim_end()).expect("writing to a String cannot fail");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Flag, Sources};
+
+    #[test]
+    fn it_tells_layers_listeners_and_apps_but_no_secret() {
+        let variables = [
+            ("PUSHER_APP_ID", "77"),
+            ("PUSHER_APP_KEY", "key"),
+            ("PUSHER_APP_SECRET", "s3cr3t"),
+            ("FANFARE_SERVER__PATH_PREFIX", "relay"),
+        ];
+        let sources = Sources {
+            directory: "/nonexistent".into(),
+            environment: variables
+                .map(|(name, value)| (name.into(), value.into()))
+                .into(),
+            flags: vec![
+                Flag {
+                    name: "--workers",
+                    key: "server.workers",
+                    value: "3".into(),
+                },
+                Flag {
+                    name: "--admin-listen",
+                    key: "admin.listen",
+                    value: String::new(),
+                },
+            ],
+            ..Sources::default()
+        };
+        assert_eq!(
+            report(&config::load(&sources).unwrap()),
+            "\
+defaults
+environment  FANFARE_SERVER__PATH_PREFIX, PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET
+flags        --workers, --admin-listen
+
+public       http://127.0.0.1:6001/relay
+admin        off
+workers      3
+
+app          77 (environment)
+"
+        );
+    }
+}

@@ -1,0 +1,331 @@
+//! Which relay and which app a command speaks to.
+
+use super::Failure;
+use super::serve::Files;
+use crate::auth::Signer;
+use crate::config::{self, Address, Config, EnvFile, Sources};
+
+/// Where the relay is when nothing says otherwise.
+pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:6001";
+
+/// Which relay and app. What is not given here comes from the configuration that `fanfare
+/// serve` would run with in the same place.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct TargetArgs {
+    /// The relay, http:// only [default: PUSHER_HOST and PUSHER_PORT, or where the configuration
+    /// listens].
+    #[arg(long, value_name = "URL", help_heading = "Relay and app")]
+    url: Option<String>,
+
+    /// The app's id [default: the app of PUSHER_APP_ID, or the only one].
+    #[arg(long, value_name = "ID", help_heading = "Relay and app")]
+    app_id: Option<String>,
+
+    /// The app's key, instead of the configuration's.
+    #[arg(
+        long,
+        requires = "app_id",
+        requires = "secret",
+        help_heading = "Relay and app"
+    )]
+    key: Option<String>,
+
+    /// The app's secret. Others on this machine can see it here, but not in files and
+    /// PUSHER_APP_SECRET.
+    #[arg(long, requires = "key", help_heading = "Relay and app")]
+    secret: Option<String>,
+
+    #[command(flatten)]
+    files: Files,
+}
+
+/// An app on a relay, and what signs for it.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) url: Url,
+    pub(super) app_id: String,
+    pub(super) signer: Signer,
+}
+
+/// A base address, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Url {
+    /// `http://host:port`
+    pub(super) origin: String,
+    /// What paths begin with: empty, or `/segment` once or more.
+    pub(super) prefix: String,
+}
+
+impl TargetArgs {
+    /// Finds relay and app.
+    pub(super) fn resolve(&self) -> Result<Target, Failure> {
+        self.resolve_from(&self.files.sources())
+    }
+
+    fn resolve_from(&self, sources: &Sources) -> Result<Target, Failure> {
+        if let (Some(url), Some(id), Some(key), Some(secret)) =
+            (&self.url, &self.app_id, &self.key, &self.secret)
+        {
+            return Ok(Target {
+                url: Url::parse(url)?,
+                app_id: id.clone(),
+                signer: Signer::new(key, secret.as_bytes()),
+            });
+        }
+        let project = Project::read(sources)?;
+        let config = config::load(sources)?.config;
+        let (app_id, signer) = match (&self.app_id, &self.key, &self.secret) {
+            (Some(id), Some(key), Some(secret)) => {
+                (id.clone(), Signer::new(key, secret.as_bytes()))
+            }
+            (id, ..) => self::app(&config, id.as_deref().or(project.app_id.as_deref()))?,
+        };
+        let url = match self.url.as_ref().or(project.url.as_ref()) {
+            Some(url) => Url::parse(url)?,
+            None => Url::of(&config)?,
+        };
+        Ok(Target {
+            url,
+            app_id,
+            signer,
+        })
+    }
+}
+
+/// The app that was asked for, or the only one there is.
+fn app(config: &Config, id: Option<&str>) -> Result<(String, Signer), Failure> {
+    let ids = || {
+        let ids: Vec<&str> = config.apps.iter().map(|app| &*app.id).collect();
+        ids.join(", ")
+    };
+    let mut apps = config.apps.iter();
+    let app = match (id, apps.next(), apps.next()) {
+        (Some(id), ..) => config.apps.by_id(id).ok_or_else(|| {
+            format!(
+                "the configuration has no app `{id}` (it has {}); give --key and --secret, too",
+                ids()
+            )
+        }),
+        (None, Some(only), None) => Ok(only),
+        (None, ..) => Err(format!("which app? Give --app-id, one of {}", ids())),
+    };
+    let app = app.map_err(Failure::other)?;
+    Ok((app.id.to_string(), app.keys.signing().clone()))
+}
+
+/// What a Laravel project says of the app and the relay it publishes to.
+#[derive(Default)]
+struct Project {
+    app_id: Option<String>,
+    url: Option<String>,
+}
+
+impl Project {
+    /// The `.env` file that was named, or else the environment.
+    fn read(sources: &Sources) -> Result<Self, Failure> {
+        let file = match &sources.env_file {
+            Some(path) => Some(EnvFile::read(path, &sources.environment)?),
+            None => None,
+        };
+        let get = |name: &str| -> Result<Option<String>, Failure> {
+            let value = match &file {
+                Some(file) => file.get(name)?,
+                None => sources.environment.get(name).map(String::as_str),
+            };
+            Ok(value.filter(|value| !value.is_empty()).map(str::to_owned))
+        };
+        let url = match get("PUSHER_HOST")? {
+            None => None,
+            Some(host) => {
+                // What Laravel's configuration takes for granted.
+                let port = get("PUSHER_PORT")?.unwrap_or_else(|| "443".into());
+                let scheme = get("PUSHER_SCHEME")?.unwrap_or_else(|| "https".into());
+                Some(format!("{scheme}://{host}:{port}"))
+            }
+        };
+        Ok(Self {
+            app_id: get("PUSHER_APP_ID")?,
+            url,
+        })
+    }
+}
+
+impl Url {
+    /// A URL as people type it.
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let wrong = |what: &str| {
+            Failure::other(format!(
+                "{what}, found {text:?}; --url says where the relay is"
+            ))
+        };
+        if text.starts_with("https://") {
+            return Err(wrong("expected http://: this command does not speak TLS"));
+        }
+        let rest = text
+            .strip_prefix("http://")
+            .ok_or_else(|| wrong("expected http://host:port"))?;
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        let with_port = format!("{authority}:80");
+        let valid = [authority, &with_port]
+            .into_iter()
+            .any(|authority| authority.parse::<Address>().is_ok());
+        if !valid || path.contains(['?', '#', ' ']) {
+            return Err(wrong(
+                "expected http://host:port, and a path prefix perhaps",
+            ));
+        }
+        Ok(Self {
+            origin: format!("http://{authority}"),
+            prefix: path.trim_end_matches('/').into(),
+        })
+    }
+
+    /// Where a relay with this configuration is, seen from its own machine.
+    fn of(config: &Config) -> Result<Self, Failure> {
+        let listen = &config.server.listen;
+        if listen.port() == 0 {
+            let unknown = "the configuration leaves the port open; say it with --url";
+            return Err(Failure::other(unknown));
+        }
+        Ok(Self {
+            origin: format!("http://{}:{}", reachable_host(listen.host()), listen.port()),
+            prefix: config.server.path_prefix.to_string(),
+        })
+    }
+}
+
+/// A host as it stands in URLs, with loopback for "every interface".
+pub(super) fn reachable_host(host: &str) -> String {
+    match host {
+        "0.0.0.0" => "127.0.0.1".into(),
+        "::" => "[::1]".into(),
+        host if host.contains(':') => format!("[{host}]"),
+        host => host.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(variables: &[(&str, &str)]) -> Sources {
+        let text = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        Sources {
+            directory: "/nonexistent".into(),
+            environment: variables.iter().map(text).collect(),
+            ..Sources::default()
+        }
+    }
+
+    fn resolve(
+        args: &TargetArgs,
+        variables: &[(&str, &str)],
+    ) -> Result<(String, String, String), String> {
+        let target = args
+            .resolve_from(&sources(variables))
+            .map_err(|failure| failure.to_string())?;
+        let url = format!("{}{}", target.url.origin, target.url.prefix);
+        Ok((url, target.app_id, target.signer.key().into()))
+    }
+
+    fn found(url: &str, app: &str, key: &str) -> Result<(String, String, String), String> {
+        Ok((url.into(), app.into(), key.into()))
+    }
+
+    const APP: [(&str, &str); 3] = [
+        ("PUSHER_APP_ID", "1"),
+        ("PUSHER_APP_KEY", "k"),
+        ("PUSHER_APP_SECRET", "s"),
+    ];
+
+    #[test]
+    fn without_anything_it_is_the_development_app() {
+        assert_eq!(
+            resolve(&TargetArgs::default(), &[]),
+            found(DEFAULT_URL, "local", "local")
+        );
+    }
+
+    #[test]
+    fn the_environment_gives_the_app_and_the_configuration_the_address() {
+        let mut variables = APP.to_vec();
+        variables.push(("FANFARE_SERVER__LISTEN", "0.0.0.0:7000"));
+        variables.push(("FANFARE_SERVER__PATH_PREFIX", "relay"));
+        assert_eq!(
+            resolve(&TargetArgs::default(), &variables),
+            found("http://127.0.0.1:7000/relay", "1", "k")
+        );
+        let mut variables = APP.to_vec();
+        variables.push(("FANFARE_SERVER__LISTEN", "127.0.0.1:0"));
+        assert_eq!(
+            resolve(&TargetArgs::default(), &variables),
+            Err("the configuration leaves the port open; say it with --url".into())
+        );
+    }
+
+    #[test]
+    fn a_project_says_where_it_publishes_to() {
+        let mut variables = APP.to_vec();
+        variables.extend([
+            ("PUSHER_HOST", "relay.test"),
+            ("PUSHER_PORT", "8080"),
+            ("PUSHER_SCHEME", "http"),
+        ]);
+        assert_eq!(
+            resolve(&TargetArgs::default(), &variables),
+            found("http://relay.test:8080", "1", "k")
+        );
+        let tls = resolve(&TargetArgs::default(), &[("PUSHER_HOST", "relay.test")]).unwrap_err();
+        assert_eq!(
+            tls,
+            "expected http://: this command does not speak TLS, found \"https://relay.test:443\"; --url says where the relay is"
+        );
+    }
+
+    #[test]
+    fn flags_win() {
+        let args = TargetArgs {
+            url: Some("http://[::1]:1/x/".into()),
+            app_id: Some("9".into()),
+            key: Some("flag".into()),
+            secret: Some("s".into()),
+            ..TargetArgs::default()
+        };
+        assert_eq!(resolve(&args, &APP), found("http://[::1]:1/x", "9", "flag"));
+        let only_app = TargetArgs { url: None, ..args };
+        assert_eq!(resolve(&only_app, &APP), found(DEFAULT_URL, "9", "flag"));
+    }
+
+    #[test]
+    fn an_app_that_the_configuration_does_not_have_needs_credentials() {
+        let args = TargetArgs {
+            app_id: Some("9".into()),
+            ..TargetArgs::default()
+        };
+        assert_eq!(
+            resolve(&args, &APP),
+            Err("the configuration has no app `9` (it has 1); give --key and --secret, too".into())
+        );
+    }
+
+    #[test]
+    fn urls_are_plain_http() {
+        for text in [
+            "",
+            "relay.test",
+            "https://relay.test",
+            "http://",
+            "http:///x",
+            "http://a b",
+            "http://h:1/?q",
+            "ws://h:1",
+        ] {
+            assert!(Url::parse(text).is_err(), "{text:?}");
+        }
+        let bare = Url::parse("http://relay.test").unwrap();
+        assert_eq!((&*bare.origin, &*bare.prefix), ("http://relay.test", ""));
+    }
+}

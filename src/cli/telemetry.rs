@@ -1,0 +1,66 @@
+//! The log on stderr.
+
+use std::io::{self, IsTerminal as _};
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt, registry};
+
+use crate::config::{Log, LogFormat, LogLevel};
+
+/// Starts logging; once a process.
+pub(super) fn init(log: &Log) {
+    let output = fmt::layer().with_writer(io::stderr);
+    let output = match log.format {
+        LogFormat::Human => output.with_ansi(colours()).with_target(false).boxed(),
+        LogFormat::Json => output
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed(),
+    };
+    registry().with(output).with(filter(log.level)).init();
+}
+
+/// The level is the relay's own; libraries speak up only when something may be wrong.
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        // It reports strangers' malformed requests as errors, one line each.
+        .with_target("actix_http", LevelFilter::OFF)
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+}
+
+fn colours() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !unwanted
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn libraries_are_quieter_than_the_relay() {
+        let own = concat!(env!("CARGO_CRATE_NAME"), "::hub");
+        let debug = filter(LogLevel::Debug);
+        assert!(debug.would_enable(own, &Level::DEBUG));
+        assert!(debug.would_enable("actix_server", &Level::WARN));
+        assert!(!debug.would_enable("actix_server", &Level::INFO));
+        let error = filter(LogLevel::Error);
+        assert!(!error.would_enable(own, &Level::WARN));
+        assert!(!error.would_enable("actix_server", &Level::WARN));
+    }
+}

@@ -1,0 +1,394 @@
+//! The program as people and supervisors meet it: what it prints, and its exit codes.
+
+#![allow(clippy::unwrap_used, reason = "in a test, the panic is the report")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, fs, thread};
+
+const BAD_CONFIGURATION: Option<i32> = Some(64);
+const FAILURE: Option<i32> = Some(1);
+
+/// A working directory that is gone when the test is over, and the program in it, with nothing
+/// of this process's environment.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("fanfare-cli-{}-{number}", std::process::id());
+        let path = env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn with(name: &str, text: &str) -> Self {
+        let directory = Self::new();
+        fs::write(directory.0.join(name), text).unwrap();
+        directory
+    }
+
+    fn fanfare(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+        command.args(args).env_clear().current_dir(&self.0);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.fanfare(args).output().unwrap()
+    }
+
+    /// What is printed on stderr, after checking that this is a mistake of configuration.
+    fn mistake(&self, args: &[&str]) -> String {
+        mistake(self.run(args))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+fn mistake(output: Output) -> String {
+    let (stdout, stderr) = texts(&output);
+    assert_eq!(output.status.code(), BAD_CONFIGURATION, "{stderr}");
+    assert_eq!(stdout, "");
+    stderr
+}
+
+fn texts(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// A relay that runs until the test is over. `said` is what it printed before it was ready.
+struct Relay {
+    child: Child,
+    stderr: Option<BufReader<ChildStderr>>,
+    said: Vec<String>,
+    url: String,
+}
+
+impl Relay {
+    /// Starts a relay on free ports and waits until its public listener is bound, and until it
+    /// has printed `last`.
+    fn start(directory: &Directory, args: &[&str], last: &str) -> Self {
+        let ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        let mut command = directory.fanfare(&[args, &ports].concat());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = Vec::new();
+        let mut url = None;
+        while url.is_none() || !said.iter().any(|line: &String| line.contains(last)) {
+            let mut line = String::new();
+            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "{said:?}");
+            if line.contains("listening") && line.contains("public") {
+                let address = line.split("127.0.0.1:").nth(1).unwrap();
+                let port: String = address.chars().take_while(char::is_ascii_digit).collect();
+                url = Some(format!("http://127.0.0.1:{port}"));
+            }
+            said.push(line);
+        }
+        Self {
+            child,
+            stderr: Some(stderr),
+            said,
+            url: url.unwrap(),
+        }
+    }
+
+    /// Asks the relay to stop, and returns its exit code and what else it printed.
+    fn stop(&mut self, signal: &str) -> (Option<i32>, String) {
+        let mut stderr = self.stderr.take().unwrap();
+        let rest = thread::spawn(move || std::io::read_to_string(&mut stderr).unwrap());
+        let kill = format!("kill -{signal} {}", self.child.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &kill])
+                .status()
+                .unwrap()
+                .success()
+        );
+        (self.child.wait().unwrap().code(), rest.join().unwrap())
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            self.child.kill().unwrap();
+            self.child.wait().unwrap();
+        }
+    }
+}
+
+const APP: &str = "[[apps]]\nid = \"1\"\nkey = \"k\"\nsecret = \"s3cr3t\"\n";
+
+mod without_serving {
+    use super::*;
+
+    #[test]
+    fn version_and_help_are_answers() {
+        let directory = Directory::new();
+        let version = directory.run(&["--version"]);
+        assert_eq!(version.status.code(), Some(0));
+        assert_eq!(
+            texts(&version).0,
+            concat!("fanfare ", env!("CARGO_PKG_VERSION"), "\n")
+        );
+        for command in ["", "serve", "check-config", "trigger", "channels", "tail"] {
+            let args: Vec<&str> = [command, "--help"]
+                .into_iter()
+                .filter(|arg| !arg.is_empty())
+                .collect();
+            let help = directory.run(&args);
+            assert_eq!(help.status.code(), Some(0), "{command}");
+            assert!(texts(&help).0.contains("Usage: fanfare"), "{command}");
+        }
+    }
+
+    #[test]
+    fn a_command_line_that_makes_no_sense_is_a_mistake() {
+        let directory = Directory::new();
+        assert!(directory.mistake(&["--lissten", "x"]).contains("--listen"));
+        assert!(directory.mistake(&["trigger", "news"]).contains("<EVENT>"));
+        assert!(
+            directory
+                .mistake(&["trigger", "c", "e", "--secret", "s"])
+                .contains("--key")
+        );
+    }
+
+    #[test]
+    fn each_source_of_a_mistake_is_named_in_one_line() {
+        let directory = Directory::with("config.toml", "[server]\nlissten = \"127.0.0.1:0\"\n");
+        assert_eq!(
+            directory.mistake(&[]),
+            "fanfare: config.toml:2: server.lissten: unknown key; did you mean `listen`?\n"
+        );
+        let directory = Directory::new();
+        let mut command = directory.fanfare(&["serve"]);
+        command.env("FANFARE_SERVER__WORKERS", "many");
+        assert_eq!(
+            mistake(command.output().unwrap()),
+            "fanfare: environment variable FANFARE_SERVER__WORKERS: server.workers: expected a \
+             whole number from 0 to 1024, found \"many\"\n"
+        );
+        assert_eq!(
+            directory.mistake(&["--log-format", "xml"]),
+            "fanfare: --log-format: log.format: expected `human` or `json`, found \"xml\"\n"
+        );
+        assert_eq!(
+            directory.mistake(&["serve", "--config", "absent.toml"]),
+            "fanfare: absent.toml: cannot be read: No such file or directory (os error 2)\n"
+        );
+        assert!(
+            directory
+                .mistake(&["serve", "--listen", "0.0.0.0:0"])
+                .starts_with("fanfare: --listen: server.listen: expected a loopback address")
+        );
+    }
+
+    #[test]
+    fn a_bad_env_file_is_named_without_its_secret() {
+        let text = "PUSHER_APP_ID=1\nPUSHER_APP_KEY=k\nPUSHER_APP_SECRET=s3cr3t value\n";
+        let directory = Directory::with("project.env", text);
+        assert_eq!(
+            directory.mistake(&["--env-file", "project.env"]),
+            "fanfare: project.env:3: PUSHER_APP_SECRET: expected quotes around a value with \
+             blanks, found more text\n"
+        );
+    }
+
+    #[test]
+    fn check_config_tells_layers_and_apps_but_no_secret() {
+        let directory = Directory::with("config.toml", APP);
+        let mut command = directory.fanfare(&["check-config", "--workers", "3"]);
+        command.env("FANFARE_ADMIN__LISTEN", "");
+        let output = command.output().unwrap();
+        let (stdout, stderr) = texts(&output);
+        assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""));
+        assert_eq!(
+            stdout,
+            "\
+defaults
+config.toml  found in the working directory
+environment  FANFARE_ADMIN__LISTEN
+flags        --workers
+
+public       http://127.0.0.1:6001
+admin        off
+workers      3
+
+app          1 (config.toml:2)
+"
+        );
+    }
+
+    #[test]
+    fn check_config_fails_as_serve_does() {
+        let directory = Directory::with("relay.toml", &format!("{APP}{APP}"));
+        let line = directory.mistake(&["check-config", "--config", "relay.toml"]);
+        assert_eq!(
+            line,
+            "fanfare: relay.toml:6: apps[1].id: expected an id of its own, found \"1\", which is \
+             that of apps[0].id (relay.toml:2)\n"
+        );
+        assert_eq!(line, directory.mistake(&["--config", "relay.toml"]));
+    }
+
+    #[test]
+    fn a_relay_that_is_not_there_is_a_failure() {
+        let directory = Directory::new();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", free.local_addr().unwrap());
+        drop(free);
+        for args in [&["trigger", "news", "greeting"][..], &["channels"]] {
+            let output = directory.run(&[args, &["--url", &url]].concat());
+            let (_, stderr) = texts(&output);
+            assert_eq!(output.status.code(), FAILURE, "{stderr}");
+            assert!(
+                stderr.starts_with(&format!("fanfare: {url}: Connection refused")),
+                "{stderr}"
+            );
+        }
+    }
+}
+
+mod serving {
+    use super::*;
+
+    #[test]
+    fn a_newcomer_is_told_what_to_paste_and_the_first_event_is_published() {
+        let directory = Directory::new();
+        let mut relay = Relay::start(&directory, &[], "For apps of your own");
+        let said = relay.said.concat();
+        let port = relay.url.rsplit(':').next().unwrap();
+        for expected in [
+            format!("wsPort: {port},"),
+            format!("PUSHER_PORT={port}\n"),
+            format!(
+                "fanfare trigger --url {} news greeting '{{\"text\":\"hello\"}}'",
+                relay.url
+            ),
+        ] {
+            assert!(said.contains(&expected), "{expected} in {said}");
+        }
+
+        let published = directory.run(&[
+            "trigger",
+            "--url",
+            &relay.url,
+            "news",
+            "greeting",
+            "{\"text\":\"hello\"}",
+        ]);
+        let (stdout, stderr) = texts(&published);
+        assert_eq!(stderr, "");
+        assert_eq!(stdout, "greeting published to news, 0 subscribers\n");
+        let channels = directory.run(&["channels", "--url", &relay.url]);
+        assert_eq!(
+            texts(&channels).0,
+            "nobody is subscribed to any such channel\n"
+        );
+        assert_eq!(relay.stop("TERM").0, Some(0));
+    }
+
+    #[test]
+    fn with_an_app_of_one_s_own_nothing_is_to_be_pasted() {
+        let directory = Directory::with("config.toml", APP);
+        let mut relay = Relay::start(&directory, &["serve"], "listening");
+        let (code, rest) = relay.stop("INT");
+        assert_eq!(code, Some(0), "{rest}");
+        let said = relay.said.concat() + &rest;
+        assert!(
+            !said.contains("wsPort") && !said.contains("s3cr3t"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn the_json_log_is_json_from_the_first_line_to_the_last() {
+        let directory = Directory::new();
+        let mut relay = Relay::start(&directory, &["--log-format", "json"], "listening");
+        let (code, rest) = relay.stop("TERM");
+        assert_eq!(code, Some(0), "{rest}");
+        let mut listeners = Vec::new();
+        for line in relay
+            .said
+            .iter()
+            .map(|line| line.trim_end())
+            .chain(rest.lines())
+        {
+            let line: serde_json::Value = serde_json::from_str(line).expect(line);
+            if line["message"] == "listening" {
+                assert!(
+                    line["address"].as_str().unwrap().starts_with("127.0.0.1:"),
+                    "{line}"
+                );
+                listeners.push(line["listener"].as_str().unwrap().to_owned());
+            }
+        }
+        listeners.sort();
+        assert_eq!(listeners, ["admin", "public"]);
+    }
+
+    #[test]
+    fn what_the_relay_refuses_is_shown_as_it_says_it() {
+        let directory = Directory::new();
+        let relay = Relay::start(&directory, &[], "listening");
+        let wrong = [
+            "--url", &relay.url, "--app-id", "local", "--key", "local", "--secret", "wrong",
+        ];
+        let output = directory.run(&[&["channels"][..], &wrong].concat());
+        let (stdout, stderr) = texts(&output);
+        assert_eq!((output.status.code(), stdout.as_str()), (FAILURE, ""));
+        assert!(
+            stderr.starts_with("fanfare: the relay answered 401 Unauthorized: "),
+            "{stderr}"
+        );
+        let reserved = directory.run(&["trigger", "--url", &relay.url, "news", "pusher:x"]);
+        let (_, stderr) = texts(&reserved);
+        assert_eq!(reserved.status.code(), FAILURE);
+        assert!(
+            stderr.starts_with("fanfare: the relay answered 400 Bad Request: "),
+            "{stderr}"
+        );
+    }
+
+    #[test]
+    fn a_laravel_project_s_env_file_is_enough() {
+        let text = "APP_NAME=Shop\nPUSHER_APP_ID=7\nPUSHER_APP_KEY=shop\nPUSHER_APP_SECRET=\"a$b#c\"\nPUSHER_HOST=\n";
+        let directory = Directory::with(".env", text);
+        let relay = Relay::start(&directory, &["--env-file", ".env"], "listening");
+        let args = [
+            "trigger",
+            "--env-file",
+            ".env",
+            "--url",
+            &relay.url,
+            "news",
+            "greeting",
+        ];
+        let output = directory.run(&args);
+        let (stdout, stderr) = texts(&output);
+        assert_eq!(stderr, "");
+        assert_eq!(stdout, "greeting published to news, 0 subscribers\n");
+    }
+
+    #[test]
+    fn an_address_in_use_is_a_failure_and_no_mistake_of_configuration() {
+        let directory = Directory::new();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let output = directory.run(&["--listen", &address, "--admin-listen", ""]);
+        let (_, stderr) = texts(&output);
+        assert_eq!(output.status.code(), FAILURE, "{stderr}");
+        assert!(stderr.contains(&address), "{stderr}");
+    }
+}
