@@ -1,0 +1,94 @@
+//! What a message asks the relay to do.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::protocol::member::Member;
+use crate::protocol::{ChannelName, CloseCode, Frame};
+
+/// The outcome of one message or timer.
+#[derive(Debug)]
+pub enum Action {
+    /// Nothing to do.
+    Nothing,
+    /// Answer this.
+    Send(Frame),
+    /// Answer `pusher:error`; the connection stays open.
+    Mistake {
+        /// The code in the error, if the protocol has one.
+        code: Option<CloseCode>,
+        /// What is wrong, and what is expected.
+        message: String,
+    },
+    /// Answer `pusher:subscription_error`; the connection stays open.
+    RefuseSubscription {
+        /// The name as the client sent it.
+        channel: String,
+        /// Type of the error, such as `AuthError`.
+        kind: &'static str,
+        /// HTTP-like status.
+        status: u16,
+        /// What is wrong, and what is expected.
+        message: String,
+    },
+    /// Ask the channel's authority to let the connection in.
+    Join {
+        /// The channel.
+        channel: ChannelName,
+        /// Who joins; on presence channels only.
+        member: Option<Arc<Member>>,
+    },
+    /// The connection is on the channel already: confirm it again.
+    Confirm {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// Tell the channel's authority that the connection has left.
+    Leave {
+        /// The channel.
+        channel: ChannelName,
+        /// Who leaves; on presence channels only.
+        member: Option<Arc<Member>>,
+    },
+    /// The connection belongs to this user from now on.
+    SignIn {
+        /// The user.
+        user: Arc<Member>,
+        /// The answer, to be sent once the user is registered.
+        reply: Frame,
+    },
+    /// Send an event to the others on the channel.
+    ClientEvent {
+        /// The channel.
+        channel: ChannelName,
+        /// The event, ready to be sent.
+        frame: Frame,
+    },
+    /// Close the connection.
+    Close(CloseReason),
+}
+
+impl Action {
+    pub(super) fn close(code: CloseCode, reason: &'static str) -> Self {
+        Self::Close(CloseReason::new(code, reason))
+    }
+}
+
+/// Why a connection is closed; sent as `pusher:error` and in the close frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseReason {
+    /// The code, which decides what the client does next.
+    pub code: CloseCode,
+    /// For people.
+    pub text: Cow<'static, str>,
+}
+
+impl CloseReason {
+    /// A reason.
+    pub fn new(code: CloseCode, text: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            text: text.into(),
+        }
+    }
+}

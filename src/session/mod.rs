@@ -1,0 +1,337 @@
+//! One connection's protocol state machine: messages and time in, actions out, no IO.
+//!
+//! - [`Session`]: who the connection is, what it is subscribed to, when it is due
+//! - [`Action`]: what a message asks the relay to do
+//! - [`bucket`]: how many client events a connection may send
+
+mod action;
+mod bucket;
+mod heartbeat;
+mod subscribe;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use action::{Action, CloseReason};
+use bucket::Bucket;
+use foldhash::fast::RandomState;
+use heartbeat::Heartbeat;
+
+use crate::apps::App;
+use crate::auth::channel as signature;
+use crate::protocol::client::{self, ClientEvent, ClientMessage};
+use crate::protocol::member::{self, Member, MemberLimits};
+use crate::protocol::{ChannelName, CloseCode, SocketId, json, server};
+
+/// Times that are the same for every connection of the relay.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Silence after which the relay asks whether anybody is there.
+    pub activity: Duration,
+    /// How long it waits for the answer.
+    pub pong: Duration,
+    /// How long a message may take from its first byte to its last.
+    pub message: Duration,
+}
+
+/// The state of one established connection.
+#[derive(Debug)]
+pub struct Session {
+    app: Arc<App>,
+    socket_id: SocketId,
+    subscriptions: HashMap<ChannelName, Subscription, RandomState>,
+    user: Option<Arc<Member>>,
+    registered_as_user: bool,
+    client_events: Bucket,
+    heartbeat: Heartbeat,
+    /// When a connection must have authorised itself; None once it has, or if it need not.
+    authorize_by: Option<Instant>,
+    /// When the message that has begun must be complete.
+    complete_by: Option<Instant>,
+    message_timeout: Duration,
+}
+
+/// One subscription of a connection.
+#[derive(Debug)]
+struct Subscription {
+    member: Option<Arc<Member>>,
+    state: State,
+}
+
+/// How far a subscription has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The channel's authority has been asked and may still refuse.
+    Asked,
+    /// As `Asked`, but the client no longer wants it.
+    Unwanted,
+    /// subscription_succeeded was sent.
+    Live,
+}
+
+impl Session {
+    /// A session that begins now. `signers` are the app's key pairs.
+    pub fn new(app: Arc<App>, socket_id: SocketId, timeouts: Timeouts, now: Instant) -> Self {
+        Self {
+            client_events: Bucket::full(app.limits.client_events_per_second, now),
+            heartbeat: Heartbeat::new(timeouts, now),
+            authorize_by: app
+                .authorized_connections_timeout
+                .map(|timeout| now + timeout),
+            subscriptions: HashMap::default(),
+            complete_by: None,
+            message_timeout: timeouts.message,
+            user: None,
+            registered_as_user: false,
+            socket_id,
+            app,
+        }
+    }
+
+    /// The id that the connection was given.
+    pub fn socket_id(&self) -> SocketId {
+        self.socket_id
+    }
+
+    /// The user that the connection signed in as.
+    pub fn user(&self) -> Option<&Arc<Member>> {
+        self.user.as_ref()
+    }
+
+    /// Something was received, whatever it was.
+    pub fn on_activity(&mut self, now: Instant) {
+        self.heartbeat.activity(now);
+    }
+
+    /// The next time at which [`Session::on_time`] has something to do.
+    pub fn deadline(&self) -> Instant {
+        [self.authorize_by, self.complete_by]
+            .into_iter()
+            .flatten()
+            .fold(self.heartbeat.deadline(), Instant::min)
+    }
+
+    /// A message has begun to arrive, or goes on to. Returns whether it has just begun, which
+    /// may bring the deadline closer.
+    pub fn on_partial_message(&mut self, now: Instant) -> bool {
+        let begins = self.complete_by.is_none();
+        self.complete_by.get_or_insert(now + self.message_timeout);
+        begins
+    }
+
+    /// No message is incomplete.
+    pub fn on_whole_message(&mut self) {
+        self.complete_by = None;
+    }
+
+    /// Time has passed.
+    pub fn on_time(&mut self, now: Instant) -> Action {
+        if self.authorize_by.is_some_and(|by| by <= now) {
+            return Action::close(
+                CloseCode::Unauthorized,
+                "the connection did not sign in or subscribe to an authorised channel in time",
+            );
+        }
+        if self.complete_by.is_some_and(|by| by <= now) {
+            return Action::close(
+                CloseCode::ProtocolError,
+                "a message took too long to arrive",
+            );
+        }
+        self.heartbeat.on_time(now)
+    }
+
+    /// One text message was received.
+    pub fn on_text(&mut self, text: &str, now: Instant) -> Action {
+        client::parse(text, |message| match message {
+            Ok(ClientMessage::Ping) => Action::Send(server::pong()),
+            Ok(ClientMessage::Pong) => Action::Nothing,
+            Ok(ClientMessage::Subscribe(request)) => self.on_subscribe(&request),
+            Ok(ClientMessage::Unsubscribe { channel }) => self.on_unsubscribe(&channel),
+            Ok(ClientMessage::Signin { auth, user_data }) => self.on_signin(&auth, &user_data),
+            Ok(ClientMessage::ClientEvent(event)) => self.on_client_event(&event, now),
+            Err(error) => Action::Mistake {
+                code: None,
+                message: error.to_string(),
+            },
+        })
+    }
+
+    fn on_unsubscribe(&mut self, channel: &str) -> Action {
+        let Some(subscription) = self.subscriptions.get_mut(channel) else {
+            return Action::Nothing;
+        };
+        if subscription.state != State::Live {
+            // Whether there is anything to leave is known when the authority has answered.
+            subscription.state = State::Unwanted;
+            return Action::Nothing;
+        }
+        match self.subscriptions.remove_entry(channel) {
+            Some((channel, subscription)) => Action::Leave {
+                channel,
+                member: subscription.member,
+            },
+            None => Action::Nothing,
+        }
+    }
+
+    fn on_signin(&mut self, auth: &str, user_data: &str) -> Action {
+        let refuse =
+            |reason: String| Action::Close(CloseReason::new(CloseCode::Unauthorized, reason));
+        if let Err(error) = signature::verify_user(&self.app.keys, auth, self.socket_id, user_data)
+        {
+            return refuse(format!("sign-in: {error}"));
+        }
+        let limits = &self.app.limits;
+        let member_limits = MemberLimits {
+            user_id_length: limits.presence_user_id_length,
+            user_info_bytes: limits.presence_user_info_bytes,
+        };
+        let user = match member::parse_user_data(user_data, member_limits) {
+            Ok(user) => user.member,
+            Err(error) => return refuse(format!("sign-in: {error}")),
+        };
+        self.authorize_by = None;
+        let reply = server::signin_success(user_data);
+        match &self.user {
+            None => {
+                self.user = Some(Arc::clone(&user));
+                Action::SignIn { user, reply }
+            }
+            Some(known) if known.user_id() == user.user_id() => Action::Send(reply),
+            Some(_) => refuse("the connection is signed in as another user".into()),
+        }
+    }
+
+    fn on_client_event(&mut self, event: &ClientEvent<'_>, now: Instant) -> Action {
+        match self.check_client_event(event, now) {
+            Ok((channel, sender)) => Action::ClientEvent {
+                frame: server::client_event(
+                    &event.event,
+                    channel.as_str(),
+                    event.data,
+                    sender.as_deref(),
+                ),
+                channel,
+            },
+            Err(reason) => Action::Mistake {
+                code: Some(CloseCode::ClientEventRejected),
+                message: format!("client event rejected: {reason}"),
+            },
+        }
+    }
+
+    fn check_client_event(
+        &mut self,
+        event: &ClientEvent<'_>,
+        now: Instant,
+    ) -> Result<(ChannelName, Option<Arc<Member>>), String> {
+        let limits = &self.app.limits;
+        if !self.app.client_events {
+            return Err("client events are not enabled for this app".into());
+        }
+        let (channel, subscription) = self
+            .subscriptions
+            .get_key_value(&*event.channel)
+            .filter(|(_, subscription)| subscription.state == State::Live)
+            .ok_or("the connection is not subscribed to the channel")?;
+        if !channel.kind().takes_client_events() {
+            return Err(
+                "they are only allowed on private and presence channels that are not encrypted"
+                    .into(),
+            );
+        }
+        let name_length = event.event.chars().count();
+        if name_length > limits.event_name_length {
+            return Err(format!(
+                "the event name has {name_length} characters, at most {} are allowed",
+                limits.event_name_length
+            ));
+        }
+        if let Some(data) = event.data {
+            let length = if json::is_string(data) {
+                json::decoded_len(data.get())
+            } else {
+                data.get().len()
+            };
+            if length > limits.event_data_bytes {
+                return Err(format!(
+                    "data has {length} bytes, at most {} are allowed",
+                    limits.event_data_bytes
+                ));
+            }
+        }
+        if !self.client_events.take(now) {
+            return Err(format!(
+                "at most {} client events a second are allowed",
+                limits.client_events_per_second
+            ));
+        }
+        let sender = subscription.member.as_ref();
+        Ok((channel.clone(), sender.map(Arc::clone)))
+    }
+
+    /// The channel's authority has let the connection in. Returns false if the connection no
+    /// longer wants it, and has to leave again.
+    pub fn joined(&mut self, channel: &str) -> bool {
+        match self.subscriptions.get_mut(channel) {
+            Some(subscription) if subscription.state != State::Unwanted => {
+                subscription.state = State::Live;
+                true
+            }
+            Some(_) => {
+                self.subscriptions.remove(channel);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// The channel's authority has refused the subscription. Returns whether the connection
+    /// still wanted it.
+    pub fn refused(&mut self, channel: &str) -> bool {
+        self.subscriptions
+            .remove(channel)
+            .is_some_and(|subscription| subscription.state == State::Asked)
+    }
+
+    /// Whether the connection is on the channel.
+    pub fn is_subscribed(&self, channel: &str) -> bool {
+        self.subscriptions
+            .get(channel)
+            .is_some_and(|subscription| subscription.state == State::Live)
+    }
+
+    /// The relay has registered the connection as its user's.
+    pub fn signed_in(&mut self) {
+        self.registered_as_user = true;
+    }
+
+    /// Ends the session: hands over what has to be announced as left. What its authority has
+    /// not answered yet is undone when the answer finds nobody.
+    pub fn end(&mut self) -> Ended {
+        let subscriptions = std::mem::take(&mut self.subscriptions)
+            .into_iter()
+            .filter(|(_, subscription)| subscription.state == State::Live)
+            .map(|(channel, subscription)| (channel, subscription.member))
+            .collect();
+        let registered = std::mem::take(&mut self.registered_as_user);
+        Ended {
+            subscriptions,
+            user: self.user.take().filter(|_| registered),
+        }
+    }
+}
+
+/// What a session leaves behind.
+#[derive(Debug)]
+pub struct Ended {
+    /// The channels it was on, and as whom.
+    pub subscriptions: Vec<(ChannelName, Option<Arc<Member>>)>,
+    /// The user that it was registered as.
+    pub user: Option<Arc<Member>>,
+}
+
+#[cfg(test)]
+mod tests;
