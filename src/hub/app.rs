@@ -1,0 +1,110 @@
+//! One app at work on this node.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::authority::Authority;
+use super::broadcast::Room;
+use super::directory::{ChannelState, Directory, Wanted};
+use crate::apps::App;
+use crate::metrics::AppMetrics;
+use crate::protocol::member::Member;
+use crate::protocol::{ChannelName, ChannelRef, Frame};
+
+/// An app's record with all that is going on in it. Nothing is shared between apps.
+#[derive(Debug)]
+pub struct AppHub {
+    /// The app's record.
+    pub app: Arc<App>,
+    /// The app's numbers.
+    pub metrics: AppMetrics,
+    /// How much may be on its way to the app's connections.
+    pub room: Room,
+    pub(super) channels: Directory,
+    pub(super) users: Directory,
+    authority: Arc<dyn Authority>,
+    connections: AtomicUsize,
+}
+
+/// No more connections are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaReached;
+
+impl AppHub {
+    pub(super) fn new(app: Arc<App>, authority: Arc<dyn Authority>, metrics: AppMetrics) -> Self {
+        Self {
+            room: Room::new(app.limits.publish_backlog, app.limits.publish_wait),
+            channels: Directory::of_channels(&app, &metrics),
+            users: Directory::of_users(&app, &metrics),
+            authority,
+            connections: AtomicUsize::new(0),
+            metrics,
+            app,
+        }
+    }
+
+    /// Who decides about joins and leaves.
+    pub fn authority(&self) -> &dyn Authority {
+        &*self.authority
+    }
+
+    /// Counts a connection in, unless the app's `max_connections` is reached.
+    pub fn admit(&self) -> Result<(), QuotaReached> {
+        count_in(&self.connections, self.app.limits.max_connections)?;
+        self.metrics.connections.inc();
+        self.metrics.connections_opened.inc();
+        Ok(())
+    }
+
+    /// Counts a connection out that [`AppHub::admit`] counted in.
+    pub fn release(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+        self.metrics.connections.dec();
+    }
+
+    /// What publishing to the channel would take now.
+    pub fn wanted(&self, channel: &ChannelRef<'_>) -> Wanted {
+        self.channels.wanted(channel.as_str(), channel.kind().cache)
+    }
+
+    /// What is known about the channel; all zero if nobody is on it.
+    pub fn channel_state(&self, channel: &str) -> ChannelState {
+        self.channels.state(channel)
+    }
+
+    /// The occupied channels whose name begins so, with what is known about them.
+    pub fn occupied_channels(&self, prefix: &str) -> Vec<(ChannelName, ChannelState)> {
+        self.channels.list(prefix)
+    }
+
+    /// The members of a presence channel.
+    pub fn members(&self, channel: &str) -> Vec<Arc<Member>> {
+        self.channels.members(channel)
+    }
+
+    /// The last event of a cache channel, and for how long it is still kept.
+    pub fn cached_event(&self, channel: &str) -> Option<(Frame, Duration)> {
+        self.channels.cached(channel)
+    }
+
+    pub(super) fn fall_silent(&self) {
+        self.channels.fall_silent();
+        self.users.fall_silent();
+    }
+
+    pub(super) fn housekeeping(&self, now: Instant) {
+        self.channels.housekeeping(now);
+    }
+}
+
+/// Adds one unless that passes the limit. One atomic step, so that a rush cannot pass it.
+pub(super) fn count_in(counter: &AtomicUsize, limit: Option<usize>) -> Result<(), QuotaReached> {
+    let limit = limit.unwrap_or(usize::MAX);
+    counter
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+            (count < limit).then_some(count + 1)
+        })
+        .map(|_| ())
+        .map_err(|_| QuotaReached)
+}

@@ -1,0 +1,121 @@
+//! Who decides about a channel's transitions.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::app::AppHub;
+use super::broadcast::Broadcast;
+use super::mailbox::Mailbox;
+use super::peer::PeerId;
+use crate::protocol::member::Member;
+use crate::protocol::{ChannelName, Frame};
+use crate::session::CloseReason;
+
+/// Decides about joins and leaves, and with them about a channel's transitions (occupied and
+/// vacated, member added and removed). On a single node it is the directory, under its lock;
+/// in a cluster it is a script that all nodes share, and its answer takes a while.
+///
+/// So nothing is returned: the outcome of a join reaches the connection through its shard's
+/// mailbox, as a welcome or a refusal. An implementation keeps the order of one connection's
+/// moves on one channel: a leave never overtakes the join before it.
+pub trait Authority: fmt::Debug + Send + Sync {
+    /// A connection wants to be on a channel. Called once until the leave.
+    fn join(&self, app: &Arc<AppHub>, join: Join);
+
+    /// A connection that is on a channel, or has asked to be, wants to hear so again.
+    fn confirm(&self, app: &Arc<AppHub>, peer: PeerHandle, channel: ChannelName);
+
+    /// A connection that was let in is no longer on the channel.
+    fn leave(&self, app: &Arc<AppHub>, leave: Leave);
+
+    /// An event goes to all subscribers of a channel; with `cache`, it is kept as its last.
+    fn publish(&self, app: &Arc<AppHub>, channel: &str, broadcast: Broadcast, cache: bool);
+
+    /// A connection is to be registered as a user's; then it is sent `reply`.
+    fn sign_in(&self, app: &Arc<AppHub>, peer: PeerHandle, user: Arc<Member>, reply: Frame);
+
+    /// A connection that was registered as a user's has ended.
+    fn sign_out(&self, app: &Arc<AppHub>, peer: PeerHandle, user: &Member);
+
+    /// All connections of a user are to be closed.
+    fn close_user(&self, app: &Arc<AppHub>, user_id: &str, reason: CloseReason);
+}
+
+/// A connection as seen from other threads.
+#[derive(Clone, Debug)]
+pub struct PeerHandle {
+    /// The mailbox of the connection's shard.
+    pub mailbox: Arc<Mailbox>,
+    /// Which of the shard's connections it is.
+    pub id: PeerId,
+}
+
+/// A connection wants to be on a channel.
+#[derive(Debug)]
+pub struct Join {
+    /// The connection.
+    pub peer: PeerHandle,
+    /// The channel.
+    pub channel: ChannelName,
+    /// Who the connection is; on presence channels only.
+    pub member: Option<Arc<Member>>,
+}
+
+/// A connection is no longer on a channel.
+#[derive(Debug)]
+pub struct Leave {
+    /// The connection.
+    pub peer: PeerHandle,
+    /// The channel.
+    pub channel: ChannelName,
+    /// Who the connection was, as in its join.
+    pub member: Option<Arc<Member>>,
+}
+
+/// The moves as a single node makes them: decided by its own directory, at once.
+impl AppHub {
+    /// Lets the connection in if the channel has room, and makes known who came.
+    pub fn join_locally(self: &Arc<Self>, join: Join) {
+        self.channels.join(self, join, None);
+    }
+
+    /// Tells the connection again that it is on the channel.
+    pub fn confirm_locally(&self, peer: &PeerHandle, channel: &ChannelName) {
+        self.channels.confirm(peer, channel);
+    }
+
+    /// Lets the connection go, and makes known who left.
+    pub fn leave_locally(&self, leave: &Leave) {
+        self.channels.leave(leave);
+    }
+
+    /// Sends the event to this node's subscribers.
+    pub fn publish_locally(&self, channel: &str, broadcast: Broadcast, cache: bool) {
+        self.channels.publish(channel, &Arc::new(broadcast), cache);
+    }
+
+    /// Registers the connection as the user's.
+    pub fn sign_in_locally(self: &Arc<Self>, peer: PeerHandle, user: &Arc<Member>, reply: Frame) {
+        let join = Join {
+            peer,
+            channel: ChannelName::server_to_user(user.user_id()),
+            member: None,
+        };
+        self.users.join(self, join, Some((Arc::clone(user), reply)));
+    }
+
+    /// Takes the connection out of the user's again.
+    pub fn sign_out_locally(&self, peer: PeerHandle, user: &Member) {
+        self.users.leave(&Leave {
+            peer,
+            channel: ChannelName::server_to_user(user.user_id()),
+            member: None,
+        });
+    }
+
+    /// Closes the user's connections to this node.
+    pub fn close_user_locally(&self, user_id: &str, reason: CloseReason) {
+        let channel = ChannelName::server_to_user(user_id);
+        self.users.close(channel.as_str(), &Arc::new(reason));
+    }
+}

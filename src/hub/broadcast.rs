@@ -1,0 +1,184 @@
+//! One event on its way, and the room it takes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::protocol::{Frame, SocketId};
+
+/// One event on its way to the subscribers of a channel, shared by all shards.
+#[derive(Debug)]
+pub struct Broadcast {
+    /// The event, encoded once.
+    pub frame: Frame,
+    /// The connection that does not get it.
+    pub except: Option<SocketId>,
+    /// When the relay took it.
+    pub accepted_at: Instant,
+    /// Given back when the last shard is done with it.
+    reservation: Option<Reservation>,
+}
+
+impl Broadcast {
+    /// An event from outside, for which room was reserved.
+    pub fn reserved(frame: Frame, except: Option<SocketId>, reservation: Reservation) -> Self {
+        Self {
+            frame,
+            except,
+            accepted_at: Instant::now(),
+            reservation: Some(reservation),
+        }
+    }
+
+    /// An announcement of the relay itself. It reserves nothing: it follows from a join or
+    /// leave, which cannot be refused for want of room.
+    pub fn announcement(frame: Frame) -> Self {
+        Self {
+            frame,
+            except: None,
+            accepted_at: Instant::now(),
+            reservation: None,
+        }
+    }
+
+    /// Whether the event came from outside.
+    pub(super) fn is_event(&self) -> bool {
+        self.reservation.is_some()
+    }
+}
+
+/// How much an app may have on its way to its connections. What is bounded is the entrance:
+/// an event takes its room before it is posted anywhere, and is never half posted.
+#[derive(Debug)]
+pub struct Room {
+    free: Arc<Semaphore>,
+    size: u32,
+    wait: Duration,
+}
+
+/// Room taken up until this is dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The backlog stayed full for as long as a publish may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many events are waiting to be delivered")]
+pub struct BacklogFull;
+
+impl Room {
+    /// Bytes that count as much as one delivery.
+    const BYTES_PER_UNIT: usize = 256;
+
+    /// Room for so many deliveries (a large event counts for more than one); a publish waits
+    /// for it at most `wait`.
+    pub(super) fn new(size: usize, wait: Duration) -> Self {
+        let size = size.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize)) as u32;
+        Self {
+            free: Arc::new(Semaphore::new(size as usize)),
+            size,
+            wait,
+        }
+    }
+
+    /// Takes room at once, if there is any and nobody waits for it.
+    pub fn try_reserve(&self, deliveries: usize, bytes: usize) -> Option<Reservation> {
+        Arc::clone(&self.free)
+            .try_acquire_many_owned(self.units(deliveries, bytes))
+            .ok()
+            .map(|permit| Reservation { _permit: permit })
+    }
+
+    /// Takes room, first come, first served.
+    pub async fn reserve(
+        &self,
+        deliveries: usize,
+        bytes: usize,
+    ) -> Result<Reservation, BacklogFull> {
+        if let Some(reservation) = self.try_reserve(deliveries, bytes) {
+            return Ok(reservation);
+        }
+        let wait = Arc::clone(&self.free).acquire_many_owned(self.units(deliveries, bytes));
+        match tokio::time::timeout(self.wait, wait).await {
+            Ok(Ok(permit)) => Ok(Reservation { _permit: permit }),
+            // The semaphore is never closed, so this is the time-out.
+            Ok(Err(_)) | Err(_) => Err(BacklogFull),
+        }
+    }
+
+    /// An event larger than the whole room takes all of it.
+    fn units(&self, deliveries: usize, bytes: usize) -> u32 {
+        let units = deliveries.saturating_add(bytes / Self::BYTES_PER_UNIT);
+        u32::try_from(units).unwrap_or(u32::MAX).clamp(1, self.size)
+    }
+}
+
+impl Reservation {
+    /// Splits off what one of several broadcasts of a reservation takes, so that each gives
+    /// its part back when it is done.
+    pub fn split(&mut self, deliveries: usize, bytes: usize) -> Self {
+        let units = deliveries + bytes / Room::BYTES_PER_UNIT;
+        let most = self._permit.num_permits();
+        let permit = self._permit.split(units.min(most));
+        Self {
+            // At most as many as there are were asked for.
+            _permit: permit.expect("a permit splits into at most all of its units"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(size: usize) -> Room {
+        Room::new(size, Duration::from_millis(20))
+    }
+
+    #[test]
+    fn room_is_given_back_when_the_last_shard_is_done() {
+        let room = room(10);
+        let taken = room.try_reserve(8, 0).unwrap();
+        let broadcast = Arc::new(Broadcast::reserved(Frame::text(0, |_| {}), None, taken));
+        let other = Arc::clone(&broadcast);
+        assert!(room.try_reserve(3, 0).is_none());
+        drop(broadcast);
+        assert!(room.try_reserve(3, 0).is_none());
+        drop(other);
+        assert!(room.try_reserve(10, 0).is_some());
+    }
+
+    #[test]
+    fn an_event_larger_than_the_room_waits_for_all_of_it() {
+        let room = room(10);
+        let taken = room.try_reserve(1_000_000, 0).unwrap();
+        assert!(room.try_reserve(1, 0).is_none());
+        drop(taken);
+        assert!(room.try_reserve(1, 1 << 40).is_some());
+    }
+
+    #[test]
+    fn parts_of_a_reservation_are_given_back_one_by_one() {
+        let room = room(10);
+        let mut whole = room.try_reserve(10, 0).unwrap();
+        drop(whole.split(4, 0));
+        assert!(room.try_reserve(4, 0).is_some());
+        assert!(room.try_reserve(5, 0).is_none());
+        drop(whole.split(99, 0));
+        assert!(room.try_reserve(10, 0).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_publish_waits_for_room_and_not_for_ever() {
+        let room = room(1);
+        let taken = room.try_reserve(1, 0).unwrap();
+        assert_eq!(room.reserve(1, 0).await.err(), Some(BacklogFull));
+        let (waited, ()) = tokio::join!(room.reserve(1, 0), async {
+            tokio::task::yield_now().await;
+            drop(taken);
+        });
+        assert!(waited.is_ok());
+    }
+}

@@ -1,0 +1,129 @@
+//! The last event of cache channels.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use lru::LruCache;
+
+use crate::metrics::AppMetrics;
+use crate::protocol::Frame;
+
+/// An app's cached events. They outlive their subscribers until they expire; when the app's
+/// bytes are used up, those used least recently go first.
+#[derive(Debug)]
+pub(super) struct EventCache {
+    events: LruCache<Arc<str>, Cached, RandomState>,
+    bytes: usize,
+    max_bytes: usize,
+    ttl: Duration,
+    metrics: AppMetrics,
+}
+
+#[derive(Debug)]
+struct Cached {
+    frame: Frame,
+    expires_at: Instant,
+}
+
+impl EventCache {
+    pub(super) fn new(max_bytes: usize, ttl: Duration, metrics: AppMetrics) -> Self {
+        Self {
+            events: LruCache::unbounded_with_hasher(RandomState::default()),
+            bytes: 0,
+            max_bytes,
+            ttl,
+            metrics,
+        }
+    }
+
+    /// Keeps an event as its channel's last.
+    pub(super) fn put(&mut self, channel: &str, frame: Frame, now: Instant) {
+        self.bytes += Self::cost(channel, &frame);
+        let cached = Cached {
+            expires_at: now + self.ttl,
+            frame,
+        };
+        if let Some(old) = self.events.put(channel.into(), cached) {
+            self.bytes -= Self::cost(channel, &old.frame);
+        }
+        while self.bytes > self.max_bytes {
+            let Some((channel, oldest)) = self.events.pop_lru() else {
+                break;
+            };
+            self.bytes -= Self::cost(&channel, &oldest.frame);
+            self.metrics.cache_evictions.inc();
+        }
+        self.metrics.cached_bytes.set(self.bytes as i64);
+    }
+
+    /// The channel's last event, and for how long it is still kept.
+    pub(super) fn get(&mut self, channel: &str, now: Instant) -> Option<(Frame, Duration)> {
+        let cached = self.events.get(channel)?;
+        let left = cached.expires_at.saturating_duration_since(now);
+        (!left.is_zero()).then(|| (cached.frame.clone(), left))
+    }
+
+    /// Drops what has expired.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let expired: Vec<Arc<str>> = self
+            .events
+            .iter()
+            .filter(|(_, cached)| cached.expires_at <= now)
+            .map(|(channel, _)| Arc::clone(channel))
+            .collect();
+        for channel in expired {
+            if let Some(cached) = self.events.pop(&channel) {
+                self.bytes -= Self::cost(&channel, &cached.frame);
+            }
+        }
+        self.metrics.cached_bytes.set(self.bytes as i64);
+    }
+
+    /// What an entry takes up, the tables' own overhead roughly included.
+    fn cost(channel: &str, frame: &Frame) -> usize {
+        const ENTRY: usize = 160;
+        channel.len() + frame.len() + ENTRY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    fn cache(max_bytes: usize) -> EventCache {
+        let metrics = Metrics::new().app("1");
+        EventCache::new(max_bytes, Duration::from_secs(60), metrics)
+    }
+
+    fn event(size: usize) -> Frame {
+        Frame::text(size, |out| out.resize(out.len() + size, b'x'))
+    }
+
+    #[test]
+    fn the_last_event_is_kept_until_it_expires() {
+        let (mut cache, start) = (cache(10_000), Instant::now());
+        cache.put("c", event(1), start);
+        cache.put("c", event(2), start);
+        let (frame, left) = cache.get("c", start + Duration::from_secs(20)).unwrap();
+        assert_eq!((frame, left), (event(2), Duration::from_secs(40)));
+        assert!(cache.get("c", start + Duration::from_secs(60)).is_none());
+        cache.expire(start + Duration::from_secs(60));
+        assert_eq!((cache.bytes, cache.events.len()), (0, 0));
+    }
+
+    #[test]
+    fn least_recently_used_events_make_room() {
+        let (mut cache, now) = (cache(2000), Instant::now());
+        cache.put("a", event(700), now);
+        cache.put("b", event(700), now);
+        cache.get("a", now);
+        cache.put("c", event(700), now);
+        assert!(cache.get("a", now).is_some() && cache.get("c", now).is_some());
+        assert!(cache.get("b", now).is_none());
+        assert_eq!(cache.metrics.cache_evictions.get(), 1);
+        cache.put("d", event(5000), now);
+        assert_eq!((cache.bytes, cache.events.len()), (0, 0));
+    }
+}

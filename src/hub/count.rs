@@ -1,0 +1,81 @@
+//! When subscribers are told how many they are.
+
+use std::time::{Duration, Instant};
+
+/// Up to so many subscribers, every change is told.
+const TOLD_AT_ONCE: usize = 100;
+/// Above that, changes are told at most this often.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// When a channel's count was told last.
+///
+/// Source: Pusher Channels, "Subscription counting": at once up to 100, then every 5 s.
+#[derive(Debug, Default)]
+pub(super) struct CountNotice {
+    told_at: Option<Instant>,
+    pending: bool,
+}
+
+/// What to do about a changed count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Tell it.
+    Now,
+    /// Look again later, with [`CountNotice::is_due`].
+    Later,
+    /// It is known already that the channel must be looked at again.
+    AlreadyPending,
+}
+
+impl CountNotice {
+    /// The count has changed.
+    pub(super) fn changed(&mut self, count: usize, now: Instant) -> Due {
+        if count <= TOLD_AT_ONCE || self.interval_is_over(now) {
+            self.told_at = Some(now);
+            return Due::Now;
+        }
+        if std::mem::replace(&mut self.pending, true) {
+            Due::AlreadyPending
+        } else {
+            Due::Later
+        }
+    }
+
+    /// Whether a pending change is to be told now; if so, it no longer pends.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        if !self.interval_is_over(now) {
+            return false;
+        }
+        self.told_at = Some(now);
+        self.pending = false;
+        true
+    }
+
+    fn interval_is_over(&self, now: Instant) -> bool {
+        self.told_at
+            .is_none_or(|told_at| now.saturating_duration_since(told_at) >= INTERVAL)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_channels_are_told_every_five_seconds() {
+        let (mut notice, start) = (CountNotice::default(), Instant::now());
+        assert_eq!(notice.changed(100, start), Due::Now);
+        assert_eq!(notice.changed(101, start), Due::Later);
+        assert_eq!(notice.changed(102, start), Due::AlreadyPending);
+        assert!(!notice.is_due(start + Duration::from_secs(4)));
+        assert!(notice.is_due(start + Duration::from_secs(5)));
+        assert_eq!(
+            notice.changed(103, start + Duration::from_secs(6)),
+            Due::Later
+        );
+        assert_eq!(
+            notice.changed(100, start + Duration::from_secs(6)),
+            Due::Now
+        );
+    }
+}

@@ -1,0 +1,434 @@
+//! Which shards have subscribers of a channel, and who its members are.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::app::AppHub;
+use super::authority::{Join, Leave, PeerHandle};
+use super::broadcast::Broadcast;
+use super::cache::EventCache;
+use super::count::{CountNotice, Due};
+use super::mailbox::{ChannelId, Command, Joined, JoinedAs, Mailbox, Wakes, Welcome};
+use super::roster::{Roster, RosterFull};
+use crate::apps::App;
+use crate::metrics::{AppMetrics, Gauge};
+use crate::protocol::member::Member;
+use crate::protocol::{ChannelName, Frame, server};
+use crate::session::CloseReason;
+
+/// Locks that an app's channels are spread over.
+const SLOTS: usize = 16;
+
+type Slot = HashMap<ChannelName, Entry, RandomState>;
+
+/// The channels of an app that have subscribers, or its users that are signed in.
+///
+/// Every change of a channel and all that it makes known is posted under the channel's lock,
+/// into FIFO mailboxes: so all subscribers see one order, a new one misses nothing and sees
+/// nothing twice, and rosters fit together with the changes announced.
+#[derive(Debug)]
+pub(super) struct Directory {
+    slots: [Mutex<Slot>; SLOTS],
+    hasher: RandomState,
+    occupied: Gauge,
+    subscriptions: Option<Gauge>,
+    presence_members: usize,
+    tells_counts: bool,
+    /// Channels whose count must be told once its interval is over.
+    counts_due: Mutex<Vec<ChannelName>>,
+    cache: Mutex<EventCache>,
+    silent: AtomicBool,
+}
+
+/// A channel with at least one subscriber on this node.
+#[derive(Debug)]
+struct Entry {
+    id: ChannelId,
+    listeners: Vec<Listener>,
+    subscribers: usize,
+    roster: Roster,
+    notice: CountNotice,
+}
+
+/// A shard with subscribers of the channel.
+#[derive(Debug)]
+struct Listener {
+    mailbox: Arc<Mailbox>,
+    subscribers: usize,
+}
+
+/// What is known about a channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChannelState {
+    /// Connections subscribed.
+    pub subscribers: usize,
+    /// Users present; 0 on other than presence channels.
+    pub users: usize,
+}
+
+/// What publishing to a channel would take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Connections that would get the event.
+    pub deliveries: usize,
+    /// Whether anybody, subscriber or cache, has a use for it.
+    pub any: bool,
+}
+
+impl Directory {
+    pub(super) fn of_channels(app: &App, metrics: &AppMetrics) -> Self {
+        Self {
+            subscriptions: Some(metrics.subscriptions.clone()),
+            tells_counts: app.subscription_count,
+            ..Self::new(app, metrics, metrics.channels.clone())
+        }
+    }
+
+    pub(super) fn of_users(app: &App, metrics: &AppMetrics) -> Self {
+        Self::new(app, metrics, metrics.users.clone())
+    }
+
+    fn new(app: &App, metrics: &AppMetrics, occupied: Gauge) -> Self {
+        let limits = &app.limits;
+        Self {
+            slots: Default::default(),
+            hasher: RandomState::default(),
+            occupied,
+            subscriptions: None,
+            presence_members: limits.presence_members,
+            tells_counts: false,
+            counts_due: Mutex::default(),
+            cache: Mutex::new(EventCache::new(
+                limits.cache_bytes,
+                limits.cache_ttl,
+                metrics.clone(),
+            )),
+            silent: AtomicBool::new(false),
+        }
+    }
+
+    /// Leaves are no longer announced: everybody leaves.
+    pub(super) fn fall_silent(&self) {
+        self.silent.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets a connection in, and makes known who came. `signed_in` is the user and the answer
+    /// where the connection joins as one of a user's.
+    pub(super) fn join(
+        &self,
+        app: &Arc<AppHub>,
+        join: Join,
+        signed_in: Option<(Arc<Member>, Frame)>,
+    ) {
+        let mut wakes = Wakes::default();
+        let mut slot = self.slot(join.channel.as_str());
+        let entry = slot.entry(join.channel.clone()).or_insert_with(|| {
+            self.occupied.inc();
+            Entry::new()
+        });
+        if let Some(member) = &join.member {
+            match entry.roster.join(member, self.presence_members) {
+                Ok(true) => entry.announce(
+                    server::member_added(join.channel.as_str(), member),
+                    &mut wakes,
+                ),
+                Ok(false) => {}
+                // (An empty channel is never full, so no entry stays behind.)
+                Err(RosterFull) => return self.refuse_full(join, &mut wakes),
+            }
+        }
+        entry.add_listener(&join.peer.mailbox);
+        self.count_subscriptions(1);
+        let as_what = match signed_in {
+            Some((user, reply)) => JoinedAs::User { user, reply },
+            None => JoinedAs::Subscriber {
+                welcome: self.welcome(entry, &join.channel),
+                member: join.member,
+            },
+        };
+        let command = Command::Join {
+            peer: join.peer.id,
+            channel: entry.id,
+            joined: Box::new(Joined {
+                app: Arc::clone(app),
+                as_what,
+            }),
+        };
+        join.peer.mailbox.post(command, &mut wakes);
+        self.tell_count(entry, &join.channel, &mut wakes);
+    }
+
+    /// Tells a connection again that it is on the channel.
+    pub(super) fn confirm(&self, peer: &PeerHandle, channel: &ChannelName) {
+        let mut wakes = Wakes::default();
+        let slot = self.slot(channel.as_str());
+        if let Some(entry) = slot.get(channel.as_str()) {
+            let command = Command::Confirm {
+                peer: peer.id,
+                welcome: Box::new(self.welcome(entry, channel)),
+            };
+            peer.mailbox.post(command, &mut wakes);
+        }
+    }
+
+    /// Lets a connection go, and makes known who left.
+    pub(super) fn leave(&self, leave: &Leave) {
+        let mut wakes = Wakes::default();
+        let mut slot = self.slot(leave.channel.as_str());
+        let Some(entry) = slot.get_mut(leave.channel.as_str()) else {
+            return;
+        };
+        entry.remove_listener(&leave.peer.mailbox);
+        self.count_subscriptions(-1);
+        // Before the announcements: who has left does not hear of it.
+        let command = Command::Leave {
+            peer: leave.peer.id,
+            channel: entry.id,
+        };
+        leave.peer.mailbox.post(command, &mut wakes);
+        let gone = leave
+            .member
+            .as_ref()
+            .and_then(|member| entry.roster.leave(member.user_id()));
+        if entry.subscribers == 0 {
+            slot.remove(leave.channel.as_str());
+            self.occupied.dec();
+            return;
+        }
+        if self.silent.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(member) = gone {
+            entry.announce(
+                server::member_removed(leave.channel.as_str(), &member),
+                &mut wakes,
+            );
+        }
+        self.tell_count(entry, &leave.channel, &mut wakes);
+    }
+
+    /// What publishing to the channel would take now.
+    pub(super) fn wanted(&self, channel: &str, cache: bool) -> Wanted {
+        let deliveries = self
+            .slot(channel)
+            .get(channel)
+            .map_or(0, |entry| entry.subscribers);
+        Wanted {
+            deliveries,
+            any: deliveries > 0 || cache,
+        }
+    }
+
+    /// Sends an event to all subscribers. With `cache`, it is kept as the channel's last.
+    pub(super) fn publish(&self, channel: &str, broadcast: &Arc<Broadcast>, cache: bool) {
+        let mut wakes = Wakes::default();
+        let slot = self.slot(channel);
+        if cache {
+            self.cache
+                .lock()
+                .put(channel, broadcast.frame.clone(), broadcast.accepted_at);
+        }
+        if let Some(entry) = slot.get(channel) {
+            entry.deliver(broadcast, &mut wakes);
+        }
+    }
+
+    /// Closes all connections on the channel.
+    pub(super) fn close(&self, channel: &str, reason: &Arc<CloseReason>) {
+        let mut wakes = Wakes::default();
+        let slot = self.slot(channel);
+        if let Some(entry) = slot.get(channel) {
+            for listener in &entry.listeners {
+                let command = Command::Close {
+                    channel: entry.id,
+                    reason: Arc::clone(reason),
+                };
+                listener.mailbox.post(command, &mut wakes);
+            }
+        }
+    }
+
+    /// What is known about the channel; all zero if nobody is on it.
+    pub(super) fn state(&self, channel: &str) -> ChannelState {
+        self.slot(channel)
+            .get(channel)
+            .map(Entry::state)
+            .unwrap_or_default()
+    }
+
+    /// All channels whose name begins so, with what is known about them.
+    pub(super) fn list(&self, prefix: &str) -> Vec<(ChannelName, ChannelState)> {
+        let mut list = Vec::new();
+        for slot in &self.slots {
+            let slot = slot.lock();
+            let named = slot
+                .iter()
+                .filter(|(name, _)| name.as_str().starts_with(prefix));
+            list.extend(named.map(|(name, entry)| (name.clone(), entry.state())));
+        }
+        list
+    }
+
+    /// The members of a presence channel.
+    pub(super) fn members(&self, channel: &str) -> Vec<Arc<Member>> {
+        self.slot(channel)
+            .get(channel)
+            .map(|entry| entry.roster.members())
+            .unwrap_or_default()
+    }
+
+    /// The channel's last event, and for how long it is still kept.
+    pub(super) fn cached(&self, channel: &str) -> Option<(Frame, Duration)> {
+        self.cache.lock().get(channel, Instant::now())
+    }
+
+    /// Tells the counts that are due and drops cached events that have expired.
+    pub(super) fn housekeeping(&self, now: Instant) {
+        self.cache.lock().expire(now);
+        let pending = std::mem::take(&mut *self.counts_due.lock());
+        for channel in pending {
+            let mut wakes = Wakes::default();
+            let mut slot = self.slot(channel.as_str());
+            let Some(entry) = slot.get_mut(channel.as_str()) else {
+                continue;
+            };
+            if entry.notice.is_due(now) {
+                entry.announce_count(&channel, &mut wakes);
+            } else {
+                self.counts_due.lock().push(channel);
+            }
+        }
+    }
+
+    fn slot(&self, channel: &str) -> MutexGuard<'_, Slot> {
+        // Bits that the tables inside the slots use least.
+        let hash = self.hasher.hash_one(channel) >> 32;
+        self.slots[hash as usize % SLOTS].lock()
+    }
+
+    fn welcome(&self, entry: &Entry, channel: &ChannelName) -> Welcome {
+        let kind = channel.kind();
+        Welcome {
+            roster: kind.is_presence().then(|| entry.roster.members()),
+            cached: kind
+                .cache
+                .then(|| self.cached(channel.as_str()))
+                .flatten()
+                .map(|(frame, _)| frame),
+            channel: channel.clone(),
+        }
+    }
+
+    fn refuse_full(&self, join: Join, wakes: &mut Wakes) {
+        let message = format!(
+            "the channel is full: at most {} members are allowed",
+            self.presence_members
+        );
+        let error =
+            server::subscription_error(join.channel.as_str(), "LimitReached", &message, 403);
+        let command = Command::Refuse {
+            peer: join.peer.id,
+            channel: join.channel,
+            error,
+        };
+        join.peer.mailbox.post(command, wakes);
+    }
+
+    fn count_subscriptions(&self, change: i64) {
+        if let Some(subscriptions) = &self.subscriptions {
+            subscriptions.inc_by(change);
+        }
+    }
+
+    /// The count of a channel has changed.
+    fn tell_count(&self, entry: &mut Entry, channel: &ChannelName, wakes: &mut Wakes) {
+        if !self.tells_counts || channel.kind().is_presence() {
+            return;
+        }
+        match entry.notice.changed(entry.subscribers, Instant::now()) {
+            Due::Now => entry.announce_count(channel, wakes),
+            Due::Later => self.counts_due.lock().push(channel.clone()),
+            Due::AlreadyPending => {}
+        }
+    }
+}
+
+impl Entry {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: ChannelId(NEXT.fetch_add(1, Ordering::Relaxed)),
+            listeners: Vec::new(),
+            subscribers: 0,
+            roster: Roster::default(),
+            notice: CountNotice::default(),
+        }
+    }
+
+    fn state(&self) -> ChannelState {
+        ChannelState {
+            subscribers: self.subscribers,
+            users: self.roster.len(),
+        }
+    }
+
+    fn add_listener(&mut self, mailbox: &Arc<Mailbox>) {
+        self.subscribers += 1;
+        match self.listener(mailbox) {
+            Some(index) => self.listeners[index].subscribers += 1,
+            None => self.listeners.push(Listener {
+                mailbox: Arc::clone(mailbox),
+                subscribers: 1,
+            }),
+        }
+    }
+
+    fn remove_listener(&mut self, mailbox: &Arc<Mailbox>) {
+        let Some(index) = self.listener(mailbox) else {
+            return;
+        };
+        self.subscribers -= 1;
+        self.listeners[index].subscribers -= 1;
+        if self.listeners[index].subscribers == 0 {
+            self.listeners.swap_remove(index);
+        }
+    }
+
+    fn listener(&self, mailbox: &Arc<Mailbox>) -> Option<usize> {
+        self.listeners
+            .iter()
+            .position(|listener| Arc::ptr_eq(&listener.mailbox, mailbox))
+    }
+
+    fn announce(&self, frame: Frame, wakes: &mut Wakes) {
+        if self.subscribers > 0 {
+            self.deliver(&Arc::new(Broadcast::announcement(frame)), wakes);
+        }
+    }
+
+    fn announce_count(&self, channel: &ChannelName, wakes: &mut Wakes) {
+        self.announce(
+            server::subscription_count(channel.as_str(), self.subscribers),
+            wakes,
+        );
+    }
+
+    fn deliver(&self, broadcast: &Arc<Broadcast>, wakes: &mut Wakes) {
+        for listener in &self.listeners {
+            let command = Command::Deliver {
+                channel: self.id,
+                broadcast: Arc::clone(broadcast),
+            };
+            let bytes = broadcast.frame.len();
+            listener
+                .mailbox
+                .post_deliveries(command, listener.subscribers, bytes, wakes);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Who is connected and subscribed, and how an event reaches them.
+//!
+//! Two levels. A [`shard`] belongs to one worker thread: its connections and, per channel, a
+//! dense list of those subscribed; nobody else touches it, so it has no locks. The
+//! [`directory`] belongs to the app and says which shards have subscribers of a channel, and
+//! how many. The only way from the one to the other is a shard's [`mailbox`], a FIFO: whatever
+//! is posted under a channel's lock is seen in one order by all subscribers.
+//!
+//! - [`app`]: one app at work: its directory, users, cache and quotas
+//! - [`directory`], [`roster`], [`count`]: channels, their listeners and members
+//! - [`authority`]: who decides about joins and leaves, and the moves themselves
+//! - [`cache`]: the last event of cache channels
+//! - [`broadcast`]: one event on its way, and the room it takes
+//! - [`mailbox`]: what shards are told
+//! - [`shard`], [`delivery`], [`wheel`]: one thread's connections, its fan-out, its deadlines
+//! - [`peer`], [`outbox`], [`registration`]: one connection as the shard knows it
+
+pub mod app;
+pub mod authority;
+pub mod broadcast;
+mod cache;
+mod count;
+mod delivery;
+mod directory;
+mod mailbox;
+mod outbox;
+mod peer;
+mod registration;
+mod roster;
+mod shard;
+mod wheel;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+pub use app::{AppHub, QuotaReached};
+pub use authority::{Authority, Join, Leave};
+pub use broadcast::{Broadcast, Room};
+pub use directory::{ChannelState, Wanted};
+pub use mailbox::Mailbox;
+pub use peer::{Flushed, Peer, PeerId};
+pub use registration::Registration;
+pub use shard::Shard;
+
+use crate::apps::Registry;
+use crate::metrics::Metrics;
+use crate::protocol::CloseCode;
+use crate::session::CloseReason;
+use mailbox::Command;
+
+/// Everything that is connected to this node.
+#[derive(Debug)]
+pub struct Hub {
+    registry: Registry,
+    apps: HashMap<Box<str>, Arc<AppHub>>,
+    mailboxes: Mutex<Vec<Arc<Mailbox>>>,
+    metrics: Metrics,
+    connections: AtomicUsize,
+    max_connections: usize,
+    draining: AtomicBool,
+    emptied: Notify,
+}
+
+impl Hub {
+    /// A hub for these apps that takes at most `max_connections` sockets in all.
+    pub fn new(
+        registry: Registry,
+        authority: &Arc<dyn Authority>,
+        metrics: Metrics,
+        max_connections: usize,
+    ) -> Self {
+        let apps = registry
+            .iter()
+            .map(|app| {
+                let hub = AppHub::new(Arc::clone(app), Arc::clone(authority), metrics.app(&app.id));
+                (app.id.clone(), Arc::new(hub))
+            })
+            .collect();
+        Self {
+            registry,
+            apps,
+            mailboxes: Mutex::default(),
+            metrics,
+            connections: AtomicUsize::new(0),
+            max_connections,
+            draining: AtomicBool::new(false),
+            emptied: Notify::new(),
+        }
+    }
+
+    /// The app with this id, enabled or not.
+    pub fn app(&self, id: &str) -> Option<&Arc<AppHub>> {
+        self.apps.get(id)
+    }
+
+    /// The app that this key belongs to, enabled or not.
+    pub fn app_by_key(&self, key: &str) -> Option<&Arc<AppHub>> {
+        let (app, _) = self.registry.by_key(key)?;
+        self.apps.get(&app.id)
+    }
+
+    /// Makes the shard of the calling worker thread.
+    pub fn register_shard(&self) -> Shard {
+        let mut mailboxes = self.mailboxes.lock();
+        let index = mailboxes.len();
+        let mailbox = Arc::new(Mailbox::new());
+        mailboxes.push(Arc::clone(&mailbox));
+        Shard::new(mailbox, self.metrics.worker(index))
+    }
+
+    /// Counts a socket in, unless as many are open as the process may have.
+    pub fn admit(&self) -> Result<(), QuotaReached> {
+        app::count_in(&self.connections, Some(self.max_connections))
+    }
+
+    /// Counts a socket out that [`Hub::admit`] counted in.
+    pub fn release(&self) {
+        let before = self.connections.fetch_sub(1, Ordering::AcqRel);
+        if before == 1 && self.is_draining() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Waits until the last socket is gone, once nobody new is let in.
+    pub async fn emptied(&self) {
+        let emptied = self.emptied.notified();
+        tokio::pin!(emptied);
+        emptied.as_mut().enable();
+        if self.connections() > 0 {
+            emptied.await;
+        }
+    }
+
+    /// Sockets that are open now.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Acquire)
+    }
+
+    /// Whether the relay is going away.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// The relay is going away: nobody new is let in.
+    pub fn begin_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+        // Those who leave from now on all leave together: no one is left to be told.
+        for app in self.apps.values() {
+            app.fall_silent();
+        }
+    }
+
+    /// Closes every connection of every shard with 4200, so that clients connect elsewhere.
+    pub fn close_all(&self) {
+        let reason = Arc::new(CloseReason::new(
+            CloseCode::Reconnect,
+            "the relay is going away: connect again",
+        ));
+        for mailbox in &*self.mailboxes.lock() {
+            mailbox.send(Command::CloseEveryone {
+                reason: Arc::clone(&reason),
+            });
+        }
+    }
+
+    /// What has to be done now and then: counts that are due, cached events that have expired.
+    pub fn housekeeping(&self, now: Instant) {
+        for app in self.apps.values() {
+            app.housekeeping(now);
+        }
+    }
+
+    /// The numbers that the relay exports.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,348 @@
+//! One connection as its shard knows it.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::net::tcp::OwnedWriteHalf;
+
+use super::app::AppHub;
+use super::authority::PeerHandle;
+use super::mailbox::{JoinedAs, Mailbox, Welcome};
+use super::outbox::{Outbox, Overflow, State};
+use crate::protocol::{CloseCode, Frame, SocketId, server};
+use crate::session::{CloseReason, Session};
+
+/// Which of a shard's connections; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PeerId(pub(super) u64);
+
+/// One connection: its session, and the only way to write to its socket.
+#[derive(Debug)]
+pub struct Peer {
+    id: PeerId,
+    socket_id: SocketId,
+    app: Arc<AppHub>,
+    mailbox: Arc<Mailbox>,
+    /// The protocol state. Borrowed only for one call at a time.
+    pub session: RefCell<Session>,
+    socket: OwnedWriteHalf,
+    outbox: RefCell<Outbox>,
+    /// The connection's task, which flushes the outbox, watches time and ends the connection.
+    task: RefCell<Option<Waker>>,
+    time_is_up: Cell<bool>,
+    /// The tick in which the shard looks at the session's deadline.
+    scheduled_for: Cell<u64>,
+    closed_with: Cell<Option<u16>>,
+    client_closed: Cell<bool>,
+}
+
+/// What became of the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// Everything is written, and more may follow.
+    Open,
+    /// Everything is written, the close frame last.
+    Closed,
+    /// The socket is broken.
+    Dead,
+}
+
+/// Frames that are written in one go at most.
+const MOST_SLICES: usize = 64;
+
+impl Peer {
+    pub(super) fn new(
+        id: PeerId,
+        app: Arc<AppHub>,
+        mailbox: Arc<Mailbox>,
+        session: Session,
+        socket: OwnedWriteHalf,
+    ) -> Self {
+        Self {
+            id,
+            socket_id: session.socket_id(),
+            outbox: RefCell::new(Outbox::new(app.app.limits.outbox_bytes)),
+            app,
+            mailbox,
+            session: RefCell::new(session),
+            socket,
+            task: RefCell::new(None),
+            time_is_up: Cell::new(false),
+            scheduled_for: Cell::new(0),
+            closed_with: Cell::new(None),
+            client_closed: Cell::new(false),
+        }
+    }
+
+    /// The connection's number in its shard.
+    pub fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// The connection's id in the protocol.
+    pub fn socket_id(&self) -> SocketId {
+        self.socket_id
+    }
+
+    /// The app that it belongs to.
+    pub fn app(&self) -> &Arc<AppHub> {
+        &self.app
+    }
+
+    /// The connection as other threads see it.
+    pub fn handle(&self) -> PeerHandle {
+        PeerHandle {
+            mailbox: Arc::clone(&self.mailbox),
+            id: self.id,
+        }
+    }
+
+    /// Sends one frame: at once, or when the socket takes it again.
+    pub fn send(&self, frame: &Frame) {
+        let bytes = std::slice::from_ref(frame.bytes());
+        if self.send_run(bytes, &[IoSlice::new(&bytes[0])]) {
+            self.app.metrics.messages_sent.inc();
+            self.app.metrics.sent_bytes.inc_by(frame.len() as u64);
+        }
+    }
+
+    /// Sends the answer to the upgrade request and the first frame behind it in one go.
+    pub fn send_first(&self, answer: Bytes, frame: &Frame) {
+        let bytes = [answer, frame.bytes().clone()];
+        self.send_run(&bytes, &[IoSlice::new(&bytes[0]), IoSlice::new(&bytes[1])]);
+        self.app.metrics.messages_sent.inc();
+        self.app.metrics.sent_bytes.inc_by(frame.len() as u64);
+    }
+
+    /// Sends frames in one go. `slices` are the same frames, ready to be written. Returns
+    /// whether they were taken; the caller counts them.
+    pub(super) fn send_run(&self, frames: &[Bytes], slices: &[IoSlice<'_>]) -> bool {
+        let mut outbox = self.outbox.borrow_mut();
+        if outbox.state() != State::Open {
+            return false;
+        }
+        let mut written = 0;
+        if outbox.is_empty() {
+            match self.write(slices) {
+                Ok(count) => written = count,
+                Err(_) => {
+                    outbox.fail();
+                    drop(outbox);
+                    self.wake();
+                    return false;
+                }
+            }
+            if written == slices.iter().map(|slice| slice.len()).sum::<usize>() {
+                return true;
+            }
+        }
+        let was_empty = outbox.is_empty();
+        let pushed = outbox.push(frames, written);
+        drop(outbox);
+        if pushed == Err(Overflow) {
+            self.app.metrics.outbox_overflows.inc();
+            self.close_now(
+                &CloseReason::new(
+                    CloseCode::OverCapacity,
+                    "the client takes its events too slowly",
+                ),
+                true,
+            );
+        } else if was_empty {
+            self.wake();
+        }
+        true
+    }
+
+    /// Bytes that the socket takes now; 0 if none.
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let written = match slices {
+            [slice] => self.socket.try_write(slice),
+            _ => self.socket.try_write_vectored(slices),
+        };
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            // A socket that takes nothing is not one that has no room.
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            other => other,
+        }
+    }
+
+    /// Says why and closes: `pusher:error`, then the close frame. Nothing follows.
+    pub fn close(&self, reason: &CloseReason) {
+        self.close_now(reason, false);
+    }
+
+    fn close_now(&self, reason: &CloseReason, discard: bool) {
+        let code = reason.code.code();
+        let close = Frame::close(code, &reason.text);
+        let last = match code {
+            4000.. => vec![server::error(Some(code), &reason.text), close],
+            _ => vec![close],
+        };
+        self.end(Some(code), &last, discard);
+    }
+
+    /// The client closed: its close is echoed.
+    pub fn echo_close(&self, code: Option<u16>) {
+        let close = match code {
+            Some(code) => Frame::close(code, ""),
+            None => Frame::close_empty(),
+        };
+        self.client_closed.set(true);
+        self.end(code, &[close], false);
+    }
+
+    /// Whether it was the client that closed.
+    pub fn client_closed(&self) -> bool {
+        self.client_closed.get()
+    }
+
+    fn end(&self, code: Option<u16>, last: &[Frame], discard: bool) {
+        let mut outbox = self.outbox.borrow_mut();
+        if outbox.state() == State::Open {
+            self.closed_with.set(code);
+            outbox.close(last, discard);
+            drop(outbox);
+            self.wake();
+        }
+    }
+
+    /// The code that the connection was closed with, if any.
+    pub fn closed_with(&self) -> Option<u16> {
+        self.closed_with.get()
+    }
+
+    /// Whether frames are still taken.
+    pub fn is_open(&self) -> bool {
+        self.outbox.borrow().state() == State::Open
+    }
+
+    /// Writes what waits, as far as the socket takes it. Called by the connection's task only:
+    /// it is the one that is woken.
+    pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Flushed> {
+        loop {
+            let mut outbox = self.outbox.borrow_mut();
+            match outbox.state() {
+                State::Dead => return Poll::Ready(Flushed::Dead),
+                State::Open if outbox.is_empty() => return Poll::Ready(Flushed::Open),
+                State::Closing if outbox.is_empty() => return Poll::Ready(Flushed::Closed),
+                _ => {}
+            }
+            let mut slices = [IoSlice::new(&[]); MOST_SLICES];
+            let count = outbox.slices(&mut slices);
+            match self.write(&slices[..count]) {
+                Ok(0) => {}
+                Ok(written) => {
+                    outbox.written(written);
+                    continue;
+                }
+                Err(_) => {
+                    outbox.fail();
+                    continue;
+                }
+            }
+            drop(outbox);
+            match self.socket.as_ref().poll_write_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => self.outbox.borrow_mut().fail(),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Who runs the connection from now on.
+    pub fn set_task(&self, waker: &Waker) {
+        let mut task = self.task.borrow_mut();
+        if !task.as_ref().is_some_and(|task| task.will_wake(waker)) {
+            *task = Some(waker.clone());
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(task) = &*self.task.borrow() {
+            task.wake_by_ref();
+        }
+    }
+
+    /// The session's deadline has come: its task looks after it.
+    pub(super) fn on_time_up(&self) {
+        self.time_is_up.set(true);
+        self.wake();
+    }
+
+    /// Whether a deadline has come since this was last asked.
+    pub fn take_time_up(&self) -> bool {
+        self.time_is_up.take()
+    }
+
+    pub(super) fn is_scheduled_for(&self, tick: u64) -> bool {
+        self.scheduled_for.get() == tick
+    }
+
+    pub(super) fn set_scheduled_for(&self, tick: u64) {
+        self.scheduled_for.set(tick);
+    }
+
+    /// When the session next wants to know the time.
+    pub(super) fn deadline(&self) -> Instant {
+        self.session.borrow().deadline()
+    }
+
+    /// The authority has let the connection in. Returns false if the connection no longer
+    /// wants to be.
+    pub(super) fn on_joined(&self, as_what: &JoinedAs) -> bool {
+        match as_what {
+            JoinedAs::Subscriber { welcome, .. } => {
+                let wanted = self.session.borrow_mut().joined(welcome.channel.as_str());
+                if wanted {
+                    self.welcome(welcome);
+                }
+                wanted
+            }
+            JoinedAs::User { reply, .. } => {
+                let open = self.is_open();
+                if open {
+                    self.session.borrow_mut().signed_in();
+                    self.send(reply);
+                }
+                open
+            }
+        }
+    }
+
+    /// Tells the connection that it is on a channel.
+    pub(super) fn welcome(&self, welcome: &Welcome) {
+        let name = welcome.channel.as_str();
+        if !self.session.borrow().is_subscribed(name) {
+            return;
+        }
+        self.send(&match &welcome.roster {
+            Some(roster) => server::presence_subscription_succeeded(name, roster),
+            None => server::subscription_succeeded(name),
+        });
+        if welcome.channel.kind().cache {
+            match &welcome.cached {
+                Some(event) => self.send(event),
+                None => self.send(&server::cache_miss(name)),
+            }
+        }
+    }
+
+    /// The channel's authority has refused the connection.
+    pub(super) fn on_refused(&self, channel: &str, error: &Frame) {
+        if self.session.borrow_mut().refused(channel) {
+            self.app.metrics.subscription_errors.inc();
+            self.send(error);
+        }
+    }
+
+    /// Whether this is the connection that an event must not go to.
+    pub(super) fn is(&self, except: Option<SocketId>) -> bool {
+        except == Some(self.socket_id)
+    }
+}

@@ -1,0 +1,96 @@
+//! Who is present on a channel.
+
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+
+use crate::protocol::member::Member;
+
+/// The members of a presence channel, each once however many connections they have.
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    members: IndexMap<Arc<str>, Present, RandomState>,
+}
+
+#[derive(Debug)]
+struct Present {
+    /// As the user's first connection introduced them; it holds until they have left.
+    member: Arc<Member>,
+    connections: usize,
+}
+
+/// No more members are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RosterFull;
+
+impl Roster {
+    /// One more connection of a user. Returns whether that is the user's first. Further
+    /// connections of members are let into a full channel.
+    pub(super) fn join(&mut self, member: &Arc<Member>, most: usize) -> Result<bool, RosterFull> {
+        if let Some(present) = self.members.get_mut(member.user_id()) {
+            present.connections += 1;
+            return Ok(false);
+        }
+        if self.members.len() >= most {
+            return Err(RosterFull);
+        }
+        self.members.insert(
+            Arc::clone(member.user_id()),
+            Present {
+                member: Arc::clone(member),
+                connections: 1,
+            },
+        );
+        Ok(true)
+    }
+
+    /// One connection less. Returns the member if it was the user's last.
+    pub(super) fn leave(&mut self, user_id: &str) -> Option<Arc<Member>> {
+        let present = self.members.get_mut(user_id)?;
+        present.connections -= 1;
+        if present.connections > 0 {
+            return None;
+        }
+        // The others keep their order for those who join later.
+        self.members
+            .shift_remove(user_id)
+            .map(|present| present.member)
+    }
+
+    /// Members, in the order in which they came.
+    pub(super) fn members(&self) -> Vec<Arc<Member>> {
+        self.members
+            .values()
+            .map(|present| Arc::clone(&present.member))
+            .collect()
+    }
+
+    /// How many users are present.
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_present_from_the_first_connection_to_the_last() {
+        let mut roster = Roster::default();
+        let first = Arc::new(Member::new("a", Some("1")));
+        let second = Arc::new(Member::new("a", Some("2")));
+        assert_eq!(roster.join(&first, 1), Ok(true));
+        assert_eq!(roster.join(&second, 1), Ok(false));
+        assert_eq!(
+            roster.join(&Arc::new(Member::new("b", None)), 1),
+            Err(RosterFull)
+        );
+        assert!(roster.leave("a").is_none());
+        assert_eq!(roster.members()[0].escaped_info(), "1");
+        assert!(roster.leave("a").is_some());
+        assert!(roster.leave("a").is_none());
+        assert_eq!(roster.len(), 0);
+    }
+}
