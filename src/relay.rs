@@ -1,0 +1,341 @@
+//! Publish, subscribe, terminate: the only path by which an event reaches a channel.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::hub::broadcast::{BacklogFull, Broadcast, Reservation};
+use crate::hub::{AppHub, Hub, Join, Leave, Peer};
+use crate::protocol::server::{self, EventData};
+use crate::protocol::{ChannelName, ChannelRef, CloseCode, Frame, SocketId};
+use crate::session::{Action, CloseReason};
+use crate::tap::{Kind, Tap, TapEvent};
+
+/// What connections and publishers ask for, done on the hub.
+#[derive(Debug)]
+pub struct Relay {
+    /// Who is connected and subscribed.
+    pub hub: Hub,
+    /// The live stream of what passes.
+    pub tap: Tap,
+}
+
+/// An event as a backend publishes it; checked, and not yet accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Publication<'a> {
+    /// The event's name.
+    pub name: &'a str,
+    /// Its data.
+    pub data: &'a EventData<'a>,
+    /// Where it goes; each channel once.
+    pub channels: &'a [ChannelRef<'a>],
+    /// The connection that does not get it.
+    pub except: Option<SocketId>,
+}
+
+/// An event of a client for which there is no room at the moment.
+#[derive(Debug)]
+pub struct ClientPublication {
+    channel: ChannelName,
+    frame: Frame,
+    deliveries: usize,
+}
+
+/// One event on one channel, ready to be posted.
+struct Post<'p, 'a> {
+    channel: &'p ChannelRef<'a>,
+    frame: Frame,
+    except: Option<SocketId>,
+    deliveries: usize,
+}
+
+impl Relay {
+    /// Publishes all of the events or none. Waits while too much is on its way to the app's
+    /// connections, and fails when that lasts; nothing is posted then.
+    pub async fn publish(
+        &self,
+        app: &Arc<AppHub>,
+        publications: &[Publication<'_>],
+    ) -> Result<(), BacklogFull> {
+        let mut posts: SmallVec<[Post<'_, '_>; 1]> = SmallVec::new();
+        let (mut deliveries, mut bytes) = (0, 0);
+        for publication in publications {
+            for channel in publication.channels {
+                let wanted = app.wanted(channel);
+                if !wanted.any {
+                    continue;
+                }
+                let frame = server::event(publication.name, channel.as_str(), publication.data);
+                deliveries += wanted.deliveries;
+                bytes += frame.len();
+                posts.push(Post {
+                    channel,
+                    frame,
+                    except: publication.except,
+                    deliveries: wanted.deliveries,
+                });
+            }
+        }
+        if !posts.is_empty() {
+            let reservation = app.room.reserve(deliveries, bytes).await?;
+            post_all(app, posts, reservation);
+        }
+        for publication in publications {
+            app.metrics
+                .publishes
+                .inc_by(publication.channels.len() as u64);
+            self.show_publication(app, publication);
+        }
+        Ok(())
+    }
+
+    fn show_publication(&self, app: &AppHub, publication: &Publication<'_>) {
+        if !self.tap.watched() {
+            return;
+        }
+        let except = publication.except.map(|socket_id| socket_id.to_string());
+        let data: String = serde_json::from_str(publication.data.token()).unwrap_or_default();
+        for channel in publication.channels {
+            self.tap.emit(|| TapEvent {
+                app: Some(&app.app.id),
+                channel: Some(channel.as_str()),
+                event: Some(publication.name),
+                socket_id: except.as_deref(),
+                data: Some(&data),
+                ..TapEvent::new(Kind::Publish)
+            });
+        }
+    }
+
+    /// Closes every connection that is signed in as the user.
+    pub fn terminate_user(&self, app: &Arc<AppHub>, user_id: &str) {
+        let reason = CloseReason::new(
+            CloseCode::Unauthorized,
+            "the app's backend has ended this user's connections",
+        );
+        app.authority().close_user(app, user_id, reason);
+    }
+
+    /// Does what a connection's session wants. Returns a client event for which there is no
+    /// room now: the connection waits with it and with everything behind it.
+    pub fn act(&self, peer: &Peer, action: Action) -> Option<ClientPublication> {
+        let app = peer.app();
+        match action {
+            Action::Nothing => {}
+            Action::Send(frame) => peer.send(&frame),
+            Action::Mistake { code, message } => self.report_mistake(peer, code, &message),
+            Action::RefuseSubscription {
+                channel,
+                kind,
+                status,
+                message,
+            } => {
+                app.metrics.subscription_errors.inc();
+                self.show_error(peer, Some(&channel), Some(status), &message);
+                peer.send(&server::subscription_error(
+                    &channel, kind, &message, status,
+                ));
+            }
+            Action::Join { channel, member } => {
+                self.show(
+                    peer,
+                    Kind::Subscribe,
+                    &channel,
+                    member.as_deref().map(|m| &**m.user_id()),
+                );
+                let join = Join {
+                    peer: peer.handle(),
+                    channel,
+                    member,
+                };
+                app.authority().join(app, join);
+            }
+            Action::Confirm { channel } => {
+                app.authority().confirm(app, peer.handle(), channel);
+            }
+            Action::Leave { channel, member } => {
+                self.show(
+                    peer,
+                    Kind::Unsubscribe,
+                    &channel,
+                    member.as_deref().map(|m| &**m.user_id()),
+                );
+                let leave = Leave {
+                    peer: peer.handle(),
+                    channel,
+                    member,
+                };
+                app.authority().leave(app, leave);
+            }
+            Action::SignIn { user, reply } => {
+                app.authority().sign_in(app, peer.handle(), user, reply);
+            }
+            Action::ClientEvent { channel, frame } => {
+                return self.client_event(peer, channel, frame);
+            }
+            Action::Close(reason) => {
+                self.show_error(peer, None, Some(reason.code.code()), &reason.text);
+                peer.close(&reason);
+            }
+        }
+        None
+    }
+
+    fn client_event(
+        &self,
+        peer: &Peer,
+        channel: ChannelName,
+        frame: Frame,
+    ) -> Option<ClientPublication> {
+        let app = peer.app();
+        let publication = ClientPublication {
+            deliveries: app.channel_state(channel.as_str()).subscribers,
+            channel,
+            frame,
+        };
+        match app
+            .room
+            .try_reserve(publication.deliveries, publication.frame.len())
+        {
+            Some(reservation) => {
+                self.publish_client_event(peer, publication, reservation);
+                None
+            }
+            None => Some(publication),
+        }
+    }
+
+    /// Sends a client's event to the others on its channel, now that there is room.
+    pub fn publish_client_event(
+        &self,
+        peer: &Peer,
+        publication: ClientPublication,
+        reservation: Reservation,
+    ) {
+        let app = peer.app();
+        let ClientPublication { channel, frame, .. } = publication;
+        app.metrics.client_events.inc();
+        self.show_client_event(peer, &channel, &frame);
+        let broadcast = Broadcast::reserved(frame, Some(peer.socket_id()), reservation);
+        // Client events are not cached.
+        app.authority()
+            .publish(app, channel.as_str(), broadcast, false);
+    }
+
+    /// There was no room for a client's event for as long as it may wait.
+    pub fn refuse_client_event(&self, peer: &Peer, error: BacklogFull) {
+        let message = format!("client event rejected: {error}; try again later");
+        self.report_mistake(peer, Some(CloseCode::ClientEventRejected), &message);
+    }
+
+    fn report_mistake(&self, peer: &Peer, code: Option<CloseCode>, message: &str) {
+        let metrics = &peer.app().metrics;
+        match code {
+            Some(CloseCode::ClientEventRejected) => metrics.client_events_refused.inc(),
+            _ => metrics.protocol_errors.inc(),
+        };
+        let code = code.map(CloseCode::code);
+        self.show_error(peer, None, code, message);
+        peer.send(&server::error(code, message));
+    }
+
+    /// A connection was established.
+    pub fn on_connect(&self, peer: &Peer) {
+        tracing::debug!(app = &*peer.app().app.id, socket_id = %peer.socket_id(), "connected");
+        self.show_connection(peer, Kind::Connect, None);
+    }
+
+    /// A connection has ended.
+    pub fn on_disconnect(&self, peer: &Peer) {
+        let code = peer.closed_with();
+        tracing::debug!(app = &*peer.app().app.id, socket_id = %peer.socket_id(), code, "disconnected");
+        self.show_connection(peer, Kind::Disconnect, code);
+    }
+
+    fn show_connection(&self, peer: &Peer, kind: Kind, code: Option<u16>) {
+        if self.tap.watched() {
+            let socket_id = peer.socket_id().to_string();
+            self.tap.emit(|| TapEvent {
+                app: Some(&peer.app().app.id),
+                socket_id: Some(&socket_id),
+                code,
+                ..TapEvent::new(kind)
+            });
+        }
+    }
+
+    fn show(&self, peer: &Peer, kind: Kind, channel: &ChannelName, user_id: Option<&str>) {
+        if self.tap.watched() {
+            let socket_id = peer.socket_id().to_string();
+            self.tap.emit(|| TapEvent {
+                app: Some(&peer.app().app.id),
+                channel: Some(channel.as_str()),
+                socket_id: Some(&socket_id),
+                user_id,
+                ..TapEvent::new(kind)
+            });
+        }
+    }
+
+    fn show_client_event(&self, peer: &Peer, channel: &ChannelName, frame: &Frame) {
+        if !self.tap.watched() {
+            return;
+        }
+        #[derive(serde::Deserialize)]
+        struct Sent<'a> {
+            #[serde(borrow)]
+            event: std::borrow::Cow<'a, str>,
+            #[serde(borrow)]
+            data: Option<&'a serde_json::value::RawValue>,
+            user_id: Option<String>,
+        }
+        let Ok(sent) = serde_json::from_slice::<Sent<'_>>(frame.payload()) else {
+            return;
+        };
+        let socket_id = peer.socket_id().to_string();
+        self.tap.emit(|| TapEvent {
+            app: Some(&peer.app().app.id),
+            channel: Some(channel.as_str()),
+            event: Some(&sent.event),
+            socket_id: Some(&socket_id),
+            user_id: sent.user_id.as_deref(),
+            data: sent.data.map(|data| data.get()),
+            ..TapEvent::new(Kind::ClientEvent)
+        });
+    }
+
+    fn show_error(&self, peer: &Peer, channel: Option<&str>, code: Option<u16>, message: &str) {
+        let app = &*peer.app().app.id;
+        tracing::debug!(app, socket_id = %peer.socket_id(), channel, code, "{message}");
+        if self.tap.watched() {
+            let socket_id = peer.socket_id().to_string();
+            self.tap.emit(|| TapEvent {
+                app: Some(app),
+                channel,
+                socket_id: Some(&socket_id),
+                code,
+                message: Some(message),
+                ..TapEvent::new(Kind::Error)
+            });
+        }
+    }
+}
+
+impl ClientPublication {
+    /// Waits for room.
+    pub async fn wait(self, app: Arc<AppHub>) -> (Self, Result<Reservation, BacklogFull>) {
+        let reserved = app.room.reserve(self.deliveries, self.frame.len()).await;
+        (self, reserved)
+    }
+}
+
+/// Posts everything, each part with its share of the reservation.
+fn post_all(app: &Arc<AppHub>, posts: SmallVec<[Post<'_, '_>; 1]>, mut reservation: Reservation) {
+    for post in posts {
+        let share = reservation.split(post.deliveries, post.frame.len());
+        let broadcast = Broadcast::reserved(post.frame, post.except, share);
+        let cache = post.channel.kind().cache;
+        app.authority()
+            .publish(app, post.channel.as_str(), broadcast, cache);
+    }
+}
