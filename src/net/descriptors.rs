@@ -1,0 +1,56 @@
+//! How many files the process may have open.
+
+use std::io;
+
+/// Descriptors left for everything but WebSockets: listeners, publishers, the log.
+const RESERVED: u64 = 512;
+
+/// Raises the soft limit on open files to the hard one, and returns the limit in force.
+pub fn raise_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the pointer is to a live rlimit for the length of the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if limit.rlim_cur < limit.rlim_max {
+        let raised = libc::rlimit {
+            rlim_cur: limit.rlim_max,
+            ..limit
+        };
+        // SAFETY: as above.
+        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        limit = raised;
+    }
+    Ok(limit.rlim_cur)
+}
+
+/// How many WebSockets fit under a limit on open files. When descriptors run out, nothing is
+/// accepted any more, health checks included: so sockets are refused before.
+pub fn sockets_within(limit: u64) -> usize {
+    let sockets = limit.saturating_sub(RESERVED).max(limit / 2);
+    usize::try_from(sockets).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_descriptors_are_always_left() {
+        for limit in [16, 1024, 20_000, u64::MAX] {
+            assert!(sockets_within(limit) as u64 <= limit.max(1) - 1 || limit == u64::MAX);
+        }
+        assert_eq!(sockets_within(20_000), 19_488);
+        assert_eq!(sockets_within(256), 128);
+    }
+
+    #[test]
+    fn the_limit_can_be_read() {
+        assert!(raise_limit().unwrap() >= 256);
+    }
+}

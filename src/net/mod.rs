@@ -1,0 +1,7 @@
+//! Sockets, apart from what is spoken over them.
+//!
+//! - [`deadline`]: HTTP connections that do not wait for ever
+//! - [`descriptors`]: how many files the process may have open
+
+pub mod deadline;
+pub mod descriptors;
