@@ -1,0 +1,290 @@
+//! What arrives, cut into messages.
+
+use actix_http::ws::{self, Codec, Item};
+use bytes::{Bytes, BytesMut};
+use tokio_util::codec::Decoder as _;
+
+use crate::protocol::CloseCode;
+use crate::session::CloseReason;
+
+/// One thing that a client sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    /// A whole text message, not yet known to be UTF-8.
+    Text(Bytes),
+    /// A ping, to be answered with the same payload.
+    Ping(Bytes),
+    /// A pong.
+    Pong,
+    /// The client closes, with this code.
+    Close(Option<u16>),
+}
+
+/// Cuts a connection's bytes into messages and joins fragments.
+#[derive(Debug)]
+pub(super) struct Frames {
+    codec: Codec,
+    max_message: usize,
+    /// A message whose last fragment has not come.
+    fragments: Option<Vec<u8>>,
+}
+
+impl Frames {
+    /// For messages of at most so many bytes.
+    pub(super) fn new(max_message: usize) -> Self {
+        Self {
+            codec: Codec::new().max_size(max_message),
+            max_message,
+            fragments: None,
+        }
+    }
+
+    /// Whether a message has begun and waits for fragments.
+    pub(super) fn in_message(&self) -> bool {
+        self.fragments.is_some()
+    }
+
+    /// The next thing in the buffer; None if it is not complete yet. An error ends the
+    /// connection.
+    pub(super) fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Received>, CloseReason> {
+        loop {
+            if !self.check_header(buffer)? {
+                return Ok(None);
+            }
+            let frame = match self.codec.decode(buffer) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(protocol_error(error.to_string())),
+            };
+            return Ok(Some(match frame {
+                ws::Frame::Text(text) => Received::Text(text),
+                ws::Frame::Ping(payload) => Received::Ping(payload),
+                ws::Frame::Pong(_) => Received::Pong,
+                ws::Frame::Close(reason) => {
+                    Received::Close(reason.map(|reason| reason.code.into()))
+                }
+                ws::Frame::Binary(_) | ws::Frame::Continuation(Item::FirstBinary(_)) => {
+                    return Err(CloseReason::new(
+                        CloseCode::Unsupported,
+                        "binary messages are not part of the protocol: send text",
+                    ));
+                }
+                ws::Frame::Continuation(item) => match self.join(item)? {
+                    Some(message) => Received::Text(message),
+                    None => continue,
+                },
+            }));
+        }
+    }
+
+    /// Judges a frame by its first bytes, before it has arrived: what is not allowed, or will
+    /// be too large, is not waited for. Returns whether there is anything to decode.
+    fn check_header(&self, buffer: &[u8]) -> Result<bool, CloseReason> {
+        let &[first, second, ..] = buffer else {
+            return Ok(false);
+        };
+        let is_control = first & 0x08 != 0;
+        let is_final = first & 0x80 != 0;
+        let length = match second & 0x7f {
+            126 => match *buffer {
+                [_, _, a, b, ..] => u64::from(u16::from_be_bytes([a, b])),
+                _ => 126,
+            },
+            127 => match buffer.get(2..10) {
+                Some(bytes) => u64::from_be_bytes(bytes.try_into().expect("the slice is 8 bytes")),
+                None => 0x1_0000,
+            },
+            short => u64::from(short),
+        };
+        if is_control && (length > 125 || !is_final) {
+            return Err(protocol_error(
+                "a control frame must be one frame of at most 125 bytes".into(),
+            ));
+        }
+        let so_far = self.fragments.as_ref().map_or(0, Vec::len) as u64;
+        if !is_control && so_far.saturating_add(length) > self.max_message as u64 {
+            return Err(CloseReason::new(
+                CloseCode::TooLarge,
+                format!("a message may have at most {} bytes", self.max_message),
+            ));
+        }
+        Ok(true)
+    }
+
+    fn join(&mut self, item: Item) -> Result<Option<Bytes>, CloseReason> {
+        match item {
+            Item::FirstText(part) => {
+                self.fragments = Some(part.to_vec());
+                Ok(None)
+            }
+            Item::Continue(part) => {
+                if let Some(message) = &mut self.fragments {
+                    message.extend_from_slice(&part);
+                }
+                Ok(None)
+            }
+            Item::Last(part) => Ok(self.fragments.take().map(|mut message| {
+                message.extend_from_slice(&part);
+                Bytes::from(message)
+            })),
+            Item::FirstBinary(_) => Err(protocol_error("unexpected fragment".into())),
+        }
+    }
+}
+
+fn protocol_error(text: String) -> CloseReason {
+    CloseReason::new(CloseCode::ProtocolError, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MASK: [u8; 4] = [1, 2, 3, 4];
+
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![first];
+        match payload.len() {
+            length @ 0..=125 => bytes.push(0x80 | length as u8),
+            length => {
+                bytes.push(0x80 | 126);
+                bytes.extend_from_slice(&(length as u16).to_be_bytes());
+            }
+        }
+        bytes.extend_from_slice(&MASK);
+        bytes.extend(
+            payload
+                .iter()
+                .enumerate()
+                .map(|(i, byte)| byte ^ MASK[i % 4]),
+        );
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<Received>, CloseReason> {
+        let mut frames = Frames::new(200);
+        let mut buffer = BytesMut::from(bytes);
+        let mut received = Vec::new();
+        while let Some(item) = frames.next(&mut buffer)? {
+            received.push(item);
+        }
+        Ok(received)
+    }
+
+    fn code(bytes: &[u8]) -> Option<CloseCode> {
+        read(bytes).err().map(|reason| reason.code)
+    }
+
+    #[test]
+    fn fragments_become_one_message_with_control_frames_between() {
+        let bytes = [
+            frame(0x01, b"one "),
+            frame(0x89, b"ping"),
+            frame(0x00, b"two "),
+            frame(0x80, b"three"),
+            frame(0x81, b"next"),
+        ]
+        .concat();
+        assert_eq!(
+            read(&bytes).unwrap(),
+            [
+                Received::Ping(Bytes::from_static(b"ping")),
+                Received::Text(Bytes::from_static(b"one two three")),
+                Received::Text(Bytes::from_static(b"next")),
+            ]
+        );
+    }
+
+    #[test]
+    fn frames_that_are_not_allowed_end_with_their_code() {
+        let cases = [
+            ("unmasked", vec![0x81, 0x01, b'x'], CloseCode::ProtocolError),
+            ("reserved bit", frame(0xc1, b"x"), CloseCode::ProtocolError),
+            ("bad opcode", frame(0x83, b"x"), CloseCode::ProtocolError),
+            (
+                "bad control opcode",
+                frame(0x8b, b"x"),
+                CloseCode::ProtocolError,
+            ),
+            (
+                "fragmented ping",
+                frame(0x09, b"x"),
+                CloseCode::ProtocolError,
+            ),
+            (
+                "large ping",
+                frame(0x89, &[0; 126]),
+                CloseCode::ProtocolError,
+            ),
+            (
+                "continuation of nothing",
+                frame(0x80, b"x"),
+                CloseCode::ProtocolError,
+            ),
+            (
+                "message within a message",
+                [frame(0x01, b"x"), frame(0x81, b"y")].concat(),
+                CloseCode::ProtocolError,
+            ),
+            (
+                "close with one byte",
+                frame(0x88, b"x"),
+                CloseCode::ProtocolError,
+            ),
+            ("binary", frame(0x82, b"x"), CloseCode::Unsupported),
+            (
+                "fragmented binary",
+                frame(0x02, b"x"),
+                CloseCode::Unsupported,
+            ),
+            ("too large", frame(0x81, &[b'x'; 201]), CloseCode::TooLarge),
+            (
+                "too large in parts",
+                [frame(0x01, &[b'x'; 150]), frame(0x80, &[b'x'; 51])].concat(),
+                CloseCode::TooLarge,
+            ),
+        ];
+        for (what, bytes, expected) in cases {
+            assert_eq!(code(&bytes), Some(expected), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_will_be_too_large_is_not_waited_for() {
+        let mut header = vec![0x81, 0xff];
+        header.extend_from_slice(&u64::MAX.to_be_bytes());
+        assert_eq!(code(&header), Some(CloseCode::TooLarge));
+        assert_eq!(code(&header[..2]), Some(CloseCode::TooLarge));
+        assert_eq!(code(&[0x89, 0xfe]), Some(CloseCode::ProtocolError));
+    }
+
+    proptest! {
+        #[test]
+        fn input_may_arrive_in_any_pieces(
+            texts in prop::collection::vec("[a-z]{0,190}", 1..5),
+            cuts in prop::collection::vec(1usize..40, 1..200),
+        ) {
+            let wire: Vec<u8> = texts.iter().flat_map(|text| frame(0x81, text.as_bytes())).collect();
+            let mut frames = Frames::new(200);
+            let (mut buffer, mut received, mut rest) = (BytesMut::new(), Vec::new(), &wire[..]);
+            let mut cuts = cuts.into_iter().cycle();
+            while !rest.is_empty() {
+                let (piece, later) = rest.split_at(cuts.next().unwrap_or(1).min(rest.len()));
+                buffer.extend_from_slice(piece);
+                rest = later;
+                while let Some(item) = frames.next(&mut buffer).unwrap() {
+                    received.push(item);
+                }
+            }
+            let expected: Vec<_> = texts.into_iter().map(|text| Received::Text(text.into())).collect();
+            prop_assert_eq!(received, expected);
+        }
+
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+            let _ = read(&bytes);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! WebSockets: the upgrade, and the task that runs one connection.
+//!
+//! - [`upgrade`]: from an HTTP request to a connection, or to a refusal that clients see
+//! - [`connection`]: the connection's task
+//! - [`frames`]: what arrives, cut into messages; the only place that knows the codec
+//! - [`refusal`]: a WebSocket that is opened only to say why it is closed
+
+mod connection;
+mod frames;
+mod refusal;
+mod upgrade;
+
+pub use upgrade::{Upgrader, WebSocketSettings};

@@ -1,0 +1,285 @@
+//! From an HTTP request to a connection.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_codec::Framed;
+use actix_http::header::{self, HeaderMap};
+use actix_http::ws::{hash_key, verify_handshake};
+use actix_http::{Request, RequestHead, StatusCode, h1};
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use super::connection::Connection;
+use super::refusal;
+use crate::auth::request::Query;
+use crate::hub::{AppHub, Shard};
+use crate::metrics::ConnectionRefusal;
+use crate::net::deadline::Deadline;
+use crate::protocol::{CloseCode, SocketId, server};
+use crate::relay::Relay;
+use crate::session::{CloseReason, Session, Timeouts};
+
+/// Versions of the Pusher protocol that are served.
+const PROTOCOLS: std::ops::RangeInclusive<u64> = 4..=7;
+
+/// What holds for every WebSocket.
+#[derive(Clone, Debug)]
+pub struct WebSocketSettings {
+    /// What public paths begin with, or nothing; both are served.
+    pub path_prefix: Box<str>,
+    /// The connections' timeouts.
+    pub timeouts: Timeouts,
+    /// How long a client may take to answer a close.
+    pub close_timeout: Duration,
+}
+
+/// Makes connections of upgrade requests, on one worker thread.
+#[derive(Clone)]
+pub struct Upgrader(Rc<Shared>);
+
+struct Shared {
+    relay: Rc<Arc<Relay>>,
+    shard: Shard,
+    settings: WebSocketSettings,
+}
+
+/// An app's connection, let in but not yet registered.
+struct Admitted {
+    app: Arc<AppHub>,
+    key: Bytes,
+}
+
+/// What is answered instead of a connection.
+enum Refused {
+    /// A plain HTTP answer.
+    Http(StatusCode, &'static str),
+    /// A WebSocket that says why.
+    WebSocket(Bytes, CloseReason),
+}
+
+impl Upgrader {
+    /// For the calling worker thread, whose connections live on the shard.
+    pub fn new(relay: Arc<Relay>, shard: Shard, settings: WebSocketSettings) -> Self {
+        Self(Rc::new(Shared {
+            relay: Rc::new(relay),
+            shard,
+            settings,
+        }))
+    }
+
+    /// Takes over the socket of an upgrade request. Every request with `Upgrade: websocket`
+    /// comes here, whatever its path.
+    pub fn upgrade(&self, request: Request, framed: Framed<Deadline<TcpStream>, h1::Codec>) {
+        let admitted = self.0.admit(request.head());
+        // The request pins the buffer that it was read into, and the connection may last.
+        drop(request);
+        let parts = framed.into_parts();
+        let (stream, received) = (parts.io.into_inner(), parts.read_buf);
+        match admitted {
+            Ok(admitted) => self.0.connect(admitted, stream, &received),
+            Err(Refused::Http(status, text)) => {
+                actix_rt::spawn(answer(stream, status, text, self.0.settings.close_timeout));
+            }
+            Err(Refused::WebSocket(key, reason)) => {
+                let accepted = accept(&key);
+                actix_rt::spawn(refusal::refuse(
+                    stream,
+                    accepted,
+                    reason,
+                    self.0.settings.close_timeout,
+                ));
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn admit(&self, head: &RequestHead) -> Result<Admitted, Refused> {
+        let hub = &self.relay.hub;
+        let refused = &hub.metrics().process().connections_refused;
+        if hub.is_draining() {
+            refused.with(ConnectionRefusal::Draining).inc();
+            return Err(Refused::Http(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the relay is going away: connect again",
+            ));
+        }
+        if let Err(error) = verify_handshake(head) {
+            refused.with(ConnectionRefusal::BadHandshake).inc();
+            return Err(Refused::Http(
+                StatusCode::BAD_REQUEST,
+                handshake_hint(error),
+            ));
+        }
+        let key = websocket_key(head.headers());
+        let refuse = |code, text: &'static str| {
+            Refused::WebSocket(key.clone(), CloseReason::new(code, text))
+        };
+        let Some(app_key) = self.app_key(head.uri.path()) else {
+            refused.with(ConnectionRefusal::UnknownPath).inc();
+            return Err(refuse(
+                CloseCode::PathNotFound,
+                "the path must be /app/KEY, behind the configured path_prefix if there is one",
+            ));
+        };
+        let Some(app) = hub.app_by_key(app_key) else {
+            refused.with(ConnectionRefusal::UnknownKey).inc();
+            return Err(refuse(CloseCode::UnknownApp, "no app has this key"));
+        };
+        check_app(app, head)
+            .and_then(|()| check_protocol(head.uri.query().unwrap_or_default()))
+            .map_err(|(code, text)| refuse(code, text))
+            .inspect_err(|error| count_refusal(app, error))?;
+        if hub.admit().is_err() {
+            refused.with(ConnectionRefusal::Capacity).inc();
+            return Err(refuse(
+                CloseCode::OverCapacity,
+                "the relay is full: try again later",
+            ));
+        }
+        if app.admit().is_err() {
+            hub.release();
+            let error = refuse(
+                CloseCode::OverConnectionQuota,
+                "the app has as many connections as it may have",
+            );
+            count_refusal(app, &error);
+            return Err(error);
+        }
+        Ok(Admitted {
+            app: Arc::clone(app),
+            key,
+        })
+    }
+
+    /// The key in `/app/{key}`, with or without the path prefix.
+    fn app_key<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let path = path
+            .strip_prefix(&*self.settings.path_prefix)
+            .filter(|rest| rest.starts_with('/'))
+            .unwrap_or(path);
+        path.strip_prefix("/app/")
+            .map(|key| key.strip_suffix('/').unwrap_or(key))
+            .filter(|key| !key.is_empty() && !key.contains('/'))
+    }
+
+    fn connect(&self, admitted: Admitted, stream: TcpStream, received: &BytesMut) {
+        let Admitted { app, key } = admitted;
+        let timeouts = self.settings.timeouts;
+        let socket_id = SocketId::from_random(rand::random());
+        let session = Session::new(Arc::clone(&app.app), socket_id, timeouts, Instant::now());
+        let (reader, writer) = stream.into_split();
+        let registration = self.shard.register(app, session, writer);
+        self.relay.on_connect(&registration);
+        let established =
+            server::connection_established(socket_id, timeouts.activity.as_secs().max(1));
+        registration.send_first(accept(&key), &established);
+        let connection = Connection::new(
+            registration,
+            Rc::clone(&self.relay),
+            reader,
+            received,
+            self.settings.close_timeout,
+        );
+        actix_rt::spawn(connection);
+    }
+}
+
+fn count_refusal(app: &AppHub, refused: &Refused) {
+    if let Refused::WebSocket(_, reason) = refused {
+        app.metrics.closes.with(reason.code.into()).inc();
+    }
+}
+
+fn check_app(app: &AppHub, head: &RequestHead) -> Result<(), (CloseCode, &'static str)> {
+    if !app.app.enabled {
+        return Err((CloseCode::AppDisabled, "the app is disabled"));
+    }
+    let origin = head.headers().get(header::ORIGIN);
+    let origin = origin.map(|origin| origin.to_str().unwrap_or_default());
+    if !app.app.allowed_origins.allows(origin) {
+        return Err((
+            CloseCode::Unauthorized,
+            "the page's origin is not one of the app's allowed_origins",
+        ));
+    }
+    Ok(())
+}
+
+/// Source: Pusher Channels protocol, "Error codes" 4006 to 4008.
+fn check_protocol(query: &str) -> Result<(), (CloseCode, &'static str)> {
+    let query = Query::parse(query);
+    match query.get("protocol") {
+        Some(version) => match version.parse::<u64>() {
+            Ok(version) if PROTOCOLS.contains(&version) => Ok(()),
+            Ok(_) => Err((
+                CloseCode::UnsupportedProtocol,
+                "protocol versions 4 to 7 are served",
+            )),
+            Err(_) => Err((CloseCode::InvalidVersion, "protocol must be a number")),
+        },
+        None if query.get("version").is_some() => Ok(()),
+        None => Err((
+            CloseCode::NoProtocol,
+            "the query must name a protocol version, such as protocol=7",
+        )),
+    }
+}
+
+fn websocket_key(headers: &HeaderMap) -> Bytes {
+    headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .map(|key| Bytes::copy_from_slice(key.as_bytes()))
+        .unwrap_or_default()
+}
+
+/// The answer that makes a WebSocket of the connection. No extension or subprotocol is chosen.
+fn accept(key: &[u8]) -> Bytes {
+    let mut answer = Vec::with_capacity(160);
+    answer.extend_from_slice(
+        b"HTTP/1.1 101 Switching Protocols\r\n\
+          Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+    );
+    answer.extend_from_slice(&hash_key(key));
+    answer.extend_from_slice(b"\r\n\r\n");
+    Bytes::from(answer)
+}
+
+fn handshake_hint(error: actix_http::ws::HandshakeError) -> &'static str {
+    use actix_http::ws::HandshakeError as Error;
+    match error {
+        Error::GetMethodRequired => "a WebSocket is opened with GET",
+        Error::NoWebsocketUpgrade => "the header Upgrade must be websocket",
+        Error::NoConnectionUpgrade => {
+            "the header Connection must hold Upgrade: is there a proxy that drops it?"
+        }
+        Error::NoVersionHeader | Error::UnsupportedVersion => {
+            "the header Sec-WebSocket-Version must be 13"
+        }
+        Error::BadWebsocketKey => "the header Sec-WebSocket-Key must be 16 bytes in Base64",
+    }
+}
+
+/// A plain HTTP answer, after which the connection ends.
+async fn answer(mut stream: TcpStream, status: StatusCode, text: &'static str, timeout: Duration) {
+    let retry = match status {
+        StatusCode::SERVICE_UNAVAILABLE => "Retry-After: 1\r\n",
+        _ => "",
+    };
+    let answer = format!(
+        "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nSec-WebSocket-Version: 13\r\n\
+         {retry}Content-Length: {}\r\nConnection: close\r\n\r\n{text}\n",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or_default(),
+        text.len() + 1,
+    );
+    let said = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    // A client that goes away or does not listen is of no interest any more.
+    let _ = tokio::time::timeout(timeout, said).await;
+}
