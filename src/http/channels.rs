@@ -1,0 +1,65 @@
+//! Queries about channels.
+
+use serde_json::{Map, Value, json};
+
+use super::error::ApiError;
+use super::info::Info;
+use super::service::Answer;
+use super::verified::Verified;
+use crate::protocol::{ChannelKind, ChannelRef};
+
+/// `GET …/channels`: the occupied channels.
+pub(super) fn list(request: &Verified<'_>) -> Result<Answer, ApiError> {
+    let prefix = request.query.get("filter_by_prefix").unwrap_or_default();
+    let info = Info::parse(request.query.get("info"))?;
+    if info.user_count && !ChannelKind::of(prefix).is_presence() {
+        return Err(ApiError::bad_request(
+            "info: user_count needs a filter_by_prefix that begins with presence-, as only \
+             presence channels have users",
+        ));
+    }
+    let app = request.app;
+    let channels: Map<String, Value> = app
+        .occupied_channels(prefix)
+        .into_iter()
+        .map(|(name, state)| {
+            let attributes = info.describe(app, name.as_str(), name.kind(), &state);
+            (name.as_str().to_owned(), Value::Object(attributes))
+        })
+        .collect();
+    Ok(Answer::ok(json!({ "channels": channels })))
+}
+
+/// `GET …/channels/{channel}`: one channel, occupied or not.
+pub(super) fn one(request: &Verified<'_>, name: &str) -> Result<Answer, ApiError> {
+    let channel = parse(request, name)?;
+    let info = Info::parse(request.query.get("info"))?;
+    info.check_applies_to(channel.kind())?;
+    let state = request.app.channel_state(name);
+    let mut attributes = info.describe(request.app, name, channel.kind(), &state);
+    attributes.insert("occupied".into(), (state.subscribers > 0).into());
+    Ok(Answer::ok(Value::Object(attributes)))
+}
+
+/// `GET …/channels/{channel}/users`: who is present.
+pub(super) fn members(request: &Verified<'_>, name: &str) -> Result<Answer, ApiError> {
+    let channel = parse(request, name)?;
+    if !channel.kind().is_presence() {
+        return Err(ApiError::bad_request(
+            "only presence channels have users: the name must begin with presence-",
+        ));
+    }
+    let users: Vec<Value> = request
+        .app
+        .members(name)
+        .iter()
+        .map(|member| json!({ "id": &**member.user_id() }))
+        .collect();
+    Ok(Answer::ok(json!({ "users": users })))
+}
+
+fn parse<'n>(request: &Verified<'_>, name: &'n str) -> Result<ChannelRef<'n>, ApiError> {
+    let limit = request.app.app.limits.channel_name_length;
+    ChannelRef::parse(name.into(), limit)
+        .map_err(|error| ApiError::bad_request(format!("channel: {error}")))
+}

@@ -1,0 +1,25 @@
+//! The Pusher HTTP API and the health checks.
+//!
+//! Source: Pusher Channels HTTP API reference.
+//!
+//! - [`service`]: the entry of every request: route, body, answer, CORS
+//! - [`route`]: what a path asks for
+//! - [`verified`]: requests whose signature was checked; the API's handlers take no others
+//! - [`publish`], [`event`]: publishing, and an event as it comes in
+//! - [`info`]: attributes of channels that callers may ask for
+//! - [`channels`], [`users`]: queries and users
+//! - [`health`]: what load balancers look at
+//! - [`error`]: answers to what is wrong
+
+mod channels;
+mod error;
+mod event;
+mod health;
+mod info;
+mod publish;
+mod route;
+mod service;
+mod users;
+mod verified;
+
+pub use service::{Api, ApiSettings, configure};

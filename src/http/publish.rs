@@ -1,0 +1,111 @@
+//! `POST …/events` and `POST …/batch_events`.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::error::ApiError;
+use super::event::{Event, Fields, parse_object};
+use super::service::Answer;
+use super::verified::Verified;
+use crate::hub::AppHub;
+use crate::protocol::{ChannelRef, json as protocol_json};
+use crate::relay::Relay;
+
+/// Publishes one event to one or more channels.
+pub(super) async fn events(relay: &Relay, request: &Verified<'_>) -> Result<Answer, ApiError> {
+    let fields: Fields<'_> = if request.body.trim_ascii().is_empty() {
+        Fields::default()
+    } else {
+        parse_object(request.body)?
+    };
+    let event = fields.check(&request.query, &request.app.app.limits)?;
+    relay.publish(request.app, &[event.publication()]).await?;
+    if !event.info.any() {
+        return Ok(Answer::Empty);
+    }
+    let channels: Map<String, Value> = event
+        .channels
+        .iter()
+        .map(|channel| {
+            let attributes = describe(request.app, &event, channel);
+            (channel.as_str().to_owned(), Value::Object(attributes))
+        })
+        .collect();
+    Ok(Answer::ok(json!({ "channels": channels })))
+}
+
+#[derive(Deserialize)]
+struct Batch<'b> {
+    #[serde(borrow)]
+    batch: Option<&'b RawValue>,
+}
+
+/// Publishes several events, all of them or none.
+pub(super) async fn batch_events(
+    relay: &Relay,
+    request: &Verified<'_>,
+) -> Result<Answer, ApiError> {
+    let limits = &request.app.app.limits;
+    let slots: Vec<&RawValue> = if request.body.trim_ascii().is_empty() {
+        list(request.query.get("batch"))?
+    } else {
+        let batch: Batch<'_> = parse_object(request.body)?;
+        list(protocol_json::present(batch.batch).map(RawValue::get))?
+    };
+    if slots.is_empty() {
+        return Err(ApiError::bad_request("batch needs at least one event"));
+    }
+    if slots.len() > limits.batch_events {
+        return Err(ApiError::bad_request(format!(
+            "batch has {} events, at most {} are allowed",
+            slots.len(),
+            limits.batch_events
+        )));
+    }
+    let fields = each(&slots, |slot| {
+        parse_object::<Fields<'_>>(slot.get().as_bytes())
+    })?;
+    // Nothing of an event stands in the query of a batch.
+    let query = crate::auth::request::Query::default();
+    let events = each(&fields, |fields| fields.check(&query, limits))?;
+    let publications: Vec<_> = events.iter().map(Event::publication).collect();
+    relay.publish(request.app, &publications).await?;
+    if !events.iter().any(|event| event.info.any()) {
+        return Ok(Answer::Empty);
+    }
+    let slots: Vec<Value> = events
+        .iter()
+        .map(|event| match event.channels.first() {
+            Some(channel) => Value::Object(describe(request.app, event, channel)),
+            None => json!({}),
+        })
+        .collect();
+    Ok(Answer::ok(json!({ "batch": slots })))
+}
+
+fn list(batch: Option<&str>) -> Result<Vec<&RawValue>, ApiError> {
+    let batch = batch.ok_or_else(|| ApiError::bad_request("batch is missing"))?;
+    serde_json::from_str(batch).map_err(|_| ApiError::bad_request("batch must be a list of events"))
+}
+
+/// Maps the slots of a batch; an error says in which slot it is.
+fn each<'s, S, T>(
+    slots: &'s [S],
+    map: impl Fn(&'s S) -> Result<T, ApiError>,
+) -> Result<Vec<T>, ApiError> {
+    let in_slot = |(index, slot)| {
+        map(slot).map_err(|error| ApiError {
+            message: format!("batch[{index}]: {}", error.message).into(),
+            ..error
+        })
+    };
+    slots.iter().enumerate().map(in_slot).collect()
+}
+
+fn describe(app: &AppHub, event: &Event<'_>, channel: &ChannelRef<'_>) -> Map<String, Value> {
+    let state = app.channel_state(channel.as_str());
+    event
+        .info
+        .describe(app, channel.as_str(), channel.kind(), &state)
+}

@@ -1,0 +1,199 @@
+//! What a path asks for.
+
+use std::borrow::Cow;
+
+use actix_web::http::Method;
+use percent_encoding::percent_decode_str;
+
+use super::error::ApiError;
+use crate::metrics;
+
+/// What a request is for; the parts of the path decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route<'p> {
+    /// `/`
+    Root,
+    /// `/up`, `/health`: the process is alive.
+    Alive,
+    /// `/ready`: it takes connections.
+    Ready,
+    /// Something of an app's: `/apps/{id}/…`
+    App(Cow<'p, str>, AppRoute<'p>),
+}
+
+/// What a request to an app is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum AppRoute<'p> {
+    /// `events`
+    Events,
+    /// `batch_events`
+    BatchEvents,
+    /// `channels`
+    Channels,
+    /// `channels/{channel}`
+    Channel(Cow<'p, str>),
+    /// `channels/{channel}/users`
+    ChannelUsers(Cow<'p, str>),
+    /// `users/{user_id}/terminate_connections`
+    TerminateConnections(Cow<'p, str>),
+}
+
+impl<'p> Route<'p> {
+    /// The route of a path, which may or may not begin with the configured prefix.
+    pub(super) fn of(path: &'p str, path_prefix: &str) -> Result<Self, ApiError> {
+        let path = path
+            .strip_prefix(path_prefix)
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+            .unwrap_or(path);
+        match path {
+            "" | "/" => return Ok(Self::Root),
+            "/up" | "/health" => return Ok(Self::Alive),
+            "/ready" => return Ok(Self::Ready),
+            _ => {}
+        }
+        let mut segments = path.split('/').skip(1);
+        let mut next = || segments.next().filter(|segment| !segment.is_empty());
+        let route = match [next(), next(), next(), next(), next(), next()] {
+            [Some("apps"), Some(id), Some("events"), None, ..] => (id, AppRoute::Events),
+            [Some("apps"), Some(id), Some("batch_events"), None, ..] => (id, AppRoute::BatchEvents),
+            [Some("apps"), Some(id), Some("channels"), None, ..] => (id, AppRoute::Channels),
+            [
+                Some("apps"),
+                Some(id),
+                Some("channels"),
+                Some(name),
+                None,
+                ..,
+            ] => (id, AppRoute::Channel(decode(name)?)),
+            [
+                Some("apps"),
+                Some(id),
+                Some("channels"),
+                Some(name),
+                Some("users"),
+                None,
+            ] => (id, AppRoute::ChannelUsers(decode(name)?)),
+            [
+                Some("apps"),
+                Some(id),
+                Some("users"),
+                Some(user),
+                Some("terminate_connections"),
+                None,
+            ] => (id, AppRoute::TerminateConnections(decode(user)?)),
+            _ => return Err(unknown_path()),
+        };
+        Ok(Self::App(decode(route.0)?, route.1))
+    }
+
+    /// Under which name the request is counted.
+    pub(super) fn label(&self) -> metrics::Route {
+        match self {
+            Self::Root | Self::Alive | Self::Ready => metrics::Route::Health,
+            Self::App(_, AppRoute::Events) => metrics::Route::Events,
+            Self::App(_, AppRoute::BatchEvents) => metrics::Route::BatchEvents,
+            Self::App(_, AppRoute::Channels) => metrics::Route::Channels,
+            Self::App(_, AppRoute::Channel(_)) => metrics::Route::Channel,
+            Self::App(_, AppRoute::ChannelUsers(_)) => metrics::Route::ChannelUsers,
+            Self::App(_, AppRoute::TerminateConnections(_)) => metrics::Route::TerminateConnections,
+        }
+    }
+
+    /// The methods that the path is served with, as in the header Allow.
+    fn methods(&self) -> &'static str {
+        match self {
+            Self::App(
+                _,
+                AppRoute::Events | AppRoute::BatchEvents | AppRoute::TerminateConnections(_),
+            ) => "POST, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    /// Fails with 405 unless the path is served with the method.
+    pub(super) fn check_method(&self, method: &Method) -> Result<(), ApiError> {
+        let methods = self.methods();
+        let served = methods.split(", ").any(|name| name == method.as_str());
+        if served {
+            Ok(())
+        } else {
+            Err(ApiError::method_not_allowed(methods))
+        }
+    }
+}
+
+fn decode(segment: &str) -> Result<Cow<'_, str>, ApiError> {
+    percent_decode_str(segment)
+        .decode_utf8()
+        .map_err(|_| ApiError::bad_request("the path is not valid UTF-8 once it is decoded"))
+}
+
+fn unknown_path() -> ApiError {
+    ApiError::not_found("no such path: the HTTP API is served below /apps/APP_ID")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn app(route: AppRoute<'_>) -> Option<Route<'_>> {
+        Some(Route::App("7".into(), route))
+    }
+
+    #[test]
+    fn paths_are_read_with_and_without_the_prefix() {
+        for (path, expected) in [
+            ("/", Some(Route::Root)),
+            ("/up", Some(Route::Alive)),
+            ("/ready", Some(Route::Ready)),
+            ("/apps/7/events", app(AppRoute::Events)),
+            ("/apps/7/batch_events", app(AppRoute::BatchEvents)),
+            ("/apps/7/channels", app(AppRoute::Channels)),
+            (
+                "/apps/7/channels/a%23b",
+                app(AppRoute::Channel("a#b".into())),
+            ),
+            (
+                "/apps/7/channels/a/users",
+                app(AppRoute::ChannelUsers("a".into())),
+            ),
+            (
+                "/apps/7/users/u%2F1/terminate_connections",
+                app(AppRoute::TerminateConnections("u/1".into())),
+            ),
+            ("/apps/7", None),
+            ("/apps//events", None),
+            ("/apps/7/events/more", None),
+            ("/apps/7/channels/a/users/b", None),
+            ("/apps/7/channels/%ff", None),
+            ("/apps/7/../7/events", None),
+            ("//apps/7/events", None),
+            ("*", None),
+        ] {
+            assert_eq!(Route::of(path, "").ok(), expected, "{path}");
+            let prefixed = format!("/ws{path}");
+            if path.starts_with('/') {
+                assert_eq!(Route::of(&prefixed, "/ws").ok(), expected, "{prefixed}");
+                assert_eq!(Route::of(path, "/ws").ok(), expected, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_is_told_which_are_right() {
+        let route = Route::of("/apps/7/events", "").unwrap();
+        assert!(route.check_method(&Method::POST).is_ok());
+        let error = route.check_method(&Method::GET).unwrap_err();
+        assert_eq!(error.allow, Some("POST, OPTIONS"));
+        assert!(Route::Root.check_method(&Method::HEAD).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_makes_the_router_panic(path in "\\PC*", prefix in "(/[a-z]+)?") {
+            let _ = Route::of(&path, &prefix);
+        }
+    }
+}

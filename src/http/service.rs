@@ -1,0 +1,248 @@
+//! The entry of every request.
+
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream as _;
+
+use super::error::ApiError;
+use super::route::{AppRoute, Route};
+use super::verified::Verified;
+use super::{channels, health, publish, users};
+use crate::hub::AppHub;
+use crate::metrics;
+use crate::relay::Relay;
+use crate::tap::{Kind, TapEvent};
+
+/// What holds for every request.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// What public paths begin with, or nothing; both are served.
+    pub path_prefix: Box<str>,
+}
+
+/// The HTTP API on one worker thread.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// What requests are done on.
+    pub relay: Arc<Relay>,
+    /// What holds for every request.
+    pub settings: ApiSettings,
+}
+
+/// What an answer says.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// `{}`
+    Empty,
+    /// Any other JSON.
+    Json(StatusCode, serde_json::Value),
+}
+
+impl Answer {
+    /// 200 with this JSON.
+    pub(super) fn ok(value: serde_json::Value) -> Self {
+        Self::Json(StatusCode::OK, value)
+    }
+}
+
+/// Serves the API and the health checks on an actix-web App.
+pub fn configure(config: &mut ServiceConfig, api: Api) {
+    config
+        .app_data(web::Data::new(api))
+        .default_service(web::to(handle));
+}
+
+async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let path = request.uri().path();
+    let route = Route::of(path, &api.settings.path_prefix);
+    let label = route.as_ref().map_or(metrics::Route::Other, Route::label);
+    let outcome = match route {
+        Ok(route) => api.answer(&request, &route, payload).await,
+        Err(error) => Err(error),
+    };
+    let response = match outcome {
+        Ok(Some(answer)) => respond(answer),
+        Ok(None) => preflight(),
+        Err(error) => {
+            api.note(&request, label, &error);
+            refuse(error)
+        }
+    };
+    let class = metrics::StatusClass::from(response.status().as_u16());
+    let requests = &api.relay.hub.metrics().process().http_requests;
+    requests.with((label, class)).inc();
+    response
+}
+
+impl Api {
+    /// The answer to a request; None to a CORS preflight.
+    async fn answer(
+        &self,
+        request: &HttpRequest,
+        route: &Route<'_>,
+        payload: web::Payload,
+    ) -> Result<Option<Answer>, ApiError> {
+        route.check_method(request.method())?;
+        if request.method() == Method::OPTIONS {
+            return Ok(None);
+        }
+        let hub = &self.relay.hub;
+        let (app_id, route) = match route {
+            Route::Root => return Ok(Some(health::root())),
+            Route::Alive => return Ok(Some(health::alive())),
+            Route::Ready => return Ok(Some(health::ready(hub))),
+            Route::App(app_id, route) => (app_id, route),
+        };
+        let app = hub
+            .app(app_id)
+            .ok_or_else(|| ApiError::not_found("no app has this id"))?;
+        if !app.app.enabled {
+            return Err(ApiError::new(StatusCode::FORBIDDEN, "the app is disabled"));
+        }
+        let body = read_body(request, payload, app).await?;
+        let request = Verified::check(
+            app,
+            request.method().as_str(),
+            request.uri().path(),
+            request.query_string(),
+            &body,
+            &self.settings.path_prefix,
+        )?;
+        self.call(route, &request).await.map(Some)
+    }
+
+    async fn call(&self, route: &AppRoute<'_>, request: &Verified<'_>) -> Result<Answer, ApiError> {
+        match route {
+            AppRoute::Events => publish::events(&self.relay, request).await,
+            AppRoute::BatchEvents => publish::batch_events(&self.relay, request).await,
+            AppRoute::Channels => channels::list(request),
+            AppRoute::Channel(name) => channels::one(request, name),
+            AppRoute::ChannelUsers(name) => channels::members(request, name),
+            AppRoute::TerminateConnections(user_id) => {
+                Ok(users::terminate_connections(&self.relay, request, user_id))
+            }
+        }
+    }
+
+    /// Lets the operator see a refusal: a caller's mistake is no error of the relay.
+    fn note(&self, request: &HttpRequest, label: metrics::Route, error: &ApiError) {
+        let path = request.uri().path();
+        let (status, message) = (error.status.as_u16(), &*error.message);
+        tracing::debug!(status, path, "{message}");
+        let app_id = path
+            .split("/apps/")
+            .nth(1)
+            .and_then(|rest| rest.split('/').next());
+        let app = app_id.and_then(|id| self.relay.hub.app(id));
+        if let (Some(app), metrics::Route::Events | metrics::Route::BatchEvents) = (app, label) {
+            app.metrics.publishes_refused.with(error.as_refusal()).inc();
+        }
+        self.relay.tap.emit(|| TapEvent {
+            app: app.map(|app| &*app.app.id),
+            code: Some(status),
+            message: Some(message),
+            ..TapEvent::new(Kind::Error)
+        });
+    }
+}
+
+/// Reads the body, up to the app's limit. How long it may take is watched by the connection.
+async fn read_body(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    app: &AppHub,
+) -> Result<Bytes, ApiError> {
+    let limit = app.app.limits.http_body_bytes;
+    let too_large = || {
+        ApiError::too_large(format!(
+            "the body is too large: at most {limit} bytes are allowed"
+        ))
+    };
+    let declared = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok())
+        .and_then(|length| length.parse::<usize>().ok());
+    if declared.is_some_and(|declared| declared > limit) {
+        return Err(too_large());
+    }
+    let mut next = async || match poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await {
+        Some(Ok(chunk)) => Ok(Some(chunk)),
+        None => Ok(None),
+        Some(Err(error)) => Err(ApiError::bad_request(format!(
+            "the body did not arrive whole: {error}"
+        ))),
+    };
+    let Some(first) = next().await? else {
+        return Ok(Bytes::new());
+    };
+    if declared == Some(first.len()) {
+        // The usual case: all of it came at once, and nothing is copied.
+        return Ok(first);
+    }
+    let mut body = BytesMut::from(&first[..]);
+    while let Some(chunk) = next().await? {
+        if body.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if body.len() > limit {
+        return Err(too_large());
+    }
+    Ok(body.freeze())
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const ANY: HeaderValue = HeaderValue::from_static("*");
+
+fn respond(answer: Answer) -> HttpResponse {
+    let (status, body) = match answer {
+        Answer::Empty => (StatusCode::OK, Cow::Borrowed("{}")),
+        Answer::Json(status, value) => (status, Cow::Owned(value.to_string())),
+    };
+    let response = HttpResponse::with_body(status, body);
+    with_headers(response.map_into_boxed_body())
+}
+
+fn refuse(error: ApiError) -> HttpResponse {
+    let body = serde_json::json!({ "error": error.message, "status": error.status.as_u16() });
+    let response = HttpResponse::with_body(error.status, body.to_string());
+    let mut response = with_headers(response.map_into_boxed_body());
+    if let Some(allow) = error.allow {
+        let allow = HeaderValue::from_static(allow);
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    if error.status == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = HeaderValue::from_static("1");
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
+}
+
+fn with_headers(mut response: HttpResponse) -> HttpResponse {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
+    response
+}
+
+fn preflight() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY))
+        .insert_header((
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, POST, HEAD, OPTIONS",
+        ))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "*"))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
+        .finish()
+}
