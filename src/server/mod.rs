@@ -1,0 +1,148 @@
+//! The composition root: every part is built here, in order, and gets only what it needs.
+//!
+//! - [`listen`]: binding, before anything else is built
+//! - [`worker`]: what each worker thread serves
+//! - [`shutdown`]: the phases of stopping
+
+mod listen;
+mod shutdown;
+mod worker;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::admin::{self, AdminState};
+use crate::cluster::Local;
+use crate::config::{Address, Config};
+use crate::hub::{Authority, Hub};
+use crate::metrics::Metrics;
+use crate::net::descriptors;
+use crate::relay::Relay;
+use crate::tap::Tap;
+use worker::WorkerSettings;
+
+/// Why the relay could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} ({key}): {source}")]
+    Bind {
+        /// The address as configured.
+        address: Address,
+        /// The key in the configuration.
+        key: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused something else that is needed.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl ServeError {
+    fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+}
+
+/// How often counts that are due and expired events are looked for.
+const HOUSEKEEPING: Duration = Duration::from_millis(500);
+
+/// Serves until `told_to_stop` is ready, and then stops in good order. `greet` is called with
+/// the public address once it is bound.
+pub fn run<F>(
+    config: Config,
+    greet: impl FnOnce(SocketAddr),
+    told_to_stop: impl FnOnce() -> F,
+) -> Result<(), ServeError>
+where
+    F: Future<Output = ()> + 'static,
+{
+    let files = descriptors::raise_limit().map_err(ServeError::system("read the file limit"))?;
+    let public = listen::bind(&config.server.listen, "server.listen")?;
+    let admin = match &config.admin.listen {
+        Some(address) => listen::bind(address, "admin.listen")?,
+        None => Vec::new(),
+    };
+
+    let max_connections = config
+        .server
+        .max_connections
+        .unwrap_or_else(|| descriptors::sockets_within(files));
+    let authority: Arc<dyn Authority> = Arc::new(Local);
+    let hub = Hub::new(
+        config.apps.clone(),
+        &authority,
+        Metrics::new(),
+        max_connections,
+    );
+    let relay = Arc::new(Relay {
+        hub,
+        tap: Tap::new(),
+    });
+
+    let system = actix_rt::System::new();
+    system.block_on(async {
+        let settings = WorkerSettings::from(&config.server);
+        let addresses = listen::addresses(&public);
+        let server = worker::start(
+            public,
+            config.server.worker_threads(),
+            Arc::clone(&relay),
+            settings,
+        )
+        .map_err(ServeError::system("start the workers"))?;
+        let admin_addresses = listen::addresses(&admin);
+        let admin = start_admin(admin, &config, &relay)?;
+        listen::announce("public", &addresses);
+        listen::announce("admin", &admin_addresses);
+        greet(addresses[0]);
+
+        actix_rt::spawn(keep_house(Arc::clone(&relay)));
+        told_to_stop().await;
+        shutdown::run(&relay, server, admin, config.server.shutdown_timeout).await;
+        Ok(())
+    })
+}
+
+fn start_admin(
+    listeners: Vec<std::net::TcpListener>,
+    config: &Config,
+    relay: &Arc<Relay>,
+) -> Result<Option<actix_web::dev::ServerHandle>, ServeError> {
+    if listeners.is_empty() {
+        return Ok(None);
+    }
+    let host = config
+        .admin
+        .listen
+        .as_ref()
+        .map(|address| address.host().to_lowercase());
+    let state = AdminState {
+        metrics: relay.hub.metrics().clone(),
+        tap: relay.tap.clone(),
+        hosts: host.into_iter().collect(),
+    };
+    let server =
+        admin::server(listeners, state).map_err(ServeError::system("start the admin listener"))?;
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    Ok(Some(handle))
+}
+
+async fn keep_house(relay: Arc<Relay>) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        relay.hub.housekeeping(Instant::now());
+    }
+}

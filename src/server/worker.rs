@@ -1,0 +1,185 @@
+//! What each worker thread serves.
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::future::ready;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_codec::{AsyncRead, AsyncWrite, Framed};
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive, Protocol, Request, h1};
+use actix_server::{GracefulShutdownSignal, ServerBuilder, ServerHandle};
+use actix_service::{
+    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
+use actix_web::App;
+use actix_web::dev::AppConfig;
+use tokio::net::TcpStream;
+
+use crate::config;
+use crate::http::{self, Api, ApiSettings};
+use crate::hub::Shard;
+use crate::net::deadline::Deadline;
+use crate::relay::Relay;
+use crate::session::Timeouts;
+use crate::ws::{Upgrader, WebSocketSettings};
+
+/// What holds for every connection.
+#[derive(Clone, Debug)]
+pub(super) struct WorkerSettings {
+    http: HttpSettings,
+    web_socket: WebSocketSettings,
+    api: ApiSettings,
+    shutdown_timeout: Duration,
+}
+
+/// What holds for every HTTP connection.
+#[derive(Clone, Copy, Debug)]
+struct HttpSettings {
+    head_timeout: Duration,
+    request_timeout: Duration,
+    keep_alive: Duration,
+    close_timeout: Duration,
+}
+
+impl From<&config::Server> for WorkerSettings {
+    fn from(server: &config::Server) -> Self {
+        Self {
+            http: HttpSettings {
+                head_timeout: server.request_head_timeout,
+                request_timeout: server.request_timeout,
+                keep_alive: server.keep_alive,
+                close_timeout: server.close_timeout,
+            },
+            web_socket: WebSocketSettings {
+                path_prefix: server.path_prefix.clone(),
+                timeouts: Timeouts {
+                    activity: server.activity_timeout,
+                    pong: server.pong_timeout,
+                    message: server.message_timeout,
+                },
+                close_timeout: server.close_timeout,
+            },
+            api: ApiSettings {
+                path_prefix: server.path_prefix.clone(),
+            },
+            shutdown_timeout: server.shutdown_timeout,
+        }
+    }
+}
+
+/// Starts the workers on the listeners. They run until the returned handle stops them.
+pub(super) fn start(
+    listeners: Vec<TcpListener>,
+    workers: usize,
+    relay: Arc<Relay>,
+    settings: WorkerSettings,
+) -> io::Result<ServerHandle> {
+    let mut builder = ServerBuilder::new()
+        .workers(workers)
+        .disable_signals()
+        .shutdown_timeout(settings.shutdown_timeout.as_secs().max(1));
+    let stopping = builder.graceful_shutdown_signal();
+    for listener in listeners {
+        let (relay, settings, stopping) = (Arc::clone(&relay), settings.clone(), stopping.clone());
+        builder = builder.listen("public", listener, move || {
+            serve(Arc::clone(&relay), &settings, stopping.clone())
+        })?;
+    }
+    let server = builder.run();
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    Ok(handle)
+}
+
+thread_local! {
+    /// The worker's shard: made on first use, as a worker serves every listener.
+    static SHARD: OnceCell<Shard> = const { OnceCell::new() };
+}
+
+fn shard(relay: &Relay) -> Shard {
+    SHARD.with(|shard| {
+        shard
+            .get_or_init(|| {
+                let shard = relay.hub.register_shard();
+                let (deliveries, deadlines) = (shard.clone(), shard.clone());
+                actix_rt::spawn(async move { deliveries.run().await });
+                actix_rt::spawn(async move { deadlines.watch_time().await });
+                shard
+            })
+            .clone()
+    })
+}
+
+/// What is done with an accepted connection.
+fn serve(
+    relay: Arc<Relay>,
+    settings: &WorkerSettings,
+    stopping: GracefulShutdownSignal,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
++ use<> {
+    let request_timeout = settings.http.request_timeout;
+    let shard = shard(&relay);
+    let upgrader = Upgrader::new(Arc::clone(&relay), shard, settings.web_socket.clone());
+    let api = Api {
+        relay,
+        settings: settings.api.clone(),
+    };
+    let upgrade = move |request, framed| upgrader.upgrade(request, framed);
+    fn_service(move |stream: TcpStream| ready(accept(stream, request_timeout))).and_then(assemble(
+        api,
+        upgrade,
+        settings.http,
+        stopping,
+    ))
+}
+
+fn accept(
+    stream: TcpStream,
+    request_timeout: Duration,
+) -> Result<(Deadline<TcpStream>, Protocol, Option<SocketAddr>), DispatchError> {
+    // Without this, the second of two events waits for the first to be acknowledged.
+    stream.set_nodelay(true)?;
+    let peer = stream.peer_addr().ok();
+    Ok((
+        Deadline::new(stream, request_timeout),
+        Protocol::Http1,
+        peer,
+    ))
+}
+
+/// HTTP over any stream, with WebSocket upgrades handed over together with the stream: over
+/// TLS just as over TCP.
+fn assemble<T>(
+    api: Api,
+    upgrade: impl Fn(Request, Framed<T, h1::Codec>) + Clone + 'static,
+    settings: HttpSettings,
+    stopping: GracefulShutdownSignal,
+) -> impl ServiceFactory<
+    (T, Protocol, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+>
+where
+    T: AsyncRead + AsyncWrite + Unpin + fmt::Debug + 'static,
+{
+    let app = App::new().configure(move |services| http::configure(services, api));
+    HttpService::build()
+        .graceful_shutdown_signal(move || {
+            let stopping = stopping.clone();
+            async move { stopping.notified().await }
+        })
+        .keep_alive(KeepAlive::Timeout(settings.keep_alive))
+        .client_request_timeout(settings.head_timeout)
+        .client_disconnect_timeout(settings.close_timeout)
+        .upgrade(fn_service(move |(request, framed)| {
+            upgrade(request, framed);
+            ready(Ok::<_, actix_http::Error>(()))
+        }))
+        .finish(map_config(app.into_factory(), |()| AppConfig::default()))
+}
