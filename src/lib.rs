@@ -6,3 +6,31 @@
 pub mod protocol;
 
 pub mod auth;
+
+pub mod apps;
+
+pub mod metrics;
+
+pub mod tap;
+
+pub mod session;
+
+pub mod hub;
+
+pub mod cluster;
+
+pub mod relay;
+
+pub mod net;
+
+pub mod ws;
+
+pub mod http;
+
+pub mod admin;
+
+pub mod config;
+
+pub mod server;
+
+pub mod cli;

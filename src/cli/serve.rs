@@ -110,7 +110,10 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
 
 /// Waits for SIGTERM or SIGINT. A second one ends the process at once.
 async fn told_to_stop() {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
     let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
         tracing::error!("signals cannot be waited for: the relay stops when it is killed");
         return std::future::pending().await;

@@ -1,6 +1,6 @@
 //! Channel names: which are valid, and what kind a prefix gives.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -129,6 +129,31 @@ fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '=' | '@' | ',' | '.' | ';')
 }
 
+/// A valid channel name in somebody else's text, for the length of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelRef<'a> {
+    name: Cow<'a, str>,
+    kind: ChannelKind,
+}
+
+impl<'a> ChannelRef<'a> {
+    /// Checks a name; `max_length` is the app's limit in characters.
+    pub fn parse(name: Cow<'a, str>, max_length: usize) -> Result<Self, ChannelNameError> {
+        let kind = check_name(&name, max_length)?;
+        Ok(Self { name, kind })
+    }
+
+    /// What the prefix says.
+    pub fn kind(&self) -> ChannelKind {
+        self.kind
+    }
+
+    /// The name as sent on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+}
+
 /// A valid channel name that knows its kind. Cloning shares the text.
 #[derive(Clone)]
 pub struct ChannelName {
@@ -144,6 +169,15 @@ impl ChannelName {
             name: name.into(),
             kind,
         })
+    }
+
+    /// The channel that carries events to the user with this id.
+    pub fn server_to_user(user_id: &str) -> Self {
+        let name = format!("{SERVER_TO_USER_PREFIX}{user_id}");
+        Self {
+            kind: ChannelKind::of(&name),
+            name: name.into(),
+        }
     }
 
     /// What the prefix says.

@@ -19,7 +19,7 @@ pub mod member;
 pub mod server;
 pub mod socket_id;
 
-pub use channel::{ChannelKind, ChannelName, ChannelNameError};
+pub use channel::{ChannelKind, ChannelName, ChannelNameError, ChannelRef};
 pub use close::CloseCode;
 pub use frame::Frame;
 pub use socket_id::SocketId;

@@ -40,8 +40,13 @@ impl<'a> EventData<'a> {
         &self.0
     }
 
-    /// Bytes of the text that clients will see. `Err` if it is not valid text.
-    pub fn decoded_len(&self) -> Result<usize, ()> {
+    /// Fails if the data stands for no text: half of a surrogate pair was escaped.
+    pub fn check_text(&self) -> Result<(), ()> {
+        json::check_surrogates(&self.0)
+    }
+
+    /// Bytes of the text that clients will see.
+    pub fn decoded_len(&self) -> usize {
         json::decoded_len(&self.0)
     }
 
