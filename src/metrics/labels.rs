@@ -18,8 +18,6 @@ label! {
         TooLarge = "too_large",
         /// The backlog of deliveries stayed full (503).
         Backlog = "backlog",
-        /// The relay is stopping, or a part it needs is down (503).
-        Unavailable = "unavailable",
     }
 }
 
