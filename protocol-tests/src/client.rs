@@ -272,6 +272,16 @@ impl WsClient {
         event
     }
 
+    /// Passes over messages until an event of this name.
+    pub async fn wait_for_event(&mut self, name: &str) -> Event {
+        loop {
+            let event = self.next_event().await;
+            if event.name == name {
+                return event;
+            }
+        }
+    }
+
     /// Takes `count` messages.
     pub async fn next_events(&mut self, count: usize) -> Vec<Event> {
         let mut events = Vec::with_capacity(count);

@@ -122,7 +122,7 @@ async fn client_events_are_not_cached() {
         expect_cache_miss(&mut receiver, &channel).await;
         subscribe(&mut sender, &channel).await;
         expect_cache_miss(&mut sender, &channel).await;
-        receiver.ping_fence().await;
+        receiver.fence().await;
         sender
             .send_client_event(&channel, "client-x", json!("x"))
             .await;

@@ -56,8 +56,8 @@ async fn presence_client_event_carries_the_senders_user_id() {
         receiver
             .subscribe_presence(&channel, "bob", json!({}))
             .await;
-        sender.ping_fence().await;
-        receiver.ping_fence().await;
+        sender.fence().await;
+        receiver.fence().await;
         sender
             .send_client_event(&channel, "client-x", json!("hello"))
             .await;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use protocol_tests::{PublishedEvent, TestServer, WsClient};
+use protocol_tests::client::channel_data;
+use protocol_tests::{PublishedEvent, Roster, TestServer, WsClient};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -62,11 +63,16 @@ impl Knowledge {
     }
 }
 
-/// Joins, passing over what a subscription that was just ended still brings, and returns the roster.
-async fn join_amid_events(client: &mut WsClient, channel: &str, user_id: &str) -> BTreeSet<String> {
-    client.ping_fence().await;
-    let roster = client.subscribe_presence(channel, user_id, json!({})).await;
-    BTreeSet::from_iter(roster.ids)
+/// Joins, passing over what the subscription that was ended before still brings, and returns the roster.
+async fn join_again(client: &mut WsClient, channel: &str, user_id: &str) -> BTreeSet<String> {
+    let channel_data = channel_data(user_id, json!({}));
+    client
+        .send_signed_subscribe(channel, Some(&channel_data))
+        .await;
+    let succeeded = client
+        .wait_for_event("pusher_internal:subscription_succeeded")
+        .await;
+    BTreeSet::from_iter(Roster::parse(&succeeded.data_json()).ids)
 }
 
 #[tokio::test]
@@ -175,11 +181,11 @@ async fn rosters_and_events_fit_together_while_members_come_and_go() {
         let channel = channel.clone();
         racers.spawn(async move {
             for _ in 0..20 {
-                let roster = join_amid_events(&mut client, &channel, &user(number)).await;
+                let roster = join_again(&mut client, &channel, &user(number)).await;
                 assert!(roster.contains(&user(number)));
                 client.unsubscribe(&channel).await;
             }
-            let members = join_amid_events(&mut client, &channel, &user(number)).await;
+            let members = join_again(&mut client, &channel, &user(number)).await;
             (client, Knowledge { members })
         });
     }
