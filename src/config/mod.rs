@@ -20,6 +20,7 @@ mod section;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod value;
 
 pub use address::Address;
 pub use credentials::EnvFile;

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::file::ConfigFile;
 use super::keys::hint;
 use super::overrides::Overrides;
+use super::value::{Given, found, kind};
 use super::{ConfigError, Origin};
 
 /// The layers that a key is looked up in.
@@ -32,13 +33,6 @@ pub(super) struct Section<'a> {
 pub(super) struct Place {
     pub(super) origin: Origin,
     pub(super) key: String,
-}
-
-/// A value as it was given.
-enum Given<'a> {
-    Toml(&'a DeValue<'a>),
-    /// By the environment or a flag, where everything is text.
-    Text(&'a str),
 }
 
 impl<'a> Section<'a> {
@@ -265,7 +259,7 @@ impl<'a> Section<'a> {
             None => Ok(()),
             Some(key) => Err(ConfigError::UnknownKey {
                 origin: self.origin_at(key),
-                key: self.path_of(key.get_ref()),
+                key: self.path_of(&key.get_ref().escape_debug().to_string()),
                 hint: hint(key.get_ref(), known),
             }),
         }
@@ -334,70 +328,5 @@ impl Place {
             expected: expected.into(),
             found: found.into(),
         }
-    }
-}
-
-impl Given<'_> {
-    fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Toml(DeValue::String(text)) => Some(text),
-            Self::Toml(_) => None,
-            Self::Text(text) => Some(text),
-        }
-    }
-
-    fn as_whole(&self) -> Option<u64> {
-        match self {
-            Self::Toml(DeValue::Integer(number)) => {
-                u64::from_str_radix(number.as_str(), number.radix()).ok()
-            }
-            Self::Toml(_) => None,
-            Self::Text(text) => text.parse().ok(),
-        }
-    }
-
-    fn found(&self) -> String {
-        match self {
-            Self::Toml(value) => found(value),
-            Self::Text(text) => quoted(text),
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Toml(value) => kind(value),
-            Self::Text(_) => "a text",
-        }
-    }
-}
-
-/// A value, short enough for one line.
-fn found(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => quoted(text),
-        DeValue::Integer(number) => number.to_string(),
-        DeValue::Boolean(value) => value.to_string(),
-        other => kind(other).into(),
-    }
-}
-
-/// The type of a value; nothing of the value itself.
-fn kind(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a number",
-        DeValue::Float(_) => "a fraction",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
-}
-
-fn quoted(text: &str) -> String {
-    const MOST: usize = 60;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-        None => format!("{text:?}"),
     }
 }

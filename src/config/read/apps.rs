@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::credentials::Credentials;
 use super::super::keys::{APP, KEY_PAIR, LIMITS};
 use super::super::section::{Place, Section};
-use super::super::{Address, ConfigError};
+use super::super::{Address, ConfigError, Origin};
 use super::{is_path_segment, limits};
 use crate::apps::{App, DuplicateApp, Keys, Origins, Registry};
 use crate::auth::Signer;
@@ -21,7 +21,7 @@ const ORIGINS: &str = "a list of origins such as `https://example.com`, `*.examp
                        `localhost:3000`, without paths";
 
 /// An app with what it takes to compare it with others and to speak of its mistakes.
-pub(in super::super) struct ReadApp {
+pub(in crate::config) struct ReadApp {
     app: App,
     /// Where the id is given; also the app's own place.
     id: Place,
@@ -36,7 +36,7 @@ struct ReadPair {
 }
 
 /// The apps of the file.
-pub(in super::super) fn from_file(root: &Section<'_>) -> Result<Vec<ReadApp>, ConfigError> {
+pub(in crate::config) fn from_file(root: &Section<'_>) -> Result<Vec<ReadApp>, ConfigError> {
     root.children("apps", APP, TABLES)?
         .iter()
         .map(app)
@@ -60,8 +60,7 @@ fn app(section: &Section<'_>) -> Result<ReadApp, ConfigError> {
         keys: keys(&pairs),
         client_events: section.switch("client_events", true)?,
         subscription_count: section.switch("subscription_count", false)?,
-        allowed_origins: Origins::new(origins)
-            .map_err(|error| section.invalid("allowed_origins", error.to_string(), "another"))?,
+        allowed_origins: Origins::new(origins).expect("each pattern was tried"),
         authorized_connections_timeout: (!authorized.is_zero()).then_some(authorized),
         limits: limits::read(&section.child("limits", LIMITS)?)?,
     };
@@ -100,7 +99,7 @@ fn is_secret(text: &str) -> bool {
 }
 
 /// Adds the app that `PUSHER_APP_*` name, unless it is there already.
-pub(in super::super) fn add(
+pub(in crate::config) fn add(
     apps: &mut Vec<ReadApp>,
     credentials: Credentials,
 ) -> Result<(), ConfigError> {
@@ -143,9 +142,9 @@ pub(in super::super) fn add(
 
 /// The registry of the apps, or of the development app if there are none; and where each app
 /// comes from, none for the development app.
-pub(in super::super) fn registry(
+pub(in crate::config) fn registry(
     apps: Vec<ReadApp>,
-) -> Result<(Registry, Vec<super::super::Origin>), ConfigError> {
+) -> Result<(Registry, Vec<Origin>), ConfigError> {
     if apps.is_empty() {
         let signer = Signer::new(DEVELOPMENT, DEVELOPMENT.as_bytes());
         let alone = Registry::new(vec![App::new(DEVELOPMENT, signer)]);
@@ -181,13 +180,13 @@ fn blame(duplicate: &DuplicateApp, apps: &[ReadApp]) -> ConfigError {
 }
 
 /// Whether credentials that everybody knows open any of the apps.
-pub(in super::super) fn has_development_credentials(apps: &[ReadApp]) -> bool {
+pub(in crate::config) fn has_development_credentials(apps: &[ReadApp]) -> bool {
     let known = |pair: &ReadPair| pair.secret == DEVELOPMENT;
     apps.is_empty() || apps.iter().any(|app| app.pairs.iter().any(known))
 }
 
 /// With credentials that everybody knows, nobody else's machine may be let in.
-pub(in super::super) fn stay_on_loopback(
+pub(in crate::config) fn stay_on_loopback(
     section: &Section<'_>,
     listen: &Address,
 ) -> Result<(), ConfigError> {

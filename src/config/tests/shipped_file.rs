@@ -1,0 +1,66 @@
+//! The configuration that comes with the relay documents every key at its default.
+
+use toml::de::{DeTable, DeValue};
+
+use super::*;
+use crate::apps::App;
+
+/// The file with its app block in force: settings are commented out as `#key`, prose is `# …`.
+fn in_force() -> String {
+    let lines = SHIPPED.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|c: char| c.is_alphabetic() || c == '[') => setting,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn it_says_the_defaults() {
+    let shipped = Setting::new().file(SHIPPED).load();
+    assert_eq!(
+        format!("{shipped:?}"),
+        format!("{:?}", Setting::new().load())
+    );
+}
+
+#[test]
+fn its_app_block_says_the_defaults() {
+    let config = Setting::new().file(&in_force()).load();
+    let app = config.apps.by_id("10001").unwrap();
+    let plain = App::new("10001", Signer::new("app-key", b"app-secret"));
+    assert_eq!(format!("{app:?}"), format!("{plain:?}"));
+}
+
+#[test]
+fn it_has_every_key() {
+    let text = in_force();
+    let root = DeTable::parse(&text).unwrap().into_inner();
+    let table = |value: &DeValue<'_>| -> Vec<String> {
+        let table = value.as_table().unwrap();
+        table.keys().map(|key| key.get_ref().to_string()).collect()
+    };
+    let section = |name: &str| table(root.get(name).unwrap().get_ref());
+    let app = root.get("apps").unwrap().get_ref().as_array().unwrap()[0].get_ref();
+    let limits = app.as_table().unwrap().get("limits").unwrap().get_ref();
+    for (documented, known) in [
+        (section("server"), keys::SERVER),
+        (section("admin"), keys::ADMIN),
+        (section("log"), keys::LOG),
+        (table(app), keys::APP),
+        (table(limits), keys::LIMITS),
+    ] {
+        let mut known = known.to_vec();
+        known.sort_unstable();
+        assert_eq!(documented, known);
+    }
+}
+
+#[test]
+fn each_setting_follows_a_comment() {
+    let text: Vec<&str> = SHIPPED.lines().collect();
+    for pair in text.windows(2) {
+        if pair[1].contains(" = ") && !pair[1].starts_with("# ") {
+            assert!(pair[0].starts_with("# "), "{}", pair[1]);
+        }
+    }
+}
