@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, the panic is the report")]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -102,18 +103,43 @@ impl Relay {
         }
     }
 
+    /// Opens a WebSocket, up to the first message.
+    fn connect(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
+        let handshake = "GET /app/local?protocol=7 HTTP/1.1\r\nHost: relay\r\nUpgrade: websocket\r\n\
+                         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        stream.write_all(handshake.as_bytes()).unwrap();
+        let mut received = Vec::new();
+        while !received.ends_with(b"\"}") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            received.push(byte[0]);
+        }
+        stream
+    }
+
+    /// Reads on until the relay prints a line with this in it.
+    fn wait_for(&mut self, text: &str) {
+        let stderr = self.stderr.as_mut().unwrap();
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "no {text}");
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(status.success());
+    }
+
     /// Asks the relay to stop, and returns its exit code and what else it printed.
     fn stop(&mut self, signal: &str) -> (Option<i32>, String) {
         let mut stderr = self.stderr.take().unwrap();
         let rest = thread::spawn(move || std::io::read_to_string(&mut stderr).unwrap());
-        let kill = format!("kill -{signal} {}", self.child.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal(signal);
         (self.child.wait().unwrap().code(), rest.join().unwrap())
     }
 }
@@ -245,7 +271,7 @@ app          1 (config.toml:2)
     #[test]
     fn a_relay_that_is_not_there_is_a_failure() {
         let directory = Directory::new();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", free.local_addr().unwrap());
         drop(free);
         for args in [&["trigger", "news", "greeting"][..], &["channels"]] {
@@ -310,6 +336,28 @@ mod serving {
             !said.contains("wsPort") && !said.contains("s3cr3t"),
             "{said}"
         );
+    }
+
+    /// Whoever reads the address may send the signal before the relay does anything else: it
+    /// once died of it, without closing what it had bound.
+    #[test]
+    fn a_signal_as_soon_as_the_address_is_known_stops_in_good_order() {
+        for _ in 0..5 {
+            let directory = Directory::new();
+            let mut relay = Relay::start(&directory, &[], "listening");
+            assert_eq!(relay.stop("TERM").0, Some(0));
+        }
+    }
+
+    #[test]
+    fn a_second_signal_stops_at_once() {
+        let patient = "[server]\nclose_timeout = 3600\nshutdown_timeout = 3600\n";
+        let directory = Directory::with("config.toml", patient);
+        let mut relay = Relay::start(&directory, &[], "listening");
+        let _client_that_answers_no_close = relay.connect();
+        relay.signal("TERM");
+        relay.wait_for("stopping");
+        assert_eq!(relay.stop("TERM").0, FAILURE);
     }
 
     #[test]
@@ -384,7 +432,7 @@ mod serving {
     #[test]
     fn an_address_in_use_is_a_failure_and_no_mistake_of_configuration() {
         let directory = Directory::new();
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap().to_string();
         let output = directory.run(&["--listen", &address, "--admin-listen", ""]);
         let (_, stderr) = texts(&output);

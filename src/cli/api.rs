@@ -6,7 +6,8 @@ use serde_json::Value;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
-use super::target::{Target, Url};
+use super::target::Target;
+use super::url::Url;
 use crate::auth::request::sign;
 
 /// How long a call may take, all in all.

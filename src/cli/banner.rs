@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::target::{DEFAULT_URL, reachable_host};
+use super::url::{DEFAULT_URL, reachable_host};
 use crate::config::Config;
 
 /// What to paste where, for the development app served at `address`; `None` with apps of one's

@@ -4,18 +4,21 @@
 //! - [`check_config`]: what a configuration says, without serving it
 //! - [`trigger`], [`channels`]: the HTTP API for people at a terminal
 //! - [`tail`]: what passes through a running relay
-//! - [`target`], [`api`]: which relay and app those speak to, and how
+//! - [`target`], [`url`], [`api`]: which app and relay those speak to, and how
 //! - [`banner`], [`telemetry`]: what the relay says on stderr
+//! - [`signals`]: when it is told to stop
 
 mod api;
 mod banner;
 mod channels;
 mod check_config;
 mod serve;
+mod signals;
 pub mod tail;
 mod target;
 mod telemetry;
 mod trigger;
+mod url;
 
 use std::error::Error;
 use std::io::{self, Write as _};

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use tokio::signal::unix::{SignalKind, signal};
-
-use super::{Failure, banner, telemetry};
+use super::{Failure, banner, signals, telemetry};
 use crate::config::{self, Flag, Loaded, LogFormat, Sources};
 use crate::server;
 
@@ -97,6 +95,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     for layer in &layers {
         tracing::info!(source = %layer.source, detail = %layer.detail, "configuration");
     }
+    let told_to_stop = signals::told_to_stop().map_err(Failure::other)?;
     let greeted = config.clone();
     let greet = move |address| {
         if greeted.log.format == LogFormat::Human
@@ -105,29 +104,5 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
             eprint!("{text}");
         }
     };
-    server::run(config, greet, told_to_stop).map_err(Failure::other)
-}
-
-/// Waits for SIGTERM or SIGINT. A second one ends the process at once.
-async fn told_to_stop() {
-    let signals = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    );
-    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
-        tracing::error!("signals cannot be waited for: the relay stops when it is killed");
-        return std::future::pending().await;
-    };
-    let mut next = async move || {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    next().await;
-    actix_rt::spawn(async move {
-        next().await;
-        tracing::warn!("stopped at once, as asked a second time");
-        std::process::exit(super::FAILURE.into());
-    });
+    server::run(config, greet, move || told_to_stop).map_err(Failure::other)
 }
