@@ -1,1 +1,267 @@
+//! The hub with real sockets, and with an authority that answers when it is told to.
 
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::LocalSet;
+
+use super::authority::PeerHandle;
+use super::*;
+use crate::apps::App;
+use crate::auth::Signer;
+use crate::protocol::member::Member;
+use crate::protocol::{ChannelName, Frame, SocketId};
+use crate::session::{Session, Timeouts};
+
+/// An authority that, like one behind a network, takes its time.
+#[derive(Debug, Default)]
+struct Slow {
+    asked: Mutex<Vec<Join>>,
+}
+
+impl Slow {
+    fn answer(&self, app: &Arc<AppHub>) {
+        let asked = std::mem::take(&mut *self.asked.lock());
+        for join in asked {
+            app.join_locally(join);
+        }
+    }
+}
+
+impl Authority for Slow {
+    fn join(&self, _app: &Arc<AppHub>, join: Join) {
+        self.asked.lock().push(join);
+    }
+
+    fn confirm(&self, app: &Arc<AppHub>, peer: PeerHandle, channel: ChannelName) {
+        app.confirm_locally(&peer, &channel);
+    }
+
+    fn leave(&self, app: &Arc<AppHub>, leave: Leave) {
+        app.leave_locally(&leave);
+    }
+
+    fn publish(&self, app: &Arc<AppHub>, channel: &str, broadcast: Broadcast, cache: bool) {
+        app.publish_locally(channel, broadcast, cache);
+    }
+
+    fn sign_in(&self, app: &Arc<AppHub>, peer: PeerHandle, user: Arc<Member>, reply: Frame) {
+        app.sign_in_locally(peer, &user, reply);
+    }
+
+    fn sign_out(&self, app: &Arc<AppHub>, peer: PeerHandle, user: &Member) {
+        app.sign_out_locally(peer, user);
+    }
+
+    fn close_user(&self, app: &Arc<AppHub>, user_id: &str, reason: CloseReason) {
+        app.close_user_locally(user_id, reason);
+    }
+}
+
+struct Fixture {
+    hub: Hub,
+    authority: Arc<Slow>,
+    shard: Shard,
+    app: Arc<AppHub>,
+}
+
+impl Fixture {
+    /// A hub with one shard, which works while the test waits.
+    fn new() -> Self {
+        let mut app = App::new("1", Signer::new("key", b"secret"));
+        app.limits.presence_members = 2;
+        app.limits.outbox_bytes = 1 << 16;
+        let authority = Arc::new(Slow::default());
+        let dynamic: Arc<dyn Authority> = authority.clone();
+        let registry = Registry::new(vec![app]).unwrap();
+        let hub = Hub::new(registry, &dynamic, Metrics::new(), 10);
+        let shard = hub.register_shard();
+        let worker = shard.clone();
+        tokio::task::spawn_local(async move { worker.run().await });
+        let app = Arc::clone(hub.app("1").unwrap());
+        Self {
+            hub,
+            authority,
+            shard,
+            app,
+        }
+    }
+
+    async fn connect(&self, id: u128) -> (Registration, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        let timeouts = Timeouts {
+            activity: Duration::from_secs(120),
+            pong: Duration::from_secs(30),
+            message: Duration::from_secs(30),
+        };
+        let socket_id = SocketId::from_random(id << 70);
+        let session = Session::new(
+            Arc::clone(&self.app.app),
+            socket_id,
+            timeouts,
+            Instant::now(),
+        );
+        self.app.admit().unwrap();
+        let (_reader, writer) = server.into_split();
+        (
+            self.shard.register(Arc::clone(&self.app), session, writer),
+            client,
+        )
+    }
+
+    /// Asks for a public channel, as a client's message would.
+    fn ask(&self, registration: &Registration, channel: &str) {
+        let text = format!(r#"{{"event":"pusher:subscribe","data":{{"channel":"{channel}"}}}}"#);
+        let action = registration
+            .session
+            .borrow_mut()
+            .on_text(&text, Instant::now());
+        let crate::session::Action::Join { channel, member } = action else {
+            panic!("{action:?}");
+        };
+        let join = Join {
+            peer: registration.handle(),
+            channel,
+            member,
+        };
+        self.app.authority().join(&self.app, join);
+    }
+
+    fn publish(&self, channel: &str, size: usize) {
+        let frame = Frame::text(size, |out| out.resize(out.len() + size, b'x'));
+        let reservation = self.app.room.try_reserve(1, 0).unwrap();
+        let broadcast = Broadcast::reserved(frame, None, reservation);
+        self.app
+            .authority()
+            .publish(&self.app, channel, broadcast, false);
+    }
+
+    fn gauges(&self) -> (i64, i64) {
+        (
+            self.app.metrics.channels.get(),
+            self.app.metrics.subscriptions.get(),
+        )
+    }
+
+    /// Lets the shard do all that it has been told.
+    async fn settle(&self) {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn run(test: impl AsyncFnOnce(Fixture)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, async { test(Fixture::new()).await });
+}
+
+#[test]
+fn a_connection_that_is_gone_before_the_answer_leaves_nothing_behind() {
+    run(async |fixture| {
+        let (registration, _client) = fixture.connect(1).await;
+        fixture.ask(&registration, "news");
+        drop(registration);
+        fixture.authority.answer(&fixture.app);
+        assert_eq!(fixture.gauges(), (1, 1));
+        fixture.settle().await;
+        assert_eq!(fixture.gauges(), (0, 0));
+        assert_eq!(fixture.app.metrics.connections.get(), 0);
+    });
+}
+
+#[test]
+fn a_connection_that_unsubscribes_before_the_answer_leaves_again() {
+    run(async |fixture| {
+        let (registration, _client) = fixture.connect(1).await;
+        let (other, _other_client) = fixture.connect(2).await;
+        fixture.ask(&other, "news");
+        fixture.ask(&registration, "news");
+        let unsubscribe = r#"{"event":"pusher:unsubscribe","data":{"channel":"news"}}"#;
+        registration
+            .session
+            .borrow_mut()
+            .on_text(unsubscribe, Instant::now());
+        fixture.authority.answer(&fixture.app);
+        fixture.settle().await;
+        assert_eq!(fixture.gauges(), (1, 1));
+        assert!(!registration.session.borrow().is_subscribed("news"));
+        drop(other);
+        assert_eq!(fixture.gauges(), (0, 0));
+    });
+}
+
+#[test]
+fn events_between_question_and_answer_are_not_missed_after_it() {
+    run(async |fixture| {
+        let (registration, mut client) = fixture.connect(1).await;
+        fixture.ask(&registration, "news");
+        fixture.publish("news", 3);
+        fixture.authority.answer(&fixture.app);
+        fixture.publish("news", 5);
+        fixture.settle().await;
+        let mut received = vec![0; 4096];
+        let count = client.read(&mut received).await.unwrap();
+        let received = String::from_utf8_lossy(&received[..count]).into_owned();
+        assert!(received.contains("subscription_succeeded"), "{received}");
+        assert!(
+            received.ends_with("xxxxx") && !received.ends_with("xxxxxx"),
+            "{received}"
+        );
+    });
+}
+
+#[test]
+fn who_takes_events_too_slowly_is_closed_once_with_4100() {
+    run(async |fixture| {
+        let (registration, mut client) = fixture.connect(1).await;
+        fixture.ask(&registration, "news");
+        fixture.authority.answer(&fixture.app);
+        for _ in 0..2000 {
+            fixture.publish("news", 10_000);
+            if !registration.is_open() {
+                break;
+            }
+            fixture.settle().await;
+        }
+        assert_eq!(registration.closed_with(), Some(4100));
+        assert_eq!(fixture.app.metrics.outbox_overflows.get(), 1);
+        // The client reads at last: whole frames, and the reason at the end.
+        let flush = std::future::poll_fn(|cx| registration.poll_flush(cx));
+        let mut received = Vec::new();
+        let mut buffer = vec![0; 1 << 16];
+        let read = async {
+            while !received.ends_with(b"too slowly") {
+                let count = client.read(&mut buffer).await.unwrap();
+                received.extend_from_slice(&buffer[..count]);
+            }
+        };
+        let (flushed, ()) = tokio::join!(flush, read);
+        assert_eq!(flushed, Flushed::Closed);
+        let codes = received
+            .windows(4)
+            .filter(|window| window == b"4100")
+            .count();
+        assert_eq!(codes, 1);
+    });
+}
+
+#[test]
+fn no_more_sockets_are_admitted_than_may_be_open() {
+    run(async |fixture| {
+        for _ in 0..10 {
+            fixture.hub.admit().unwrap();
+        }
+        assert_eq!(fixture.hub.admit(), Err(QuotaReached));
+        fixture.hub.release();
+        assert_eq!(fixture.hub.admit(), Ok(()));
+    });
+}
