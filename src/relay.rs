@@ -94,14 +94,13 @@ impl Relay {
             return;
         }
         let except = publication.except.map(|socket_id| socket_id.to_string());
-        let data: String = serde_json::from_str(publication.data.token()).unwrap_or_default();
         for channel in publication.channels {
             self.tap.emit(|| TapEvent {
                 app: Some(&app.app.id),
                 channel: Some(channel.as_str()),
                 event: Some(publication.name),
                 socket_id: except.as_deref(),
-                data: Some(&data),
+                data_json: Some(publication.data.token()),
                 ..TapEvent::new(Kind::Publish)
             });
         }
