@@ -104,5 +104,5 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
             eprint!("{text}");
         }
     };
-    server::run(config, greet, move || told_to_stop).map_err(Failure::other)
+    server::run(config, greet, told_to_stop).map_err(Failure::other)
 }

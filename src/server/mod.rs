@@ -58,14 +58,11 @@ const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
 /// Serves until `told_to_stop` is ready, and then stops in good order. `greet` is called with
 /// the public address once it is bound.
-pub fn run<F>(
+pub fn run(
     config: Config,
     greet: impl FnOnce(SocketAddr),
-    told_to_stop: impl FnOnce() -> F,
-) -> Result<(), ServeError>
-where
-    F: Future<Output = ()> + 'static,
-{
+    told_to_stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     let files = descriptors::raise_limit().map_err(ServeError::system("read the file limit"))?;
     let public = listen::bind(&config.server.listen, "server.listen")?;
     let admin = match &config.admin.listen {
@@ -107,7 +104,7 @@ where
         greet(addresses[0]);
 
         actix_rt::spawn(keep_house(Arc::clone(&relay)));
-        told_to_stop().await;
+        told_to_stop.await;
         shutdown::run(&relay, server, admin, config.server.shutdown_timeout).await;
         Ok(())
     })
