@@ -1,0 +1,79 @@
+//! The order of the modules, as ARCHITECTURE.md and `src/lib.rs` state it: each imports only
+//! those above it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules in the order in which `src/lib.rs` lists them.
+fn modules(src: &Path) -> Vec<String> {
+    let lib = fs::read_to_string(src.join("lib.rs")).unwrap();
+    lib.lines()
+        .filter_map(|line| line.strip_prefix("pub mod "))
+        .map(|rest| rest.trim_end_matches(';').to_owned())
+        .collect()
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The modules that a source mentions as `crate::module`.
+fn mentioned(source: &str) -> impl Iterator<Item = &str> {
+    source.split("crate::").skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'))?;
+        Some(&rest[..end])
+    })
+}
+
+#[test]
+fn modules_import_only_those_above_them() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let modules = modules(&src);
+    let place = |name: &str| modules.iter().position(|module| module == name);
+    let mut checked = 0;
+    for file in sources(&src) {
+        let relative = file.strip_prefix(&src).unwrap();
+        let first = relative.components().next().unwrap().as_os_str();
+        let own = Path::new(first).file_stem().unwrap().to_str().unwrap();
+        let Some(own_place) = place(own) else {
+            assert!(
+                matches!(own, "lib" | "main"),
+                "{own} is not listed in lib.rs"
+            );
+            continue;
+        };
+        let source = fs::read_to_string(&file).unwrap();
+        for module in mentioned(&source) {
+            if let Some(other) = place(module) {
+                assert!(
+                    other <= own_place,
+                    "{}: {own} must not import {module}",
+                    file.display()
+                );
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 100, "only {checked} imports were found");
+}
+
+#[test]
+fn the_architecture_document_describes_every_module() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    for module in modules(&root.join("src")) {
+        assert!(
+            document.contains(&format!("| `{module}")),
+            "{module} is not described"
+        );
+    }
+}
