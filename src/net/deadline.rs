@@ -1,5 +1,6 @@
 //! HTTP connections that do not wait for ever.
 
+use std::fmt;
 use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,7 +13,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// A stream on which every request must be answered in time, counted from its first byte to
 /// the first byte of the answer: however slowly it trickles in, and on every request of the
 /// connection. (actix-http watches the head of the first request alone.)
-#[derive(Debug)]
 pub struct Deadline<T> {
     stream: T,
     timeout: Duration,
@@ -52,6 +52,14 @@ impl<T> Deadline<T> {
             timer.as_mut().reset(due);
         }
         Ok(())
+    }
+}
+
+impl<T> fmt::Debug for Deadline<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deadline")
+            .field("waiting_since", &self.waiting_since)
+            .finish_non_exhaustive()
     }
 }
 

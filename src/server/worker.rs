@@ -1,7 +1,6 @@
 //! What each worker thread serves.
 
 use std::cell::OnceCell;
-use std::fmt;
 use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -166,7 +165,7 @@ fn assemble<T>(
     InitError = (),
 >
 where
-    T: AsyncRead + AsyncWrite + Unpin + fmt::Debug + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let app = App::new().configure(move |services| http::configure(services, api));
     HttpService::build()
@@ -182,4 +181,53 @@ where
             ready(Ok::<_, actix_http::Error>(()))
         }))
         .finish(map_config(app.into_factory(), |()| AppConfig::default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
+
+    use super::*;
+
+    type OverTls = Deadline<TlsStream<TcpStream>>;
+
+    /// TLS is not served yet. That this compiles shows that the assembly carries it: HTTP/1
+    /// with upgrades that hand over the encrypted stream, and HTTP/2, on one port.
+    #[expect(dead_code, reason = "the proof is that it compiles")]
+    fn serve_over_tls(
+        api: Api,
+        upgrade: impl Fn(Request, Framed<OverTls, h1::Codec>) + Clone + 'static,
+        settings: HttpSettings,
+        stopping: GracefulShutdownSignal,
+        acceptor: Acceptor,
+    ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
+    {
+        let unencrypted = |error| DispatchError::Io(io::Error::other(format!("{error:?}")));
+        map_config(acceptor, |()| ())
+            .map_err(unencrypted)
+            .map_init_err(|_| ())
+            .and_then(fn_service(move |stream: TlsStream<TcpStream>| {
+                let (tcp, tls) = stream.get_ref();
+                let protocol = match tls.alpn_protocol() {
+                    Some(b"h2") => Protocol::Http2,
+                    _ => Protocol::Http1,
+                };
+                let peer = tcp.peer_addr().ok();
+                let stream = Deadline::new(stream, settings.request_timeout);
+                ready(Ok((stream, protocol, peer)))
+            }))
+            .and_then(assemble(api, upgrade, settings, stopping))
+    }
+
+    #[tokio::test]
+    async fn accepted_sockets_send_small_frames_at_once() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (accepted, _) = accepted.unwrap();
+        assert!(!accepted.nodelay().unwrap());
+        let (stream, _, peer) = accept(accepted, Duration::from_secs(1)).unwrap();
+        assert!(stream.into_inner().nodelay().unwrap());
+        assert_eq!(peer, client.unwrap().local_addr().ok());
+    }
 }
