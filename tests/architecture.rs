@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules in the order in which `src/lib.rs` lists them.
 fn modules(src: &Path) -> Vec<String> {
-    let lib = fs::read_to_string(src.join("lib.rs")).unwrap();
+    let lib = fs::read_to_string(src.join("lib.rs")).expect("src/lib.rs is read");
     lib.lines()
         .filter_map(|line| line.strip_prefix("pub mod "))
         .map(|rest| rest.trim_end_matches(';').to_owned())
@@ -15,8 +15,8 @@ fn modules(src: &Path) -> Vec<String> {
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("a folder of src/ is listed") {
+        let path = entry.expect("a folder of src/ is listed").path();
         if path.is_dir() {
             files.extend(sources(&path));
         } else if path.extension().is_some_and(|ending| ending == "rs") {

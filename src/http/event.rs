@@ -111,9 +111,8 @@ impl<'b> Fields<'b> {
             (None, Some(text)) => EventData::from_text(text),
             (None, None) => return Err(ApiError::bad_request("data is missing")),
         };
-        data.check_text().map_err(|()| {
-            ApiError::bad_request("data holds half of a surrogate pair: it is no text")
-        })?;
+        data.check_text()
+            .map_err(|error| ApiError::bad_request(format!("data: {error}")))?;
         let limit = limits.event_data_bytes;
         if !data.is_surely_within(limit) {
             let length = data.decoded_len();

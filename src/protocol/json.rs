@@ -45,9 +45,14 @@ pub fn is_string(value: &RawValue) -> bool {
     value.get().starts_with('"')
 }
 
-/// Fails if a JSON string token has an escape that stands for no character (half of a
-/// surrogate pair): clients that check their input would not accept it.
-pub fn check_surrogates(token: &str) -> Result<(), ()> {
+/// A JSON string token has an escape that stands for no character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an escape is half of a surrogate pair, which is no text")]
+pub struct LoneSurrogate;
+
+/// Fails if a JSON string token has an escape that stands for no character: clients that check
+/// their input would not accept it.
+pub fn check_surrogates(token: &str) -> Result<(), LoneSurrogate> {
     // Tokens without such escapes, nearly all of them, are passed after one quick search.
     let may_hold_surrogate = memmem::find_iter(token.as_bytes(), b"\\u")
         .any(|at| matches!(token.as_bytes().get(at + 2), Some(b'd' | b'D')));
@@ -56,7 +61,7 @@ pub fn check_surrogates(token: &str) -> Result<(), ()> {
     }
     serde_json::from_str::<Cow<'_, str>>(token)
         .map(|_| ())
-        .map_err(|_| ())
+        .map_err(|_| LoneSurrogate)
 }
 
 /// The length in bytes of the text that a JSON string token stands for.
@@ -129,8 +134,8 @@ mod tests {
 
     #[test]
     fn half_a_surrogate_pair_is_no_text() {
-        assert_eq!(check_surrogates(r#""\ud800""#), Err(()));
-        assert_eq!(check_surrogates(r#""\uDE00\uD83D""#), Err(()));
+        assert_eq!(check_surrogates(r#""\ud800""#), Err(LoneSurrogate));
+        assert_eq!(check_surrogates(r#""\uDE00\uD83D""#), Err(LoneSurrogate));
         assert_eq!(check_surrogates(r#""\ud83d\ude00""#), Ok(()));
         assert_eq!(check_surrogates(r#""\\ud800""#), Ok(()));
         assert_eq!(decoded_len(r#""\ud83d\ude00""#), 4);

@@ -40,8 +40,8 @@ impl<'a> EventData<'a> {
         &self.0
     }
 
-    /// Fails if the data stands for no text: half of a surrogate pair was escaped.
-    pub fn check_text(&self) -> Result<(), ()> {
+    /// Fails if the data stands for no text.
+    pub fn check_text(&self) -> Result<(), json::LoneSurrogate> {
         json::check_surrogates(&self.0)
     }
 

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -35,7 +34,7 @@ thread_local! {
 /// once, and ends. Everything is given back when it is dropped, on whatever path.
 pub(super) struct Connection {
     registration: Registration,
-    relay: Rc<Arc<Relay>>,
+    relay: Arc<Relay>,
     reader: OwnedReadHalf,
     frames: Frames,
     /// The beginning of a frame that has not come whole.
@@ -70,7 +69,7 @@ impl Connection {
     /// A connection whose first `received` bytes came right behind the upgrade request.
     pub(super) fn new(
         registration: Registration,
-        relay: Rc<Arc<Relay>>,
+        relay: Arc<Relay>,
         reader: OwnedReadHalf,
         received: &[u8],
         close_timeout: Duration,

@@ -41,7 +41,7 @@ pub struct WebSocketSettings {
 pub struct Upgrader(Rc<Shared>);
 
 struct Shared {
-    relay: Rc<Arc<Relay>>,
+    relay: Arc<Relay>,
     shard: Shard,
     settings: WebSocketSettings,
 }
@@ -64,7 +64,7 @@ impl Upgrader {
     /// For the calling worker thread, whose connections live on the shard.
     pub fn new(relay: Arc<Relay>, shard: Shard, settings: WebSocketSettings) -> Self {
         Self(Rc::new(Shared {
-            relay: Rc::new(relay),
+            relay,
             shard,
             settings,
         }))
@@ -179,7 +179,7 @@ impl Shared {
         registration.send_first(accept(&key), &established);
         let connection = Connection::new(
             registration,
-            Rc::clone(&self.relay),
+            Arc::clone(&self.relay),
             reader,
             received,
             self.settings.close_timeout,
