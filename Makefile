@@ -61,7 +61,8 @@ fuzz: ## every fuzz target, FUZZ_SECONDS (60) each
 .PHONY: bench
 bench: ## measure the release binary and the floor server side by side
 	cargo build --release
-	cargo run --release --package relay-bench -- compare
+	cargo run --release --package relay-bench -- compare --json target/benchmark.json
+	cargo run --release --package relay-bench -- chart --json target/benchmark.json --peers bench/peers.json --svg target/benchmark.svg
 
 .PHONY: clean
 clean: ## remove everything that was built or installed in the project
