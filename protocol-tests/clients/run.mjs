@@ -17,7 +17,7 @@ import * as pusherJs from "./scenarios/pusher-js.mjs";
 import * as tabs from "./scenarios/tabs.mjs";
 
 const SUITES = { "pusher-js": pusherJs, echo, tabs };
-const SCENARIO_LIMIT_MS = 60_000;
+const SCENARIO_LIMIT_MS = 150_000;
 
 async function main([environment, suite, version, ...names]) {
   if (environment === "list") {

@@ -1,7 +1,10 @@
 // Waiting for what must come, under Node and in a page.
 
-/** How long anything may take. Long enough for a busy machine: only a failing scenario ever waits for it. */
-export const PATIENCE_MS = 20_000;
+/**
+ * How long anything may take. Long enough for a busy machine and for pusher-js, which after a failed attempt to connect
+ * waits 15 seconds, and after the next 30. Only a failing scenario ever waits for it.
+ */
+export const PATIENCE_MS = 60_000;
 
 export function pause(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
