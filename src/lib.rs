@@ -13,6 +13,8 @@ pub mod metrics;
 
 pub mod tap;
 
+pub mod net;
+
 pub mod session;
 
 pub mod hub;
@@ -20,8 +22,6 @@ pub mod hub;
 pub mod cluster;
 
 pub mod relay;
-
-pub mod net;
 
 pub mod ws;
 

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::hub::broadcast::{BacklogFull, Broadcast, Reservation};
 use crate::hub::{AppHub, Hub, Join, Leave, Peer};
+use crate::net::tally::Tally;
 use crate::protocol::server::{self, EventData};
 use crate::protocol::{ChannelName, ChannelRef, CloseCode, Frame, SocketId};
 use crate::session::{Action, CloseReason};
@@ -18,6 +19,8 @@ pub struct Relay {
     pub hub: Hub,
     /// The live stream of what passes.
     pub tap: Tap,
+    /// HTTP requests under way.
+    pub requests: Tally,
 }
 
 /// An event as a backend publishes it; checked, and not yet accepted.

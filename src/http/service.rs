@@ -61,6 +61,7 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
 }
 
 async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let _under_way = api.relay.requests.enter();
     let path = request.uri().path();
     let route = Route::of(path, &api.settings.path_prefix);
     let label = route.as_ref().map_or(metrics::Route::Other, Route::label);

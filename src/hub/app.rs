@@ -1,7 +1,6 @@
 //! One app at work on this node.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::authority::Authority;
@@ -9,6 +8,7 @@ use super::broadcast::Room;
 use super::directory::{ChannelState, Directory, Wanted};
 use crate::apps::App;
 use crate::metrics::AppMetrics;
+use crate::net::tally::{Full, Tally};
 use crate::protocol::member::Member;
 use crate::protocol::{ChannelName, ChannelRef, Frame};
 
@@ -24,12 +24,8 @@ pub struct AppHub {
     pub(super) channels: Directory,
     pub(super) users: Directory,
     authority: Arc<dyn Authority>,
-    connections: AtomicUsize,
+    connections: Tally,
 }
-
-/// No more connections are allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QuotaReached;
 
 impl AppHub {
     pub(super) fn new(app: Arc<App>, authority: Arc<dyn Authority>, metrics: AppMetrics) -> Self {
@@ -38,7 +34,7 @@ impl AppHub {
             channels: Directory::of_channels(&app, &metrics),
             users: Directory::of_users(&app, &metrics),
             authority,
-            connections: AtomicUsize::new(0),
+            connections: Tally::default(),
             metrics,
             app,
         }
@@ -50,8 +46,9 @@ impl AppHub {
     }
 
     /// Counts a connection in, unless the app's `max_connections` is reached.
-    pub fn admit(&self) -> Result<(), QuotaReached> {
-        count_in(&self.connections, self.app.limits.max_connections)?;
+    pub fn admit(&self) -> Result<(), Full> {
+        let limit = self.app.limits.max_connections.unwrap_or(usize::MAX);
+        self.connections.try_add(limit)?;
         self.metrics.connections.inc();
         self.metrics.connections_opened.inc();
         Ok(())
@@ -59,7 +56,7 @@ impl AppHub {
 
     /// Counts a connection out that [`AppHub::admit`] counted in.
     pub fn release(&self) {
-        self.connections.fetch_sub(1, Ordering::Relaxed);
+        self.connections.remove();
         self.metrics.connections.dec();
     }
 
@@ -96,15 +93,4 @@ impl AppHub {
     pub(super) fn housekeeping(&self, now: Instant) {
         self.channels.housekeeping(now);
     }
-}
-
-/// Adds one unless that passes the limit. One atomic step, so that a rush cannot pass it.
-pub(super) fn count_in(counter: &AtomicUsize, limit: Option<usize>) -> Result<(), QuotaReached> {
-    let limit = limit.unwrap_or(usize::MAX);
-    counter
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-            (count < limit).then_some(count + 1)
-        })
-        .map(|_| ())
-        .map_err(|_| QuotaReached)
 }

@@ -32,13 +32,12 @@ mod wheel;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
-pub use app::{AppHub, QuotaReached};
+pub use app::AppHub;
 pub use authority::{Authority, Join, Leave};
 pub use broadcast::{Broadcast, Room};
 pub use directory::{ChannelState, Wanted};
@@ -49,6 +48,7 @@ pub use shard::Shard;
 
 use crate::apps::Registry;
 use crate::metrics::Metrics;
+use crate::net::tally::{Full, Tally};
 use crate::protocol::CloseCode;
 use crate::session::CloseReason;
 use mailbox::Command;
@@ -60,10 +60,9 @@ pub struct Hub {
     apps: HashMap<Box<str>, Arc<AppHub>>,
     mailboxes: Mutex<Vec<Arc<Mailbox>>>,
     metrics: Metrics,
-    connections: AtomicUsize,
+    connections: Tally,
     max_connections: usize,
     draining: AtomicBool,
-    emptied: Notify,
 }
 
 impl Hub {
@@ -86,10 +85,9 @@ impl Hub {
             apps,
             mailboxes: Mutex::default(),
             metrics,
-            connections: AtomicUsize::new(0),
+            connections: Tally::default(),
             max_connections,
             draining: AtomicBool::new(false),
-            emptied: Notify::new(),
         }
     }
 
@@ -114,31 +112,13 @@ impl Hub {
     }
 
     /// Counts a socket in, unless as many are open as the process may have.
-    pub fn admit(&self) -> Result<(), QuotaReached> {
-        app::count_in(&self.connections, Some(self.max_connections))
+    pub fn admit(&self) -> Result<(), Full> {
+        self.connections.try_add(self.max_connections)
     }
 
-    /// Counts a socket out that [`Hub::admit`] counted in.
-    pub fn release(&self) {
-        let before = self.connections.fetch_sub(1, Ordering::AcqRel);
-        if before == 1 && self.is_draining() {
-            self.emptied.notify_waiters();
-        }
-    }
-
-    /// Waits until the last socket is gone, once nobody new is let in.
-    pub async fn emptied(&self) {
-        let emptied = self.emptied.notified();
-        tokio::pin!(emptied);
-        emptied.as_mut().enable();
-        if self.connections() > 0 {
-            emptied.await;
-        }
-    }
-
-    /// Sockets that are open now.
-    pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::Acquire)
+    /// The sockets that are open now; one that [`Hub::admit`] counted in is to be removed.
+    pub fn connections(&self) -> &Tally {
+        &self.connections
     }
 
     /// Whether the relay is going away.

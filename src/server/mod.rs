@@ -20,6 +20,7 @@ use crate::config::{Address, Config};
 use crate::hub::{Authority, Hub};
 use crate::metrics::Metrics;
 use crate::net::descriptors;
+use crate::net::tally::Tally;
 use crate::relay::Relay;
 use crate::tap::Tap;
 use worker::WorkerSettings;
@@ -84,6 +85,7 @@ pub fn run(
     let relay = Arc::new(Relay {
         hub,
         tap: Tap::new(),
+        requests: Tally::default(),
     });
 
     let system = actix_rt::System::new();

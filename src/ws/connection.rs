@@ -313,6 +313,6 @@ impl Future for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.relay.on_disconnect(&self.registration);
-        self.relay.hub.release();
+        self.relay.hub.connections().remove();
     }
 }

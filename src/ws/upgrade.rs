@@ -141,7 +141,7 @@ impl Shared {
             ));
         }
         if app.admit().is_err() {
-            hub.release();
+            hub.connections().remove();
             let error = refuse(
                 CloseCode::OverConnectionQuota,
                 "the app has as many connections as it may have",
