@@ -274,12 +274,15 @@ impl WsClient {
 
     /// Passes over messages until an event of this name.
     pub async fn wait_for_event(&mut self, name: &str) -> Event {
-        loop {
-            let event = self.next_event().await;
-            if event.name == name {
-                return event;
+        within(name, async {
+            loop {
+                let event = Event::parse(&self.next_text().await);
+                if event.name == name {
+                    return event;
+                }
             }
-        }
+        })
+        .await
     }
 
     /// Takes `count` messages.
@@ -345,14 +348,17 @@ impl WsClient {
 
     /// Takes messages up to the one that `is_last` accepts, and returns those before it.
     pub async fn events_until(&mut self, is_last: impl Fn(&Event) -> bool) -> Vec<Event> {
-        let mut seen = Vec::new();
-        loop {
-            let event = self.next_event().await;
-            if is_last(&event) {
-                return seen;
+        within("the last of these messages", async {
+            let mut seen = Vec::new();
+            loop {
+                let event = Event::parse(&self.next_text().await);
+                if is_last(&event) {
+                    return seen;
+                }
+                seen.push(event);
             }
-            seen.push(event);
-        }
+        })
+        .await
     }
 }
 

@@ -82,6 +82,19 @@ impl AppConfig {
         self
     }
 
+    /// What it sets beyond its credentials, as TOML in one line.
+    pub(crate) fn settings(&self) -> String {
+        let of_every_app = ["id", "key", "secret"];
+        let settings = self
+            .table
+            .iter()
+            .filter(|(key, _)| !of_every_app.contains(&key.as_str()));
+        let settings: Vec<String> = settings
+            .map(|(key, value)| format!("{key} = {value}"))
+            .collect();
+        settings.join(", ")
+    }
+
     /// The credentials of the entry's first pair.
     pub fn app(&self) -> App {
         let text = |key| match self.table.get(key) {
@@ -170,5 +183,8 @@ mod tests {
         assert_eq!(app["limits"]["max_connections"].as_integer(), Some(2));
         assert_eq!(app["extra_keys"][0]["secret"].as_str(), Some("older"));
         assert_eq!(config.apps[0].app().secret, "secret-7");
+        let settings = config.apps[0].settings();
+        assert!(settings.contains("client_events = false"), "{settings}");
+        assert!(!settings.contains("secret-7"), "{settings}");
     }
 }

@@ -28,8 +28,9 @@ impl TestServerBuilder {
 
     /// Adds an app; without one there is an app `10001`. The first is the one that [`TestServer::app`] names.
     pub fn app(mut self, app: AppConfig) -> TestServerBuilder {
+        let reason = format!("an app with {{ {} }}", app.settings());
         self.config.apps.push(app);
-        self.needs("apps of its own")
+        self.needs(&reason)
     }
 
     /// Sets a key of the configuration file. Dots go down: `server.activity_timeout`.

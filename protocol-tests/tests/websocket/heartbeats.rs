@@ -171,7 +171,9 @@ async fn member_that_is_closed_has_left() {
         .subscribe_presence(&channel, "silent", json!({}))
         .await;
     watcher.expect_event("pusher_internal:member_added").await;
+    let deadline = Instant::now() + 20 * ACTIVITY_TIMEOUT;
     loop {
+        assert!(Instant::now() < deadline, "the silent member never left");
         let event = watcher.next_event().await;
         if event.name == "pusher_internal:member_removed" {
             assert_eq!(event.data_json(), json!({"user_id": "silent"}));

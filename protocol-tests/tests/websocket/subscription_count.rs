@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use protocol_tests::{AppConfig, PublishedEvent, TestServer, WsClient};
+use protocol_tests::{AppConfig, Event, PublishedEvent, TestServer, WsClient};
 use serde_json::json;
 
 use crate::support::assert_members;
@@ -22,14 +22,12 @@ async fn expect_count(client: &mut WsClient, channel: &str, count: u64) {
 
 /// Takes counts until this one has come, and returns how many they were.
 async fn counts_until(client: &mut WsClient, channel: &str, last: u64) -> u64 {
-    let mut counts = 0;
-    loop {
-        let event = client.expect_event_on(channel, COUNT).await;
-        counts += 1;
-        if event.data_json()["subscription_count"] == last {
-            return counts;
-        }
-    }
+    let is_last = |event: &Event| {
+        assert_eq!(event.name, COUNT, "{}", event.text);
+        assert_eq!(event.channel(), channel, "{}", event.text);
+        event.data_json()["subscription_count"] == last
+    };
+    client.events_until(is_last).await.len() as u64 + 1
 }
 
 #[tokio::test]
