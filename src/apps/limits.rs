@@ -57,13 +57,13 @@ impl Limits {
     pub const MAX_CHANNEL_NAME_LENGTH: usize = 200;
 
     /// Bytes of a request body with the most and largest events that the other limits allow.
-    /// Data is counted twice, because JSON inside a JSON string is escaped; each event has room
-    /// for its name, channel and attributes.
+    /// Data is counted six times, as a publisher may escape every character (`\u0041`); each
+    /// event has room for its name, channel and attributes.
     pub fn full_batch_bytes(&self) -> usize {
         const ATTRIBUTES: usize = 2048;
         let event = self
             .event_data_bytes
-            .saturating_mul(2)
+            .saturating_mul(6)
             .saturating_add(ATTRIBUTES);
         let many_channels = self
             .channels_per_event

@@ -2,7 +2,8 @@
 //!
 //! Source: Pusher Channels HTTP API reference.
 //!
-//! - [`service`]: the entry of every request: route, body, answer, CORS
+//! - [`service`]: the entry of every request: route, answer, CORS
+//! - [`body`]: reading what comes with it
 //! - [`route`]: what a path asks for
 //! - [`verified`]: requests whose signature was checked; the API's handlers take no others
 //! - [`publish`], [`event`]: publishing, and an event as it comes in
@@ -11,6 +12,7 @@
 //! - [`health`]: what load balancers look at
 //! - [`error`]: answers to what is wrong
 
+mod body;
 mod channels;
 mod error;
 mod event;

@@ -51,35 +51,34 @@ impl<'p> Route<'p> {
             "/ready" => return Ok(Self::Ready),
             _ => {}
         }
-        let mut segments = path.split('/').skip(1);
-        let mut next = || segments.next().filter(|segment| !segment.is_empty());
+        let below_apps = path.strip_prefix("/apps/").ok_or_else(unknown_path)?;
+        if below_apps.split('/').any(str::is_empty) {
+            return Err(unknown_path());
+        }
+        let mut segments = below_apps.split('/');
+        let mut next = || segments.next();
         let route = match [next(), next(), next(), next(), next(), next()] {
-            [Some("apps"), Some(id), Some("events"), None, ..] => (id, AppRoute::Events),
-            [Some("apps"), Some(id), Some("batch_events"), None, ..] => (id, AppRoute::BatchEvents),
-            [Some("apps"), Some(id), Some("channels"), None, ..] => (id, AppRoute::Channels),
+            [Some(id), Some("events"), None, ..] => (id, AppRoute::Events),
+            [Some(id), Some("batch_events"), None, ..] => (id, AppRoute::BatchEvents),
+            [Some(id), Some("channels"), None, ..] => (id, AppRoute::Channels),
+            [Some(id), Some("channels"), Some(name), None, ..] => {
+                (id, AppRoute::Channel(decode(name)?))
+            }
             [
-                Some("apps"),
-                Some(id),
-                Some("channels"),
-                Some(name),
-                None,
-                ..,
-            ] => (id, AppRoute::Channel(decode(name)?)),
-            [
-                Some("apps"),
                 Some(id),
                 Some("channels"),
                 Some(name),
                 Some("users"),
                 None,
+                _,
             ] => (id, AppRoute::ChannelUsers(decode(name)?)),
             [
-                Some("apps"),
                 Some(id),
                 Some("users"),
                 Some(user),
                 Some("terminate_connections"),
                 None,
+                _,
             ] => (id, AppRoute::TerminateConnections(decode(user)?)),
             _ => return Err(unknown_path()),
         };
@@ -165,6 +164,9 @@ mod tests {
             ),
             ("/apps/7", None),
             ("/apps//events", None),
+            ("/apps/7/channels//", None),
+            ("/apps/7/channels//users", None),
+            ("/apps/7/events/", None),
             ("/apps/7/events/more", None),
             ("/apps/7/channels/a/users/b", None),
             ("/apps/7/channels/%ff", None),

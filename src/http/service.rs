@@ -1,22 +1,18 @@
 //! The entry of every request.
 
 use std::borrow::Cow;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use bytes::{Bytes, BytesMut};
-use futures_core::Stream as _;
 
+use super::body::Body;
 use super::error::ApiError;
 use super::route::{AppRoute, Route};
 use super::verified::Verified;
 use super::{channels, health, publish, users};
-use crate::hub::AppHub;
 use crate::metrics;
 use crate::relay::Relay;
 use crate::tap::{Kind, TapEvent};
@@ -62,17 +58,19 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
 
 async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let _under_way = api.relay.requests.enter();
+    let mut body = Body::new(&request, payload);
     let path = request.uri().path();
     let route = Route::of(path, &api.settings.path_prefix);
     let label = route.as_ref().map_or(metrics::Route::Other, Route::label);
     let outcome = match route {
-        Ok(route) => api.answer(&request, &route, payload).await,
+        Ok(route) => api.answer(&request, &route, &mut body).await,
         Err(error) => Err(error),
     };
     let response = match outcome {
         Ok(Some(answer)) => respond(answer),
         Ok(None) => preflight(),
         Err(error) => {
+            body.skip().await;
             api.note(&request, label, &error);
             refuse(error)
         }
@@ -89,7 +87,7 @@ impl Api {
         &self,
         request: &HttpRequest,
         route: &Route<'_>,
-        payload: web::Payload,
+        body: &mut Body,
     ) -> Result<Option<Answer>, ApiError> {
         route.check_method(request.method())?;
         if request.method() == Method::OPTIONS {
@@ -108,7 +106,7 @@ impl Api {
         if !app.app.enabled {
             return Err(ApiError::new(StatusCode::FORBIDDEN, "the app is disabled"));
         }
-        let body = read_body(request, payload, app).await?;
+        let body = body.read(app.app.limits.http_body_bytes).await?;
         let request = Verified::check(
             app,
             request.method().as_str(),
@@ -153,53 +151,6 @@ impl Api {
             ..TapEvent::new(Kind::Error)
         });
     }
-}
-
-/// Reads the body, up to the app's limit. How long it may take is watched by the connection.
-async fn read_body(
-    request: &HttpRequest,
-    mut payload: web::Payload,
-    app: &AppHub,
-) -> Result<Bytes, ApiError> {
-    let limit = app.app.limits.http_body_bytes;
-    let too_large = || {
-        ApiError::too_large(format!(
-            "the body is too large: at most {limit} bytes are allowed"
-        ))
-    };
-    let declared = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok())
-        .and_then(|length| length.parse::<usize>().ok());
-    if declared.is_some_and(|declared| declared > limit) {
-        return Err(too_large());
-    }
-    let mut next = async || match poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await {
-        Some(Ok(chunk)) => Ok(Some(chunk)),
-        None => Ok(None),
-        Some(Err(error)) => Err(ApiError::bad_request(format!(
-            "the body did not arrive whole: {error}"
-        ))),
-    };
-    let Some(first) = next().await? else {
-        return Ok(Bytes::new());
-    };
-    if declared == Some(first.len()) {
-        // The usual case: all of it came at once, and nothing is copied.
-        return Ok(first);
-    }
-    let mut body = BytesMut::from(&first[..]);
-    while let Some(chunk) = next().await? {
-        if body.len() + chunk.len() > limit {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    if body.len() > limit {
-        return Err(too_large());
-    }
-    Ok(body.freeze())
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

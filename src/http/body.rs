@@ -1,0 +1,103 @@
+//! The body of a request.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, web};
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream as _;
+
+use super::error::ApiError;
+
+/// A body that may not have arrived. How long that may take is watched by the connection.
+pub(super) struct Body {
+    payload: web::Payload,
+    /// What Content-Length says.
+    declared: Option<u64>,
+    ended: bool,
+}
+
+impl Body {
+    pub(super) fn new(request: &HttpRequest, payload: web::Payload) -> Self {
+        let declared = request
+            .headers()
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok())
+            .and_then(|length| length.parse().ok());
+        Self {
+            payload,
+            declared,
+            ended: false,
+        }
+    }
+
+    /// The whole body, if it has at most so many bytes. What is declared to have more is not
+    /// waited for.
+    pub(super) async fn read(&mut self, limit: usize) -> Result<Bytes, ApiError> {
+        let too_large = || {
+            ApiError::too_large(format!(
+                "the body is too large: at most {limit} bytes are allowed"
+            ))
+        };
+        if self
+            .declared
+            .is_some_and(|declared| declared > limit as u64)
+        {
+            return Err(too_large());
+        }
+        let Some(first) = self.next().await? else {
+            return Ok(Bytes::new());
+        };
+        if self.declared == Some(first.len() as u64) {
+            // The usual case: all of it came at once, and nothing is copied.
+            return Ok(first);
+        }
+        let mut body = BytesMut::from(&first[..]);
+        while let Some(chunk) = self.next().await? {
+            if body.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if body.len() > limit {
+            return Err(too_large());
+        }
+        Ok(body.freeze())
+    }
+
+    /// Reads what nobody wants to know, so that the connection can go on to its next request;
+    /// unless it is so much that closing the connection is cheaper.
+    pub(super) async fn skip(&mut self) {
+        const MOST: usize = 64 << 10;
+        if self.declared.is_some_and(|declared| declared > MOST as u64) {
+            return;
+        }
+        let mut skipped = 0;
+        while skipped <= MOST {
+            match self.next().await {
+                Ok(Some(chunk)) => skipped += chunk.len(),
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        if self.ended {
+            return Ok(None);
+        }
+        match poll_fn(|cx| Pin::new(&mut self.payload).poll_next(cx)).await {
+            Some(Ok(chunk)) => Ok(Some(chunk)),
+            None => {
+                self.ended = true;
+                Ok(None)
+            }
+            Some(Err(error)) => {
+                self.ended = true;
+                Err(ApiError::bad_request(format!(
+                    "the body did not arrive whole: {error}"
+                )))
+            }
+        }
+    }
+}
