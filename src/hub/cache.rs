@@ -17,6 +17,8 @@ pub(super) struct EventCache {
     bytes: usize,
     max_bytes: usize,
     ttl: Duration,
+    /// When the whole cache is next looked through for what has expired.
+    next_sweep: Option<Instant>,
     metrics: AppMetrics,
 }
 
@@ -33,6 +35,7 @@ impl EventCache {
             bytes: 0,
             max_bytes,
             ttl,
+            next_sweep: None,
             metrics,
         }
     }
@@ -64,8 +67,13 @@ impl EventCache {
         (!left.is_zero()).then(|| (cached.frame.clone(), left))
     }
 
-    /// Drops what has expired.
+    /// Drops what has expired, now and then: it is not handed out in any case, and looking
+    /// through everything takes its time.
     pub(super) fn expire(&mut self, now: Instant) {
+        if self.next_sweep.is_some_and(|at| now < at) {
+            return;
+        }
+        self.next_sweep = Some(now + self.ttl / 16);
         let expired: Vec<Arc<str>> = self
             .events
             .iter()
