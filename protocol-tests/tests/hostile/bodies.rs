@@ -1,0 +1,173 @@
+//! Bodies that are far too large, or not what they say they are.
+
+use protocol_tests::{PublishedEvent, Request, TestServer, eventually};
+use tokio::task::JoinSet;
+
+use crate::support::{assert_unharmed, impatient, resident_memory, statuses_of};
+
+const HUGE: usize = 10 << 20;
+
+fn encode(server: &TestServer, request: &Request) -> Vec<u8> {
+    let endpoint = server.endpoint();
+    request.encode(&endpoint.authority, &endpoint.prefix)
+}
+
+#[tokio::test]
+async fn publish_of_10_megabytes_is_413_and_costs_no_memory() {
+    let Some(server) = TestServer::builder().own_process().start().await else {
+        return;
+    };
+    let data = "x".repeat(HUGE);
+    let event = PublishedEvent::new("public", "x", data);
+    let plain = encode(
+        &server,
+        &Request::post(server.app(), "/events").json(event.body()),
+    );
+    let chunked = Request::post(server.app(), "/events")
+        .json(event.body())
+        .chunked(8192);
+    let chunked = encode(&server, &chunked);
+    let before = resident_memory(&server);
+    for bytes in [&plain, &chunked] {
+        for _ in 0..18 {
+            let mut http = server.http();
+            // The answer may come, and the connection end, before all is sent.
+            let _ended_early = http.connection().await.try_send(bytes).await;
+            http.read_response().await.expect_status(413);
+        }
+    }
+    // Of 360 MB that were sent. Each worker's allocator keeps a few buffers at hand.
+    let grown = resident_memory(&server).saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes more");
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn many_huge_publishes_at_once_cost_no_memory() {
+    let Some(server) = TestServer::builder().own_process().start().await else {
+        return;
+    };
+    let event = PublishedEvent::new("public", "x", "x".repeat(HUGE));
+    let request = Request::post(server.app(), "/events")
+        .json(event.body())
+        .chunked(65_536);
+    let bytes = std::sync::Arc::new(encode(&server, &request));
+    let before = resident_memory(&server);
+    let mut publishers = JoinSet::new();
+    for _ in 0..16 {
+        let mut http = server.http();
+        let bytes = std::sync::Arc::clone(&bytes);
+        publishers.spawn(async move {
+            let _ended_early = http.connection().await.try_send(&bytes).await;
+            http.read_response().await.expect_status(413);
+        });
+    }
+    publishers.join_all().await;
+    let grown = resident_memory(&server).saturating_sub(before);
+    // Each may have read as much as one body may have.
+    assert!(grown < 48 << 20, "{grown} bytes more");
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn body_that_ends_early_is_refused_and_nothing_is_published() {
+    let Some(server) = impatient().start().await else {
+        return;
+    };
+    let channel = server.channel("watched-");
+    let mut witness = server.connect().await;
+    witness.subscribe(&channel).await;
+    let event = PublishedEvent::new(&channel, "x", "y");
+    for chunked in [false, true] {
+        let request = Request::post(server.app(), "/events").json(event.body());
+        let request = if chunked {
+            request.chunked(10)
+        } else {
+            request
+        };
+        let bytes = encode(&server, &request);
+        for missing in [1, 5, 20] {
+            let mut connection = server.connection().await;
+            connection.send(&bytes[..bytes.len() - missing]).await;
+            connection.finish_sending();
+            let (answer, _ended) = connection.receive_to_end().await;
+            let statuses = statuses_of(&answer);
+            assert!(
+                statuses.iter().all(|status| (400..500).contains(status)),
+                "{statuses:?}"
+            );
+        }
+    }
+    witness.expect_nothing().await;
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn more_than_was_announced_is_another_request() {
+    let Some(server) = impatient().start().await else {
+        return;
+    };
+    let request = Request::post(server.app(), "/users/nobody/terminate_connections").body("{}");
+    let bytes = [encode(&server, &request), b"}}}}\r\n\r\n".to_vec()].concat();
+    let mut connection = server.connection().await;
+    connection.send(&bytes).await;
+    let (answer, _ended) = connection.receive_to_end().await;
+    let statuses = statuses_of(&answer);
+    assert_eq!(statuses.first(), Some(&200), "{statuses:?}");
+    assert!(
+        statuses[1..].iter().all(|status| *status == 400),
+        "{statuses:?}"
+    );
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn body_in_a_hundred_thousand_tiny_chunks_is_read_in_time() {
+    let server = TestServer::start().await;
+    let channel = server.channel("watched-");
+    let mut witness = server.connect().await;
+    witness.subscribe(&channel).await;
+    let data = "x".repeat(10_000);
+    let mut body = PublishedEvent::new(&channel, "x", data.as_str())
+        .body()
+        .to_string();
+    body.push_str(&" ".repeat(100_000));
+    let request = Request::post(server.app(), "/events").body(body).chunked(1);
+    server.request(&request).await.expect_status(200);
+    let event = witness.expect_event_on(&channel, "x").await;
+    assert_eq!(event.data_text(), data);
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn huge_body_to_a_path_that_takes_none_is_not_read() {
+    let Some(server) = impatient().start().await else {
+        return;
+    };
+    let before = resident_memory(&server);
+    for (method, path) in [
+        ("POST", "/nowhere"),
+        ("GET", "/up"),
+        ("POST", "/up"),
+        ("POST", "/apps/unknown/events"),
+    ] {
+        let request = Request::new(method, path).body(vec![b'x'; HUGE]);
+        let mut connection = server.connection().await;
+        let _ended_early = connection.try_send(&encode(&server, &request)).await;
+        let (answer, _ended) = connection.receive_to_end().await;
+        let statuses = statuses_of(&answer);
+        assert!(statuses.len() <= 1, "{method} {path}: {statuses:?}");
+    }
+    eventually("memory to be given back", || async {
+        let grown = resident_memory(&server).saturating_sub(before);
+        (grown < 16 << 20).then_some(())
+    })
+    .await;
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
