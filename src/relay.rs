@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::hub::broadcast::{BacklogFull, Broadcast, Reservation};
@@ -20,7 +21,33 @@ pub struct Relay {
     /// The live stream of what passes.
     pub tap: Tap,
     /// HTTP requests under way.
-    pub requests: Tally,
+    pub requests: Requests,
+}
+
+/// The HTTP requests under way, counted by each worker for itself.
+#[derive(Debug, Default)]
+pub struct Requests(Mutex<Vec<Arc<Tally>>>);
+
+impl Requests {
+    /// A count for one more worker.
+    pub fn of_worker(&self) -> Arc<Tally> {
+        let tally = Arc::new(Tally::default());
+        self.0.lock().push(Arc::clone(&tally));
+        tally
+    }
+
+    /// How many are under way.
+    pub fn get(&self) -> usize {
+        self.0.lock().iter().map(|tally| tally.get()).sum()
+    }
+
+    /// Waits until each worker has had none under way.
+    pub async fn emptied(&self) {
+        let tallies = self.0.lock().clone();
+        for tally in tallies {
+            tally.emptied().await;
+        }
+    }
 }
 
 /// An event as a backend publishes it; checked, and not yet accepted.

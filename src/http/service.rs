@@ -14,6 +14,7 @@ use super::route::{AppRoute, Route};
 use super::verified::Verified;
 use super::{channels, health, publish, users};
 use crate::metrics;
+use crate::net::tally::Tally;
 use crate::relay::Relay;
 use crate::tap::{Kind, TapEvent};
 
@@ -29,6 +30,8 @@ pub struct ApiSettings {
 pub struct Api {
     /// What requests are done on.
     pub relay: Arc<Relay>,
+    /// The worker's requests under way.
+    pub requests: Arc<Tally>,
     /// What holds for every request.
     pub settings: ApiSettings,
 }
@@ -57,7 +60,7 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
 }
 
 async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let _under_way = api.relay.requests.enter();
+    let _under_way = api.requests.enter();
     let mut body = Body::new(&request, payload);
     let path = request.uri().path();
     let route = Route::of(path, &api.settings.path_prefix);

@@ -10,24 +10,45 @@ use std::time::Duration;
 use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A stream on which every request must be answered in time, counted from its first byte to
-/// the first byte of the answer: however slowly it trickles in, and on every request of the
-/// connection. (actix-http watches the head of the first request alone.)
+/// How long an HTTP connection may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// For an answer, from the first byte of a request to the first byte of the answer.
+    pub request: Duration,
+    /// For the next request.
+    pub idle: Duration,
+}
+
+/// A stream on which every request must be answered in time, however slowly it trickles in
+/// (actix-http watches the head of a connection's first request alone), and which does not
+/// idle for ever.
+///
+/// The one timer is not set anew for each request. It goes off now and then, and is then set
+/// to what is due by that time.
 pub struct Deadline<T> {
     stream: T,
-    timeout: Duration,
-    /// When the first byte came that nothing was written for yet.
-    waiting_since: Option<Instant>,
+    waits: Waits,
+    waiting: Waiting,
+    since: Instant,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    /// For the first byte of a request.
+    ForRequest,
+    /// For an answer, or for the peer to take it.
+    ForAnswer,
+}
+
 impl<T> Deadline<T> {
-    /// Watches a stream.
-    pub fn new(stream: T, timeout: Duration) -> Self {
+    /// Watches a stream from now on.
+    pub fn new(stream: T, waits: Waits) -> Self {
         Self {
             stream,
-            timeout,
-            waiting_since: None,
+            waits,
+            waiting: Waiting::ForRequest,
+            since: Instant::now(),
             timer: None,
         }
     }
@@ -37,14 +58,29 @@ impl<T> Deadline<T> {
         self.stream
     }
 
-    /// Fails when the request has been waiting for too long. The timer is not set anew for
-    /// each request: it goes off now and then, and is then set to what is due by that time.
+    fn wait(&mut self, waiting: Waiting) {
+        if self.waiting != waiting {
+            self.waiting = waiting;
+            self.since = Instant::now();
+        }
+    }
+
+    fn due(&self) -> Instant {
+        self.since
+            + match self.waiting {
+                Waiting::ForRequest => self.waits.idle,
+                Waiting::ForAnswer => self.waits.request,
+            }
+    }
+
+    /// Fails when it has been waited for too long.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Some(since) = self.waiting_since else {
-            return Ok(());
-        };
-        let due = since + self.timeout;
+        let due = self.due();
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        // It may be set for later than what is due now: idling is usually allowed for longer.
+        if timer.deadline() > due {
+            timer.as_mut().reset(due);
+        }
         while timer.as_mut().poll(cx).is_ready() {
             if Instant::now() >= due {
                 return Err(io::ErrorKind::TimedOut.into());
@@ -58,7 +94,8 @@ impl<T> Deadline<T> {
 impl<T> fmt::Debug for Deadline<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deadline")
-            .field("waiting_since", &self.waiting_since)
+            .field("waiting", &self.waiting)
+            .field("since", &self.since)
             .finish_non_exhaustive()
     }
 }
@@ -74,7 +111,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
         let outcome = Pin::new(&mut this.stream).poll_read(cx, buf);
         match outcome {
             Poll::Ready(Ok(())) if buf.filled().len() > before => {
-                this.waiting_since.get_or_insert_with(Instant::now);
+                this.wait(Waiting::ForAnswer);
                 outcome
             }
             Poll::Pending => match this.poll_timer(cx) {
@@ -95,10 +132,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Deadline<T> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write(cx, bytes);
         match outcome {
-            Poll::Ready(Ok(_)) => this.waiting_since = None,
+            Poll::Ready(Ok(_)) => this.wait(Waiting::ForRequest),
             // An answer that nobody takes is waited for no longer than a request.
             Poll::Pending => {
-                this.waiting_since.get_or_insert_with(Instant::now);
+                this.wait(Waiting::ForAnswer);
                 if let Err(error) = this.poll_timer(cx) {
                     return Poll::Ready(Err(error));
                 }
@@ -124,7 +161,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Deadline<T> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
         if let Poll::Ready(Ok(_)) = outcome {
-            this.waiting_since = None;
+            this.wait(Waiting::ForRequest);
         }
         outcome
     }
@@ -140,12 +177,15 @@ mod tests {
 
     use super::*;
 
-    const TIMEOUT: Duration = Duration::from_secs(10);
+    const WAITS: Waits = Waits {
+        request: Duration::from_secs(10),
+        idle: Duration::from_secs(60),
+    };
 
     #[tokio::test(start_paused = true)]
     async fn a_request_that_trickles_in_is_cut_off() {
         let (mut client, server) = duplex(64);
-        let mut server = Deadline::new(server, TIMEOUT);
+        let mut server = Deadline::new(server, WAITS);
         let trickle = tokio::spawn(async move {
             while client.write_all(b"x").await.is_ok() {
                 tokio::time::sleep(Duration::from_secs(3)).await;
@@ -159,7 +199,7 @@ mod tests {
             }
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(started.elapsed() <= TIMEOUT + Duration::from_secs(3));
+        assert!(started.elapsed() <= WAITS.request + Duration::from_secs(3));
         drop(server);
         trickle.await.unwrap();
     }
@@ -167,7 +207,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn answered_requests_may_go_on_and_quiet_connections_wait() {
         let (mut client, server) = duplex(64);
-        let mut server = Deadline::new(server, TIMEOUT);
+        let mut server = Deadline::new(server, WAITS);
         let answers = tokio::spawn(async move {
             let mut byte = [0];
             for _ in 0..5 {
@@ -177,10 +217,29 @@ mod tests {
         });
         let mut byte = [0];
         for _ in 0..5 {
-            tokio::time::sleep(TIMEOUT * 2).await;
+            tokio::time::sleep(WAITS.request * 2).await;
             client.write_all(b"x").await.unwrap();
             client.read_exact(&mut byte).await.unwrap();
         }
         answers.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_cut_off_after_its_last_answer() {
+        let (mut client, server) = duplex(64);
+        let mut server = Deadline::new(server, WAITS);
+        let mut byte = [0];
+        tokio::time::sleep(WAITS.idle / 2).await;
+        client.write_all(b"x").await.unwrap();
+        server.read_exact(&mut byte).await.unwrap();
+        server.write_all(b"y").await.unwrap();
+        let answered = Instant::now();
+        let error = server.read_exact(&mut byte).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let idle = answered.elapsed();
+        assert!(
+            idle >= WAITS.idle && idle < WAITS.idle + Duration::from_secs(1),
+            "{idle:?}"
+        );
     }
 }

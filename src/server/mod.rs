@@ -20,8 +20,7 @@ use crate::config::{Address, Config};
 use crate::hub::{Authority, Hub};
 use crate::metrics::Metrics;
 use crate::net::descriptors;
-use crate::net::tally::Tally;
-use crate::relay::Relay;
+use crate::relay::{Relay, Requests};
 use crate::tap::Tap;
 use worker::WorkerSettings;
 
@@ -85,7 +84,7 @@ pub fn run(
     let relay = Arc::new(Relay {
         hub,
         tap: Tap::new(),
-        requests: Tally::default(),
+        requests: Requests::default(),
     });
 
     let system = actix_rt::System::new();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_codec::{AsyncRead, AsyncWrite, Framed};
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, KeepAlive, Protocol, Request, h1};
-use actix_server::{GracefulShutdownSignal, ServerBuilder, ServerHandle};
+use actix_server::{ServerBuilder, ServerHandle};
 use actix_service::{
     IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
 };
@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use crate::config;
 use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
-use crate::net::deadline::Deadline;
+use crate::net::deadline::{Deadline, Waits};
 use crate::relay::Relay;
 use crate::session::Timeouts;
 use crate::ws::{Upgrader, WebSocketSettings};
@@ -39,8 +39,7 @@ pub(super) struct WorkerSettings {
 #[derive(Clone, Copy, Debug)]
 struct HttpSettings {
     head_timeout: Duration,
-    request_timeout: Duration,
-    keep_alive: Duration,
+    waits: Waits,
     close_timeout: Duration,
 }
 
@@ -49,8 +48,10 @@ impl From<&config::Server> for WorkerSettings {
         Self {
             http: HttpSettings {
                 head_timeout: server.request_head_timeout,
-                request_timeout: server.request_timeout,
-                keep_alive: server.keep_alive,
+                waits: Waits {
+                    request: server.request_timeout,
+                    idle: server.keep_alive,
+                },
                 close_timeout: server.close_timeout,
             },
             web_socket: WebSocketSettings {
@@ -81,11 +82,10 @@ pub(super) fn start(
         .workers(workers)
         .disable_signals()
         .shutdown_timeout(settings.shutdown_timeout.as_secs().max(1));
-    let stopping = builder.graceful_shutdown_signal();
     for listener in listeners {
-        let (relay, settings, stopping) = (Arc::clone(&relay), settings.clone(), stopping.clone());
+        let (relay, settings) = (Arc::clone(&relay), settings.clone());
         builder = builder.listen("public", listener, move || {
-            serve(Arc::clone(&relay), &settings, stopping.clone())
+            serve(Arc::clone(&relay), &settings)
         })?;
     }
     let server = builder.run();
@@ -117,37 +117,32 @@ fn shard(relay: &Relay) -> Shard {
 fn serve(
     relay: Arc<Relay>,
     settings: &WorkerSettings,
-    stopping: GracefulShutdownSignal,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
 + use<> {
-    let request_timeout = settings.http.request_timeout;
+    let waits = settings.http.waits;
     let shard = shard(&relay);
     let upgrader = Upgrader::new(Arc::clone(&relay), shard, settings.web_socket.clone());
     let api = Api {
+        requests: relay.requests.of_worker(),
         relay,
         settings: settings.api.clone(),
     };
     let upgrade = move |request, framed| upgrader.upgrade(request, framed);
-    fn_service(move |stream: TcpStream| ready(accept(stream, request_timeout))).and_then(assemble(
+    fn_service(move |stream: TcpStream| ready(accept(stream, waits))).and_then(assemble(
         api,
         upgrade,
         settings.http,
-        stopping,
     ))
 }
 
 fn accept(
     stream: TcpStream,
-    request_timeout: Duration,
+    waits: Waits,
 ) -> Result<(Deadline<TcpStream>, Protocol, Option<SocketAddr>), DispatchError> {
     // Without this, the second of two events waits for the first to be acknowledged.
     stream.set_nodelay(true)?;
     let peer = stream.peer_addr().ok();
-    Ok((
-        Deadline::new(stream, request_timeout),
-        Protocol::Http1,
-        peer,
-    ))
+    Ok((Deadline::new(stream, waits), Protocol::Http1, peer))
 }
 
 /// HTTP over any stream, with WebSocket upgrades handed over together with the stream: over
@@ -156,7 +151,6 @@ fn assemble<T>(
     api: Api,
     upgrade: impl Fn(Request, Framed<T, h1::Codec>) + Clone + 'static,
     settings: HttpSettings,
-    stopping: GracefulShutdownSignal,
 ) -> impl ServiceFactory<
     (T, Protocol, Option<SocketAddr>),
     Config = (),
@@ -169,11 +163,8 @@ where
 {
     let app = App::new().configure(move |services| http::configure(services, api));
     HttpService::build()
-        .graceful_shutdown_signal(move || {
-            let stopping = stopping.clone();
-            async move { stopping.notified().await }
-        })
-        .keep_alive(KeepAlive::Timeout(settings.keep_alive))
+        // Idle connections are watched by the stream, at less cost.
+        .keep_alive(KeepAlive::Os)
         .client_request_timeout(settings.head_timeout)
         .client_disconnect_timeout(settings.close_timeout)
         .upgrade(fn_service(move |(request, framed)| {
@@ -198,7 +189,6 @@ mod tests {
         api: Api,
         upgrade: impl Fn(Request, Framed<OverTls, h1::Codec>) + Clone + 'static,
         settings: HttpSettings,
-        stopping: GracefulShutdownSignal,
         acceptor: Acceptor,
     ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
     {
@@ -213,10 +203,10 @@ mod tests {
                     _ => Protocol::Http1,
                 };
                 let peer = tcp.peer_addr().ok();
-                let stream = Deadline::new(stream, settings.request_timeout);
+                let stream = Deadline::new(stream, settings.waits);
                 ready(Ok((stream, protocol, peer)))
             }))
-            .and_then(assemble(api, upgrade, settings, stopping))
+            .and_then(assemble(api, upgrade, settings))
     }
 
     #[tokio::test]
@@ -226,7 +216,11 @@ mod tests {
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
         let (accepted, _) = accepted.unwrap();
         assert!(!accepted.nodelay().unwrap());
-        let (stream, _, peer) = accept(accepted, Duration::from_secs(1)).unwrap();
+        let waits = Waits {
+            request: Duration::from_secs(1),
+            idle: Duration::from_secs(1),
+        };
+        let (stream, _, peer) = accept(accepted, waits).unwrap();
         assert!(stream.into_inner().nodelay().unwrap());
         assert_eq!(peer, client.unwrap().local_addr().ok());
     }
