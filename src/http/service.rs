@@ -14,6 +14,7 @@ use super::route::{AppRoute, Route};
 use super::verified::Verified;
 use super::{channels, health, publish, users};
 use crate::metrics;
+use crate::net::deadline::HeadMark;
 use crate::net::tally::Tally;
 use crate::relay::Relay;
 use crate::tap::{Kind, TapEvent};
@@ -61,6 +62,9 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
 
 async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let _under_way = api.requests.enter();
+    if let Some(head) = request.conn_data::<HeadMark>() {
+        head.set();
+    }
     let mut body = Body::new(&request, payload);
     let path = request.uri().path();
     let route = Route::of(path, &api.settings.path_prefix);

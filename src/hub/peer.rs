@@ -14,7 +14,7 @@ use super::authority::PeerHandle;
 use super::mailbox::{JoinedAs, Mailbox, Welcome};
 use super::outbox::{Outbox, Overflow, State};
 use crate::protocol::{CloseCode, Frame, SocketId, server};
-use crate::session::{CloseReason, Session};
+use crate::session::{Answered, CloseReason, Session};
 
 /// Which of a shard's connections; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -293,25 +293,23 @@ impl Peer {
         self.session.borrow().deadline()
     }
 
-    /// The authority has let the connection in. Returns false if the connection no longer
-    /// wants to be.
-    pub(super) fn on_joined(&self, as_what: &JoinedAs) -> bool {
+    /// The authority has let the connection in.
+    pub(super) fn on_joined(&self, as_what: &JoinedAs) -> Answered {
         match as_what {
             JoinedAs::Subscriber { welcome, .. } => {
-                let wanted = self.session.borrow_mut().joined(welcome.channel.as_str());
-                if wanted {
+                let channel = welcome.channel.as_str();
+                let answered = self.session.borrow_mut().joined(channel);
+                if let Answered::Expected = answered {
                     self.welcome(welcome);
                 }
-                wanted
+                answered
             }
-            JoinedAs::User { reply, .. } => {
-                let open = self.is_open();
-                if open {
-                    self.session.borrow_mut().signed_in();
-                    self.send(reply);
-                }
-                open
+            JoinedAs::User { reply, .. } if self.is_open() => {
+                self.session.borrow_mut().signed_in();
+                self.send(reply);
+                Answered::Expected
             }
+            JoinedAs::User { .. } => Answered::Unwanted,
         }
     }
 
@@ -334,11 +332,13 @@ impl Peer {
     }
 
     /// The channel's authority has refused the connection.
-    pub(super) fn on_refused(&self, channel: &str, error: &Frame) {
-        if self.session.borrow_mut().refused(channel) {
+    pub(super) fn on_refused(&self, channel: &str, error: &Frame) -> Answered {
+        let answered = self.session.borrow_mut().refused(channel);
+        if let Answered::Expected = answered {
             self.app.metrics.subscription_errors.inc();
             self.send(error);
         }
+        answered
     }
 
     /// Whether this is the connection that an event must not go to.

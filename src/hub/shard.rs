@@ -12,14 +12,16 @@ use rustc_hash::FxBuildHasher;
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::app::AppHub;
-use super::authority::{Leave, PeerHandle};
+use super::authority::{Join, Leave, PeerHandle};
 use super::delivery::{Inbox, LocalChannel, Progress};
 use super::mailbox::{ChannelId, Command, Joined, JoinedAs, Mailbox, TICK};
 use super::peer::{Peer, PeerId};
 use super::registration::Registration;
 use super::wheel::Wheel;
 use crate::metrics::WorkerMetrics;
-use crate::session::Session;
+use crate::protocol::ChannelName;
+use crate::protocol::member::Member;
+use crate::session::{Answered, Session};
 
 /// The connections that live on one worker thread and the channels that they are on. Cloning
 /// it gives another handle to the same shard; it never leaves its thread.
@@ -132,8 +134,10 @@ impl Tables {
                 channel,
                 error,
             } => {
-                if let Some(peer) = self.peer(peer) {
-                    peer.on_refused(channel.as_str(), &error);
+                if let Some(peer) = self.peer(peer)
+                    && let Answered::AskAgain(member) = peer.on_refused(channel.as_str(), &error)
+                {
+                    self.ask_again(&peer, channel, member);
                 }
             }
             Command::Leave { peer, channel } => self.leave(peer, channel),
@@ -162,18 +166,38 @@ impl Tables {
     }
 
     fn join(&self, id: PeerId, channel: ChannelId, joined: Joined) {
-        match self.peer(id) {
-            // In the list before the welcome is sent: nothing can come between them, as both
-            // happen in one command.
-            Some(peer) if peer.on_joined(&joined.as_what) => {
-                self.channels
-                    .borrow_mut()
-                    .entry(channel)
-                    .or_insert_with(|| LocalChannel::new(joined.app))
-                    .insert(peer);
+        let Some(peer) = self.peer(id) else {
+            return self.undo(id, joined);
+        };
+        match peer.on_joined(&joined.as_what) {
+            // In the list and welcomed in one command: nothing can come between them.
+            Answered::Expected => self
+                .channels
+                .borrow_mut()
+                .entry(channel)
+                .or_insert_with(|| LocalChannel::new(joined.app))
+                .insert(peer),
+            Answered::Unwanted => self.undo(id, joined),
+            Answered::AskAgain(member) => {
+                let channel = match &joined.as_what {
+                    JoinedAs::Subscriber { welcome, .. } => welcome.channel.clone(),
+                    // A user is signed in once: there is nothing to ask again.
+                    JoinedAs::User { .. } => return self.undo(id, joined),
+                };
+                self.undo(id, joined);
+                self.ask_again(&peer, channel, member);
             }
-            _ => self.undo(id, joined),
         }
+    }
+
+    /// The connection has left and wants to join anew since it asked.
+    fn ask_again(&self, peer: &Peer, channel: ChannelName, member: Option<Arc<Member>>) {
+        let join = Join {
+            peer: peer.handle(),
+            channel,
+            member,
+        };
+        peer.app().authority().join(peer.app(), join);
     }
 
     /// Nobody is there any more for whom the authority has granted this.

@@ -1,9 +1,11 @@
 //! HTTP connections that do not wait for ever.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,15 +15,17 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// How long an HTTP connection may wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
+    /// For the end of a request's head, from its first byte.
+    pub head: Duration,
     /// For an answer, from the first byte of a request to the first byte of the answer.
     pub request: Duration,
     /// For the next request.
     pub idle: Duration,
 }
 
-/// A stream on which every request must be answered in time, however slowly it trickles in
-/// (actix-http watches the head of a connection's first request alone), and which does not
-/// idle for ever.
+/// A stream on which every request must arrive and be answered in time, however slowly it
+/// trickles in (actix-http watches the head of a connection's first request alone), and which
+/// does not idle for ever.
 ///
 /// The one timer is not set anew for each request. It goes off now and then, and is then set
 /// to what is due by that time.
@@ -30,6 +34,7 @@ pub struct Deadline<T> {
     waits: Waits,
     waiting: Waiting,
     since: Instant,
+    head: HeadMark,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -41,7 +46,23 @@ enum Waiting {
     ForAnswer,
 }
 
+/// Says that the head of the request under way has arrived: the stream cannot tell.
+#[derive(Clone, Debug, Default)]
+pub struct HeadMark(Rc<Cell<bool>>);
+
+impl HeadMark {
+    /// The head has arrived.
+    pub fn set(&self) {
+        self.0.set(true);
+    }
+}
+
 impl<T> Deadline<T> {
+    /// What the stream is to be told by.
+    pub fn head_mark(&self) -> HeadMark {
+        self.head.clone()
+    }
+
     /// Watches a stream from now on.
     pub fn new(stream: T, waits: Waits) -> Self {
         Self {
@@ -49,6 +70,7 @@ impl<T> Deadline<T> {
             waits,
             waiting: Waiting::ForRequest,
             since: Instant::now(),
+            head: HeadMark::default(),
             timer: None,
         }
     }
@@ -62,6 +84,7 @@ impl<T> Deadline<T> {
         if self.waiting != waiting {
             self.waiting = waiting;
             self.since = Instant::now();
+            self.head.0.set(false);
         }
     }
 
@@ -69,7 +92,8 @@ impl<T> Deadline<T> {
         self.since
             + match self.waiting {
                 Waiting::ForRequest => self.waits.idle,
-                Waiting::ForAnswer => self.waits.request,
+                Waiting::ForAnswer if self.head.0.get() => self.waits.request,
+                Waiting::ForAnswer => self.waits.head,
             }
     }
 
@@ -136,6 +160,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Deadline<T> {
             // An answer that nobody takes is waited for no longer than a request.
             Poll::Pending => {
                 this.wait(Waiting::ForAnswer);
+                this.head.set();
                 if let Err(error) = this.poll_timer(cx) {
                     return Poll::Ready(Err(error));
                 }
@@ -178,14 +203,15 @@ mod tests {
     use super::*;
 
     const WAITS: Waits = Waits {
+        head: Duration::from_secs(5),
         request: Duration::from_secs(10),
         idle: Duration::from_secs(60),
     };
 
-    #[tokio::test(start_paused = true)]
-    async fn a_request_that_trickles_in_is_cut_off() {
+    async fn cut_off_after(head_arrives: bool) -> Duration {
         let (mut client, server) = duplex(64);
         let mut server = Deadline::new(server, WAITS);
+        let mark = server.head_mark();
         let trickle = tokio::spawn(async move {
             while client.write_all(b"x").await.is_ok() {
                 tokio::time::sleep(Duration::from_secs(3)).await;
@@ -197,31 +223,52 @@ mod tests {
             if let Err(error) = server.read_exact(&mut byte).await {
                 break error;
             }
+            if head_arrives {
+                mark.set();
+            }
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(started.elapsed() <= WAITS.request + Duration::from_secs(3));
+        let elapsed = started.elapsed();
         drop(server);
         trickle.await.unwrap();
+        elapsed
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_trickles_in_is_cut_off() {
+        let slack = Duration::from_millis(10);
+        let elapsed = cut_off_after(false).await;
+        assert!(
+            elapsed >= WAITS.head && elapsed <= WAITS.head + slack,
+            "{elapsed:?}"
+        );
+        let elapsed = cut_off_after(true).await;
+        assert!(
+            elapsed >= WAITS.request && elapsed <= WAITS.request + slack,
+            "{elapsed:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn answered_requests_may_go_on_and_quiet_connections_wait() {
         let (mut client, server) = duplex(64);
         let mut server = Deadline::new(server, WAITS);
-        let answers = tokio::spawn(async move {
+        let answers = async {
             let mut byte = [0];
             for _ in 0..5 {
                 server.read_exact(&mut byte).await.unwrap();
                 server.write_all(&byte).await.unwrap();
             }
-        });
-        let mut byte = [0];
-        for _ in 0..5 {
-            tokio::time::sleep(WAITS.request * 2).await;
-            client.write_all(b"x").await.unwrap();
-            client.read_exact(&mut byte).await.unwrap();
-        }
-        answers.await.unwrap();
+        };
+        let requests = async {
+            let mut byte = [0];
+            for _ in 0..5 {
+                tokio::time::sleep(WAITS.request * 2).await;
+                client.write_all(b"x").await.unwrap();
+                client.read_exact(&mut byte).await.unwrap();
+            }
+        };
+        tokio::join!(answers, requests);
     }
 
     #[tokio::test(start_paused = true)]

@@ -49,6 +49,7 @@ impl From<&config::Server> for WorkerSettings {
             http: HttpSettings {
                 head_timeout: server.request_head_timeout,
                 waits: Waits {
+                    head: server.request_head_timeout,
                     request: server.request_timeout,
                     idle: server.keep_alive,
                 },
@@ -147,19 +148,19 @@ fn accept(
 
 /// HTTP over any stream, with WebSocket upgrades handed over together with the stream: over
 /// TLS just as over TCP.
-fn assemble<T>(
+fn assemble<S>(
     api: Api,
-    upgrade: impl Fn(Request, Framed<T, h1::Codec>) + Clone + 'static,
+    upgrade: impl Fn(Request, Framed<Deadline<S>, h1::Codec>) + Clone + 'static,
     settings: HttpSettings,
 ) -> impl ServiceFactory<
-    (T, Protocol, Option<SocketAddr>),
+    (Deadline<S>, Protocol, Option<SocketAddr>),
     Config = (),
     Response = (),
     Error = DispatchError,
     InitError = (),
 >
 where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let app = App::new().configure(move |services| http::configure(services, api));
     HttpService::build()
@@ -167,6 +168,9 @@ where
         .keep_alive(KeepAlive::Os)
         .client_request_timeout(settings.head_timeout)
         .client_disconnect_timeout(settings.close_timeout)
+        .on_connect_ext(|stream: &Deadline<S>, connection| {
+            connection.insert(stream.head_mark());
+        })
         .upgrade(fn_service(move |(request, framed)| {
             upgrade(request, framed);
             ready(Ok::<_, actix_http::Error>(()))
@@ -180,14 +184,12 @@ mod tests {
 
     use super::*;
 
-    type OverTls = Deadline<TlsStream<TcpStream>>;
-
     /// TLS is not served yet. That this compiles shows that the assembly carries it: HTTP/1
     /// with upgrades that hand over the encrypted stream, and HTTP/2, on one port.
     #[expect(dead_code, reason = "the proof is that it compiles")]
     fn serve_over_tls(
         api: Api,
-        upgrade: impl Fn(Request, Framed<OverTls, h1::Codec>) + Clone + 'static,
+        upgrade: impl Fn(Request, Framed<Deadline<TlsStream<TcpStream>>, h1::Codec>) + Clone + 'static,
         settings: HttpSettings,
         acceptor: Acceptor,
     ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
@@ -217,6 +219,7 @@ mod tests {
         let (accepted, _) = accepted.unwrap();
         assert!(!accepted.nodelay().unwrap());
         let waits = Waits {
+            head: Duration::from_secs(1),
             request: Duration::from_secs(1),
             idle: Duration::from_secs(1),
         };

@@ -66,6 +66,9 @@ enum State {
     Asked,
     /// As `Asked`, but the client no longer wants it.
     Unwanted,
+    /// As `Unwanted`, but the client wants it anew, perhaps as another member: it is asked for
+    /// again when the answer has come.
+    WantedAgain,
     /// subscription_succeeded was sent.
     Live,
 }
@@ -272,28 +275,41 @@ impl Session {
         Ok((channel.clone(), sender.map(Arc::clone)))
     }
 
-    /// The channel's authority has let the connection in. Returns false if the connection no
-    /// longer wants it, and has to leave again.
-    pub fn joined(&mut self, channel: &str) -> bool {
-        match self.subscriptions.get_mut(channel) {
-            Some(subscription) if subscription.state != State::Unwanted => {
-                subscription.state = State::Live;
-                true
-            }
-            Some(_) => {
-                self.subscriptions.remove(channel);
-                false
-            }
-            None => false,
+    /// The channel's authority has let the connection in.
+    pub fn joined(&mut self, channel: &str) -> Answered {
+        let answered = self.answered(channel);
+        if let (Answered::Expected, Some(subscription)) =
+            (&answered, self.subscriptions.get_mut(channel))
+        {
+            subscription.state = State::Live;
         }
+        answered
     }
 
-    /// The channel's authority has refused the subscription. Returns whether the connection
-    /// still wanted it.
-    pub fn refused(&mut self, channel: &str) -> bool {
-        self.subscriptions
-            .remove(channel)
-            .is_some_and(|subscription| subscription.state == State::Asked)
+    /// The channel's authority has refused the subscription.
+    pub fn refused(&mut self, channel: &str) -> Answered {
+        let answered = self.answered(channel);
+        if let Answered::Expected = answered {
+            self.subscriptions.remove(channel);
+        }
+        answered
+    }
+
+    fn answered(&mut self, channel: &str) -> Answered {
+        let Some(subscription) = self.subscriptions.get_mut(channel) else {
+            return Answered::Unwanted;
+        };
+        match subscription.state {
+            State::Asked | State::Live => Answered::Expected,
+            State::Unwanted => {
+                self.subscriptions.remove(channel);
+                Answered::Unwanted
+            }
+            State::WantedAgain => {
+                subscription.state = State::Asked;
+                Answered::AskAgain(subscription.member.as_ref().map(Arc::clone))
+            }
+        }
     }
 
     /// Whether the connection is on the channel.
@@ -322,6 +338,17 @@ impl Session {
             user: self.user.take().filter(|_| registered),
         }
     }
+}
+
+/// What an authority's answer means to the connection that asked.
+#[derive(Debug)]
+pub enum Answered {
+    /// It is what the connection waits for.
+    Expected,
+    /// The connection no longer wants to be on the channel.
+    Unwanted,
+    /// The connection has left since and wants to join anew, as this member.
+    AskAgain(Option<Arc<Member>>),
 }
 
 /// What a session leaves behind.

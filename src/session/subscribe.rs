@@ -52,7 +52,8 @@ impl Session {
         match self.check_subscription(request) {
             Ok((channel, member)) => match self.subscriptions.get_mut(&channel) {
                 Some(subscription) if subscription.state == State::Unwanted => {
-                    subscription.state = State::Asked;
+                    subscription.state = State::WantedAgain;
+                    subscription.member = member;
                     Action::Nothing
                 }
                 Some(_) => Action::Confirm { channel },

@@ -61,7 +61,7 @@ impl Fixture {
 
     fn join(&mut self, channel: &str) {
         assert!(matches!(self.subscribe(channel, None), Action::Join { .. }));
-        assert!(self.session.joined(channel));
+        assert!(matches!(self.session.joined(channel), Answered::Expected));
     }
 
     fn send_client_event(&mut self, channel: &str) -> Action {
@@ -202,15 +202,25 @@ fn who_leaves_before_the_answer_has_nothing_to_leave() {
         fixture.say("pusher:unsubscribe", unsubscribe.clone()),
         Action::Nothing
     ));
-    assert!(!fixture.session.joined("private-a"));
-    // And who changes their mind once more is let in by the same answer.
+    assert!(matches!(
+        fixture.session.joined("private-a"),
+        Answered::Unwanted
+    ));
+    // And who changes their mind once more asks again after the answer.
     fixture.subscribe("private-a", None);
     fixture.say("pusher:unsubscribe", unsubscribe.clone());
     assert!(matches!(
         fixture.subscribe("private-a", None),
         Action::Nothing
     ));
-    assert!(fixture.session.joined("private-a"));
+    assert!(matches!(
+        fixture.session.joined("private-a"),
+        Answered::AskAgain(None)
+    ));
+    assert!(matches!(
+        fixture.session.joined("private-a"),
+        Answered::Expected
+    ));
     assert!(matches!(
         fixture.say("pusher:unsubscribe", unsubscribe),
         Action::Leave { .. }
@@ -347,7 +357,10 @@ fn an_ended_session_leaves_what_it_was_let_into() {
         .collect();
     assert_eq!(channels, ["private-a"]);
     assert!(ended.user.is_some());
-    assert!(!fixture.session.joined("private-asked"));
+    assert!(matches!(
+        fixture.session.joined("private-asked"),
+        Answered::Unwanted
+    ));
     let again = fixture.session.end();
     assert!(again.subscriptions.is_empty() && again.user.is_none());
 }
