@@ -56,8 +56,8 @@ pub(super) enum Progress {
     Idle,
 }
 
-/// Sockets written to, or other commands done, in one slice: about a millisecond.
-const SLICE: usize = 256;
+/// Sockets written to, or other commands done, in one slice: well under a millisecond.
+const SLICE: usize = 96;
 /// Events of one channel that are written together at most.
 const MOST_EVENTS: usize = 64;
 /// Bytes that are written together at most, but for a single larger event.

@@ -2,11 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
+use socket2::SockRef;
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::app::AppHub;
@@ -30,6 +32,8 @@ pub struct Peer {
     /// The protocol state. Borrowed only for one call at a time.
     pub session: RefCell<Session>,
     socket: OwnedWriteHalf,
+    /// That of `socket`, at hand.
+    descriptor: RawFd,
     outbox: RefCell<Outbox>,
     /// The connection's task, which flushes the outbox, watches time and ends the connection.
     task: RefCell<Option<Waker>>,
@@ -51,6 +55,16 @@ pub enum Flushed {
     Dead,
 }
 
+/// What a socket took; one without room takes nothing.
+fn taken(written: io::Result<usize>) -> io::Result<usize> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        // A socket that takes nothing is not one that has no room.
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        other => other,
+    }
+}
+
 /// Frames that are written in one go at most.
 const MOST_SLICES: usize = 64;
 
@@ -69,6 +83,7 @@ impl Peer {
             app,
             mailbox,
             session: RefCell::new(session),
+            descriptor: socket.as_ref().as_raw_fd(),
             socket,
             task: RefCell::new(None),
             time_is_up: Cell::new(false),
@@ -127,7 +142,7 @@ impl Peer {
         }
         let mut written = 0;
         if outbox.is_empty() {
-            match self.write(slices) {
+            match self.write_directly(slices) {
                 Ok(count) => written = count,
                 Err(_) => {
                     outbox.fail();
@@ -158,18 +173,23 @@ impl Peer {
         true
     }
 
-    /// Bytes that the socket takes now; 0 if none.
+    /// Bytes that the socket takes now; 0 if none. This is where nearly every delivery goes:
+    /// straight to the kernel, past the runtime's own record of the socket, which would have to
+    /// be fetched into the cache for each of them. (So it does not notice a full socket: that is
+    /// left to [`Peer::poll_flush`].)
+    fn write_directly(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        // SAFETY: the descriptor is that of `self.socket`, which closes it when it is dropped.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(self.descriptor) };
+        let socket = SockRef::from(&descriptor);
+        taken(match slices {
+            [slice] => socket.send(slice),
+            _ => socket.send_vectored(slices),
+        })
+    }
+
+    /// As [`Peer::write_directly`], and lets the runtime notice when the socket is full.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let written = match slices {
-            [slice] => self.socket.try_write(slice),
-            _ => self.socket.try_write_vectored(slices),
-        };
-        match written {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            // A socket that takes nothing is not one that has no room.
-            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-            other => other,
-        }
+        taken(self.socket.try_write_vectored(slices))
     }
 
     /// Says why and closes: `pusher:error`, then the close frame. Nothing follows.
