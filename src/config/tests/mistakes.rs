@@ -252,7 +252,7 @@ fn the_two_listeners_need_two_addresses() {
 fn a_body_must_take_a_full_batch_and_grows_with_it_by_itself() {
     assert_eq!(
         mistake_in(&with_app("[apps.limits]\nhttp_body_bytes = 20000")),
-        "relay.toml:6: apps[0].limits.http_body_bytes: expected at least 225280, so that a full batch fits (batch_events 10, event_data_bytes 10240), found 20000"
+        "relay.toml:6: apps[0].limits.http_body_bytes: expected at least 634880, so that a full batch fits (batch_events 10, event_data_bytes 10240), found 20000"
     );
     let config = Setting::new()
         .file(&with_app("[apps.limits]\nevent_data_bytes = 1048576"))
