@@ -20,7 +20,7 @@ use fanfare::cluster::Local;
 use fanfare::http::{Api, ApiSettings, configure};
 use fanfare::hub::{Authority, Hub};
 use fanfare::metrics::Metrics;
-use fanfare::relay::Relay;
+use fanfare::relay::{Relay, Requests};
 use fanfare::tap::Tap;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -30,10 +30,13 @@ fn api() -> Api {
     let registry = Registry::new(vec![app]).expect("there is only one app");
     let authority: Arc<dyn Authority> = Arc::new(Local);
     let hub = Hub::new(registry, &authority, Metrics::new(), 10);
+    let requests = Requests::default();
     Api {
+        requests: requests.of_worker(),
         relay: Arc::new(Relay {
             hub,
             tap: Tap::new(),
+            requests,
         }),
         settings: ApiSettings {
             path_prefix: "/relay".into(),
@@ -43,12 +46,6 @@ fn api() -> Api {
 
 fn signer() -> Signer {
     Signer::new("key", b"secret")
-}
-
-fn unix_time() -> u64 {
-    std::time::UNIX_EPOCH
-        .elapsed()
-        .map_or(0, |time| time.as_secs())
 }
 
 type Answer = Pin<Box<dyn Future<Output = (u16, Bytes)>>>;
