@@ -4,6 +4,7 @@
 #![no_main]
 
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -57,7 +58,8 @@ struct Server {
 }
 
 thread_local! {
-    static SERVER: Server = Server::start();
+    // Never dropped: at the end of the process the runtime's own thread locals may be gone first.
+    static SERVER: ManuallyDrop<Server> = ManuallyDrop::new(Server::start());
 }
 
 impl Server {
