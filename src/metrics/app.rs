@@ -1,7 +1,7 @@
 //! What each app does on this node.
 
 use super::declare::{Counter, CounterBy, Gauge, metrics};
-use super::labels::{ClosedWith, PublishRefusal};
+use super::labels::{ClosedWith, PublishRefusal, WebhookDrop, WebhookOutcome};
 
 metrics! {
     /// The numbers of one app on this node, labelled `app`. Gauges are 0 when nobody is
@@ -49,5 +49,14 @@ metrics! {
         cached_bytes: Gauge = "fanfare_cached_bytes",
         /// Cached events dropped before they expired, to make room.
         cache_evictions: Counter = "fanfare_cache_evictions_total",
+
+        /// Events that wait to be sent to webhooks, counted once for each webhook.
+        webhook_events_waiting: Gauge = "fanfare_webhook_events_waiting",
+        /// Events that webhooks have taken.
+        webhook_events_sent: Counter = "fanfare_webhook_events_sent_total",
+        /// Events that never reached a webhook, by reason.
+        webhook_events_dropped: CounterBy<WebhookDrop> = "fanfare_webhook_events_dropped_total",
+        /// Requests to webhooks, by what became of them.
+        webhook_requests: CounterBy<WebhookOutcome> = "fanfare_webhook_requests_total",
     }
 }

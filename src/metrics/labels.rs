@@ -38,6 +38,32 @@ label! {
 }
 
 label! {
+    /// What became of a request to a webhook.
+    pub enum WebhookOutcome = "outcome" {
+        /// A status from 200 to 299.
+        Ok = "ok",
+        /// Any other status.
+        Refused = "refused",
+        /// No answer in time.
+        Timeout = "timeout",
+        /// No connection, or one that broke off before the answer.
+        Unreachable = "unreachable",
+    }
+}
+
+label! {
+    /// Why an event never reached a webhook.
+    pub enum WebhookDrop = "reason" {
+        /// Too much waited for the webhook already.
+        Backlog = "backlog",
+        /// It kept failing until it was too old to be tried again.
+        Expired = "expired",
+        /// The relay stopped before it could be sent.
+        Shutdown = "shutdown",
+    }
+}
+
+label! {
     /// What an HTTP request on the public listener was for.
     pub enum Route = "route" {
         /// `POST /apps/{id}/events`

@@ -21,7 +21,9 @@ use prometheus_client::registry::Registry;
 
 pub use self::app::AppMetrics;
 pub use self::declare::{Counter, CounterBy, Gauge, Histogram, LabelSet};
-pub use self::labels::{ClosedWith, ConnectionRefusal, PublishRefusal, Route, StatusClass};
+pub use self::labels::{
+    ClosedWith, ConnectionRefusal, PublishRefusal, Route, StatusClass, WebhookDrop, WebhookOutcome,
+};
 pub use self::process::ProcessMetrics;
 pub use self::worker::WorkerMetrics;
 
