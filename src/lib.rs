@@ -17,6 +17,8 @@ pub mod net;
 
 pub mod session;
 
+pub mod webhooks;
+
 pub mod hub;
 
 pub mod cluster;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Keys, Limits, Origins};
+use super::{Keys, Limits, Origins, Webhook};
 use crate::auth::Signer;
 
 /// An app: a name space of channels with its own credentials, features and limits.
@@ -23,11 +23,20 @@ pub struct App {
     /// How long a connection may live without having signed in or subscribed to an authorised
     /// channel; `None`: for ever.
     pub authorized_connections_timeout: Option<Duration>,
+    /// Whether a signed-in user's connections are told who of their watchlist is online.
+    pub watchlist: bool,
+    /// How long a user without a connection still counts as online for those who watch them.
+    pub watchlist_grace: Duration,
+    /// Where the app's backend is told what happens.
+    pub webhooks: Vec<Webhook>,
     /// The app's limits.
     pub limits: Limits,
 }
 
 impl App {
+    /// The default of `watchlist_grace`: a page has time to be loaded again.
+    pub const WATCHLIST_GRACE: Duration = Duration::from_secs(3);
+
     /// An enabled app with one key pair and every other setting at its default.
     pub fn new(id: impl Into<Box<str>>, pair: Signer) -> Self {
         Self {
@@ -38,6 +47,9 @@ impl App {
             subscription_count: false,
             allowed_origins: Origins::any(),
             authorized_connections_timeout: None,
+            watchlist: false,
+            watchlist_grace: Self::WATCHLIST_GRACE,
+            webhooks: Vec::new(),
             limits: Limits::default(),
         }
     }

@@ -28,6 +28,9 @@ pub struct Limits {
     pub presence_user_id_length: usize,
     /// Bytes of a presence member's user_info as JSON. 1,024 (Pusher).
     pub presence_user_info_bytes: usize,
+    /// Users of a watchlist that count; those behind are left out, and 4302 says so. 100
+    /// (Pusher).
+    pub watchlist_users: usize,
     /// Bytes that may wait for one connection because its socket did not take them; beyond,
     /// the connection is closed with 4100. 1 MiB.
     pub outbox_bytes: usize,
@@ -87,6 +90,7 @@ impl Default for Limits {
             presence_members: 100,
             presence_user_id_length: 128,
             presence_user_info_bytes: 1024,
+            watchlist_users: 100,
             outbox_bytes: 1 << 20,
             channels_per_connection: 1000,
             message_bytes: 64 << 10,

@@ -4,6 +4,7 @@
 //! - [`Keys`]: the key pairs that sign and verify for it
 //! - [`Limits`]: every limit that an app may set
 //! - [`Origins`]: which pages may connect
+//! - [`Webhook`]: where an app's backend is told what happens
 //! - [`Registry`]: all apps, found by id or key
 
 mod app;
@@ -11,9 +12,13 @@ mod keys;
 mod limits;
 mod origins;
 mod registry;
+mod webhook;
 
 pub use app::App;
 pub use keys::Keys;
 pub use limits::Limits;
 pub use origins::{InvalidPattern, Origins};
 pub use registry::{DuplicateApp, Registry};
+pub use webhook::{
+    ChannelFilter, InvalidUrl, Webhook, WebhookEvent, WebhookEvents, WebhookUrl, parse_header,
+};

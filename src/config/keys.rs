@@ -1,7 +1,7 @@
 //! Which keys there are. Section by section; the readers in `read` may ask for no others.
 
 /// Tables of the file, and the lists of tables.
-pub(super) const ROOT: &[&str] = &["server", "admin", "log", "apps"];
+pub(super) const ROOT: &[&str] = &["server", "webhooks", "admin", "log", "apps"];
 
 pub(super) const SERVER: &[&str] = &[
     "listen",
@@ -18,6 +18,18 @@ pub(super) const SERVER: &[&str] = &[
     "shutdown_timeout",
 ];
 
+pub(super) const WEBHOOKS: &[&str] = &[
+    "leave_delay_ms",
+    "timeout",
+    "retry_for",
+    "batch_wait_ms",
+    "batch_events",
+    "concurrency",
+    "backlog_bytes",
+    "private_addresses",
+    "journal",
+];
+
 pub(super) const ADMIN: &[&str] = &["listen"];
 
 pub(super) const LOG: &[&str] = &["format", "level"];
@@ -32,8 +44,16 @@ pub(super) const APP: &[&str] = &[
     "subscription_count",
     "allowed_origins",
     "authorized_connections_timeout",
+    "watchlist",
+    "watchlist_grace",
+    "webhooks",
     "limits",
 ];
+
+/// Of one webhook of an app.
+pub(super) const WEBHOOK: &[&str] = &["url", "events", "batch", "headers", "filter"];
+
+pub(super) const FILTER: &[&str] = &["channel_prefix", "channel_suffix"];
 
 pub(super) const KEY_PAIR: &[&str] = &["key", "secret"];
 
@@ -48,6 +68,7 @@ pub(super) const LIMITS: &[&str] = &[
     "presence_members",
     "presence_user_id_length",
     "presence_user_info_bytes",
+    "watchlist_users",
     "outbox_bytes",
     "channels_per_connection",
     "message_bytes",
@@ -60,15 +81,23 @@ pub(super) const LIMITS: &[&str] = &[
 ];
 
 /// The sections that the environment and flags reach; apps are lists, which they do not.
-pub(super) const SINGLE: &[(&str, &[&str])] = &[("server", SERVER), ("admin", ADMIN), ("log", LOG)];
+pub(super) const SINGLE: &[(&str, &[&str])] = &[
+    ("server", SERVER),
+    ("webhooks", WEBHOOKS),
+    ("admin", ADMIN),
+    ("log", LOG),
+];
 
 /// Every section as its header is written in the file.
 const HEADERS: &[(&str, &[&str])] = &[
     ("[server]", SERVER),
+    ("[webhooks]", WEBHOOKS),
     ("[admin]", ADMIN),
     ("[log]", LOG),
     ("[[apps]]", APP),
     ("[apps.limits]", LIMITS),
+    ("[[apps.webhooks]]", WEBHOOK),
+    ("a webhook's filter", FILTER),
 ];
 
 /// Whether any section has this key.

@@ -41,13 +41,15 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let admin_section = root.child("admin", keys::ADMIN)?;
     let server = read::server(&server_section)?;
     let admin = read::admin(&admin_section)?;
+    let webhooks_section = root.child("webhooks", keys::WEBHOOKS)?;
+    let webhooks = read::webhooks::settings(&webhooks_section)?;
     let log = read::log(&root.child("log", keys::LOG)?)?;
     read::listeners_differ(
         (&server_section, &server.listen),
         (&admin_section, admin.listen.as_ref()),
     )?;
 
-    let mut apps = read::apps::from_file(&root)?;
+    let mut apps = read::apps::from_file(&root, &webhooks)?;
     let in_environment = credentials::in_environment(&sources.environment)?;
     let environment_has_app = in_environment.is_some();
     if let Some(credentials) = in_environment {
@@ -69,6 +71,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     Ok(Loaded {
         config: Config {
             server,
+            webhooks,
             admin,
             log,
             apps,

@@ -98,7 +98,9 @@ fn key_of(name: &str) -> Result<Option<String>, ConfigError> {
              PUSHER_APP_SECRET"
                 .into()
         }
-        None => format!("expected {PREFIX}SECTION__KEY of the sections server, admin and log"),
+        None => {
+            format!("expected {PREFIX}SECTION__KEY of the sections server, webhooks, admin and log")
+        }
     };
     Err(ConfigError::UnknownKey {
         origin: Origin::Variable(name.into()),

@@ -146,13 +146,35 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Names and texts of a table, in which any name may stand; the texts must not be shown.
+    pub(super) fn secret_table(
+        &self,
+        key: &str,
+        expected: &str,
+    ) -> Result<Vec<(&'a str, &'a str)>, ConfigError> {
+        let table = match self.in_file(key).map(Spanned::get_ref) {
+            None => return Ok(Vec::new()),
+            Some(DeValue::Table(table)) => table,
+            Some(other) => return Err(self.invalid(key, expected, kind(other))),
+        };
+        let entries = table.iter().map(|(name, value)| match value.get_ref() {
+            DeValue::String(text) => Ok((&**name.get_ref(), &**text)),
+            other => {
+                let found = format!("{:?} with {}", name.get_ref(), kind(other));
+                Err(self.invalid(key, expected, found))
+            }
+        });
+        entries.collect()
+    }
+
     /// `true` or `false`.
     pub(super) fn switch(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
-        match self.given(key) {
-            None => Ok(default),
-            Some(Given::Toml(DeValue::Boolean(value))) => Ok(*value),
-            Some(other) => Err(self.invalid(key, "true or false", other.found())),
-        }
+        let Some(given) = self.given(key) else {
+            return Ok(default);
+        };
+        given
+            .as_switch()
+            .ok_or_else(|| self.invalid(key, "true or false", given.found()))
     }
 
     /// A whole number in a range.
@@ -238,7 +260,8 @@ impl<'a> Section<'a> {
         self.place(key).invalid(expected, found)
     }
 
-    fn missing(&self, key: &str, expected: &str) -> ConfigError {
+    /// The error that a key is not there.
+    pub(super) fn missing(&self, key: &str, expected: &str) -> ConfigError {
         ConfigError::Missing {
             origin: self.origin.clone(),
             key: self.path_of(key),

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use super::Address;
 use crate::apps::Registry;
+use crate::webhooks;
 
 /// A whole configuration; every value in it is valid.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The public listener and what holds for every connection.
     pub server: Server,
+    /// What holds for all webhooks.
+    pub webhooks: webhooks::Settings,
     /// The listener for operators.
     pub admin: Admin,
     /// The log on stderr.

@@ -30,6 +30,15 @@ impl Given<'_> {
         }
     }
 
+    /// The `true` or `false` that it is or spells.
+    pub(super) fn as_switch(&self) -> Option<bool> {
+        match self {
+            Self::Toml(DeValue::Boolean(value)) => Some(*value),
+            Self::Toml(_) => None,
+            Self::Text(text) => text.parse().ok(),
+        }
+    }
+
     /// What to say was found.
     pub(super) fn found(&self) -> String {
         match self {

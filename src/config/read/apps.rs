@@ -6,9 +6,10 @@ use super::super::credentials::Credentials;
 use super::super::keys::{APP, KEY_PAIR, LIMITS};
 use super::super::section::{Place, Section};
 use super::super::{Address, ConfigError, Origin};
-use super::{is_path_segment, limits};
+use super::{is_path_segment, limits, webhooks};
 use crate::apps::{App, DuplicateApp, Keys, Origins, Registry};
 use crate::auth::Signer;
+use crate::webhooks::Settings;
 
 /// Id, key and secret of the app that is served when none is configured.
 const DEVELOPMENT: &str = "local";
@@ -36,14 +37,17 @@ struct ReadPair {
 }
 
 /// The apps of the file.
-pub(in crate::config) fn from_file(root: &Section<'_>) -> Result<Vec<ReadApp>, ConfigError> {
+pub(in crate::config) fn from_file(
+    root: &Section<'_>,
+    of_webhooks: &Settings,
+) -> Result<Vec<ReadApp>, ConfigError> {
     root.children("apps", APP, TABLES)?
         .iter()
-        .map(app)
+        .map(|section| app(section, of_webhooks))
         .collect()
 }
 
-fn app(section: &Section<'_>) -> Result<ReadApp, ConfigError> {
+fn app(section: &Section<'_>, of_webhooks: &Settings) -> Result<ReadApp, ConfigError> {
     let id = section.required("id", NAME, name)?;
     let mut pairs = vec![pair(section)?];
     for extra in section.children("extra_keys", KEY_PAIR, PAIRS)? {
@@ -61,6 +65,9 @@ fn app(section: &Section<'_>) -> Result<ReadApp, ConfigError> {
         client_events: section.switch("client_events", true)?,
         subscription_count: section.switch("subscription_count", false)?,
         allowed_origins: Origins::new(origins).expect("each pattern was tried"),
+        watchlist: section.switch("watchlist", false)?,
+        watchlist_grace: section.seconds("watchlist_grace", App::WATCHLIST_GRACE, 0..=3600)?,
+        webhooks: webhooks::of_app(section, of_webhooks)?,
         authorized_connections_timeout: (!authorized.is_zero()).then_some(authorized),
         limits: limits::read(&section.child("limits", LIMITS)?)?,
     };

@@ -41,6 +41,7 @@ pub(super) fn read(section: &Section<'_>) -> Result<Limits, ConfigError> {
             "presence_user_info_bytes",
             default.presence_user_info_bytes,
         )?,
+        watchlist_users: count("watchlist_users", default.watchlist_users, 10_000)?,
         outbox_bytes: bytes("outbox_bytes", default.outbox_bytes)?,
         channels_per_connection: count(
             "channels_per_connection",

@@ -2,9 +2,11 @@
 //!
 //! - [`server`], [`admin`], [`log`]: the sections that there is one of
 //! - [`apps`]: the apps, and what must hold among them
+//! - [`webhooks`]: what holds for all webhooks, and the webhooks of one app
 
 pub(super) mod apps;
 mod limits;
+pub(super) mod webhooks;
 
 use std::ops::RangeInclusive;
 

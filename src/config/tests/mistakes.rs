@@ -223,7 +223,7 @@ fn variables_and_flags_are_named_as_they_are_typed() {
         ),
         (
             "FANFARE_WEATHER__TODAY",
-            "environment variable FANFARE_WEATHER__TODAY: weather.today: unknown key; expected FANFARE_SECTION__KEY of the sections server, admin and log",
+            "environment variable FANFARE_WEATHER__TODAY: weather.today: unknown key; expected FANFARE_SECTION__KEY of the sections server, webhooks, admin and log",
         ),
         (
             "FANFARE_APPS__0__ID",
@@ -259,4 +259,79 @@ fn a_body_must_take_a_full_batch_and_grows_with_it_by_itself() {
         .load();
     let limits = &config.apps.by_id("1").unwrap().limits;
     assert!(limits.http_body_bytes >= 10 << 20, "{limits:?}");
+}
+
+#[test]
+fn mistakes_in_webhooks_show_no_secret() {
+    let webhook = |rest: &str| {
+        with_app(&format!(
+            "webhooks = [{{ url = \"https://example.com/\", events = [\"cache_miss\"], {rest} }}]"
+        ))
+    };
+    let start = "relay.toml:5: apps[0].webhooks[0].";
+    for (text, says) in [
+        (
+            with_app("webhooks = [{ events = [\"cache_miss\"] }]"),
+            "url: missing; expected a URL that begins with https:// or http://, such as https://example.com/webhook",
+        ),
+        (
+            with_app("webhooks = [{ url = \"s3cr3t.example.com\", events = [\"cache_miss\"] }]"),
+            "url: expected a URL that begins with https:// or http://, such as https://example.com/webhook, found another text",
+        ),
+        (
+            with_app("webhooks = [{ url = \"http://a\" }]"),
+            "events: missing; expected a list of one or more of channel_occupied, channel_vacated, member_added, member_removed, client_event, cache_miss and subscription_count",
+        ),
+        (
+            with_app("webhooks = [{ url = \"http://a\", events = [] }]"),
+            "events: expected a list of one or more of channel_occupied, channel_vacated, member_added, member_removed, client_event, cache_miss and subscription_count, found an empty list",
+        ),
+        (
+            with_app("webhooks = [{ url = \"http://a\", events = [\"channel_created\"] }]"),
+            "events: expected a list of one or more of channel_occupied, channel_vacated, member_added, member_removed, client_event, cache_miss and subscription_count, found \"channel_created\"",
+        ),
+        (
+            webhook("headers = { Host = \"s3cr3t\" }"),
+            "headers: expected a table of headers such as { X-Env = \"prod\" }, of visible ASCII characters, without those that the relay or HTTP itself sets, found \"Host\"",
+        ),
+        (
+            webhook("headers = { X-Count = 7 }"),
+            "headers: expected a table of headers such as { X-Env = \"prod\" }, of visible ASCII characters, without those that the relay or HTTP itself sets, found \"X-Count\" with a number",
+        ),
+        (
+            webhook("filter = { prefix = \"a\" }"),
+            "filter.prefix: unknown key; expected one of channel_prefix, channel_suffix",
+        ),
+        (
+            webhook("url_ = \"x\""),
+            "url_: unknown key; did you mean `url`?",
+        ),
+    ] {
+        assert_eq!(mistake_in(&text), format!("{start}{says}"));
+    }
+}
+
+#[test]
+fn webhooks_at_private_addresses_can_be_ruled_out() {
+    let with_url = |url: &str| {
+        with_app(&format!(
+            "webhooks = [{{ url = \"{url}\", events = [\"cache_miss\"] }}]"
+        ))
+    };
+    let text = with_url("http://me:s3cr3t@10.0.0.1/s3cr3t");
+    let line = Setting::new()
+        .file(&text)
+        .variable("FANFARE_WEBHOOKS__PRIVATE_ADDRESSES", "false")
+        .mistake();
+    assert_eq!(
+        line,
+        "relay.toml:5: apps[0].webhooks[0].url: expected a public address, as \
+         webhooks.private_addresses is false, found http://10.0.0.1"
+    );
+    assert_eq!(Setting::new().file(&text).load().apps.iter().len(), 1);
+    let public = with_url("https://example.com/hook");
+    let setting = Setting::new()
+        .file(&public)
+        .variable("FANFARE_WEBHOOKS__PRIVATE_ADDRESSES", "false");
+    assert!(!setting.load().webhooks.private_addresses);
 }

@@ -131,6 +131,18 @@ fn every_known_key_is_read_and_checked() {
             "{line}"
         );
     }
+    for key in keys::WEBHOOK {
+        let good = [("url", "\"http://a\""), ("events", "[\"cache_miss\"]")];
+        let others = good.iter().filter(|(other, _)| other != key);
+        let others: String = others
+            .map(|(key, value)| format!("{key} = {value}, "))
+            .collect();
+        let line = mistake_in(&with_app(&format!(
+            "webhooks = [{{ {others}{key} {wrong} }}]"
+        )));
+        let start = format!("relay.toml:5: apps[0].webhooks[0].{key}: expected ");
+        assert!(line.starts_with(&start), "{line}");
+    }
     for key in keys::LIMITS {
         let line = mistake_in(&with_app(&format!("[apps.limits]\n{key} {wrong}")));
         let start = format!("relay.toml:6: apps[0].limits.{key}: expected ");

@@ -3,7 +3,7 @@
 use toml::de::{DeTable, DeValue};
 
 use super::*;
-use crate::apps::App;
+use crate::apps::{App, ChannelFilter, WebhookEvent, WebhookEvents};
 
 /// The file with its app block in force: settings are commented out as `#key`, prose is `# …`.
 fn in_force() -> String {
@@ -44,6 +44,7 @@ fn it_has_every_key() {
     let limits = app.as_table().unwrap().get("limits").unwrap().get_ref();
     for (documented, known) in [
         (section("server"), keys::SERVER),
+        (section("webhooks"), keys::WEBHOOKS),
         (section("admin"), keys::ADMIN),
         (section("log"), keys::LOG),
         (table(app), keys::APP),
@@ -52,6 +53,26 @@ fn it_has_every_key() {
         let mut known = known.to_vec();
         known.sort_unstable();
         assert_eq!(documented, known);
+    }
+}
+
+#[test]
+fn its_webhook_can_be_taken_over_as_it_is() {
+    let indented = SHIPPED
+        .lines()
+        .filter_map(|line| line.strip_prefix("#     "));
+    let example = indented.collect::<Vec<_>>().join("\n");
+    let config = Setting::new().file(&with_app(&example)).load();
+    let app = config.apps.by_id("1").unwrap();
+    let [webhook] = &app.webhooks[..] else {
+        panic!("{:?}", app.webhooks);
+    };
+    let all: WebhookEvents = WebhookEvent::ALL.into_iter().collect();
+    assert_eq!(webhook.events, all);
+    assert_eq!(webhook.filter, ChannelFilter::default());
+    assert!(webhook.headers.is_empty() && !webhook.batch);
+    for key in keys::WEBHOOK.iter().chain(keys::FILTER) {
+        assert!(example.contains(&format!("{key} = ")), "{key}");
     }
 }
 

@@ -1,0 +1,190 @@
+//! One app's webhooks, as the hub tells them what happens.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::departures::{Departed, Departures};
+use super::event::Numbers;
+use super::notice::Notice;
+use super::outlet::Outlet;
+use crate::apps::WebhookEvent;
+use crate::protocol::ChannelName;
+
+/// What an app's backend is told. Nothing here waits for anybody: events are put into bounded
+/// queues, which another thread works off.
+///
+/// Transitions of a channel are told under its directory's lock, and so in their order.
+#[derive(Debug)]
+pub struct AppWebhooks {
+    outlets: Vec<Outlet>,
+    numbers: Arc<Numbers>,
+    departures: Mutex<Departures>,
+    /// Someone has left while nobody was being waited for.
+    departed: Notify,
+}
+
+impl AppWebhooks {
+    pub(super) fn new(outlets: Vec<Outlet>, numbers: Arc<Numbers>, departures: Departures) -> Self {
+        Self {
+            outlets,
+            numbers,
+            departures: Mutex::new(departures),
+            departed: Notify::new(),
+        }
+    }
+
+    /// Whether any webhook is told of this event on this channel.
+    pub fn wants(&self, event: WebhookEvent, channel: &str) -> bool {
+        self.outlets
+            .iter()
+            .any(|outlet| outlet.wants(event, channel))
+    }
+
+    /// Tells the webhooks that want to know. Events of one channel are told in the order of the
+    /// calls.
+    pub fn tell(&self, channel: &ChannelName, notice: &Notice) {
+        let mut event = None;
+        for outlet in &self.outlets {
+            if outlet.wants(notice.event, channel.as_str()) {
+                let event =
+                    event.get_or_insert_with(|| self.numbers.event(channel, notice.json.clone()));
+                outlet.push(event.clone());
+            }
+        }
+    }
+
+    /// The channel has its first subscriber.
+    pub fn occupied(&self, channel: &ChannelName) {
+        let (came, left) = (WebhookEvent::ChannelOccupied, WebhookEvent::ChannelVacated);
+        self.came(channel, came, left, || Departed::Everybody(channel.clone()));
+    }
+
+    /// The channel's last subscriber has left.
+    pub fn vacated(&self, channel: &ChannelName) {
+        let (came, left) = (WebhookEvent::ChannelOccupied, WebhookEvent::ChannelVacated);
+        self.left(channel, came, left, || Departed::Everybody(channel.clone()));
+    }
+
+    /// A user's first connection is on the presence channel.
+    pub fn member_added(&self, channel: &ChannelName, user_id: &Arc<str>) {
+        let (came, left) = (WebhookEvent::MemberAdded, WebhookEvent::MemberRemoved);
+        let who = || Departed::Member(channel.clone(), Arc::clone(user_id));
+        self.came(channel, came, left, who);
+    }
+
+    /// A user's last connection has left the presence channel.
+    pub fn member_removed(&self, channel: &ChannelName, user_id: &Arc<str>) {
+        let (came, left) = (WebhookEvent::MemberAdded, WebhookEvent::MemberRemoved);
+        let who = || Departed::Member(channel.clone(), Arc::clone(user_id));
+        self.left(channel, came, left, who);
+    }
+
+    /// A subscriber found the cache channel without an event.
+    pub fn cache_miss(&self, channel: &ChannelName) {
+        if self.wants(WebhookEvent::CacheMiss, channel.as_str()) {
+            let notice = Notice::of_channel(WebhookEvent::CacheMiss, channel.as_str());
+            self.tell(channel, &notice);
+        }
+    }
+
+    /// The channel has so many subscribers now.
+    pub fn counted(&self, channel: &ChannelName, subscribers: usize) {
+        if self.wants(WebhookEvent::SubscriptionCount, channel.as_str()) {
+            self.tell(channel, &Notice::of_count(channel.as_str(), subscribers));
+        }
+    }
+
+    fn came(
+        &self,
+        channel: &ChannelName,
+        came: WebhookEvent,
+        left: WebhookEvent,
+        who: impl FnOnce() -> Departed,
+    ) {
+        if !self.wants(came, channel.as_str()) && !self.wants(left, channel.as_str()) {
+            return;
+        }
+        let who = who();
+        if !self.departures.lock().is_back(&who) {
+            self.tell(channel, &who.notice(came));
+        }
+    }
+
+    fn left(
+        &self,
+        channel: &ChannelName,
+        came: WebhookEvent,
+        left: WebhookEvent,
+        who: impl FnOnce() -> Departed,
+    ) {
+        if !self.wants(came, channel.as_str()) && !self.wants(left, channel.as_str()) {
+            return;
+        }
+        let who = who();
+        let mut departures = self.departures.lock();
+        let was_empty = departures.next_due().is_none();
+        let waits = departures.leave(&who, Instant::now());
+        drop(departures);
+        if !waits {
+            self.tell(channel, &who.notice(left));
+        } else if was_empty {
+            self.departed.notify_one();
+        }
+    }
+
+    /// Tells of those who did not come back in time, for as long as the relay runs.
+    pub(super) async fn watch_departures(&self) {
+        loop {
+            self.tell_departures(Instant::now());
+            let next = self.departures.lock().next_due();
+            match next {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => self.departed.notified().await,
+            }
+        }
+    }
+
+    fn tell_departures(&self, now: Instant) {
+        loop {
+            // Told under the lock: a return that comes now is told behind it.
+            let mut departures = self.departures.lock();
+            let Some(who) = departures.take_due(now) else {
+                return;
+            };
+            self.tell(who.channel(), &who.notice(who.event()));
+        }
+    }
+
+    /// Tells of all who have left and are not back; from now on nobody is waited for.
+    pub(super) fn stop_waiting(&self) {
+        let now = Instant::now();
+        self.departures.lock().give_up_waiting(now);
+        self.tell_departures(now);
+    }
+}
+
+impl Departed {
+    fn channel(&self) -> &ChannelName {
+        match self {
+            Self::Everybody(channel) | Self::Member(channel, _) => channel,
+        }
+    }
+
+    /// The event that tells of the departure.
+    fn event(&self) -> WebhookEvent {
+        match self {
+            Self::Everybody(_) => WebhookEvent::ChannelVacated,
+            Self::Member(..) => WebhookEvent::MemberRemoved,
+        }
+    }
+
+    fn notice(&self, event: WebhookEvent) -> Notice {
+        match self {
+            Self::Everybody(channel) => Notice::of_channel(event, channel.as_str()),
+            Self::Member(channel, user_id) => Notice::of_member(event, channel.as_str(), user_id),
+        }
+    }
+}

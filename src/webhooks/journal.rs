@@ -1,0 +1,472 @@
+//! Undelivered events on disk, so that they outlast the process.
+//!
+//! An event is written down before it is sent and crossed out after it was taken. A process that
+//! is killed in between leaves it behind, and the next one sends it again under the same id. The
+//! operating system keeps what was written when a process dies; nothing is forced onto the disk
+//! for each event, so a machine that loses its power may lose the last moments.
+//!
+//! The journal is a folder of segments. What is still needed of the oldest ones is little, and
+//! not for long: a segment goes when all that was written down in it, and in those before it, is
+//! crossed out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::event::{Event, Moment};
+use super::throttle::Throttle;
+use crate::protocol::ChannelName;
+
+/// Bytes after which a new segment is begun.
+const SEGMENT_BYTES: usize = 8 << 20;
+const LOCK: &str = "lock";
+const SUFFIX: &str = ".jsonl";
+
+/// The journal of the process; no other process uses its folder meanwhile.
+#[derive(Debug)]
+pub(super) struct Journal {
+    folder: PathBuf,
+    /// Held as long as the journal is.
+    _lock: File,
+    segment: Segment,
+    /// Events of each segment that are not crossed out.
+    open: BTreeMap<u64, usize>,
+    /// Where each of them is written.
+    places: HashMap<EventKey, u64>,
+    trouble: Throttle,
+}
+
+/// A webhook, by [`WebhookKey`], and an event's id.
+type EventKey = (Arc<str>, Arc<str>);
+
+#[derive(Debug)]
+struct Segment {
+    number: u64,
+    file: File,
+    bytes: usize,
+}
+
+/// An event of an earlier process.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// Whose it is.
+    pub(super) webhook: String,
+    /// As it was.
+    pub(super) id: Arc<str>,
+    pub(super) channel: String,
+    pub(super) json: Box<RawValue>,
+    pub(super) at: Moment,
+}
+
+/// A line of a segment.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line<'a> {
+    Event(#[serde(borrow)] EventLine<'a>),
+    Done { webhook: String, ids: Vec<String> },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct EventLine<'a> {
+    webhook: String,
+    id: String,
+    channel: String,
+    at_ms: u64,
+    #[serde(borrow)]
+    event: &'a RawValue,
+}
+
+impl Journal {
+    /// Opens the folder, which is made if it is not there, and hands out what an earlier process
+    /// has left, in order. That stays written down until it is crossed out.
+    pub(super) fn open(folder: &Path) -> io::Result<(Self, Vec<Left>)> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+        let lock = lock(folder)?;
+        let old = segments(folder)?;
+        let left = read(folder, &old)?;
+        let number = old.last().map_or(1, |last| last + 1);
+        let mut journal = Self {
+            segment: Segment::create(folder, number)?,
+            folder: folder.to_owned(),
+            _lock: lock,
+            open: BTreeMap::new(),
+            places: HashMap::new(),
+            trouble: Throttle::default(),
+        };
+        journal.carry_over(&left)?;
+        for number in old {
+            fs::remove_file(path(folder, number))?;
+        }
+        Ok((journal, left))
+    }
+
+    fn carry_over(&mut self, left: &[Left]) -> io::Result<()> {
+        let mut lines = Vec::new();
+        for left in left {
+            write_line(&mut lines, &Line::Event(left.line()));
+        }
+        self.segment.write(&lines)?;
+        self.segment.file.sync_all()?;
+        for left in left {
+            self.note(&Arc::from(&*left.webhook), &left.id);
+        }
+        Ok(())
+    }
+
+    /// Writes events down that are about to be sent to the webhook.
+    pub(super) fn record(&mut self, webhook: &Arc<str>, events: &[Event]) {
+        let mut lines = Vec::new();
+        for event in events {
+            // An event is JSON that the relay has written itself.
+            let Ok(json) = serde_json::from_slice(&event.json) else {
+                continue;
+            };
+            let line = EventLine {
+                webhook: (**webhook).into(),
+                id: (*event.id).into(),
+                channel: event.channel.as_str().into(),
+                at_ms: milliseconds(event.at.wall),
+                event: json,
+            };
+            write_line(&mut lines, &Line::Event(line));
+            self.note(webhook, &event.id);
+        }
+        self.write(&lines);
+    }
+
+    /// Crosses events out that the webhook has taken, or that were given up.
+    pub(super) fn settle(&mut self, webhook: &Arc<str>, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
+        let line = Line::Done {
+            webhook: (**webhook).into(),
+            ids: events.iter().map(|event| (*event.id).into()).collect(),
+        };
+        let mut lines = Vec::new();
+        write_line(&mut lines, &line);
+        self.write(&lines);
+        for event in events {
+            let key = (Arc::clone(webhook), Arc::clone(&event.id));
+            let segment = self.places.remove(&key);
+            if let Some(open) = segment.and_then(|number| self.open.get_mut(&number)) {
+                *open -= 1;
+            }
+        }
+        self.remove_finished();
+    }
+
+    fn note(&mut self, webhook: &Arc<str>, id: &Arc<str>) {
+        let key = (Arc::clone(webhook), Arc::clone(id));
+        if self.places.insert(key, self.segment.number).is_none() {
+            *self.open.entry(self.segment.number).or_default() += 1;
+        }
+    }
+
+    /// What cannot be written is sent all the same: a full disk is no reason to stop.
+    fn write(&mut self, lines: &[u8]) {
+        let written = self.segment.write(lines).and_then(|()| {
+            if self.segment.bytes < SEGMENT_BYTES {
+                return Ok(());
+            }
+            self.begin_segment()
+        });
+        if let Err(error) = written {
+            if self.trouble.lets_through() {
+                let folder = self.folder.display();
+                tracing::error!(
+                    %folder, %error,
+                    "the webhook journal cannot be written: events would not outlast the process"
+                );
+            }
+        }
+    }
+
+    fn begin_segment(&mut self) -> io::Result<()> {
+        self.segment = Segment::create(&self.folder, self.segment.number + 1)?;
+        Ok(())
+    }
+
+    /// Oldest first: a later segment may be what crosses out an event of an earlier one.
+    fn remove_finished(&mut self) {
+        while let Some(oldest) = self.open.first_entry()
+            && *oldest.get() == 0
+            && *oldest.key() < self.segment.number
+        {
+            let number = oldest.remove_entry().0;
+            for number in self.unneeded_up_to(number) {
+                if let Err(error) = fs::remove_file(path(&self.folder, number)) {
+                    tracing::debug!(%error, number, "a segment of the webhook journal stays");
+                }
+            }
+        }
+    }
+
+    /// The finished segment, and those before it that held nothing but what is crossed out.
+    fn unneeded_up_to(&self, number: u64) -> Vec<u64> {
+        let mut numbers = segments(&self.folder).unwrap_or_default();
+        numbers.retain(|found| *found <= number);
+        numbers
+    }
+}
+
+impl Segment {
+    fn create(folder: &Path, number: u64) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.append(true).create_new(true).mode(0o600);
+        Ok(Self {
+            number,
+            file: options.open(path(folder, number))?,
+            bytes: 0,
+        })
+    }
+
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        match self.file.write_all(lines) {
+            Ok(()) => self.bytes += lines.len(),
+            Err(error) => {
+                // What follows half a line could not be read.
+                self.file.set_len(self.bytes as u64)?;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Left {
+    fn line(&self) -> EventLine<'_> {
+        EventLine {
+            webhook: self.webhook.clone(),
+            id: (*self.id).into(),
+            channel: self.channel.clone(),
+            at_ms: milliseconds(self.at.wall),
+            event: &self.json,
+        }
+    }
+
+    /// The event, to be sent again; None if its channel is none.
+    pub(super) fn event(&self, number: u64) -> Option<Event> {
+        let channel = ChannelName::parse(&self.channel, usize::MAX).ok()?;
+        Some(Event {
+            number,
+            id: Arc::clone(&self.id),
+            channel,
+            json: self.json.get().to_owned().into(),
+            at: self.at,
+        })
+    }
+}
+
+fn lock(folder: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(folder.join(LOCK))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "another process uses it",
+        )),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// The numbers of the segments, in order.
+fn segments(folder: &Path) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
+        numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number:012}{SUFFIX}"))
+}
+
+/// What is written down in the segments and not crossed out.
+fn read(folder: &Path, numbers: &[u64]) -> io::Result<Vec<Left>> {
+    let mut left: IndexMap<(String, String), Left> = IndexMap::new();
+    let mut unreadable = 0;
+    for number in numbers {
+        let file = File::open(path(folder, *number))?;
+        for line in BufReader::new(file).split(b'\n') {
+            // The last line of a process that was killed may be cut off.
+            match serde_json::from_slice(&line?) {
+                Ok(Line::Event(line)) => {
+                    let key = (line.webhook.clone(), line.id.clone());
+                    left.insert(key, line.into());
+                }
+                Ok(Line::Done { webhook, ids }) => {
+                    for id in ids {
+                        left.shift_remove(&(webhook.clone(), id));
+                    }
+                }
+                Err(_) => unreadable += 1,
+            }
+        }
+    }
+    if unreadable > 0 {
+        tracing::warn!(unreadable, "lines of the webhook journal cannot be read");
+    }
+    Ok(left.into_values().collect())
+}
+
+impl From<EventLine<'_>> for Left {
+    fn from(line: EventLine<'_>) -> Self {
+        let at = UNIX_EPOCH + Duration::from_millis(line.at_ms);
+        Self {
+            webhook: line.webhook,
+            id: line.id.into(),
+            channel: line.channel,
+            json: line.event.to_owned(),
+            at: Moment::of_wall(at),
+        }
+    }
+}
+
+fn write_line(out: &mut Vec<u8>, line: &Line<'_>) {
+    serde_json::to_writer(&mut *out, line).expect("writing text to a Vec cannot fail");
+    out.push(b'\n');
+}
+
+fn milliseconds(at: SystemTime) -> u64 {
+    let since_1970 = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::Numbers;
+    use super::*;
+
+    /// A folder that is gone when the test is over.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            let name = format!("fanfare-journal-{:016x}", rand::random::<u64>());
+            Self(std::env::temp_dir().join(name))
+        }
+
+        fn open(&self) -> (Journal, Vec<String>) {
+            let (journal, left) = Journal::open(&self.0).unwrap();
+            (
+                journal,
+                left.iter().map(|left| left.id.to_string()).collect(),
+            )
+        }
+
+        fn files(&self) -> usize {
+            segments(&self.0).unwrap().len()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn events(count: usize, size: usize) -> Vec<Event> {
+        let numbers = Numbers::new();
+        let channel = ChannelName::parse("presence-a", 164).unwrap();
+        let json = format!(r#"{{"x":"{}"}}"#, "x".repeat(size));
+        (0..count)
+            .map(|_| numbers.event(&channel, json.clone().into()))
+            .collect()
+    }
+
+    fn ids(events: &[Event]) -> Vec<String> {
+        events.iter().map(|event| event.id.to_string()).collect()
+    }
+
+    #[test]
+    fn what_is_not_crossed_out_is_left_to_the_next_process() {
+        let (folder, events) = (Folder::new(), events(3, 9));
+        let (one, other) = (Arc::from("one"), Arc::from("other"));
+        let (mut journal, left) = folder.open();
+        assert!(left.is_empty());
+        journal.record(&one, &events);
+        journal.record(&other, &events[..1]);
+        journal.settle(&one, &events[1..2]);
+        drop(journal);
+
+        let (mut journal, left) = Journal::open(&folder.0).unwrap();
+        let found: Vec<_> = left
+            .iter()
+            .map(|left| (&*left.webhook, &*left.id))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("one", &*events[0].id),
+                ("one", &*events[2].id),
+                ("other", &*events[0].id)
+            ]
+        );
+        let again = left[0].event(7).unwrap();
+        assert_eq!((again.number, &again.json), (7, &events[0].json));
+        assert_eq!(again.channel, events[0].channel);
+        journal.settle(&one, &events);
+        drop(journal);
+        assert_eq!(folder.open().1, ids(&events[..1]));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_costs_nothing_else() {
+        let (folder, events) = (Folder::new(), events(2, 9));
+        let (mut journal, _) = folder.open();
+        journal.record(&Arc::from("w"), &events);
+        journal
+            .segment
+            .write(b"{\"event\":{\"webhook\":\"w\",\"i")
+            .unwrap();
+        drop(journal);
+        assert_eq!(folder.open().1, ids(&events));
+    }
+
+    #[test]
+    fn segments_go_when_all_in_them_and_before_is_done() {
+        let (folder, events) = (Folder::new(), events(5, SEGMENT_BYTES));
+        let (mut journal, _) = folder.open();
+        let webhook = Arc::from("w");
+        for event in &events {
+            journal.record(&webhook, std::slice::from_ref(event));
+        }
+        assert_eq!(folder.files(), 6);
+        journal.settle(&webhook, &events[1..3]);
+        assert_eq!(folder.files(), 6);
+        journal.settle(&webhook, &events[..1]);
+        assert_eq!(folder.files(), 3);
+        journal.settle(&webhook, &events[3..]);
+        assert_eq!(folder.files(), 1);
+        drop(journal);
+        assert!(folder.open().1.is_empty());
+    }
+
+    #[test]
+    fn a_folder_belongs_to_one_process_at_a_time() {
+        let folder = Folder::new();
+        let (journal, _) = folder.open();
+        let error = Journal::open(&folder.0).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+        drop(journal);
+        folder.open();
+    }
+}

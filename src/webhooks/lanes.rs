@@ -1,0 +1,394 @@
+//! What goes to a webhook next: each channel in order, no channel behind another.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+
+use super::event::Event;
+use crate::protocol::ChannelName;
+
+/// How requests are put together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// Events in one request at most.
+    pub(super) most_events: usize,
+    /// Bytes of their JSON at most, but for a single larger one.
+    pub(super) most_bytes: usize,
+    /// How long an event waits for company.
+    pub(super) wait: Duration,
+}
+
+/// The events that wait for one webhook.
+///
+/// Each channel has a lane. While events of a lane are in a batch, on their way or waiting for
+/// their next attempt, what is behind them in the lane waits: so a channel's events arrive in
+/// order, and a failing channel holds up no other.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    cut: Cut,
+    lanes: HashMap<ChannelName, Lane, RandomState>,
+    /// Lanes with events of which none is in a batch, with when they became so.
+    ready: VecDeque<(Instant, ChannelName)>,
+    /// Events in the ready lanes.
+    ready_events: usize,
+    /// Batches that failed, by when they are tried again.
+    failed: BTreeMap<(Instant, u64), Batch>,
+    failed_so_far: u64,
+    /// Whether a batch that failed before comes before new ones, if both are due.
+    failed_first: bool,
+    hurried: bool,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: VecDeque<Event>,
+    in_batch: bool,
+}
+
+/// Events that go in one request.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// In the order in which they happened; at least one.
+    pub(super) events: Vec<Event>,
+    /// How often it has been tried.
+    pub(super) attempts: u32,
+    channels: SmallVec<[ChannelName; 1]>,
+}
+
+impl Lanes {
+    pub(super) fn new(cut: Cut) -> Self {
+        Self {
+            cut,
+            lanes: HashMap::default(),
+            ready: VecDeque::new(),
+            ready_events: 0,
+            failed: BTreeMap::new(),
+            failed_so_far: 0,
+            failed_first: false,
+            hurried: false,
+        }
+    }
+
+    /// One more event.
+    pub(super) fn push(&mut self, event: Event, now: Instant) {
+        let lane = self.lanes.entry(event.channel.clone()).or_default();
+        if !lane.in_batch {
+            if lane.waiting.is_empty() {
+                self.ready.push_back((now, event.channel.clone()));
+            }
+            self.ready_events += 1;
+        }
+        lane.waiting.push_back(event);
+    }
+
+    /// The next batch that is due, if any. It must be given back by [`Lanes::done`] or
+    /// [`Lanes::failed`].
+    pub(super) fn take(&mut self, now: Instant) -> Option<Batch> {
+        let batch = if self.failed_first {
+            self.take_failed(now).or_else(|| self.take_ready(now))
+        } else {
+            self.take_ready(now).or_else(|| self.take_failed(now))
+        };
+        // In turn: neither starves while the webhook takes less than there is.
+        self.failed_first = batch.as_ref().is_some_and(|batch| batch.attempts == 0);
+        batch
+    }
+
+    fn take_failed(&mut self, now: Instant) -> Option<Batch> {
+        let first = self
+            .failed
+            .first_entry()
+            .filter(|first| first.key().0 <= now)?;
+        Some(first.remove())
+    }
+
+    fn take_ready(&mut self, now: Instant) -> Option<Batch> {
+        if self.ready_at()? > now {
+            return None;
+        }
+        let mut batch = Batch::default();
+        let mut bytes = 0;
+        while let Some((since, channel)) = self.ready.pop_front() {
+            let lane = self.lanes.get_mut(&channel);
+            let lane = lane.expect("a channel is ready while it has a lane");
+            let (before, waiting) = (batch.events.len(), lane.waiting.len());
+            while batch.events.len() < self.cut.most_events
+                && let Some(event) = lane.waiting.front()
+                && (batch.events.is_empty() || bytes + event.json.len() <= self.cut.most_bytes)
+            {
+                bytes += event.json.len();
+                batch.events.extend(lane.waiting.pop_front());
+            }
+            if batch.events.len() == before {
+                self.ready.push_front((since, channel));
+                break;
+            }
+            lane.in_batch = true;
+            self.ready_events -= waiting;
+            batch.channels.push(channel);
+        }
+        batch.events.sort_unstable_by_key(|event| event.number);
+        Some(batch)
+    }
+
+    /// When the next new batch may go; None if nothing new waits.
+    fn ready_at(&self) -> Option<Instant> {
+        let (since, _) = self.ready.front()?;
+        let is_full = self.ready_events >= self.cut.most_events;
+        Some(match is_full || self.hurried {
+            true => *since,
+            false => *since + self.cut.wait,
+        })
+    }
+
+    /// When [`Lanes::take`] has something next; None while nothing waits.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let failed = self.failed.first_key_value().map(|((due, _), _)| *due);
+        [failed, self.ready_at()].into_iter().flatten().min()
+    }
+
+    /// The batch was taken, or given up: what is behind it may go.
+    pub(super) fn done(&mut self, batch: Batch, now: Instant) {
+        for channel in batch.channels {
+            let Some(lane) = self.lanes.get_mut(&channel) else {
+                continue;
+            };
+            if lane.waiting.is_empty() {
+                self.lanes.remove(&channel);
+            } else {
+                lane.in_batch = false;
+                self.ready_events += lane.waiting.len();
+                self.ready.push_back((now, channel));
+            }
+        }
+    }
+
+    /// The batch was not taken: it is due again at `retry_at`. Events that happened before
+    /// `too_old`, in it and behind it, are handed out instead.
+    pub(super) fn failed(
+        &mut self,
+        mut batch: Batch,
+        retry_at: Instant,
+        too_old: Option<Instant>,
+        now: Instant,
+    ) -> Vec<Event> {
+        let given_up = match too_old {
+            Some(too_old) => self.take_older(&mut batch, too_old),
+            None => Vec::new(),
+        };
+        if batch.events.is_empty() {
+            self.done(batch, now);
+        } else {
+            batch.attempts += 1;
+            self.failed_so_far += 1;
+            self.failed.insert((retry_at, self.failed_so_far), batch);
+        }
+        given_up
+    }
+
+    fn take_older(&mut self, batch: &mut Batch, too_old: Instant) -> Vec<Event> {
+        let is_old = |event: &Event| event.at.instant <= too_old;
+        let mut older: Vec<Event> = batch.events.extract_if(.., |event| is_old(event)).collect();
+        for channel in &batch.channels {
+            let Some(lane) = self.lanes.get_mut(channel) else {
+                continue;
+            };
+            while lane.waiting.front().is_some_and(is_old) {
+                older.extend(lane.waiting.pop_front());
+            }
+        }
+        older
+    }
+
+    /// There is little time left: nothing waits for company, and what failed is due now.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.hurried = true;
+        let failed = std::mem::take(&mut self.failed);
+        for ((_, number), batch) in failed {
+            self.failed.insert((now, number), batch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::event::Moment;
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn lanes(most_events: usize, wait: Duration) -> Lanes {
+        Lanes::new(Cut {
+            most_events,
+            most_bytes: 1000,
+            wait,
+        })
+    }
+
+    fn event(number: u64, channel: &str, at: Instant) -> Event {
+        Event {
+            number,
+            id: number.to_string().into(),
+            channel: ChannelName::parse(channel, 164).unwrap(),
+            json: vec![b'x'; 100].into(),
+            at: Moment {
+                instant: at,
+                ..Moment::now()
+            },
+        }
+    }
+
+    fn numbers(batch: &Batch) -> Vec<u64> {
+        batch.events.iter().map(|event| event.number).collect()
+    }
+
+    #[test]
+    fn a_channel_waits_for_its_failing_event_and_no_other_does() {
+        let (mut lanes, start) = (lanes(1, Duration::ZERO), Instant::now());
+        for (number, channel) in [(1, "a"), (2, "a"), (3, "b"), (4, "b")] {
+            lanes.push(event(number, channel, start), start);
+        }
+        let first = lanes.take(start).unwrap();
+        let other = lanes.take(start).unwrap();
+        assert_eq!((numbers(&first), numbers(&other)), (vec![1], vec![3]));
+        assert!(lanes.take(start).is_none());
+        assert!(lanes.failed(first, start + SECOND, None, start).is_empty());
+        lanes.done(other, start);
+        let other = lanes.take(start).unwrap();
+        assert_eq!(numbers(&other), [4]);
+        lanes.done(other, start);
+        assert!(lanes.take(start).is_none());
+        assert_eq!(lanes.next_due(), Some(start + SECOND));
+        let again = lanes.take(start + SECOND).unwrap();
+        assert_eq!((numbers(&again), again.attempts), (vec![1], 1));
+        lanes.done(again, start + SECOND);
+        assert_eq!(numbers(&lanes.take(start + SECOND).unwrap()), [2]);
+    }
+
+    #[test]
+    fn a_batch_goes_when_it_is_full_or_has_waited() {
+        let (mut lanes, start) = (lanes(3, SECOND), Instant::now());
+        lanes.push(event(1, "a", start), start);
+        lanes.push(event(2, "b", start), start);
+        assert!(lanes.take(start).is_none());
+        assert_eq!(lanes.next_due(), Some(start + SECOND));
+        let waited = lanes.take(start + SECOND).unwrap();
+        assert_eq!(numbers(&waited), [1, 2]);
+        for number in 3..8 {
+            lanes.push(event(number, "c", start), start);
+        }
+        let full = lanes.take(start).unwrap();
+        assert_eq!(numbers(&full), [3, 4, 5]);
+        assert!(lanes.take(start + SECOND).is_none(), "the rest of c waits");
+        lanes.done(full, start);
+        assert_eq!(numbers(&lanes.take(start + SECOND).unwrap()), [6, 7]);
+    }
+
+    #[test]
+    fn a_batch_has_a_size_that_only_one_event_may_pass() {
+        let (mut lanes, start) = (lanes(100, Duration::ZERO), Instant::now());
+        let mut large = event(1, "a", start);
+        large.json = vec![b'x'; 5000].into();
+        lanes.push(large, start);
+        for number in 2..20 {
+            lanes.push(event(number, "b", start), start);
+        }
+        assert_eq!(numbers(&lanes.take(start).unwrap()), [1]);
+        assert_eq!(lanes.take(start).unwrap().events.len(), 10);
+    }
+
+    #[test]
+    fn what_is_too_old_when_it_fails_is_given_up_with_what_is_behind_it() {
+        let (mut lanes, start) = (lanes(1, Duration::ZERO), Instant::now());
+        for (number, age) in [(1, 10), (2, 9), (3, 1)] {
+            let at = start + SECOND * 10 - SECOND * age;
+            lanes.push(event(number, "a", at), start);
+        }
+        let now = start + SECOND * 10;
+        let batch = lanes.take(now).unwrap();
+        let given_up = lanes.failed(batch, now + SECOND, Some(now - SECOND * 5), now);
+        let given_up: Vec<u64> = given_up.iter().map(|event| event.number).collect();
+        assert_eq!(given_up, [1, 2]);
+        assert_eq!(numbers(&lanes.take(now).unwrap()), [3]);
+    }
+
+    #[test]
+    fn new_batches_and_failed_ones_take_turns() {
+        let (mut lanes, start) = (lanes(1, Duration::ZERO), Instant::now());
+        for number in 0..4 {
+            lanes.push(event(number, &format!("old-{number}"), start), start);
+        }
+        let tried: Vec<Batch> = std::iter::from_fn(|| lanes.take(start)).collect();
+        for batch in tried {
+            lanes.failed(batch, start, None, start);
+        }
+        for number in 10..14 {
+            lanes.push(event(number, &format!("new-{number}"), start), start);
+        }
+        let order: Vec<u64> = std::iter::from_fn(|| lanes.take(start))
+            .map(|batch| numbers(&batch)[0])
+            .collect();
+        assert_eq!(order, [10, 0, 11, 1, 12, 2, 13, 3]);
+    }
+
+    #[test]
+    fn in_a_hurry_nothing_waits() {
+        let (mut lanes, start) = (lanes(10, SECOND), Instant::now());
+        lanes.push(event(1, "a", start), start);
+        let batch = lanes.take(start + SECOND).unwrap();
+        lanes.failed(batch, start + SECOND * 60, None, start);
+        lanes.push(event(2, "b", start), start);
+        lanes.hurry(start);
+        let taken: Vec<_> = std::iter::from_fn(|| lanes.take(start)).collect();
+        assert_eq!(taken.len(), 2);
+    }
+
+    proptest! {
+        /// Whatever fails, every channel's events are taken once each and in order, and nothing
+        /// is left behind.
+        #[test]
+        fn channels_keep_their_order(
+            channels in proptest::collection::vec(0..4usize, 1..60),
+            fails in proptest::collection::vec(any::<bool>(), 200),
+            most_events in 1..5usize,
+            under_way in 1..4usize,
+        ) {
+            let (mut lanes, mut now) = (lanes(most_events, SECOND), Instant::now());
+            for (number, channel) in channels.iter().enumerate() {
+                lanes.push(event(number as u64, &format!("c{channel}"), now), now);
+            }
+            let (mut taken, mut posts, mut fails) = (Vec::new(), VecDeque::new(), fails.into_iter());
+            loop {
+                while posts.len() < under_way && let Some(batch) = lanes.take(now) {
+                    prop_assert!(!batch.events.is_empty() && batch.events.len() <= most_events);
+                    posts.push_back(batch);
+                }
+                match posts.pop_front() {
+                    Some(batch) if fails.next().unwrap_or(false) => {
+                        lanes.failed(batch, now + SECOND, None, now);
+                    }
+                    Some(batch) => {
+                        taken.extend(batch.events.iter().cloned());
+                        lanes.done(batch, now);
+                    }
+                    None => match lanes.next_due() {
+                        Some(due) => now = due,
+                        None => break,
+                    },
+                }
+            }
+            prop_assert_eq!(taken.len(), channels.len());
+            for channel in 0..4 {
+                let name = format!("c{channel}");
+                let of_channel = taken.iter().filter(|event| event.channel.as_str() == name);
+                let numbers: Vec<u64> = of_channel.map(|event| event.number).collect();
+                prop_assert!(numbers.is_sorted());
+            }
+            prop_assert!(lanes.lanes.is_empty() && lanes.ready_events == 0);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What an app's backend is told: transitions of channels, client events, counts.
+//!
+//! Whoever tells never waits. [`AppWebhooks`] puts an event into the bounded queue of each
+//! webhook that wants it; a thread of its own, below the workers' priority, works the queues off,
+//! each webhook by itself.
+//!
+//! - [`app`], [`notice`]: what is told, and to whom; [`departures`]: who may be back in time
+//! - [`event`], [`outlet`]: an event on its way, and how much may wait
+//! - [`sender`], [`lanes`], [`retry`]: what goes when, in order for each channel
+//! - [`post`], [`client`], [`address`]: one request, and where it may go
+//! - [`journal`]: what outlasts the process
+//! - [`thread`]: all of it at work
+
+mod address;
+mod app;
+mod client;
+mod departures;
+mod event;
+mod journal;
+mod lanes;
+mod notice;
+mod outlet;
+mod post;
+mod retry;
+mod sender;
+mod settings;
+mod thread;
+mod throttle;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+pub use address::may_be_public;
+pub use app::AppWebhooks;
+pub use notice::{ClientEventNotice, Notice};
+pub use settings::Settings;
+
+use crate::apps::{App, Registry};
+use crate::metrics::{AppMetrics, Metrics, WebhookDrop};
+use departures::Departures;
+use event::Numbers;
+use outlet::{Backlog, Outlet};
+use sender::Phase;
+use thread::Work;
+
+/// Departures of one app that may wait for a return. More are told at once.
+const MOST_DEPARTURES: usize = 100_000;
+
+/// All webhooks of the relay, at work.
+#[derive(Debug, Default)]
+pub struct Webhooks {
+    apps: HashMap<Box<str>, Running>,
+    at_work: Option<AtWork>,
+}
+
+/// An app with webhooks.
+#[derive(Debug)]
+struct Running {
+    webhooks: Arc<AppWebhooks>,
+    backlogs: Vec<Arc<Backlog>>,
+    metrics: AppMetrics,
+}
+
+/// The thread that does the work.
+#[derive(Debug)]
+struct AtWork {
+    phase: watch::Sender<Phase>,
+    /// True once everything is done.
+    finished: watch::Receiver<bool>,
+    keeps_journal: bool,
+}
+
+/// Why webhooks cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal cannot be used.
+    #[error("cannot use the webhook journal {folder}: {source}")]
+    Journal {
+        /// The folder as configured.
+        folder: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The HTTP client cannot be made, such as for want of certificates to trust.
+    #[error("cannot prepare to send webhooks: {0}")]
+    Client(#[from] reqwest::Error),
+    /// The system refused a thread.
+    #[error("cannot start to send webhooks: {0}")]
+    Thread(#[from] io::Error),
+}
+
+impl Webhooks {
+    /// No webhooks at all.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Starts the webhooks of all apps. Where there are none, nothing is started.
+    pub fn start(
+        registry: &Registry,
+        metrics: &Metrics,
+        settings: Settings,
+    ) -> Result<Self, StartError> {
+        let mut apps = HashMap::new();
+        let mut work = Vec::new();
+        let numbers = Arc::new(Numbers::new());
+        let enabled = registry.iter().filter(|app| app.enabled);
+        for app in enabled.filter(|app| !app.webhooks.is_empty()) {
+            let metrics = metrics.app(&app.id);
+            let (running, of_app) = prepare(app, &numbers, &metrics, &settings);
+            apps.insert(app.id.clone(), running);
+            work.extend(of_app);
+        }
+        if work.is_empty() {
+            return Ok(Self::none());
+        }
+        let departures = apps
+            .values()
+            .map(|app: &Running| Arc::clone(&app.webhooks))
+            .collect();
+        let keeps_journal = settings.journal.is_some();
+        let (phase, finished) = thread::start(work, departures, settings, numbers)?;
+        let at_work = Some(AtWork {
+            phase,
+            finished,
+            keeps_journal,
+        });
+        Ok(Self { apps, at_work })
+    }
+
+    /// The webhooks of the app with this id, if it has any.
+    pub fn app(&self, id: &str) -> Option<&Arc<AppWebhooks>> {
+        self.apps.get(id).map(|app| &app.webhooks)
+    }
+
+    /// Sends what waits before the relay stops, departures that wait for a return included.
+    /// Takes no longer than until the deadline; what is left then is counted and logged.
+    pub async fn flush(&self, deadline: Instant) {
+        let Some(at_work) = &self.at_work else {
+            return;
+        };
+        for app in self.apps.values() {
+            app.webhooks.stop_waiting();
+        }
+        // The thread may have ended: then nothing waits, or nothing can be done about it.
+        let _ = at_work.phase.send(Phase::Flushing);
+        let mut finished = at_work.finished.clone();
+        let all_done = finished.wait_for(|finished| *finished);
+        let _ = tokio::time::timeout_at(deadline.into(), all_done).await;
+        for (id, app) in &self.apps {
+            app.report_unsent(id, at_work.keeps_journal);
+        }
+    }
+}
+
+impl Running {
+    fn report_unsent(&self, app: &str, keeps_journal: bool) {
+        let unsent: usize = self.backlogs.iter().map(|backlog| backlog.events()).sum();
+        if unsent == 0 {
+            return;
+        }
+        if keeps_journal {
+            tracing::warn!(
+                app,
+                unsent,
+                "not all webhooks could be sent in time: they stay in the journal"
+            );
+        } else {
+            let drops = &self.metrics.webhook_events_dropped;
+            drops.with(WebhookDrop::Shutdown).inc_by(unsent as u64);
+            tracing::warn!(
+                app,
+                unsent,
+                "not all webhooks could be sent in time: they are lost"
+            );
+        }
+    }
+}
+
+/// The queues of an app's webhooks, and the work that they make.
+fn prepare(
+    app: &Arc<App>,
+    numbers: &Arc<Numbers>,
+    metrics: &AppMetrics,
+    settings: &Settings,
+) -> (Running, Vec<Work>) {
+    let mut outlets = Vec::new();
+    let mut backlogs = Vec::new();
+    let mut work = Vec::new();
+    for webhook in &app.webhooks {
+        let (sender, queue) = tokio::sync::mpsc::unbounded_channel();
+        let backlog = Arc::new(Backlog::new(settings.backlog_bytes, metrics.clone()));
+        outlets.push(Outlet::new(webhook.clone(), Arc::clone(&backlog), sender));
+        backlogs.push(Arc::clone(&backlog));
+        work.push(Work {
+            app: Arc::clone(app),
+            webhook: webhook.clone(),
+            backlog,
+            metrics: metrics.clone(),
+            queue,
+        });
+    }
+    let departures = Departures::new(settings.leave_delay, MOST_DEPARTURES);
+    let webhooks = AppWebhooks::new(outlets, Arc::clone(numbers), departures);
+    let running = Running {
+        webhooks: Arc::new(webhooks),
+        backlogs,
+        metrics: metrics.clone(),
+    };
+    (running, work)
+}

@@ -1,0 +1,103 @@
+//! When a webhook that failed is tried again.
+
+use std::time::{Duration, Instant};
+
+/// After the first failure.
+const FIRST: Duration = Duration::from_secs(1);
+/// However often it has failed.
+const LONGEST: Duration = Duration::from_secs(30);
+/// How much of a delay is left to chance, either way, so that many do not come back at once.
+const JITTER: f64 = 0.25;
+
+/// How long a batch waits after it has failed that often (from 1), give or take the jitter.
+pub(super) fn delay(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let delay = (FIRST * 2_u32.pow(doublings)).min(LONGEST);
+    delay.mul_f64(rand::random_range(1.0 - JITTER..=1.0 + JITTER))
+}
+
+/// How fast requests to one webhook may follow each other. One that has failed many times in a
+/// row, whatever it was sent, is most likely down: it is still tried, but what is lost on it is
+/// bounded. The first success ends that.
+#[derive(Debug)]
+pub(super) struct Pace {
+    failures_in_a_row: u32,
+    next: Instant,
+}
+
+impl Pace {
+    /// Failures in a row that may be the fault of single events.
+    const TOLERATED: u32 = 16;
+    /// Between two requests to a webhook that is down.
+    const INTERVAL: Duration = Duration::from_millis(100);
+
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            failures_in_a_row: 0,
+            next: now,
+        }
+    }
+
+    /// When the next request may begin.
+    pub(super) fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// A request begins.
+    pub(super) fn begins(&mut self, now: Instant) {
+        if self.failures_in_a_row > Self::TOLERATED {
+            self.next = now + Self::INTERVAL;
+        }
+    }
+
+    /// A request was taken.
+    pub(super) fn succeeded(&mut self, now: Instant) {
+        *self = Self::new(now);
+    }
+
+    /// A request failed.
+    pub(super) fn failed(&mut self) {
+        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_from_about_a_second_to_half_a_minute() {
+        for (failures, seconds) in [
+            (1, 1.0),
+            (2, 2.0),
+            (3, 4.0),
+            (5, 16.0),
+            (6, 30.0),
+            (999, 30.0),
+        ] {
+            let delays: Vec<f64> = (0..50).map(|_| delay(failures).as_secs_f64()).collect();
+            let within = seconds * 0.74..seconds * 1.26;
+            assert!(
+                delays.iter().all(|delay| within.contains(delay)),
+                "{delays:?}"
+            );
+            assert!(delays.iter().any(|delay| *delay != delays[0]));
+        }
+    }
+
+    #[test]
+    fn a_webhook_that_is_down_is_tried_now_and_then() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        for _ in 0..Pace::TOLERATED {
+            pace.begins(start);
+            pace.failed();
+        }
+        assert_eq!(pace.next(), start);
+        pace.failed();
+        pace.begins(start);
+        assert_eq!(pace.next(), start + Pace::INTERVAL);
+        pace.succeeded(start);
+        assert_eq!(pace.next(), start);
+    }
+}

@@ -1,0 +1,271 @@
+//! What works off the events of one webhook.
+
+use std::cell::RefCell;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
+
+use super::event::Event;
+use super::journal::Journal;
+use super::lanes::{Batch, Cut, Lanes};
+use super::outlet::Backlog;
+use super::post::{Outcome, Poster};
+use super::retry::{self, Pace};
+use super::settings::Settings;
+use super::throttle::Throttle;
+use crate::metrics::{AppMetrics, WebhookDrop};
+
+/// Events that are taken out of the queue at once at most.
+const AT_ONCE: usize = 256;
+/// Bytes of the events in one request at most, but for a single larger one.
+const BATCH_BYTES: usize = 256 << 10;
+/// Between two attempts when there is little time left.
+const LAST_ATTEMPTS: Duration = Duration::from_millis(250);
+
+/// How far the relay is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It serves.
+    Serving,
+    /// It stops: what waits is sent without delay, and then the sender ends.
+    Flushing,
+}
+
+/// Whose events a sender works off.
+#[derive(Clone, Debug)]
+pub(super) struct Name {
+    /// The app's id.
+    pub(super) app: Box<str>,
+    /// Scheme, host and port of the webhook.
+    pub(super) endpoint: String,
+    /// The webhook in the journal.
+    pub(super) key: Arc<str>,
+}
+
+/// The events of one webhook: what waits, and what is under way.
+pub(super) struct Sender {
+    name: Name,
+    poster: Rc<Poster>,
+    retry_for: Duration,
+    concurrency: usize,
+    backlog: Arc<Backlog>,
+    journal: Option<Rc<RefCell<Journal>>>,
+    metrics: AppMetrics,
+    lanes: Lanes,
+    pace: Pace,
+    under_way: FuturesUnordered<Post>,
+    failures: Throttle,
+    drops: Throttle,
+    /// When the log tells of drops; None while there is nothing to tell.
+    report_drops_at: Option<Instant>,
+    /// Whether the log says last that the webhook fails.
+    said_to_fail: bool,
+    flushing: bool,
+}
+
+type Post = Pin<Box<dyn Future<Output = (Batch, Outcome)>>>;
+
+impl Sender {
+    pub(super) fn new(
+        name: Name,
+        poster: Poster,
+        batch: bool,
+        settings: &Settings,
+        backlog: Arc<Backlog>,
+        journal: Option<Rc<RefCell<Journal>>>,
+        metrics: AppMetrics,
+    ) -> Self {
+        let (most_events, wait) = match batch {
+            true => (settings.batch_events, settings.batch_wait),
+            false => (1, Duration::ZERO),
+        };
+        Self {
+            name,
+            poster: Rc::new(poster),
+            retry_for: settings.retry_for,
+            concurrency: settings.concurrency,
+            backlog,
+            journal,
+            metrics,
+            lanes: Lanes::new(Cut {
+                most_events,
+                most_bytes: BATCH_BYTES,
+                wait,
+            }),
+            pace: Pace::new(Instant::now()),
+            under_way: FuturesUnordered::new(),
+            failures: Throttle::default(),
+            drops: Throttle::default(),
+            report_drops_at: None,
+            said_to_fail: false,
+            flushing: false,
+        }
+    }
+
+    /// An event of an earlier process, which the journal holds already.
+    pub(super) fn resume(&mut self, event: Event) {
+        self.backlog.take_again(&event);
+        self.lanes.push(event, Instant::now());
+    }
+
+    /// Works until the relay stops and nothing waits any more.
+    pub(super) async fn run(
+        mut self,
+        mut queue: UnboundedReceiver<Event>,
+        mut phase: watch::Receiver<Phase>,
+    ) {
+        let mut taken = Vec::new();
+        let backlog = Arc::clone(&self.backlog);
+        while !(self.flushing && backlog.events() == 0) {
+            let (next_start, report_drops_at) = (self.next_start(), self.report_drops_at);
+            tokio::select! {
+                count = queue.recv_many(&mut taken, AT_ONCE) => {
+                    if count == 0 {
+                        return;
+                    }
+                    self.take_in(&mut taken);
+                }
+                Some((batch, outcome)) = self.under_way.next() => self.finish(batch, &outcome),
+                () = at(next_start) => {}
+                () = backlog.dropped() => self.report_drops_at = Some(self.drops.next()),
+                () = at(report_drops_at) => self.report_drops(),
+                changed = phase.changed(), if !self.flushing => {
+                    // Without the other end, nobody could ask any more: stop, too.
+                    if changed.is_err() || *phase.borrow() == Phase::Flushing {
+                        self.flush();
+                    }
+                }
+            }
+            self.start_posts();
+        }
+    }
+
+    fn take_in(&mut self, taken: &mut Vec<Event>) {
+        if let Some(journal) = &self.journal {
+            journal.borrow_mut().record(&self.name.key, taken);
+        }
+        let now = Instant::now();
+        for event in taken.drain(..) {
+            self.lanes.push(event, now);
+        }
+    }
+
+    fn flush(&mut self) {
+        self.flushing = true;
+        self.lanes.hurry(Instant::now());
+    }
+
+    /// When the next request may begin; None while nothing waits or no more may be under way.
+    fn next_start(&self) -> Option<Instant> {
+        if self.under_way.len() >= self.concurrency {
+            return None;
+        }
+        self.lanes.next_due().map(|due| due.max(self.pace.next()))
+    }
+
+    fn start_posts(&mut self) {
+        let now = Instant::now();
+        while self.under_way.len() < self.concurrency
+            && self.pace.next() <= now
+            && let Some(batch) = self.lanes.take(now)
+        {
+            self.pace.begins(now);
+            let poster = Rc::clone(&self.poster);
+            self.under_way.push(Box::pin(async move {
+                let outcome = poster.post(&batch.events).await;
+                (batch, outcome)
+            }));
+        }
+    }
+
+    fn finish(&mut self, batch: Batch, outcome: &Outcome) {
+        let now = Instant::now();
+        self.metrics.webhook_requests.with(outcome.label()).inc();
+        if *outcome == Outcome::Delivered {
+            self.pace.succeeded(now);
+            self.let_go(&batch.events);
+            let count = batch.events.len() as u64;
+            self.metrics.webhook_events_sent.inc_by(count);
+            self.lanes.done(batch, now);
+            self.say_it_works();
+            return;
+        }
+        self.pace.failed();
+        let delay = match self.flushing {
+            true => LAST_ATTEMPTS,
+            false => retry::delay(batch.attempts + 1),
+        };
+        let too_old = now.checked_sub(self.retry_for);
+        let given_up = self.lanes.failed(batch, now + delay, too_old, now);
+        self.let_go(&given_up);
+        let expired = self
+            .metrics
+            .webhook_events_dropped
+            .with(WebhookDrop::Expired);
+        expired.inc_by(given_up.len() as u64);
+        self.say_it_fails(outcome, given_up.len());
+    }
+
+    /// The events wait no longer.
+    fn let_go(&self, events: &[Event]) {
+        if let Some(journal) = &self.journal {
+            journal.borrow_mut().settle(&self.name.key, events);
+        }
+        for event in events {
+            self.backlog.release(event);
+        }
+    }
+
+    fn say_it_fails(&mut self, outcome: &Outcome, given_up: usize) {
+        if self.failures.lets_through() {
+            self.said_to_fail = true;
+            tracing::warn!(
+                app = &*self.name.app,
+                webhook = self.name.endpoint,
+                reason = %outcome,
+                waiting = self.backlog.events(),
+                given_up,
+                "a webhook fails; it is tried again"
+            );
+        }
+    }
+
+    fn say_it_works(&mut self) {
+        if std::mem::take(&mut self.said_to_fail) {
+            tracing::info!(
+                app = &*self.name.app,
+                webhook = self.name.endpoint,
+                waiting = self.backlog.events(),
+                "the webhook takes events again"
+            );
+        }
+    }
+
+    fn report_drops(&mut self) {
+        self.report_drops_at = None;
+        let dropped = self.backlog.take_unreported();
+        if dropped > 0 && self.drops.lets_through() {
+            tracing::warn!(
+                app = &*self.name.app,
+                webhook = self.name.endpoint,
+                dropped,
+                waiting = self.backlog.events(),
+                "events for a webhook were dropped: too much waits for it (webhooks.backlog_bytes)"
+            );
+        }
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => pending().await,
+    }
+}

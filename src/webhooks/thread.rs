@@ -1,0 +1,171 @@
+//! The thread on which webhooks are sent.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+
+use futures_util::future::{join, join_all, select};
+use sha2::{Digest as _, Sha256};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
+
+use super::StartError;
+use super::app::AppWebhooks;
+use super::client::client;
+use super::event::{Event, Numbers};
+use super::journal::{Journal, Left};
+use super::outlet::Backlog;
+use super::post::Poster;
+use super::sender::{Name, Phase, Sender};
+use super::settings::Settings;
+use crate::apps::{App, Webhook};
+use crate::metrics::AppMetrics;
+
+/// The thread's place behind the workers: a step of 5 leaves it about a third of what one of
+/// them gets when there is not enough for all, and everything when there is.
+const NICENESS: libc::c_int = 5;
+
+/// One webhook, and where its events come from.
+pub(super) struct Work {
+    pub(super) app: Arc<App>,
+    pub(super) webhook: Webhook,
+    pub(super) backlog: Arc<Backlog>,
+    pub(super) metrics: AppMetrics,
+    pub(super) queue: UnboundedReceiver<Event>,
+}
+
+impl Work {
+    fn name(&self) -> Name {
+        let url = self.webhook.url.secret().as_str();
+        let mut digest = Sha256::new();
+        digest.update(self.app.id.as_bytes());
+        digest.update([0]);
+        digest.update(url);
+        Name {
+            app: self.app.id.clone(),
+            endpoint: self.webhook.url.to_string(),
+            // The URL itself may hold secrets.
+            key: hex::encode(&digest.finalize()[..8]).into(),
+        }
+    }
+}
+
+type Handles = (watch::Sender<Phase>, watch::Receiver<bool>);
+
+/// Starts the thread. It works until it is told to flush, or the sender that is returned goes
+/// away, and says when everything is done.
+pub(super) fn start(
+    work: Vec<Work>,
+    departures: Vec<Arc<AppWebhooks>>,
+    settings: Settings,
+    numbers: Arc<Numbers>,
+) -> Result<Handles, StartError> {
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let (finish, finished) = watch::channel(false);
+    let client = client(&settings)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let (journal, left) = match &settings.journal {
+        Some(folder) => open_journal(folder).map(|(journal, left)| (Some(journal), left))?,
+        None => (None, Vec::new()),
+    };
+    let prepared = move || {
+        let journal = journal.map(|journal| Rc::new(RefCell::new(journal)));
+        let mut left = by_webhook(left);
+        let mut senders = Vec::new();
+        for work in work {
+            let name = work.name();
+            let own = left.remove(&*name.key).unwrap_or_default();
+            let poster = Poster::new(
+                client.clone(),
+                &work.webhook,
+                work.app.keys.signing().clone(),
+                settings.timeout,
+            );
+            let mut sender = Sender::new(
+                name,
+                poster,
+                work.webhook.batch,
+                &settings,
+                work.backlog,
+                journal.clone(),
+                work.metrics,
+            );
+            for event in own.iter().filter_map(|left| left.event(numbers.next())) {
+                sender.resume(event);
+            }
+            senders.push(sender.run(work.queue, phases.clone()));
+        }
+        forget(left, journal.as_deref());
+        senders
+    };
+    let body = move || {
+        lower_priority();
+        run(&runtime, prepared(), &departures);
+        // Nobody may wait for it any more.
+        let _ = finish.send(true);
+    };
+    thread::Builder::new().name("webhooks".into()).spawn(body)?;
+    Ok((phase, finished))
+}
+
+/// Runs the senders to their end, and the departures meanwhile.
+fn run(runtime: &Runtime, senders: Vec<impl Future<Output = ()>>, departures: &[Arc<AppWebhooks>]) {
+    let senders = std::pin::pin!(join_all(senders));
+    let departures = join_all(departures.iter().map(|app| app.watch_departures()));
+    let departures = std::pin::pin!(join(departures, std::future::pending::<()>()));
+    runtime.block_on(select(senders, departures));
+}
+
+fn open_journal(folder: &Path) -> Result<(Journal, Vec<Left>), StartError> {
+    let (journal, left) = Journal::open(folder).map_err(|source| StartError::Journal {
+        folder: folder.display().to_string(),
+        source,
+    })?;
+    if !left.is_empty() {
+        let events = left.len();
+        tracing::info!(events, "webhooks of an earlier process are sent now");
+    }
+    Ok((journal, left))
+}
+
+fn by_webhook(left: Vec<Left>) -> HashMap<String, Vec<Left>> {
+    let mut by_webhook: HashMap<String, Vec<Left>> = HashMap::new();
+    for left in left {
+        by_webhook
+            .entry(left.webhook.clone())
+            .or_default()
+            .push(left);
+    }
+    by_webhook
+}
+
+/// Crosses out what was left for webhooks that are no longer configured.
+fn forget(left: HashMap<String, Vec<Left>>, journal: Option<&RefCell<Journal>>) {
+    let Some(journal) = journal else {
+        return;
+    };
+    for (webhook, left) in left {
+        let events: Vec<Event> = left.iter().filter_map(|left| left.event(0)).collect();
+        journal.borrow_mut().settle(&webhook.into(), &events);
+        let events = events.len();
+        tracing::warn!(
+            events,
+            "events were left for a webhook that is no longer configured"
+        );
+    }
+}
+
+/// Lets the workers go first where there is not enough time for all.
+fn lower_priority() {
+    // SAFETY: the call takes plain numbers; 0 is the calling thread, of which alone Linux lowers
+    // the priority.
+    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) } != 0 {
+        let error = io::Error::last_os_error();
+        tracing::debug!(%error, "webhooks are sent at the workers' priority");
+    }
+}
