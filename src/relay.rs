@@ -1,10 +1,14 @@
 //! Publish, subscribe, terminate: the only path by which an event reaches a channel.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use crate::apps::WebhookEvent;
 use crate::hub::broadcast::{BacklogFull, Broadcast, Reservation};
 use crate::hub::{AppHub, Hub, Join, Leave, Peer};
 use crate::net::tally::Tally;
@@ -12,6 +16,7 @@ use crate::protocol::server::{self, EventData};
 use crate::protocol::{ChannelName, ChannelRef, CloseCode, Frame, SocketId};
 use crate::session::{Action, CloseReason};
 use crate::tap::{Kind, Tap, TapEvent};
+use crate::webhooks::{ClientEventNotice, Notice};
 
 /// What connections and publishers ask for, done on the hub.
 #[derive(Debug)]
@@ -245,7 +250,11 @@ impl Relay {
         let ClientPublication { channel, frame, .. } = publication;
         app.metrics.client_events.inc();
         self.show_client_event(peer, &channel, &frame);
-        let broadcast = Broadcast::reserved(frame, Some(peer.socket_id()), reservation);
+        let notice = client_event_notice(peer, &channel, &frame);
+        let mut broadcast = Broadcast::reserved(frame, Some(peer.socket_id()), reservation);
+        if let Some(notice) = notice {
+            broadcast = broadcast.with_notice(channel.clone(), notice);
+        }
         // Client events are not cached.
         app.authority()
             .publish(app, channel.as_str(), broadcast, false);
@@ -310,15 +319,7 @@ impl Relay {
         if !self.tap.watched() {
             return;
         }
-        #[derive(serde::Deserialize)]
-        struct Sent<'a> {
-            #[serde(borrow)]
-            event: std::borrow::Cow<'a, str>,
-            #[serde(borrow)]
-            data: Option<&'a serde_json::value::RawValue>,
-            user_id: Option<String>,
-        }
-        let Ok(sent) = serde_json::from_slice::<Sent<'_>>(frame.payload()) else {
+        let Some(sent) = ClientEvent::of(frame) else {
             return;
         };
         let socket_id = peer.socket_id().to_string();
@@ -356,6 +357,39 @@ impl ClientPublication {
         let reserved = app.room.reserve(self.deliveries, self.frame.len()).await;
         (self, reserved)
     }
+}
+
+/// A client's event, read from the frame that the others get.
+#[derive(Deserialize)]
+struct ClientEvent<'a> {
+    #[serde(borrow)]
+    event: Cow<'a, str>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user_id: Option<Cow<'a, str>>,
+}
+
+impl<'a> ClientEvent<'a> {
+    fn of(frame: &'a Frame) -> Option<Self> {
+        serde_json::from_slice(frame.payload()).ok()
+    }
+}
+
+/// What webhooks are told of a client's event; None if none of them wants to know.
+fn client_event_notice(peer: &Peer, channel: &ChannelName, frame: &Frame) -> Option<Notice> {
+    let webhooks = peer.app().webhooks()?;
+    if !webhooks.wants(WebhookEvent::ClientEvent, channel.as_str()) {
+        return None;
+    }
+    let sent = ClientEvent::of(frame)?;
+    Some(Notice::of_client_event(ClientEventNotice {
+        channel: channel.as_str(),
+        name: &sent.event,
+        data: sent.data,
+        sender: peer.socket_id(),
+        user_id: sent.user_id.as_deref(),
+    }))
 }
 
 /// Posts everything, each part with its share of the reservation.

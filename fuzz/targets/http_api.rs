@@ -22,6 +22,7 @@ use fanfare::http::{Api, ApiSettings, configure};
 use fanfare::hub::{Authority, Hub};
 use fanfare::metrics::Metrics;
 use fanfare::relay::{Relay, Requests};
+use fanfare::webhooks::Webhooks;
 use fanfare::tap::Tap;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -30,7 +31,7 @@ fn api() -> Api {
     let app = App::new("1", signer());
     let registry = Registry::new(vec![app]).expect("there is only one app");
     let authority: Arc<dyn Authority> = Arc::new(Local);
-    let hub = Hub::new(registry, &authority, Metrics::new(), 10);
+    let hub = Hub::new(registry, &authority, &Webhooks::none(), Metrics::new(), 10);
     let requests = Requests::default();
     Api {
         requests: requests.of_worker(),

@@ -11,6 +11,7 @@ use crate::metrics::AppMetrics;
 use crate::net::tally::{Full, Tally};
 use crate::protocol::member::Member;
 use crate::protocol::{ChannelName, ChannelRef, Frame};
+use crate::webhooks::AppWebhooks;
 
 /// An app's record with all that is going on in it. Nothing is shared between apps.
 #[derive(Debug)]
@@ -24,16 +25,23 @@ pub struct AppHub {
     pub(super) channels: Directory,
     pub(super) users: Directory,
     authority: Arc<dyn Authority>,
+    webhooks: Option<Arc<AppWebhooks>>,
     connections: Tally,
 }
 
 impl AppHub {
-    pub(super) fn new(app: Arc<App>, authority: Arc<dyn Authority>, metrics: AppMetrics) -> Self {
+    pub(super) fn new(
+        app: Arc<App>,
+        authority: Arc<dyn Authority>,
+        metrics: AppMetrics,
+        webhooks: Option<Arc<AppWebhooks>>,
+    ) -> Self {
         Self {
             room: Room::new(app.limits.publish_backlog, app.limits.publish_wait),
-            channels: Directory::of_channels(&app, &metrics),
+            channels: Directory::of_channels(&app, &metrics, webhooks.clone()),
             users: Directory::of_users(&app, &metrics),
             authority,
+            webhooks,
             connections: Tally::default(),
             metrics,
             app,
@@ -43,6 +51,11 @@ impl AppHub {
     /// Who decides about joins and leaves.
     pub fn authority(&self) -> &dyn Authority {
         &*self.authority
+    }
+
+    /// Where the app's backend is told what happens, if it is to be told anything.
+    pub fn webhooks(&self) -> Option<&AppWebhooks> {
+        self.webhooks.as_deref()
     }
 
     /// Counts a connection in, unless the app's `max_connections` is reached.

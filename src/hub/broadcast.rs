@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::protocol::{Frame, SocketId};
+use crate::protocol::{ChannelName, Frame, SocketId};
+use crate::webhooks::Notice;
 
 /// One event on its way to the subscribers of a channel, shared by all shards.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Broadcast {
     pub except: Option<SocketId>,
     /// When the relay took it.
     pub accepted_at: Instant,
+    /// What webhooks are told once the event has its place among those of its channel.
+    notice: Option<Box<(ChannelName, Notice)>>,
     /// Given back when the last shard is done with it.
     reservation: Option<Reservation>,
 }
@@ -27,8 +30,22 @@ impl Broadcast {
             frame,
             except,
             accepted_at: Instant::now(),
+            notice: None,
             reservation: Some(reservation),
         }
+    }
+
+    /// The same event, of which webhooks are told this on its channel.
+    pub fn with_notice(self, channel: ChannelName, notice: Notice) -> Self {
+        Self {
+            notice: Some(Box::new((channel, notice))),
+            ..self
+        }
+    }
+
+    /// What webhooks are told, and of which channel.
+    pub(super) fn notice(&self) -> Option<&(ChannelName, Notice)> {
+        self.notice.as_deref()
     }
 
     /// An announcement of the relay itself. It reserves nothing: it follows from a join or
@@ -38,6 +55,7 @@ impl Broadcast {
             frame,
             except: None,
             accepted_at: Instant::now(),
+            notice: None,
             reservation: None,
         }
     }

@@ -21,6 +21,7 @@ use crate::metrics::{AppMetrics, Gauge};
 use crate::protocol::member::Member;
 use crate::protocol::{ChannelName, Frame, server};
 use crate::session::CloseReason;
+use crate::webhooks::AppWebhooks;
 
 /// Locks that an app's channels are spread over.
 const SLOTS: usize = 16;
@@ -44,6 +45,7 @@ pub(super) struct Directory {
     counts_due: Mutex<Vec<ChannelName>>,
     cache: Mutex<EventCache>,
     silent: AtomicBool,
+    webhooks: Option<Arc<AppWebhooks>>,
 }
 
 /// A channel with at least one subscriber on this node.
@@ -82,10 +84,15 @@ pub struct Wanted {
 }
 
 impl Directory {
-    pub(super) fn of_channels(app: &App, metrics: &AppMetrics) -> Self {
+    pub(super) fn of_channels(
+        app: &App,
+        metrics: &AppMetrics,
+        webhooks: Option<Arc<AppWebhooks>>,
+    ) -> Self {
         Self {
             subscriptions: Some(metrics.subscriptions.clone()),
             tells_counts: app.subscription_count,
+            webhooks,
             ..Self::new(app, metrics, metrics.channels.clone())
         }
     }
@@ -110,6 +117,7 @@ impl Directory {
                 metrics.clone(),
             )),
             silent: AtomicBool::new(false),
+            webhooks: None,
         }
     }
 
@@ -130,14 +138,18 @@ impl Directory {
         let mut slot = self.slot(join.channel.as_str());
         let entry = slot.entry(join.channel.clone()).or_insert_with(|| {
             self.occupied.inc();
+            self.tell_webhooks(|webhooks| webhooks.occupied(&join.channel));
             Entry::new()
         });
         if let Some(member) = &join.member {
             match entry.roster.join(member, self.presence_members) {
-                Ok(true) => entry.announce(
-                    server::member_added(join.channel.as_str(), member),
-                    &mut wakes,
-                ),
+                Ok(true) => {
+                    self.tell_webhooks(|to| to.member_added(&join.channel, member.user_id()));
+                    entry.announce(
+                        server::member_added(join.channel.as_str(), member),
+                        &mut wakes,
+                    );
+                }
                 Ok(false) => {}
                 // (An empty channel is never full, so no entry stays behind.)
                 Err(RosterFull) => return self.refuse_full(join, &mut wakes),
@@ -147,10 +159,16 @@ impl Directory {
         self.count_subscriptions(1);
         let as_what = match signed_in {
             Some((user, reply)) => JoinedAs::User { user, reply },
-            None => JoinedAs::Subscriber {
-                welcome: self.welcome(entry, &join.channel),
-                member: join.member,
-            },
+            None => {
+                let welcome = self.welcome(entry, &join.channel);
+                if welcome.cached.is_none() && join.channel.kind().cache {
+                    self.tell_webhooks(|webhooks| webhooks.cache_miss(&join.channel));
+                }
+                JoinedAs::Subscriber {
+                    welcome,
+                    member: join.member,
+                }
+            }
         };
         let command = Command::Join {
             peer: join.peer.id,
@@ -196,9 +214,16 @@ impl Directory {
             .member
             .as_ref()
             .and_then(|member| entry.roster.leave(member.user_id()));
+        if let Some(member) = &gone {
+            self.tell_webhooks(|to| to.member_removed(&leave.channel, member.user_id()));
+        }
         if entry.subscribers == 0 {
             slot.remove(leave.channel.as_str());
             self.occupied.dec();
+            if self.tells_count_of(&leave.channel) {
+                self.tell_webhooks(|webhooks| webhooks.counted(&leave.channel, 0));
+            }
+            self.tell_webhooks(|webhooks| webhooks.vacated(&leave.channel));
             return;
         }
         if self.silent.load(Ordering::Relaxed) {
@@ -236,6 +261,9 @@ impl Directory {
         }
         if let Some(entry) = slot.get(channel) {
             entry.deliver(broadcast, &mut wakes);
+        }
+        if let Some((channel, notice)) = broadcast.notice() {
+            self.tell_webhooks(|webhooks| webhooks.tell(channel, notice));
         }
     }
 
@@ -299,7 +327,7 @@ impl Directory {
                 continue;
             };
             if entry.notice.is_due(now) {
-                entry.announce_count(&channel, &mut wakes);
+                self.announce_count(entry, &channel, &mut wakes);
             } else {
                 self.counts_due.lock().push(channel);
             }
@@ -348,13 +376,30 @@ impl Directory {
 
     /// The count of a channel has changed.
     fn tell_count(&self, entry: &mut Entry, channel: &ChannelName, wakes: &mut Wakes) {
-        if !self.tells_counts || channel.kind().is_presence() {
+        if !self.tells_count_of(channel) {
             return;
         }
         match entry.notice.changed(entry.subscribers, Instant::now()) {
-            Due::Now => entry.announce_count(channel, wakes),
+            Due::Now => self.announce_count(entry, channel, wakes),
             Due::Later => self.counts_due.lock().push(channel.clone()),
             Due::AlreadyPending => {}
+        }
+    }
+
+    fn tells_count_of(&self, channel: &ChannelName) -> bool {
+        self.tells_counts && !channel.kind().is_presence()
+    }
+
+    /// Tells subscribers and webhooks how many subscribers there are.
+    fn announce_count(&self, entry: &Entry, channel: &ChannelName, wakes: &mut Wakes) {
+        let count = entry.subscribers;
+        entry.announce(server::subscription_count(channel.as_str(), count), wakes);
+        self.tell_webhooks(|webhooks| webhooks.counted(channel, count));
+    }
+
+    fn tell_webhooks(&self, tell: impl FnOnce(&AppWebhooks)) {
+        if let Some(webhooks) = &self.webhooks {
+            tell(webhooks);
         }
     }
 }
@@ -410,13 +455,6 @@ impl Entry {
         if self.subscribers > 0 {
             self.deliver(&Arc::new(Broadcast::announcement(frame)), wakes);
         }
-    }
-
-    fn announce_count(&self, channel: &ChannelName, wakes: &mut Wakes) {
-        self.announce(
-            server::subscription_count(channel.as_str(), self.subscribers),
-            wakes,
-        );
     }
 
     fn deliver(&self, broadcast: &Arc<Broadcast>, wakes: &mut Wakes) {

@@ -51,6 +51,7 @@ use crate::metrics::Metrics;
 use crate::net::tally::{Full, Tally};
 use crate::protocol::CloseCode;
 use crate::session::CloseReason;
+use crate::webhooks::Webhooks;
 use mailbox::Command;
 
 /// Everything that is connected to this node.
@@ -70,13 +71,19 @@ impl Hub {
     pub fn new(
         registry: Registry,
         authority: &Arc<dyn Authority>,
+        webhooks: &Webhooks,
         metrics: Metrics,
         max_connections: usize,
     ) -> Self {
         let apps = registry
             .iter()
             .map(|app| {
-                let hub = AppHub::new(Arc::clone(app), Arc::clone(authority), metrics.app(&app.id));
+                let hub = AppHub::new(
+                    Arc::clone(app),
+                    Arc::clone(authority),
+                    metrics.app(&app.id),
+                    webhooks.app(&app.id).cloned(),
+                );
                 (app.id.clone(), Arc::new(hub))
             })
             .collect();

@@ -75,7 +75,7 @@ impl Fixture {
         let authority = Arc::new(Slow::default());
         let dynamic: Arc<dyn Authority> = authority.clone();
         let registry = Registry::new(vec![app]).unwrap();
-        let hub = Hub::new(registry, &dynamic, Metrics::new(), 10);
+        let hub = Hub::new(registry, &dynamic, &Webhooks::none(), Metrics::new(), 10);
         let shard = hub.register_shard();
         let worker = shard.clone();
         tokio::task::spawn_local(async move { worker.run().await });

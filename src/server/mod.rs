@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::net::descriptors;
 use crate::relay::{Relay, Requests};
 use crate::tap::Tap;
+use crate::webhooks::{self, Webhooks};
 use worker::WorkerSettings;
 
 /// Why the relay could not serve.
@@ -45,6 +46,9 @@ pub enum ServeError {
         /// What the system said.
         source: io::Error,
     },
+    /// Webhooks cannot be sent.
+    #[error(transparent)]
+    Webhooks(#[from] webhooks::StartError),
 }
 
 impl ServeError {
@@ -75,10 +79,13 @@ pub fn run(
         .max_connections
         .unwrap_or_else(|| descriptors::sockets_within(files));
     let authority: Arc<dyn Authority> = Arc::new(Local);
+    let metrics = Metrics::new();
+    let webhooks = Webhooks::start(&config.apps, &metrics, config.webhooks.clone())?;
     let hub = Hub::new(
         config.apps.clone(),
         &authority,
-        Metrics::new(),
+        &webhooks,
+        metrics,
         max_connections,
     );
     let relay = Arc::new(Relay {
@@ -106,7 +113,8 @@ pub fn run(
 
         actix_rt::spawn(keep_house(Arc::clone(&relay)));
         told_to_stop.await;
-        shutdown::run(&relay, server, admin, config.server.shutdown_timeout).await;
+        let limit = config.server.shutdown_timeout;
+        shutdown::run(&relay, &webhooks, server, admin, limit).await;
         Ok(())
     })
 }

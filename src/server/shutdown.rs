@@ -7,15 +7,19 @@ use actix_server::ServerHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::relay::Relay;
+use crate::webhooks::Webhooks;
 
 /// What is left of the time for closing the listeners.
 const FOR_LISTENERS: Duration = Duration::from_secs(1);
+/// What webhooks leave of it at least.
+const AFTER_WEBHOOKS: Duration = Duration::from_millis(250);
 
 /// Stops in good order: nobody new is let in while HTTP is still answered, connections are
-/// told to go elsewhere, requests under way end, and the listeners close last. Takes no longer
-/// than `limit`.
+/// told to go elsewhere, requests under way end, webhooks are sent, and the listeners close last.
+/// Takes no longer than `limit`.
 pub(super) async fn run(
     relay: &Arc<Relay>,
+    webhooks: &Webhooks,
     server: ServerHandle,
     admin: Option<ServerHandle>,
     limit: Duration,
@@ -42,6 +46,9 @@ pub(super) async fn run(
             "not all ended in time: they are dropped"
         );
     }
+    // Nothing more happens that webhooks could be told of.
+    let until = deadline.checked_sub(AFTER_WEBHOOKS.min(limit / 4));
+    webhooks.flush(until.unwrap_or(deadline).into_std()).await;
     // Every answer has been written by the thread that now hears of this: what is left idles.
     let left = deadline.saturating_duration_since(Instant::now());
     let _ = timeout(left.max(FOR_LISTENERS), server.stop(false)).await;
