@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
@@ -14,7 +14,8 @@ use super::authority::{Join, Leave, PeerHandle};
 use super::broadcast::Broadcast;
 use super::cache::EventCache;
 use super::count::{CountNotice, Due};
-use super::mailbox::{ChannelId, Command, Joined, JoinedAs, Mailbox, Wakes, Welcome};
+use super::listeners::Listeners;
+use super::mailbox::{Command, Joined, JoinedAs, Wakes, Welcome};
 use super::roster::{Roster, RosterFull};
 use crate::apps::App;
 use crate::metrics::{AppMetrics, Gauge};
@@ -51,18 +52,9 @@ pub(super) struct Directory {
 /// A channel with at least one subscriber on this node.
 #[derive(Debug)]
 struct Entry {
-    id: ChannelId,
-    listeners: Vec<Listener>,
-    subscribers: usize,
+    listeners: Listeners,
     roster: Roster,
     notice: CountNotice,
-}
-
-/// A shard with subscribers of the channel.
-#[derive(Debug)]
-struct Listener {
-    mailbox: Arc<Mailbox>,
-    subscribers: usize,
 }
 
 /// What is known about a channel.
@@ -145,7 +137,7 @@ impl Directory {
             match entry.roster.join(member, self.presence_members) {
                 Ok(true) => {
                     self.tell_webhooks(|to| to.member_added(&join.channel, member.user_id()));
-                    entry.announce(
+                    entry.listeners.announce(
                         server::member_added(join.channel.as_str(), member),
                         &mut wakes,
                     );
@@ -155,7 +147,7 @@ impl Directory {
                 Err(RosterFull) => return self.refuse_full(join, &mut wakes),
             }
         }
-        entry.add_listener(&join.peer.mailbox);
+        entry.listeners.add(&join.peer.mailbox);
         self.count_subscriptions(1);
         let as_what = match signed_in {
             Some((user, reply)) => JoinedAs::User { user, reply },
@@ -172,7 +164,7 @@ impl Directory {
         };
         let command = Command::Join {
             peer: join.peer.id,
-            channel: entry.id,
+            channel: entry.listeners.id(),
             joined: Box::new(Joined {
                 app: Arc::clone(app),
                 as_what,
@@ -202,12 +194,12 @@ impl Directory {
         let Some(entry) = slot.get_mut(leave.channel.as_str()) else {
             return;
         };
-        entry.remove_listener(&leave.peer.mailbox);
+        entry.listeners.remove(&leave.peer.mailbox);
         self.count_subscriptions(-1);
         // Before the announcements: who has left does not hear of it.
         let command = Command::Leave {
             peer: leave.peer.id,
-            channel: entry.id,
+            channel: entry.listeners.id(),
         };
         leave.peer.mailbox.post(command, &mut wakes);
         let gone = leave
@@ -217,7 +209,7 @@ impl Directory {
         if let Some(member) = &gone {
             self.tell_webhooks(|to| to.member_removed(&leave.channel, member.user_id()));
         }
-        if entry.subscribers == 0 {
+        if entry.listeners.is_empty() {
             slot.remove(leave.channel.as_str());
             self.occupied.dec();
             if self.tells_count_of(&leave.channel) {
@@ -230,7 +222,7 @@ impl Directory {
             return;
         }
         if let Some(member) = gone {
-            entry.announce(
+            entry.listeners.announce(
                 server::member_removed(leave.channel.as_str(), &member),
                 &mut wakes,
             );
@@ -243,7 +235,7 @@ impl Directory {
         let deliveries = self
             .slot(channel)
             .get(channel)
-            .map_or(0, |entry| entry.subscribers);
+            .map_or(0, |entry| entry.listeners.len());
         Wanted {
             deliveries,
             any: deliveries > 0 || cache,
@@ -260,7 +252,7 @@ impl Directory {
                 .put(channel, broadcast.frame.clone(), broadcast.accepted_at);
         }
         if let Some(entry) = slot.get(channel) {
-            entry.deliver(broadcast, &mut wakes);
+            entry.listeners.deliver(broadcast, &mut wakes);
         }
         if let Some((channel, notice)) = broadcast.notice() {
             self.tell_webhooks(|webhooks| webhooks.tell(channel, notice));
@@ -272,13 +264,7 @@ impl Directory {
         let mut wakes = Wakes::default();
         let slot = self.slot(channel);
         if let Some(entry) = slot.get(channel) {
-            for listener in &entry.listeners {
-                let command = Command::Close {
-                    channel: entry.id,
-                    reason: Arc::clone(reason),
-                };
-                listener.mailbox.post(command, &mut wakes);
-            }
+            entry.listeners.close(reason, &mut wakes);
         }
     }
 
@@ -379,7 +365,7 @@ impl Directory {
         if !self.tells_count_of(channel) {
             return;
         }
-        match entry.notice.changed(entry.subscribers, Instant::now()) {
+        match entry.notice.changed(entry.listeners.len(), Instant::now()) {
             Due::Now => self.announce_count(entry, channel, wakes),
             Due::Later => self.counts_due.lock().push(channel.clone()),
             Due::AlreadyPending => {}
@@ -392,8 +378,10 @@ impl Directory {
 
     /// Tells subscribers and webhooks how many subscribers there are.
     fn announce_count(&self, entry: &Entry, channel: &ChannelName, wakes: &mut Wakes) {
-        let count = entry.subscribers;
-        entry.announce(server::subscription_count(channel.as_str(), count), wakes);
+        let count = entry.listeners.len();
+        entry
+            .listeners
+            .announce(server::subscription_count(channel.as_str(), count), wakes);
         self.tell_webhooks(|webhooks| webhooks.counted(channel, count));
     }
 
@@ -406,11 +394,8 @@ impl Directory {
 
 impl Entry {
     fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
-            id: ChannelId(NEXT.fetch_add(1, Ordering::Relaxed)),
-            listeners: Vec::new(),
-            subscribers: 0,
+            listeners: Listeners::new(),
             roster: Roster::default(),
             notice: CountNotice::default(),
         }
@@ -418,55 +403,8 @@ impl Entry {
 
     fn state(&self) -> ChannelState {
         ChannelState {
-            subscribers: self.subscribers,
+            subscribers: self.listeners.len(),
             users: self.roster.len(),
-        }
-    }
-
-    fn add_listener(&mut self, mailbox: &Arc<Mailbox>) {
-        self.subscribers += 1;
-        match self.listener(mailbox) {
-            Some(index) => self.listeners[index].subscribers += 1,
-            None => self.listeners.push(Listener {
-                mailbox: Arc::clone(mailbox),
-                subscribers: 1,
-            }),
-        }
-    }
-
-    fn remove_listener(&mut self, mailbox: &Arc<Mailbox>) {
-        let Some(index) = self.listener(mailbox) else {
-            return;
-        };
-        self.subscribers -= 1;
-        self.listeners[index].subscribers -= 1;
-        if self.listeners[index].subscribers == 0 {
-            self.listeners.swap_remove(index);
-        }
-    }
-
-    fn listener(&self, mailbox: &Arc<Mailbox>) -> Option<usize> {
-        self.listeners
-            .iter()
-            .position(|listener| Arc::ptr_eq(&listener.mailbox, mailbox))
-    }
-
-    fn announce(&self, frame: Frame, wakes: &mut Wakes) {
-        if self.subscribers > 0 {
-            self.deliver(&Arc::new(Broadcast::announcement(frame)), wakes);
-        }
-    }
-
-    fn deliver(&self, broadcast: &Arc<Broadcast>, wakes: &mut Wakes) {
-        for listener in &self.listeners {
-            let command = Command::Deliver {
-                channel: self.id,
-                broadcast: Arc::clone(broadcast),
-            };
-            let bytes = broadcast.frame.len();
-            listener
-                .mailbox
-                .post_deliveries(command, listener.subscribers, bytes, wakes);
         }
     }
 }

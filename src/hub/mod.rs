@@ -7,7 +7,7 @@
 //! is posted under a channel's lock is seen in one order by all subscribers.
 //!
 //! - [`app`]: one app at work: its directory, users, cache and quotas
-//! - [`directory`], [`roster`], [`count`]: channels, their listeners and members
+//! - [`directory`], [`listeners`], [`roster`], [`count`]: channels, who listens, and members
 //! - [`authority`]: who decides about joins and leaves, and the moves themselves
 //! - [`cache`]: the last event of cache channels
 //! - [`broadcast`]: one event on its way, and the room it takes
@@ -22,6 +22,7 @@ mod cache;
 mod count;
 mod delivery;
 mod directory;
+mod listeners;
 mod mailbox;
 mod outbox;
 mod peer;
