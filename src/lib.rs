@@ -15,6 +15,8 @@ pub mod tap;
 
 pub mod net;
 
+pub mod departures;
+
 pub mod session;
 
 pub mod webhooks;

@@ -6,12 +6,21 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::departures::{Departed, Departures};
 use super::event::Numbers;
 use super::notice::Notice;
 use super::outlet::Outlet;
 use crate::apps::WebhookEvent;
+use crate::departures::Departures;
 use crate::protocol::ChannelName;
+
+/// A channel without subscribers, or a user without a connection on a presence channel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Departed {
+    /// Everybody has left the channel.
+    Everybody(ChannelName),
+    /// The user with this id has left the channel.
+    Member(ChannelName, Arc<str>),
+}
 
 /// What an app's backend is told. Nothing here waits for anybody: events are put into bounded
 /// queues, which another thread works off.
@@ -21,13 +30,17 @@ use crate::protocol::ChannelName;
 pub struct AppWebhooks {
     outlets: Vec<Outlet>,
     numbers: Arc<Numbers>,
-    departures: Mutex<Departures>,
+    departures: Mutex<Departures<Departed>>,
     /// Someone has left while nobody was being waited for.
     departed: Notify,
 }
 
 impl AppWebhooks {
-    pub(super) fn new(outlets: Vec<Outlet>, numbers: Arc<Numbers>, departures: Departures) -> Self {
+    pub(super) fn new(
+        outlets: Vec<Outlet>,
+        numbers: Arc<Numbers>,
+        departures: Departures<Departed>,
+    ) -> Self {
         Self {
             outlets,
             numbers,

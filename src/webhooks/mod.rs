@@ -4,7 +4,7 @@
 //! webhook that wants it; a thread of its own, below the workers' priority, works the queues off,
 //! each webhook by itself.
 //!
-//! - [`app`], [`notice`]: what is told, and to whom; [`departures`]: who may be back in time
+//! - [`app`], [`notice`]: what is told, and to whom
 //! - [`event`], [`outlet`]: an event on its way, and how much may wait
 //! - [`sender`], [`lanes`], [`retry`]: what goes when, in order for each channel
 //! - [`post`], [`client`], [`address`]: one request, and where it may go
@@ -14,7 +14,6 @@
 mod address;
 mod app;
 mod client;
-mod departures;
 mod event;
 mod journal;
 mod lanes;
@@ -40,8 +39,8 @@ pub use notice::{ClientEventNotice, Notice};
 pub use settings::Settings;
 
 use crate::apps::{App, Registry};
+use crate::departures::Departures;
 use crate::metrics::{AppMetrics, Metrics, WebhookDrop};
-use departures::Departures;
 use event::Numbers;
 use outlet::{Backlog, Outlet};
 use sender::Phase;
