@@ -150,6 +150,16 @@ impl Relay {
         app.authority().close_user(app, user_id, reason);
     }
 
+    /// Closes every connection that is signed in as the user so that clients connect again at
+    /// once.
+    pub fn reconnect_user(&self, app: &Arc<AppHub>, user_id: &str) {
+        let reason = CloseReason::new(
+            CloseCode::Reconnect,
+            "the app's backend asks this user's clients to connect again",
+        );
+        app.authority().close_user(app, user_id, reason);
+    }
+
     /// Does what a connection's session wants. Returns a client event for which there is no
     /// room now: the connection waits with it and with everything behind it.
     pub fn act(&self, peer: &Peer, action: Action) -> Option<ClientPublication> {

@@ -36,6 +36,8 @@ pub(super) enum AppRoute<'p> {
     ChannelUsers(Cow<'p, str>),
     /// `users/{user_id}/terminate_connections`
     TerminateConnections(Cow<'p, str>),
+    /// `users/{user_id}/force_reconnect`
+    ForceReconnect(Cow<'p, str>),
 }
 
 impl<'p> Route<'p> {
@@ -80,6 +82,14 @@ impl<'p> Route<'p> {
                 None,
                 _,
             ] => (id, AppRoute::TerminateConnections(decode(user)?)),
+            [
+                Some(id),
+                Some("users"),
+                Some(user),
+                Some("force_reconnect"),
+                None,
+                _,
+            ] => (id, AppRoute::ForceReconnect(decode(user)?)),
             _ => return Err(unknown_path()),
         };
         Ok(Self::App(decode(route.0)?, route.1))
@@ -95,6 +105,7 @@ impl<'p> Route<'p> {
             Self::App(_, AppRoute::Channel(_)) => metrics::Route::Channel,
             Self::App(_, AppRoute::ChannelUsers(_)) => metrics::Route::ChannelUsers,
             Self::App(_, AppRoute::TerminateConnections(_)) => metrics::Route::TerminateConnections,
+            Self::App(_, AppRoute::ForceReconnect(_)) => metrics::Route::ForceReconnect,
         }
     }
 
@@ -104,7 +115,10 @@ impl<'p> Route<'p> {
             self,
             Self::App(
                 _,
-                AppRoute::Events | AppRoute::BatchEvents | AppRoute::TerminateConnections(_),
+                AppRoute::Events
+                    | AppRoute::BatchEvents
+                    | AppRoute::TerminateConnections(_)
+                    | AppRoute::ForceReconnect(_),
             )
         );
         match *method {
@@ -158,6 +172,10 @@ mod tests {
                 "/apps/7/users/u%2F1/terminate_connections",
                 app(AppRoute::TerminateConnections("u/1".into())),
             ),
+            (
+                "/apps/7/users/u%2F1/force_reconnect",
+                app(AppRoute::ForceReconnect("u/1".into())),
+            ),
             ("/apps/7", None),
             ("/apps//events", None),
             ("/apps/7/channels//", None),
@@ -165,6 +183,8 @@ mod tests {
             ("/apps/7/events/", None),
             ("/apps/7/events/more", None),
             ("/apps/7/channels/a/users/b", None),
+            ("/apps/7/users//force_reconnect", None),
+            ("/apps/7/users/u/force_reconnect/more", None),
             ("/apps/7/channels/%ff", None),
             ("/apps/7/../7/events", None),
             ("//apps/7/events", None),
@@ -182,6 +202,10 @@ mod tests {
     #[test]
     fn a_wrong_method_is_told_which_are_right() {
         let route = Route::of("/apps/7/events", "").unwrap();
+        assert!(route.check_method(&Method::POST).is_ok());
+        let error = route.check_method(&Method::GET).unwrap_err();
+        assert_eq!(error.allow, Some("POST, OPTIONS"));
+        let route = Route::of("/apps/7/users/u/force_reconnect", "").unwrap();
         assert!(route.check_method(&Method::POST).is_ok());
         let error = route.check_method(&Method::GET).unwrap_err();
         assert_eq!(error.allow, Some("POST, OPTIONS"));

@@ -135,6 +135,9 @@ impl Api {
             AppRoute::TerminateConnections(user_id) => {
                 Ok(users::terminate_connections(&self.relay, request, user_id))
             }
+            AppRoute::ForceReconnect(user_id) => {
+                Ok(users::force_reconnect(&self.relay, request, user_id))
+            }
         }
     }
 

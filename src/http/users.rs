@@ -14,3 +14,12 @@ pub(super) fn terminate_connections(
     relay.terminate_user(request.app, user_id);
     Answer::Empty
 }
+
+/// `POST …/users/{user_id}/force_reconnect`: closes all connections that are signed in as the
+/// user with 4200, so that clients connect again at once. There may be none.
+///
+/// An extension: Pusher has no such call.
+pub(super) fn force_reconnect(relay: &Relay, request: &Verified<'_>, user_id: &str) -> Answer {
+    relay.reconnect_user(request.app, user_id);
+    Answer::Empty
+}

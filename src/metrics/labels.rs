@@ -78,6 +78,8 @@ label! {
         ChannelUsers = "channel_users",
         /// `POST /apps/{id}/users/{user_id}/terminate_connections`
         TerminateConnections = "terminate_connections",
+        /// `POST /apps/{id}/users/{user_id}/force_reconnect`
+        ForceReconnect = "force_reconnect",
         /// `/`, `/up`, `/health`, `/ready`
         Health = "health",
         /// Everything else.

@@ -46,6 +46,11 @@ impl TestServerBuilder {
         self.needs("a process of its own")
     }
 
+    /// Says that the test needs something that Fanfare adds to the protocol.
+    pub fn extension(self, what: &str) -> TestServerBuilder {
+        self.needs(what)
+    }
+
     /// Starts the server. `None`, with the reason on stderr, when the tests run against a foreign server, which cannot
     /// be configured: the test returns then.
     pub async fn start(self) -> Option<TestServer> {

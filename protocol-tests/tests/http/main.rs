@@ -11,6 +11,7 @@ mod data;
 mod event_names;
 mod events;
 mod exclusion;
+mod force_reconnect;
 mod health;
 mod info;
 mod methods;
