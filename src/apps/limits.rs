@@ -43,6 +43,9 @@ pub struct Limits {
     pub cache_bytes: usize,
     /// How long a cache channel keeps its last event. 30 minutes (Pusher).
     pub cache_ttl: Duration,
+    /// Bytes of answers remembered for publishes with an idempotency key, all of the app's
+    /// together; the oldest go first. 16 MiB.
+    pub idempotency_bytes: usize,
     /// How far `auth_timestamp` of an HTTP request may be from the relay's clock, either way.
     /// 600 s (Pusher).
     pub auth_timestamp_window: Duration,
@@ -96,6 +99,7 @@ impl Default for Limits {
             message_bytes: 64 << 10,
             cache_bytes: 64 << 20,
             cache_ttl: Duration::from_secs(30 * 60),
+            idempotency_bytes: 16 << 20,
             auth_timestamp_window: Duration::from_secs(600),
             http_body_bytes: 1 << 20,
             publish_backlog: 256 << 10,

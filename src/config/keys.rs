@@ -74,6 +74,7 @@ pub(super) const LIMITS: &[&str] = &[
     "message_bytes",
     "cache_bytes",
     "cache_ttl",
+    "idempotency_bytes",
     "auth_timestamp_window",
     "http_body_bytes",
     "publish_backlog",

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::authority::Authority;
 use super::broadcast::Room;
 use super::directory::{ChannelState, Directory, Wanted};
+use super::idempotency::Idempotency;
 use crate::apps::App;
 use crate::metrics::AppMetrics;
 use crate::net::tally::{Full, Tally};
@@ -22,6 +23,8 @@ pub struct AppHub {
     pub metrics: AppMetrics,
     /// How much may be on its way to the app's connections.
     pub room: Room,
+    /// The keys that publishes carry.
+    pub idempotency: Idempotency,
     pub(super) channels: Directory,
     pub(super) users: Directory,
     authority: Arc<dyn Authority>,
@@ -38,6 +41,10 @@ impl AppHub {
     ) -> Self {
         Self {
             room: Room::new(app.limits.publish_backlog, app.limits.publish_wait),
+            idempotency: Idempotency::new(
+                app.limits.idempotency_bytes,
+                metrics.idempotency_evictions.clone(),
+            ),
             channels: Directory::of_channels(&app, &metrics, webhooks.clone()),
             users: Directory::of_users(&app, &metrics),
             authority,
@@ -105,5 +112,6 @@ impl AppHub {
 
     pub(super) fn housekeeping(&self, now: Instant) {
         self.channels.housekeeping(now);
+        self.idempotency.expire(now);
     }
 }

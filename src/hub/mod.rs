@@ -10,11 +10,13 @@
 //! - [`directory`], [`listeners`], [`roster`], [`count`]: channels, who listens, and members
 //! - [`authority`]: who decides about joins and leaves, and the moves themselves
 //! - [`cache`]: the last event of cache channels
+//! - [`idempotency`], [`answers`]: publishes that carry a key, and the answers to those done
 //! - [`broadcast`]: one event on its way, and the room it takes
 //! - [`mailbox`]: what shards are told
 //! - [`shard`], [`delivery`], [`wheel`]: one thread's connections, its fan-out, its deadlines
 //! - [`peer`], [`outbox`], [`registration`]: one connection as the shard knows it
 
+mod answers;
 pub mod app;
 pub mod authority;
 pub mod broadcast;
@@ -22,6 +24,7 @@ mod cache;
 mod count;
 mod delivery;
 mod directory;
+pub mod idempotency;
 mod listeners;
 mod mailbox;
 mod outbox;
@@ -156,7 +159,8 @@ impl Hub {
         }
     }
 
-    /// What has to be done now and then: counts that are due, cached events that have expired.
+    /// What has to be done now and then: counts that are due, cached events and answers that have
+    /// expired.
     pub fn housekeeping(&self, now: Instant) {
         for app in self.apps.values() {
             app.housekeeping(now);

@@ -49,6 +49,8 @@ metrics! {
         cached_bytes: Gauge = "fanfare_cached_bytes",
         /// Cached events dropped before they expired, to make room.
         cache_evictions: Counter = "fanfare_cache_evictions_total",
+        /// Answers to publishes with an idempotency key dropped before they expired, to make room.
+        idempotency_evictions: Counter = "fanfare_idempotency_evictions_total",
 
         /// Events that wait to be sent to webhooks, counted once for each webhook.
         webhook_events_waiting: Gauge = "fanfare_webhook_events_waiting",

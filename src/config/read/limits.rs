@@ -51,6 +51,7 @@ pub(super) fn read(section: &Section<'_>) -> Result<Limits, ConfigError> {
         message_bytes: bytes("message_bytes", default.message_bytes)?,
         cache_bytes: section.whole("cache_bytes", default.cache_bytes, 1..=1 << 40)?,
         cache_ttl: section.seconds("cache_ttl", default.cache_ttl, 1..=86_400)?,
+        idempotency_bytes: bytes("idempotency_bytes", default.idempotency_bytes)?,
         auth_timestamp_window: section.seconds(
             "auth_timestamp_window",
             default.auth_timestamp_window,
