@@ -31,6 +31,9 @@ pub(super) struct Fields<'b> {
     socket_id: Option<&'b RawValue>,
     #[serde(borrow)]
     info: Option<&'b RawValue>,
+    /// Not the event's own, but that of the request which it is alone in.
+    #[serde(borrow)]
+    pub(super) idempotency_key: Option<&'b RawValue>,
 }
 
 /// A checked event, with what the publisher wants to know of its channels.
@@ -71,19 +74,17 @@ impl<'b> Fields<'b> {
         query: &'b Query<'b>,
         limits: &Limits,
     ) -> Result<Event<'b>, ApiError> {
-        let name = self
-            .text("name", self.name, query)?
+        let name = text("name", self.name, query)?
             .ok_or_else(|| ApiError::bad_request("name is missing"))?;
         check_event_name(&name, limits.event_name_length)
             .map_err(|error| ApiError::bad_request(format!("name: {error}")))?;
         let data = self.data(query, limits)?;
         let channels = self.channels(query, limits)?;
-        let except = self
-            .text("socket_id", self.socket_id, query)?
+        let except = text("socket_id", self.socket_id, query)?
             .map(|text| text.parse::<SocketId>())
             .transpose()
             .map_err(|error| ApiError::bad_request(format!("socket_id: {error}")))?;
-        let info = Info::parse(self.text("info", self.info, query)?.as_deref())?;
+        let info = Info::parse(text("info", self.info, query)?.as_deref())?;
         Ok(Event {
             name,
             data,
@@ -91,18 +92,6 @@ impl<'b> Fields<'b> {
             except,
             info,
         })
-    }
-
-    fn text(
-        &self,
-        field: &'static str,
-        value: Option<&'b RawValue>,
-        query: &'b Query<'b>,
-    ) -> Result<Option<Cow<'b, str>>, ApiError> {
-        match json::present(value) {
-            Some(value) => text_of(field, value).map(Some),
-            None => Ok(query.get(field).map(Cow::Borrowed)),
-        }
     }
 
     fn data(&self, query: &'b Query<'b>, limits: &Limits) -> Result<EventData<'b>, ApiError> {
@@ -175,6 +164,18 @@ impl<'b> Fields<'b> {
             names.extend(query.all("channels[]").map(Cow::Borrowed));
         }
         Ok(names)
+    }
+}
+
+/// A field that is a string; what the body lacks may stand in the query.
+pub(super) fn text<'b>(
+    field: &'static str,
+    value: Option<&'b RawValue>,
+    query: &'b Query<'b>,
+) -> Result<Option<Cow<'b, str>>, ApiError> {
+    match json::present(value) {
+        Some(value) => text_of(field, value).map(Some),
+        None => Ok(query.get(field).map(Cow::Borrowed)),
     }
 }
 

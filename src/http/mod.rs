@@ -7,6 +7,7 @@
 //! - [`route`]: what a path asks for
 //! - [`verified`]: requests whose signature was checked; the API's handlers take no others
 //! - [`publish`], [`event`]: publishing, and an event as it comes in
+//! - [`idempotency`]: publishes that carry a key
 //! - [`info`]: attributes of channels that callers may ask for
 //! - [`channels`], [`users`]: queries and users
 //! - [`health`]: what load balancers look at
@@ -17,6 +18,7 @@ mod channels;
 mod error;
 mod event;
 mod health;
+mod idempotency;
 mod info;
 mod publish;
 mod route;

@@ -1,11 +1,15 @@
 //! `POST …/events` and `POST …/batch_events`.
 
+use std::sync::Arc;
+
+use actix_web::http::header::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
-use super::event::{Event, Fields, parse_object};
+use super::event::{Event, Fields, parse_object, text};
+use super::idempotency::{self, Key};
 use super::service::Answer;
 use super::verified::Verified;
 use crate::hub::AppHub;
@@ -13,14 +17,30 @@ use crate::protocol::{ChannelRef, json as protocol_json};
 use crate::relay::Relay;
 
 /// Publishes one event to one or more channels.
-pub(super) async fn events(relay: &Relay, request: &Verified<'_>) -> Result<Answer, ApiError> {
+///
+/// With an idempotency key, an extension: once, however often the request comes. For two
+/// minutes the same key of the app is answered as it was the first time.
+pub(super) async fn events(
+    relay: &Relay,
+    request: &Verified<'_>,
+    headers: &HeaderMap,
+) -> Result<Answer, ApiError> {
     let fields: Fields<'_> = if request.body.trim_ascii().is_empty() {
         Fields::default()
     } else {
         parse_object(request.body)?
     };
     let event = fields.check(&request.query, &request.app.app.limits)?;
-    relay.publish(request.app, &[event.publication()]).await?;
+    let key = key(request, fields.idempotency_key, headers)?;
+    idempotency::once(request.app, key, publish_one(relay, request.app, &event)).await
+}
+
+async fn publish_one(
+    relay: &Relay,
+    app: &Arc<AppHub>,
+    event: &Event<'_>,
+) -> Result<Answer, ApiError> {
+    relay.publish(app, &[event.publication()]).await?;
     if !event.info.any() {
         return Ok(Answer::Empty);
     }
@@ -28,7 +48,7 @@ pub(super) async fn events(relay: &Relay, request: &Verified<'_>) -> Result<Answ
         .channels
         .iter()
         .map(|channel| {
-            let attributes = describe(request.app, &event, channel);
+            let attributes = describe(app, event, channel);
             (channel.as_str().to_owned(), Value::Object(attributes))
         })
         .collect();
@@ -39,19 +59,24 @@ pub(super) async fn events(relay: &Relay, request: &Verified<'_>) -> Result<Answ
 struct Batch<'b> {
     #[serde(borrow)]
     batch: Option<&'b RawValue>,
+    #[serde(borrow)]
+    idempotency_key: Option<&'b RawValue>,
 }
 
-/// Publishes several events, all of them or none.
+/// Publishes several events, all of them or none; with an idempotency key, which stands beside
+/// `batch`, once, as for [`events`].
 pub(super) async fn batch_events(
     relay: &Relay,
     request: &Verified<'_>,
+    headers: &HeaderMap,
 ) -> Result<Answer, ApiError> {
     let limits = &request.app.app.limits;
-    let slots: Vec<&RawValue> = if request.body.trim_ascii().is_empty() {
-        list(request.query.get("batch"))?
+    let (slots, given_key): (Vec<&RawValue>, _) = if request.body.trim_ascii().is_empty() {
+        (list(request.query.get("batch"))?, None)
     } else {
         let batch: Batch<'_> = parse_object(request.body)?;
-        list(protocol_json::present(batch.batch).map(RawValue::get))?
+        let slots = list(protocol_json::present(batch.batch).map(RawValue::get))?;
+        (slots, batch.idempotency_key)
     };
     if slots.is_empty() {
         return Err(ApiError::bad_request("batch needs at least one event"));
@@ -68,20 +93,52 @@ pub(super) async fn batch_events(
     })?;
     // Nothing of an event stands in the query of a batch.
     let query = crate::auth::request::Query::default();
-    let events = each(&fields, |fields| fields.check(&query, limits))?;
+    let events = each(&fields, |fields| {
+        refuse_key(fields)?;
+        fields.check(&query, limits)
+    })?;
+    let key = key(request, given_key, headers)?;
+    idempotency::once(request.app, key, publish_all(relay, request.app, &events)).await
+}
+
+async fn publish_all(
+    relay: &Relay,
+    app: &Arc<AppHub>,
+    events: &[Event<'_>],
+) -> Result<Answer, ApiError> {
     let publications: Vec<_> = events.iter().map(Event::publication).collect();
-    relay.publish(request.app, &publications).await?;
+    relay.publish(app, &publications).await?;
     if !events.iter().any(|event| event.info.any()) {
         return Ok(Answer::Empty);
     }
     let slots: Vec<Value> = events
         .iter()
         .map(|event| match event.channels.first() {
-            Some(channel) => Value::Object(describe(request.app, event, channel)),
+            Some(channel) => Value::Object(describe(app, event, channel)),
             None => json!({}),
         })
         .collect();
     Ok(Answer::ok(json!({ "batch": slots })))
+}
+
+fn key<'r>(
+    request: &'r Verified<'_>,
+    given: Option<&'r RawValue>,
+    headers: &'r HeaderMap,
+) -> Result<Option<Key<'r>>, ApiError> {
+    let parameter = text(idempotency::PARAMETER, given, &request.query)?;
+    Key::of(parameter, headers)
+}
+
+/// One who sends a key for a single event of a batch would believe in it.
+fn refuse_key(fields: &Fields<'_>) -> Result<(), ApiError> {
+    if protocol_json::present(fields.idempotency_key).is_none() {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(
+        "idempotency_key belongs beside batch, not into an event: a batch is published as a \
+         whole",
+    ))
 }
 
 fn list(batch: Option<&str>) -> Result<Vec<&RawValue>, ApiError> {

@@ -1,12 +1,12 @@
 //! The entry of every request.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
 
 use super::body::Body;
 use super::error::ApiError;
@@ -44,12 +44,35 @@ pub(super) enum Answer {
     Empty,
     /// Any other JSON.
     Json(StatusCode, serde_json::Value),
+    /// 200, as the first request with the same idempotency key is or was answered.
+    Remembered {
+        /// JSON.
+        body: Bytes,
+        /// Whether it was an earlier request that published.
+        replayed: bool,
+    },
 }
 
 impl Answer {
     /// 200 with this JSON.
     pub(super) fn ok(value: serde_json::Value) -> Self {
         Self::Json(StatusCode::OK, value)
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Json(status, _) => *status,
+            Self::Empty | Self::Remembered { .. } => StatusCode::OK,
+        }
+    }
+
+    /// Its JSON. `{}`, which it nearly always is after a publish, is not allocated.
+    pub(super) fn into_body(self) -> Bytes {
+        match self {
+            Self::Empty => Bytes::from_static(b"{}"),
+            Self::Json(_, value) => value.to_string().into(),
+            Self::Remembered { body, .. } => body,
+        }
     }
 }
 
@@ -114,6 +137,7 @@ impl Api {
             return Err(ApiError::new(StatusCode::FORBIDDEN, "the app is disabled"));
         }
         let body = body.read(app.app.limits.http_body_bytes).await?;
+        let headers = request.headers();
         let request = Verified::check(
             app,
             request.method().as_str(),
@@ -122,13 +146,18 @@ impl Api {
             &body,
             &self.settings.path_prefix,
         )?;
-        self.call(route, &request).await.map(Some)
+        self.call(route, &request, headers).await.map(Some)
     }
 
-    async fn call(&self, route: &AppRoute<'_>, request: &Verified<'_>) -> Result<Answer, ApiError> {
+    async fn call(
+        &self,
+        route: &AppRoute<'_>,
+        request: &Verified<'_>,
+        headers: &HeaderMap,
+    ) -> Result<Answer, ApiError> {
         match route {
-            AppRoute::Events => publish::events(&self.relay, request).await,
-            AppRoute::BatchEvents => publish::batch_events(&self.relay, request).await,
+            AppRoute::Events => publish::events(&self.relay, request, headers).await,
+            AppRoute::BatchEvents => publish::batch_events(&self.relay, request, headers).await,
             AppRoute::Channels => channels::list(request),
             AppRoute::Channel(name) => channels::one(request, name),
             AppRoute::ChannelUsers(name) => channels::members(request, name),
@@ -165,14 +194,17 @@ impl Api {
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const ANY: HeaderValue = HeaderValue::from_static("*");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 fn respond(answer: Answer) -> HttpResponse {
-    let (status, body) = match answer {
-        Answer::Empty => (StatusCode::OK, Cow::Borrowed("{}")),
-        Answer::Json(status, value) => (status, Cow::Owned(value.to_string())),
-    };
-    let response = HttpResponse::with_body(status, body);
-    with_headers(response.map_into_boxed_body())
+    let replayed = matches!(answer, Answer::Remembered { replayed: true, .. });
+    let response = HttpResponse::with_body(answer.status(), answer.into_body());
+    let mut response = with_headers(response.map_into_boxed_body());
+    if replayed {
+        let yes = HeaderValue::from_static("true");
+        response.headers_mut().insert(REPLAYED, yes);
+    }
+    response
 }
 
 fn refuse(error: ApiError) -> HttpResponse {
