@@ -13,6 +13,7 @@ mod events;
 mod exclusion;
 mod force_reconnect;
 mod health;
+mod idempotency;
 mod info;
 mod methods;
 mod order;
