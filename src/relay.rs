@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::apps::WebhookEvent;
 use crate::hub::broadcast::{BacklogFull, Broadcast, Reservation};
-use crate::hub::{AppHub, Hub, Join, Leave, Peer};
+use crate::hub::{AppHub, Hub, Join, Leave, Peer, SignIn};
 use crate::net::tally::Tally;
 use crate::protocol::server::{self, EventData};
 use crate::protocol::{ChannelName, ChannelRef, CloseCode, Frame, SocketId};
@@ -211,8 +211,24 @@ impl Relay {
                 };
                 app.authority().leave(app, leave);
             }
-            Action::SignIn { user, reply } => {
-                app.authority().sign_in(app, peer.handle(), user, reply);
+            Action::SignIn {
+                user,
+                watchlist,
+                is_cut,
+                reply,
+            } => {
+                let sign_in = SignIn {
+                    peer: peer.handle(),
+                    user,
+                    watchlist,
+                    reply,
+                };
+                app.authority().sign_in(app, sign_in);
+                if is_cut {
+                    let most = app.app.limits.watchlist_users;
+                    let message = format!("only the first {most} users of the watchlist count");
+                    self.report_mistake(peer, Some(CloseCode::WatchlistLimit), &message);
+                }
             }
             Action::ClientEvent { channel, frame } => {
                 return self.client_event(peer, channel, frame);

@@ -2,7 +2,9 @@
 
 #![no_main]
 
-use fanfare::protocol::member::{Member, MemberLimits, parse_channel_data, parse_user_data};
+use fanfare::protocol::member::{
+    Member, MemberLimits, parse_channel_data, parse_user_data, parse_watchlist,
+};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -12,13 +14,14 @@ const LIMITS: MemberLimits = MemberLimits {
 };
 
 fuzz_target!(|text: &str| {
-    if let Ok(member) = parse_channel_data(text, LIMITS) {
+    if let Ok(member) = parse_channel_data(text, None, LIMITS) {
         assert!(member.user_id().chars().count() <= LIMITS.user_id_length);
         check(&member);
     }
     if let Ok(user) = parse_user_data(text, LIMITS) {
         check(&user.member);
     }
+    let _ = parse_watchlist(text);
 });
 
 /// What is kept of a member goes into the data string of other clients' messages as it is.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::hub::authority::PeerHandle;
-use crate::hub::{AppHub, Authority, Broadcast, Join, Leave};
+use crate::hub::{AppHub, Authority, Broadcast, Join, Leave, SignIn};
+use crate::protocol::ChannelName;
 use crate::protocol::member::Member;
-use crate::protocol::{ChannelName, Frame};
 use crate::session::CloseReason;
 
 /// The node's own directory decides, under its lock.
@@ -29,8 +29,8 @@ impl Authority for Local {
         app.publish_locally(channel, broadcast, cache);
     }
 
-    fn sign_in(&self, app: &Arc<AppHub>, peer: PeerHandle, user: Arc<Member>, reply: Frame) {
-        app.sign_in_locally(peer, &user, reply);
+    fn sign_in(&self, app: &Arc<AppHub>, sign_in: SignIn) {
+        app.sign_in_locally(sign_in);
     }
 
     fn sign_out(&self, app: &Arc<AppHub>, peer: PeerHandle, user: &Member) {

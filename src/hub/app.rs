@@ -7,6 +7,7 @@ use super::authority::Authority;
 use super::broadcast::Room;
 use super::directory::{ChannelState, Directory, Wanted};
 use super::idempotency::Idempotency;
+use super::watchlist::Watchlists;
 use crate::apps::App;
 use crate::metrics::AppMetrics;
 use crate::net::tally::{Full, Tally};
@@ -27,6 +28,7 @@ pub struct AppHub {
     pub idempotency: Idempotency,
     pub(super) channels: Directory,
     pub(super) users: Directory,
+    pub(super) watchlists: Option<Watchlists>,
     authority: Arc<dyn Authority>,
     webhooks: Option<Arc<AppWebhooks>>,
     connections: Tally,
@@ -47,6 +49,7 @@ impl AppHub {
             ),
             channels: Directory::of_channels(&app, &metrics, webhooks.clone()),
             users: Directory::of_users(&app, &metrics),
+            watchlists: app.watchlist.then(|| Watchlists::new(app.watchlist_grace)),
             authority,
             webhooks,
             connections: Tally::default(),
@@ -108,10 +111,16 @@ impl AppHub {
     pub(super) fn fall_silent(&self) {
         self.channels.fall_silent();
         self.users.fall_silent();
+        if let Some(watchlists) = &self.watchlists {
+            watchlists.fall_silent();
+        }
     }
 
     pub(super) fn housekeeping(&self, now: Instant) {
         self.channels.housekeeping(now);
+        if let Some(watchlists) = &self.watchlists {
+            watchlists.housekeeping(now);
+        }
         self.idempotency.expire(now);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::app::AppHub;
 use super::broadcast::Broadcast;
 use super::mailbox::Mailbox;
 use super::peer::PeerId;
-use crate::protocol::member::Member;
+use crate::protocol::member::{Member, Watchlist};
 use crate::protocol::{ChannelName, Frame};
 use crate::session::CloseReason;
 
@@ -31,8 +32,8 @@ pub trait Authority: fmt::Debug + Send + Sync {
     /// An event goes to all subscribers of a channel; with `cache`, it is kept as its last.
     fn publish(&self, app: &Arc<AppHub>, channel: &str, broadcast: Broadcast, cache: bool);
 
-    /// A connection is to be registered as a user's; then it is sent `reply`.
-    fn sign_in(&self, app: &Arc<AppHub>, peer: PeerHandle, user: Arc<Member>, reply: Frame);
+    /// A connection is to be registered as a user's.
+    fn sign_in(&self, app: &Arc<AppHub>, sign_in: SignIn);
 
     /// A connection that was registered as a user's has ended.
     fn sign_out(&self, app: &Arc<AppHub>, peer: PeerHandle, user: &Member);
@@ -72,6 +73,19 @@ pub struct Leave {
     pub member: Option<Arc<Member>>,
 }
 
+/// A connection has proved to be a user's.
+#[derive(Debug)]
+pub struct SignIn {
+    /// The connection.
+    pub peer: PeerHandle,
+    /// The user.
+    pub user: Arc<Member>,
+    /// The users that it wants to be told of; none, if it is empty.
+    pub watchlist: Watchlist,
+    /// What the connection is sent once it is registered.
+    pub reply: Frame,
+}
+
 /// The moves as a single node makes them: decided by its own directory, at once.
 impl AppHub {
     /// Lets the connection in if the channel has room, and makes known who came.
@@ -94,14 +108,27 @@ impl AppHub {
         self.channels.publish(channel, &Arc::new(broadcast), cache);
     }
 
-    /// Registers the connection as the user's.
-    pub fn sign_in_locally(self: &Arc<Self>, peer: PeerHandle, user: &Arc<Member>, reply: Frame) {
-        let join = Join {
+    /// Registers the connection as the user's, and lets it watch others.
+    pub fn sign_in_locally(self: &Arc<Self>, sign_in: SignIn) {
+        let SignIn {
             peer,
+            user,
+            watchlist,
+            reply,
+        } = sign_in;
+        let join = Join {
+            peer: peer.clone(),
             channel: ChannelName::server_to_user(user.user_id()),
             member: None,
         };
-        self.users.join(self, join, Some((Arc::clone(user), reply)));
+        let user_id = Arc::clone(user.user_id());
+        self.users.join(self, join, Some((user, reply)));
+        if let Some(watchlists) = &self.watchlists {
+            watchlists.came(&user_id);
+            if !watchlist.is_empty() {
+                watchlists.watch(self, &peer, &watchlist);
+            }
+        }
     }
 
     /// Takes the connection out of the user's again.
@@ -111,6 +138,16 @@ impl AppHub {
             channel: ChannelName::server_to_user(user.user_id()),
             member: None,
         });
+        if let Some(watchlists) = &self.watchlists {
+            watchlists.left(user.user_id(), Instant::now());
+        }
+    }
+
+    /// The connection is no longer told of these users. (Who is told is this node's own matter.)
+    pub(super) fn unwatch(&self, peer: &PeerHandle, watchlist: &Watchlist) {
+        if let Some(watchlists) = &self.watchlists {
+            watchlists.unwatch(peer, watchlist);
+        }
     }
 
     /// Closes the user's connections to this node.

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::app::AppHub;
 use super::broadcast::Broadcast;
 use super::peer::PeerId;
-use crate::protocol::member::Member;
+use crate::protocol::member::{Member, Watchlist};
 use crate::protocol::{ChannelName, Frame};
 use crate::session::CloseReason;
 
@@ -45,6 +45,10 @@ pub(super) enum Command {
     },
     /// A connection is no longer on the channel.
     Leave { peer: PeerId, channel: ChannelId },
+    /// A connection is told of these users from here on, unless it is gone.
+    Watch { peer: PeerId, watched: Box<Watched> },
+    /// A connection is no longer told of users.
+    Unwatch { peer: PeerId, lists: Vec<ChannelId> },
     /// Close all local connections on the channel.
     Close {
         channel: ChannelId,
@@ -71,6 +75,16 @@ pub(super) enum JoinedAs {
         user: Arc<Member>,
         reply: Frame,
     },
+}
+
+/// What a connection that watches users is told at first.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) app: Arc<AppHub>,
+    pub(super) watchlist: Watchlist,
+    /// What the shards know the watched users by, in the same order.
+    pub(super) lists: Vec<ChannelId>,
+    pub(super) statuses: Frame,
 }
 
 /// What a new subscriber is told. The state was copied under the channel's lock; putting it

@@ -8,6 +8,7 @@
 //!
 //! - [`app`]: one app at work: its directory, users, cache and quotas
 //! - [`directory`], [`listeners`], [`roster`], [`count`]: channels, who listens, and members
+//! - [`watchlist`]: who is online, and who is told of it
 //! - [`authority`]: who decides about joins and leaves, and the moves themselves
 //! - [`cache`]: the last event of cache channels
 //! - [`idempotency`], [`answers`]: publishes that carry a key, and the answers to those done
@@ -32,6 +33,7 @@ mod peer;
 mod registration;
 mod roster;
 mod shard;
+mod watchlist;
 mod wheel;
 
 use std::collections::HashMap;
@@ -42,7 +44,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 pub use app::AppHub;
-pub use authority::{Authority, Join, Leave};
+pub use authority::{Authority, Join, Leave, SignIn};
 pub use broadcast::{Broadcast, Room};
 pub use directory::{ChannelState, Wanted};
 pub use mailbox::Mailbox;
@@ -159,7 +161,7 @@ impl Hub {
         }
     }
 
-    /// What has to be done now and then: counts that are due, cached events and answers that have
+    /// What has to be done now and then: counts and departures that are due, cached events and answers that have
     /// expired.
     pub fn housekeeping(&self, now: Instant) {
         for app in self.apps.values() {

@@ -13,7 +13,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 
 use super::app::AppHub;
 use super::authority::PeerHandle;
-use super::mailbox::{JoinedAs, Mailbox, Welcome};
+use super::mailbox::{JoinedAs, Mailbox, Watched, Welcome};
 use super::outbox::{Outbox, Overflow, State};
 use crate::protocol::{CloseCode, Frame, SocketId, server};
 use crate::session::{Answered, CloseReason, Session};
@@ -331,6 +331,17 @@ impl Peer {
             }
             JoinedAs::User { .. } => Answered::Unwanted,
         }
+    }
+
+    /// The connection is told of the users of its watchlist from now on. False if it is closed.
+    pub(super) fn on_watching(&self, watched: &Watched) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        let watchlist = Arc::clone(&watched.watchlist);
+        self.session.borrow_mut().watching(watchlist);
+        self.send(&watched.statuses);
+        true
     }
 
     /// Tells the connection that it is on a channel.

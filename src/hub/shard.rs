@@ -14,7 +14,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use super::app::AppHub;
 use super::authority::{Join, Leave, PeerHandle};
 use super::delivery::{Inbox, LocalChannel, Progress};
-use super::mailbox::{ChannelId, Command, Joined, JoinedAs, Mailbox, TICK};
+use super::mailbox::{ChannelId, Command, Joined, JoinedAs, Mailbox, TICK, Watched};
 use super::peer::{Peer, PeerId};
 use super::registration::Registration;
 use super::wheel::Wheel;
@@ -141,6 +141,12 @@ impl Tables {
                 }
             }
             Command::Leave { peer, channel } => self.leave(peer, channel),
+            Command::Watch { peer, watched } => self.watch(peer, *watched),
+            Command::Unwatch { peer, lists } => {
+                for list in lists {
+                    self.leave(peer, list);
+                }
+            }
             Command::Close { channel, reason } => {
                 let peers = self
                     .channels
@@ -217,6 +223,24 @@ impl Tables {
                 app.authority().leave(&app, leave);
             }
             JoinedAs::User { user, .. } => app.authority().sign_out(&app, peer, &user),
+        }
+    }
+
+    fn watch(&self, id: PeerId, watched: Watched) {
+        let peer = self.peer(id);
+        let Some(peer) = peer.filter(|peer| peer.on_watching(&watched)) else {
+            let peer = PeerHandle {
+                mailbox: Arc::clone(&self.mailbox),
+                id,
+            };
+            return watched.app.unwatch(&peer, &watched.watchlist);
+        };
+        let mut channels = self.channels.borrow_mut();
+        for list in watched.lists {
+            channels
+                .entry(list)
+                .or_insert_with(|| LocalChannel::new(Arc::clone(&watched.app)))
+                .insert(Rc::clone(&peer));
         }
     }
 

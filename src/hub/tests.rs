@@ -46,8 +46,8 @@ impl Authority for Slow {
         app.publish_locally(channel, broadcast, cache);
     }
 
-    fn sign_in(&self, app: &Arc<AppHub>, peer: PeerHandle, user: Arc<Member>, reply: Frame) {
-        app.sign_in_locally(peer, &user, reply);
+    fn sign_in(&self, app: &Arc<AppHub>, sign_in: SignIn) {
+        app.sign_in_locally(sign_in);
     }
 
     fn sign_out(&self, app: &Arc<AppHub>, peer: PeerHandle, user: &Member) {

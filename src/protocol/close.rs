@@ -42,11 +42,13 @@ pub enum CloseCode {
     PongTimeout = 4201,
     /// A client event was rejected.
     ClientEventRejected = 4301,
+    /// A watchlist names more users than count.
+    WatchlistLimit = 4302,
 }
 
 impl CloseCode {
     /// Every code, for tables such as the metrics' label values.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Normal,
         Self::ProtocolError,
         Self::Unsupported,
@@ -64,6 +66,7 @@ impl CloseCode {
         Self::Reconnect,
         Self::PongTimeout,
         Self::ClientEventRejected,
+        Self::WatchlistLimit,
     ];
 
     /// The number on the wire.

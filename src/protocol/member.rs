@@ -1,5 +1,6 @@
 //! Who a connection is: presence members and signed-in users, from JSON that the app signed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -14,6 +15,7 @@ pub struct Member {
     user_id: Arc<str>,
     escaped_id: Box<str>,
     escaped_info: Box<str>,
+    info_bytes: usize,
 }
 
 impl Member {
@@ -24,6 +26,7 @@ impl Member {
             user_id: user_id.into(),
             escaped_id: json::escaped(&quoted).into(),
             escaped_info: json::escaped(user_info.unwrap_or("{}")).into(),
+            info_bytes: user_info.map_or(0, str::len),
         }
     }
 
@@ -40,6 +43,18 @@ impl Member {
     /// The user_info, escaped for its place inside a string.
     pub fn escaped_info(&self) -> &str {
         &self.escaped_info
+    }
+}
+
+impl Member {
+    /// Fails if the user_info is too large for a member of a presence channel. (A user who signs
+    /// in may have a larger one.)
+    pub fn check_info(&self, limits: MemberLimits) -> Result<(), MemberError> {
+        let (length, limit) = (self.info_bytes, limits.user_info_bytes);
+        match length > limit {
+            true => Err(MemberError::InfoTooLarge { length, limit }),
+            false => Ok(()),
+        }
     }
 }
 
@@ -73,6 +88,9 @@ pub enum MemberError {
         /// The JSON types allowed.
         expected: &'static str,
     },
+    /// A watchlist that is no list of ids.
+    #[error("user_data's watchlist must be a list of user ids")]
+    BadWatchlist,
     /// The id is too long.
     #[error("the user id has {length} characters, at most {limit} are allowed")]
     IdTooLong {
@@ -99,8 +117,14 @@ struct ChannelData<'a> {
     user_info: Option<&'a RawValue>,
 }
 
-/// Reads the channel_data of a presence subscription; a numeric user_id becomes its text.
-pub fn parse_channel_data(text: &str, limits: MemberLimits) -> Result<Member, MemberError> {
+/// Reads the channel_data of a presence subscription; a numeric user_id becomes its text. Where it
+/// has no user_info and is about the user that the connection is signed in as, the user_info is
+/// that of the sign-in.
+pub fn parse_channel_data(
+    text: &str,
+    signed_in: Option<&Arc<Member>>,
+    limits: MemberLimits,
+) -> Result<Arc<Member>, MemberError> {
     const FIELD: &str = "channel_data";
     let data: ChannelData<'_> = parse_object(text, FIELD)?;
     let no_id = MemberError::NoId {
@@ -111,20 +135,22 @@ pub fn parse_channel_data(text: &str, limits: MemberLimits) -> Result<Member, Me
     let Some(id) = json::present(data.user_id) else {
         return Err(no_id);
     };
-    let user_id = match json::as_string(id) {
-        Some(text) => text,
-        None if is_number(id) => id.get().into(),
-        None => return Err(no_id),
-    };
-    if user_id.is_empty() {
+    let Some(user_id) = id_text(id).filter(|user_id| !user_id.is_empty()) else {
         return Err(no_id);
-    }
-    check_sizes(&user_id, json::present(data.user_info), limits)?;
-    Ok(Member::new(
-        &user_id,
-        json::present(data.user_info).map(RawValue::get),
-    ))
+    };
+    check_id(&user_id, limits)?;
+    let user_info = json::present(data.user_info).map(RawValue::get);
+    let same_user = signed_in.filter(|user| user_info.is_none() && **user.user_id() == *user_id);
+    let member = match same_user {
+        Some(user) => Arc::clone(user),
+        None => Arc::new(Member::new(&user_id, user_info)),
+    };
+    member.check_info(limits)?;
+    Ok(member)
 }
+
+/// Users whose coming and going somebody wants to be told of, each once.
+pub type Watchlist = Arc<[Arc<str>]>;
 
 /// A user as the app signed them in.
 #[derive(Debug)]
@@ -153,11 +179,40 @@ pub fn parse_user_data(text: &str, limits: MemberLimits) -> Result<SignedInUser,
             id_field: "id",
             expected: "string",
         })?;
-    check_sizes(&id, None, limits)?;
+    check_id(&id, limits)?;
     let user_info = json::present(data.user_info).map(RawValue::get);
     Ok(SignedInUser {
         member: Arc::new(Member::new(&id, user_info)),
     })
+}
+
+#[derive(Deserialize)]
+struct WatchlistData<'a> {
+    #[serde(borrow)]
+    watchlist: Option<&'a RawValue>,
+}
+
+/// Reads the watchlist of a sign-in's user_data: the ids of users, as text or as numbers, in the
+/// order and as often as they are named.
+pub fn parse_watchlist(text: &str) -> Result<Vec<Arc<str>>, MemberError> {
+    let data: WatchlistData<'_> = parse_object(text, "user_data")?;
+    let Some(list) = json::present(data.watchlist) else {
+        return Ok(Vec::new());
+    };
+    let ids: Option<Vec<&RawValue>> = serde_json::from_str(list.get()).ok();
+    let texts = ids.and_then(|ids| {
+        let texts = ids.into_iter().map(id_text);
+        texts.map(|text| text.map(Arc::from)).collect()
+    });
+    texts.ok_or(MemberError::BadWatchlist)
+}
+
+/// An id's string form; None if it is neither text nor number.
+fn id_text(id: &RawValue) -> Option<Cow<'_, str>> {
+    match json::as_string(id) {
+        None if is_number(id) => Some(id.get().into()),
+        text => text,
+    }
 }
 
 fn parse_object<'a, T: Deserialize<'a>>(
@@ -172,26 +227,12 @@ fn parse_object<'a, T: Deserialize<'a>>(
     serde_json::from_str(text).map_err(|error| malformed(error.to_string()))
 }
 
-fn check_sizes(
-    user_id: &str,
-    user_info: Option<&RawValue>,
-    limits: MemberLimits,
-) -> Result<(), MemberError> {
-    let length = user_id.chars().count();
-    if length > limits.user_id_length {
-        return Err(MemberError::IdTooLong {
-            length,
-            limit: limits.user_id_length,
-        });
+fn check_id(user_id: &str, limits: MemberLimits) -> Result<(), MemberError> {
+    let (length, limit) = (user_id.chars().count(), limits.user_id_length);
+    match length > limit {
+        true => Err(MemberError::IdTooLong { length, limit }),
+        false => Ok(()),
     }
-    let info = user_info.map_or(0, |info| info.get().len());
-    if info > limits.user_info_bytes {
-        return Err(MemberError::InfoTooLarge {
-            length: info,
-            limit: limits.user_info_bytes,
-        });
-    }
-    Ok(())
 }
 
 /// Whether the value is a JSON number.
@@ -217,17 +258,54 @@ mod tests {
             (r#"{"user_id":"7"}"#, "7"),
             (r#"{"user_id":"\u00fc","user_info":null}"#, "ü"),
         ] {
-            let member = parse_channel_data(data, LIMITS).unwrap();
+            let member = parse_channel_data(data, None, LIMITS).unwrap();
             assert_eq!(&**member.user_id(), id);
             assert_eq!(member.escaped_info(), "{}");
         }
     }
 
     #[test]
+    fn a_watchlist_names_users_by_text_or_number() {
+        let list = |text: &str| parse_watchlist(text).map(|ids| ids.join(","));
+        for (data, ids) in [
+            (r#"{"id":"a"}"#, ""),
+            (r#"{"watchlist":null}"#, ""),
+            (r#"{"watchlist":[]}"#, ""),
+            (r#"{"watchlist":["a",7,"\u00fc","a"]}"#, "a,7,ü,a"),
+        ] {
+            assert_eq!(list(data).as_deref(), Ok(ids), "{data}");
+        }
+        for bad in [r#""a""#, "{}", "7", "[true]", "[null]", r#"[["a"]]"#] {
+            let data = format!(r#"{{"watchlist":{bad}}}"#);
+            assert_eq!(list(&data), Err(MemberError::BadWatchlist), "{data}");
+        }
+    }
+
+    #[test]
     fn info_is_passed_on_as_written() {
-        let member =
-            parse_channel_data(r#"{"user_id":"a","user_info":{ "n":1.0}}"#, LIMITS).unwrap();
+        let data = r#"{"user_id":"a","user_info":{ "n":1.0}}"#;
+        let member = parse_channel_data(data, None, LIMITS).unwrap();
         assert_eq!(member.escaped_info(), r#"{ \"n\":1.0}"#);
+    }
+
+    #[test]
+    fn the_user_info_of_a_sign_in_stands_in_for_a_missing_one() {
+        let user = Arc::new(Member::new("7", Some("[1]")));
+        let info = |data| {
+            let member = parse_channel_data(data, Some(&user), LIMITS).unwrap();
+            member.escaped_info().to_owned()
+        };
+        assert_eq!(info(r#"{"user_id":7}"#), "[1]");
+        assert_eq!(info(r#"{"user_id":"7","user_info":2}"#), "2");
+        assert_eq!(info(r#"{"user_id":"8"}"#), "{}");
+        let large = Arc::new(Member::new("7", Some(&"9".repeat(17))));
+        assert_eq!(
+            parse_channel_data(r#"{"user_id":7}"#, Some(&large), LIMITS).unwrap_err(),
+            MemberError::InfoTooLarge {
+                length: 17,
+                limit: 16
+            }
+        );
     }
 
     #[test]
@@ -245,7 +323,7 @@ mod tests {
             r#"{"user_id":"a","user_info":"0123456789abcdef"}"#,
             r#"{"user_id":"\ud800"}"#,
         ] {
-            assert!(parse_channel_data(bad, LIMITS).is_err(), "{bad}");
+            assert!(parse_channel_data(bad, None, LIMITS).is_err(), "{bad}");
         }
         for bad in [r#"{"id":1}"#, r#"{"id":""}"#, "{", r#"{"user_id":"a"}"#] {
             assert!(parse_user_data(bad, LIMITS).is_err(), "{bad}");

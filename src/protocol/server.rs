@@ -189,6 +189,54 @@ pub fn subscription_count(channel: &str, count: usize) -> Frame {
     })
 }
 
+/// Whether a user has a signed-in connection, by the name of the event that tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// At least one.
+    Online,
+    /// None.
+    Offline,
+}
+
+impl Status {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Offline => "offline",
+        }
+    }
+}
+
+/// `pusher_internal:watchlist_events`: who is online and who is not; a status without users is
+/// left out.
+pub fn watchlist_events<U: AsRef<[Arc<str>]>>(
+    statuses: impl IntoIterator<Item = (Status, U)>,
+) -> Frame {
+    Frame::text(160, |out| {
+        out.extend_from_slice(
+            br#"{"event":"pusher_internal:watchlist_events","data":"{\"events\":["#,
+        );
+        let mut separator = "";
+        for (status, users) in statuses {
+            let users = users.as_ref();
+            if users.is_empty() {
+                continue;
+            }
+            let name = status.name();
+            write_to(
+                out,
+                format_args!(r#"{separator}{{\"name\":\"{name}\",\"user_ids\":"#),
+            );
+            let ids: Vec<&str> = users.iter().map(|user_id| &**user_id).collect();
+            let ids = serde_json::to_string(&ids).expect("texts are valid JSON");
+            json::write_escaped(out, &ids);
+            out.push(b'}');
+            separator = ",";
+        }
+        out.extend_from_slice(br#"]}"}"#);
+    })
+}
+
 /// A published event.
 pub fn event(name: &str, channel: &str, data: &EventData<'_>) -> Frame {
     let size = name.len() + channel.len() + data.token().len();
@@ -358,6 +406,25 @@ mod tests {
         assert_eq!(
             parsed(&signin_success("{\"id\":\"1\"}"))["data"],
             json!({"user_data": "{\"id\":\"1\"}"})
+        );
+        let ids = |ids: &[&str]| ids.iter().map(|id| Arc::from(*id)).collect::<Vec<_>>();
+        let told = [
+            (Status::Online, ids(&["a", "\"ü\""])),
+            (Status::Offline, ids(&["b"])),
+        ];
+        assert_eq!(
+            unpacked(&watchlist_events(told))["data"],
+            json!({"events": [
+                {"name": "online", "user_ids": ["a", "\"ü\""]},
+                {"name": "offline", "user_ids": ["b"]},
+            ]})
+        );
+        assert_eq!(
+            unpacked(&watchlist_events([
+                (Status::Online, ids(&[])),
+                (Status::Offline, ids(&["b"]))
+            ]))["data"],
+            json!({"events": [{"name": "offline", "user_ids": ["b"]}]})
         );
         assert_eq!(unpacked(&subscription_succeeded("c"))["data"], json!({}));
         assert_eq!(parsed(&ping())["event"], "pusher:ping");

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::protocol::member::Member;
+use crate::protocol::member::{Member, Watchlist};
 use crate::protocol::{ChannelName, CloseCode, Frame};
 
 /// The outcome of one message or timer.
@@ -54,6 +54,10 @@ pub enum Action {
     SignIn {
         /// The user.
         user: Arc<Member>,
+        /// The users that it wants to be told of.
+        watchlist: Watchlist,
+        /// Whether more were named than count.
+        is_cut: bool,
         /// The answer, to be sent once the user is registered.
         reply: Frame,
     },

@@ -9,7 +9,7 @@ mod bucket;
 mod heartbeat;
 mod subscribe;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use heartbeat::Heartbeat;
 use crate::apps::App;
 use crate::auth::channel as signature;
 use crate::protocol::client::{self, ClientEvent, ClientMessage};
-use crate::protocol::member::{self, Member, MemberLimits};
+use crate::protocol::member::{self, Member, MemberError, MemberLimits, Watchlist};
 use crate::protocol::{ChannelName, CloseCode, SocketId, json, server};
 
 /// Times that are the same for every connection of the relay.
@@ -43,6 +43,8 @@ pub struct Session {
     subscriptions: HashMap<ChannelName, Subscription, RandomState>,
     user: Option<Arc<Member>>,
     registered_as_user: bool,
+    /// The users that it is told of.
+    watchlist: Option<Watchlist>,
     client_events: Bucket,
     heartbeat: Heartbeat,
     /// When a connection must have authorised itself; None once it has, or if it need not.
@@ -87,6 +89,7 @@ impl Session {
             message_timeout: timeouts.message,
             user: None,
             registered_as_user: false,
+            watchlist: None,
             socket_id,
             app,
         }
@@ -195,16 +198,39 @@ impl Session {
             Ok(user) => user.member,
             Err(error) => return refuse(format!("sign-in: {error}")),
         };
+        let (watchlist, is_cut) = match self.watchlist_in(user_data) {
+            Ok(watchlist) => watchlist,
+            Err(error) => return refuse(format!("sign-in: {error}")),
+        };
         self.authorize_by = None;
         let reply = server::signin_success(user_data);
         match &self.user {
             None => {
                 self.user = Some(Arc::clone(&user));
-                Action::SignIn { user, reply }
+                Action::SignIn {
+                    user,
+                    watchlist,
+                    is_cut,
+                    reply,
+                }
             }
             Some(known) if known.user_id() == user.user_id() => Action::Send(reply),
             Some(_) => refuse("the connection is signed in as another user".into()),
         }
+    }
+
+    /// The users of a watchlist that count, each once, and whether there are more.
+    fn watchlist_in(&self, user_data: &str) -> Result<(Watchlist, bool), MemberError> {
+        if !self.app.watchlist {
+            return Ok((Watchlist::default(), false));
+        }
+        let mut named = member::parse_watchlist(user_data)?;
+        let mut seen = HashSet::with_capacity(named.len());
+        named.retain(|user_id| !user_id.is_empty() && seen.insert(Arc::clone(user_id)));
+        let most = self.app.limits.watchlist_users;
+        let is_cut = named.len() > most;
+        named.truncate(most);
+        Ok((named.into(), is_cut))
     }
 
     fn on_client_event(&mut self, event: &ClientEvent<'_>, now: Instant) -> Action {
@@ -324,6 +350,11 @@ impl Session {
         self.registered_as_user = true;
     }
 
+    /// The connection is told of these users.
+    pub fn watching(&mut self, watchlist: Watchlist) {
+        self.watchlist = Some(watchlist);
+    }
+
     /// Ends the session: hands over what has to be announced as left. What its authority has
     /// not answered yet is undone when the answer finds nobody.
     pub fn end(&mut self) -> Ended {
@@ -336,6 +367,7 @@ impl Session {
         Ended {
             subscriptions,
             user: self.user.take().filter(|_| registered),
+            watchlist: self.watchlist.take(),
         }
     }
 }
@@ -358,6 +390,8 @@ pub struct Ended {
     pub subscriptions: Vec<(ChannelName, Option<Arc<Member>>)>,
     /// The user that it was registered as.
     pub user: Option<Arc<Member>>,
+    /// The users that it was told of.
+    pub watchlist: Option<Watchlist>,
 }
 
 #[cfg(test)]

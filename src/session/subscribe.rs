@@ -37,7 +37,11 @@ impl Refusal {
             Self::Name(_) => ("InvalidChannel", 400),
             Self::Auth(_) | Self::Field(NotText("auth")) | Self::NotThatUser => ("AuthError", 401),
             Self::Field(_)
-            | Self::Member(MemberError::Malformed { .. } | MemberError::NoId { .. })
+            | Self::Member(
+                MemberError::Malformed { .. }
+                | MemberError::NoId { .. }
+                | MemberError::BadWatchlist,
+            )
             | Self::NoMember => ("InvalidChannelData", 400),
             Self::Member(MemberError::IdTooLong { .. } | MemberError::InfoTooLarge { .. }) => {
                 ("LimitReached", 413)
@@ -132,16 +136,16 @@ impl Session {
     }
 
     fn member(&self, request: &Subscribe<'_>) -> Result<Arc<Member>, Refusal> {
-        let limits = &self.app.limits;
+        let limits = MemberLimits {
+            user_id_length: self.app.limits.presence_user_id_length,
+            user_info_bytes: self.app.limits.presence_user_info_bytes,
+        };
         match (request.channel_data()?, &self.user) {
-            (Some(data), _) => {
-                let limits = MemberLimits {
-                    user_id_length: limits.presence_user_id_length,
-                    user_info_bytes: limits.presence_user_info_bytes,
-                };
-                Ok(Arc::new(member::parse_channel_data(&data, limits)?))
+            (Some(data), user) => Ok(member::parse_channel_data(&data, user.as_ref(), limits)?),
+            (None, Some(user)) => {
+                user.check_info(limits)?;
+                Ok(Arc::clone(user))
             }
-            (None, Some(user)) => Ok(Arc::clone(user)),
             (None, None) => Err(Refusal::NoMember),
         }
     }

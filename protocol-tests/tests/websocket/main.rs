@@ -23,3 +23,4 @@ mod slow_consumer;
 mod subscription_count;
 mod support;
 mod users;
+mod watchlist;

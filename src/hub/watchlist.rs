@@ -1,0 +1,181 @@
+//! Who is online, and who is told of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+
+use super::app::AppHub;
+use super::authority::PeerHandle;
+use super::listeners::Listeners;
+use super::mailbox::{Command, Wakes, Watched};
+use crate::departures::Departures;
+use crate::protocol::member::Watchlist;
+use crate::protocol::server::{self, Status};
+
+/// The users of an app that are online or watched.
+///
+/// A user is online from the first signed-in connection until a while after the last one has
+/// ended: whoever is back by then had never gone. A watched user is like a channel to the
+/// shards: those who watch are its subscribers.
+///
+/// One lock covers all users, as a watcher is told of all of its watchlist at one moment; it is
+/// held for a few hash look-ups a watched user.
+#[derive(Debug)]
+pub(super) struct Watchlists {
+    users: Mutex<Users>,
+    silent: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Users {
+    by_id: HashMap<Arc<str>, User, RandomState>,
+    /// Users whose last connection has ended, and who still count as online.
+    departures: Departures<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct User {
+    connections: usize,
+    watchers: Listeners,
+}
+
+impl Watchlists {
+    /// Nobody yet. Users count as online for `grace` after their last connection.
+    pub(super) fn new(grace: Duration) -> Self {
+        Self {
+            users: Mutex::new(Users {
+                by_id: HashMap::default(),
+                departures: Departures::new(grace, usize::MAX),
+            }),
+            silent: AtomicBool::new(false),
+        }
+    }
+
+    /// Nobody is told any more: everybody leaves.
+    pub(super) fn fall_silent(&self) {
+        self.silent.store(true, Ordering::Relaxed);
+    }
+
+    /// One more connection is signed in as the user.
+    pub(super) fn came(&self, user_id: &Arc<str>) {
+        let mut wakes = Wakes::default();
+        let mut users = self.users.lock();
+        let is_back = users.departures.is_back(user_id);
+        let user = users.user(user_id);
+        user.connections += 1;
+        if user.connections == 1 && !is_back {
+            self.tell(Status::Online, user_id, user, &mut wakes);
+        }
+    }
+
+    /// One connection less is signed in as the user.
+    pub(super) fn left(&self, user_id: &Arc<str>, now: Instant) {
+        let mut wakes = Wakes::default();
+        let mut users = self.users.lock();
+        let Some(user) = users.by_id.get_mut(user_id) else {
+            return;
+        };
+        user.connections -= 1;
+        if user.connections > 0 || users.departures.leave(user_id, now) {
+            return;
+        }
+        self.went_offline(&mut users, user_id, &mut wakes);
+    }
+
+    /// Tells of those who have not come back in time.
+    pub(super) fn housekeeping(&self, now: Instant) {
+        let mut wakes = Wakes::default();
+        let mut users = self.users.lock();
+        while let Some(user_id) = users.departures.take_due(now) {
+            self.went_offline(&mut users, &user_id, &mut wakes);
+        }
+    }
+
+    fn went_offline(&self, users: &mut Users, user_id: &Arc<str>, wakes: &mut Wakes) {
+        if let Some(user) = users.by_id.get(user_id) {
+            self.tell(Status::Offline, user_id, user, wakes);
+        }
+        users.forget_if_idle(user_id);
+    }
+
+    fn tell(&self, status: Status, user_id: &Arc<str>, user: &User, wakes: &mut Wakes) {
+        if !user.watchers.is_empty() && !self.silent.load(Ordering::Relaxed) {
+            let frame = server::watchlist_events([(status, std::slice::from_ref(user_id))]);
+            user.watchers.announce(frame, wakes);
+        }
+    }
+
+    /// A connection is told who of the watchlist is online, and from then on of every change.
+    pub(super) fn watch(&self, app: &Arc<AppHub>, peer: &PeerHandle, watchlist: &Watchlist) {
+        let mut wakes = Wakes::default();
+        let mut users = self.users.lock();
+        let mut lists = Vec::with_capacity(watchlist.len());
+        let (mut online, mut offline) = (Vec::new(), Vec::new());
+        for user_id in watchlist.iter() {
+            let is_away = users.departures.is_away(user_id);
+            let user = users.user(user_id);
+            user.watchers.add(&peer.mailbox);
+            lists.push(user.watchers.id());
+            let status = match user.connections > 0 || is_away {
+                true => &mut online,
+                false => &mut offline,
+            };
+            status.push(Arc::clone(user_id));
+        }
+        let told = [(Status::Online, online), (Status::Offline, offline)];
+        let watched = Watched {
+            app: Arc::clone(app),
+            watchlist: Arc::clone(watchlist),
+            lists,
+            statuses: server::watchlist_events(told),
+        };
+        // Posted under the lock: every later change is told behind it.
+        let command = Command::Watch {
+            peer: peer.id,
+            watched: Box::new(watched),
+        };
+        peer.mailbox.post(command, &mut wakes);
+    }
+
+    /// A connection that watched is told no more.
+    pub(super) fn unwatch(&self, peer: &PeerHandle, watchlist: &Watchlist) {
+        let mut wakes = Wakes::default();
+        let mut users = self.users.lock();
+        let mut lists = Vec::with_capacity(watchlist.len());
+        for user_id in watchlist.iter() {
+            if let Some(user) = users.by_id.get_mut(user_id) {
+                user.watchers.remove(&peer.mailbox);
+                lists.push(user.watchers.id());
+            }
+            users.forget_if_idle(user_id);
+        }
+        let command = Command::Unwatch {
+            peer: peer.id,
+            lists,
+        };
+        peer.mailbox.post(command, &mut wakes);
+    }
+}
+
+impl Users {
+    fn user(&mut self, user_id: &Arc<str>) -> &mut User {
+        self.by_id
+            .entry(Arc::clone(user_id))
+            .or_insert_with(|| User {
+                connections: 0,
+                watchers: Listeners::new(),
+            })
+    }
+
+    /// Forgets a user who is neither online nor watched.
+    fn forget_if_idle(&mut self, user_id: &Arc<str>) {
+        let is_idle = |user: &User| user.connections == 0 && user.watchers.is_empty();
+        if self.by_id.get(user_id).is_some_and(is_idle) && !self.departures.is_away(user_id) {
+            self.by_id.remove(user_id);
+        }
+    }
+}
