@@ -44,7 +44,9 @@ async function answer(context, request) {
       return json(authorize(context, user, form.get("socket_id"), form.get("channel_name")));
     case "/pusher/user-auth":
     case "/broadcasting/user-auth":
-      return json(context.pusher.authenticateUser(form.get("socket_id"), { id: user.id, user_info: user.info }));
+      return json(context.pusher.authenticateUser(form.get("socket_id"), {
+        id: user.id, user_info: user.info, watchlist: form.get("watchlist")?.split(","),
+      }));
     case "/orders":
       return json(await shipOrder(context, request, form));
     default:

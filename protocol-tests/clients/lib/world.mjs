@@ -38,6 +38,14 @@ export class World {
     return pusher;
   }
 
+  /** A pusher-js client of `userId` who wants to know when these users are online. */
+  watcher(userId, watchlist) {
+    const headers = { Authorization: `Bearer ${userId}` };
+    const params = { watchlist: watchlist.join(",") };
+    const endpoint = `${this.appUrl}/pusher/user-auth`;
+    return this.pusher(userId, { userAuthentication: { transport: "ajax", endpoint, headers, params } });
+  }
+
   /** A Laravel Echo client of `userId`, set up as Laravel's installer does it. */
   echo(userId, options = {}) {
     const echo = new this.Echo({

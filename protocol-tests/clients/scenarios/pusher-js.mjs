@@ -282,6 +282,33 @@ async function subscription_count(world) {
   }
 }
 
+async function watchlist(world) {
+  const [bob, cid] = ["bob-", "cid-"].map((prefix) => world.unique(prefix));
+  const first = world.pusher(bob);
+  await signIn(first);
+  const ann = world.watcher("ann", [bob, cid]);
+  const [online, offline] = ["online", "offline"].map((status) => inbox(ann.user.watchlist, status));
+  await signIn(ann);
+  equal(await online.next(), { name: "online", user_ids: [bob] }, "who is online at first");
+  equal(await offline.next(), { name: "offline", user_ids: [cid] }, "who is not");
+
+  let page = world.pusher(cid);
+  await signIn(page);
+  equal(await online.next(), { name: "online", user_ids: [cid] }, "who came");
+  // A page that is loaded again, and a second tab that is closed, change nothing.
+  page.disconnect();
+  page = world.pusher(cid);
+  await signIn(page);
+  const secondTab = world.pusher(bob);
+  await signIn(secondTab);
+  first.disconnect();
+  page.disconnect();
+  equal(await offline.next(), { name: "offline", user_ids: [cid] }, "who went");
+  secondTab.disconnect();
+  equal(await offline.next(), { name: "offline", user_ids: [bob] }, "who went last");
+  equal([online.pending, offline.pending], [[], []], "what else came");
+}
+
 export const scenarios = {
   public_channel,
   many_channels,
@@ -302,4 +329,4 @@ export const scenarios = {
 };
 
 /** Scenarios that need a server that does more than the default. */
-export const special = { reconnect, subscription_count };
+export const special = { reconnect, subscription_count, watchlist };

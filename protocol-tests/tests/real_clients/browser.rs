@@ -35,6 +35,12 @@ async fn pusher_js_8_counts_subscriptions() {
 }
 
 #[tokio::test]
+async fn pusher_js_8_watches_users() {
+    let run = chromium("pusher-js", "8", "watchlist");
+    run.on_watching_server().await;
+}
+
+#[tokio::test]
 async fn echo_1() {
     chromium("echo", "1", "all").on_default_server().await;
 }

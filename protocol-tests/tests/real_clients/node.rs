@@ -55,7 +55,11 @@ macro_rules! pusher_js {
                 unknown_key
                 heartbeat
             ],
-            special: [reconnect: on_server_to_restart subscription_count: on_counting_server]
+            special: [
+                reconnect: on_server_to_restart
+                subscription_count: on_counting_server
+                watchlist: on_watching_server
+            ]
         );
     };
 }

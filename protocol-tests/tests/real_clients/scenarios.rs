@@ -41,6 +41,16 @@ impl Run {
         }
     }
 
+    /// Runs it against a server whose app has watchlists.
+    pub(crate) async fn on_watching_server(self) {
+        let app = AppConfig::new("10001")
+            .set("watchlist", true)
+            .set("watchlist_grace", 4);
+        if let Some(server) = TestServer::builder().app(app).start().await {
+            self.on(server).await;
+        }
+    }
+
     async fn on(self, server: TestServer) {
         let run = timeout(LIMIT, self.to_its_end(server)).await;
         run.unwrap_or_else(|_| panic!("{self:?} did not end within {LIMIT:?}"));
