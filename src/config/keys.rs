@@ -27,6 +27,7 @@ pub(super) const WEBHOOKS: &[&str] = &[
     "concurrency",
     "backlog_bytes",
     "private_addresses",
+    "ca_certificates",
     "journal",
 ];
 

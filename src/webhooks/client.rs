@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use reqwest::redirect::{Action, Attempt, Policy};
-use reqwest::{Client, Url};
+use reqwest::{Certificate, Client, Url};
 
 use super::address::PublicOnly;
+use super::StartError;
 use super::settings::Settings;
 
 /// Redirects that are followed for one request at most.
@@ -17,7 +18,7 @@ const KEEP_IDLE: Duration = Duration::from_secs(60);
 
 /// A client for all webhooks: HTTP/1.1, and HTTP/2 where a server offers it over TLS.
 /// Connections are kept, and proxies of the environment are not used.
-pub(super) fn client(settings: &Settings) -> Result<Client, reqwest::Error> {
+pub(super) fn client(settings: &Settings) -> Result<Client, StartError> {
     // Another part of the process may have chosen a provider before: that one is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder()
@@ -31,7 +32,24 @@ pub(super) fn client(settings: &Settings) -> Result<Client, reqwest::Error> {
         true => builder,
         false => builder.dns_resolver(Arc::new(PublicOnly)),
     };
-    builder.build()
+    Ok(builder.tls_certs_merge(certificates(settings)?).build()?)
+}
+
+/// The operator's own certificates.
+fn certificates(settings: &Settings) -> Result<Vec<Certificate>, StartError> {
+    let Some(path) = &settings.ca_certificates else {
+        return Ok(Vec::new());
+    };
+    let error = |reason: String| StartError::Certificates {
+        path: path.display().to_string(),
+        reason,
+    };
+    let pem = std::fs::read(path).map_err(|reason| error(reason.to_string()))?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if certificates.is_empty() => Err(error("no PEM certificate in it".into())),
+        Ok(certificates) => Ok(certificates),
+        Err(reason) => Err(error(reason.to_string())),
+    }
 }
 
 /// A redirect is followed to the same server only, and only where it keeps the request as it is:

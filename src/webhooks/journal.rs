@@ -15,7 +15,7 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -183,7 +183,7 @@ impl Journal {
             self.begin_segment()
         });
         if let Err(error) = written {
-            if self.trouble.lets_through() {
+            if self.trouble.lets_through(Instant::now()) {
                 let folder = self.folder.display();
                 tracing::error!(
                     %folder, %error,

@@ -77,12 +77,20 @@ struct AtWork {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The journal cannot be used.
-    #[error("cannot use the webhook journal {folder}: {source}")]
+    #[error("cannot use the folder {folder} (webhooks.journal): {source}")]
     Journal {
         /// The folder as configured.
         folder: String,
         /// What the system said.
         source: io::Error,
+    },
+    /// The operator's certificates cannot be used.
+    #[error("cannot use the certificates {path} (webhooks.ca_certificates): {reason}")]
+    Certificates {
+        /// The file as configured.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The HTTP client cannot be made, such as for want of certificates to trust.
     #[error("cannot prepare to send webhooks: {0}")]

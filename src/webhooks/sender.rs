@@ -134,7 +134,7 @@ impl Sender {
                 }
                 Some((batch, outcome)) = self.under_way.next() => self.finish(batch, &outcome),
                 () = at(next_start) => {}
-                () = backlog.dropped() => self.report_drops_at = Some(self.drops.next()),
+                () = backlog.dropped() => self.plan_report(),
                 () = at(report_drops_at) => self.report_drops(),
                 changed = phase.changed(), if !self.flushing => {
                     // Without the other end, nobody could ask any more: stop, too.
@@ -224,7 +224,7 @@ impl Sender {
     }
 
     fn say_it_fails(&mut self, outcome: &Outcome, given_up: usize) {
-        if self.failures.lets_through() {
+        if self.failures.lets_through(Instant::now()) {
             self.said_to_fail = true;
             tracing::warn!(
                 app = &*self.name.app,
@@ -248,10 +248,14 @@ impl Sender {
         }
     }
 
+    fn plan_report(&mut self) {
+        self.report_drops_at = Some(self.drops.next().unwrap_or_else(Instant::now));
+    }
+
     fn report_drops(&mut self) {
         self.report_drops_at = None;
-        let dropped = self.backlog.take_unreported();
-        if dropped > 0 && self.drops.lets_through() {
+        if self.drops.lets_through(Instant::now()) {
+            let dropped = self.backlog.take_unreported();
             tracing::warn!(
                 app = &*self.name.app,
                 webhook = self.name.endpoint,

@@ -23,6 +23,9 @@ pub struct Settings {
     pub backlog_bytes: usize,
     /// Whether webhooks may be on addresses that are not of the public internet. True.
     pub private_addresses: bool,
+    /// A PEM file of certificates that endpoints are trusted with, beside those of the system;
+    /// `None`, the default: only those.
+    pub ca_certificates: Option<PathBuf>,
     /// The folder in which undelivered events outlast the process; `None`, the default: they do
     /// not.
     pub journal: Option<PathBuf>,
@@ -39,6 +42,7 @@ impl Default for Settings {
             concurrency: 16,
             backlog_bytes: 64 << 20,
             private_addresses: true,
+            ca_certificates: None,
             journal: None,
         }
     }

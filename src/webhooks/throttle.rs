@@ -13,17 +13,33 @@ pub(super) struct Throttle {
 
 impl Throttle {
     /// Whether a line may be written now; if so, none may for a minute.
-    pub(super) fn lets_through(&mut self) -> bool {
-        let now = Instant::now();
-        let lets_through = self.next() <= now;
+    pub(super) fn lets_through(&mut self, now: Instant) -> bool {
+        let lets_through = self.next().is_none_or(|next| next <= now);
         if lets_through {
             self.last = Some(now);
         }
         lets_through
     }
 
-    /// When the next line may be written.
-    pub(super) fn next(&self) -> Instant {
-        self.last.map_or_else(Instant::now, |last| last + INTERVAL)
+    /// When the next line may be written; None: at once.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.last.map(|last| last + INTERVAL)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_passes_and_then_one_a_minute() {
+        let (mut throttle, start) = (Throttle::default(), Instant::now());
+        assert_eq!(throttle.next(), None);
+        assert!(throttle.lets_through(start));
+        assert!(!throttle.lets_through(start));
+        assert!(!throttle.lets_through(start + INTERVAL - Duration::from_millis(1)));
+        assert_eq!(throttle.next(), Some(start + INTERVAL));
+        assert!(throttle.lets_through(start + INTERVAL));
+        assert!(!throttle.lets_through(start + INTERVAL));
     }
 }

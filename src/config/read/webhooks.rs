@@ -20,6 +20,7 @@ const EVENTS: &str = "a list of one or more of channel_occupied, channel_vacated
 const HEADERS: &str = "a table of headers such as { X-Env = \"prod\" }, of visible ASCII characters, \
                        without those that the relay or HTTP itself sets";
 const NAME_PART: &str = "part of a channel's name";
+const CERTIFICATES: &str = "the path of a PEM file, or nothing";
 const JOURNAL: &str = "the path of a folder, or nothing to keep no journal";
 
 /// Milliseconds in which something is still waited for by somebody.
@@ -32,7 +33,10 @@ pub(in crate::config) fn settings(section: &Section<'_>) -> Result<Settings, Con
             .whole(key, default.as_millis() as u64, WAIT_MS)
             .map(Duration::from_millis)
     };
-    let journal = section.text("journal", JOURNAL, |text| Some(text.to_owned()))?;
+    let path = |key, expected| {
+        let text = section.text(key, expected, |text| Some(text.to_owned()))?;
+        Ok(text.filter(|path| !path.is_empty()).map(PathBuf::from))
+    };
     Ok(Settings {
         leave_delay: milliseconds("leave_delay_ms", default.leave_delay)?,
         timeout: section.seconds("timeout", default.timeout, 1..=300)?,
@@ -43,10 +47,8 @@ pub(in crate::config) fn settings(section: &Section<'_>) -> Result<Settings, Con
         concurrency: section.whole("concurrency", default.concurrency, 1..=1000)?,
         backlog_bytes: section.whole("backlog_bytes", default.backlog_bytes, 1024..=1 << 40)?,
         private_addresses: section.switch("private_addresses", default.private_addresses)?,
-        journal: journal
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-            .or(default.journal),
+        ca_certificates: path("ca_certificates", CERTIFICATES)?,
+        journal: path("journal", JOURNAL)?,
     })
 }
 
