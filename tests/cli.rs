@@ -233,7 +233,11 @@ mod without_serving {
 
     #[test]
     fn check_config_tells_layers_and_apps_but_no_secret() {
-        let directory = Directory::with("config.toml", APP);
+        let webhook = "[[apps.webhooks]]
+            url = \"https://me:s3cr3t@example.com/s3cr3t?t=s3cr3t\"
+            headers = { X-Token = \"s3cr3t\" }
+            events = [\"channel_vacated\", \"channel_occupied\"]";
+        let directory = Directory::with("config.toml", &format!("{APP}{webhook}"));
         let mut command = directory.fanfare(&["check-config", "--workers", "3"]);
         command.env("FANFARE_ADMIN__LISTEN", "");
         let output = command.output().unwrap();
@@ -252,6 +256,7 @@ admin        off
 workers      3
 
 app          1 (config.toml:2)
+             → https://example.com (channel_occupied, channel_vacated)
 "
         );
     }

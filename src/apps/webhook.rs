@@ -149,6 +149,13 @@ impl WebhookEvents {
     pub fn has(self, event: WebhookEvent) -> bool {
         self.0 & event.bit() != 0
     }
+
+    /// The names of its events.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let own = WebhookEvent::ALL.into_iter();
+        own.filter(move |event| self.has(*event))
+            .map(WebhookEvent::name)
+    }
 }
 
 impl FromIterator<WebhookEvent> for WebhookEvents {
@@ -159,11 +166,7 @@ impl FromIterator<WebhookEvent> for WebhookEvents {
 
 impl fmt::Debug for WebhookEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = WebhookEvent::ALL
-            .into_iter()
-            .filter(|event| self.has(*event))
-            .map(WebhookEvent::name);
-        f.debug_set().entries(names).finish()
+        f.debug_set().entries(self.names()).finish()
     }
 }
 

@@ -44,6 +44,10 @@ fn report(loaded: &Loaded) -> String {
         };
         let state = if app.enabled { "" } else { ", disabled" };
         add("app", format!("{} ({origin}{state})", app.id));
+        for webhook in &app.webhooks {
+            let events: Vec<&str> = webhook.events.names().collect();
+            add("", format!("→ {} ({})", webhook.url, events.join(", ")));
+        }
     }
     columns(&lines)
 }

@@ -7,8 +7,8 @@ use http::StatusCode;
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Certificate, Client, Url};
 
-use super::address::PublicOnly;
 use super::StartError;
+use super::address::PublicOnly;
 use super::settings::Settings;
 
 /// Redirects that are followed for one request at most.
@@ -46,7 +46,9 @@ fn certificates(settings: &Settings) -> Result<Vec<Certificate>, StartError> {
     };
     let pem = std::fs::read(path).map_err(|reason| error(reason.to_string()))?;
     match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if certificates.is_empty() => Err(error("no PEM certificate in it".into())),
+        Ok(certificates) if certificates.is_empty() => {
+            Err(error("no PEM certificate in it".into()))
+        }
         Ok(certificates) => Ok(certificates),
         Err(reason) => Err(error(reason.to_string())),
     }
