@@ -82,6 +82,17 @@ impl AppConfig {
         self
     }
 
+    /// Adds a webhook.
+    pub fn webhook(mut self, webhook: WebhookConfig) -> AppConfig {
+        self.table
+            .entry("webhooks")
+            .or_insert_with(|| Value::Array(Vec::new()))
+            .as_array_mut()
+            .expect("webhooks are only ever set as an array")
+            .push(Value::Table(webhook.table));
+        self
+    }
+
     /// What it sets beyond its credentials, as TOML in one line.
     pub(crate) fn settings(&self) -> String {
         let of_every_app = ["id", "key", "secret"];
@@ -106,6 +117,28 @@ impl AppConfig {
             key: text("key"),
             secret: text("secret"),
         }
+    }
+}
+
+/// One `[[apps.webhooks]]` entry of a generated configuration.
+#[derive(Clone, Debug)]
+pub struct WebhookConfig {
+    table: Table,
+}
+
+impl WebhookConfig {
+    /// A webhook at `url` that is told of these events, and every other setting at its default.
+    pub fn new(url: &str, events: &[&str]) -> WebhookConfig {
+        let mut table = Table::new();
+        set(&mut table, "url", url.into());
+        set(&mut table, "events", events.to_vec().into());
+        WebhookConfig { table }
+    }
+
+    /// Sets a key of the entry. Dots go down: `headers.X-Env`.
+    pub fn set(mut self, key: &str, value: impl Into<Value>) -> WebhookConfig {
+        set(&mut self.table, key, value.into());
+        self
     }
 }
 
@@ -174,7 +207,11 @@ mod tests {
             AppConfig::new("7")
                 .set("client_events", false)
                 .limit("max_connections", 2)
-                .extra_key("old", "older"),
+                .extra_key("old", "older")
+                .webhook(
+                    WebhookConfig::new("http://127.0.0.1:1/", &["cache_miss"])
+                        .set("filter.channel_prefix", "cache-"),
+                ),
         );
         let parsed: Table = config.to_toml().parse().unwrap();
         assert_eq!(parsed["server"]["listen"].as_str(), Some("127.0.0.1:0"));
@@ -182,6 +219,9 @@ mod tests {
         assert_eq!(app["client_events"].as_bool(), Some(false));
         assert_eq!(app["limits"]["max_connections"].as_integer(), Some(2));
         assert_eq!(app["extra_keys"][0]["secret"].as_str(), Some("older"));
+        let webhook = &app["webhooks"][0];
+        assert_eq!(webhook["events"][0].as_str(), Some("cache_miss"));
+        assert_eq!(webhook["filter"]["channel_prefix"].as_str(), Some("cache-"));
         assert_eq!(config.apps[0].app().secret, "secret-7");
         let settings = config.apps[0].settings();
         assert!(settings.contains("client_events = false"), "{settings}");

@@ -44,6 +44,11 @@ impl Connection {
         )
         .await
         .unwrap_or_else(|error| panic!("cannot connect to {authority}: {error}"));
+        Connection::over(stream)
+    }
+
+    /// Takes over an open stream, and sets TCP_NODELAY.
+    pub(crate) fn over(stream: TcpStream) -> Connection {
         stream.set_nodelay(true).expect("the socket is open");
         Connection {
             stream: Arc::new(stream),

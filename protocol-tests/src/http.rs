@@ -227,7 +227,8 @@ async fn read_body(
     read_exactly(connection, length).await
 }
 
-async fn read_chunks(connection: &mut Connection) -> Result<Vec<u8>, Ended> {
+/// Reads a body in chunks.
+pub(crate) async fn read_chunks(connection: &mut Connection) -> Result<Vec<u8>, Ended> {
     let mut body = Vec::new();
     loop {
         let size = loop {
@@ -250,7 +251,11 @@ async fn read_chunks(connection: &mut Connection) -> Result<Vec<u8>, Ended> {
     }
 }
 
-async fn read_exactly(connection: &mut Connection, length: usize) -> Result<Vec<u8>, Ended> {
+/// Reads this many bytes.
+pub(crate) async fn read_exactly(
+    connection: &mut Connection,
+    length: usize,
+) -> Result<Vec<u8>, Ended> {
     while connection.buffered().len() < length {
         connection.receive().await?;
     }

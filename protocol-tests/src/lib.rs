@@ -23,6 +23,7 @@
 //! - [`config`]: apps and settings of that configuration; [`subject`]: which server is tested
 //! - [`client`]: a Pusher client; [`websocket`], [`frame`]: the raw WebSocket below it, able to misbehave
 //! - [`http`], [`request`]: an HTTP client with raw access, requests with every signing parameter open to change
+//! - [`receiver`]: a webhook endpoint that checks all that it is sent and answers as a test says
 //! - [`published`]: events to publish; [`names`]: names that tests do not share
 //! - [`sign`]: signatures; [`metrics`]: the admin listener's figures; [`wait`]: patience
 
@@ -36,6 +37,7 @@ pub mod metrics;
 pub mod names;
 mod process;
 pub mod published;
+pub mod receiver;
 pub mod request;
 pub mod server;
 pub mod sign;
@@ -44,13 +46,14 @@ pub mod wait;
 pub mod websocket;
 
 pub use client::{Roster, WsClient};
-pub use config::{App, AppConfig};
+pub use config::{App, AppConfig, WebhookConfig};
 pub use connection::{Connection, Ended};
 pub use event::{Close, Event};
 pub use frame::{Frame, Opcode};
 pub use http::{HttpClient, Response};
 pub use process::{Exit, Signal};
 pub use published::PublishedEvent;
+pub use receiver::{Answer, Delivery, Receiver, WebhookEvent};
 pub use request::Request;
 pub use server::{TestServer, TestServerBuilder};
 pub use wait::{PATIENCE, eventually, within};

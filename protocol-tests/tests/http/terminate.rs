@@ -1,5 +1,7 @@
 //! `POST /apps/{id}/users/{user_id}/terminate_connections`.
 
+use std::time::{Duration, Instant};
+
 use protocol_tests::names::unique;
 use protocol_tests::request::percent_encode;
 use protocol_tests::{Request, TestServer};
@@ -35,6 +37,35 @@ async fn every_connection_of_the_user_is_closed_with_4009_and_no_other_ones() {
         }
         other_user.expect_nothing().await;
         nobody.expect_nothing().await;
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn user_with_500_connections_is_closed_within_a_second_and_nobody_else() {
+    let builder = TestServer::builder().set("server.workers", 4);
+    let Some(server) = builder.start().await else {
+        return;
+    };
+    let user = unique("u-");
+    let mut others = [server.connect().await, server.connect().await];
+    others[0].sign_in(&format!("{user}2")).await;
+    let mut own = Vec::new();
+    for _ in 0..500 {
+        let mut client = server.connect().await;
+        client.sign_in(&user).await;
+        own.push(client);
+    }
+    let began = Instant::now();
+    terminate(&server, &user, "{}").await;
+    for client in &mut own {
+        assert_eq!(client.socket.read_close().await.code, Some(4009));
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    drop(own);
+    for other in &mut others {
+        other.expect_nothing().await;
     }
     server.finish().await;
 }
