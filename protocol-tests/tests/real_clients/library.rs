@@ -30,6 +30,13 @@ impl Library {
         })
     }
 
+    /// PHP's own HMAC, used as Pusher's library for PHP does.
+    pub(crate) fn php(server: &TestServer) -> Library {
+        Library {
+            script: Script::start(Interpreter::Php, &["libraries/php.php"], Some(server)),
+        }
+    }
+
     /// Calls a method and returns its result, or the text of the library's error.
     pub(crate) async fn try_call(
         &mut self,

@@ -1,6 +1,6 @@
 //! Unmodified client and server libraries of others, from their registries, against the server under test.
 //!
-//! The JavaScript and Python side is in `protocol-tests/clients/`; `make setup` installs what it needs.
+//! The JavaScript, Python and PHP side is in `protocol-tests/clients/`; `make setup` installs what it needs.
 
 mod browser;
 mod library;
@@ -10,3 +10,5 @@ mod python_library;
 mod rust_library;
 mod scenarios;
 mod script;
+mod webhook_validators;
+mod webhooks_over_tls;

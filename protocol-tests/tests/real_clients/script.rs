@@ -14,19 +14,21 @@ use tokio::task::JoinHandle;
 /// How long a program may take to end after SIGTERM; Chromium is ended by its program.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// A language's interpreter, as `make setup` installs it inside the project.
+/// A language's interpreter, as `make setup` installs it: inside the project, but for PHP.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Interpreter {
     Node,
     Python,
+    Php,
 }
 
 impl Interpreter {
     fn path(self) -> PathBuf {
-        let path = project().join(match self {
-            Interpreter::Node => ".tools/bin/node",
-            Interpreter::Python => ".tools/python/bin/python",
-        });
+        let path = match self {
+            Interpreter::Node => project().join(".tools/bin/node"),
+            Interpreter::Python => project().join(".tools/python/bin/python"),
+            Interpreter::Php => PathBuf::from("/usr/bin/php"),
+        };
         assert!(
             path.exists(),
             "{} is missing: run `make setup` first",
