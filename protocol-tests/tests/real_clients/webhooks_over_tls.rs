@@ -17,9 +17,10 @@ struct HttpsReceiver {
 impl HttpsReceiver {
     /// An endpoint that speaks HTTP/1.1, and HTTP/2 too if asked to.
     async fn start(http2: bool) -> HttpsReceiver {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let certificate = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(certificate.path(), made.cert.pem()).unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])
+            .expect("a certificate can be made");
+        let certificate = tempfile::NamedTempFile::new().expect("there is room for a file");
+        std::fs::write(certificate.path(), made.cert.pem()).expect("the file can be written");
         let mut script = Script::start(Interpreter::Node, &["libraries/https-receiver.mjs"], None);
         let settings = json!({
             "key": made.signing_key.serialize_pem(),
@@ -29,7 +30,9 @@ impl HttpsReceiver {
         script.write_line(&settings.to_string()).await;
         let port = within("the endpoint's port", script.line()).await;
         HttpsReceiver {
-            port: port.unwrap().parse().unwrap(),
+            port: port
+                .and_then(|port| port.parse().ok())
+                .expect("the endpoint says its port first"),
             script,
             certificate,
         }
@@ -42,7 +45,8 @@ impl HttpsReceiver {
 
     /// A relay that trusts the endpoint.
     async fn relay(&self) -> TestServer {
-        let path = self.certificate.path().to_str().unwrap();
+        let path = self.certificate.path().to_str();
+        let path = path.expect("temporary files have names of text");
         let builder = TestServer::builder().app(self.app());
         let builder = builder.set("webhooks.ca_certificates", path);
         builder.start().await.expect("TLS needs a relay of its own")
@@ -50,7 +54,7 @@ impl HttpsReceiver {
 
     async fn next_request(&mut self) -> Value {
         let line = within("a request", self.script.line()).await;
-        serde_json::from_str(&line.expect("the endpoint goes on")).unwrap()
+        serde_json::from_str(&line.expect("the endpoint goes on")).expect("it is JSON")
     }
 
     async fn finish(mut self) {
@@ -69,8 +73,8 @@ async fn requests(http2: bool) -> Vec<Value> {
         let channel = server.channel("public-");
         client.subscribe(&channel).await;
         let request = receiver.next_request().await;
-        let body = request["body"].as_str().unwrap();
-        let told: Value = serde_json::from_str(body).unwrap();
+        let body = request["body"].as_str().expect("a body is a text");
+        let told: Value = serde_json::from_str(body).expect("a webhook is JSON");
         assert_eq!(
             told["events"],
             json!([{"name": "channel_occupied", "channel": channel}])
