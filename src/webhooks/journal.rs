@@ -182,14 +182,14 @@ impl Journal {
             }
             self.begin_segment()
         });
-        if let Err(error) = written {
-            if self.trouble.lets_through(Instant::now()) {
-                let folder = self.folder.display();
-                tracing::error!(
-                    %folder, %error,
-                    "the webhook journal cannot be written: events would not outlast the process"
-                );
-            }
+        if let Err(error) = written
+            && self.trouble.lets_through(Instant::now())
+        {
+            let folder = self.folder.display();
+            tracing::error!(
+                %folder, %error,
+                "the webhook journal cannot be written: events would not outlast the process"
+            );
         }
     }
 
