@@ -130,7 +130,7 @@ impl Webhooks {
             .map(|app: &Running| Arc::clone(&app.webhooks))
             .collect();
         let keeps_journal = settings.journal.is_some();
-        let (phase, finished) = thread::start(work, departures, settings, numbers)?;
+        let (phase, finished) = thread::start(work, departures, settings, &numbers)?;
         let at_work = Some(AtWork {
             phase,
             finished,
@@ -198,7 +198,8 @@ fn prepare(
     let mut outlets = Vec::new();
     let mut backlogs = Vec::new();
     let mut work = Vec::new();
-    for webhook in &app.webhooks {
+    for (index, webhook) in app.webhooks.iter().enumerate() {
+        let before = app.webhooks[..index].iter();
         let (sender, queue) = tokio::sync::mpsc::unbounded_channel();
         let backlog = Arc::new(Backlog::new(settings.backlog_bytes, metrics.clone()));
         outlets.push(Outlet::new(webhook.clone(), Arc::clone(&backlog), sender));
@@ -206,6 +207,7 @@ fn prepare(
         work.push(Work {
             app: Arc::clone(app),
             webhook: webhook.clone(),
+            namesakes: before.filter(|other| other.url == webhook.url).count(),
             backlog,
             metrics: metrics.clone(),
             queue,

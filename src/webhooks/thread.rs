@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
-use futures_util::future::{join, join_all, select};
+use futures_util::future::{join_all, select};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -18,7 +18,7 @@ use super::StartError;
 use super::app::AppWebhooks;
 use super::client::client;
 use super::event::{Event, Numbers};
-use super::journal::{Journal, Left};
+use super::journal::Journal;
 use super::outlet::Backlog;
 use super::post::Poster;
 use super::sender::{Name, Phase, Sender};
@@ -34,6 +34,8 @@ const NICENESS: libc::c_int = 5;
 pub(super) struct Work {
     pub(super) app: Arc<App>,
     pub(super) webhook: Webhook,
+    /// How many of the app's webhooks before it have the same URL.
+    pub(super) namesakes: usize,
     pub(super) backlog: Arc<Backlog>,
     pub(super) metrics: AppMetrics,
     pub(super) queue: UnboundedReceiver<Event>,
@@ -46,6 +48,7 @@ impl Work {
         digest.update(self.app.id.as_bytes());
         digest.update([0]);
         digest.update(url);
+        digest.update(self.namesakes.to_be_bytes());
         Name {
             app: self.app.id.clone(),
             endpoint: self.webhook.url.to_string(),
@@ -63,49 +66,46 @@ pub(super) fn start(
     work: Vec<Work>,
     departures: Vec<Arc<AppWebhooks>>,
     settings: Settings,
-    numbers: Arc<Numbers>,
+    numbers: &Numbers,
 ) -> Result<Handles, StartError> {
     let (phase, phases) = watch::channel(Phase::Serving);
     let (finish, finished) = watch::channel(false);
     let client = client(&settings)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (journal, left) = match &settings.journal {
-        Some(folder) => open_journal(folder).map(|(journal, left)| (Some(journal), left))?,
-        None => (None, Vec::new()),
+    let (journal, mut left) = match &settings.journal {
+        // Their numbers are lower than those of all that happens from now on.
+        Some(folder) => open_journal(folder, numbers).map(|(own, left)| (Some(own), left))?,
+        None => (None, HashMap::new()),
     };
-    let prepared = move || {
+    let body = move || {
+        lower_priority();
         let journal = journal.map(|journal| Rc::new(RefCell::new(journal)));
-        let mut left = by_webhook(left);
         let mut senders = Vec::new();
         for work in work {
             let name = work.name();
-            let own = left.remove(&*name.key).unwrap_or_default();
             let poster = Poster::new(
                 client.clone(),
                 &work.webhook,
                 work.app.keys.signing().clone(),
                 settings.timeout,
             );
+            let journal = journal.clone();
             let mut sender = Sender::new(
-                name,
+                name.clone(),
                 poster,
                 work.webhook.batch,
                 &settings,
                 work.backlog,
-                journal.clone(),
+                journal,
                 work.metrics,
             );
-            for event in own.iter().filter_map(|left| left.event(numbers.next())) {
+            for event in left.remove(&*name.key).unwrap_or_default() {
                 sender.resume(event);
             }
             senders.push(sender.run(work.queue, phases.clone()));
         }
         forget(left, journal.as_deref());
-        senders
-    };
-    let body = move || {
-        lower_priority();
-        run(&runtime, prepared(), &departures);
+        run(&runtime, senders, &departures);
         // Nobody may wait for it any more.
         let _ = finish.send(true);
     };
@@ -113,15 +113,17 @@ pub(super) fn start(
     Ok((phase, finished))
 }
 
-/// Runs the senders to their end, and the departures meanwhile.
+/// Runs the senders to their end, and watches the departures meanwhile.
 fn run(runtime: &Runtime, senders: Vec<impl Future<Output = ()>>, departures: &[Arc<AppWebhooks>]) {
     let senders = std::pin::pin!(join_all(senders));
     let departures = join_all(departures.iter().map(|app| app.watch_departures()));
-    let departures = std::pin::pin!(join(departures, std::future::pending::<()>()));
-    runtime.block_on(select(senders, departures));
+    runtime.block_on(select(senders, std::pin::pin!(departures)));
 }
 
-fn open_journal(folder: &Path) -> Result<(Journal, Vec<Left>), StartError> {
+/// Events of an earlier process by the key of their webhook.
+type LeftEvents = HashMap<String, Vec<Event>>;
+
+fn open_journal(folder: &Path, numbers: &Numbers) -> Result<(Journal, LeftEvents), StartError> {
     let (journal, left) = Journal::open(folder).map_err(|source| StartError::Journal {
         folder: folder.display().to_string(),
         source,
@@ -130,27 +132,21 @@ fn open_journal(folder: &Path) -> Result<(Journal, Vec<Left>), StartError> {
         let events = left.len();
         tracing::info!(events, "webhooks of an earlier process are sent now");
     }
-    Ok((journal, left))
-}
-
-fn by_webhook(left: Vec<Left>) -> HashMap<String, Vec<Left>> {
-    let mut by_webhook: HashMap<String, Vec<Left>> = HashMap::new();
+    let mut by_webhook = LeftEvents::new();
     for left in left {
-        by_webhook
-            .entry(left.webhook.clone())
-            .or_default()
-            .push(left);
+        if let Some(event) = left.event(numbers.next()) {
+            by_webhook.entry(left.webhook).or_default().push(event);
+        }
     }
-    by_webhook
+    Ok((journal, by_webhook))
 }
 
 /// Crosses out what was left for webhooks that are no longer configured.
-fn forget(left: HashMap<String, Vec<Left>>, journal: Option<&RefCell<Journal>>) {
+fn forget(left: LeftEvents, journal: Option<&RefCell<Journal>>) {
     let Some(journal) = journal else {
         return;
     };
-    for (webhook, left) in left {
-        let events: Vec<Event> = left.iter().filter_map(|left| left.event(0)).collect();
+    for (webhook, events) in left {
         journal.borrow_mut().settle(&webhook.into(), &events);
         let events = events.len();
         tracing::warn!(
