@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol_tests::{App, AppConfig, Event, Request, TestServer, WsClient};
+use protocol_tests::{App, AppConfig, Event, Request, TestServer, WsClient, eventually};
 use serde_json::{Value, json};
 
 use crate::support::assert_members;
@@ -319,17 +319,19 @@ async fn statuses_and_changes_fit_together() {
         watchers
     };
     let (_last, mut watchers) = tokio::join!(come_and_go, watch);
+    eventually("only u3 and the watchers to be signed in", || async {
+        let users = server.metrics().await.sum("fanfare_users", &[]);
+        (users == 2.0).then_some(())
+    })
+    .await;
+    let status = |name: &&str| if *name == "u3" { "online" } else { "offline" };
+    let truth: BTreeMap<String, String> = names
+        .iter()
+        .map(|name| ((*name).to_owned(), status(name).to_owned()))
+        .collect();
     for watcher in &mut watchers {
         let mut believed = BTreeMap::new();
-        let truth: BTreeMap<String, String> = names
-            .iter()
-            .map(|name| {
-                let status = if *name == "u3" { "online" } else { "offline" };
-                ((*name).to_owned(), status.to_owned())
-            })
-            .collect();
-        while believed != truth {
-            let event = watcher.next_event().await;
+        for event in watcher.fence().await {
             for (status, users) in statuses(&event) {
                 for user in users {
                     let before = believed.insert(user, status.clone());
@@ -337,7 +339,7 @@ async fn statuses_and_changes_fit_together() {
                 }
             }
         }
-        watcher.expect_nothing().await;
+        assert_eq!(believed, truth);
     }
     server.finish().await;
 }
