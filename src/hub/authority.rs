@@ -133,14 +133,14 @@ impl AppHub {
 
     /// Takes the connection out of the user's again.
     pub fn sign_out_locally(&self, peer: PeerHandle, user: &Member) {
+        if let Some(watchlists) = &self.watchlists {
+            watchlists.left(user.user_id(), Instant::now());
+        }
         self.users.leave(&Leave {
             peer,
             channel: ChannelName::server_to_user(user.user_id()),
             member: None,
         });
-        if let Some(watchlists) = &self.watchlists {
-            watchlists.left(user.user_id(), Instant::now());
-        }
     }
 
     /// The connection is no longer told of these users. (Who is told is this node's own matter.)
