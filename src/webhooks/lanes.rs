@@ -205,6 +205,11 @@ impl Lanes {
     /// There is little time left: nothing waits for company, and what failed is due now.
     pub(super) fn hurry(&mut self, now: Instant) {
         self.hurried = true;
+        self.retry_now(now);
+    }
+
+    /// Whatever failed is due now.
+    pub(super) fn retry_now(&mut self, now: Instant) {
         let failed = std::mem::take(&mut self.failed);
         for ((_, number), batch) in failed {
             self.failed.insert((now, number), batch);

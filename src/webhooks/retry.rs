@@ -45,14 +45,20 @@ impl Pace {
 
     /// A request begins.
     pub(super) fn begins(&mut self, now: Instant) {
-        if self.failures_in_a_row > Self::TOLERATED {
+        if self.is_down() {
             self.next = now + Self::INTERVAL;
         }
     }
 
-    /// A request was taken.
-    pub(super) fn succeeded(&mut self, now: Instant) {
+    /// A request was taken. Returns whether the webhook had been down.
+    pub(super) fn succeeded(&mut self, now: Instant) -> bool {
+        let was_down = self.is_down();
         *self = Self::new(now);
+        was_down
+    }
+
+    fn is_down(&self) -> bool {
+        self.failures_in_a_row > Self::TOLERATED
     }
 
     /// A request failed.
@@ -97,7 +103,9 @@ mod tests {
         pace.failed();
         pace.begins(start);
         assert_eq!(pace.next(), start + Pace::INTERVAL);
-        pace.succeeded(start);
+        assert!(pace.succeeded(start));
         assert_eq!(pace.next(), start);
+        pace.failed();
+        assert!(!pace.succeeded(start));
     }
 }

@@ -189,7 +189,10 @@ impl Sender {
         let now = Instant::now();
         self.metrics.webhook_requests.with(outcome.label()).inc();
         if *outcome == Outcome::Delivered {
-            self.pace.succeeded(now);
+            if self.pace.succeeded(now) {
+                // It is back: nothing need wait any longer.
+                self.lanes.retry_now(now);
+            }
             self.let_go(&batch.events);
             let count = batch.events.len() as u64;
             self.metrics.webhook_events_sent.inc_by(count);
