@@ -57,6 +57,47 @@ pub(super) struct Batch {
     channels: SmallVec<[ChannelName; 1]>,
 }
 
+/// What a failure means for a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verdict {
+    /// When it is due again.
+    pub(super) retry_at: Instant,
+    /// What happened before is given up.
+    pub(super) too_old: Option<Instant>,
+    /// Whether the webhook answered, so that the fault may be in what it was sent. From its
+    /// second failure on, such a batch is sent in halves: whatever it is that the webhook does
+    /// not like soon stands alone, and keeps nothing else from being taken.
+    pub(super) answered: bool,
+}
+
+impl Lane {
+    fn take_older(&mut self, too_old: Instant, older: &mut Vec<Event>) {
+        let is_old = |event: &Event| event.at.instant <= too_old;
+        while self.waiting.front().is_some_and(is_old) {
+            older.extend(self.waiting.pop_front());
+        }
+    }
+}
+
+impl Batch {
+    /// Takes out half of the channels with their events; None if there is only one.
+    fn split_off_half(&mut self) -> Option<Self> {
+        if self.channels.len() < 2 {
+            return None;
+        }
+        let half = self.channels.len() / 2;
+        let channels: SmallVec<[ChannelName; 1]> = self.channels.drain(half..).collect();
+        let is_theirs = |event: &mut Event| channels.contains(&event.channel);
+        let events: Vec<Event> = self.events.extract_if(.., is_theirs).collect();
+        let other = Self {
+            events,
+            attempts: self.attempts,
+            channels,
+        };
+        Some(other)
+    }
+}
+
 impl Lanes {
     pub(super) fn new(cut: Cut) -> Self {
         Self {
@@ -165,26 +206,57 @@ impl Lanes {
         }
     }
 
-    /// The batch was not taken: it is due again at `retry_at`. Events that happened before
-    /// `too_old`, in it and behind it, are handed out instead.
+    /// The batch was not taken. Returns the events that are given up, in it and behind it.
     pub(super) fn failed(
         &mut self,
         mut batch: Batch,
-        retry_at: Instant,
-        too_old: Option<Instant>,
+        verdict: Verdict,
         now: Instant,
     ) -> Vec<Event> {
-        let given_up = match too_old {
+        let given_up = match verdict.too_old {
             Some(too_old) => self.take_older(&mut batch, too_old),
             None => Vec::new(),
         };
         if batch.events.is_empty() {
             self.done(batch, now);
-        } else {
-            batch.attempts += 1;
-            self.failed_so_far += 1;
-            self.failed.insert((retry_at, self.failed_so_far), batch);
+            return given_up;
         }
+        let other = match verdict.answered && batch.attempts > 0 {
+            true => batch.split_off_half(),
+            false => None,
+        };
+        for mut part in [Some(batch), other].into_iter().flatten() {
+            part.attempts += 1;
+            self.failed_so_far += 1;
+            self.failed
+                .insert((verdict.retry_at, self.failed_so_far), part);
+        }
+        given_up
+    }
+
+    /// Gives up whatever happened before `too_old` and is not on its way.
+    pub(super) fn give_up_older(&mut self, too_old: Instant, now: Instant) -> Vec<Event> {
+        let mut given_up = Vec::new();
+        for (key, mut batch) in std::mem::take(&mut self.failed) {
+            given_up.extend(self.take_older(&mut batch, too_old));
+            match batch.events.is_empty() {
+                true => self.done(batch, now),
+                false => drop(self.failed.insert(key, batch)),
+            }
+        }
+        let Self { lanes, ready, .. } = self;
+        let before = given_up.len();
+        ready.retain(|(_, channel)| {
+            let lane = lanes.get_mut(channel);
+            let lane = lane.expect("a channel is ready while it has a lane");
+            lane.take_older(too_old, &mut given_up);
+            let is_empty = lane.waiting.is_empty();
+            if is_empty {
+                lanes.remove(channel);
+            }
+            !is_empty
+        });
+        self.ready_events -= given_up.len() - before;
         given_up
     }
 
@@ -192,11 +264,8 @@ impl Lanes {
         let is_old = |event: &Event| event.at.instant <= too_old;
         let mut older: Vec<Event> = batch.events.extract_if(.., |event| is_old(event)).collect();
         for channel in &batch.channels {
-            let Some(lane) = self.lanes.get_mut(channel) else {
-                continue;
-            };
-            while lane.waiting.front().is_some_and(is_old) {
-                older.extend(lane.waiting.pop_front());
+            if let Some(lane) = self.lanes.get_mut(channel) {
+                lane.take_older(too_old, &mut older);
             }
         }
         older
@@ -251,6 +320,14 @@ mod tests {
         batch.events.iter().map(|event| event.number).collect()
     }
 
+    fn again_at(retry_at: Instant) -> Verdict {
+        Verdict {
+            retry_at,
+            too_old: None,
+            answered: false,
+        }
+    }
+
     #[test]
     fn a_channel_waits_for_its_failing_event_and_no_other_does() {
         let (mut lanes, start) = (lanes(1, Duration::ZERO), Instant::now());
@@ -261,7 +338,11 @@ mod tests {
         let other = lanes.take(start).unwrap();
         assert_eq!((numbers(&first), numbers(&other)), (vec![1], vec![3]));
         assert!(lanes.take(start).is_none());
-        assert!(lanes.failed(first, start + SECOND, None, start).is_empty());
+        assert!(
+            lanes
+                .failed(first, again_at(start + SECOND), start)
+                .is_empty()
+        );
         lanes.done(other, start);
         let other = lanes.take(start).unwrap();
         assert_eq!(numbers(&other), [4]);
@@ -315,10 +396,90 @@ mod tests {
         }
         let now = start + SECOND * 10;
         let batch = lanes.take(now).unwrap();
-        let given_up = lanes.failed(batch, now + SECOND, Some(now - SECOND * 5), now);
+        let verdict = Verdict {
+            too_old: Some(now - SECOND * 5),
+            ..again_at(now + SECOND)
+        };
+        let given_up = lanes.failed(batch, verdict, now);
         let given_up: Vec<u64> = given_up.iter().map(|event| event.number).collect();
         assert_eq!(given_up, [1, 2]);
         assert_eq!(numbers(&lanes.take(now).unwrap()), [3]);
+    }
+
+    #[test]
+    fn what_a_webhook_does_not_like_soon_stands_alone() {
+        let (mut lanes, mut now) = (lanes(100, Duration::ZERO), Instant::now());
+        for number in 0..8 {
+            lanes.push(event(number, &format!("c{number}"), now), now);
+        }
+        let (mut taken, mut requests) = (Vec::new(), 0);
+        while taken.len() < 7 {
+            now = lanes.next_due().unwrap();
+            let batch = lanes.take(now).unwrap();
+            requests += 1;
+            if numbers(&batch).contains(&5) {
+                let verdict = Verdict {
+                    answered: true,
+                    ..again_at(now + SECOND)
+                };
+                lanes.failed(batch, verdict, now);
+            } else {
+                taken.extend(numbers(&batch));
+                lanes.done(batch, now);
+            }
+        }
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 1, 2, 3, 4, 6, 7]);
+        assert_eq!(requests, 7, "the first two are whole");
+        now = lanes.next_due().unwrap();
+        assert_eq!(numbers(&lanes.take(now).unwrap()), [5]);
+    }
+
+    #[test]
+    fn a_webhook_that_does_not_answer_is_not_asked_in_halves() {
+        let (mut lanes, mut now) = (lanes(100, Duration::ZERO), Instant::now());
+        for number in 0..8 {
+            lanes.push(event(number, &format!("c{number}"), now), now);
+        }
+        for _ in 0..5 {
+            let batch = lanes.take(now).unwrap();
+            assert_eq!(batch.events.len(), 8);
+            now += SECOND;
+            lanes.failed(batch, again_at(now), now);
+        }
+    }
+
+    #[test]
+    fn everything_old_can_be_given_up_but_what_is_on_its_way() {
+        let (mut lanes, start) = (lanes(1, Duration::ZERO), Instant::now());
+        let now = start + SECOND * 10;
+        for (number, channel, at) in [
+            (1, "under-way", start),
+            (2, "under-way", start),
+            (3, "failed", start),
+            (4, "failed", now),
+            (5, "ready", start),
+            (6, "ready", now),
+            (7, "old", start),
+        ] {
+            lanes.push(event(number, channel, at), now);
+        }
+        let under_way = lanes.take(now).unwrap();
+        let failed = lanes.take(now).unwrap();
+        lanes.failed(failed, again_at(now + SECOND * 60), now);
+        let mut given_up: Vec<u64> = lanes
+            .give_up_older(start + SECOND, now)
+            .iter()
+            .map(|event| event.number)
+            .collect();
+        given_up.sort_unstable();
+        assert_eq!(given_up, [3, 5, 7]);
+        lanes.done(under_way, now);
+        let mut left: Vec<u64> = std::iter::from_fn(|| lanes.take(now))
+            .map(|batch| numbers(&batch)[0])
+            .collect();
+        left.sort_unstable();
+        assert_eq!(left, [2, 4, 6]);
     }
 
     #[test]
@@ -329,7 +490,7 @@ mod tests {
         }
         let tried: Vec<Batch> = std::iter::from_fn(|| lanes.take(start)).collect();
         for batch in tried {
-            lanes.failed(batch, start, None, start);
+            lanes.failed(batch, again_at(start), start);
         }
         for number in 10..14 {
             lanes.push(event(number, &format!("new-{number}"), start), start);
@@ -345,7 +506,7 @@ mod tests {
         let (mut lanes, start) = (lanes(10, SECOND), Instant::now());
         lanes.push(event(1, "a", start), start);
         let batch = lanes.take(start + SECOND).unwrap();
-        lanes.failed(batch, start + SECOND * 60, None, start);
+        lanes.failed(batch, again_at(start + SECOND * 60), start);
         lanes.push(event(2, "b", start), start);
         lanes.hurry(start);
         let taken: Vec<_> = std::iter::from_fn(|| lanes.take(start)).collect();
@@ -358,7 +519,7 @@ mod tests {
         #[test]
         fn channels_keep_their_order(
             channels in proptest::collection::vec(0..4usize, 1..60),
-            fails in proptest::collection::vec(any::<bool>(), 200),
+            fails in proptest::collection::vec(any::<(bool, bool)>(), 200),
             most_events in 1..5usize,
             under_way in 1..4usize,
         ) {
@@ -373,13 +534,16 @@ mod tests {
                     posts.push_back(batch);
                 }
                 match posts.pop_front() {
-                    Some(batch) if fails.next().unwrap_or(false) => {
-                        lanes.failed(batch, now + SECOND, None, now);
-                    }
-                    Some(batch) => {
-                        taken.extend(batch.events.iter().cloned());
-                        lanes.done(batch, now);
-                    }
+                    Some(batch) => match fails.next() {
+                        Some((true, answered)) => {
+                            let verdict = Verdict { answered, ..again_at(now + SECOND) };
+                            lanes.failed(batch, verdict, now);
+                        }
+                        _ => {
+                            taken.extend(batch.events.iter().cloned());
+                            lanes.done(batch, now);
+                        }
+                    },
                     None => match lanes.next_due() {
                         Some(due) => now = due,
                         None => break,

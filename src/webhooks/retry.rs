@@ -61,9 +61,10 @@ impl Pace {
         self.failures_in_a_row > Self::TOLERATED
     }
 
-    /// A request failed.
-    pub(super) fn failed(&mut self) {
+    /// A request failed. Returns whether the webhook is down.
+    pub(super) fn failed(&mut self) -> bool {
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        self.is_down()
     }
 }
 
@@ -97,10 +98,10 @@ mod tests {
         let mut pace = Pace::new(start);
         for _ in 0..Pace::TOLERATED {
             pace.begins(start);
-            pace.failed();
+            assert!(!pace.failed());
         }
         assert_eq!(pace.next(), start);
-        pace.failed();
+        assert!(pace.failed());
         pace.begins(start);
         assert_eq!(pace.next(), start + Pace::INTERVAL);
         assert!(pace.succeeded(start));

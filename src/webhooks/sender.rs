@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::event::Event;
 use super::journal::Journal;
-use super::lanes::{Batch, Cut, Lanes};
+use super::lanes::{Batch, Cut, Lanes, Verdict};
 use super::outlet::Backlog;
 use super::post::{Outcome, Poster};
 use super::retry::{self, Pace};
@@ -26,6 +26,8 @@ use crate::metrics::{AppMetrics, WebhookDrop};
 const AT_ONCE: usize = 256;
 /// Bytes of the events in one request at most, but for a single larger one.
 const BATCH_BYTES: usize = 256 << 10;
+/// Between two looks through all that waits for a webhook that is down.
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(1);
 /// Between two attempts when there is little time left.
 const LAST_ATTEMPTS: Duration = Duration::from_millis(250);
 
@@ -60,6 +62,8 @@ pub(super) struct Sender {
     metrics: AppMetrics,
     lanes: Lanes,
     pace: Pace,
+    /// When all that waits for a webhook that is down is next looked through for what is too old.
+    next_sweep: Instant,
     under_way: FuturesUnordered<Post>,
     failures: Throttle,
     drops: Throttle,
@@ -100,6 +104,7 @@ impl Sender {
                 wait,
             }),
             pace: Pace::new(Instant::now()),
+            next_sweep: Instant::now(),
             under_way: FuturesUnordered::new(),
             failures: Throttle::default(),
             drops: Throttle::default(),
@@ -200,13 +205,25 @@ impl Sender {
             self.say_it_works();
             return;
         }
-        self.pace.failed();
+        let is_down = self.pace.failed();
         let delay = match self.flushing {
             true => LAST_ATTEMPTS,
             false => retry::delay(batch.attempts + 1),
         };
         let too_old = now.checked_sub(self.retry_for);
-        let given_up = self.lanes.failed(batch, now + delay, too_old, now);
+        let verdict = Verdict {
+            retry_at: now + delay,
+            too_old,
+            answered: matches!(outcome, Outcome::Refused(_)),
+        };
+        let mut given_up = self.lanes.failed(batch, verdict, now);
+        if is_down && now >= self.next_sweep {
+            self.next_sweep = now + BETWEEN_SWEEPS;
+            given_up.extend(too_old.map_or_else(Vec::new, |too_old| {
+                // What waits behind many others would be tried too late.
+                self.lanes.give_up_older(too_old, now)
+            }));
+        }
         self.let_go(&given_up);
         let expired = self
             .metrics
