@@ -217,18 +217,19 @@ impl Relay {
                 is_cut,
                 reply,
             } => {
+                let complaint = is_cut.then(|| {
+                    let most = app.app.limits.watchlist_users;
+                    let message = format!("only the first {most} users of the watchlist count");
+                    self.note_mistake(peer, Some(CloseCode::WatchlistLimit), &message)
+                });
                 let sign_in = SignIn {
                     peer: peer.handle(),
                     user,
                     watchlist,
                     reply,
+                    complaint,
                 };
                 app.authority().sign_in(app, sign_in);
-                if is_cut {
-                    let most = app.app.limits.watchlist_users;
-                    let message = format!("only the first {most} users of the watchlist count");
-                    self.report_mistake(peer, Some(CloseCode::WatchlistLimit), &message);
-                }
             }
             Action::ClientEvent { channel, frame } => {
                 return self.client_event(peer, channel, frame);
@@ -293,6 +294,11 @@ impl Relay {
     }
 
     fn report_mistake(&self, peer: &Peer, code: Option<CloseCode>, message: &str) {
+        peer.send(&self.note_mistake(peer, code, message));
+    }
+
+    /// Counts and shows a client's mistake; returns what the client is to be told.
+    fn note_mistake(&self, peer: &Peer, code: Option<CloseCode>, message: &str) -> Frame {
         let metrics = &peer.app().metrics;
         match code {
             Some(CloseCode::ClientEventRejected) => metrics.client_events_refused.inc(),
@@ -300,7 +306,7 @@ impl Relay {
         };
         let code = code.map(CloseCode::code);
         self.show_error(peer, None, code, message);
-        peer.send(&server::error(code, message));
+        server::error(code, message)
     }
 
     /// A connection was established.

@@ -38,6 +38,8 @@ fn filter(level: LogLevel) -> Targets {
         .with_default(level.min(LevelFilter::WARN))
         // It reports strangers' malformed requests as errors, one line each.
         .with_target("actix_http", LevelFilter::OFF)
+        // It warns of each odd frame that a webhook's endpoint sends.
+        .with_target("h2", LevelFilter::OFF)
         .with_target(env!("CARGO_CRATE_NAME"), level)
 }
 
@@ -59,6 +61,7 @@ mod tests {
         assert!(debug.would_enable(own, &Level::DEBUG));
         assert!(debug.would_enable("actix_server", &Level::WARN));
         assert!(!debug.would_enable("actix_server", &Level::INFO));
+        assert!(!debug.would_enable("h2::proto::ping_pong", &Level::ERROR));
         let error = filter(LogLevel::Error);
         assert!(!error.would_enable(own, &Level::WARN));
         assert!(!error.would_enable("actix_server", &Level::WARN));

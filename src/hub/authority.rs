@@ -84,6 +84,8 @@ pub struct SignIn {
     pub watchlist: Watchlist,
     /// What the connection is sent once it is registered.
     pub reply: Frame,
+    /// What is wrong with the watchlist, sent behind the reply.
+    pub complaint: Option<Frame>,
 }
 
 /// The moves as a single node makes them: decided by its own directory, at once.
@@ -115,6 +117,7 @@ impl AppHub {
             user,
             watchlist,
             reply,
+            complaint,
         } = sign_in;
         let join = Join {
             peer: peer.clone(),
@@ -126,7 +129,7 @@ impl AppHub {
         if let Some(watchlists) = &self.watchlists {
             watchlists.came(&user_id);
             if !watchlist.is_empty() {
-                watchlists.watch(self, &peer, &watchlist);
+                watchlists.watch(self, &peer, &watchlist, complaint);
             }
         }
     }

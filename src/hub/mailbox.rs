@@ -84,6 +84,7 @@ pub(super) struct Watched {
     pub(super) watchlist: Watchlist,
     /// What the shards know the watched users by, in the same order.
     pub(super) lists: Vec<ChannelId>,
+    pub(super) complaint: Option<Frame>,
     pub(super) statuses: Frame,
 }
 

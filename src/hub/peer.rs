@@ -340,6 +340,9 @@ impl Peer {
         }
         let watchlist = Arc::clone(&watched.watchlist);
         self.session.borrow_mut().watching(watchlist);
+        if let Some(complaint) = &watched.complaint {
+            self.send(complaint);
+        }
         self.send(&watched.statuses);
         true
     }

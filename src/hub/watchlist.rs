@@ -13,6 +13,7 @@ use super::authority::PeerHandle;
 use super::listeners::Listeners;
 use super::mailbox::{Command, Wakes, Watched};
 use crate::departures::Departures;
+use crate::protocol::Frame;
 use crate::protocol::member::Watchlist;
 use crate::protocol::server::{self, Status};
 
@@ -88,11 +89,22 @@ impl Watchlists {
 
     /// Tells of those who have not come back in time.
     pub(super) fn housekeeping(&self, now: Instant) {
+        while self.tell_departures(now) {}
+    }
+
+    /// Tells of some of them; returns whether there may be more. In between, others have the
+    /// lock.
+    fn tell_departures(&self, now: Instant) -> bool {
+        const AT_ONCE: usize = 64;
         let mut wakes = Wakes::default();
         let mut users = self.users.lock();
-        while let Some(user_id) = users.departures.take_due(now) {
+        for _ in 0..AT_ONCE {
+            let Some(user_id) = users.departures.take_due(now) else {
+                return false;
+            };
             self.went_offline(&mut users, &user_id, &mut wakes);
         }
+        true
     }
 
     fn went_offline(&self, users: &mut Users, user_id: &Arc<str>, wakes: &mut Wakes) {
@@ -110,7 +122,13 @@ impl Watchlists {
     }
 
     /// A connection is told who of the watchlist is online, and from then on of every change.
-    pub(super) fn watch(&self, app: &Arc<AppHub>, peer: &PeerHandle, watchlist: &Watchlist) {
+    pub(super) fn watch(
+        &self,
+        app: &Arc<AppHub>,
+        peer: &PeerHandle,
+        watchlist: &Watchlist,
+        complaint: Option<Frame>,
+    ) {
         let mut wakes = Wakes::default();
         let mut users = self.users.lock();
         let mut lists = Vec::with_capacity(watchlist.len());
@@ -131,6 +149,7 @@ impl Watchlists {
             app: Arc::clone(app),
             watchlist: Arc::clone(watchlist),
             lists,
+            complaint,
             statuses: server::watchlist_events(told),
         };
         // Posted under the lock: every later change is told behind it.

@@ -44,9 +44,7 @@ impl Member {
     pub fn escaped_info(&self) -> &str {
         &self.escaped_info
     }
-}
 
-impl Member {
     /// Fails if the user_info is too large for a member of a presence channel. (A user who signs
     /// in may have a larger one.)
     pub fn check_info(&self, limits: MemberLimits) -> Result<(), MemberError> {

@@ -112,6 +112,7 @@ pub fn run(
         greet(addresses[0]);
 
         actix_rt::spawn(keep_house(Arc::clone(&relay)));
+        actix_rt::spawn(webhooks.watch_departures());
         told_to_stop.await;
         let limit = config.server.shutdown_timeout;
         shutdown::run(&relay, &webhooks, server, admin, limit).await;

@@ -46,7 +46,7 @@ pub(super) async fn run(
             "not all ended in time: they are dropped"
         );
     }
-    // Nothing more happens that webhooks could be told of.
+    // Whoever is still here after that has had its chance: what it leaves is not told.
     let until = deadline.checked_sub(AFTER_WEBHOOKS.min(limit / 4));
     webhooks.flush(until.unwrap_or(deadline).into_std()).await;
     // Every answer has been written by the thread that now hears of this: what is left idles.

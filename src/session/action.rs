@@ -56,7 +56,7 @@ pub enum Action {
         user: Arc<Member>,
         /// The users that it wants to be told of.
         watchlist: Watchlist,
-        /// Whether more were named than count.
+        /// Whether more were named than count, which the connection is told.
         is_cut: bool,
         /// The answer, to be sent once the user is registered.
         reply: Frame,

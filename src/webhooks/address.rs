@@ -71,9 +71,15 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         // Carriers' networks, protocol assignments, and benchmarks.
         || (a == 100 && (b & 0xc0) == 64)
         || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (b & 0xfe) == 18);
+        || (a == 198 && (b & 0xfe) == 18)
+        // What was once for 6to4 relays.
+        || (a == 192 && b == 88 && c == 99)
+        || address == AZURE;
     !special
 }
+
+/// Where Azure's machines ask for what is theirs alone.
+const AZURE: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
@@ -143,11 +149,13 @@ mod tests {
             "100.64.0.1",
             "127.0.0.1",
             "127.255.1.1",
+            "168.63.129.16",
             "169.254.169.254",
             "172.16.0.1",
             "172.31.255.255",
             "192.0.0.8",
             "192.0.2.1",
+            "192.88.99.1",
             "192.168.0.1",
             "198.18.0.1",
             "198.19.0.1",

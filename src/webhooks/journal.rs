@@ -5,9 +5,9 @@
 //! operating system keeps what was written when a process dies; nothing is forced onto the disk
 //! for each event, so a machine that loses its power may lose the last moments.
 //!
-//! The journal is a folder of segments. What is still needed of the oldest ones is little, and
-//! not for long: a segment goes when all that was written down in it, and in those before it, is
-//! crossed out.
+//! The journal is a folder of segments. A segment goes when all that was written down in it, and
+//! in those before it, is crossed out. Where little in the oldest ones keeps much behind it, that
+//! little is copied to the end.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -27,6 +27,9 @@ use crate::protocol::ChannelName;
 
 /// Bytes after which a new segment is begun.
 const SEGMENT_BYTES: usize = 8 << 20;
+/// Bytes on the disk that are always tolerated; beyond, several times what is still needed is.
+const TOLERATED_BYTES: usize = 64 << 20;
+const TOLERATED_SHARE: usize = 4;
 const LOCK: &str = "lock";
 const SUFFIX: &str = ".jsonl";
 
@@ -37,15 +40,25 @@ pub(super) struct Journal {
     /// Held as long as the journal is.
     _lock: File,
     segment: Segment,
-    /// Events of each segment that are not crossed out.
+    /// Events of each segment that are not crossed out; of segments that have any.
     open: BTreeMap<u64, usize>,
     /// Where each of them is written.
-    places: HashMap<EventKey, u64>,
+    places: HashMap<EventKey, Place>,
+    /// Bytes of the segments before the one that is written.
+    sealed: BTreeMap<u64, usize>,
+    /// Bytes of the lines that are not crossed out.
+    needed_bytes: usize,
     trouble: Throttle,
 }
 
 /// A webhook, by [`WebhookKey`], and an event's id.
 type EventKey = (Arc<str>, Arc<str>);
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    segment: u64,
+    bytes: usize,
+}
 
 #[derive(Debug)]
 struct Segment {
@@ -61,7 +74,7 @@ pub(super) struct Left {
     pub(super) webhook: String,
     /// As it was.
     pub(super) id: Arc<str>,
-    pub(super) channel: String,
+    pub(super) channel: ChannelName,
     pub(super) json: Box<RawValue>,
     pub(super) at: Moment,
 }
@@ -102,9 +115,15 @@ impl Journal {
             _lock: lock,
             open: BTreeMap::new(),
             places: HashMap::new(),
+            sealed: BTreeMap::new(),
+            needed_bytes: 0,
             trouble: Throttle::default(),
         };
-        journal.carry_over(&left)?;
+        if let Err(error) = journal.carry_over(&left) {
+            // The old segments still say it all.
+            let _ = fs::remove_file(path(folder, number));
+            return Err(error);
+        }
         for number in old {
             fs::remove_file(path(folder, number))?;
         }
@@ -114,14 +133,11 @@ impl Journal {
     fn carry_over(&mut self, left: &[Left]) -> io::Result<()> {
         let mut lines = Vec::new();
         for left in left {
-            write_line(&mut lines, &Line::Event(left.line()));
+            let bytes = write_line(&mut lines, &Line::Event(left.line()));
+            self.note(&Arc::from(&*left.webhook), &left.id, bytes);
         }
         self.segment.write(&lines)?;
-        self.segment.file.sync_all()?;
-        for left in left {
-            self.note(&Arc::from(&*left.webhook), &left.id);
-        }
-        Ok(())
+        self.segment.file.sync_all()
     }
 
     /// Writes events down that are about to be sent to the webhook.
@@ -139,8 +155,8 @@ impl Journal {
                 at_ms: milliseconds(event.at.wall),
                 event: json,
             };
-            write_line(&mut lines, &Line::Event(line));
-            self.note(webhook, &event.id);
+            let bytes = write_line(&mut lines, &Line::Event(line));
+            self.note(webhook, &event.id, bytes);
         }
         self.write(&lines);
     }
@@ -159,18 +175,31 @@ impl Journal {
         self.write(&lines);
         for event in events {
             let key = (Arc::clone(webhook), Arc::clone(&event.id));
-            let segment = self.places.remove(&key);
-            if let Some(open) = segment.and_then(|number| self.open.get_mut(&number)) {
-                *open -= 1;
+            if let Some(place) = self.places.remove(&key) {
+                self.forget(place);
             }
         }
         self.remove_finished();
     }
 
-    fn note(&mut self, webhook: &Arc<str>, id: &Arc<str>) {
+    /// An event is written in the current segment, and no longer where it was before.
+    fn note(&mut self, webhook: &Arc<str>, id: &Arc<str>, bytes: usize) {
         let key = (Arc::clone(webhook), Arc::clone(id));
-        if self.places.insert(key, self.segment.number).is_none() {
-            *self.open.entry(self.segment.number).or_default() += 1;
+        let place = Place {
+            segment: self.segment.number,
+            bytes,
+        };
+        *self.open.entry(place.segment).or_default() += 1;
+        self.needed_bytes += bytes;
+        if let Some(before) = self.places.insert(key, place) {
+            self.forget(before);
+        }
+    }
+
+    fn forget(&mut self, place: Place) {
+        self.needed_bytes -= place.bytes;
+        if let Some(open) = self.open.get_mut(&place.segment) {
+            *open -= 1;
         }
     }
 
@@ -180,7 +209,8 @@ impl Journal {
             if self.segment.bytes < SEGMENT_BYTES {
                 return Ok(());
             }
-            self.begin_segment()
+            self.begin_segment()?;
+            self.compact()
         });
         if let Err(error) = written
             && self.trouble.lets_through(Instant::now())
@@ -194,30 +224,49 @@ impl Journal {
     }
 
     fn begin_segment(&mut self) -> io::Result<()> {
-        self.segment = Segment::create(&self.folder, self.segment.number + 1)?;
+        let next = Segment::create(&self.folder, self.segment.number + 1)?;
+        let sealed = std::mem::replace(&mut self.segment, next);
+        self.sealed.insert(sealed.number, sealed.bytes);
+        Ok(())
+    }
+
+    /// Copies what is needed of the oldest segments to the end, as long as too much is kept for
+    /// too little.
+    fn compact(&mut self) -> io::Result<()> {
+        let tolerated = TOLERATED_BYTES.max(TOLERATED_SHARE * self.needed_bytes);
+        while self.sealed.values().sum::<usize>() > tolerated
+            && let Some((&oldest, _)) = self.sealed.first_key_value()
+        {
+            let mut lines = Vec::new();
+            for left in read(&self.folder, &[oldest])? {
+                let key = (Arc::from(&*left.webhook), Arc::clone(&left.id));
+                let is_here = |place: &Place| place.segment == oldest;
+                if self.places.get(&key).is_some_and(is_here) {
+                    let bytes = write_line(&mut lines, &Line::Event(left.line()));
+                    self.note(&key.0, &key.1, bytes);
+                }
+            }
+            self.segment.write(&lines)?;
+            self.remove(oldest);
+        }
         Ok(())
     }
 
     /// Oldest first: a later segment may be what crosses out an event of an earlier one.
     fn remove_finished(&mut self) {
-        while let Some(oldest) = self.open.first_entry()
-            && *oldest.get() == 0
-            && *oldest.key() < self.segment.number
+        while let Some((&oldest, _)) = self.sealed.first_key_value()
+            && self.open.get(&oldest).is_none_or(|open| *open == 0)
         {
-            let number = oldest.remove_entry().0;
-            for number in self.unneeded_up_to(number) {
-                if let Err(error) = fs::remove_file(path(&self.folder, number)) {
-                    tracing::debug!(%error, number, "a segment of the webhook journal stays");
-                }
-            }
+            self.remove(oldest);
         }
     }
 
-    /// The finished segment, and those before it that held nothing but what is crossed out.
-    fn unneeded_up_to(&self, number: u64) -> Vec<u64> {
-        let mut numbers = segments(&self.folder).unwrap_or_default();
-        numbers.retain(|found| *found <= number);
-        numbers
+    fn remove(&mut self, number: u64) {
+        self.sealed.remove(&number);
+        self.open.remove(&number);
+        if let Err(error) = fs::remove_file(path(&self.folder, number)) {
+            tracing::debug!(%error, number, "a segment of the webhook journal stays");
+        }
     }
 }
 
@@ -250,22 +299,21 @@ impl Left {
         EventLine {
             webhook: self.webhook.clone(),
             id: (*self.id).into(),
-            channel: self.channel.clone(),
+            channel: self.channel.as_str().into(),
             at_ms: milliseconds(self.at.wall),
             event: &self.json,
         }
     }
 
-    /// The event, to be sent again; None if its channel is none.
-    pub(super) fn event(&self, number: u64) -> Option<Event> {
-        let channel = ChannelName::parse(&self.channel, usize::MAX).ok()?;
-        Some(Event {
+    /// The event, to be sent again.
+    pub(super) fn event(&self, number: u64) -> Event {
+        Event {
             number,
             id: Arc::clone(&self.id),
-            channel,
+            channel: self.channel.clone(),
             json: self.json.get().to_owned().into(),
             at: self.at,
-        })
+        }
     }
 }
 
@@ -310,7 +358,10 @@ fn read(folder: &Path, numbers: &[u64]) -> io::Result<Vec<Left>> {
             match serde_json::from_slice(&line?) {
                 Ok(Line::Event(line)) => {
                     let key = (line.webhook.clone(), line.id.clone());
-                    left.insert(key, line.into());
+                    match line.left() {
+                        Some(event) => drop(left.insert(key, event)),
+                        None => unreadable += 1,
+                    }
                 }
                 Ok(Line::Done { webhook, ids }) => {
                     for id in ids {
@@ -327,22 +378,26 @@ fn read(folder: &Path, numbers: &[u64]) -> io::Result<Vec<Left>> {
     Ok(left.into_values().collect())
 }
 
-impl From<EventLine<'_>> for Left {
-    fn from(line: EventLine<'_>) -> Self {
-        let at = UNIX_EPOCH + Duration::from_millis(line.at_ms);
-        Self {
-            webhook: line.webhook,
-            id: line.id.into(),
-            channel: line.channel,
-            json: line.event.to_owned(),
+impl EventLine<'_> {
+    /// What it stands for; None if its channel is none.
+    fn left(self) -> Option<Left> {
+        let at = UNIX_EPOCH + Duration::from_millis(self.at_ms);
+        Some(Left {
+            webhook: self.webhook,
+            id: self.id.into(),
+            channel: ChannelName::parse(&self.channel, usize::MAX).ok()?,
+            json: self.event.to_owned(),
             at: Moment::of_wall(at),
-        }
+        })
     }
 }
 
-fn write_line(out: &mut Vec<u8>, line: &Line<'_>) {
+/// Returns the length of the line.
+fn write_line(out: &mut Vec<u8>, line: &Line<'_>) -> usize {
+    let before = out.len();
     serde_json::to_writer(&mut *out, line).expect("writing text to a Vec cannot fail");
     out.push(b'\n');
+    out.len() - before
 }
 
 fn milliseconds(at: SystemTime) -> u64 {
@@ -420,7 +475,7 @@ mod tests {
                 ("other", &*events[0].id)
             ]
         );
-        let again = left[0].event(7).unwrap();
+        let again = left[0].event(7);
         assert_eq!((again.number, &again.json), (7, &events[0].json));
         assert_eq!(again.channel, events[0].channel);
         journal.settle(&one, &events);
@@ -458,6 +513,26 @@ mod tests {
         assert_eq!(folder.files(), 1);
         drop(journal);
         assert!(folder.open().1.is_empty());
+    }
+
+    #[test]
+    fn little_that_is_needed_does_not_keep_much() {
+        let (folder, webhook) = (Folder::new(), Arc::from("w"));
+        let (mut journal, _) = folder.open();
+        let stuck = events(3, 9);
+        journal.record(&webhook, &stuck);
+        for event in events(20, SEGMENT_BYTES) {
+            journal.record(&webhook, std::slice::from_ref(&event));
+            journal.settle(&webhook, std::slice::from_ref(&event));
+        }
+        assert!(folder.files() <= 1 + TOLERATED_BYTES / SEGMENT_BYTES);
+        assert_eq!(journal.open.values().sum::<usize>(), 3);
+        drop(journal);
+        let (mut journal, left) = Journal::open(&folder.0).unwrap();
+        let left: Vec<String> = left.iter().map(|left| left.id.to_string()).collect();
+        assert_eq!(left, ids(&stuck));
+        journal.settle(&webhook, &stuck);
+        assert_eq!((journal.needed_bytes, journal.places.len()), (0, 0));
     }
 
     #[test]

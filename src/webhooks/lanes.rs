@@ -54,6 +54,8 @@ pub(super) struct Batch {
     pub(super) events: Vec<Event>,
     /// How often it has been tried.
     pub(super) attempts: u32,
+    /// Whether the webhook answered when it was tried last.
+    answered: bool,
     channels: SmallVec<[ChannelName; 1]>,
 }
 
@@ -92,6 +94,7 @@ impl Batch {
         let other = Self {
             events,
             attempts: self.attempts,
+            answered: self.answered,
             channels,
         };
         Some(other)
@@ -227,6 +230,7 @@ impl Lanes {
         };
         for mut part in [Some(batch), other].into_iter().flatten() {
             part.attempts += 1;
+            part.answered = verdict.answered;
             self.failed_so_far += 1;
             self.failed
                 .insert((verdict.retry_at, self.failed_so_far), part);
@@ -274,14 +278,19 @@ impl Lanes {
     /// There is little time left: nothing waits for company, and what failed is due now.
     pub(super) fn hurry(&mut self, now: Instant) {
         self.hurried = true;
-        self.retry_now(now);
+        self.make_due(now, |_| true);
     }
 
-    /// Whatever failed is due now.
-    pub(super) fn retry_now(&mut self, now: Instant) {
+    /// The webhook is there again: what it did not answer is due now.
+    pub(super) fn retry_unanswered(&mut self, now: Instant) {
+        self.make_due(now, |batch| !batch.answered);
+    }
+
+    fn make_due(&mut self, now: Instant, is_meant: impl Fn(&Batch) -> bool) {
         let failed = std::mem::take(&mut self.failed);
-        for ((_, number), batch) in failed {
-            self.failed.insert((now, number), batch);
+        for ((due, number), batch) in failed {
+            let due = if is_meant(&batch) { now } else { due };
+            self.failed.insert((due, number), batch);
         }
     }
 }

@@ -31,6 +31,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::join_all;
 use tokio::sync::watch;
 
 pub use address::may_be_public;
@@ -125,12 +126,8 @@ impl Webhooks {
         if work.is_empty() {
             return Ok(Self::none());
         }
-        let departures = apps
-            .values()
-            .map(|app: &Running| Arc::clone(&app.webhooks))
-            .collect();
         let keeps_journal = settings.journal.is_some();
-        let (phase, finished) = thread::start(work, departures, settings, &numbers)?;
+        let (phase, finished) = thread::start(work, settings, &numbers)?;
         let at_work = Some(AtWork {
             phase,
             finished,
@@ -142,6 +139,19 @@ impl Webhooks {
     /// The webhooks of the app with this id, if it has any.
     pub fn app(&self, id: &str) -> Option<&Arc<AppWebhooks>> {
         self.apps.get(id).map(|app| &app.webhooks)
+    }
+
+    /// Tells of those who have left and do not come back, for as long as the relay runs. Workers
+    /// may wait for what this holds: it is to run at their priority.
+    pub fn watch_departures(&self) -> impl Future<Output = ()> + use<> {
+        let apps: Vec<_> = self
+            .apps
+            .values()
+            .map(|app| Arc::clone(&app.webhooks))
+            .collect();
+        async move {
+            join_all(apps.iter().map(|app| app.watch_departures())).await;
+        }
     }
 
     /// Sends what waits before the relay stops, departures that wait for a return included.

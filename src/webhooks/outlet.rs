@@ -107,8 +107,10 @@ impl Backlog {
     fn note_drop(&self) {
         let reasons = &self.metrics.webhook_events_dropped;
         reasons.with(WebhookDrop::Backlog).inc();
-        self.unreported.fetch_add(1, Ordering::Relaxed);
-        self.dropped.notify_one();
+        // Only the first wakes anybody: there may be very many.
+        if self.unreported.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.dropped.notify_one();
+        }
     }
 
     /// How many events wait.

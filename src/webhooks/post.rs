@@ -55,8 +55,8 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// What every request to one webhook has in common.
-#[derive(Debug)]
+/// What every request to one webhook has in common. (It does not print: URL and headers may be
+/// secrets.)
 pub(super) struct Poster {
     client: Client,
     url: Url,
@@ -183,7 +183,14 @@ fn reason(error: reqwest::Error) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    cause.to_string()
+    printable(&cause.to_string())
+}
+
+/// Part of it may be the endpoint's own words: kept short, and on one line.
+fn printable(reason: &str) -> String {
+    const MOST: usize = 200;
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    reason.chars().take(MOST).map(plain).collect()
 }
 
 #[cfg(test)]
@@ -199,6 +206,12 @@ mod tests {
         assert_eq!(header, "Basic YWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert_eq!(url.as_str(), "https://example.com/x");
         assert_eq!(take_credentials(&mut url), None);
+    }
+
+    #[test]
+    fn what_an_endpoint_says_is_cut_and_flattened() {
+        assert_eq!(printable("a\nb\u{1b}[0m"), "a b [0m");
+        assert_eq!(printable(&"ü".repeat(20_000)).chars().count(), 200);
     }
 
     #[test]

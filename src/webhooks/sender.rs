@@ -66,9 +66,11 @@ pub(super) struct Sender {
     next_sweep: Instant,
     under_way: FuturesUnordered<Post>,
     failures: Throttle,
-    drops: Throttle,
-    /// When the log tells of drops; None while there is nothing to tell.
-    report_drops_at: Option<Instant>,
+    losses: Throttle,
+    /// When the log tells of what was lost; None while there is nothing to tell.
+    report_losses_at: Option<Instant>,
+    /// Events given up of which the log has not told.
+    given_up: usize,
     /// Whether the log says last that the webhook fails.
     said_to_fail: bool,
     flushing: bool,
@@ -107,8 +109,9 @@ impl Sender {
             next_sweep: Instant::now(),
             under_way: FuturesUnordered::new(),
             failures: Throttle::default(),
-            drops: Throttle::default(),
-            report_drops_at: None,
+            losses: Throttle::default(),
+            report_losses_at: None,
+            given_up: 0,
             said_to_fail: false,
             flushing: false,
         }
@@ -129,7 +132,7 @@ impl Sender {
         let mut taken = Vec::new();
         let backlog = Arc::clone(&self.backlog);
         while !(self.flushing && backlog.events() == 0) {
-            let (next_start, report_drops_at) = (self.next_start(), self.report_drops_at);
+            let (next_start, report_losses_at) = (self.next_start(), self.report_losses_at);
             tokio::select! {
                 count = queue.recv_many(&mut taken, AT_ONCE) => {
                     if count == 0 {
@@ -140,7 +143,7 @@ impl Sender {
                 Some((batch, outcome)) = self.under_way.next() => self.finish(batch, &outcome),
                 () = at(next_start) => {}
                 () = backlog.dropped() => self.plan_report(),
-                () = at(report_drops_at) => self.report_drops(),
+                () = at(report_losses_at) => self.report_losses(),
                 changed = phase.changed(), if !self.flushing => {
                     // Without the other end, nobody could ask any more: stop, too.
                     if changed.is_err() || *phase.borrow() == Phase::Flushing {
@@ -150,6 +153,7 @@ impl Sender {
             }
             self.start_posts();
         }
+        self.report_losses();
     }
 
     fn take_in(&mut self, taken: &mut Vec<Event>) {
@@ -195,8 +199,7 @@ impl Sender {
         self.metrics.webhook_requests.with(outcome.label()).inc();
         if *outcome == Outcome::Delivered {
             if self.pace.succeeded(now) {
-                // It is back: nothing need wait any longer.
-                self.lanes.retry_now(now);
+                self.lanes.retry_unanswered(now);
             }
             self.let_go(&batch.events);
             let count = batch.events.len() as u64;
@@ -230,7 +233,11 @@ impl Sender {
             .webhook_events_dropped
             .with(WebhookDrop::Expired);
         expired.inc_by(given_up.len() as u64);
-        self.say_it_fails(outcome, given_up.len());
+        self.say_it_fails(outcome);
+        self.given_up += given_up.len();
+        if self.given_up > 0 {
+            self.plan_report();
+        }
     }
 
     /// The events wait no longer.
@@ -243,7 +250,7 @@ impl Sender {
         }
     }
 
-    fn say_it_fails(&mut self, outcome: &Outcome, given_up: usize) {
+    fn say_it_fails(&mut self, outcome: &Outcome) {
         if self.failures.lets_through(Instant::now()) {
             self.said_to_fail = true;
             tracing::warn!(
@@ -251,7 +258,6 @@ impl Sender {
                 webhook = self.name.endpoint,
                 reason = %outcome,
                 waiting = self.backlog.events(),
-                given_up,
                 "a webhook fails; it is tried again"
             );
         }
@@ -268,22 +274,31 @@ impl Sender {
         }
     }
 
+    /// Something was lost: the log tells of it, once a minute.
     fn plan_report(&mut self) {
-        self.report_drops_at = Some(self.drops.next().unwrap_or_else(Instant::now));
+        if self.report_losses_at.is_none() {
+            let at = self.losses.next().unwrap_or_else(Instant::now);
+            self.report_losses_at = Some(at);
+        }
     }
 
-    fn report_drops(&mut self) {
-        self.report_drops_at = None;
-        if self.drops.lets_through(Instant::now()) {
-            let dropped = self.backlog.take_unreported();
-            tracing::warn!(
-                app = &*self.name.app,
-                webhook = self.name.endpoint,
-                dropped,
-                waiting = self.backlog.events(),
-                "events for a webhook were dropped: too much waits for it (webhooks.backlog_bytes)"
-            );
+    fn report_losses(&mut self) {
+        self.report_losses_at = None;
+        let given_up = std::mem::take(&mut self.given_up);
+        let dropped = self.backlog.take_unreported();
+        if (given_up, dropped) == (0, 0) {
+            return;
         }
+        self.losses.lets_through(Instant::now());
+        tracing::warn!(
+            app = &*self.name.app,
+            webhook = self.name.endpoint,
+            dropped,
+            given_up,
+            waiting = self.backlog.events(),
+            "events for a webhook are lost: dropped, as too much waits for it \
+             (webhooks.backlog_bytes), or given up, as it kept failing (webhooks.retry_for)"
+        );
     }
 }
 

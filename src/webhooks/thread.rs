@@ -8,14 +8,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
-use futures_util::future::{join_all, select};
+use futures_util::future::join_all;
 use sha2::{Digest as _, Sha256};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
+use tokio::task::LocalSet;
 
 use super::StartError;
-use super::app::AppWebhooks;
 use super::client::client;
 use super::event::{Event, Numbers};
 use super::journal::Journal;
@@ -64,7 +64,6 @@ type Handles = (watch::Sender<Phase>, watch::Receiver<bool>);
 /// away, and says when everything is done.
 pub(super) fn start(
     work: Vec<Work>,
-    departures: Vec<Arc<AppWebhooks>>,
     settings: Settings,
     numbers: &Numbers,
 ) -> Result<Handles, StartError> {
@@ -102,10 +101,10 @@ pub(super) fn start(
             for event in left.remove(&*name.key).unwrap_or_default() {
                 sender.resume(event);
             }
-            senders.push(sender.run(work.queue, phases.clone()));
+            senders.push((name, sender.run(work.queue, phases.clone())));
         }
         forget(left, journal.as_deref());
-        run(&runtime, senders, &departures);
+        runtime.block_on(LocalSet::new().run_until(run(senders)));
         // Nobody may wait for it any more.
         let _ = finish.send(true);
     };
@@ -113,11 +112,23 @@ pub(super) fn start(
     Ok((phase, finished))
 }
 
-/// Runs the senders to their end, and watches the departures meanwhile.
-fn run(runtime: &Runtime, senders: Vec<impl Future<Output = ()>>, departures: &[Arc<AppWebhooks>]) {
-    let senders = std::pin::pin!(join_all(senders));
-    let departures = join_all(departures.iter().map(|app| app.watch_departures()));
-    runtime.block_on(select(senders, std::pin::pin!(departures)));
+/// Runs the senders to their end. One that panics, for a fault of ours or of a library, takes
+/// none of the others with it.
+async fn run(senders: Vec<(Name, impl Future<Output = ()> + 'static)>) {
+    let tasks = senders.into_iter().map(|(name, sender)| {
+        let task = tokio::task::spawn_local(sender);
+        async move {
+            if task.await.is_err() {
+                tracing::error!(
+                    app = &*name.app,
+                    webhook = name.endpoint,
+                    "a webhook's sender has failed: it gets no more events until the relay is \
+                     started again"
+                );
+            }
+        }
+    });
+    join_all(tasks).await;
 }
 
 /// Events of an earlier process by the key of their webhook.
@@ -134,9 +145,8 @@ fn open_journal(folder: &Path, numbers: &Numbers) -> Result<(Journal, LeftEvents
     }
     let mut by_webhook = LeftEvents::new();
     for left in left {
-        if let Some(event) = left.event(numbers.next()) {
-            by_webhook.entry(left.webhook).or_default().push(event);
-        }
+        let event = left.event(numbers.next());
+        by_webhook.entry(left.webhook).or_default().push(event);
     }
     Ok((journal, by_webhook))
 }
