@@ -1,7 +1,7 @@
 //! What goes to a webhook next: each channel in order, no channel behind another.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
@@ -16,8 +16,6 @@ pub(super) struct Cut {
     pub(super) most_events: usize,
     /// Bytes of their JSON at most, but for a single larger one.
     pub(super) most_bytes: usize,
-    /// How long an event waits for company.
-    pub(super) wait: Duration,
 }
 
 /// The events that wait for one webhook.
@@ -29,16 +27,13 @@ pub(super) struct Cut {
 pub(super) struct Lanes {
     cut: Cut,
     lanes: HashMap<ChannelName, Lane, RandomState>,
-    /// Lanes with events of which none is in a batch, with when they became so.
-    ready: VecDeque<(Instant, ChannelName)>,
-    /// Events in the ready lanes.
-    ready_events: usize,
+    /// Lanes with events of which none is in a batch.
+    ready: VecDeque<ChannelName>,
     /// Batches that failed, by when they are tried again.
     failed: BTreeMap<(Instant, u64), Batch>,
     failed_so_far: u64,
     /// Whether a batch that failed before comes before new ones, if both are due.
     failed_first: bool,
-    hurried: bool,
 }
 
 #[derive(Debug, Default)]
@@ -107,22 +102,17 @@ impl Lanes {
             cut,
             lanes: HashMap::default(),
             ready: VecDeque::new(),
-            ready_events: 0,
             failed: BTreeMap::new(),
             failed_so_far: 0,
             failed_first: false,
-            hurried: false,
         }
     }
 
     /// One more event.
-    pub(super) fn push(&mut self, event: Event, now: Instant) {
+    pub(super) fn push(&mut self, event: Event) {
         let lane = self.lanes.entry(event.channel.clone()).or_default();
-        if !lane.in_batch {
-            if lane.waiting.is_empty() {
-                self.ready.push_back((now, event.channel.clone()));
-            }
-            self.ready_events += 1;
+        if !lane.in_batch && lane.waiting.is_empty() {
+            self.ready.push_back(event.channel.clone());
         }
         lane.waiting.push_back(event);
     }
@@ -131,9 +121,9 @@ impl Lanes {
     /// [`Lanes::failed`].
     pub(super) fn take(&mut self, now: Instant) -> Option<Batch> {
         let batch = if self.failed_first {
-            self.take_failed(now).or_else(|| self.take_ready(now))
+            self.take_failed(now).or_else(|| self.take_ready())
         } else {
-            self.take_ready(now).or_else(|| self.take_failed(now))
+            self.take_ready().or_else(|| self.take_failed(now))
         };
         // In turn: neither starves while the webhook takes less than there is.
         self.failed_first = batch.as_ref().is_some_and(|batch| batch.attempts == 0);
@@ -148,16 +138,16 @@ impl Lanes {
         Some(first.remove())
     }
 
-    fn take_ready(&mut self, now: Instant) -> Option<Batch> {
-        if self.ready_at()? > now {
+    fn take_ready(&mut self) -> Option<Batch> {
+        if self.ready.is_empty() {
             return None;
         }
         let mut batch = Batch::default();
         let mut bytes = 0;
-        while let Some((since, channel)) = self.ready.pop_front() {
+        while let Some(channel) = self.ready.pop_front() {
             let lane = self.lanes.get_mut(&channel);
             let lane = lane.expect("a channel is ready while it has a lane");
-            let (before, waiting) = (batch.events.len(), lane.waiting.len());
+            let before = batch.events.len();
             while batch.events.len() < self.cut.most_events
                 && let Some(event) = lane.waiting.front()
                 && (batch.events.is_empty() || bytes + event.json.len() <= self.cut.most_bytes)
@@ -166,35 +156,27 @@ impl Lanes {
                 batch.events.extend(lane.waiting.pop_front());
             }
             if batch.events.len() == before {
-                self.ready.push_front((since, channel));
+                self.ready.push_front(channel);
                 break;
             }
             lane.in_batch = true;
-            self.ready_events -= waiting;
             batch.channels.push(channel);
         }
         batch.events.sort_unstable_by_key(|event| event.number);
         Some(batch)
     }
 
-    /// When the next new batch may go; None if nothing new waits.
-    fn ready_at(&self) -> Option<Instant> {
-        let (since, _) = self.ready.front()?;
-        let is_full = self.ready_events >= self.cut.most_events;
-        Some(match is_full || self.hurried {
-            true => *since,
-            false => *since + self.cut.wait,
-        })
-    }
-
-    /// When [`Lanes::take`] has something next; None while nothing waits.
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        let failed = self.failed.first_key_value().map(|((due, _), _)| *due);
-        [failed, self.ready_at()].into_iter().flatten().min()
+    /// When [`Lanes::take`] has something next, `now` at the earliest; None while nothing waits.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
+        if !self.ready.is_empty() {
+            return Some(now);
+        }
+        let first = self.failed.first_key_value();
+        first.map(|((due, _), _)| now.max(*due))
     }
 
     /// The batch was taken, or given up: what is behind it may go.
-    pub(super) fn done(&mut self, batch: Batch, now: Instant) {
+    pub(super) fn done(&mut self, batch: Batch) {
         for channel in batch.channels {
             let Some(lane) = self.lanes.get_mut(&channel) else {
                 continue;
@@ -203,25 +185,19 @@ impl Lanes {
                 self.lanes.remove(&channel);
             } else {
                 lane.in_batch = false;
-                self.ready_events += lane.waiting.len();
-                self.ready.push_back((now, channel));
+                self.ready.push_back(channel);
             }
         }
     }
 
     /// The batch was not taken. Returns the events that are given up, in it and behind it.
-    pub(super) fn failed(
-        &mut self,
-        mut batch: Batch,
-        verdict: Verdict,
-        now: Instant,
-    ) -> Vec<Event> {
+    pub(super) fn failed(&mut self, mut batch: Batch, verdict: Verdict) -> Vec<Event> {
         let given_up = match verdict.too_old {
             Some(too_old) => self.take_older(&mut batch, too_old),
             None => Vec::new(),
         };
         if batch.events.is_empty() {
-            self.done(batch, now);
+            self.done(batch);
             return given_up;
         }
         let other = match verdict.answered && batch.attempts > 0 {
@@ -239,18 +215,17 @@ impl Lanes {
     }
 
     /// Gives up whatever happened before `too_old` and is not on its way.
-    pub(super) fn give_up_older(&mut self, too_old: Instant, now: Instant) -> Vec<Event> {
+    pub(super) fn give_up_older(&mut self, too_old: Instant) -> Vec<Event> {
         let mut given_up = Vec::new();
         for (key, mut batch) in std::mem::take(&mut self.failed) {
             given_up.extend(self.take_older(&mut batch, too_old));
             match batch.events.is_empty() {
-                true => self.done(batch, now),
+                true => self.done(batch),
                 false => drop(self.failed.insert(key, batch)),
             }
         }
         let Self { lanes, ready, .. } = self;
-        let before = given_up.len();
-        ready.retain(|(_, channel)| {
+        ready.retain(|channel| {
             let lane = lanes.get_mut(channel);
             let lane = lane.expect("a channel is ready while it has a lane");
             lane.take_older(too_old, &mut given_up);
@@ -260,7 +235,6 @@ impl Lanes {
             }
             !is_empty
         });
-        self.ready_events -= given_up.len() - before;
         given_up
     }
 
@@ -275,9 +249,8 @@ impl Lanes {
         older
     }
 
-    /// There is little time left: nothing waits for company, and what failed is due now.
+    /// There is little time left: what failed is due now.
     pub(super) fn hurry(&mut self, now: Instant) {
-        self.hurried = true;
         self.make_due(now, |_| true);
     }
 
@@ -297,6 +270,8 @@ impl Lanes {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::super::event::Moment;
@@ -304,11 +279,10 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn lanes(most_events: usize, wait: Duration) -> Lanes {
+    fn lanes(most_events: usize) -> Lanes {
         Lanes::new(Cut {
             most_events,
             most_bytes: 1000,
-            wait,
         })
     }
 
@@ -339,58 +313,49 @@ mod tests {
 
     #[test]
     fn a_channel_waits_for_its_failing_event_and_no_other_does() {
-        let (mut lanes, start) = (lanes(1, Duration::ZERO), Instant::now());
+        let (mut lanes, start) = (lanes(1), Instant::now());
         for (number, channel) in [(1, "a"), (2, "a"), (3, "b"), (4, "b")] {
-            lanes.push(event(number, channel, start), start);
+            lanes.push(event(number, channel, start));
         }
         let first = lanes.take(start).unwrap();
         let other = lanes.take(start).unwrap();
         assert_eq!((numbers(&first), numbers(&other)), (vec![1], vec![3]));
         assert!(lanes.take(start).is_none());
-        assert!(
-            lanes
-                .failed(first, again_at(start + SECOND), start)
-                .is_empty()
-        );
-        lanes.done(other, start);
+        assert!(lanes.failed(first, again_at(start + SECOND)).is_empty());
+        lanes.done(other);
         let other = lanes.take(start).unwrap();
         assert_eq!(numbers(&other), [4]);
-        lanes.done(other, start);
+        lanes.done(other);
         assert!(lanes.take(start).is_none());
-        assert_eq!(lanes.next_due(), Some(start + SECOND));
+        assert_eq!(lanes.next_due(start), Some(start + SECOND));
         let again = lanes.take(start + SECOND).unwrap();
         assert_eq!((numbers(&again), again.attempts), (vec![1], 1));
-        lanes.done(again, start + SECOND);
+        lanes.done(again);
         assert_eq!(numbers(&lanes.take(start + SECOND).unwrap()), [2]);
     }
 
     #[test]
-    fn a_batch_goes_when_it_is_full_or_has_waited() {
-        let (mut lanes, start) = (lanes(3, SECOND), Instant::now());
-        lanes.push(event(1, "a", start), start);
-        lanes.push(event(2, "b", start), start);
-        assert!(lanes.take(start).is_none());
-        assert_eq!(lanes.next_due(), Some(start + SECOND));
-        let waited = lanes.take(start + SECOND).unwrap();
-        assert_eq!(numbers(&waited), [1, 2]);
-        for number in 3..8 {
-            lanes.push(event(number, "c", start), start);
+    fn a_batch_holds_as_many_as_go_in_one_request() {
+        let (mut lanes, start) = (lanes(3), Instant::now());
+        for number in 1..6 {
+            lanes.push(event(number, "c", start));
         }
         let full = lanes.take(start).unwrap();
-        assert_eq!(numbers(&full), [3, 4, 5]);
-        assert!(lanes.take(start + SECOND).is_none(), "the rest of c waits");
-        lanes.done(full, start);
-        assert_eq!(numbers(&lanes.take(start + SECOND).unwrap()), [6, 7]);
+        assert_eq!(numbers(&full), [1, 2, 3]);
+        assert!(lanes.take(start).is_none(), "the rest of c waits");
+        lanes.done(full);
+        lanes.push(event(6, "d", start));
+        assert_eq!(numbers(&lanes.take(start).unwrap()), [4, 5, 6]);
     }
 
     #[test]
     fn a_batch_has_a_size_that_only_one_event_may_pass() {
-        let (mut lanes, start) = (lanes(100, Duration::ZERO), Instant::now());
+        let (mut lanes, start) = (lanes(100), Instant::now());
         let mut large = event(1, "a", start);
         large.json = vec![b'x'; 5000].into();
-        lanes.push(large, start);
+        lanes.push(large);
         for number in 2..20 {
-            lanes.push(event(number, "b", start), start);
+            lanes.push(event(number, "b", start));
         }
         assert_eq!(numbers(&lanes.take(start).unwrap()), [1]);
         assert_eq!(lanes.take(start).unwrap().events.len(), 10);
@@ -398,10 +363,10 @@ mod tests {
 
     #[test]
     fn what_is_too_old_when_it_fails_is_given_up_with_what_is_behind_it() {
-        let (mut lanes, start) = (lanes(1, Duration::ZERO), Instant::now());
+        let (mut lanes, start) = (lanes(1), Instant::now());
         for (number, age) in [(1, 10), (2, 9), (3, 1)] {
             let at = start + SECOND * 10 - SECOND * age;
-            lanes.push(event(number, "a", at), start);
+            lanes.push(event(number, "a", at));
         }
         let now = start + SECOND * 10;
         let batch = lanes.take(now).unwrap();
@@ -409,7 +374,7 @@ mod tests {
             too_old: Some(now - SECOND * 5),
             ..again_at(now + SECOND)
         };
-        let given_up = lanes.failed(batch, verdict, now);
+        let given_up = lanes.failed(batch, verdict);
         let given_up: Vec<u64> = given_up.iter().map(|event| event.number).collect();
         assert_eq!(given_up, [1, 2]);
         assert_eq!(numbers(&lanes.take(now).unwrap()), [3]);
@@ -417,13 +382,13 @@ mod tests {
 
     #[test]
     fn what_a_webhook_does_not_like_soon_stands_alone() {
-        let (mut lanes, mut now) = (lanes(100, Duration::ZERO), Instant::now());
+        let (mut lanes, mut now) = (lanes(100), Instant::now());
         for number in 0..8 {
-            lanes.push(event(number, &format!("c{number}"), now), now);
+            lanes.push(event(number, &format!("c{number}"), now));
         }
         let (mut taken, mut requests) = (Vec::new(), 0);
         while taken.len() < 7 {
-            now = lanes.next_due().unwrap();
+            now = lanes.next_due(now).unwrap();
             let batch = lanes.take(now).unwrap();
             requests += 1;
             if numbers(&batch).contains(&5) {
@@ -431,36 +396,36 @@ mod tests {
                     answered: true,
                     ..again_at(now + SECOND)
                 };
-                lanes.failed(batch, verdict, now);
+                lanes.failed(batch, verdict);
             } else {
                 taken.extend(numbers(&batch));
-                lanes.done(batch, now);
+                lanes.done(batch);
             }
         }
         taken.sort_unstable();
         assert_eq!(taken, [0, 1, 2, 3, 4, 6, 7]);
         assert_eq!(requests, 7, "the first two are whole");
-        now = lanes.next_due().unwrap();
+        now = lanes.next_due(now).unwrap();
         assert_eq!(numbers(&lanes.take(now).unwrap()), [5]);
     }
 
     #[test]
     fn a_webhook_that_does_not_answer_is_not_asked_in_halves() {
-        let (mut lanes, mut now) = (lanes(100, Duration::ZERO), Instant::now());
+        let (mut lanes, mut now) = (lanes(100), Instant::now());
         for number in 0..8 {
-            lanes.push(event(number, &format!("c{number}"), now), now);
+            lanes.push(event(number, &format!("c{number}"), now));
         }
         for _ in 0..5 {
             let batch = lanes.take(now).unwrap();
             assert_eq!(batch.events.len(), 8);
             now += SECOND;
-            lanes.failed(batch, again_at(now), now);
+            lanes.failed(batch, again_at(now));
         }
     }
 
     #[test]
     fn everything_old_can_be_given_up_but_what_is_on_its_way() {
-        let (mut lanes, start) = (lanes(1, Duration::ZERO), Instant::now());
+        let (mut lanes, start) = (lanes(1), Instant::now());
         let now = start + SECOND * 10;
         for (number, channel, at) in [
             (1, "under-way", start),
@@ -471,19 +436,19 @@ mod tests {
             (6, "ready", now),
             (7, "old", start),
         ] {
-            lanes.push(event(number, channel, at), now);
+            lanes.push(event(number, channel, at));
         }
         let under_way = lanes.take(now).unwrap();
         let failed = lanes.take(now).unwrap();
-        lanes.failed(failed, again_at(now + SECOND * 60), now);
+        lanes.failed(failed, again_at(now + SECOND * 60));
         let mut given_up: Vec<u64> = lanes
-            .give_up_older(start + SECOND, now)
+            .give_up_older(start + SECOND)
             .iter()
             .map(|event| event.number)
             .collect();
         given_up.sort_unstable();
         assert_eq!(given_up, [3, 5, 7]);
-        lanes.done(under_way, now);
+        lanes.done(under_way);
         let mut left: Vec<u64> = std::iter::from_fn(|| lanes.take(now))
             .map(|batch| numbers(&batch)[0])
             .collect();
@@ -493,16 +458,16 @@ mod tests {
 
     #[test]
     fn new_batches_and_failed_ones_take_turns() {
-        let (mut lanes, start) = (lanes(1, Duration::ZERO), Instant::now());
+        let (mut lanes, start) = (lanes(1), Instant::now());
         for number in 0..4 {
-            lanes.push(event(number, &format!("old-{number}"), start), start);
+            lanes.push(event(number, &format!("old-{number}"), start));
         }
         let tried: Vec<Batch> = std::iter::from_fn(|| lanes.take(start)).collect();
         for batch in tried {
-            lanes.failed(batch, again_at(start), start);
+            lanes.failed(batch, again_at(start));
         }
         for number in 10..14 {
-            lanes.push(event(number, &format!("new-{number}"), start), start);
+            lanes.push(event(number, &format!("new-{number}"), start));
         }
         let order: Vec<u64> = std::iter::from_fn(|| lanes.take(start))
             .map(|batch| numbers(&batch)[0])
@@ -511,15 +476,31 @@ mod tests {
     }
 
     #[test]
-    fn in_a_hurry_nothing_waits() {
-        let (mut lanes, start) = (lanes(10, SECOND), Instant::now());
-        lanes.push(event(1, "a", start), start);
-        let batch = lanes.take(start + SECOND).unwrap();
-        lanes.failed(batch, again_at(start + SECOND * 60), start);
-        lanes.push(event(2, "b", start), start);
+    fn in_a_hurry_nothing_waits_for_its_next_attempt() {
+        let (mut lanes, start) = (lanes(10), Instant::now());
+        lanes.push(event(1, "a", start));
+        let batch = lanes.take(start).unwrap();
+        lanes.failed(batch, again_at(start + SECOND * 60));
+        assert!(lanes.take(start).is_none());
         lanes.hurry(start);
-        let taken: Vec<_> = std::iter::from_fn(|| lanes.take(start)).collect();
-        assert_eq!(taken.len(), 2);
+        assert_eq!(numbers(&lanes.take(start).unwrap()), [1]);
+    }
+
+    #[test]
+    fn a_webhook_that_is_back_gets_what_it_had_not_answered() {
+        let (mut lanes, start) = (lanes(1), Instant::now());
+        for (number, answered) in [(1, true), (2, false)] {
+            lanes.push(event(number, &format!("c{number}"), start));
+            let batch = lanes.take(start).unwrap();
+            let verdict = Verdict {
+                answered,
+                ..again_at(start + SECOND * 60)
+            };
+            lanes.failed(batch, verdict);
+        }
+        lanes.retry_unanswered(start);
+        assert_eq!(numbers(&lanes.take(start).unwrap()), [2]);
+        assert!(lanes.take(start).is_none());
     }
 
     proptest! {
@@ -532,9 +513,9 @@ mod tests {
             most_events in 1..5usize,
             under_way in 1..4usize,
         ) {
-            let (mut lanes, mut now) = (lanes(most_events, SECOND), Instant::now());
+            let (mut lanes, mut now) = (lanes(most_events), Instant::now());
             for (number, channel) in channels.iter().enumerate() {
-                lanes.push(event(number as u64, &format!("c{channel}"), now), now);
+                lanes.push(event(number as u64, &format!("c{channel}"), now));
             }
             let (mut taken, mut posts, mut fails) = (Vec::new(), VecDeque::new(), fails.into_iter());
             loop {
@@ -546,14 +527,14 @@ mod tests {
                     Some(batch) => match fails.next() {
                         Some((true, answered)) => {
                             let verdict = Verdict { answered, ..again_at(now + SECOND) };
-                            lanes.failed(batch, verdict, now);
+                            lanes.failed(batch, verdict);
                         }
                         _ => {
                             taken.extend(batch.events.iter().cloned());
-                            lanes.done(batch, now);
+                            lanes.done(batch);
                         }
                     },
-                    None => match lanes.next_due() {
+                    None => match lanes.next_due(now) {
                         Some(due) => now = due,
                         None => break,
                     },
@@ -566,7 +547,7 @@ mod tests {
                 let numbers: Vec<u64> = of_channel.map(|event| event.number).collect();
                 prop_assert!(numbers.is_sorted());
             }
-            prop_assert!(lanes.lanes.is_empty() && lanes.ready_events == 0);
+            prop_assert!(lanes.lanes.is_empty() && lanes.ready.is_empty());
         }
     }
 }

@@ -5,7 +5,7 @@
 //! each webhook by itself.
 //!
 //! - [`app`], [`notice`]: what is told, and to whom
-//! - [`event`], [`outlet`]: an event on its way, and how much may wait
+//! - [`event`], [`outlet`], [`inbox`]: an event on its way, and how much may wait
 //! - [`sender`], [`lanes`], [`retry`]: what goes when, in order for each channel
 //! - [`post`], [`client`], [`address`]: one request, and where it may go
 //! - [`journal`]: what outlasts the process
@@ -15,6 +15,7 @@ mod address;
 mod app;
 mod client;
 mod event;
+mod inbox;
 mod journal;
 mod lanes;
 mod notice;
@@ -43,6 +44,7 @@ use crate::apps::{App, Registry};
 use crate::departures::Departures;
 use crate::metrics::{AppMetrics, Metrics, WebhookDrop};
 use event::Numbers;
+use inbox::Inbox;
 use outlet::{Backlog, Outlet};
 use sender::Phase;
 use thread::Work;
@@ -210,9 +212,18 @@ fn prepare(
     let mut work = Vec::new();
     for (index, webhook) in app.webhooks.iter().enumerate() {
         let before = app.webhooks[..index].iter();
-        let (sender, queue) = tokio::sync::mpsc::unbounded_channel();
+        let full_at = if webhook.batch {
+            settings.batch_events
+        } else {
+            1
+        };
+        let inbox = Arc::new(Inbox::new(full_at));
         let backlog = Arc::new(Backlog::new(settings.backlog_bytes, metrics.clone()));
-        outlets.push(Outlet::new(webhook.clone(), Arc::clone(&backlog), sender));
+        outlets.push(Outlet::new(
+            webhook.clone(),
+            Arc::clone(&backlog),
+            Arc::clone(&inbox),
+        ));
         backlogs.push(Arc::clone(&backlog));
         work.push(Work {
             app: Arc::clone(app),
@@ -220,7 +231,7 @@ fn prepare(
             namesakes: before.filter(|other| other.url == webhook.url).count(),
             backlog,
             metrics: metrics.clone(),
-            queue,
+            inbox,
         });
     }
     let departures = Departures::new(settings.leave_delay, MOST_DEPARTURES);

@@ -4,31 +4,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedSender;
 
 use super::event::Event;
+use super::inbox::Inbox;
 use crate::apps::{Webhook, WebhookEvent};
 use crate::metrics::{AppMetrics, WebhookDrop};
 
-/// Where one webhook's events are handed in, by any thread and without waiting. The queue has
-/// no bound of its own: the backlog is its bound.
+/// The way to one webhook, for any thread and without waiting.
 #[derive(Debug)]
 pub(super) struct Outlet {
     webhook: Webhook,
     backlog: Arc<Backlog>,
-    queue: UnboundedSender<Event>,
+    inbox: Arc<Inbox>,
 }
 
 impl Outlet {
-    pub(super) fn new(
-        webhook: Webhook,
-        backlog: Arc<Backlog>,
-        queue: UnboundedSender<Event>,
-    ) -> Self {
+    pub(super) fn new(webhook: Webhook, backlog: Arc<Backlog>, inbox: Arc<Inbox>) -> Self {
         Self {
             webhook,
             backlog,
-            queue,
+            inbox,
         }
     }
 
@@ -41,8 +36,7 @@ impl Outlet {
         if !self.backlog.try_take(&event) {
             return self.backlog.note_drop();
         }
-        // The other end goes only when the relay stops; what waits then is counted there.
-        let _ = self.queue.send(event);
+        self.inbox.push(event);
     }
 }
 

@@ -57,7 +57,8 @@ impl Pace {
         was_down
     }
 
-    fn is_down(&self) -> bool {
+    /// Whether it failed whatever it was sent.
+    pub(super) fn is_down(&self) -> bool {
         self.failures_in_a_row > Self::TOLERATED
     }
 

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
 use super::event::Event;
+use super::inbox::Inbox;
 use super::journal::Journal;
 use super::lanes::{Batch, Cut, Lanes, Verdict};
 use super::outlet::Backlog;
@@ -22,8 +22,8 @@ use super::settings::Settings;
 use super::throttle::Throttle;
 use crate::metrics::{AppMetrics, WebhookDrop};
 
-/// Events that are taken out of the queue at once at most.
-const AT_ONCE: usize = 256;
+/// How long events stay in the inbox of a webhook that is down.
+const WHILE_DOWN: Duration = Duration::from_millis(50);
 /// Bytes of the events in one request at most, but for a single larger one.
 const BATCH_BYTES: usize = 256 << 10;
 /// Between two looks through all that waits for a webhook that is down.
@@ -57,6 +57,10 @@ pub(super) struct Sender {
     poster: Rc<Poster>,
     retry_for: Duration,
     concurrency: usize,
+    /// How long an event waits for others that go in the same request.
+    batch_wait: Duration,
+    /// When the inbox is emptied; None while it is empty.
+    take_in_at: Option<Instant>,
     backlog: Arc<Backlog>,
     journal: Option<Rc<RefCell<Journal>>>,
     metrics: AppMetrics,
@@ -88,7 +92,7 @@ impl Sender {
         journal: Option<Rc<RefCell<Journal>>>,
         metrics: AppMetrics,
     ) -> Self {
-        let (most_events, wait) = match batch {
+        let (most_events, batch_wait) = match batch {
             true => (settings.batch_events, settings.batch_wait),
             false => (1, Duration::ZERO),
         };
@@ -97,13 +101,14 @@ impl Sender {
             poster: Rc::new(poster),
             retry_for: settings.retry_for,
             concurrency: settings.concurrency,
+            batch_wait,
+            take_in_at: None,
             backlog,
             journal,
             metrics,
             lanes: Lanes::new(Cut {
                 most_events,
                 most_bytes: BATCH_BYTES,
-                wait,
             }),
             pace: Pace::new(Instant::now()),
             next_sweep: Instant::now(),
@@ -120,26 +125,18 @@ impl Sender {
     /// An event of an earlier process, which the journal holds already.
     pub(super) fn resume(&mut self, event: Event) {
         self.backlog.take_again(&event);
-        self.lanes.push(event, Instant::now());
+        self.lanes.push(event);
     }
 
     /// Works until the relay stops and nothing waits any more.
-    pub(super) async fn run(
-        mut self,
-        mut queue: UnboundedReceiver<Event>,
-        mut phase: watch::Receiver<Phase>,
-    ) {
-        let mut taken = Vec::new();
+    pub(super) async fn run(mut self, inbox: Arc<Inbox>, mut phase: watch::Receiver<Phase>) {
         let backlog = Arc::clone(&self.backlog);
         while !(self.flushing && backlog.events() == 0) {
-            let (next_start, report_losses_at) = (self.next_start(), self.report_losses_at);
+            let (next_start, take_in_at) = (self.next_start(), self.take_in_at);
+            let report_losses_at = self.report_losses_at;
             tokio::select! {
-                count = queue.recv_many(&mut taken, AT_ONCE) => {
-                    if count == 0 {
-                        return;
-                    }
-                    self.take_in(&mut taken);
-                }
+                () = inbox.woken() => self.plan_to_take_in(&inbox),
+                () = at(take_in_at) => self.take_in(&inbox),
                 Some((batch, outcome)) = self.under_way.next() => self.finish(batch, &outcome),
                 () = at(next_start) => {}
                 () = backlog.dropped() => self.plan_report(),
@@ -147,7 +144,7 @@ impl Sender {
                 changed = phase.changed(), if !self.flushing => {
                     // Without the other end, nobody could ask any more: stop, too.
                     if changed.is_err() || *phase.borrow() == Phase::Flushing {
-                        self.flush();
+                        self.flush(&inbox);
                     }
                 }
             }
@@ -156,18 +153,37 @@ impl Sender {
         self.report_losses();
     }
 
-    fn take_in(&mut self, taken: &mut Vec<Event>) {
-        if let Some(journal) = &self.journal {
-            journal.borrow_mut().record(&self.name.key, taken);
+    /// Something has come: it is taken in at once, or together with what comes soon.
+    fn plan_to_take_in(&mut self, inbox: &Inbox) {
+        let wait = if self.flushing {
+            Duration::ZERO
+        } else if self.pace.is_down() {
+            WHILE_DOWN.max(self.batch_wait)
+        } else if inbox.is_full() {
+            Duration::ZERO
+        } else {
+            self.batch_wait
+        };
+        if wait.is_zero() {
+            return self.take_in(inbox);
         }
-        let now = Instant::now();
-        for event in taken.drain(..) {
-            self.lanes.push(event, now);
+        self.take_in_at.get_or_insert_with(|| Instant::now() + wait);
+    }
+
+    fn take_in(&mut self, inbox: &Inbox) {
+        self.take_in_at = None;
+        let events = inbox.take();
+        if let Some(journal) = &self.journal {
+            journal.borrow_mut().record(&self.name.key, &events);
+        }
+        for event in events {
+            self.lanes.push(event);
         }
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self, inbox: &Inbox) {
         self.flushing = true;
+        self.take_in(inbox);
         self.lanes.hurry(Instant::now());
     }
 
@@ -176,7 +192,8 @@ impl Sender {
         if self.under_way.len() >= self.concurrency {
             return None;
         }
-        self.lanes.next_due().map(|due| due.max(self.pace.next()))
+        let due = self.lanes.next_due(Instant::now())?;
+        Some(due.max(self.pace.next()))
     }
 
     fn start_posts(&mut self) {
@@ -204,7 +221,7 @@ impl Sender {
             self.let_go(&batch.events);
             let count = batch.events.len() as u64;
             self.metrics.webhook_events_sent.inc_by(count);
-            self.lanes.done(batch, now);
+            self.lanes.done(batch);
             self.say_it_works();
             return;
         }
@@ -219,12 +236,12 @@ impl Sender {
             too_old,
             answered: matches!(outcome, Outcome::Refused(_)),
         };
-        let mut given_up = self.lanes.failed(batch, verdict, now);
+        let mut given_up = self.lanes.failed(batch, verdict);
         if is_down && now >= self.next_sweep {
             self.next_sweep = now + BETWEEN_SWEEPS;
             given_up.extend(too_old.map_or_else(Vec::new, |too_old| {
                 // What waits behind many others would be tried too late.
-                self.lanes.give_up_older(too_old, now)
+                self.lanes.give_up_older(too_old)
             }));
         }
         self.let_go(&given_up);

@@ -11,13 +11,13 @@ use std::thread;
 use futures_util::future::join_all;
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Builder;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use super::StartError;
 use super::client::client;
 use super::event::{Event, Numbers};
+use super::inbox::Inbox;
 use super::journal::Journal;
 use super::outlet::Backlog;
 use super::post::Poster;
@@ -38,7 +38,7 @@ pub(super) struct Work {
     pub(super) namesakes: usize,
     pub(super) backlog: Arc<Backlog>,
     pub(super) metrics: AppMetrics,
-    pub(super) queue: UnboundedReceiver<Event>,
+    pub(super) inbox: Arc<Inbox>,
 }
 
 impl Work {
@@ -101,7 +101,7 @@ pub(super) fn start(
             for event in left.remove(&*name.key).unwrap_or_default() {
                 sender.resume(event);
             }
-            senders.push((name, sender.run(work.queue, phases.clone())));
+            senders.push((name, sender.run(work.inbox, phases.clone())));
         }
         forget(left, journal.as_deref());
         runtime.block_on(LocalSet::new().run_until(run(senders)));
