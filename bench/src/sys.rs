@@ -83,6 +83,38 @@ pub(crate) fn remove_timer_slack() {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1usize, 0usize, 0usize, 0usize) };
 }
 
+/// SIGTERM and SIGINT, held back for whoever waits for them.
+pub(crate) struct StopSignals {
+    set: libc::sigset_t,
+}
+
+impl StopSignals {
+    /// Holds them back from this thread and those that it starts from now on.
+    pub(crate) fn hold_back() -> io::Result<Self> {
+        // SAFETY: a set of signals is an array of bits, of which none need be set.
+        let mut set: libc::sigset_t = unsafe { mem::zeroed() };
+        for signal in [libc::SIGTERM, libc::SIGINT] {
+            // SAFETY: changes the local variable.
+            check(unsafe { libc::sigaddset(&mut set, signal) })?;
+        }
+        // SAFETY: reads the set; the old one is not asked for.
+        match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) } {
+            0 => Ok(Self { set }),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+
+    /// Waits until the process is asked to stop.
+    pub(crate) fn wait(&self) -> io::Result<()> {
+        let mut signal = 0;
+        // SAFETY: reads the set, and writes the signal to the local variable.
+        match unsafe { libc::sigwait(&self.set, &mut signal) } {
+            0 => Ok(()),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}
+
 pub(crate) struct Epoll {
     fd: OwnedFd,
 }
@@ -246,6 +278,18 @@ pub(crate) fn listen(address: SocketAddrV4, backlog: i32) -> io::Result<OwnedFd>
     // SAFETY: touches no memory.
     check(unsafe { libc::listen(fd, backlog) })?;
     Ok(socket)
+}
+
+/// A port on which nobody listens, and nobody else can as long as the socket is kept: connections
+/// to it are refused.
+pub(crate) fn refusing_port() -> io::Result<(OwnedFd, SocketAddrV4)> {
+    let socket = tcp_socket()?;
+    let fd = socket.as_raw_fd();
+    let address = sockaddr(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
+    // SAFETY: reads the address, whose size is given.
+    check(unsafe { libc::bind(fd, (&raw const address).cast(), SOCKADDR_LEN) })?;
+    let address = local_addr(fd)?;
+    Ok((socket, address))
 }
 
 /// Accepts one connection, non-blocking and without Nagle's delay; None when none waits.

@@ -1,9 +1,10 @@
 //! The generator against the floor server: it must find what is wrong, and find nothing wrong
-//! where nothing is.
+//! where nothing is. And the receiver of webhooks, which must count right.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -46,6 +47,55 @@ impl Floor {
 }
 
 impl Drop for Floor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Receiver {
+    child: Child,
+    address: String,
+}
+
+impl Receiver {
+    fn start(answer: &str) -> Self {
+        let mut child = Command::new(PROGRAM)
+            .args(["receiver", "--port", "0", "--answer", answer])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        stderr.read_line(&mut line).unwrap();
+        let address = line.strip_prefix("receiver on ").unwrap();
+        let address = address.trim_end().to_string();
+        Self { child, address }
+    }
+
+    /// A connection that has posted this in one request.
+    fn post(&self, body: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        let request = format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
+    /// What it prints when it is asked to stop.
+    fn stop(mut self) -> Value {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        let mut printed = String::new();
+        let mut stdout = self.child.stdout.take().unwrap();
+        stdout.read_to_string(&mut printed).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        serde_json::from_str(&printed).unwrap()
+    }
+}
+
+impl Drop for Receiver {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -169,4 +219,100 @@ fn a_stalled_client_that_is_dropped_finds_its_end() {
     assert_eq!(stalled["clients"], 2);
     assert_eq!(stalled["never_closed"], 0, "{report}");
     assert_eq!(report["deliveries"]["lost"], 0);
+}
+
+const CLIENT_FANOUT: [&str; 8] = [
+    "--scenario",
+    "client-fanout",
+    "--connections",
+    "20",
+    "--rate",
+    "20",
+    "--seconds",
+    "0.5",
+];
+
+#[test]
+fn clients_hear_each_other_beside_publishes_and_channels_that_come_and_go() {
+    let beside = ["--publish-rate", "50", "--churn", "20"];
+    let report = Floor::start(&[]).measure(&[&CLIENT_FANOUT[..], &beside].concat());
+    assert_eq!(report["problems"], serde_json::json!([]));
+    let events = report["client_events"].as_u64().unwrap();
+    let publishes = report["publishes_accepted"].as_u64().unwrap();
+    assert_eq!((events, publishes), (200, 25));
+    // All but the sender; and all.
+    assert_eq!(
+        report["deliveries"]["received"],
+        events * 19 + publishes * 20
+    );
+    assert_eq!(report["latency"]["count"], events * 19);
+    assert_eq!(report["publish_latency"]["count"], publishes * 20);
+    assert_eq!(report["channels_come_and_gone"], 10);
+}
+
+#[test]
+fn client_events_that_go_wrong_are_found() {
+    for (fault, found) in [
+        ("drop", "lost"),
+        ("duplicate", "duplicated"),
+        ("corrupt", "malformed"),
+    ] {
+        let report = Floor::start(&["--fault", fault]).measure(&CLIENT_FANOUT);
+        assert_eq!(report["ok"], false);
+        assert!(report["deliveries"][found].as_u64().unwrap() > 0, "{fault}");
+    }
+}
+
+#[test]
+fn members_who_reload_are_watched() {
+    let report = Floor::start(&[]).measure(&[
+        "--scenario",
+        "presence-reload",
+        "--connections",
+        "60",
+        "--observers",
+        "3",
+        "--seconds",
+        "0.3",
+    ]);
+    assert_eq!(report["problems"], serde_json::json!([]));
+    let reloads = report["reloads"].as_u64().unwrap();
+    assert_eq!(report["returns"], reloads * 60);
+    let announcements = &report["announcements"];
+    assert_eq!(announcements["leaves_observed"], reloads * 60 * 3);
+    assert_eq!(announcements["joins_observed"], reloads * 60 * 3);
+    assert_eq!(announcements["wrong"], 0);
+    assert!(report["health"]["count"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn the_receiver_counts_what_it_answers_and_what_it_does_not() {
+    let body = r#"{"time_ms":1,"events":[{"name":"a","channel":"c"},{"name":"b","channel":"c"}]}"#;
+    let expected = serde_json::json!({ "requests": 1, "events": { "a": 1, "b": 1 } });
+
+    let receiver = Receiver::start("ok");
+    let mut answer = [0; 15];
+    receiver.post(body).read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    assert_eq!(receiver.stop(), expected);
+
+    let receiver = Receiver::start("never");
+    let mut stream = receiver.post(body);
+    let patience = std::time::Duration::from_millis(500);
+    stream.set_read_timeout(Some(patience)).unwrap();
+    let error = stream.read_exact(&mut answer).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(receiver.stop(), expected);
+}
+
+#[test]
+fn client_events_that_no_webhook_tells_of_are_found() {
+    // The floor has no webhooks.
+    let receiver = Receiver::start("ok");
+    let asked = ["--receiver", &receiver.address];
+    let report = Floor::start(&[]).measure(&[&CLIENT_FANOUT[..], &asked].concat());
+    assert_eq!(report["ok"], false);
+    assert_eq!(report["deliveries"]["lost"], 0);
+    let webhooks = &report["webhooks"];
+    assert!(webhooks["missing"].as_u64().unwrap() >= 200, "{webhooks}");
 }

@@ -1,6 +1,7 @@
 //! One run of the load generator, as a process of its own: a client's heap and CPU clock begin
 //! anew with it.
 
+use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -19,13 +20,19 @@ impl Generator {
         Self { program }
     }
 
-    /// This program, which is the floor too.
+    /// This program, which is the floor and the receiver of webhooks too.
     pub(super) fn program(&self) -> &Path {
         &self.program
     }
 
-    /// Its report. An error means that the generator could not measure.
-    pub(super) fn run(&self, measurement: &Measurement, server: &Server) -> anyhow::Result<Value> {
+    /// Its report. An error means that the generator could not measure. The receiver, if there is
+    /// one, is asked what the server's webhooks told of.
+    pub(super) fn run(
+        &self,
+        measurement: &Measurement,
+        server: &Server,
+        receiver: Option<SocketAddrV4>,
+    ) -> anyhow::Result<Value> {
         let mut command = Command::new(&self.program);
         command
             .arg("run")
@@ -41,6 +48,9 @@ impl Generator {
         }
         if let Some(seconds) = measurement.seconds {
             command.args(["--seconds", &seconds.to_string()]);
+        }
+        if let Some(receiver) = receiver {
+            command.args(["--receiver", &receiver.to_string()]);
         }
         end_with_parent(&mut command);
         let output = command.output().context("starting the generator")?;

@@ -1,11 +1,12 @@
-//! Fanfare and the floor side by side: both are started here, measured in turns, and judged
-//! row by row against what Fanfare promises.
+//! Fanfare and the floor, or Fanfare with webhooks and without, side by side: all are started
+//! here, measured in turns, and judged row by row against what Fanfare promises.
 
 mod generator;
 mod plan;
 mod rows;
 mod server;
 mod table;
+mod webhook;
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use self::generator::Generator;
 use self::plan::{Group, Measurement};
 use self::server::Server;
+use self::webhook::{Endpoint, Webhook};
 use crate::usage::machine_json;
 
 #[derive(Args)]
@@ -52,6 +54,16 @@ enum Subject {
     Fanfare,
     /// Tails are compared with one worker: two busy ones and the generator share two cores.
     FanfareOneWorker,
+    /// Fanfare with a webhook that is told of client events in batches.
+    BatchedWebhook,
+    /// The same with a request for each event.
+    UnbatchedWebhook,
+    /// Fanfare with a webhook whose endpoint refuses all connections.
+    DeadWebhook,
+    /// Fanfare with a webhook whose endpoint accepts all and never answers.
+    HangingWebhook,
+    /// Fanfare with a webhook that is told who comes and goes.
+    TransitionsWebhook,
 }
 
 impl Subject {
@@ -60,6 +72,22 @@ impl Subject {
             Subject::Floor => "floor",
             Subject::Fanfare => "fanfare",
             Subject::FanfareOneWorker => "fanfare, one worker",
+            Subject::BatchedWebhook => "fanfare, batched webhook",
+            Subject::UnbatchedWebhook => "fanfare, unbatched webhook",
+            Subject::DeadWebhook => "fanfare, dead webhook",
+            Subject::HangingWebhook => "fanfare, hanging webhook",
+            Subject::TransitionsWebhook => "fanfare, webhook of transitions",
+        }
+    }
+
+    fn webhook(self) -> Option<Webhook> {
+        match self {
+            Subject::Floor | Subject::Fanfare | Subject::FanfareOneWorker => None,
+            Subject::BatchedWebhook => Some(Webhook::BATCHED),
+            Subject::UnbatchedWebhook => Some(Webhook::UNBATCHED),
+            Subject::DeadWebhook => Some(Webhook::DEAD),
+            Subject::HangingWebhook => Some(Webhook::HANGING),
+            Subject::TransitionsWebhook => Some(Webhook::OF_TRANSITIONS),
         }
     }
 }
@@ -71,6 +99,14 @@ struct Run {
     subject: Subject,
     round: usize,
     report: Value,
+    /// What the receiver of the server's webhooks, if it had any, counted to its end.
+    receiver: Value,
+}
+
+/// A server with what it needs.
+struct Started {
+    server: Server,
+    endpoint: Option<Endpoint>,
 }
 
 struct Comparison {
@@ -145,11 +181,23 @@ impl Comparison {
             subject.name()
         );
         eprintln!("{of}");
-        let server = match self.start(subject) {
-            Ok(server) => server,
+        let started = match self.start(measurement, subject) {
+            Ok(started) => started,
             Err(failure) => return self.fail(&of, &failure),
         };
-        match self.generator.run(measurement, &server) {
+        let receiver = started.endpoint.as_ref().and_then(Endpoint::receiver);
+        let report = self.generator.run(measurement, &started.server, receiver);
+        // What does not stop spoils no figure, but it is not to go unnoticed. The endpoint is the
+        // last: a server that stops still sends what waits.
+        if let Err(failure) = started.server.stop() {
+            self.fail(&of, &failure);
+        }
+        let receiver = started.endpoint.map(Endpoint::stop).transpose();
+        let receiver = receiver.unwrap_or_else(|failure| {
+            self.fail(&of, &failure);
+            None
+        });
+        match report {
             Ok(report) => {
                 for problem in report["problems"].as_array().into_iter().flatten() {
                     eprintln!("    {}", problem.as_str().unwrap_or_default());
@@ -159,22 +207,34 @@ impl Comparison {
                     subject,
                     round,
                     report,
+                    receiver: receiver.unwrap_or_default(),
                 });
             }
             Err(failure) => self.fail(&of, &failure),
         }
-        // A server that does not stop spoils no figure, but it is not to go unnoticed.
-        if let Err(failure) = server.stop() {
-            self.fail(&of, &failure);
-        }
     }
 
-    fn start(&self, subject: Subject) -> anyhow::Result<Server> {
-        match subject {
-            Subject::Floor => Server::start_floor(self.generator.program()),
-            Subject::Fanfare => Server::start_fanfare(&self.fanfare, self.workers),
-            Subject::FanfareOneWorker => Server::start_fanfare(&self.fanfare, 1),
+    fn start(&self, measurement: &Measurement, subject: Subject) -> anyhow::Result<Started> {
+        let program = self.generator.program();
+        if subject == Subject::Floor {
+            return Ok(Started {
+                server: Server::start_floor(program)?,
+                endpoint: None,
+            });
         }
+        let workers = match subject {
+            Subject::FanfareOneWorker => 1,
+            _ => self.workers,
+        };
+        let mut of_app = measurement.of_app.to_string();
+        let mut endpoint = None;
+        if let Some(webhook) = subject.webhook() {
+            let started = webhook.start_endpoint(program)?;
+            of_app += &webhook.toml(started.address());
+            endpoint = Some(started);
+        }
+        let server = Server::start_fanfare(&self.fanfare, workers, &of_app)?;
+        Ok(Started { server, endpoint })
     }
 
     fn fail(&mut self, of: &str, failure: &anyhow::Error) {

@@ -15,6 +15,7 @@ pub(super) enum Group {
     Memory,
     Health,
     SlowConsumer,
+    Webhooks,
 }
 
 /// Runs that differ only in the server and the round.
@@ -28,6 +29,8 @@ pub(super) struct Measurement {
     /// None: where time is not what bounds the scenario.
     pub(super) seconds: Option<f64>,
     pub(super) arguments: &'static [&'static str],
+    /// What Fanfare's app has beyond the defaults in all of these runs, as TOML.
+    pub(super) of_app: &'static str,
     /// Every round measures these in this order, so that what changes on the machine over time
     /// meets all of them.
     pub(super) subjects: &'static [Subject],
@@ -36,6 +39,17 @@ pub(super) struct Measurement {
 
 const PAIR: &[Subject] = &[Subject::Floor, Subject::Fanfare];
 const WITH_ONE_WORKER: &[Subject] = &[Subject::Floor, Subject::Fanfare, Subject::FanfareOneWorker];
+const WITH_WEBHOOKS: &[Subject] = &[
+    Subject::Fanfare,
+    Subject::BatchedWebhook,
+    Subject::UnbatchedWebhook,
+];
+const WITH_DEAD_WEBHOOKS: &[Subject] = &[
+    Subject::Fanfare,
+    Subject::DeadWebhook,
+    Subject::HangingWebhook,
+];
+const WITH_TRANSITIONS: &[Subject] = &[Subject::Fanfare, Subject::TransitionsWebhook];
 
 fn all() -> Vec<Measurement> {
     let load = |id, group, scenario, arguments| Measurement {
@@ -45,6 +59,7 @@ fn all() -> Vec<Measurement> {
         connections: None,
         seconds: Some(5.0),
         arguments,
+        of_app: "",
         subjects: PAIR,
         rounds: 5,
     };
@@ -107,6 +122,24 @@ fn all() -> Vec<Measurement> {
                 "slow-consumer",
                 &["--stalled", "0.1"],
             )
+        },
+        Measurement {
+            subjects: WITH_WEBHOOKS,
+            ..load("webhooks", Group::Webhooks, "client-fanout", &[])
+        },
+        Measurement {
+            subjects: WITH_DEAD_WEBHOOKS,
+            ..load(
+                "dead-webhooks",
+                Group::Webhooks,
+                "client-fanout",
+                &["--publish-rate", "100", "--churn", "20"],
+            )
+        },
+        Measurement {
+            of_app: "\n[apps.limits]\npresence_members = 1100\n",
+            subjects: WITH_TRANSITIONS,
+            ..load("reload", Group::Webhooks, "presence-reload", &[])
         },
     ]
 }

@@ -8,17 +8,22 @@ use super::{Run, Subject};
 /// What holds for Fanfare's figure.
 #[derive(Clone, Copy)]
 enum Target {
-    TimesFloorAtMost(f64),
-    TimesFloorAtLeast(f64),
+    TimesBaseAtMost(f64),
+    TimesBaseAtLeast(f64),
     AtMost(f64),
     AtLeast(f64),
 }
 
 impl Target {
-    fn text(self) -> String {
+    fn text(self, base: Subject) -> String {
+        let base = if base == Subject::Floor {
+            "floor"
+        } else {
+            "base"
+        };
         match self {
-            Target::TimesFloorAtMost(bound) => format!("≤ {bound} × floor"),
-            Target::TimesFloorAtLeast(bound) => format!("≥ {bound} × floor"),
+            Target::TimesBaseAtMost(bound) => format!("≤ {bound} × {base}"),
+            Target::TimesBaseAtLeast(bound) => format!("≥ {bound} × {base}"),
             Target::AtMost(bound) => format!("≤ {bound}"),
             Target::AtLeast(bound) => format!("≥ {bound}"),
         }
@@ -26,8 +31,8 @@ impl Target {
 
     fn met(self, fanfare: Option<f64>, ratio: Option<f64>) -> Option<bool> {
         Some(match self {
-            Target::TimesFloorAtMost(bound) => ratio? <= bound,
-            Target::TimesFloorAtLeast(bound) => ratio? >= bound,
+            Target::TimesBaseAtMost(bound) => ratio? <= bound,
+            Target::TimesBaseAtLeast(bound) => ratio? >= bound,
             Target::AtMost(bound) => fanfare? <= bound,
             Target::AtLeast(bound) => fanfare? >= bound,
         })
@@ -70,6 +75,8 @@ struct Spec {
     measurement: &'static str,
     /// Whose figure stands in Fanfare's column.
     subject: Subject,
+    /// Whose it is compared with.
+    base: Subject,
     /// Where the figure is in a report, and what it is divided by.
     pointer: &'static str,
     divisor: f64,
@@ -83,46 +90,61 @@ pub(super) struct Row {
     pub(super) id: &'static str,
     pub(super) metric: &'static str,
     pub(super) unit: &'static str,
-    pub(super) floor: Option<f64>,
+    base_subject: Subject,
+    pub(super) base: Option<f64>,
     pub(super) fanfare: Option<f64>,
-    /// Fanfare's figure over the floor's of the same round.
+    /// Fanfare's figure over the base's of the same round.
     pub(super) ratio: Option<f64>,
     pub(super) target: String,
     /// None: nothing was measured.
     pub(super) met: Option<bool>,
-    floor_rounds: Vec<f64>,
+    base_rounds: Vec<f64>,
     fanfare_rounds: Vec<f64>,
     ratio_rounds: Vec<f64>,
 }
 
 #[rustfmt::skip] // A table reads best as one.
 fn specs() -> Vec<Spec> {
-    use Target::{AtLeast, AtMost, TimesFloorAtLeast, TimesFloorAtMost};
+    use Target::{AtLeast, AtMost, TimesBaseAtLeast, TimesBaseAtMost};
     let row = |id, measurement, metric, unit, pointer, target| Spec {
-        id, metric, unit, measurement, subject: Subject::Fanfare, pointer, divisor: 1.0, pick: Pick::Median, target,
+        id, metric, unit, measurement, subject: Subject::Fanfare, base: Subject::Floor, pointer, divisor: 1.0, pick: Pick::Median, target,
     };
     // Microseconds in the report, milliseconds in the table.
     let tail = |spec: Spec, subject| Spec { unit: "ms", divisor: 1000.0, subject, ..spec };
     let worst = |spec: Spec, pick| Spec { pick, ..spec };
     let per_delivery = "/cpu/server_us_per_delivery";
     let one = Subject::FanfareOneWorker;
+    let with_webhook = |spec: Spec, subject| Spec { subject, base: Subject::Fanfare, ..spec };
+    let tail_with = |spec: Spec, subject| with_webhook(tail(spec, subject), subject);
+    let (batched, unbatched) = (Subject::BatchedWebhook, Subject::UnbatchedWebhook);
+    let (dead, hanging, reloading) = (Subject::DeadWebhook, Subject::HangingWebhook, Subject::TransitionsWebhook);
     vec![
-        row("fanout-cpu", "fanout", "one channel, 100 events/s: CPU per delivery", "µs", per_delivery, TimesFloorAtMost(1.10)),
-        row("max-fanout-4-cpu", "max-fanout-4", "one channel, 4 in flight: CPU per delivery", "µs", per_delivery, TimesFloorAtMost(0.75)),
-        row("max-fanout-4-rate", "max-fanout-4", "one channel, 4 in flight: deliveries", "/s", "/deliveries_per_s", TimesFloorAtLeast(1.3)),
-        row("max-fanout-16-cpu", "max-fanout-16", "one channel, 16 in flight: CPU per delivery", "µs", per_delivery, TimesFloorAtMost(0.45)),
-        row("max-fanout-16-rate", "max-fanout-16", "one channel, 16 in flight: deliveries", "/s", "/deliveries_per_s", TimesFloorAtLeast(2.0)),
-        row("many-channels-cpu", "many-channels", "100 channels of 10: CPU per delivery", "µs", per_delivery, TimesFloorAtMost(1.25)),
+        row("fanout-cpu", "fanout", "one channel, 100 events/s: CPU per delivery", "µs", per_delivery, TimesBaseAtMost(1.10)),
+        row("max-fanout-4-cpu", "max-fanout-4", "one channel, 4 in flight: CPU per delivery", "µs", per_delivery, TimesBaseAtMost(0.75)),
+        row("max-fanout-4-rate", "max-fanout-4", "one channel, 4 in flight: deliveries", "/s", "/deliveries_per_s", TimesBaseAtLeast(1.3)),
+        row("max-fanout-16-cpu", "max-fanout-16", "one channel, 16 in flight: CPU per delivery", "µs", per_delivery, TimesBaseAtMost(0.45)),
+        row("max-fanout-16-rate", "max-fanout-16", "one channel, 16 in flight: deliveries", "/s", "/deliveries_per_s", TimesBaseAtLeast(2.0)),
+        row("many-channels-cpu", "many-channels", "100 channels of 10: CPU per delivery", "µs", per_delivery, TimesBaseAtMost(1.25)),
         tail(row("many-channels-p99", "many-channels", "100 channels of 10, one worker: p99 latency", "", "/latency/p99_us", AtMost(1.5)), one),
-        row("publish-cpu", "publish", "publish, nobody subscribed: CPU per request", "µs", "/cpu/server_us_per_request", TimesFloorAtMost(2.2)),
+        row("publish-cpu", "publish", "publish, nobody subscribed: CPU per request", "µs", "/cpu/server_us_per_request", TimesBaseAtMost(2.2)),
         tail(row("publish-p99", "publish", "publish, one worker: p99 latency", "", "/latency/p99_us", AtMost(1.0)), one),
-        row("connect-cpu", "connect", "connect and subscribe: CPU per connection", "µs", "/cpu/server_us_per_connection", TimesFloorAtMost(1.8)),
+        row("connect-cpu", "connect", "connect and subscribe: CPU per connection", "µs", "/cpu/server_us_per_connection", TimesBaseAtMost(1.8)),
         row("memory", "memory", "memory per idle subscribed connection", "KiB", "/kib_per_connection_rss", AtMost(3.5)),
         row("memory-rounds", "memory", "memory of later rounds of connections over the first", "×", "/later_rounds_rss_over_first", AtMost(1.05)),
         tail(row("health-p99", "health", "GET /up beside a saturated channel of 10,000: p99", "", "/health/p99_us", AtMost(10.0)), Subject::Fanfare),
         worst(row("slow-lost", "slow-consumer", "beside stalled clients: deliveries lost to the healthy", "", "/deliveries/lost", AtMost(0.0)), Pick::Highest),
         worst(row("slow-closed", "slow-consumer", "stalled clients closed with 4100, share", "", "/stalled/closed_4100_share", AtLeast(1.0)), Pick::Lowest),
         worst(row("slow-memory", "slow-consumer", "memory growth per stalled client", "KiB", "/server_peak_rss_growth_kib_per_stalled", AtMost(1024.0)), Pick::Highest),
+        with_webhook(row("webhook-batched-cpu", "webhooks", "50 clients' events, batched webhook: CPU per delivery", "µs", per_delivery, TimesBaseAtMost(1.10)), batched),
+        tail_with(row("webhook-unbatched-p99", "webhooks", "50 clients' events, unbatched webhook: p99 latency", "", "/latency/p99_us", TimesBaseAtMost(1.10)), unbatched),
+        with_webhook(worst(row("webhook-batched-missing", "webhooks", "client events that the batched webhook did not tell of", "", "/webhooks/missing", AtMost(0.0)), Pick::Highest), batched),
+        with_webhook(worst(row("webhook-unbatched-missing", "webhooks", "client events that the unbatched webhook did not tell of", "", "/webhooks/missing", AtMost(0.0)), Pick::Highest), unbatched),
+        tail_with(row("webhook-dead-p99", "dead-webhooks", "publish to 50 beside a webhook that is refused: p99 latency", "", "/publish_latency/p99_us", TimesBaseAtMost(1.10)), dead),
+        tail_with(row("webhook-hanging-p99", "dead-webhooks", "publish to 50 beside a webhook never answered: p99 latency", "", "/publish_latency/p99_us", TimesBaseAtMost(1.10)), hanging),
+        tail_with(row("reload-health-p99", "reload", "GET /up while 1,000 members reload, with a webhook: p99", "", "/health/p99_us", AtMost(50.0)), reloading),
+        with_webhook(worst(row("reload-told", "reload", "webhook events that 1,000 reloading members cause", "", "/webhooks/caused_by_reload", AtMost(0.0)), Pick::Highest), reloading),
+        with_webhook(worst(row("reload-first-joins", "reload", "first joins of these that the webhook did not tell of", "", "/webhooks/first_joins_missing", AtMost(0.0)), Pick::Highest), reloading),
+        with_webhook(worst(row("reload-announcements", "reload", "their leaves and returns that observers did not see", "", "/announcements/wrong", AtMost(0.0)), Pick::Highest), reloading),
     ]
 }
 
@@ -142,26 +164,27 @@ fn row(spec: &Spec, runs: &[Run]) -> Row {
         };
         runs.iter().filter(of_row).filter_map(figure).collect()
     };
-    let (floor, fanfare) = (figures(Subject::Floor), figures(spec.subject));
+    let (base, fanfare) = (figures(spec.base), figures(spec.subject));
     let ratio_in_round = |(round, fanfare): &(usize, f64)| {
-        let (_, floor) = floor.iter().find(|(of, _)| of == round)?;
-        (*floor > 0.0).then(|| fanfare / floor)
+        let (_, base) = base.iter().find(|(of, _)| of == round)?;
+        (*base > 0.0).then(|| fanfare / base)
     };
     let ratio_rounds: Vec<f64> = fanfare.iter().filter_map(ratio_in_round).collect();
     let values = |figures: &[(usize, f64)]| figures.iter().map(|(_, value)| *value).collect();
-    let (floor_rounds, fanfare_rounds): (Vec<f64>, Vec<f64>) = (values(&floor), values(&fanfare));
+    let (base_rounds, fanfare_rounds): (Vec<f64>, Vec<f64>) = (values(&base), values(&fanfare));
     let ratio = spec.pick.of(ratio_rounds.clone());
     let fanfare = spec.pick.of(fanfare_rounds.clone());
     Row {
         id: spec.id,
         metric: spec.metric,
         unit: spec.unit,
-        floor: spec.pick.of(floor_rounds.clone()),
+        base_subject: spec.base,
+        base: spec.pick.of(base_rounds.clone()),
         fanfare,
         ratio,
-        target: spec.target.text(),
+        target: spec.target.text(spec.base),
         met: spec.target.met(fanfare, ratio),
-        floor_rounds,
+        base_rounds,
         fanfare_rounds,
         ratio_rounds,
     }
@@ -176,14 +199,14 @@ pub(super) fn judge_deliveries(runs: &[Run]) -> Option<Row> {
         "misrouted",
         "malformed",
     ];
-    let wrong = |subjects: &[Subject]| -> Vec<f64> {
-        let of = runs.iter().filter(|run| subjects.contains(&run.subject));
+    let wrong = |of_floor: bool| -> Vec<f64> {
+        let of = runs.iter();
+        let of = of.filter(|run| (run.subject == Subject::Floor) == of_floor);
         of.filter_map(|run| run.report.get("deliveries"))
             .map(|deliveries| WRONGS.iter().filter_map(|w| deliveries[w].as_f64()).sum())
             .collect()
     };
-    let floor_rounds = wrong(&[Subject::Floor]);
-    let fanfare_rounds = wrong(&[Subject::Fanfare, Subject::FanfareOneWorker]);
+    let (base_rounds, fanfare_rounds) = (wrong(true), wrong(false));
     if fanfare_rounds.is_empty() {
         return None;
     }
@@ -193,12 +216,13 @@ pub(super) fn judge_deliveries(runs: &[Run]) -> Option<Row> {
         id: "deliveries",
         metric: "deliveries lost, doubled, out of order or altered, all runs",
         unit: "",
-        floor: Some(floor_rounds.iter().sum()),
+        base_subject: Subject::Floor,
+        base: (!base_rounds.is_empty()).then(|| base_rounds.iter().sum()),
         fanfare,
         ratio: None,
-        target: target.text(),
+        target: target.text(Subject::Floor),
         met: target.met(fanfare, None),
-        floor_rounds,
+        base_rounds,
         fanfare_rounds,
         ratio_rounds: Vec::new(),
     })
@@ -206,7 +230,7 @@ pub(super) fn judge_deliveries(runs: &[Run]) -> Option<Row> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -216,6 +240,7 @@ mod tests {
             measurement,
             subject,
             round,
+            receiver: Value::Null,
             report: json!({ "ok": true, "cpu": cpu, "latency": { "p99_us": us } }),
         }
     }
@@ -233,7 +258,7 @@ mod tests {
             runs.push(run("fanout", Subject::Fanfare, round, fanfare));
         }
         let row = row_of("fanout-cpu", &runs);
-        assert_eq!((row.floor, row.fanfare), (Some(5.0), Some(7.0)));
+        assert_eq!((row.base, row.fanfare), (Some(5.0), Some(7.0)));
         assert_eq!((row.ratio, row.met), (Some(1.04), Some(true)));
     }
 
@@ -248,6 +273,21 @@ mod tests {
         assert_eq!((row.ratio, row.met), (Some(1.2), Some(false)));
         let row = row_of("fanout-cpu", &runs[2..]);
         assert_eq!((row.fanfare, row.ratio, row.met), (Some(5.0), None, None));
+    }
+
+    #[test]
+    fn a_webhook_is_compared_with_none_in_the_same_round() {
+        let mut runs = Vec::new();
+        for (round, without, with) in [(0, 5.0, 5.5), (1, 10.0, 10.5), (2, 5.0, 7.0)] {
+            runs.push(run("webhooks", Subject::Fanfare, round, without));
+            runs.push(run("webhooks", Subject::BatchedWebhook, round, with));
+        }
+        let row = row_of("webhook-batched-cpu", &runs);
+        assert_eq!((row.base, row.fanfare), (Some(5.0), Some(7.0)));
+        assert_eq!((row.ratio, row.met), (Some(1.1), Some(true)));
+        assert_eq!(row.target, "≤ 1.1 × base");
+        let row = row_of("webhook-unbatched-p99", &runs);
+        assert_eq!((row.fanfare, row.met), (None, None));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Starting and stopping the servers that are compared.
+//! Starting and stopping the servers that are compared, and the receiver of their webhooks.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddrV4;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -13,6 +13,8 @@ use std::{io, thread};
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::receiver::Answer;
 
 pub(super) const APP_ID: &str = "bench";
 pub(super) const APP_KEY: &str = "bench-key";
@@ -57,18 +59,24 @@ pub(super) fn version(program: &Path) -> anyhow::Result<String> {
 impl Server {
     pub(super) fn start_floor(program: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(program);
-        command.args(["floor", "--port", "0"]);
+        command.args(["floor", "--port", "0"]).stdout(Stdio::null());
         let killed = |status: ExitStatus| status.signal() == Some(libc::SIGTERM);
         Self::start(command, floor_address, killed, None)
     }
 
-    pub(super) fn start_fanfare(program: &Path, workers: usize) -> anyhow::Result<Self> {
+    /// `of_app` is what the app has beyond the defaults, as TOML.
+    pub(super) fn start_fanfare(
+        program: &Path,
+        workers: usize,
+        of_app: &str,
+    ) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir().context("a directory for the configuration")?;
         let config = directory.path().join("config.toml");
-        std::fs::write(&config, fanfare_config(workers))
+        std::fs::write(&config, fanfare_config(workers, of_app))
             .with_context(|| format!("writing {}", config.display()))?;
         let mut command = Command::new(program);
         command.arg("serve").arg("--config").arg(&config);
+        command.stdout(Stdio::null());
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("FANFARE_") || text.starts_with("PUSHER_") {
@@ -83,6 +91,14 @@ impl Server {
         )
     }
 
+    /// A receiver of webhooks; what it prints when it stops are its counts.
+    pub(super) fn start_receiver(program: &Path, answer: Answer) -> anyhow::Result<Self> {
+        let mut command = Command::new(program);
+        command.args(["receiver", "--port", "0", "--answer", answer.name()]);
+        command.stdout(Stdio::piped());
+        Self::start(command, receiver_address, |status| status.success(), None)
+    }
+
     /// Starts the server and waits until it has said where it listens.
     fn start(
         mut command: Command,
@@ -90,10 +106,7 @@ impl Server {
         ends_well: fn(ExitStatus) -> bool,
         directory: Option<TempDir>,
     ) -> anyhow::Result<Self> {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
         end_with_parent(&mut command);
         let program = command.get_program().to_string_lossy().into_owned();
         let mut child = command
@@ -145,8 +158,9 @@ impl Server {
         words.iter().cloned().collect::<Vec<_>>().join(" / ")
     }
 
-    /// Asks it to stop. An error says that it did not, or not as it should.
-    pub(super) fn stop(mut self) -> anyhow::Result<()> {
+    /// Asks it to stop, and hands out what it printed meanwhile. An error says that it did not
+    /// stop, or not as it should.
+    pub(super) fn stop(mut self) -> anyhow::Result<String> {
         // SAFETY: touches no memory, and the child has not been waited for, so that the pid is
         // still its own.
         unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
@@ -159,11 +173,21 @@ impl Server {
                     "asked to stop, the server ended with {status}; its last words: {}",
                     self.last_words()
                 );
-                return Ok(());
+                return self.printed();
             }
             thread::sleep(LOOK_EVERY);
         }
         bail!("the server did not stop within {STOP_WITHIN:?}");
+    }
+
+    /// All of its stdout, if that is kept.
+    fn printed(&mut self) -> anyhow::Result<String> {
+        let mut printed = String::new();
+        if let Some(mut stdout) = self.child.stdout.take() {
+            let read = stdout.read_to_string(&mut printed);
+            read.context("reading what the server printed")?;
+        }
+        Ok(printed)
     }
 }
 
@@ -202,18 +226,24 @@ fn floor_address(line: &str) -> Option<SocketAddrV4> {
     rest.split(',').next()?.parse().ok()
 }
 
+fn receiver_address(line: &str) -> Option<SocketAddrV4> {
+    line.strip_prefix("receiver on ")?.parse().ok()
+}
+
 fn fanfare_address(line: &str) -> Option<SocketAddrV4> {
     let line: Value = serde_json::from_str(line).ok()?;
     let public = line["message"] == "listening" && line["listener"] == "public";
     public.then(|| line["address"].as_str()?.parse().ok())?
 }
 
-/// The defaults, but for the port, the number of workers, and what is not measured.
-fn fanfare_config(workers: usize) -> String {
+/// The defaults, but for the port, the number of workers, what is not measured (such as how long
+/// a stop may wait for dead webhooks), and what the app has of its own.
+fn fanfare_config(workers: usize, of_app: &str) -> String {
     format!(
         r#"[server]
 listen = "127.0.0.1:0"
 workers = {workers}
+shutdown_timeout = 2
 
 [admin]
 listen = ""
@@ -226,7 +256,7 @@ level = "info"
 id = "{APP_ID}"
 key = "{APP_KEY}"
 secret = "{APP_SECRET}"
-"#
+{of_app}"#
     )
 }
 
@@ -240,6 +270,11 @@ mod tests {
         let floor = "floor server on 127.0.0.1:4321, at most 20000 descriptors";
         assert_eq!(floor_address(floor), Some(address));
         assert_eq!(floor_address("anything else"), None);
+        assert_eq!(
+            receiver_address(&format!("receiver on {address}")),
+            Some(address)
+        );
+        assert_eq!(receiver_address("anything else"), None);
         let line = |listener: &str| {
             format!(r#"{{"message":"listening","listener":"{listener}","address":"{address}"}}"#)
         };

@@ -2,11 +2,12 @@
 
 use super::rows::Row;
 
-const HEADS: [&str; 6] = ["", "floor", "fanfare", "ratio", "target", "met"];
+const HEADS: [&str; 6] = ["", "base", "fanfare", "ratio", "target", "met"];
 
 #[expect(clippy::print_stdout, reason = "the table is this command's output")]
 pub(super) fn print(rows: &[Row], quick: bool) {
     print!("{}", table(rows));
+    println!("\nbase: the floor, or in rows about webhooks, Fanfare without one.");
     if quick {
         println!("\nQuick runs: they show that everything works, not how fast.");
     }
@@ -53,7 +54,7 @@ fn cells(row: &Row) -> [String; 6] {
     };
     [
         row.metric.to_string(),
-        figure(row.floor),
+        figure(row.base),
         figure(row.fanfare),
         row.ratio
             .map_or("–".to_string(), |ratio| format!("{ratio:.2}")),

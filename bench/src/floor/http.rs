@@ -8,7 +8,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::Server;
-use crate::ws;
+use crate::{http, ws};
 
 const OK: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
@@ -33,32 +33,19 @@ struct Batch<'a> {
 
 impl Server {
     pub(super) fn http_request(&mut self, fd: RawFd, input: &[u8]) -> Option<usize> {
-        let mut headers = [httparse::EMPTY_HEADER; 32];
-        let mut request = httparse::Request::new(&mut headers);
-        let head = match request.parse(input).ok()? {
-            httparse::Status::Complete(head) => head,
-            httparse::Status::Partial => return Some(0),
+        let Some(request) = http::parse(input).ok()? else {
+            return Some(0);
         };
-        let header = |name: &str| {
-            let found = request
-                .headers
-                .iter()
-                .find(|h| h.name.eq_ignore_ascii_case(name));
-            found.and_then(|h| std::str::from_utf8(h.value).ok())
-        };
-        if request.method == Some("GET") {
-            match header("sec-websocket-key").map(ws::accept_for) {
+        if request.is_get {
+            match request.websocket_key.map(ws::accept_for) {
                 Some(accept) => self.upgrade(fd, &accept),
                 None => self.send(fd, OK),
             }
-            return Some(head);
+            return Some(request.size);
         }
-        let length: usize = header("content-length")?.trim().parse().ok()?;
-        let Some(body) = input.get(head..head + length) else {
-            return Some(0);
-        };
-        let path = request.path.unwrap_or_default();
-        let batch = path
+        let body = request.body;
+        let batch = request
+            .path
             .split('?')
             .next()
             .unwrap_or_default()
@@ -74,7 +61,7 @@ impl Server {
             Err(_) => b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
         };
         self.send(fd, answer);
-        Some(head + length)
+        Some(request.size)
     }
 
     fn upgrade(&mut self, fd: RawFd, accept: &str) {

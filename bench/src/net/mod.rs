@@ -37,6 +37,10 @@ fn source_address(count: usize) -> Ipv4Addr {
 pub(crate) trait Handler {
     /// A frame that carries a mark: one delivered event. `now` is just after its read.
     fn delivery(&mut self, _net: &mut Net, _conn: usize, _event: Delivery<'_>, _now: u64) {}
+    /// Any other message, before it is read as JSON; true: that is not needed any more.
+    fn text(&mut self, _conn: usize, _text: &[u8], _now: u64) -> bool {
+        false
+    }
     /// Any other protocol message but a ping, which is already answered.
     fn control(&mut self, _net: &mut Net, _conn: usize, _event: &str, _message: &Value) {}
     fn closed(&mut self, _net: &mut Net, _conn: usize, _reason: &str) {}

@@ -13,6 +13,9 @@ use super::{Delivery, HANGUP, Handler, INTEREST, Net, flush, inner_json, source_
 use crate::sys;
 use crate::ws;
 
+/// With this a browser closes when its page is left.
+const GOING_AWAY: u16 = 1001;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Connecting,
@@ -25,6 +28,8 @@ pub(super) struct WsConn {
     socket: Option<OwnedFd>,
     phase: Phase,
     reads: bool,
+    /// Whether the close is the client's wish.
+    closing: bool,
     accept: String,
     socket_id: String,
     /// Received bytes that do not yet make a whole frame.
@@ -54,6 +59,7 @@ impl Net {
             socket: Some(socket),
             phase: Phase::Connecting,
             reads: true,
+            closing: false,
             accept: ws::accept_for(&key),
             socket_id: String::new(),
             partial: Vec::new(),
@@ -124,6 +130,19 @@ impl Net {
         self.send_text(conn, &message);
     }
 
+    pub(crate) fn unsubscribe(&mut self, conn: usize, channel: &str) {
+        let data = serde_json::json!({ "channel": channel });
+        let message = serde_json::json!({ "event": "pusher:unsubscribe", "data": data });
+        self.send_text(conn, &message.to_string());
+    }
+
+    /// Closes a connection in good order. The server's answer, or the end that it makes instead,
+    /// is reported as its close, but counted nowhere.
+    pub(crate) fn close(&mut self, conn: usize) {
+        self.ws[conn].closing = true;
+        self.send_frame(conn, ws::CLOSE, &GOING_AWAY.to_be_bytes());
+    }
+
     fn close_ws<H: Handler>(&mut self, conn: usize, reason: &str, handler: &mut H) {
         let ws = &mut self.ws[conn];
         if ws.phase == Phase::Closed {
@@ -131,11 +150,10 @@ impl Net {
         }
         ws.phase = Phase::Closed;
         ws.socket = None;
-        *self
-            .counters
-            .ws_closed
-            .entry(reason.to_string())
-            .or_default() += 1;
+        if !ws.closing {
+            let closed = &mut self.counters.ws_closed;
+            *closed.entry(reason.to_string()).or_default() += 1;
+        }
         handler.closed(self, conn, reason);
     }
 
@@ -289,6 +307,9 @@ impl Net {
                 },
                 now,
             );
+        }
+        if handler.text(conn, text, now) {
+            return;
         }
         let Ok(message) = serde_json::from_slice::<Value>(text) else {
             *self

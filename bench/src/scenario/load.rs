@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::frames::{Content, KnownFrame};
 use crate::deliveries::{Ledger, intact};
 use crate::net::{Delivery, Handler, Net, Outcome};
 use crate::pusher::{append_publish, event_data};
@@ -38,8 +39,8 @@ pub(super) struct Load<'a> {
     pub(super) refusals: BTreeMap<String, u64>,
     pub(super) started_at: u64,
     pub(super) last_arrival: u64,
-    /// An intact frame of each channel: what stands before and after the mark.
-    frames: Vec<Option<(Vec<u8>, Vec<u8>)>>,
+    /// By channel.
+    frames: Vec<KnownFrame>,
 }
 
 impl<'a> Load<'a> {
@@ -56,33 +57,25 @@ impl<'a> Load<'a> {
             refusals: BTreeMap::new(),
             started_at: 0,
             last_arrival: 0,
-            frames: vec![None; channels.len()],
+            frames: vec![KnownFrame::default(); channels.len()],
         }
     }
 
-    /// Frames of one channel differ only in their mark: the first one is compared with what
-    /// was published, field by field, and the others with the first, byte by byte.
+    /// The first frame of a channel is compared with what was published, field by field, and the
+    /// others with the first, byte by byte.
     fn check_content(&mut self, event: &Delivery<'_>) {
         let Some(channel) = self.channels.get(event.mark.channel as usize) else {
             return;
         };
-        let around = (
-            &event.text[..event.mark_at.start],
-            &event.text[event.mark_at.end..],
-        );
         let frame = &mut self.frames[event.mark.channel as usize];
-        if frame
-            .as_ref()
-            .is_some_and(|(before, after)| around == (before, after))
-        {
-            return;
-        }
-        let data = event_data(event.mark, self.payload);
-        if intact(event.text, EVENT, channel, &data) {
-            self.ledger.compared_in_full += 1;
-            *frame = Some((around.0.to_vec(), around.1.to_vec()));
-        } else {
-            self.ledger.malformed += 1;
+        let is_intact = || {
+            let data = event_data(event.mark, self.payload);
+            intact(event.text, EVENT, channel, &data)
+        };
+        match frame.check(event, is_intact) {
+            Content::AsBefore => {}
+            Content::Intact => self.ledger.compared_in_full += 1,
+            Content::Malformed => self.ledger.malformed += 1,
         }
     }
 

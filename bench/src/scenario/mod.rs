@@ -2,9 +2,12 @@
 
 mod broadcast;
 mod client_events;
+mod client_fanout;
 mod connect;
+mod frames;
 mod load;
 mod presence;
+mod presence_reload;
 mod probe;
 mod publish;
 mod stalled;
@@ -18,6 +21,7 @@ use serde_json::Value;
 
 use crate::net::{Handler, Net};
 use crate::pusher::Credentials;
+use crate::receiver::{self, Counts};
 use crate::report::{Latency, Report, new_latency};
 use crate::sys;
 use crate::usage::{Processes, Window};
@@ -41,8 +45,13 @@ pub(crate) enum Scenario {
     Connect,
     /// N members join one presence channel, again and again
     Presence,
+    /// N members of one presence channel all leave and are back at once, again and again, and
+    /// how quickly a health path answers beside it
+    PresenceReload,
     /// N pairs exchange client events on private channels
     ClientEvents,
+    /// N clients of one private channel send events to all others
+    ClientFanout,
     /// fan-out where some subscribers stop reading
     SlowConsumer,
 }
@@ -72,13 +81,13 @@ pub(crate) struct RunOptions {
     pub(crate) pid: Vec<i32>,
     #[arg(long)]
     pub(crate) scenario: Scenario,
-    /// Connections (client-events: pairs; presence: members). Defaults: fanout, max-fanout,
-    /// many-channels 1000; connect, health 10000; slow-consumer 200; presence 100;
-    /// client-events 50
+    /// Connections (client-events: pairs; presence, presence-reload: members). Defaults: fanout,
+    /// max-fanout, many-channels, presence-reload 1000; connect, health 10000; slow-consumer 200;
+    /// presence 100; client-events, client-fanout 50
     #[arg(long)]
     pub(crate) connections: Option<usize>,
-    /// Events per second: fanout (100) and slow-consumer (200); client-events: most per
-    /// client, 0 for no bound (0)
+    /// Events per second: fanout (100) and slow-consumer (200); client-fanout: of each client
+    /// (5); client-events: most per client, 0 for no bound (0)
     #[arg(long)]
     pub(crate) rate: Option<f64>,
     /// Measured seconds
@@ -94,7 +103,7 @@ pub(crate) struct RunOptions {
     /// many-channels 8, publish and batch-publish 16
     #[arg(long)]
     pub(crate) publishers: Option<usize>,
-    /// Connections (or joins) under way at once; connect 256, presence 16
+    /// Connections (or joins) under way at once; connect 256, presence 16, presence-reload all
     #[arg(long)]
     pub(crate) inflight: Option<usize>,
     /// connect: seconds to hold the idle connections
@@ -103,7 +112,20 @@ pub(crate) struct RunOptions {
     /// connect: how many times all connections come and go
     #[arg(long, default_value_t = 1)]
     pub(crate) rounds: usize,
-    /// health: what is asked for
+    /// client-fanout: HTTP publishes per second to the same channel
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) publish_rate: f64,
+    /// client-fanout: channels per second that come and go beside it
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) churn: f64,
+    /// presence-reload: members more, who stay and watch
+    #[arg(long, default_value_t = 10)]
+    pub(crate) observers: usize,
+    /// client-fanout, presence-reload: the server's webhooks go to the `relay-bench receiver` at
+    /// this address, which is asked what it was told
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) receiver: Option<SocketAddrV4>,
+    /// health, presence-reload: what is asked for
     #[arg(long, default_value = "/up")]
     pub(crate) probe_path: String,
     /// slow-consumer: share of the connections that stop reading
@@ -183,7 +205,9 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         Scenario::BatchPublish => publish::run(&mut bench, 10)?,
         Scenario::Connect => connect::run(&mut bench)?,
         Scenario::Presence => presence::run(&mut bench)?,
+        Scenario::PresenceReload => presence_reload::run(&mut bench)?,
         Scenario::ClientEvents => client_events::run(&mut bench)?,
+        Scenario::ClientFanout => client_fanout::run(&mut bench)?,
     }
     if bench.server.is_known() && !bench.server.all_alive() {
         bench.report.problem("a server process DIED during the run");
@@ -334,6 +358,23 @@ impl Bench {
                 return Ok(());
             }
             self.net.poll(until - now, &mut Ignore)?;
+        }
+    }
+
+    /// Asks a receiver of webhooks until it was told enough, or for so long; what it was told then.
+    fn await_webhooks(
+        &mut self,
+        receiver: SocketAddrV4,
+        seconds: f64,
+        enough: impl Fn(&Counts) -> bool,
+    ) -> anyhow::Result<Counts> {
+        let until = sys::now_ns() + ns(seconds);
+        loop {
+            let told = receiver::ask(receiver)?;
+            if enough(&told) || sys::now_ns() > until {
+                return Ok(told);
+            }
+            self.idle(0.05)?;
         }
     }
 

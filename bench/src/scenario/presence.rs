@@ -189,12 +189,8 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         totals.pairs += (members * (members - 1)) as u64;
 
         // Leave, outside the measured window, and let the member_removed events run out.
-        let leave = serde_json::json!({
-            "event": "pusher:unsubscribe", "data": { "channel": channel },
-        });
-        let leave = leave.to_string();
         for member in 0..members {
-            bench.net.send_text(member, &leave);
+            bench.net.unsubscribe(member, &channel);
             bench.net.poll(0, &mut Ignore)?;
         }
         bench.idle(0.1)?;
