@@ -1,0 +1,146 @@
+//! HTTP: one pooled client, and what answers mean.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Request, Response, StatusCode};
+
+use crate::{Error, Invalid};
+
+/// How long a connection is kept that nothing is sent over.
+const KEEP_IDLE: Duration = Duration::from_secs(60);
+/// Bytes of an answer that are read.
+const MOST_OF_ANSWER: usize = 64 << 20;
+/// Bytes of a refusal that are shown.
+const MOST_OF_REFUSAL: usize = 1000;
+
+/// A client that keeps its connections. Proxies of the environment are not used and redirects not
+/// followed: what is signed goes to the server that it was signed for.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    client: Client,
+    timeout: Duration,
+}
+
+impl Http {
+    /// A client for servers with or without TLS. `timeout` is for the whole of a request.
+    pub(crate) fn new(
+        tls: bool,
+        connect_timeout: Duration,
+        timeout: Duration,
+    ) -> Result<Self, Invalid> {
+        // Another part of the process may have chosen a provider before: that one is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = Client::builder()
+            .user_agent(concat!("fanfare-publisher/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .redirect(Policy::none())
+            .referer(false)
+            .tcp_nodelay(true)
+            .pool_idle_timeout(KEEP_IDLE)
+            .connect_timeout(connect_timeout);
+        let builder = match tls {
+            true => builder.https_only(true),
+            // Machines without certificates to trust can publish in plain text, too.
+            false => builder.tls_certs_only([]),
+        };
+        let client = builder
+            .build()
+            .map_err(|error| Invalid::new("scheme", reason(&error)))?;
+        Ok(Self { client, timeout })
+    }
+
+    /// Sends a request, within the time that is left for it, and returns the body of an answer of
+    /// success.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request,
+        time_left: Duration,
+    ) -> Result<Bytes, Error> {
+        *request.timeout_mut() = Some(self.timeout.min(time_left));
+        let mut response = self.client.execute(request).await.map_err(no_answer)?;
+        let body = read(&mut response).await?;
+        judge(response.status(), response.headers(), body)
+    }
+}
+
+async fn read(response: &mut Response) -> Result<Bytes, Error> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
+        if body.len() + chunk.len() > MOST_OF_ANSWER {
+            return Err(Error::Rejected {
+                status: Some(response.status().as_u16()),
+                message: format!("the answer is longer than {MOST_OF_ANSWER} bytes"),
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// Source: Pusher Channels HTTP API, "HTTP keep-alive and errors", and RFC 9110.
+fn judge(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Error> {
+    if status.is_success() {
+        return Ok(body);
+    }
+    let message = excerpt(status, &body);
+    Err(match status {
+        StatusCode::UNAUTHORIZED => Error::Unauthorized { message },
+        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge { message },
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Error::Unavailable {
+            retry_after: retry_after(headers, SystemTime::now()),
+            message: format!("status {}: {message}", status.as_u16()),
+        },
+        _ if status.is_server_error() => Error::Unavailable {
+            retry_after: retry_after(headers, SystemTime::now()),
+            message: format!("status {}: {message}", status.as_u16()),
+        },
+        _ => Error::Rejected {
+            status: Some(status.as_u16()),
+            message,
+        },
+    })
+}
+
+/// The beginning of what a server says, or what its status stands for.
+fn excerpt(status: StatusCode, body: &[u8]) -> String {
+    let shown = &body[..body.len().min(MOST_OF_REFUSAL)];
+    let text = String::from_utf8_lossy(shown);
+    match text.trim() {
+        "" => status
+            .canonical_reason()
+            .unwrap_or("no reason given")
+            .into(),
+        text => text.into(),
+    }
+}
+
+/// In seconds, or as a date. Source: RFC 9110, section 10.2.3.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            let date = httpdate::parse_http_date(value).ok()?;
+            Some(date.duration_since(now).unwrap_or_default())
+        }
+    }
+}
+
+fn no_answer(error: reqwest::Error) -> Error {
+    Error::unavailable(match error.is_timeout() {
+        true => "there was no answer in time".into(),
+        false => reason(&error),
+    })
+}
+
+/// The innermost cause: those around it repeat themselves, and the outermost names the URL.
+fn reason(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

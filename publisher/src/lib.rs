@@ -1,0 +1,36 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod auth;
+mod broadcast;
+mod channel;
+mod client;
+mod config;
+mod encryption;
+mod error;
+mod http;
+mod json;
+mod key_pair;
+mod names;
+mod retry;
+mod socket_id;
+mod webhook;
+
+pub use auth::{Authorizer, ChannelAuth, Member, User, UserAuth};
+#[cfg(feature = "ably")]
+pub use broadcast::{AblyBroadcaster, AblyConfig};
+pub use broadcast::{
+    Broadcast, BroadcastEvent, BroadcastFuture, Broadcaster, Connection, LogBroadcaster,
+    NullBroadcaster, PusherBroadcaster,
+};
+#[cfg(feature = "redis")]
+pub use broadcast::{RedisBroadcaster, RedisConfig};
+pub use channel::Channel;
+pub use client::{Batch, CachedEvent, ChannelInfo, ChannelState, Client, Event, Info};
+pub use config::{Config, Scheme};
+pub use encryption::{MasterKey, Undecryptable};
+pub use error::{Error, Invalid};
+pub use key_pair::KeyPair;
+pub use retry::Retry;
+pub use socket_id::SocketId;
+pub use webhook::{Webhook, WebhookError, WebhookEvent, WebhookVerifier};

@@ -1,0 +1,118 @@
+//! Trying again.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::Error;
+
+/// No limit; a clock can still add it.
+const EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// How often, how soon and for how long a call is tried again whose failure can heal
+/// ([`Error::Unavailable`]).
+///
+/// Between two tries a call waits, twice as long each time up to [`longest_delay`], less a random
+/// part of up to half, so that many callers do not come back at once; and never for less than the
+/// server asks (`Retry-After`). A call that would have to wait beyond [`total`] ends at once, with
+/// the last error.
+///
+/// [`longest_delay`]: Self::longest_delay
+/// [`total`]: Self::total
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    times: u32,
+    first_delay: Duration,
+    longest_delay: Duration,
+    total: Duration,
+}
+
+impl Default for Retry {
+    /// Three times again, the first after up to 0.25 s, within 60 s all in all.
+    fn default() -> Self {
+        Self {
+            times: 3,
+            first_delay: Duration::from_millis(250),
+            longest_delay: Duration::from_secs(5),
+            total: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Retry {
+    /// Never again: for callers that keep what failed and try it later themselves. How long the
+    /// one try may take is then the timeout's affair alone.
+    pub fn none() -> Self {
+        Self {
+            times: 0,
+            total: EVER,
+            ..Self::default()
+        }
+    }
+
+    /// How often a call is tried again: one less than it is tried at most.
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// The longest that a call waits before it is tried again for the first time.
+    pub fn first_delay(mut self, delay: Duration) -> Self {
+        self.first_delay = delay;
+        self
+    }
+
+    /// The longest that a call waits between two tries.
+    pub fn longest_delay(mut self, delay: Duration) -> Self {
+        self.longest_delay = delay;
+        self
+    }
+
+    /// How long a call may take, all its tries and the waiting between them together.
+    pub fn total(mut self, total: Duration) -> Self {
+        self.total = total;
+        self
+    }
+
+    /// Whether anything is tried again.
+    pub(crate) fn is_on(&self) -> bool {
+        self.times > 0
+    }
+
+    /// Tries until it succeeds, fails for good, or has been tried often or long enough. Each try
+    /// is told how much time is left for it.
+    pub(crate) async fn run<T, F>(&self, mut attempt: impl FnMut(Duration) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let deadline = Instant::now() + self.total.min(EVER);
+        let mut failures = 0;
+        loop {
+            let error = match attempt(deadline - Instant::now()).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            failures += 1;
+            let may_heal = matches!(error, Error::Unavailable { .. });
+            let delay = self.delay(failures, error.retry_after());
+            if !may_heal || failures > self.times || delay >= deadline - Instant::now() {
+                return Err(error);
+            }
+            tracing::debug!(%error, ?delay, "trying again");
+            sleep(delay).await;
+        }
+    }
+
+    fn delay(&self, failures: u32, retry_after: Option<Duration>) -> Duration {
+        let doublings = failures.saturating_sub(1).min(16);
+        let doubled = self.first_delay.saturating_mul(2_u32.pow(doublings));
+        let longest = doubled.min(self.longest_delay);
+        let delay = longest.mul_f64(rand::random_range(0.5..=1.0));
+        match retry_after {
+            // Whoever was told the same time does not come back at the same moment.
+            Some(asked) => asked.saturating_add(delay.min(self.first_delay)),
+            None => delay,
+        }
+    }
+}
