@@ -177,3 +177,110 @@ fn raw(field: &'static str, value: &impl Serialize) -> Result<Box<RawValue>, Inv
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("strings and JSON can be put into JSON")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn documented() -> (Authorizer, SocketId) {
+        let pair = KeyPair::new("278d425bdf160c739803", "7ad3773142a6692b25b8");
+        (Authorizer::new(pair), SocketId::parse("1234.1234").unwrap())
+    }
+
+    #[test]
+    fn the_documented_channel_is_signed() {
+        let (authorizer, socket_id) = documented();
+        let channel = Channel::named("private-foobar");
+        let answer = authorizer.private(&socket_id, &channel).unwrap();
+        assert_eq!(
+            serde_json::to_string(&answer).unwrap(),
+            r#"{"auth":"278d425bdf160c739803:58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4"}"#
+        );
+    }
+
+    #[test]
+    fn the_documented_user_is_signed() {
+        let (authorizer, socket_id) = documented();
+        let answer = authorizer.user(&socket_id, &User::new(12345)).unwrap();
+        assert_eq!(
+            serde_json::to_value(&answer).unwrap(),
+            json!({
+                "auth": "278d425bdf160c739803:4708d583dada6a56435fb8bc611c77c359a31eebde13337c16ab43aa6de336ba",
+                "user_data": r#"{"id":"12345"}"#,
+            })
+        );
+    }
+
+    #[test]
+    fn a_member_is_signed_as_sent() {
+        let (authorizer, socket_id) = documented();
+        let channel = Channel::presence("foobar");
+        let member = Member::new(10)
+            .info(&json!({"name": "Mr. Channels"}))
+            .unwrap();
+        let answer = authorizer.presence(&socket_id, &channel, &member).unwrap();
+        let data = r#"{"user_id":"10","user_info":{"name":"Mr. Channels"}}"#;
+        let signed = format!("1234.1234:presence-foobar:{data}");
+        assert_eq!(answer.channel_data.as_deref(), Some(data));
+        assert_eq!(
+            answer.auth,
+            format!(
+                "278d425bdf160c739803:{}",
+                authorizer.pair.sign(&[signed.as_bytes()])
+            )
+        );
+    }
+
+    #[test]
+    fn an_encrypted_channel_comes_with_its_key() {
+        let (authorizer, socket_id) = documented();
+        let channel = Channel::encrypted("x");
+        let error = authorizer.private(&socket_id, &channel).unwrap_err();
+        assert_eq!(error.field, "master_key");
+        let master_key = MasterKey::new([1; 32]);
+        let secret = BASE64.encode(master_key.shared_secret(&channel));
+        let answer = authorizer
+            .master_key(master_key)
+            .private(&socket_id, &channel);
+        assert_eq!(answer.unwrap().shared_secret, Some(secret));
+    }
+
+    #[test]
+    fn only_what_fits_a_channel_is_signed() {
+        let (authorizer, socket_id) = documented();
+        let member = Member::new("u");
+        for name in [
+            "public",
+            "presence-x",
+            "private-a b",
+            "#server-to-user-7",
+            "",
+        ] {
+            let answer = authorizer.private(&socket_id, &Channel::named(name));
+            assert!(answer.is_err(), "{name}");
+        }
+        for name in ["public", "private-x", "presence-ä"] {
+            let answer = authorizer.presence(&socket_id, &Channel::named(name), &member);
+            assert_eq!(answer.unwrap_err().field, "channel", "{name}");
+        }
+        let nobody = authorizer.presence(&socket_id, &Channel::presence("x"), &Member::new(""));
+        assert_eq!(nobody.unwrap_err().field, "user_id");
+        let nobody = authorizer.user(&socket_id, &User::new(""));
+        assert_eq!(nobody.unwrap_err().field, "user_id");
+    }
+
+    #[test]
+    fn a_user_may_watch_others() {
+        let user = User::new("u1")
+            .watchlist([2, 3])
+            .info(&json!({"name": "x"}))
+            .unwrap();
+        let (authorizer, socket_id) = documented();
+        assert_eq!(
+            authorizer.user(&socket_id, &user).unwrap().user_data,
+            r#"{"id":"u1","user_info":{"name":"x"},"watchlist":["2","3"]}"#
+        );
+    }
+}

@@ -102,3 +102,61 @@ impl fmt::Debug for MasterKey {
         f.debug_struct("MasterKey").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made with tweetnacl, the implementation that pusher-js uses.
+    const SEALED: &str = r#"{"nonce":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYX","ciphertext":"FjoDx2U1jYaxEGSoZNiQrL+S3T/uoz7bE5+JZCXyul2pKw=="}"#;
+    const TEXT: &str = r#"{"text":"grüße"}"#;
+
+    fn keys() -> (MasterKey, Channel) {
+        let key = MasterKey::from_base64("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
+        (key.unwrap(), Channel::encrypted("news"))
+    }
+
+    #[test]
+    fn another_implementation_seals_the_same() {
+        let (key, channel) = keys();
+        assert_eq!(
+            BASE64.encode(key.shared_secret(&channel)),
+            "SKOjqTKFvCP7oCowNlEjHf9IO05lukVYqoA06boZ66E="
+        );
+        let nonce = std::array::from_fn(|index| index as u8);
+        assert_eq!(key.seal_with(&channel, TEXT.as_bytes(), nonce), SEALED);
+        assert_eq!(key.open(&channel, SEALED).unwrap(), TEXT.as_bytes());
+    }
+
+    #[test]
+    fn nothing_is_sealed_the_same_twice() {
+        let (key, channel) = keys();
+        let sealed = key.seal(&channel, b"x");
+        assert_ne!(sealed, key.seal(&channel, b"x"));
+        assert_eq!(key.open(&channel, &sealed).unwrap(), b"x");
+    }
+
+    #[test]
+    fn only_the_right_key_and_channel_open() {
+        let (key, channel) = keys();
+        assert!(MasterKey::new([8; 32]).open(&channel, SEALED).is_err());
+        assert!(key.open(&Channel::encrypted("other"), SEALED).is_err());
+        for garbled in [
+            "",
+            "{}",
+            r#"{"nonce":"AAEC","ciphertext":""}"#,
+            &SEALED.replace("Fj", "fj"),
+            &SEALED.replace("AAEC", "!!!!"),
+        ] {
+            assert_eq!(key.open(&channel, garbled), Err(Undecryptable), "{garbled}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_32_bytes() {
+        for bad in ["", "BwcH", "not base64", &"B".repeat(44)] {
+            let error = MasterKey::from_base64(bad).unwrap_err();
+            assert_eq!(error.field, "master_key", "{bad}");
+        }
+    }
+}

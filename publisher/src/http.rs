@@ -144,3 +144,70 @@ fn reason(error: &reqwest::Error) -> String {
     }
     cause.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(
+        status: u16,
+        headers: &[(&'static str, &str)],
+        body: &'static str,
+    ) -> Result<Bytes, Error> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().unwrap());
+        }
+        judge(StatusCode::from_u16(status).unwrap(), &map, body.into())
+    }
+
+    #[test]
+    fn statuses_say_what_the_caller_can_do() {
+        let message = || "words".to_owned();
+        assert_eq!(judged(200, &[], "{}"), Ok("{}".into()));
+        assert_eq!(
+            judged(401, &[], "words"),
+            Err(Error::Unauthorized { message: message() })
+        );
+        assert_eq!(
+            judged(413, &[], " words\n"),
+            Err(Error::TooLarge { message: message() })
+        );
+        for status in [301, 400, 403, 404, 405, 409] {
+            let rejected = Error::Rejected {
+                status: Some(status),
+                message: message(),
+            };
+            assert_eq!(judged(status, &[], "words"), Err(rejected));
+        }
+        for status in [408, 429, 500, 502, 503, 504] {
+            let error = judged(status, &[("retry-after", "7")], "").unwrap_err();
+            assert!(error.can_retry(), "{error}");
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(7)), "{error}");
+            assert!(error.to_string().contains(&status.to_string()), "{error}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_a_number_or_a_date() {
+        let now = httpdate::parse_http_date("Fri, 31 Dec 1999 23:59:00 GMT").unwrap();
+        let delay = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
+            retry_after(&headers, now).map(|delay| delay.as_secs())
+        };
+        assert_eq!(delay("120"), Some(120));
+        assert_eq!(delay("Fri, 31 Dec 1999 23:59:59 GMT"), Some(59));
+        assert_eq!(delay("Fri, 31 Dec 1999 23:00:00 GMT"), Some(0));
+        assert_eq!(delay("soon"), None);
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn long_refusals_are_shown_in_part() {
+        let page: &str = Box::leak("é".repeat(9000).into_boxed_str());
+        let Err(Error::Rejected { message, .. }) = judged(404, &[], page) else {
+            panic!("a 404 is a refusal");
+        };
+        assert!(message.len() <= MOST_OF_REFUSAL + 3, "{}", message.len());
+    }
+}

@@ -65,6 +65,18 @@ mod tests {
         assert!(printed.contains("a-key") && !printed.contains("secret"));
     }
 
+    /// Source: Pusher Channels, "Generating the authentication string", presence channels.
+    #[test]
+    fn the_documented_member_is_signed() {
+        let pair = KeyPair::new("278d425bdf160c739803", "7ad3773142a6692b25b8");
+        let text =
+            r#"1234.1234:presence-foobar:{"user_id":10,"user_info":{"name":"Mr. Channels"}}"#;
+        assert_eq!(
+            pair.sign(&[text.as_bytes()]),
+            "31935e7d86dba64c2a90aed31fdc61869f9b22ba9d8863bba239c03ca481bc80"
+        );
+    }
+
     #[test]
     fn only_the_exact_signature_verifies() {
         let pair = KeyPair::new("k", "s");

@@ -116,3 +116,112 @@ impl Retry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::ready;
+
+    use super::*;
+    use crate::Invalid;
+
+    fn unavailable(retry_after: Option<Duration>) -> Error {
+        Error::Unavailable {
+            retry_after,
+            message: "gone".into(),
+        }
+    }
+
+    /// Runs with failures of one kind: how often it was tried, and how long that took.
+    async fn failing(retry: Retry, error: Error) -> (u32, Duration) {
+        let start = Instant::now();
+        let tries = Cell::new(0);
+        let result: Result<(), _> = retry
+            .run(|_| {
+                tries.set(tries.get() + 1);
+                ready(Err(error.clone()))
+            })
+            .await;
+        assert_eq!(result, Err(error));
+        (tries.get(), start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn delays_double_up_to_the_longest() {
+        let seconds = Duration::from_secs_f64;
+        let retry = Retry::default()
+            .times(4)
+            .first_delay(seconds(1.0))
+            .longest_delay(seconds(3.0));
+        let (tries, took) = failing(retry, unavailable(None)).await;
+        // At most 1 + 2 + 3 + 3 s, at least half of it.
+        assert_eq!(tries, 5);
+        assert!((seconds(4.5)..seconds(9.1)).contains(&took), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_success_ends_it() {
+        let tries = Cell::new(0);
+        let retry = Retry::default();
+        let result = retry.run(|_| {
+            tries.set(tries.get() + 1);
+            let second = tries.get() == 2;
+            ready(second.then_some(7).ok_or_else(|| unavailable(None)))
+        });
+        assert_eq!(result.await, Ok(7));
+        assert_eq!(tries.get(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_heal_is_not_tried_again() {
+        let unauthorized = Error::Unauthorized {
+            message: String::new(),
+        };
+        for error in [unauthorized, Invalid::new("name", "is empty").into()] {
+            let (tries, took) = failing(Retry::default(), error).await;
+            assert_eq!((tries, took), (1, Duration::ZERO));
+        }
+        let (tries, _) = failing(Retry::none(), unavailable(None)).await;
+        assert_eq!(tries, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_is_left_alone_for_as_long_as_it_asks() {
+        let asked = Duration::from_secs(7);
+        let (tries, took) = failing(Retry::default().times(2), unavailable(Some(asked))).await;
+        assert_eq!(tries, 3);
+        assert!(
+            took >= asked * 2 && took < asked * 2 + Duration::from_secs(1),
+            "{took:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_of_it_ends_in_time() {
+        let total = Duration::from_secs(10);
+        let retry = Retry::default().times(u32::MAX).total(total);
+        let (tries, took) = failing(retry, unavailable(None)).await;
+        assert!(tries > 3 && took <= total, "{tries} in {took:?}");
+        let (tries, took) = failing(retry, unavailable(Some(Duration::MAX))).await;
+        assert_eq!((tries, took), (1, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_try_has_the_time_that_is_left() {
+        let total = Duration::from_secs(10);
+        let retry = Retry::default().times(1).total(total);
+        let left = Cell::new(Vec::new());
+        let _: Result<(), _> = retry
+            .run(async |time_left| {
+                let mut seen = left.take();
+                seen.push(time_left);
+                left.set(seen);
+                sleep(Duration::from_secs(4)).await;
+                Err(unavailable(None))
+            })
+            .await;
+        let left = left.take();
+        assert_eq!(left[0], total);
+        assert!(left[1] <= Duration::from_secs(6), "{left:?}");
+    }
+}

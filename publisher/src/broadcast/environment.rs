@@ -142,3 +142,160 @@ fn is_null(value: &str) -> bool {
         "null" | "(null)" | "empty" | "(empty)"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Connection;
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> HashMap<String, String> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        variables.iter().map(owned).collect()
+    }
+
+    fn connection(variables: &[(&str, &str)]) -> Result<Connection, Invalid> {
+        Connection::from_env(&environment(variables))
+    }
+
+    /// The variable that is wrong.
+    fn fault(variables: &[(&str, &str)]) -> &'static str {
+        connection(variables).unwrap_err().field
+    }
+
+    const APP: [(&str, &str); 3] = [
+        ("PUSHER_APP_ID", "1"),
+        ("PUSHER_APP_KEY", "key"),
+        ("PUSHER_APP_SECRET", "secret"),
+    ];
+
+    fn pusher(more: &[(&str, &str)]) -> Result<Config, Invalid> {
+        Config::from_env(&environment(&[&APP, more].concat()))
+    }
+
+    #[test]
+    fn either_variable_names_the_driver() {
+        for variable in DRIVER {
+            assert!(matches!(
+                connection(&[(variable, "null")]),
+                Ok(Connection::Null)
+            ));
+            assert!(matches!(
+                connection(&[(variable, "log")]),
+                Ok(Connection::Log)
+            ));
+            assert!(matches!(connection(&[(variable, "")]), Ok(Connection::Log)));
+            assert_eq!(fault(&[(variable, "Pusher")]), variable);
+        }
+        assert!(matches!(connection(&[]), Ok(Connection::Log)));
+        let both = |old| [(DRIVER[0], "null"), (DRIVER[1], old)];
+        assert!(matches!(connection(&both("null")), Ok(Connection::Null)));
+        assert_eq!(fault(&both("log")), "BROADCAST_DRIVER");
+    }
+
+    #[test]
+    fn pusher_is_a_relay_on_this_machine_unless_it_is_said() {
+        let origin = |more: &[(&str, &str)]| pusher(more).unwrap().origin();
+        assert_eq!(origin(&[]), "http://127.0.0.1:6001");
+        assert_eq!(
+            origin(&[("PUSHER_HOST", ""), ("PUSHER_PORT", "null")]),
+            "http://127.0.0.1:6001"
+        );
+        assert_eq!(
+            origin(&[("PUSHER_APP_CLUSTER", "eu")]),
+            "http://127.0.0.1:6001"
+        );
+        let tls = [("PUSHER_SCHEME", "https"), ("PUSHER_HOST", "example.com")];
+        assert_eq!(origin(&tls), "https://example.com:443");
+        assert_eq!(origin(&[("PUSHER_PORT", "8080")]), "http://127.0.0.1:8080");
+    }
+
+    #[test]
+    fn faults_name_the_variable() {
+        let of_pusher = |more| pusher(more).unwrap_err().field;
+        assert_eq!(of_pusher(&[("PUSHER_SCHEME", "ws")]), "PUSHER_SCHEME");
+        assert_eq!(of_pusher(&[("PUSHER_PORT", "65536")]), "PUSHER_PORT");
+        let key = "PUSHER_ENCRYPTION_MASTER_KEY_BASE64";
+        assert_eq!(of_pusher(&[(key, "short")]), key);
+        for missing in 0..APP.len() {
+            let mut variables = vec![("BROADCAST_DRIVER", "pusher")];
+            variables.extend(APP.iter().filter(|(name, _)| *name != APP[missing].0));
+            assert_eq!(fault(&variables), APP[missing].0);
+        }
+    }
+
+    #[test]
+    fn an_encryption_key_is_taken() {
+        let key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+        let config = pusher(&[("PUSHER_ENCRYPTION_MASTER_KEY_BASE64", key)]);
+        assert!(config.unwrap().master_key.is_some());
+        assert!(pusher(&[]).unwrap().master_key.is_none());
+    }
+
+    #[cfg(feature = "ably")]
+    #[test]
+    fn ably_needs_its_key() {
+        let ably = ("BROADCAST_CONNECTION", "ably");
+        assert_eq!(fault(&[ably]), "ABLY_KEY");
+        let connection = connection(&[ably, ("ABLY_KEY", "app.name:secret")]);
+        assert!(matches!(connection, Ok(Connection::Ably(_))));
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn redis_is_found_by_its_parts_or_its_url() {
+        let redis = |more: &[(&str, &str)]| Environment::new(&environment(more)).redis();
+        assert_eq!(
+            redis(&[]).unwrap().summary(),
+            (
+                "127.0.0.1:6379".into(),
+                0,
+                None,
+                None,
+                "laravel-database-".into()
+            )
+        );
+        let parts = redis(&[
+            ("REDIS_HOST", "::1"),
+            ("REDIS_PORT", "6380"),
+            ("REDIS_USERNAME", "user"),
+            ("REDIS_PASSWORD", "p@ss"),
+            ("REDIS_DB", "3"),
+            ("APP_NAME", "My App"),
+        ]);
+        let (user, password) = (Some("user".to_owned()), Some("p@ss".to_owned()));
+        let prefix = "my-app-database-".to_owned();
+        assert_eq!(
+            parts.unwrap().summary(),
+            ("::1:6380".into(), 3, user.clone(), password.clone(), prefix)
+        );
+        let url = redis(&[
+            ("REDIS_URL", "redis://user:p%40ss@redis:6380/3"),
+            ("REDIS_HOST", "elsewhere"),
+            ("REDIS_PREFIX", ""),
+        ]);
+        assert_eq!(
+            url.unwrap().summary(),
+            ("redis:6380".into(), 3, user, password, String::new())
+        );
+        let laravels = redis(&[("REDIS_PASSWORD", "null"), ("REDIS_PREFIX", "p:")]).unwrap();
+        assert_eq!(laravels.summary().3, None);
+        assert_eq!(laravels.summary().4, "p:");
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn faults_of_redis_name_the_variable() {
+        let fault = |name, value| {
+            let variables = environment(&[(name, value)]);
+            Environment::new(&variables).redis().unwrap_err().field
+        };
+        for (name, value) in [
+            ("REDIS_URL", "http://127.0.0.1"),
+            ("REDIS_PORT", "-1"),
+            ("REDIS_DB", "one"),
+            ("APP_NAME", "Käse"),
+        ] {
+            assert_eq!(fault(name, value), name);
+        }
+    }
+}

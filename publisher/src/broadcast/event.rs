@@ -58,7 +58,8 @@ pub struct Broadcast {
 }
 
 impl Broadcast {
-    /// An event by its parts. The error names `payload`, which is not a JSON object.
+    /// An event by its parts. The error names `payload`, which is not a JSON object. In it,
+    /// `socket` is Laravel's own: most drivers put there who is left out.
     pub fn new(
         event: impl Into<String>,
         channels: impl Into<Vec<Channel>>,
@@ -140,5 +141,76 @@ impl Broadcast {
             Some(id) => Json::String(id.as_str().to_owned()),
             None => Json::Null,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::json::to_php;
+
+    #[derive(Serialize)]
+    struct Sent {
+        id: u64,
+        content: &'static str,
+    }
+
+    impl BroadcastEvent for Sent {
+        fn broadcast_as(&self) -> Cow<'_, str> {
+            "message.sent".into()
+        }
+
+        fn broadcast_on(&self) -> Vec<Channel> {
+            vec![Channel::private("conversation.1"), Channel::public("all")]
+        }
+
+        fn broadcast_with(&self) -> impl Serialize {
+            self
+        }
+    }
+
+    #[test]
+    fn an_event_keeps_the_order_of_its_payload() {
+        let event = Sent {
+            id: 7,
+            content: "a/b",
+        };
+        let broadcast = Broadcast::of(&event).unwrap();
+        assert_eq!(broadcast.event(), "message.sent");
+        assert_eq!(broadcast.channels(), event.broadcast_on());
+        assert_eq!(broadcast.payload(), r#"{"id":7,"content":"a/b"}"#);
+        let payload = broadcast.payload_with_socket().unwrap();
+        assert_eq!(
+            to_php(&payload),
+            r#"{"id":7,"content":"a\/b","socket":null}"#
+        );
+    }
+
+    #[test]
+    fn a_payload_is_an_object() {
+        for payload in [json!(null), json!([1]), json!("{}"), json!(1)] {
+            let error = Broadcast::new("e", [Channel::public("c")], &payload).unwrap_err();
+            assert_eq!(error.field, "payload");
+        }
+    }
+
+    #[test]
+    fn an_event_can_wait_in_a_queue() {
+        let broadcast = Broadcast::of(&Sent {
+            id: 7,
+            content: "ä",
+        })
+        .unwrap()
+        .to_others(Some(SocketId::parse("1.2").unwrap()))
+        .idempotency_id("event-7");
+        let stored = serde_json::to_string(&broadcast).unwrap();
+        let restored: Broadcast = serde_json::from_str(&stored).unwrap();
+        assert_eq!(restored.event(), broadcast.event());
+        assert_eq!(restored.channels(), broadcast.channels());
+        assert_eq!(restored.payload(), broadcast.payload());
+        assert_eq!(restored.socket_id(), broadcast.socket_id());
+        assert_eq!(restored.id(), Some("event-7"));
     }
 }

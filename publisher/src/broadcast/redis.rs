@@ -105,6 +105,21 @@ impl RedisConfig {
     }
 }
 
+#[cfg(test)]
+impl RedisConfig {
+    /// Address, database, user, password and prefix.
+    pub(super) fn summary(&self) -> (String, i64, Option<String>, Option<String>, String) {
+        let login = self.server.redis_settings();
+        (
+            self.server.addr().to_string(),
+            login.db(),
+            login.username().map(str::to_owned),
+            login.password().map(str::to_owned),
+            self.prefix.clone(),
+        )
+    }
+}
+
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisConfig")
@@ -234,5 +249,34 @@ impl fmt::Debug for RedisBroadcaster {
         f.debug_struct("RedisBroadcaster")
             .field("config", &self.config)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Channel, SocketId};
+
+    #[test]
+    fn a_message_is_what_laravel_sends() {
+        let broadcast = Broadcast::new("e", [Channel::public("c")], &serde_json::json!({"a": 1}));
+        let broadcast = broadcast.unwrap();
+        assert_eq!(
+            message(&broadcast).unwrap(),
+            r#"{"event":"e","data":{"a":1,"socket":null},"socket":null}"#
+        );
+        let broadcast = broadcast.to_others(Some(SocketId::parse("1.2").unwrap()));
+        assert_eq!(
+            message(&broadcast).unwrap(),
+            r#"{"event":"e","data":{"a":1,"socket":"1.2"},"socket":"1.2"}"#
+        );
+    }
+
+    #[test]
+    fn passwords_do_not_print() {
+        let config = RedisConfig::new("redis://user:hidden@127.0.0.1").unwrap();
+        assert!(!format!("{config:?}").contains("hidden"));
+        let broadcaster = RedisBroadcaster::new(config).unwrap();
+        assert!(!format!("{broadcaster:?}").contains("hidden"));
     }
 }

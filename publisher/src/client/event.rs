@@ -50,8 +50,8 @@ impl Event {
 
     /// A key of your own by which a Fanfare knows the event again if it is published twice: for
     /// two minutes, the second time is answered as the first and delivers nothing. 1 to 255
-    /// visible ASCII characters, two less where an event goes to more than 100 channels. Other
-    /// servers ignore it.
+    /// visible ASCII characters, a few less where an event makes several requests. Other servers
+    /// ignore it.
     ///
     /// Without one, each call makes up its own for its retries.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {

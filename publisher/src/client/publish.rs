@@ -66,16 +66,13 @@ impl Client {
         event.check()?;
         check_channels(channels)?;
         let data = self.data(&channels[0], event)?;
-        let keys = Keys::new(
-            self,
-            event.idempotency_key.as_deref(),
-            channels.len() > CHANNELS,
-        )?;
+        let requests = channels.len().div_ceil(CHANNELS);
+        let keys = Keys::new(self, event.idempotency_key.as_deref(), requests)?;
         let mut known = BTreeMap::new();
         for (index, channels) in channels.chunks(CHANNELS).enumerate() {
             let names = channels.iter().map(Channel::name).collect();
             let body = event.body(To::Channels(names), &data);
-            let key = keys.chunk(index);
+            let key = keys.of_request(index);
             let call =
                 Call::post(vec![("", "events")], json(&body)).idempotency_key(key.as_deref());
             let answer: EventAnswer = self.call(call).await?;
@@ -101,7 +98,8 @@ impl Client {
             data.push(self.data(channel, event)?);
         }
         let events: Vec<_> = batch.events.iter().zip(&data).collect();
-        let keys = Keys::new(self, batch.idempotency_key.as_deref(), events.len() > BATCH)?;
+        let requests = events.len().div_ceil(BATCH);
+        let keys = Keys::new(self, batch.idempotency_key.as_deref(), requests)?;
         let mut known = Vec::with_capacity(events.len());
         for (index, events) in events.chunks(BATCH).enumerate() {
             let bodies = events
@@ -109,7 +107,7 @@ impl Client {
                 .map(|((channel, event), data)| event.body(To::Channel(channel.name()), data))
                 .collect();
             let body = json(&BatchBody { batch: bodies });
-            let key = keys.chunk(index);
+            let key = keys.of_request(index);
             let call = Call::post(vec![("", "batch_events")], body).idempotency_key(key.as_deref());
             let mut answer: BatchAnswer = self.call(call).await?;
             // Without info, the answer has none of the events.
@@ -171,24 +169,21 @@ struct Keys(Option<String>);
 
 impl Keys {
     /// From the caller's key; else, where anything is tried again, from one made up.
-    fn new(client: &Client, own: Option<&str>, chunked: bool) -> Result<Self, Invalid> {
-        let key = match own {
-            Some(key) => Some(key.to_owned()),
-            None => {
-                let made_up = || hex::encode(rand::random::<[u8; 16]>());
-                client.config.retry.is_on().then(made_up)
-            }
+    fn new(client: &Client, own: Option<&str>, requests: usize) -> Result<Self, Invalid> {
+        let made_up = || {
+            let retries = client.config.retry.is_on();
+            retries.then(|| hex::encode(rand::random::<[u8; 16]>()))
         };
-        let keys = Self(key);
-        // A later request's is the longest.
-        if let Some(longest) = keys.chunk(usize::from(chunked)) {
+        let keys = Self(own.map(str::to_owned).or_else(made_up));
+        // The last one is the longest.
+        if let Some(longest) = keys.of_request(requests.saturating_sub(1)) {
             names::check_idempotency_key(&longest)?;
         }
         Ok(keys)
     }
 
-    /// The key of a request: of each another, as they publish different things.
-    fn chunk(&self, index: usize) -> Option<String> {
+    /// The key of a request: each has another, as they publish different things.
+    fn of_request(&self, index: usize) -> Option<String> {
         let key = self.0.as_ref()?;
         Some(match index {
             0 => key.clone(),

@@ -92,12 +92,15 @@ impl WebhookVerifier {
         let needed = |name| header(name).ok_or(WebhookError::Missing(name));
         let key = needed(KEY)?;
         let signature = needed(SIGNATURE)?;
-        let pair = self
+        let mut of_key = self
             .pairs
             .iter()
-            .find(|pair| pair.key() == key)
-            .ok_or(WebhookError::UnknownKey)?;
-        if !pair.verify(body, signature) {
+            .filter(|pair| pair.key() == key)
+            .peekable();
+        if of_key.peek().is_none() {
+            return Err(WebhookError::UnknownKey);
+        }
+        if !of_key.any(|pair| pair.verify(body, signature)) {
             return Err(WebhookError::BadSignature);
         }
         let Body { time_ms, events } = serde_json::from_slice(body)
@@ -116,5 +119,78 @@ impl Webhook {
     /// When it was sent.
     pub fn time(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.time_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &str =
+        r#"{"time_ms":1327078148132,"events":[{"name":"channel_occupied","channel":"a"}]}"#;
+
+    fn verifier() -> WebhookVerifier {
+        let pair = KeyPair::new;
+        // A key is rotated, and so is the secret of one that stays.
+        WebhookVerifier::new([pair("new", "s1"), pair("old", "s2"), pair("old", "s3")])
+    }
+
+    fn verify(key: &str, signature: &str, body: &str) -> Result<Webhook, WebhookError> {
+        let headers = [(KEY, key), (SIGNATURE, signature), (EVENT_IDS, "x-1, x-2")];
+        verifier().verify(
+            |name| {
+                let mut headers = headers.iter();
+                let header = headers.find(|(known, value)| *known == name && !value.is_empty());
+                header.map(|(_, value)| *value)
+            },
+            body.as_bytes(),
+        )
+    }
+
+    fn signed(secret: &str, body: &str) -> String {
+        KeyPair::new("", secret).sign(&[body.as_bytes()])
+    }
+
+    #[test]
+    fn any_pair_of_the_app_may_have_signed() {
+        for (key, secret) in [("new", "s1"), ("old", "s2"), ("old", "s3")] {
+            let webhook = verify(key, &signed(secret, BODY), BODY).unwrap();
+            assert_eq!(webhook.time_ms, 1_327_078_148_132);
+            assert_eq!(webhook.event_ids, ["x-1", "x-2"]);
+            let channel = "a".to_owned();
+            assert_eq!(webhook.events, [WebhookEvent::ChannelOccupied { channel }]);
+        }
+    }
+
+    #[test]
+    fn what_another_has_signed_is_refused() {
+        let good = signed("s1", BODY);
+        for (key, signature, error) in [
+            ("", &*good, WebhookError::Missing(KEY)),
+            ("new", "", WebhookError::Missing(SIGNATURE)),
+            ("other", &good, WebhookError::UnknownKey),
+            ("old", &good, WebhookError::BadSignature),
+            ("new", &good.to_uppercase(), WebhookError::BadSignature),
+        ] {
+            assert_eq!(verify(key, signature, BODY), Err(error));
+        }
+        let changed = BODY.replace('a', "b");
+        assert_eq!(
+            verify("new", &good, &changed),
+            Err(WebhookError::BadSignature)
+        );
+    }
+
+    #[test]
+    fn what_is_signed_must_be_a_webhook() {
+        for body in [
+            "",
+            "[]",
+            r#"{"time_ms":1}"#,
+            r#"{"time_ms":1,"events":[1]}"#,
+        ] {
+            let result = verify("new", &signed("s1", body), body);
+            assert!(matches!(result, Err(WebhookError::Malformed(_))), "{body}");
+        }
     }
 }
