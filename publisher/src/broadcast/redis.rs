@@ -273,6 +273,28 @@ mod tests {
     }
 
     #[test]
+    fn errors_say_what_the_caller_can_do() {
+        use redis::ServerErrorKind as Server;
+
+        let of = |kind: ErrorKind| judge(RedisError::from((kind, "words")));
+        for kind in [Server::BusyLoading, Server::ReadOnly, Server::TryAgain] {
+            let error = of(ErrorKind::Server(kind));
+            assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+        }
+        for kind in [ErrorKind::AuthenticationFailed, Server::NoPerm.into()] {
+            let error = of(kind);
+            assert!(matches!(error, Error::Unauthorized { .. }), "{error}");
+        }
+        let error = judge(std::io::Error::other("gone").into());
+        assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+        let error = of(ErrorKind::Server(Server::ResponseError));
+        assert!(
+            matches!(error, Error::Rejected { status: None, .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn passwords_do_not_print() {
         let config = RedisConfig::new("redis://user:hidden@127.0.0.1").unwrap();
         assert!(!format!("{config:?}").contains("hidden"));

@@ -1,7 +1,8 @@
 //! The encoder: `json_encode` of PHP 7.1 and later, compact and with `JSON_PRETTY_PRINT`.
 //!
 //! Source: the PHP manual, `json_encode`, at its default flags: slashes are escaped, and so is
-//! every character beyond ASCII. The tests compare it with PHP itself.
+//! every character beyond ASCII. The tests compare it with PHP itself. Integers beyond PHP's own
+//! (64 bits with a sign) are kept whole here.
 
 use std::fmt::Write as _;
 

@@ -1,0 +1,11 @@
+//! The drivers `log` and `redis` beside Laravel's own, and `redis` when its server is in trouble.
+//!
+//! Laravel's classes are those of Debian's php-laravel-framework; `make setup` installs it, PHP and Redis.
+
+mod events;
+mod php;
+mod redis_driver;
+mod redis_server;
+mod same_log;
+mod same_messages;
+mod slugs;

@@ -1,0 +1,132 @@
+//! The driver `redis` by itself, and with a server in trouble.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use publisher::{
+    Broadcast, Broadcaster, Channel, Connection, Error, RedisBroadcaster, RedisConfig, Retry,
+};
+use serde_json::json;
+
+use crate::redis_server::{RedisServer, Subscriber};
+
+fn broadcaster(url: &str, retry: Retry) -> RedisBroadcaster {
+    let config = RedisConfig::new(url).unwrap().retry(retry);
+    RedisBroadcaster::new(config).unwrap()
+}
+
+fn broadcast(channels: impl Into<Vec<Channel>>) -> Broadcast {
+    Broadcast::new("e", channels, &json!({"a": 1})).unwrap()
+}
+
+fn to_one() -> Broadcast {
+    broadcast([Channel::public("c")])
+}
+
+const MESSAGE: &str = r#"{"event":"e","data":{"a":1,"socket":null},"socket":null}"#;
+
+#[tokio::test]
+async fn the_environment_chooses_it() {
+    let server = RedisServer::start(&["--requirepass", "p@ss"]).await;
+    let environment = [
+        ("BROADCAST_DRIVER", "redis".to_owned()),
+        ("REDIS_PORT", server.port.to_string()),
+        ("REDIS_PASSWORD", "p@ss".to_owned()),
+        ("APP_NAME", "My App".to_owned()),
+    ];
+    let environment: HashMap<_, _> = environment
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+    let broadcaster = Connection::from_env(&environment)
+        .unwrap()
+        .broadcaster()
+        .unwrap();
+    assert_eq!(broadcaster.name(), "redis");
+
+    let url = format!("redis://:p%40ss@127.0.0.1:{}", server.port);
+    let mut subscriber = Subscriber::of(&url).await;
+    broadcaster.broadcast(&to_one()).await.unwrap();
+    let message = ("my-app-database-c".to_owned(), MESSAGE.to_owned());
+    assert_eq!(subscriber.next(1).await, [message]);
+}
+
+#[tokio::test]
+async fn nowhere_needs_no_server() {
+    let broadcaster = broadcaster("redis://127.0.0.1:1", Retry::none());
+    broadcaster.broadcast(&broadcast([])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_found() {
+    let mut server = RedisServer::start(&[]).await;
+    let quick = Retry::default()
+        .first_delay(Duration::from_millis(20))
+        .times(10);
+    let patient = broadcaster(&server.url(), quick);
+    let impatient = broadcaster(&server.url(), Retry::none());
+    patient.broadcast(&to_one()).await.unwrap();
+    impatient.broadcast(&to_one()).await.unwrap();
+
+    server.kill().await;
+    let error = impatient.broadcast(&to_one()).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+    let error = impatient.broadcast(&to_one()).await.unwrap_err();
+    assert!(error.to_string().contains("onnection refused"), "{error}");
+
+    server.restart().await;
+    let mut subscriber = server.subscriber().await;
+    patient.broadcast(&to_one()).await.unwrap();
+    assert_eq!(
+        subscriber.next(1).await,
+        [("c".to_owned(), MESSAGE.to_owned())]
+    );
+}
+
+#[tokio::test]
+async fn a_try_in_vain_may_heal_while_it_is_under_way() {
+    let mut server = RedisServer::start(&[]).await;
+    let retry = Retry::default()
+        .first_delay(Duration::from_millis(20))
+        .times(100);
+    let broadcaster = broadcaster(&server.url(), retry);
+    server.kill().await;
+    let event = to_one();
+    let (broadcast, ()) = tokio::join!(broadcaster.broadcast(&event), server.restart());
+    broadcast.unwrap();
+}
+
+#[tokio::test]
+async fn a_password_that_is_put_right_is_taken() {
+    let server = RedisServer::start(&["--requirepass", "right"]).await;
+    let login = |password| format!("redis://:{password}@127.0.0.1:{}", server.port);
+    let broadcaster = broadcaster(&login("wrong"), Retry::none());
+    for _ in 0..2 {
+        let error = broadcaster.broadcast(&to_one()).await.unwrap_err();
+        assert!(matches!(error, Error::Unauthorized { .. }), "{error}");
+    }
+    let client = redis::Client::open(login("right")).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let set = redis::cmd("CONFIG")
+        .arg(&["SET", "requirepass", "wrong"])
+        .exec_async(&mut connection)
+        .await;
+    set.unwrap();
+    broadcaster.broadcast(&to_one()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_without_the_right_to_is_told() {
+    let server = RedisServer::start(&[]).await;
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let revoked = redis::cmd("ACL")
+        .arg(&["SETUSER", "default", "-eval"])
+        .exec_async(&mut connection)
+        .await;
+    revoked.unwrap();
+    let error = broadcaster(&server.url(), Retry::none())
+        .broadcast(&to_one())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Unauthorized { .. }), "{error}");
+}
