@@ -1,0 +1,15 @@
+//! The client, the authoriser and the webhook verifier against a real relay and the official libraries.
+//!
+//! The relay is `fanfare`, as the `protocol-tests` start it: `cargo build` makes it. Node.js and
+//! the libraries come with `make setup`.
+
+mod authorization;
+mod broadcast;
+mod lost_answer;
+mod node;
+mod official_libraries;
+mod publish;
+mod queries;
+mod support;
+mod users;
+mod webhooks;
