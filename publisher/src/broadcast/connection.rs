@@ -29,6 +29,10 @@ use crate::{Client, Config, Invalid};
 /// As in Laravel, an empty variable and `null` mean the same as none.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one in a process, for a moment"
+)]
 pub enum Connection {
     /// The driver `pusher`.
     Pusher(Config),

@@ -216,10 +216,10 @@ mod tests {
         assert_eq!(of_pusher(&[("PUSHER_PORT", "65536")]), "PUSHER_PORT");
         let key = "PUSHER_ENCRYPTION_MASTER_KEY_BASE64";
         assert_eq!(of_pusher(&[(key, "short")]), key);
-        for missing in 0..APP.len() {
+        for (missing, _) in APP {
             let mut variables = vec![("BROADCAST_DRIVER", "pusher")];
-            variables.extend(APP.iter().filter(|(name, _)| *name != APP[missing].0));
-            assert_eq!(fault(&variables), APP[missing].0);
+            variables.extend(APP.iter().filter(|(name, _)| *name != missing));
+            assert_eq!(fault(&variables), missing);
         }
     }
 

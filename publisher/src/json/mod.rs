@@ -9,5 +9,7 @@ mod float;
 mod php;
 mod tree;
 
-pub(crate) use php::{to_php, to_pretty_php};
+#[cfg(any(test, feature = "ably", feature = "redis"))]
+pub(crate) use php::to_php;
+pub(crate) use php::to_pretty_php;
 pub(crate) use tree::{Json, Object};

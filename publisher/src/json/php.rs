@@ -13,6 +13,7 @@ use super::tree::{Json, Object};
 const INDENT: &str = "    ";
 
 /// As `json_encode($value)`.
+#[cfg(any(test, feature = "ably", feature = "redis"))]
 pub(crate) fn to_php(object: &Object) -> String {
     let mut encoder = Encoder::new(None);
     encoder.object(object);

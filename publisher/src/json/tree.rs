@@ -23,6 +23,7 @@ pub(crate) struct Object(Vec<(String, Json)>);
 
 impl Object {
     /// An object of these members.
+    #[cfg(any(test, feature = "redis"))]
     pub(crate) fn of<const N: usize>(members: [(&str, Json); N]) -> Self {
         Self(members.map(|(name, value)| (name.to_owned(), value)).into())
     }

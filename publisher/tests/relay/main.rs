@@ -3,6 +3,8 @@
 //! The relay is `fanfare`, as the `protocol-tests` start it: `cargo build` makes it. Node.js and
 //! the libraries come with `make setup`.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod authorization;
 mod broadcast;
 mod lost_answer;

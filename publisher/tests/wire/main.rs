@@ -1,5 +1,7 @@
 //! What goes over the wire, and what comes of the answers: against a server that answers as a test says.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 #[cfg(feature = "ably")]
 mod ably;
 mod bodies;

@@ -105,6 +105,7 @@ impl Server {
         .await
     }
 
+    #[cfg(feature = "ably")]
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
