@@ -1,5 +1,6 @@
 //! Where an app is published to, and how.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::{Authorizer, KeyPair, MasterKey, Retry};
@@ -45,7 +46,7 @@ impl Scheme {
 /// ```
 ///
 /// Settings are checked when a [`Client`](crate::Client) is made of them. Secrets never print.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     pub(crate) app_id: String,
     pub(crate) pair: KeyPair,
@@ -54,6 +55,7 @@ pub struct Config {
     cluster: String,
     port: Option<u16>,
     pub(crate) path: String,
+    pub(crate) ca_certificates: Option<Vec<u8>>,
     pub(crate) connect_timeout: Duration,
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
@@ -75,6 +77,7 @@ impl Config {
             cluster: "mt1".into(),
             port: None,
             path: String::new(),
+            ca_certificates: None,
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
             retry: Retry::default(),
@@ -111,6 +114,13 @@ impl Config {
     /// what is signed, as with Pusher's official libraries.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
+        self
+    }
+
+    /// Certificates in PEM that are trusted beside those that the system trusts, such as that of
+    /// an authority of your own; default: none.
+    pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_certificates = Some(pem.into());
         self
     }
 
@@ -162,6 +172,21 @@ impl Config {
         };
         let port = self.port.unwrap_or(self.scheme.default_port());
         format!("{}://{host}:{port}", self.scheme.as_str())
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("app_id", &self.app_id)
+            .field("pair", &self.pair)
+            .field("origin", &self.origin())
+            .field("path", &self.path)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .field("master_key", &self.master_key)
+            .finish_non_exhaustive()
     }
 }
 

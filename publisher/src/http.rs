@@ -7,7 +7,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Request, Response, StatusCode};
 
-use crate::{Error, Invalid};
+use crate::{Error, Invalid, tls};
 
 /// How long a connection is kept that nothing is sent over.
 const KEEP_IDLE: Duration = Duration::from_secs(60);
@@ -24,15 +24,23 @@ pub(crate) struct Http {
     timeout: Duration,
 }
 
+/// How a server is spoken to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings<'a> {
+    /// With TLS, and only so.
+    pub(crate) tls: bool,
+    /// What is trusted beside what the system trusts, in PEM.
+    pub(crate) ca_certificates: Option<&'a [u8]>,
+    /// For making a connection.
+    pub(crate) connect_timeout: Duration,
+    /// For the whole of a request.
+    pub(crate) timeout: Duration,
+}
+
 impl Http {
-    /// A client for servers with or without TLS. `timeout` is for the whole of a request.
-    pub(crate) fn new(
-        tls: bool,
-        connect_timeout: Duration,
-        timeout: Duration,
-    ) -> Result<Self, Invalid> {
-        // Another part of the process may have chosen a provider before: that one is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+    /// A client with these settings; an error names the one that is wrong.
+    pub(crate) fn new(settings: Settings<'_>) -> Result<Self, Invalid> {
+        tls::choose_provider();
         let builder = Client::builder()
             .user_agent(concat!("fanfare-publisher/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
@@ -40,15 +48,18 @@ impl Http {
             .referer(false)
             .tcp_nodelay(true)
             .pool_idle_timeout(KEEP_IDLE)
-            .connect_timeout(connect_timeout);
-        let builder = match tls {
-            true => builder.https_only(true),
+            .connect_timeout(settings.connect_timeout);
+        let more = settings.ca_certificates.map(tls::certificates);
+        let more = more.transpose()?.unwrap_or_default();
+        let builder = match settings.tls {
+            true => builder.https_only(true).tls_certs_merge(more),
             // Machines without certificates to trust can publish in plain text, too.
             false => builder.tls_certs_only([]),
         };
         let client = builder
             .build()
             .map_err(|error| Invalid::new("scheme", reason(&error)))?;
+        let timeout = settings.timeout;
         Ok(Self { client, timeout })
     }
 

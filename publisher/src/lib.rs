@@ -14,6 +14,7 @@ mod key_pair;
 mod names;
 mod retry;
 mod socket_id;
+mod tls;
 mod webhook;
 
 pub use auth::{Authorizer, ChannelAuth, Member, User, UserAuth};

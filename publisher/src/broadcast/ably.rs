@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::{Broadcast, BroadcastFuture, Broadcaster};
 use crate::channel::{PRESENCE, PRIVATE};
-use crate::http::Http;
+use crate::http::{Http, Settings};
 use crate::json::to_php;
 use crate::{Error, Invalid, Retry};
 
@@ -120,11 +120,16 @@ impl AblyBroadcaster {
                 "must begin with http:// or https://",
             ));
         }
-        let tls = endpoint.scheme() == "https";
+        let http = Http::new(Settings {
+            tls: endpoint.scheme() == "https",
+            ca_certificates: None,
+            connect_timeout: config.connect_timeout,
+            timeout: config.timeout,
+        })?;
         Ok(Self {
             endpoint,
             authorization,
-            http: Http::new(tls, config.connect_timeout, config.timeout)?,
+            http,
             retry: config.retry,
         })
     }

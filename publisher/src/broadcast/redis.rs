@@ -142,6 +142,8 @@ pub struct RedisBroadcaster {
 impl RedisBroadcaster {
     /// Publishes to this server. Nothing is connected yet.
     pub fn new(config: RedisConfig) -> Result<Self, Invalid> {
+        #[cfg(feature = "redis-tls")]
+        crate::tls::choose_provider();
         let client = Client::open(config.server.clone())
             .map_err(|error| Invalid::new("url", error.to_string()))?;
         Ok(Self {

@@ -20,8 +20,8 @@ use serde::de::DeserializeOwned;
 pub use event::{Batch, Event};
 pub use info::{CachedEvent, ChannelInfo, ChannelState, Info};
 
-use crate::http::Http;
-use crate::{Authorizer, Config, Error, Invalid};
+use crate::http::{Http, Settings};
+use crate::{Authorizer, Config, Error, Invalid, Scheme};
 use request::{Call, Target};
 
 /// A client of the Pusher HTTP API for one app.
@@ -47,8 +47,12 @@ impl Client {
             }
         }
         let target = Target::new(&config)?;
-        let tls = config.scheme == crate::Scheme::Https;
-        let http = Http::new(tls, config.connect_timeout, config.timeout)?;
+        let http = Http::new(Settings {
+            tls: config.scheme == Scheme::Https,
+            ca_certificates: config.ca_certificates.as_deref(),
+            connect_timeout: config.connect_timeout,
+            timeout: config.timeout,
+        })?;
         Ok(Self {
             config,
             target,

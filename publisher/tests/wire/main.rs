@@ -6,6 +6,7 @@
 mod ably;
 mod bodies;
 mod failures;
+mod https;
 mod limits;
 mod retries;
 mod server;

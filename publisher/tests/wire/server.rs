@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use publisher::{Client, Config, Retry, Scheme};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// What is answered.
 #[derive(Clone, Debug)]
@@ -74,17 +75,35 @@ pub(crate) struct Server {
 impl Server {
     /// Answers each request with what `script` says.
     pub(crate) async fn start(script: impl FnMut(&Received) -> Answer + Send + 'static) -> Server {
+        Server::listen(None, Box::new(script)).await
+    }
+
+    /// Answers every request over TLS with `{}`.
+    pub(crate) async fn over_tls(tls: TlsAcceptor) -> Server {
+        Server::listen(Some(tls), Box::new(|_| Answer::ok("{}"))).await
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>, script: Script) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let received = Arc::new(Mutex::new(Vec::new()));
-        let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(Box::new(script)));
+        let script = Arc::new(Mutex::new(script));
         let accepting = tokio::spawn({
             let received = Arc::clone(&received);
             async move {
                 for number in 0.. {
                     let (stream, _) = listener.accept().await.unwrap();
-                    let (received, script) = (Arc::clone(&received), Arc::clone(&script));
-                    tokio::spawn(serve(stream, number, received, script));
+                    let (tls, received, script) =
+                        (tls.clone(), Arc::clone(&received), Arc::clone(&script));
+                    tokio::spawn(async move {
+                        let Some(tls) = tls else {
+                            return serve(stream, number, received, script).await;
+                        };
+                        // A client that does not trust the certificate goes away.
+                        if let Ok(stream) = tls.accept(stream).await {
+                            serve(stream, number, received, script).await;
+                        }
+                    });
                 }
             }
         });
@@ -118,6 +137,10 @@ impl Server {
             .port(self.address.port())
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// A client of this server that tries nothing again.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.config().retry(Retry::none())).unwrap()
@@ -143,7 +166,7 @@ impl Drop for Server {
 }
 
 async fn serve(
-    mut stream: TcpStream,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     connection: usize,
     received: Arc<Mutex<Vec<Received>>>,
     script: Arc<Mutex<Script>>,
@@ -178,7 +201,11 @@ async fn serve(
 }
 
 /// The next request; `None` at the end of the connection.
-async fn read(stream: &mut TcpStream, bytes: &mut Vec<u8>, connection: usize) -> Option<Received> {
+async fn read(
+    stream: &mut (impl AsyncRead + Unpin),
+    bytes: &mut Vec<u8>,
+    connection: usize,
+) -> Option<Received> {
     loop {
         if let Some((length, request)) = parse(bytes, connection) {
             bytes.drain(..length);
