@@ -1,4 +1,14 @@
 #![doc = include_str!("../README.md")]
+//!
+//! ## Where to look
+//!
+//! - [`Client`], made of a [`Config`] with its [`Retry`]: publishes an [`Event`] or a [`Batch`] to a
+//!   [`Channel`], and asks about channels
+//! - [`Authorizer`], from [`Config::authorizer`] or a [`KeyPair`]: signs for clients
+//! - [`MasterKey`]: end-to-end encryption
+//! - [`WebhookVerifier`]: turns a request into a [`Webhook`]
+//! - [`Connection`]: which [`Broadcaster`] takes a [`Broadcast`], which a [`BroadcastEvent`] becomes
+//! - [`Error`], and [`Invalid`] for what is found wrong before anything is sent
 #![warn(missing_docs)]
 
 mod auth;

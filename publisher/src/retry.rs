@@ -69,7 +69,8 @@ impl Retry {
         self
     }
 
-    /// How long a call may take, all its tries and the waiting between them together.
+    /// How long a call may take, all its tries and the waiting between them together. A Fanfare
+    /// knows an idempotency key for two minutes.
     pub fn total(mut self, total: Duration) -> Self {
         self.total = total;
         self

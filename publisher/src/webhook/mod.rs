@@ -71,7 +71,8 @@ impl WebhookVerifier {
         Self { pairs }
     }
 
-    /// Verifies a request: its headers, asked for by name, and its body as it came, byte for byte.
+    /// Verifies a request: its headers, asked for by name (in any case), and its body as it came,
+    /// byte for byte.
     ///
     /// ```
     /// # use std::collections::HashMap;

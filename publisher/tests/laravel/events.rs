@@ -86,11 +86,32 @@ pub(crate) fn cases() -> Vec<Case> {
             r#"{{"text":{}}}"#,
             json!(every_kind_of_character())
         )),
+        Case::new(json!({"f": numbers_of_every_size()}).to_string()),
         Case::new(r#"{"ключ/é":"\/","\u0001":"\u0000","😀":"\ud83d\ude00","":0}"#),
         Case::new(
             r#"{"i":[0,-1,9223372036854775807,-9223372036854775808],"f":[1.0,-0.0,0.1,-1.5,123.456,1e15,1e16,1e17,1.5e300,1e22,0.0001,0.00001,1.2345e-5,5e-324,1.7976931348623157e308,123456789012345680.0,0.30000000000000004]}"#,
         ),
     ]
+}
+
+/// Finite numbers from all over the range of a `f64`, the same in each run.
+fn numbers_of_every_size() -> Vec<f64> {
+    let mut bits = 1_u64;
+    let mut next = || {
+        // Source: Knuth, MMIX.
+        bits = bits
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        bits
+    };
+    let any = (0..1000)
+        .map(|_| f64::from_bits(next()))
+        .collect::<Vec<_>>();
+    let fractions = (0..1000).map(|_| next() as f64 / u64::MAX as f64);
+    any.into_iter()
+        .chain(fractions)
+        .filter(|number| number.is_finite())
+        .collect()
 }
 
 /// All of the first 400 characters, and some of each length beyond.

@@ -27,7 +27,7 @@ impl RedisServer {
     /// With further arguments.
     pub(crate) async fn start(arguments: &[&str]) -> RedisServer {
         let directory = tempfile::tempdir().expect("the temporary directory is writable");
-        loop {
+        for _ in 0..10 {
             // It is known to be free only for this moment: whoever loses it takes another.
             let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
             let port = free.expect("there are free ports").port();
@@ -39,6 +39,7 @@ impl RedisServer {
                 };
             }
         }
+        panic!("redis-server does not start with {arguments:?}");
     }
 
     pub(crate) fn url(&self) -> String {
