@@ -13,7 +13,7 @@ pub struct Settings {
     /// How old an event may become that keeps failing. 5 minutes (Pusher).
     pub retry_for: Duration,
     /// How long an event waits for others that go with it, where several may go in one request.
-    /// 50 ms.
+    /// 200 ms.
     pub batch_wait: Duration,
     /// Events in one request at most. 100.
     pub batch_events: usize,
@@ -37,7 +37,7 @@ impl Default for Settings {
             leave_delay: Duration::from_secs(3),
             timeout: Duration::from_secs(10),
             retry_for: Duration::from_secs(300),
-            batch_wait: Duration::from_millis(50),
+            batch_wait: Duration::from_millis(200),
             batch_events: 100,
             concurrency: 16,
             backlog_bytes: 64 << 20,

@@ -262,3 +262,38 @@ async fn a_lone_event_of_a_batching_webhook_comes_soon() {
     assert!(about.contains(&waited), "after {waited:?}");
     server.finish().await;
 }
+
+#[tokio::test]
+async fn what_the_endpoint_refuses_keeps_nothing_else_of_its_batch_from_it() {
+    // Once a whole batch was sent again and again, until all of it was given up.
+    let mut receiver = receiver().await;
+    receiver.script(|delivery| {
+        let mut events = delivery.events.iter();
+        match events.any(|event| event.channel.starts_with("private-bad")) {
+            true => Answer::Status(400),
+            false => Answer::OK,
+        }
+    });
+    let app = talkative().webhook(receiver.webhook(&["client_event"]).set("batch", true));
+    let builder = TestServer::builder()
+        .app(app)
+        .set("webhooks.batch_wait_ms", 500)
+        .set("server.shutdown_timeout", 1);
+    let Some(server) = builder.start().await else {
+        return;
+    };
+    let names = ["private-good-", "private-bad-", "private-fine-"];
+    let [good, bad, fine] = names.map(|prefix| server.channel(prefix));
+    let mut client = server.connect().await;
+    for channel in [&good, &bad, &fine] {
+        client.subscribe(channel).await;
+        send_numbered(&mut client, channel, 0..2).await;
+    }
+    for channel in [&good, &fine] {
+        expect_numbered(&mut receiver, channel, 0..2).await;
+    }
+    assert!(receiver.events().iter().all(|event| event.channel != bad));
+    let first = &receiver.deliveries()[0];
+    assert_eq!(first.events.len(), 6, "they went together at first");
+    server.finish().await;
+}
