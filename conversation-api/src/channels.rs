@@ -1,0 +1,200 @@
+//! Who may see what: the counterpart of Laravel's `routes/channels.php`, and the only place that
+//! knows the rules. Channels and endpoints both ask here.
+//!
+//! | channel | who may listen |
+//! | --- | --- |
+//! | `private-user.{id}` | that user |
+//! | `private-conversation.{id}`, `presence-conversation.{id}` | who may see the conversation |
+//! | `private-department.{id}` | admin, operation_manager: all; others: their own |
+
+use crate::people::{Role, User};
+
+/// A channel of the desk, by what it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// `private-user.{id}`
+    User(i64),
+    /// `private-conversation.{id}`
+    Conversation(i64),
+    /// `presence-conversation.{id}`: who is looking at the conversation.
+    ConversationPresence(i64),
+    /// `private-department.{id}`
+    Department(i64),
+}
+
+impl Channel {
+    /// Reads the name on the wire; `None` for every other name. Ids are decimal digits and
+    /// compared as integers.
+    pub fn parse(name: &str) -> Option<Self> {
+        let (kind, id) = name.split_once('.')?;
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let id = id.parse().ok()?;
+        match kind {
+            "private-user" => Some(Self::User(id)),
+            "private-conversation" => Some(Self::Conversation(id)),
+            "presence-conversation" => Some(Self::ConversationPresence(id)),
+            "private-department" => Some(Self::Department(id)),
+            _ => None,
+        }
+    }
+
+    /// The name on the wire.
+    pub fn name(self) -> String {
+        match self {
+            Self::User(id) => format!("private-user.{id}"),
+            Self::Conversation(id) => format!("private-conversation.{id}"),
+            Self::ConversationPresence(id) => format!("presence-conversation.{id}"),
+            Self::Department(id) => format!("private-department.{id}"),
+        }
+    }
+}
+
+/// Whose a conversation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ownership {
+    /// The department that answers.
+    pub department_id: Option<i64>,
+    /// The user that answers.
+    pub assigned_to: Option<i64>,
+}
+
+/// The conversations that a user may see, listen to and write in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of them.
+    All,
+    /// Those of a department.
+    Department(i64),
+    /// Those assigned to a user.
+    AssignedTo(i64),
+    /// None.
+    Nothing,
+}
+
+impl Scope {
+    /// What `user` may see.
+    pub fn of(user: &User) -> Self {
+        match user.role {
+            Role::Admin | Role::OperationManager => Self::All,
+            Role::Manager | Role::AccountManager => {
+                user.department_id.map_or(Self::Nothing, Self::Department)
+            }
+            Role::Agent => Self::AssignedTo(user.id),
+        }
+    }
+
+    /// Whether a conversation is among them.
+    pub fn contains(self, conversation: Ownership) -> bool {
+        match self {
+            Self::All => true,
+            Self::Department(id) => conversation.department_id == Some(id),
+            Self::AssignedTo(id) => conversation.assigned_to == Some(id),
+            Self::Nothing => false,
+        }
+    }
+}
+
+/// Whether `user` may see, listen to and write in a conversation.
+pub fn may_see(user: &User, conversation: Ownership) -> bool {
+    Scope::of(user).contains(conversation)
+}
+
+/// Whether `user` may listen to a department that exists.
+pub fn may_watch_department(user: &User, department_id: i64) -> bool {
+    match user.role {
+        Role::Admin | Role::OperationManager => true,
+        Role::Manager | Role::AccountManager | Role::Agent => {
+            user.department_id == Some(department_id)
+        }
+    }
+}
+
+/// Whether `user` may say who answers a conversation.
+pub fn may_assign(user: &User, conversation: Ownership) -> bool {
+    match user.role {
+        Role::Admin | Role::OperationManager | Role::Manager => may_see(user, conversation),
+        Role::AccountManager | Role::Agent => false,
+    }
+}
+
+/// Whether a conversation may be given to `user`: to anybody of its department, and to those who
+/// see all departments.
+pub fn may_be_assigned(user: &User, conversation: Ownership) -> bool {
+    match user.role {
+        Role::Admin | Role::OperationManager => true,
+        Role::Manager | Role::AccountManager | Role::Agent => {
+            conversation.department_id.is_none() || conversation.department_id == user.department_id
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for channel in [
+            Channel::User(1),
+            Channel::Conversation(i64::MAX),
+            Channel::ConversationPresence(0),
+            Channel::Department(2),
+        ] {
+            assert_eq!(Channel::parse(&channel.name()), Some(channel));
+        }
+    }
+
+    #[test]
+    fn ids_are_digits_and_nothing_else() {
+        assert_eq!(
+            Channel::parse("private-user.007"),
+            Some(Channel::User(7)),
+            "ids are compared as integers"
+        );
+        for id in [
+            "",
+            "1abc",
+            "abc",
+            "-1",
+            "+1",
+            " 1",
+            "1 ",
+            "1.0",
+            "1.2",
+            "0x1",
+            "1e3",
+            "٣",
+            "9223372036854775808",
+            "99999999999999999999999",
+            "1\0",
+            "1'--",
+            "null",
+        ] {
+            for kind in ["private-user", "private-conversation", "private-department"] {
+                assert_eq!(Channel::parse(&format!("{kind}.{id}")), None, "{id:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_channels_do_not_exist() {
+        for name in [
+            "user.1",
+            "conversation.1",
+            "presence-user.1",
+            "presence-department.1",
+            "private-conversations.1",
+            "private-encrypted-conversation.1",
+            "private-.1",
+            ".1",
+            "",
+            "private-conversation",
+            "PRIVATE-CONVERSATION.1",
+            "news",
+        ] {
+            assert_eq!(Channel::parse(name), None, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `POST /broadcasting/auth` and `/broadcasting/user-auth`: what Laravel Echo asks before a
+//! subscription or a sign-in.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use publisher::{Authorizer, Channel as WireChannel, Member, SocketId, User as RelayUser};
+use serde::Serialize;
+
+use super::authenticated::Authenticated;
+use super::error::Refusal;
+use super::input::Input;
+use crate::channels::{Channel, may_see, may_watch_department};
+use crate::people::{Role, User};
+use crate::store::{Store, StoreError};
+
+/// Signs for the relay's clients, if the relay's app is known.
+#[derive(Clone, Debug)]
+pub struct Signing(pub Option<Authorizer>);
+
+/// What others are told of a user.
+#[derive(Serialize)]
+struct UserInfo<'u> {
+    name: &'u str,
+    role: Role,
+}
+
+/// Lets the user's connection subscribe to a channel, if the user may listen to it.
+pub(super) async fn channel(
+    request: HttpRequest,
+    who: Authenticated,
+    body: Payload,
+    signing: Data<Signing>,
+    store: Data<Store>,
+) -> Result<HttpResponse, Refusal> {
+    let mut input = Input::read(&request, body).await?;
+    let socket_id = socket_id(&mut input);
+    let name = input.text("channel_name", 200);
+    input.check()?;
+    let channel = Channel::parse(&name).ok_or(Refusal::Forbidden)?;
+    if !may_listen(&store, &who.user, channel).await? {
+        return Err(Refusal::Forbidden);
+    }
+    let authorizer = signing.authorizer()?;
+    let socket_id = socket_id.ok_or(Refusal::Forbidden)?;
+    // The name as it was sent: it is what the relay checks the signature with.
+    let wire = WireChannel::named(&name);
+    let auth = match channel {
+        Channel::ConversationPresence(_) => {
+            let member = Member::new(who.user.id).info(&info(&who.user));
+            member.and_then(|member| authorizer.presence(&socket_id, &wire, &member))
+        }
+        Channel::User(_) | Channel::Conversation(_) | Channel::Department(_) => {
+            authorizer.private(&socket_id, &wire)
+        }
+    };
+    Ok(HttpResponse::Ok().json(auth.map_err(|_| Refusal::Forbidden)?))
+}
+
+/// Signs the user's connection in to the relay.
+pub(super) async fn user(
+    request: HttpRequest,
+    who: Authenticated,
+    body: Payload,
+    signing: Data<Signing>,
+) -> Result<HttpResponse, Refusal> {
+    let mut input = Input::read(&request, body).await?;
+    let socket_id = socket_id(&mut input);
+    input.check()?;
+    let authorizer = signing.authorizer()?;
+    let socket_id = socket_id.ok_or(Refusal::Forbidden)?;
+    let user = RelayUser::new(who.user.id).info(&info(&who.user));
+    let auth = user.and_then(|user| authorizer.user(&socket_id, &user));
+    Ok(HttpResponse::Ok().json(auth.map_err(|_| Refusal::Forbidden)?))
+}
+
+impl Signing {
+    fn authorizer(&self) -> Result<&Authorizer, Refusal> {
+        self.0.as_ref().ok_or(Refusal::NotSetUp(
+            "Broadcasting is not set up: PUSHER_APP_KEY is not set.",
+        ))
+    }
+}
+
+/// Whether `user` may listen to `channel`. What does not exist nobody may listen to.
+async fn may_listen(store: &Store, user: &User, channel: Channel) -> Result<bool, StoreError> {
+    Ok(match channel {
+        Channel::User(id) => user.id == id,
+        Channel::Conversation(id) | Channel::ConversationPresence(id) => {
+            let ownership = store.ownership(id).await?;
+            ownership.is_some_and(|ownership| may_see(user, ownership))
+        }
+        Channel::Department(id) => {
+            may_watch_department(user, id) && store.department_exists(id).await?
+        }
+    })
+}
+
+/// The socket id, which must be there; `None` once something has been found wrong with it.
+fn socket_id(input: &mut Input) -> Option<SocketId> {
+    let text = input.text("socket_id", 100);
+    let id = SocketId::parse(&text).ok();
+    if id.is_none() && !text.is_empty() {
+        input.unknown("socket_id");
+    }
+    id
+}
+
+fn info(user: &User) -> UserInfo<'_> {
+    UserInfo {
+        name: &user.name,
+        role: user.role,
+    }
+}

@@ -1,0 +1,26 @@
+//! The listener of the metrics, apart from the public one.
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data, ServiceConfig};
+
+use super::error::Refusal;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::store::outbox::Kind;
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// `GET /metrics`.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/metrics", web::get().to(show))
+        .default_service(web::to(async || Err::<&str, _>(Refusal::NotFound)));
+}
+
+async fn show(metrics: Data<Metrics>, store: Data<Store>) -> Result<HttpResponse, Refusal> {
+    for kind in Kind::ALL {
+        metrics.backlog(kind, store.backlog(kind).await?);
+    }
+    let text = metrics.text().map_err(|_| Refusal::Internal)?;
+    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
+}

@@ -1,0 +1,244 @@
+//! Fields of a request, from JSON or a form, with Laravel's words for what is wrong with them.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{self, Bytes, Query};
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
+use serde_json::{Map, Value};
+
+use super::body;
+use super::error::Refusal;
+
+/// Bytes of a request with fields.
+const LARGEST: usize = 64 * 1024;
+
+/// The fields of a request, and what has been found wrong with them so far.
+pub(super) struct Input {
+    fields: Map<String, Value>,
+    errors: Errors,
+}
+
+/// Why fields are refused.
+#[derive(Debug, Default)]
+pub(super) struct Errors(Vec<(&'static str, String)>);
+
+impl Input {
+    /// Reads the fields. What is neither JSON nor a form has none, as Laravel sees it.
+    pub(super) async fn read(
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> Result<Self, Refusal> {
+        let body = body::read(request, payload, LARGEST).await?;
+        Ok(Self {
+            fields: fields(request, &body),
+            errors: Errors::default(),
+        })
+    }
+
+    /// A text that must be there, without the spaces around it.
+    pub(super) fn text(&mut self, name: &'static str, longest: usize) -> String {
+        let text = self.secret(name, longest);
+        text.trim().to_owned()
+    }
+
+    /// A text that must be there, as it was sent.
+    pub(super) fn secret(&mut self, name: &'static str, longest: usize) -> String {
+        let shown = shown(name);
+        let text = match self.fields.get(name) {
+            Some(Value::String(text)) if !text.trim().is_empty() => text.clone(),
+            None | Some(Value::Null | Value::String(_)) => {
+                return self.wrong(name, format!("The {shown} field is required."));
+            }
+            Some(_) => return self.wrong(name, format!("The {shown} field must be a string.")),
+        };
+        if text.chars().count() > longest {
+            let text = format!("The {shown} field must not be greater than {longest} characters.");
+            return self.wrong(name, text);
+        }
+        if text.contains('\0') {
+            return self.wrong(name, format!("The {shown} field format is invalid."));
+        }
+        text
+    }
+
+    /// An e-mail address that must be there, in lower case.
+    pub(super) fn email(&mut self, name: &'static str) -> String {
+        let email = self.text(name, 254).to_lowercase();
+        let is_address = email.split_once('@').is_some_and(|(user, host)| {
+            !user.is_empty() && !host.is_empty() && !host.contains('@')
+        }) && !email.contains(char::is_whitespace);
+        if !email.is_empty() && !is_address {
+            let text = format!("The {} field must be a valid email address.", shown(name));
+            return self.wrong(name, text);
+        }
+        email
+    }
+
+    /// An id that must be there.
+    pub(super) fn id(&mut self, name: &'static str) -> i64 {
+        match self.optional_id(name) {
+            Some(id) => id,
+            None if self.is_wrong(name) => 0,
+            None => {
+                self.wrong(name, format!("The {} field is required.", shown(name)));
+                0
+            }
+        }
+    }
+
+    /// An id, a number or the digits of one; `None` when it is absent or wrong.
+    pub(super) fn optional_id(&mut self, name: &'static str) -> Option<i64> {
+        let id = match self.fields.get(name) {
+            None | Some(Value::Null) => return None,
+            Some(Value::String(text)) if text.trim().is_empty() => return None,
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(value) => value.as_i64(),
+        };
+        if id.is_none() {
+            self.wrong(
+                name,
+                format!("The {} field must be an integer.", shown(name)),
+            );
+        }
+        id
+    }
+
+    /// Whether a field is there at all, even as null.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
+    /// Says that a field is not one of those that there are.
+    pub(super) fn unknown(&mut self, name: &'static str) {
+        self.wrong(name, format!("The selected {} is invalid.", shown(name)));
+    }
+
+    /// Refuses the request if anything was wrong.
+    pub(super) fn check(&mut self) -> Result<(), Refusal> {
+        match self.errors.0.is_empty() {
+            true => Ok(()),
+            false => Err(Refusal::Invalid(std::mem::take(&mut self.errors))),
+        }
+    }
+
+    fn is_wrong(&self, name: &str) -> bool {
+        self.errors.0.iter().any(|(wrong, _)| *wrong == name)
+    }
+
+    fn wrong(&mut self, name: &'static str, text: String) -> String {
+        self.errors.0.push((name, text));
+        String::new()
+    }
+}
+
+fn fields(request: &HttpRequest, body: &Bytes) -> Map<String, Value> {
+    let kind = request.headers().get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.starts_with("application/x-www-form-urlencoded") {
+        let text = String::from_utf8_lossy(body);
+        let pairs = Query::<Vec<(String, String)>>::from_query(&text);
+        let pairs = pairs.map(Query::into_inner).unwrap_or_default();
+        let field = |(name, value)| (name, Value::String(value));
+        return pairs.into_iter().map(field).collect();
+    }
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+/// A field's name in a sentence.
+fn shown(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+/// `{"message": …, "errors": {field: [text]}}`, the message being the first text.
+impl Serialize for Errors {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct ByField<'e>(&'e Errors);
+        impl Serialize for ByField<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(self.0.0.iter().map(|(name, text)| (name, [text])))
+            }
+        }
+        let first = self
+            .0
+            .first()
+            .map(|(_, text)| text.as_str())
+            .unwrap_or_default();
+        let message = match self.0.len() {
+            0 | 1 => first.to_owned(),
+            2 => format!("{first} (and 1 more error)"),
+            number => format!("{first} (and {} more errors)", number - 1),
+        };
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("message", &message)?;
+        map.serialize_entry("errors", &ByField(self))?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn input(fields: Value) -> Input {
+        Input {
+            fields: serde_json::from_value(fields).unwrap(),
+            errors: Errors::default(),
+        }
+    }
+
+    fn refusal(mut input: Input) -> Value {
+        match input.check() {
+            Err(Refusal::Invalid(errors)) => serde_json::to_value(errors).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_as_laravel_tells_it() {
+        let mut wrong = input(json!({"email": "nobody", "conversation_id": 1.5}));
+        wrong.email("email");
+        wrong.secret("password", 100);
+        wrong.id("conversation_id");
+        assert_eq!(
+            refusal(wrong),
+            json!({
+                "message": "The email field must be a valid email address. (and 2 more errors)",
+                "errors": {
+                    "email": ["The email field must be a valid email address."],
+                    "password": ["The password field is required."],
+                    "conversation_id": ["The conversation id field must be an integer."],
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn texts_have_a_length_and_a_kind() {
+        let mut wrong = input(json!({"a": "ééé", "b": 7, "c": "x\0", "d": " "}));
+        for name in ["a", "b", "c", "d"] {
+            wrong.text(name, 2);
+        }
+        let errors = &refusal(wrong)["errors"];
+        assert_eq!(
+            errors["a"][0],
+            "The a field must not be greater than 2 characters."
+        );
+        assert_eq!(errors["b"][0], "The b field must be a string.");
+        assert_eq!(errors["c"][0], "The c field format is invalid.");
+        assert_eq!(errors["d"][0], "The d field is required.");
+    }
+
+    #[test]
+    fn ids_are_numbers_or_their_digits() {
+        let mut right = input(json!({"a": 7, "b": " 8 ", "c": null, "d": ""}));
+        assert_eq!(right.id("a"), 7);
+        assert_eq!(right.id("b"), 8);
+        assert_eq!(right.optional_id("c"), None);
+        assert_eq!(right.optional_id("d"), None);
+        assert_eq!(right.optional_id("e"), None);
+        assert!(right.check().is_ok());
+    }
+}

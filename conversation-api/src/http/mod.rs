@@ -1,0 +1,34 @@
+//! The endpoints.
+//!
+//! - [`routes`]: what is where
+//! - [`login`], [`user`], [`conversations`], [`messages`]: what the inbox calls
+//! - [`broadcasting`]: signatures for Laravel Echo
+//! - [`webhook`]: what WhatsApp calls
+//! - [`status`]: whether the service is there; [`page`]: the inbox itself
+//! - [`authenticated`], [`client`], [`socket`]: what is read from a request's head
+//! - [`body`], [`input`]: what is read from its body
+//! - [`error`]: every answer that is a refusal
+//! - [`figures`]: the listener of the metrics
+
+mod authenticated;
+mod body;
+mod broadcasting;
+mod client;
+mod conversations;
+mod error;
+pub mod figures;
+mod input;
+mod login;
+mod messages;
+pub mod page;
+mod path;
+mod routes;
+mod socket;
+mod status;
+mod user;
+mod webhook;
+
+pub use broadcasting::Signing;
+pub use client::TrustedProxies;
+pub use routes::routes;
+pub use webhook::WebhookSecrets;

@@ -1,0 +1,68 @@
+//! What is where.
+
+use std::path::Path;
+
+use actix_web::web::{self, ServiceConfig, get, post, resource};
+
+use super::error::Refusal;
+use super::{broadcasting, conversations, login, messages, page, status, user, webhook};
+
+/// All endpoints, and the inbox from the folder `page`.
+pub fn routes(page: &Path, config: &mut ServiceConfig) {
+    only_get(config, "/", || get().to(status::root));
+    only_get(config, "/up", || get().to(status::up));
+    only_post(config, "/api/auth/login", || post().to(login::login));
+    only_post(config, "/api/auth/logout", || post().to(login::logout));
+    only_get(config, "/api/user", || get().to(user::show));
+    only_get(config, "/api/users", || get().to(user::list));
+    only_get(config, "/api/conversations", || {
+        get().to(conversations::list)
+    });
+    only_get(config, "/api/conversations/{id}", || {
+        get().to(conversations::show)
+    });
+    only_get(config, "/api/conversations/{id}/messages", || {
+        get().to(messages::list)
+    });
+    only_post(config, "/api/conversations/{id}/assign", || {
+        post().to(conversations::assign)
+    });
+    only_post(config, "/api/conversations/{id}/read", || {
+        post().to(conversations::read)
+    });
+    only_post(config, "/api/messages/send", || post().to(messages::send));
+    config.service(
+        resource("/api/webhooks/whatsapp")
+            .route(get().to(webhook::verify))
+            .route(post().to(webhook::receive))
+            .default_service(web::to(async || method_not_allowed("GET, POST"))),
+    );
+    only_post(config, "/broadcasting/auth", || {
+        post().to(broadcasting::channel)
+    });
+    only_post(config, "/broadcasting/user-auth", || {
+        post().to(broadcasting::user)
+    });
+    page::routes(page, config);
+    config.default_service(web::to(async || Err::<&str, _>(Refusal::NotFound)));
+}
+
+fn only_get(config: &mut ServiceConfig, path: &str, route: impl Fn() -> actix_web::Route) {
+    config.service(
+        resource(path)
+            .route(route())
+            .default_service(web::to(async || method_not_allowed("GET"))),
+    );
+}
+
+fn only_post(config: &mut ServiceConfig, path: &str, route: impl Fn() -> actix_web::Route) {
+    config.service(
+        resource(path)
+            .route(route())
+            .default_service(web::to(async || method_not_allowed("POST"))),
+    );
+}
+
+fn method_not_allowed(allowed: &'static str) -> Result<&'static str, Refusal> {
+    Err(Refusal::MethodNotAllowed(allowed))
+}

@@ -1,0 +1,129 @@
+//! `/api/webhooks/whatsapp`: what Meta calls.
+
+use std::fmt;
+
+use actix_web::http::header::ContentType;
+use actix_web::web::{Data, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq as _;
+
+use super::body;
+use super::error::Refusal;
+use crate::outbox::Wake;
+use crate::store::Store;
+use crate::store::incoming::{ReceiveMessage, Received};
+use crate::store::statuses::NoteDelivery;
+use crate::whatsapp::payload::{Notice, notices};
+use crate::whatsapp::signature;
+
+/// Bytes of a webhook: what Meta sends at most.
+const LARGEST: usize = 3 * 1024 * 1024;
+
+/// What Meta and this service share. Never printed.
+#[derive(Clone, Default)]
+pub struct WebhookSecrets {
+    /// Signs webhooks; without it none is accepted.
+    pub app_secret: Option<String>,
+    /// Proves that a webhook's address is being set up by its owner; without it none can be.
+    pub verify_token: Option<String>,
+}
+
+impl fmt::Debug for WebhookSecrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("WebhookSecrets")
+    }
+}
+
+/// The query of Meta's verification.
+#[derive(Debug, Deserialize)]
+pub(super) struct Verification {
+    #[serde(rename = "hub.mode")]
+    mode: Option<String>,
+    #[serde(rename = "hub.verify_token")]
+    verify_token: Option<String>,
+    #[serde(rename = "hub.challenge")]
+    challenge: Option<String>,
+}
+
+/// Returns the challenge to whoever knows the verify token.
+pub(super) async fn verify(
+    query: Query<Verification>,
+    secrets: Data<WebhookSecrets>,
+) -> Result<HttpResponse, Refusal> {
+    let Verification {
+        mode: Some(mode),
+        verify_token: Some(claimed),
+        challenge: Some(challenge),
+    } = query.into_inner()
+    else {
+        return Err(Refusal::Forbidden);
+    };
+    let expected = secrets.verify_token.as_deref().ok_or(Refusal::Forbidden)?;
+    let is_right = bool::from(expected.as_bytes().ct_eq(claimed.as_bytes()));
+    match is_right && mode == "subscribe" {
+        true => Ok(HttpResponse::Ok()
+            .content_type(ContentType::plaintext())
+            .body(challenge)),
+        false => Err(Refusal::Forbidden),
+    }
+}
+
+/// Stores what a webhook tells, and answers once that is safe: what fails, Meta sends again.
+/// Nothing of the body is looked at before its signature has been checked.
+pub(super) async fn receive(
+    request: HttpRequest,
+    payload: Payload,
+    secrets: Data<WebhookSecrets>,
+    store: Data<Store>,
+    wake: Data<Wake>,
+) -> Result<HttpResponse, Refusal> {
+    let secret = secrets
+        .app_secret
+        .as_deref()
+        .ok_or(Refusal::WrongSignature)?;
+    let signature = request.headers().get(signature::HEADER);
+    let signature = signature.and_then(|signature| signature.to_str().ok());
+    let signature = signature.ok_or(Refusal::WrongSignature)?;
+    let body = body::read(&request, payload, LARGEST).await?;
+    if !signature::is_valid(secret.as_bytes(), &body, signature) {
+        return Err(Refusal::WrongSignature);
+    }
+    let payload: Value = serde_json::from_slice(&body).map_err(|_| Refusal::Malformed)?;
+    for notice in notices(&payload) {
+        if store_notice(&store, notice).await? {
+            wake.all();
+        }
+    }
+    Ok(HttpResponse::Ok().json(json!({"status": "ok"})))
+}
+
+/// Returns whether there is something to announce.
+async fn store_notice(store: &Store, notice: Notice) -> Result<bool, Refusal> {
+    match notice {
+        Notice::Message {
+            id,
+            phone,
+            name,
+            text,
+        } => {
+            let receive = ReceiveMessage {
+                whatsapp_id: id,
+                phone,
+                name,
+                content: text,
+                event_id: crate::events::new_id(),
+            };
+            Ok(store.write(receive).await? == Received::Stored)
+        }
+        Notice::Status { id, delivery } => {
+            let note = NoteDelivery {
+                whatsapp_id: id,
+                delivery,
+            };
+            store.write(note).await?;
+            Ok(false)
+        }
+    }
+}

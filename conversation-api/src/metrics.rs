@@ -1,0 +1,136 @@
+//! Figures for Prometheus.
+
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::clock::Timestamp;
+use crate::store::outbox::{Backlog, Kind};
+
+/// Counters and gauges of one process.
+#[derive(Clone)]
+pub struct Metrics {
+    requests: Family<RequestLabels, Counter>,
+    sent: Family<KindLabels, Counter>,
+    failures: Family<KindLabels, Counter>,
+    waiting: Family<KindLabels, Gauge>,
+    lag: Family<KindLabels, Gauge>,
+    dead: Family<KindLabels, Gauge>,
+    registry: Arc<RwLock<Registry>>,
+}
+
+/// The route is the pattern that matched, never what a client sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    method: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Metrics")
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("conversation");
+        let metrics = Self {
+            requests: Family::default(),
+            sent: Family::default(),
+            failures: Family::default(),
+            waiting: Family::default(),
+            lag: Family::default(),
+            dead: Family::default(),
+            registry: Arc::default(),
+        };
+        let Self {
+            requests,
+            sent,
+            failures,
+            waiting,
+            lag,
+            dead,
+            ..
+        } = metrics.clone();
+        registry.register("http_requests", "Requests answered", requests);
+        registry.register("outbox_sent", "Rows of the outbox that were sent", sent);
+        registry.register(
+            "outbox_failures",
+            "Attempts to send that failed, to be made again",
+            failures,
+        );
+        registry.register("outbox_waiting", "Rows that wait to be sent", waiting);
+        registry.register_with_unit(
+            "outbox_lag",
+            "Age of the oldest row that waits",
+            Unit::Seconds,
+            lag,
+        );
+        registry.register("outbox_dead", "Rows that will never be sent", dead);
+        *metrics.registry.write() = registry;
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Counts an answered request.
+    pub fn answered(&self, route: Option<String>, method: &str, status: u16) {
+        let labels = RequestLabels {
+            route: route.unwrap_or_else(|| "none".into()),
+            method: match method {
+                "GET" => "GET",
+                "POST" => "POST",
+                "OPTIONS" => "OPTIONS",
+                "HEAD" => "HEAD",
+                _ => "other",
+            },
+            status,
+        };
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    /// Counts rows that were sent.
+    pub fn sent(&self, kind: Kind, rows: usize) {
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        self.sent.get_or_create(&labels(kind)).inc_by(rows);
+    }
+
+    /// Counts an attempt that failed.
+    pub fn failed(&self, kind: Kind) {
+        self.failures.get_or_create(&labels(kind)).inc();
+    }
+
+    /// Notes how much waits.
+    pub fn backlog(&self, kind: Kind, backlog: Backlog) {
+        let now = Timestamp::now().millis();
+        let age = backlog.oldest.map_or(0, |oldest| now - oldest.millis());
+        let labels = labels(kind);
+        self.waiting.get_or_create(&labels).set(backlog.waiting);
+        self.lag.get_or_create(&labels).set(age.max(0) / 1000);
+        self.dead.get_or_create(&labels).set(backlog.dead);
+    }
+
+    /// All of them, in the text format of OpenMetrics.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry.read())?;
+        Ok(text)
+    }
+}
+
+fn labels(kind: Kind) -> KindLabels {
+    KindLabels { kind: kind.name() }
+}

@@ -1,0 +1,137 @@
+//! Sending one lane's rows.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use super::backoff::Backoff;
+use super::dispatcher::Timing;
+use super::target::{NotTaken, Target};
+use crate::metrics::Metrics;
+use crate::store::outbox::{Dead, Lane, Settle, Settled, Waiting, WhatsappId};
+use crate::store::{Store, StoreError};
+
+/// Rows that are sent before the lane is settled, which is also how many may be repeated after a
+/// crash.
+const ROWS: i64 = 50;
+
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(250),
+    longest: Duration::from_secs(10),
+};
+
+/// What is needed to send a lane.
+#[derive(Clone, Debug)]
+pub(super) struct Courier {
+    pub(super) store: Store,
+    pub(super) target: Target,
+    pub(super) metrics: Metrics,
+    pub(super) timing: Timing,
+}
+
+/// How a lane's turn ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TurnEnd {
+    pub(super) conversation_id: i64,
+    /// Rows that were taken.
+    pub(super) taken: usize,
+    /// How long the lane waits because a row was not taken.
+    pub(super) retry_in: Option<Duration>,
+    /// Whether more is to be sent.
+    pub(super) settled: Settled,
+}
+
+impl Courier {
+    /// Sends what waits in a lane whose lease was asked for at `since`, as long as the lease is
+    /// sure to hold.
+    pub(super) async fn deliver(&self, lane: Lane, since: Instant) -> Result<TurnEnd, StoreError> {
+        let rows = self.store.waiting(&lane, ROWS).await?;
+        let mut turn = Settle {
+            lane,
+            done_up_to: None,
+            dead: Vec::new(),
+            whatsapp_ids: Vec::new(),
+            retry_in: None,
+        };
+        let mut taken = 0;
+        for row in &rows {
+            if since.elapsed() + self.timing.attempt() > self.timing.lease {
+                break;
+            }
+            if self.send(row, &mut turn).await {
+                taken += 1;
+            }
+            if turn.retry_in.is_some() {
+                break;
+            }
+        }
+        let (conversation_id, retry_in) = (turn.lane.conversation_id, turn.retry_in);
+        let settled = self.store.write(turn).await?;
+        self.metrics.sent(self.target.kind(), taken);
+        Ok(TurnEnd {
+            conversation_id,
+            taken,
+            retry_in,
+            settled,
+        })
+    }
+
+    /// Sends a row and notes what came of it; returns whether it was taken.
+    async fn send(&self, row: &Waiting, turn: &mut Settle) -> bool {
+        let attempt = timeout(self.timing.attempt(), self.target.send(row)).await;
+        let result = attempt.unwrap_or_else(|_| {
+            Err(NotTaken::Later {
+                error: "no answer in time".into(),
+                retry_after: None,
+            })
+        });
+        match result {
+            Ok(taken) => {
+                turn.done_up_to = Some(row.sequence);
+                turn.whatsapp_ids
+                    .extend(
+                        taken
+                            .whatsapp_id
+                            .map(|(message_id, whatsapp_id)| WhatsappId {
+                                message_id,
+                                whatsapp_id,
+                            }),
+                    );
+                true
+            }
+            Err(NotTaken::Later { error, retry_after }) => {
+                self.postpone(row, turn, &error, retry_after);
+                false
+            }
+            Err(NotTaken::Never { error, message_id }) => {
+                let kind = self.target.kind().name();
+                tracing::error!(kind, event_id = row.event_id, %error, "this will never be sent");
+                turn.done_up_to = Some(row.sequence);
+                turn.dead.push(Dead {
+                    id: row.id,
+                    error,
+                    message_id,
+                });
+                false
+            }
+        }
+    }
+
+    fn postpone(
+        &self,
+        row: &Waiting,
+        turn: &mut Settle,
+        error: &str,
+        retry_after: Option<Duration>,
+    ) {
+        let kind = self.target.kind();
+        self.metrics.failed(kind);
+        tracing::debug!(kind = kind.name(), event_id = row.event_id, %error, "to be sent later");
+        let failures = match turn.done_up_to {
+            Some(_) => 1,
+            None => turn.lane.failures.saturating_add(1),
+        };
+        let delay = BACKOFF.delay(failures);
+        turn.retry_in = Some(retry_after.map_or(delay, |asked| delay.max(asked)));
+    }
+}

@@ -1,0 +1,31 @@
+//! Forgetting what was sent.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::auth::sessions::Sessions;
+use crate::clock::Timestamp;
+use crate::store::outbox::Prune;
+use crate::store::{Store, StoreError};
+
+/// How often to look.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Forgets rows that were sent longer than `kept` ago, and tokens that have ended. Dead rows
+/// stay until somebody has looked at them.
+pub async fn prune_for_ever(store: Store, sessions: Sessions, kept: Duration) {
+    loop {
+        if let Err(error) = prune(&store, &sessions, kept).await {
+            tracing::error!(%error, "the outbox could not be pruned");
+        }
+        sleep(EVERY).await;
+    }
+}
+
+async fn prune(store: &Store, sessions: &Sessions, kept: Duration) -> Result<(), StoreError> {
+    sessions.prune().await?;
+    let sent_before = Timestamp::now().before(kept);
+    while store.write(Prune { sent_before }).await? > 0 {}
+    Ok(())
+}

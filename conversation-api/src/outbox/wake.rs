@@ -1,0 +1,45 @@
+//! Telling that there is something to send.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+/// Wakes whoever sends.
+#[derive(Clone, Debug)]
+pub struct Wake {
+    broadcast: Arc<Notify>,
+    whatsapp: Option<Arc<Notify>>,
+}
+
+impl Wake {
+    /// With or without replies to WhatsApp.
+    pub fn new(replies: bool) -> Self {
+        Self {
+            broadcast: Arc::default(),
+            whatsapp: replies.then(Arc::default),
+        }
+    }
+
+    /// Something was committed.
+    pub fn all(&self) {
+        self.broadcast.notify_one();
+        if let Some(whatsapp) = &self.whatsapp {
+            whatsapp.notify_one();
+        }
+    }
+
+    /// Whether agents' messages go to WhatsApp.
+    pub fn replies(&self) -> bool {
+        self.whatsapp.is_some()
+    }
+
+    /// What wakes the one who sends events.
+    pub fn broadcast(&self) -> Arc<Notify> {
+        Arc::clone(&self.broadcast)
+    }
+
+    /// What wakes the one who sends replies.
+    pub fn whatsapp(&self) -> Option<Arc<Notify>> {
+        self.whatsapp.clone()
+    }
+}

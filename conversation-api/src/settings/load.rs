@@ -1,0 +1,240 @@
+//! What the variables mean.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::environment::{Environment, SettingError};
+use super::{Log, LogFormat, Origins, Settings};
+use crate::http::{WebhookSecrets, page};
+use crate::outbox::Timing;
+use crate::store::DatabaseUrl;
+use crate::whatsapp::graph;
+
+const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8000";
+const POLL: Duration = Duration::from_secs(1);
+/// Shorter leases would end while a slow relay still answers.
+const SHORTEST_LEASE: u64 = 3;
+
+/// The database, of any command.
+pub fn database_url(environment: &Environment) -> Result<DatabaseUrl, SettingError> {
+    let url = environment
+        .get("DATABASE_URL")
+        .unwrap_or("sqlite://conversations.db");
+    url.parse()
+        .map_err(|error| environment.wrong("DATABASE_URL", error))
+}
+
+impl Log {
+    /// How to log, with any command.
+    pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
+        let format = match environment.get("LOG_FORMAT") {
+            None | Some("human") => LogFormat::Human,
+            Some("json") => LogFormat::Json,
+            Some(_) => return Err(environment.wrong("LOG_FORMAT", "expected human or json")),
+        };
+        let level = environment.parsed("LOG_LEVEL", "error, warn, info, debug or trace")?;
+        Ok(Self {
+            format,
+            level: level.unwrap_or(tracing::level_filters::LevelFilter::INFO),
+        })
+    }
+}
+
+impl Settings {
+    /// What `serve` needs to know.
+    pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
+        let listen = environment.parsed("LISTEN", ADDRESS)?;
+        let lease = seconds(environment, "OUTBOX_LEASE_SECONDS", 15, SHORTEST_LEASE)?;
+        let minutes = seconds(environment, "TOKEN_LIFETIME_MINUTES", 7 * 24 * 60, 1)?;
+        let hours = seconds(environment, "OUTBOX_KEEP_HOURS", 24, 0)?;
+        let broadcast = publisher::Connection::from_env(environment.all())
+            .map_err(|invalid| environment.wrong(invalid.field, invalid.reason))?;
+        let folder = environment.get("WEB").map(Into::into);
+        Ok(Self {
+            listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000))),
+            metrics_listen: environment.parsed("METRICS_LISTEN", ADDRESS)?,
+            database: database_url(environment)?,
+            page: folder.unwrap_or_else(page::default_folder),
+            origins: origins(environment),
+            proxies: environment
+                .parsed("TRUSTED_PROXIES", "addresses with commas between them")?
+                .unwrap_or_default(),
+            token_lifetime: minutes * 60,
+            webhooks: WebhookSecrets {
+                app_secret: environment.get("WHATSAPP_APP_SECRET").map(str::to_owned),
+                verify_token: environment.get("WHATSAPP_VERIFY_TOKEN").map(str::to_owned),
+            },
+            replies: replies(environment)?,
+            broadcast,
+            relay: relay(environment)?,
+            timing: Timing { lease, poll: POLL },
+            kept: hours * 3600,
+        })
+    }
+}
+
+/// A whole number as that many seconds, at least `least`.
+fn seconds(
+    environment: &Environment,
+    name: &str,
+    otherwise: u64,
+    least: u64,
+) -> Result<Duration, SettingError> {
+    let number = environment
+        .parsed(name, "a whole number")?
+        .unwrap_or(otherwise);
+    // A bound that no calculation with times overflows at.
+    if number < least || number > u64::from(u32::MAX) {
+        return Err(environment.wrong(name, format!("expected a number from {least} on")));
+    }
+    Ok(Duration::from_secs(number))
+}
+
+fn origins(environment: &Environment) -> Origins {
+    let list = environment.get("CORS_ALLOWED_ORIGINS").unwrap_or("*");
+    let origins = list
+        .split(',')
+        .map(str::trim)
+        .filter(|origin| !origin.is_empty());
+    let origins: Vec<_> = origins.map(str::to_owned).collect();
+    match origins.iter().any(|origin| origin == "*") {
+        true => Origins::All,
+        false => Origins::These(origins),
+    }
+}
+
+fn replies(environment: &Environment) -> Result<Option<graph::Sender>, SettingError> {
+    let token = environment.get("WHATSAPP_TOKEN");
+    let phone_number_id = environment.get("WHATSAPP_PHONE_NUMBER_ID");
+    let (token, phone_number_id) = match (token, phone_number_id) {
+        (Some(token), Some(phone_number_id)) => (token, phone_number_id),
+        (None, None) => return Ok(None),
+        (Some(_), None) => {
+            let text = "expected beside WHATSAPP_TOKEN";
+            return Err(environment.wrong("WHATSAPP_PHONE_NUMBER_ID", text));
+        }
+        (None, Some(_)) => {
+            let text = "expected beside WHATSAPP_PHONE_NUMBER_ID";
+            return Err(environment.wrong("WHATSAPP_TOKEN", text));
+        }
+    };
+    if !phone_number_id.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(environment.wrong("WHATSAPP_PHONE_NUMBER_ID", "expected digits"));
+    }
+    let url = environment
+        .get("WHATSAPP_GRAPH_URL")
+        .unwrap_or(graph::DEFAULT_URL);
+    let is_url = reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    if !is_url {
+        let text = "expected a URL that begins with http:// or https://";
+        return Err(environment.wrong("WHATSAPP_GRAPH_URL", text));
+    }
+    Ok(Some(graph::Sender {
+        url: url.trim_end_matches('/').into(),
+        token: token.into(),
+        phone_number_id: phone_number_id.into(),
+    }))
+}
+
+/// The app whose clients subscribe, which may be another driver's server than events are
+/// published to.
+fn relay(environment: &Environment) -> Result<Option<publisher::Config>, SettingError> {
+    if environment.get("PUSHER_APP_KEY").is_none() {
+        return Ok(None);
+    }
+    let config = publisher::Config::from_env(environment.all());
+    config
+        .map(Some)
+        .map_err(|invalid| environment.wrong(invalid.field, invalid.reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Database;
+
+    fn error<const N: usize>(variables: [(&str, &str); N]) -> String {
+        let settings = Settings::from_environment(&Environment::from(variables));
+        settings.map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_empty_environment_is_for_development() {
+        let settings = Settings::from_environment(&Environment::from([("LISTEN", "")])).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8000");
+        assert_eq!(settings.database.database(), Database::Sqlite);
+        assert!(matches!(settings.broadcast, publisher::Connection::Log));
+        assert!(settings.relay.is_none() && settings.replies.is_none());
+        assert_eq!(settings.origins, Origins::All);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (variables, expected) in [
+            (
+                [("LISTEN", "8000"), ("", "")],
+                "LISTEN: expected an address with a port",
+            ),
+            (
+                [("DATABASE_URL", "mysql://h"), ("", "")],
+                "DATABASE_URL: expected sqlite://",
+            ),
+            (
+                [("BROADCAST_DRIVER", "pusher"), ("", "")],
+                "PUSHER_APP_ID: ",
+            ),
+            (
+                [("BROADCAST_DRIVER", "smoke"), ("", "")],
+                "BROADCAST_DRIVER: ",
+            ),
+            ([("PUSHER_APP_KEY", "key"), ("", "")], "PUSHER_APP_ID: "),
+            (
+                [("OUTBOX_LEASE_SECONDS", "2"), ("", "")],
+                "OUTBOX_LEASE_SECONDS: expected",
+            ),
+            (
+                [("TRUSTED_PROXIES", "proxy"), ("", "")],
+                "TRUSTED_PROXIES: expected addresses",
+            ),
+            (
+                [("WHATSAPP_TOKEN", "t0k3n"), ("", "")],
+                "WHATSAPP_PHONE_NUMBER_ID: expected beside",
+            ),
+            (
+                [
+                    ("WHATSAPP_TOKEN", "t0k3n"),
+                    ("WHATSAPP_PHONE_NUMBER_ID", "1/2"),
+                ],
+                "WHATSAPP_PHONE_NUMBER_ID: expected digits",
+            ),
+        ] {
+            let text = error(variables);
+            assert!(text.starts_with(expected), "{text}");
+            assert!(!text.contains("t0k3n") && !text.contains('\n'), "{text}");
+        }
+    }
+
+    #[test]
+    fn flags_win_and_are_named() {
+        let environment = Environment::from([("LISTEN", "127.0.0.1:1")]);
+        let flagged = environment.flag("--listen", "LISTEN", Some("127.0.0.1:2"));
+        let settings = Settings::from_environment(&flagged).unwrap();
+        assert_eq!(settings.listen.port(), 2);
+        let wrong = flagged.flag("--listen", "LISTEN", Some("here"));
+        let error = Settings::from_environment(&wrong).map(|_| ()).unwrap_err();
+        assert_eq!(error.name, "--listen");
+    }
+
+    #[test]
+    fn origins_are_a_list() {
+        let list = |list| origins(&Environment::from([("CORS_ALLOWED_ORIGINS", list)]));
+        let these = [
+            "https://a.example".to_owned(),
+            "https://b.example".to_owned(),
+        ];
+        let expected = Origins::These(these.into());
+        assert_eq!(list("https://a.example, https://b.example"), expected);
+        assert_eq!(list("https://a.example,*"), Origins::All);
+        assert_eq!(list(","), Origins::These(Vec::new()));
+    }
+}

@@ -1,0 +1,81 @@
+//! The schema's versions, which are part of the program.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AnyPool, SqlSafeStr as _};
+
+use super::StoreError;
+use super::connect::Database;
+
+/// Version, description and SQL of each.
+type Source = (i64, &'static str, &'static str);
+
+const SQLITE: &[Source] = &[(
+    1,
+    "conversations",
+    include_str!("../../migrations/sqlite/0001_conversations.sql"),
+)];
+
+const POSTGRES: &[Source] = &[(
+    1,
+    "conversations",
+    include_str!("../../migrations/postgres/0001_conversations.sql"),
+)];
+
+impl From<MigrateError> for StoreError {
+    fn from(error: MigrateError) -> Self {
+        Self::Migrations(Arc::new(error))
+    }
+}
+
+/// Runs the migrations that are due; returns how many.
+pub(super) async fn run(database: Database, pool: &AnyPool) -> Result<usize, StoreError> {
+    let due = due(database, pool).await?;
+    migrator(database).run(pool).await?;
+    Ok(due)
+}
+
+/// Whether the schema is up to date.
+pub(super) async fn are_done(database: Database, pool: &AnyPool) -> Result<bool, StoreError> {
+    Ok(due(database, pool).await? == 0)
+}
+
+async fn due(database: Database, pool: &AnyPool) -> Result<usize, StoreError> {
+    let migrator = migrator(database);
+    let mut connection = pool.acquire().await?;
+    connection
+        .ensure_migrations_table(&migrator.table_name)
+        .await?;
+    let applied = connection
+        .list_applied_migrations(&migrator.table_name)
+        .await?;
+    let is_due = |migration: &&Migration| {
+        !applied
+            .iter()
+            .any(|applied| applied.version == migration.version)
+    };
+    Ok(migrator.iter().filter(is_due).count())
+}
+
+fn migrator(database: Database) -> Migrator {
+    let sources = match database {
+        Database::Sqlite => SQLITE,
+        Database::Postgres => POSTGRES,
+    };
+    let migration = |&(version, description, sql): &Source| {
+        let description = Cow::Borrowed(description);
+        Migration::new(
+            version,
+            description,
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
+    };
+    Migrator {
+        migrations: sources.iter().map(migration).collect(),
+        ..Migrator::DEFAULT
+    }
+}

@@ -1,0 +1,94 @@
+//! What the desk knows, in SQLite or PostgreSQL.
+//!
+//! One set of queries serves both: sqlx's `Any` driver takes the same `$1` parameters to either,
+//! and the schema keeps to integers and text, which mean the same in both. Only the migrations
+//! and a few words of locking differ ([`Database`]).
+//!
+//! Reads go to a pool. Everything that writes is a [`Write`] and goes through the [`Writer`],
+//! which on SQLite commits the writes of many requests at once.
+//!
+//! - [`connect`], [`migrations`]: opening a database
+//! - [`writer`]: how writes are committed
+//! - [`users`], [`tokens`], [`departments`]: who works here
+//! - [`conversations`], [`messages`], [`reads`], [`assignments`]: what is seen and done in the inbox
+//! - [`incoming`], [`statuses`]: what WhatsApp reports
+//! - [`outbox`]: what is to be sent
+//! - [`demo`]: demonstration data
+
+pub mod assignments;
+mod connect;
+pub mod conversations;
+pub mod demo;
+pub mod departments;
+pub mod incoming;
+pub mod messages;
+mod migrations;
+pub mod outbox;
+pub mod reads;
+pub mod statuses;
+pub mod tokens;
+pub mod users;
+mod writer;
+
+use std::sync::Arc;
+
+use sqlx::AnyPool;
+
+pub use connect::{Database, DatabaseUrl, InvalidUrl};
+pub use writer::{Write, Writer};
+
+/// A connection of either database.
+pub type Connection = sqlx::AnyConnection;
+
+/// The database did not do what it was asked to.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused, failed or could not be reached.
+    #[error("database: {0}")]
+    Database(Arc<sqlx::Error>),
+    /// The migrations do not fit the database.
+    #[error("database migrations: {0}")]
+    Migrations(Arc<sqlx::migrate::MigrateError>),
+    /// The schema is older than this program.
+    #[error("the database schema is not up to date: run `conversation-api migrate` first")]
+    MigrationDue,
+    /// The database is being closed.
+    #[error("the database is being closed")]
+    Closed,
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+/// What cannot be put into a row.
+fn encoding(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::Encode(Box::new(error))
+}
+
+/// An open database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    database: Database,
+    readers: AnyPool,
+    writer: Writer,
+}
+
+impl Store {
+    /// Commits a write, and answers with its outcome once it is safe on disk.
+    pub async fn write<W: Write>(&self, write: W) -> Result<W::Outcome, StoreError> {
+        self.writer.write(write).await
+    }
+
+    /// Which database it is.
+    pub fn database(&self) -> Database {
+        self.database
+    }
+
+    /// The connections that reads use.
+    pub(crate) fn readers(&self) -> &AnyPool {
+        &self.readers
+    }
+}

@@ -1,0 +1,58 @@
+//! Whether a webhook comes from Meta: HMAC-SHA256 of the raw body under the app's secret.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+/// The header that carries it.
+pub const HEADER: &str = "X-Hub-Signature-256";
+
+/// Whether `header`, `sha256=` and hex digits, is the signature of `body`. Takes the same time
+/// wherever they differ.
+pub fn is_valid(secret: &[u8], body: &[u8], header: &str) -> bool {
+    let Some(claimed) = header.strip_prefix("sha256=") else {
+        return false;
+    };
+    let Ok(claimed) = hex::decode(claimed) else {
+        return false;
+    };
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
+    mac.update(body);
+    mac.verify_slice(&claimed).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 4231, test case 2.
+    const SIGNED: &str = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+
+    #[test]
+    fn a_signature_covers_the_body() {
+        let body = b"what do ya want for nothing?";
+        assert!(is_valid(b"Jefe", body, SIGNED));
+        assert!(!is_valid(
+            b"Jefe",
+            b"what do ya want for something?",
+            SIGNED
+        ));
+        assert!(!is_valid(b"jefe", body, SIGNED));
+    }
+
+    #[test]
+    fn nothing_else_is_a_signature() {
+        let body = b"what do ya want for nothing?";
+        let cut = &SIGNED[..SIGNED.len() - 2];
+        let sha1 = SIGNED.replace("sha256", "sha1");
+        for header in [
+            "",
+            "sha256=",
+            "sha256=zz",
+            cut,
+            &sha1,
+            &SIGNED["sha256=".len()..],
+        ] {
+            assert!(!is_valid(b"Jefe", body, header), "{header:?}");
+        }
+    }
+}
