@@ -11,7 +11,7 @@ PROTOCOL_TESTS := $(filter-out real_clients,$(notdir $(wildcard protocol-tests/t
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## list the recipes
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## install what the tests need (Debian packages, Node.js and client libraries in the project)
@@ -63,6 +63,11 @@ bench: ## measure the release binary and the floor server side by side
 	cargo build --release
 	cargo run --release --package relay-bench -- compare --json target/benchmark.json
 	cargo run --release --package relay-bench -- chart --json target/benchmark.json --peers bench/peers.json --svg target/benchmark.svg
+
+.PHONY: bench-conversations
+bench-conversations: ## measure sending messages through conversation-api, events included
+	cargo build --release --package fanfare --package conversation-api
+	cargo run --release --package conversation-api --example load
 
 .PHONY: clean
 clean: ## remove everything that was built or installed in the project

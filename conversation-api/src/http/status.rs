@@ -1,6 +1,7 @@
 //! `GET /` and `GET /up`.
 
 use actix_web::HttpResponse;
+use actix_web::http::header::ContentType;
 use actix_web::web::Data;
 use serde_json::json;
 
@@ -9,7 +10,10 @@ use crate::store::Store;
 
 /// What this is.
 pub(super) async fn root() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"app": "TIMS", "version": "1.0.0", "status": "running"}))
+    let text = r#"{"app":"TIMS","version":"1.0.0","status":"running"}"#;
+    HttpResponse::Ok()
+        .content_type(ContentType::json())
+        .body(text)
 }
 
 /// Whether it can work: the database answers.

@@ -1,0 +1,424 @@
+//! Who may listen to, see and write in what: every role, channel and ownership.
+
+use protocol_tests::{Request, TestServer};
+use serde_json::json;
+
+use crate::support::{Api, Database, Desk, Kind};
+
+/// A user of the demonstration data and what is theirs.
+struct Row {
+    email: &'static str,
+    id: i64,
+    role: &'static str,
+    conversations: &'static [i64],
+    departments: &'static [i64],
+}
+
+const fn row(
+    email: &'static str,
+    id: i64,
+    role: &'static str,
+    conversations: &'static [i64],
+    departments: &'static [i64],
+) -> Row {
+    Row {
+        email,
+        id,
+        role,
+        conversations,
+        departments,
+    }
+}
+
+/// Conversations 1 to 3 are department 1's, 4 to 6 department 2's. 1 is assigned to user 5, 2 to
+/// 6, 4 to 9, 5 to 10; 3 and 6 to nobody.
+const MATRIX: [Row; 10] = [
+    row("admin@tims.local", 1, "admin", &[1, 2, 3, 4, 5, 6], &[1, 2]),
+    row(
+        "operations@tims.local",
+        2,
+        "operation_manager",
+        &[1, 2, 3, 4, 5, 6],
+        &[1, 2],
+    ),
+    row("manager@tims.local", 3, "manager", &[1, 2, 3], &[1]),
+    row(
+        "supervisor@tims.local",
+        4,
+        "account_manager",
+        &[1, 2, 3],
+        &[1],
+    ),
+    row("agent@tims.local", 5, "agent", &[1], &[1]),
+    row("agent2@tims.local", 6, "agent", &[2], &[1]),
+    row("manager2@tims.local", 7, "manager", &[4, 5, 6], &[2]),
+    row(
+        "supervisor2@tims.local",
+        8,
+        "account_manager",
+        &[4, 5, 6],
+        &[2],
+    ),
+    row("agent3@tims.local", 9, "agent", &[4], &[2]),
+    row("agent4@tims.local", 10, "agent", &[5], &[2]),
+];
+
+const STRANGE: [&str; 22] = [
+    "",
+    "0",
+    "-1",
+    "+1",
+    "1abc",
+    "abc",
+    " 1",
+    "1 ",
+    "1.0",
+    "1.1",
+    "1e0",
+    "0x1",
+    "1,2",
+    "1;2",
+    "*",
+    "1'--",
+    "1 OR 1=1",
+    "9223372036854775807",
+    "9223372036854775808",
+    "99999999999999999999999999999999",
+    "\u{661}",
+    "null",
+];
+
+async fn expect(desk: &mut Desk, who: &str, channel: &str, allowed: bool) {
+    let response = desk.authorise("1234.5678", channel).await;
+    let status = if allowed { 200 } else { 403 };
+    assert_eq!(
+        response.status,
+        status,
+        "{who} on {channel}: {}",
+        response.text()
+    );
+    if !allowed {
+        assert_eq!(
+            response.json(),
+            json!({"message": "This action is unauthorized."})
+        );
+    }
+}
+
+#[tokio::test]
+async fn everybody_may_listen_to_what_is_theirs_and_to_nothing_else() {
+    for kind in Kind::BOTH {
+        let relay = TestServer::start().await;
+        let database = Database::seeded(kind).await;
+        let api = Api::with(&database, &relay).await;
+        for row in MATRIX {
+            let mut desk = api.stranger();
+            let user = desk.log_in(row.email).await;
+            assert_eq!(
+                (&user["id"], &user["role"]),
+                (&json!(row.id), &json!(row.role))
+            );
+            for id in 0..=7 {
+                let theirs = row.conversations.contains(&id);
+                for prefix in ["private", "presence"] {
+                    let channel = format!("{prefix}-conversation.{id}");
+                    expect(&mut desk, row.email, &channel, theirs).await;
+                }
+            }
+            for id in 0..=3 {
+                let channel = format!("private-department.{id}");
+                expect(
+                    &mut desk,
+                    row.email,
+                    &channel,
+                    row.departments.contains(&id),
+                )
+                .await;
+            }
+            for id in 0..=11 {
+                let channel = format!("private-user.{id}");
+                expect(&mut desk, row.email, &channel, id == row.id).await;
+            }
+        }
+        api.stop().await;
+        relay.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn strange_ids_and_channels_are_nobodys() {
+    let relay = TestServer::start().await;
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::with(&database, &relay).await;
+    for email in ["admin@tims.local", "manager@tims.local", "agent@tims.local"] {
+        let mut desk = api.log_in(email).await;
+        for id in STRANGE {
+            for kind in [
+                "private-user",
+                "private-conversation",
+                "presence-conversation",
+                "private-department",
+            ] {
+                // Spaces around a field are taken off, as Laravel does.
+                let allowed = id.trim() == "1" && id.starts_with('1');
+                let theirs = match kind {
+                    "private-user" => email.starts_with("admin"),
+                    _ => true,
+                };
+                expect(&mut desk, email, &format!("{kind}.{id}"), allowed && theirs).await;
+            }
+        }
+        for channel in [
+            "news",
+            "conversation.1",
+            "private-conversation",
+            "presence-user.1",
+            "presence-department.1",
+            "private-encrypted-conversation.1",
+            "private-cache-conversation.1",
+            "PRIVATE-conversation.1",
+            "#server-to-user-1",
+        ] {
+            expect(&mut desk, email, channel, false).await;
+        }
+        // Ids are compared as integers.
+        expect(&mut desk, email, "private-conversation.001", true).await;
+    }
+    api.stop().await;
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn rights_follow_the_assignment_at_once() {
+    let relay = TestServer::start().await;
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::with(&database, &relay).await;
+    let mut manager = api.log_in("manager@tims.local").await;
+    let mut agent = api.log_in("agent@tims.local").await;
+    let mut other = api.log_in("agent2@tims.local").await;
+    expect(&mut agent, "agent", "private-conversation.1", true).await;
+    let body = json!({"user_id": 6});
+    manager
+        .post("/api/conversations/1/assign", &body)
+        .await
+        .expect_status(200);
+    expect(&mut agent, "agent", "private-conversation.1", false).await;
+    expect(&mut other, "agent2", "private-conversation.1", true).await;
+    let body = json!({"user_id": null});
+    manager
+        .post("/api/conversations/1/assign", &body)
+        .await
+        .expect_status(200);
+    expect(&mut other, "agent2", "private-conversation.1", false).await;
+    api.stop().await;
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn a_manager_without_a_department_has_nothing() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    database
+        .execute("UPDATE users SET department_id = NULL WHERE id IN (3, 4, 5)")
+        .await;
+    database
+        .execute("UPDATE conversations SET department_id = NULL WHERE id = 3")
+        .await;
+    let relay = TestServer::start().await;
+    let api = Api::with(&database, &relay).await;
+    for (email, own) in [
+        ("manager@tims.local", None),
+        ("supervisor@tims.local", None),
+        ("agent@tims.local", Some(1)),
+    ] {
+        let mut desk = api.log_in(email).await;
+        for id in 1..=6 {
+            let channel = format!("private-conversation.{id}");
+            expect(&mut desk, email, &channel, own == Some(id)).await;
+        }
+        expect(&mut desk, email, "private-department.1", false).await;
+        let listed = desk
+            .get("/api/conversations")
+            .await
+            .expect_status(200)
+            .json();
+        assert_eq!(listed["meta"]["total"], i64::from(own.is_some()));
+    }
+    api.stop().await;
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn everybody_sees_and_writes_where_they_may_listen() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::on(&database).start().await;
+    for row in MATRIX {
+        let mut desk = api.log_in(row.email).await;
+        let listed = desk
+            .get("/api/conversations")
+            .await
+            .expect_status(200)
+            .json();
+        let mut ids: Vec<i64> = listed["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|conversation| conversation["id"].as_i64().unwrap())
+            .collect();
+        ids.sort_unstable();
+        assert_eq!(ids, row.conversations, "{}", row.email);
+        for id in 1..=6 {
+            let theirs = row.conversations.contains(&id);
+            let seen = if theirs { 200 } else { 403 };
+            let show = format!("/api/conversations/{id}");
+            desk.get(&show).await.expect_status(seen);
+            desk.get(&format!("{show}/messages"))
+                .await
+                .expect_status(seen);
+            desk.post(&format!("{show}/read"), &json!({}))
+                .await
+                .expect_status(seen);
+            let message = json!({"conversation_id": id, "type": "text", "content": "x"});
+            let sent = if theirs { 201 } else { 403 };
+            desk.post("/api/messages/send", &message)
+                .await
+                .expect_status(sent);
+            let assigns = theirs && ["admin", "operation_manager", "manager"].contains(&row.role);
+            let assigned = if assigns { 200 } else { 403 };
+            let assignee = match id {
+                1 => json!(5),
+                2 => json!(6),
+                4 => json!(9),
+                5 => json!(10),
+                _ => json!(null),
+            };
+            let body = json!({"user_id": assignee});
+            desk.post(&format!("{show}/assign"), &body)
+                .await
+                .expect_status(assigned);
+        }
+    }
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn signatures_are_what_the_relay_accepts() {
+    let relay = TestServer::start().await;
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::with(&database, &relay).await;
+    let mut desk = api.log_in("agent@tims.local").await;
+    let mut client = relay.connect().await;
+    desk.subscribe(&mut client, "private-conversation.1").await;
+    desk.subscribe(&mut client, "private-department.1").await;
+    desk.subscribe(&mut client, "private-user.5").await;
+    desk.subscribe(&mut client, "presence-conversation.1").await;
+    let members = relay
+        .get("/channels/presence-conversation.1/users", &[])
+        .await;
+    assert_eq!(members, json!({"users": [{"id": "5"}]}));
+    let mut watching = relay.connect().await;
+    let socket_id = watching.socket_id.clone();
+    let answer = desk
+        .authorise(&socket_id, "presence-conversation.1")
+        .await
+        .json();
+    let data = answer["channel_data"].as_str().unwrap();
+    let expected = json!({"user_id": "5", "user_info": {"name": "Amir Agent", "role": "agent"}});
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(data).unwrap(),
+        expected
+    );
+
+    let body = format!("socket_id={socket_id}");
+    let answer = desk
+        .form("/broadcasting/user-auth", &body)
+        .await
+        .expect_status(200)
+        .json();
+    watching.send_event("pusher:signin", answer.clone()).await;
+    let signed_in = watching.expect_event("pusher:signin_success").await;
+    assert_eq!(signed_in.data["user_data"], answer["user_data"]);
+    let user_data = answer["user_data"].as_str().unwrap();
+    let expected = json!({"id": "5", "user_info": {"name": "Amir Agent", "role": "agent"}});
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(user_data).unwrap(),
+        expected
+    );
+    api.stop().await;
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn forms_and_json_are_both_read() {
+    let relay = TestServer::start().await;
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::with(&database, &relay).await;
+    let mut desk = api.log_in("agent@tims.local").await;
+    let form = "socket_id=1.2&channel_name=private-conversation.1";
+    let by_form = desk
+        .form("/broadcasting/auth", form)
+        .await
+        .expect_status(200)
+        .json();
+    let by_json = desk
+        .authorise("1.2", "private-conversation.1")
+        .await
+        .expect_status(200)
+        .json();
+    assert_eq!(by_form, by_json);
+    assert_eq!(
+        by_form["auth"],
+        relay
+            .app()
+            .channel_auth("1.2", "private-conversation.1", None)
+    );
+    for (socket_id, channel) in [("", "private-conversation.1"), ("1.2", "")] {
+        desk.authorise(socket_id, channel).await.expect_status(422);
+    }
+    for socket_id in ["1", "1.2:private-conversation.2", "a.b", "1.2\n"] {
+        let response = desk.authorise(socket_id, "private-conversation.1").await;
+        let status = if socket_id.trim() == "1.2" { 200 } else { 422 };
+        response.expect_status(status);
+    }
+    desk.form("/broadcasting/user-auth", "")
+        .await
+        .expect_status(422);
+    api.stop().await;
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_signed() {
+    let relay = TestServer::start().await;
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::with(&database, &relay).await;
+    let mut stranger = api.stranger();
+    for path in ["/broadcasting/auth", "/broadcasting/user-auth"] {
+        let body = json!({"socket_id": "1.2", "channel_name": "private-conversation.1"});
+        let response = stranger.post(path, &body).await.expect_status(401);
+        assert_eq!(response.json(), json!({"message": "Unauthenticated."}));
+        let request = Request::new("POST", path).header("Authorization", "Bearer nonsense");
+        stranger.send(request.json(&body)).await.expect_status(401);
+    }
+    api.stop().await;
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn without_a_relay_that_is_said() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::on(&database).start().await;
+    let mut desk = api.log_in("agent@tims.local").await;
+    let response = desk
+        .authorise("1.2", "private-conversation.1")
+        .await
+        .expect_status(503);
+    assert!(
+        response.text().contains("PUSHER_APP_KEY"),
+        "{}",
+        response.text()
+    );
+    desk.authorise("1.2", "private-conversation.2")
+        .await
+        .expect_status(403);
+    api.stop().await;
+}

@@ -1,0 +1,139 @@
+//! What cannot heal is set aside, and the conversation goes on; what can is tried again.
+
+use protocol_tests::{TestServer, eventually};
+use serde_json::json;
+
+use crate::support::{Api, Database, Desk, Kind, StandIn};
+
+fn refused_content(content: &'static str, status: u16) -> impl Future<Output = StandIn> {
+    StandIn::start(move |arrived| {
+        let data = arrived.body["data"].as_str().unwrap_or_default();
+        match data.contains(content) {
+            true => (status, r#"{"error":"no"}"#.into()),
+            false => (200, "{}".into()),
+        }
+    })
+}
+
+async fn start(database: &Database, relay: &StandIn) -> (Api, Desk) {
+    let app = protocol_tests::AppConfig::new("10001").app();
+    let api = Api::on(database)
+        .relay_at(&relay.authority, &app)
+        .start()
+        .await;
+    let agent = api.log_in("agent@tims.local").await;
+    (api, agent)
+}
+
+fn contents(relay: &StandIn) -> Vec<String> {
+    let arrived = relay.arrived();
+    let content = |data: &str| {
+        let data: serde_json::Value = serde_json::from_str(data).unwrap();
+        data["content"].as_str().unwrap().to_owned()
+    };
+    arrived
+        .iter()
+        .map(|request| content(request.body["data"].as_str().unwrap()))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_refusal_that_cannot_heal_stops_only_its_event() {
+    for status in [400, 403, 404, 413, 422] {
+        let database = Database::seeded(Kind::Sqlite).await;
+        let relay = refused_content("poison", status).await;
+        let (api, mut agent) = start(&database, &relay).await;
+        for content in ["one", "poison", "two"] {
+            agent.write(1, content).await;
+        }
+        api.everything_sent().await;
+        assert_eq!(contents(&relay), ["one", "poison", "two"], "{status}");
+        let metrics = api.metrics().await;
+        assert_eq!(
+            metrics.sum("conversation_outbox_dead", &[("kind", "broadcast")]),
+            1.0
+        );
+        let query = "SELECT payload FROM outbox WHERE dead_at IS NOT NULL AND error IS NOT NULL";
+        let dead = database.texts(query).await;
+        assert!(dead.len() == 1 && dead[0].contains("poison"), "{dead:?}");
+        let log = api.log().join("\n");
+        assert!(log.contains("this will never be sent"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn what_can_heal_is_tried_again_under_the_same_key_and_holds_back_what_follows() {
+    for status in [401, 408, 429, 500, 503] {
+        let database = Database::seeded(Kind::Sqlite).await;
+        let mut failures = 0;
+        let relay = StandIn::start(move |_| {
+            failures += 1;
+            match failures <= 2 {
+                true => (status, "{}".into()),
+                false => (200, "{}".into()),
+            }
+        })
+        .await;
+        let (api, mut agent) = start(&database, &relay).await;
+        agent.write(1, "one").await;
+        relay.wait_for(1).await;
+        agent.write(1, "two").await;
+        api.everything_sent().await;
+        assert_eq!(contents(&relay), ["one", "one", "one", "two"], "{status}");
+        let arrived = relay.arrived();
+        let keys: Vec<_> = arrived
+            .iter()
+            .map(|request| request.header("idempotency-key"))
+            .collect();
+        assert!(keys[0].is_some() && keys[0] == keys[1] && keys[1] == keys[2]);
+        assert_ne!(keys[2], keys[3]);
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn one_conversation_that_fails_does_not_hold_back_others() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let relay = refused_content("poison", 500).await;
+    let (api, mut agent) = start(&database, &relay).await;
+    agent.write(1, "poison").await;
+    relay.wait_for(1).await;
+    let mut admin = api.log_in("admin@tims.local").await;
+    for number in 0..5 {
+        admin.write(2, &number.to_string()).await;
+    }
+    eventually("the other conversation's events", || async {
+        let arrived = contents(&relay);
+        let others: Vec<_> = arrived
+            .iter()
+            .filter(|content| *content != "poison")
+            .collect();
+        (others == ["0", "1", "2", "3", "4"]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_for_the_relay_is_kept_all_the_same() {
+    let relay = TestServer::start().await;
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::with(&database, &relay).await;
+    let mut agent = api.log_in("agent@tims.local").await;
+    let mut client = relay.connect().await;
+    agent.subscribe(&mut client, "private-conversation.1").await;
+    // 4096 characters, of four bytes each: the relay takes 10 KB.
+    let long = "🚲".repeat(4096);
+    agent.write(1, &long).await;
+    let id = agent.write(1, "short").await;
+    let event = client.expect_event("message.sent").await;
+    assert_eq!(event.data_json()["id"], json!(id));
+    let listed = agent.get("/api/conversations/1/messages").await.json();
+    assert_eq!(listed["data"][3]["content"], json!(long));
+    let metrics = api.metrics().await;
+    assert_eq!(
+        metrics.sum("conversation_outbox_dead", &[("kind", "broadcast")]),
+        1.0
+    );
+    drop(api);
+    relay.finish().await;
+}

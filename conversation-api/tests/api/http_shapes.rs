@@ -1,0 +1,196 @@
+//! What strangers to the routes get, and who may call from a browser.
+
+use protocol_tests::Request;
+use serde_json::json;
+
+use crate::support::{Api, Database, Kind};
+
+#[tokio::test]
+async fn the_service_says_what_it_is() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::on(&database).start().await;
+    let mut stranger = api.stranger();
+    let answer = stranger.get("/").await.expect_status(200);
+    assert_eq!(
+        answer.text(),
+        r#"{"app":"TIMS","version":"1.0.0","status":"running"}"#
+    );
+    stranger.get("/up").await.expect_status(200);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn refusals_have_laravels_shapes() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::on(&database).start().await;
+    let mut stranger = api.stranger();
+    for path in [
+        "/api/user",
+        "/api/users",
+        "/api/conversations",
+        "/api/conversations/1",
+        "/api/conversations/1/messages",
+    ] {
+        let answer = stranger.get(path).await.expect_status(401);
+        assert_eq!(
+            answer.json(),
+            json!({"message": "Unauthenticated."}),
+            "{path}"
+        );
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+    }
+    for path in [
+        "/api/auth/logout",
+        "/api/messages/send",
+        "/api/conversations/1/assign",
+        "/api/conversations/1/read",
+        "/broadcasting/auth",
+        "/broadcasting/user-auth",
+    ] {
+        stranger.post(path, &json!({})).await.expect_status(401);
+        let answer = stranger.get(path).await.expect_status(405);
+        assert_eq!(answer.header("allow"), Some("POST"), "{path}");
+        assert!(answer.json()["message"].is_string());
+    }
+    stranger
+        .post("/api/user", &json!({}))
+        .await
+        .expect_status(405);
+    for path in [
+        "/api",
+        "/api/nothing",
+        "/broadcasting",
+        "/metrics",
+        "/../etc/passwd",
+        "/%00",
+    ] {
+        let answer = stranger.get(path).await.expect_status(404);
+        assert_eq!(answer.json(), json!({"message": "Not found."}), "{path}");
+    }
+    let mut agent = api.log_in("agent@tims.local").await;
+    agent.get("/api/conversations/99").await.expect_status(404);
+    let answer = agent.get("/api/conversations/2").await.expect_status(403);
+    assert_eq!(
+        answer.json(),
+        json!({"message": "This action is unauthorized."})
+    );
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn browsers_are_told_who_may_call() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let preflight = |origin: &str| {
+        Request::new("OPTIONS", "/api/messages/send")
+            .header("Origin", origin)
+            .header("Access-Control-Request-Method", "POST")
+            .header(
+                "Access-Control-Request-Headers",
+                "authorization,content-type,x-socket-id",
+            )
+    };
+    let allow = "access-control-allow-origin";
+    let api = Api::on(&database).start().await;
+    let answer = api
+        .stranger()
+        .send(preflight("https://desk.example"))
+        .await
+        .expect_status(200);
+    assert_eq!(answer.header(allow), Some("*"));
+    assert!(
+        answer
+            .header("access-control-allow-headers")
+            .unwrap()
+            .contains("x-socket-id")
+    );
+    let request = Request::new("GET", "/api/user").header("Origin", "https://desk.example");
+    let answer = api.stranger().send(request).await.expect_status(401);
+    assert_eq!(
+        answer.header(allow),
+        Some("*"),
+        "a page can read refusals, too"
+    );
+    api.stop().await;
+
+    let start = Api::on(&database).set("CORS_ALLOWED_ORIGINS", "https://desk.example");
+    let api = start.start().await;
+    let answer = api
+        .stranger()
+        .send(preflight("https://desk.example"))
+        .await
+        .expect_status(200);
+    assert_eq!(answer.header(allow), Some("https://desk.example"));
+    let answer = api.stranger().send(preflight("https://evil.example")).await;
+    assert_eq!(answer.header(allow), None);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn the_inbox_is_served_from_its_folder() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("assets")).unwrap();
+    std::fs::write(folder.path().join("index.html"), "<title>Inbox</title>").unwrap();
+    std::fs::write(folder.path().join("assets/app.js"), "1").unwrap();
+    let api = Api::on(&database)
+        .set("WEB", &folder.path().to_string_lossy())
+        .start()
+        .await;
+    let mut stranger = api.stranger();
+    let page = stranger.get("/inbox/").await.expect_status(200);
+    assert_eq!(page.text(), "<title>Inbox</title>");
+    assert!(
+        page.header("content-type")
+            .unwrap()
+            .starts_with("text/html")
+    );
+    let script = stranger
+        .get("/inbox/assets/app.js")
+        .await
+        .expect_status(200);
+    assert!(
+        script
+            .header("content-type")
+            .unwrap()
+            .contains("javascript")
+    );
+    let moved = stranger.get("/inbox").await.expect_status(307);
+    assert_eq!(moved.header("location"), Some("/inbox/"));
+    for path in [
+        "/inbox/nothing.js",
+        "/inbox/../../etc/passwd",
+        "/inbox/%2e%2e/%2e%2e/etc/passwd",
+    ] {
+        let status = stranger.get(path).await.status;
+        assert!((400..500).contains(&status), "{path}: {status}");
+    }
+    api.stop().await;
+
+    let api = Api::on(&database).set("WEB", "/nonexistent").start().await;
+    for path in ["/inbox", "/inbox/", "/inbox/assets/app.js"] {
+        let answer = api.stranger().get(path).await.expect_status(404);
+        assert!(answer.text().contains("not built"), "{}", answer.text());
+    }
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_route_and_status() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::on(&database).start().await;
+    let mut agent = api.log_in("agent@tims.local").await;
+    agent.get("/api/conversations/1").await.expect_status(200);
+    agent.get("/api/conversations/2").await.expect_status(403);
+    agent.get("/nothing").await.expect_status(404);
+    let metrics = api.metrics().await;
+    let count = |route: &str, status: &str| {
+        metrics.sum(
+            "conversation_http_requests_total",
+            &[("route", route), ("status", status)],
+        )
+    };
+    assert_eq!(count("/api/conversations/{id}", "200"), 1.0);
+    assert_eq!(count("/api/conversations/{id}", "403"), 1.0);
+    assert_eq!(count("none", "404"), 1.0);
+    api.stop().await;
+}

@@ -1,0 +1,161 @@
+//! Agents' messages on their way to the customer, and what becomes of them.
+
+use protocol_tests::eventually;
+use serde_json::{Value, json};
+
+use crate::support::stand_in::Arrived;
+use crate::support::{Api, Database, Desk, Kind, StandIn, meta};
+
+const MESSAGES: &str = "/api/conversations/1/messages";
+
+async fn start(database: &Database, graph: &StandIn) -> (Api, Desk) {
+    let api = Api::on(database)
+        .set("WHATSAPP_TOKEN", "the access token")
+        .set("WHATSAPP_PHONE_NUMBER_ID", "15550100")
+        .set(
+            "WHATSAPP_GRAPH_URL",
+            &format!("http://{}/v23.0/", graph.authority),
+        )
+        .start()
+        .await;
+    let agent = api.log_in("agent@tims.local").await;
+    (api, agent)
+}
+
+/// Takes every message, and calls it by its text.
+fn takes(arrived: &Arrived) -> (u16, String) {
+    let id = format!("wamid.{}", arrived.body["text"]["body"].as_str().unwrap());
+    let answer = json!({"messaging_product": "whatsapp", "messages": [{"id": id}]});
+    (200, answer.to_string())
+}
+
+async fn status(desk: &mut Desk, id: i64) -> Value {
+    let listed = desk.get(MESSAGES).await.expect_status(200).json();
+    let messages = listed["data"].as_array().unwrap();
+    let message = messages.iter().find(|message| message["id"] == id).unwrap();
+    message["status"].clone()
+}
+
+async fn status_becomes(desk: &Desk, id: i64, expected: &str) {
+    eventually(&format!("message {id} to be {expected}"), || async {
+        (status(&mut desk.another(), id).await == expected).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reply_goes_to_the_customer_in_order() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let graph = StandIn::start(takes).await;
+        let (api, mut agent) = start(&database, &graph).await;
+        let first = agent.write(1, "first").await;
+        let second = agent.write(1, "second").await;
+        let arrived = graph.wait_for(2).await;
+        assert!(
+            arrived[0]
+                .head
+                .starts_with("POST /v23.0/15550100/messages HTTP/1.1")
+        );
+        assert_eq!(
+            arrived[0].header("authorization"),
+            Some("Bearer the access token")
+        );
+        let expected = json!({
+            "messaging_product": "whatsapp",
+            "recipient_type": "individual",
+            "to": "491701000001",
+            "type": "text",
+            "text": {"preview_url": false, "body": "first"},
+        });
+        assert_eq!(arrived[0].body, expected);
+        assert_eq!(arrived[1].body["text"]["body"], "second");
+        status_becomes(&agent, first, "sent").await;
+        status_becomes(&agent, second, "sent").await;
+        let exit = api.stop().await;
+        assert!(!exit.log.join("\n").contains("the access token"));
+    }
+}
+
+#[tokio::test]
+async fn what_whatsapp_reports_never_goes_backwards() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let graph = StandIn::start(takes).await;
+        let (api, mut agent) = start(&database, &graph).await;
+        let id = agent.write(1, "x").await;
+        status_becomes(&agent, id, "sent").await;
+        for (reported, expected) in [
+            ("sent", "sent"),
+            ("frozen", "sent"),
+            ("delivered", "delivered"),
+            ("sent", "delivered"),
+            ("failed", "delivered"),
+            ("read", "read"),
+            ("delivered", "read"),
+        ] {
+            let payload = meta::status("wamid.x", reported);
+            meta::deliver(&mut agent, &payload).await.expect_status(200);
+            assert_eq!(status(&mut agent, id).await, expected, "after {reported}");
+        }
+        // A customer's message has no such status, whoever reports one.
+        let customers = meta::message("wamid.theirs", "491701000001", "Grace", "hi");
+        meta::deliver(&mut agent, &customers)
+            .await
+            .expect_status(200);
+        meta::deliver(&mut agent, &meta::status("wamid.theirs", "read"))
+            .await
+            .expect_status(200);
+        let query =
+            "SELECT COUNT(*) FROM messages WHERE direction = 'inbound' AND status IS NOT NULL";
+        assert_eq!(database.number(query).await, 0);
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_is_refused_fails_and_the_next_one_goes_out() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let graph = StandIn::start(|arrived| match arrived.body["text"]["body"] == "refused" {
+        true => (
+            400,
+            json!({"error": {"message": "Re-engagement message"}}).to_string(),
+        ),
+        false => takes(arrived),
+    })
+    .await;
+    let (api, mut agent) = start(&database, &graph).await;
+    let refused = agent.write(1, "refused").await;
+    let taken = agent.write(1, "taken").await;
+    status_becomes(&agent, refused, "failed").await;
+    status_becomes(&agent, taken, "sent").await;
+    let metrics = api.metrics().await;
+    assert_eq!(
+        metrics.sum("conversation_outbox_dead", &[("kind", "whatsapp")]),
+        1.0
+    );
+    assert_eq!(
+        metrics.sum("conversation_outbox_dead", &[("kind", "broadcast")]),
+        0.0
+    );
+}
+
+#[tokio::test]
+async fn a_reply_waits_while_whatsapp_is_not_there() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let mut failures = 0;
+    let graph = StandIn::start(move |arrived| {
+        failures += 1;
+        match failures {
+            1 => (500, String::new()),
+            2 => (429, String::new()),
+            _ => takes(arrived),
+        }
+    })
+    .await;
+    let (api, mut agent) = start(&database, &graph).await;
+    let id = agent.write(1, "patience").await;
+    status_becomes(&agent, id, "sent").await;
+    assert_eq!(graph.arrived().len(), 3);
+    api.stop().await;
+}

@@ -1,0 +1,22 @@
+//! What the tests are made with.
+//!
+//! - [`database`]: a SQLite file or a PostgreSQL server of the test's own
+//! - [`api`]: the process under test
+//! - [`desk`]: somebody who uses it
+//! - [`meta`]: Meta's side of the webhook
+//! - [`proxy`]: a way to the relay that can be held up
+//! - [`stand_in`]: a server that answers as a test says
+
+pub(crate) mod api;
+pub(crate) mod database;
+pub(crate) mod desk;
+pub(crate) mod meta;
+mod postgres;
+pub(crate) mod proxy;
+pub(crate) mod stand_in;
+
+pub(crate) use api::Api;
+pub(crate) use database::{Database, Kind};
+pub(crate) use desk::Desk;
+pub(crate) use proxy::Proxy;
+pub(crate) use stand_in::StandIn;
