@@ -89,13 +89,21 @@ async fn main() -> ExitCode {
         let mut conversations = conversations.clone();
         let length = conversations.len();
         conversations.rotate_left(number % length);
-        writers.spawn(write(api.endpoint.clone(), token.clone(), conversations, end));
+        writers.spawn(write(
+            api.endpoint.clone(),
+            token.clone(),
+            conversations,
+            end,
+        ));
     }
     let written = writers.join_all().await;
     let elapsed = begun.elapsed();
     let answered = Instant::now();
 
-    let mut ids: Vec<i64> = written.iter().flat_map(|written| written.ids.clone()).collect();
+    let mut ids: Vec<i64> = written
+        .iter()
+        .flat_map(|written| written.ids.clone())
+        .collect();
     ids.sort_unstable();
     // The subscriber stops once it has seen them all, or nothing for a while.
     let _ = stop.send(ids.clone());
@@ -113,8 +121,10 @@ fn report(
     seen: &Seen,
     answered: Instant,
 ) -> ExitCode {
-    let mut latencies: Vec<u128> =
-        written.iter().flat_map(|written| written.latencies.clone()).collect();
+    let mut latencies: Vec<u128> = written
+        .iter()
+        .flat_map(|written| written.latencies.clone())
+        .collect();
     latencies.sort_unstable();
     let at = |share: f64| {
         let index = (latencies.len() as f64 * share) as usize;
@@ -123,7 +133,9 @@ fn report(
     };
     let lost = ids.iter().filter(|id| !seen.times.contains_key(id)).count();
     let repeated: usize = seen.times.values().map(|times| times - 1).sum();
-    let behind = seen.last.map_or(PATIENCE, |last| last.saturating_duration_since(answered));
+    let behind = seen
+        .last
+        .map_or(PATIENCE, |last| last.saturating_duration_since(answered));
     eprintln!(
         "{} requests in {:.1} s over {} connections in {} conversations",
         ids.len(),
@@ -131,7 +143,10 @@ fn report(
         args.connections,
         args.conversations
     );
-    eprintln!("requests/s  {:.0}", ids.len() as f64 / elapsed.as_secs_f64());
+    eprintln!(
+        "requests/s  {:.0}",
+        ids.len() as f64 / elapsed.as_secs_f64()
+    );
     eprintln!("p50         {:.1?}", at(0.5));
     eprintln!("p99         {:.1?}", at(0.99));
     eprintln!("longest     {:.1?}", at(1.0));
@@ -152,7 +167,10 @@ fn report(
 fn program(name: &str) -> PathBuf {
     let this = std::env::current_exe().expect("a program knows its own path");
     // target/release/examples/load → target/release/{name}
-    let folder = this.ancestors().nth(2).expect("examples are built into examples/");
+    let folder = this
+        .ancestors()
+        .nth(2)
+        .expect("examples are built into examples/");
     folder.join(name)
 }
 
@@ -178,7 +196,10 @@ fn start_api(directory: &Path, relay: &str, app: &App) -> Api {
     };
     let seeded = command("seed").stdout(Stdio::null()).status();
     assert!(seeded.expect("conversation-api is built").success());
-    let mut child = command("serve").stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child = command("serve")
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     let mut log = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
     let address = log
         .by_ref()
@@ -203,7 +224,10 @@ fn start_api(directory: &Path, relay: &str, app: &App) -> Api {
 async fn log_in(endpoint: &Endpoint) -> String {
     let body = json!({"email": "admin@tims.local", "password": "password123"});
     let request = Request::new("POST", "/api/auth/login").json(&body);
-    let answer = HttpClient::new(endpoint.clone()).send(&request).await.expect_status(200);
+    let answer = HttpClient::new(endpoint.clone())
+        .send(&request)
+        .await
+        .expect_status(200);
     answer.json()["token"].as_str().expect("a token").to_owned()
 }
 
@@ -223,7 +247,9 @@ async fn begin_conversations(endpoint: &Endpoint, number: usize) -> Vec<i64> {
         http.send(&request).await.expect_status(200);
     }
     // The demonstration data has the first six.
-    (0..number).map(|customer| i64::try_from(customer).expect("it is small") + 7).collect()
+    (0..number)
+        .map(|customer| i64::try_from(customer).expect("it is small") + 7)
+        .collect()
 }
 
 async fn write(
@@ -252,7 +278,9 @@ async fn write(
             .json(&body);
         let answer = http.send(&request).await.expect_status(201);
         written.latencies.push(begun.elapsed().as_micros());
-        written.ids.push(answer.json()["id"].as_i64().expect("an id"));
+        written
+            .ids
+            .push(answer.json()["id"].as_i64().expect("an id"));
     }
     written
 }

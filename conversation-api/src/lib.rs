@@ -8,7 +8,7 @@
 //! - [`events`]: what is announced
 //! - [`whatsapp`], [`store`]: WhatsApp's API; the database
 //! - [`auth`]: passwords, tokens, attempts
-//! - [`metrics`]: figures
+//! - [`metrics`]: figures for Prometheus
 //! - [`outbox`]: sending what was committed
 //! - [`http`]: the endpoints
 //! - [`settings`]: the environment and the flags

@@ -89,7 +89,11 @@ impl Metrics {
     /// Counts an answered request.
     pub fn answered(&self, route: Option<String>, method: &str, status: u16) {
         let labels = RequestLabels {
-            route: route.unwrap_or_else(|| "none".into()),
+            // Scrapers that look for the end of the labels stumble over braces in them.
+            route: match route {
+                Some(pattern) => pattern.replace('{', ":").replace('}', ""),
+                None => "none".into(),
+            },
             method: match method {
                 "GET" => "GET",
                 "POST" => "POST",

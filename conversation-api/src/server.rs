@@ -28,6 +28,8 @@ use crate::whatsapp::graph::Graph;
 const FINISH_REQUESTS: u64 = 20;
 /// How long the last pass of the outbox may take.
 const FINISH_OUTBOX: Duration = Duration::from_secs(10);
+/// How long a connection is kept between requests.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long a client may take for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -229,6 +231,7 @@ fn endpoints(parts: Parts, listener: TcpListener) -> Result<Server, ServeError> 
     });
     let server = server
         .disable_signals()
+        .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(FINISH_REQUESTS)
         .listen(listener)?

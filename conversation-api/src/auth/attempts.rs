@@ -41,6 +41,14 @@ struct Count {
     ends: Instant,
 }
 
+/// Whoever has an IPv6 address has all of its /64: that counts as one client.
+fn network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 /// There were too many attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany {
@@ -60,6 +68,7 @@ impl Attempts {
     /// Counts an attempt, before the password is looked at: many at once do not get past the
     /// limit.
     pub fn begin(&self, client: IpAddr, email: &str, now: Instant) -> Result<(), TooMany> {
+        let client = network(client);
         let limits = [
             (Subject::Pair(client, email.into()), MOST_OF_PAIR),
             (Subject::Client(client), MOST_OF_CLIENT),
@@ -92,6 +101,7 @@ impl Attempts {
 
     /// The attempt succeeded: what this client tried on this account no longer counts.
     pub fn succeeded(&self, client: IpAddr, email: &str) {
+        let client = network(client);
         let mut counts = self.counts.lock();
         let Some(pair) = counts.pop(&Subject::Pair(client, email.into())) else {
             return;
@@ -153,6 +163,14 @@ mod tests {
         assert_eq!(refused(&|_| CLIENT, &|number| format!("{number}@b")), 70);
         let client = |number| IpAddr::from([10, 0, 1, number]);
         assert_eq!(refused(&client, &|_| "target@b".into()), 70);
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_client() {
+        let parse = |address: &str| network(address.parse().unwrap());
+        assert_eq!(parse("2001:db8:1:2:3:4:5:6"), parse("2001:db8:1:2::1"));
+        assert_ne!(parse("2001:db8:1:2::1"), parse("2001:db8:1:3::1"));
+        assert_eq!(parse("::ffff:10.0.0.1"), CLIENT);
     }
 
     #[test]

@@ -34,27 +34,20 @@ pub(super) async fn list(
     let listed = store
         .conversations(who.user.id, scope, per_page, (page - 1) * per_page)
         .await?;
-    let last_page = listed.total.div_ceil_by(per_page);
     Ok(HttpResponse::Ok().json(json!({
         "data": listed.conversations,
         "meta": {
             "current_page": page,
-            "last_page": last_page,
+            "last_page": pages(listed.total, per_page),
             "per_page": per_page,
             "total": listed.total,
         },
     })))
 }
 
-trait DivCeil {
-    fn div_ceil_by(self, by: Self) -> Self;
-}
-
-impl DivCeil for i64 {
-    /// How many pages that is; at least one.
-    fn div_ceil_by(self, by: Self) -> Self {
-        ((self + by - 1) / by).max(1)
-    }
+/// How many pages that is; at least one.
+fn pages(total: i64, per_page: i64) -> i64 {
+    ((total + per_page - 1) / per_page).max(1)
 }
 
 /// One conversation.

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use actix_web::web::{self, ServiceConfig, get, post, resource};
+use actix_web::web::{self, QueryConfig, ServiceConfig, post, resource};
+use actix_web::{Route, guard};
 
 use super::error::Refusal;
 use super::{broadcasting, conversations, login, messages, page, status, user, webhook};
 
 /// All endpoints, and the inbox from the folder `page`.
 pub fn routes(page: &Path, config: &mut ServiceConfig) {
+    let malformed = |_, _: &_| Refusal::Malformed.into();
+    config.app_data(QueryConfig::default().error_handler(malformed));
     only_get(config, "/", || get().to(status::root));
     only_get(config, "/up", || get().to(status::up));
     only_post(config, "/api/auth/login", || post().to(login::login));
@@ -35,7 +38,7 @@ pub fn routes(page: &Path, config: &mut ServiceConfig) {
         resource("/api/webhooks/whatsapp")
             .route(get().to(webhook::verify))
             .route(post().to(webhook::receive))
-            .default_service(web::to(async || method_not_allowed("GET, POST"))),
+            .default_service(web::to(async || method_not_allowed("GET, HEAD, POST"))),
     );
     only_post(config, "/broadcasting/auth", || {
         post().to(broadcasting::channel)
@@ -47,15 +50,20 @@ pub fn routes(page: &Path, config: &mut ServiceConfig) {
     config.default_service(web::to(async || Err::<&str, _>(Refusal::NotFound)));
 }
 
-fn only_get(config: &mut ServiceConfig, path: &str, route: impl Fn() -> actix_web::Route) {
+/// GET, and HEAD, which is answered as GET without the body.
+fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+fn only_get(config: &mut ServiceConfig, path: &str, route: impl Fn() -> Route) {
     config.service(
         resource(path)
             .route(route())
-            .default_service(web::to(async || method_not_allowed("GET"))),
+            .default_service(web::to(async || method_not_allowed("GET, HEAD"))),
     );
 }
 
-fn only_post(config: &mut ServiceConfig, path: &str, route: impl Fn() -> actix_web::Route) {
+fn only_post(config: &mut ServiceConfig, path: &str, route: impl Fn() -> Route) {
     config.service(
         resource(path)
             .route(route())

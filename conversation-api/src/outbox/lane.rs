@@ -15,6 +15,9 @@ use crate::store::{Store, StoreError};
 /// crash.
 const ROWS: i64 = 50;
 
+/// The longest that a target may ask to be left alone.
+const LONGEST_ASKED: Duration = Duration::from_secs(300);
+
 const BACKOFF: Backoff = Backoff {
     first: Duration::from_millis(250),
     longest: Duration::from_secs(10),
@@ -132,6 +135,7 @@ impl Courier {
             None => turn.lane.failures.saturating_add(1),
         };
         let delay = BACKOFF.delay(failures);
-        turn.retry_in = Some(retry_after.map_or(delay, |asked| delay.max(asked)));
+        turn.retry_in =
+            Some(retry_after.map_or(delay, |asked| delay.max(asked.min(LONGEST_ASKED))));
     }
 }

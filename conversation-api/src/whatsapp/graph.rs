@@ -56,6 +56,8 @@ pub struct Graph {
 impl Graph {
     /// A client that gives up on a request after `timeout`.
     pub fn new(sender: Sender, timeout: Duration) -> Result<Self, reqwest::Error> {
+        // Another part of the process may have chosen a provider before: that one is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())

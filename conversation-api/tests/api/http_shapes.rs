@@ -52,10 +52,16 @@ async fn refusals_have_laravels_shapes() {
         assert_eq!(answer.header("allow"), Some("POST"), "{path}");
         assert!(answer.json()["message"].is_string());
     }
-    stranger
+    let answer = stranger
         .post("/api/user", &json!({}))
         .await
         .expect_status(405);
+    assert_eq!(answer.header("allow"), Some("GET, HEAD"));
+    let head = stranger
+        .send(Request::new("HEAD", "/up"))
+        .await
+        .expect_status(200);
+    assert!(head.body.is_empty());
     for path in [
         "/api",
         "/api/nothing",
@@ -69,6 +75,11 @@ async fn refusals_have_laravels_shapes() {
     }
     let mut agent = api.log_in("agent@tims.local").await;
     agent.get("/api/conversations/99").await.expect_status(404);
+    let twice = agent
+        .get("/api/conversations?page=1&page=2")
+        .await
+        .expect_status(400);
+    assert!(twice.json()["message"].is_string());
     let answer = agent.get("/api/conversations/2").await.expect_status(403);
     assert_eq!(
         answer.json(),
@@ -189,8 +200,8 @@ async fn requests_are_counted_by_route_and_status() {
             &[("route", route), ("status", status)],
         )
     };
-    assert_eq!(count("/api/conversations/{id}", "200"), 1.0);
-    assert_eq!(count("/api/conversations/{id}", "403"), 1.0);
+    assert_eq!(count("/api/conversations/:id", "200"), 1.0);
+    assert_eq!(count("/api/conversations/:id", "403"), 1.0);
     assert_eq!(count("none", "404"), 1.0);
     api.stop().await;
 }

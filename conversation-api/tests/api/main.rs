@@ -1,5 +1,7 @@
 //! The conversation backend over the wire: a real process, real databases, a real relay.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod support;
 
 mod assigning;

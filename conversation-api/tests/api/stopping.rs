@@ -10,7 +10,7 @@ async fn what_was_answered_goes_out_before_the_end() {
     let relay = TestServer::start().await;
     let proxy = Proxy::to(&relay.endpoint().authority).await;
     let database = Database::seeded(Kind::Sqlite).await;
-    let api = Api::on(&database)
+    let mut api = Api::on(&database)
         .relay_at(&proxy.authority, relay.app())
         .start()
         .await;
@@ -24,7 +24,7 @@ async fn what_was_answered_goes_out_before_the_end() {
     api.signal(libc::SIGTERM);
     proxy.set(Gate::Open);
     client.next_events(30).await;
-    api.stop().await;
+    api.exited().await.expect_clean();
     let waiting = "SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL";
     assert_eq!(database.number(waiting).await, 0);
     relay.finish().await;
