@@ -195,7 +195,7 @@ fn endpoints(parts: Parts, listener: TcpListener) -> Result<Server, ServeError> 
         metrics,
         settings,
     } = parts;
-    let signing = Signing(settings.relay.as_ref().map(publisher::Config::authorizer));
+    let signing = Signing::new(settings.relay.as_ref());
     let store = Data::new(store);
     let sessions = Data::new(sessions);
     let passwords = Data::new(passwords);

@@ -5,6 +5,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use publisher::{Authorizer, Channel as WireChannel, Member, SocketId, User as RelayUser};
 use serde::Serialize;
+use serde_json::json;
 
 use super::authenticated::Authenticated;
 use super::error::Refusal;
@@ -15,7 +16,14 @@ use crate::store::{Store, StoreError};
 
 /// Signs for the relay's clients, if the relay's app is known.
 #[derive(Clone, Debug)]
-pub struct Signing(pub Option<Authorizer>);
+pub struct Signing(Option<App>);
+
+/// The relay's app.
+#[derive(Clone, Debug)]
+struct App {
+    key: String,
+    authorizer: Authorizer,
+}
 
 /// What others are told of a user.
 #[derive(Serialize)]
@@ -73,11 +81,29 @@ pub(super) async fn user(
     Ok(HttpResponse::Ok().json(auth.map_err(|_| Refusal::Forbidden)?))
 }
 
+/// What a page needs to know to connect to the relay: `{"broadcaster": "pusher", "key": …}`.
+pub(super) async fn config(signing: Data<Signing>) -> Result<HttpResponse, Refusal> {
+    let key = &signing.app()?.key;
+    Ok(HttpResponse::Ok().json(json!({"broadcaster": "pusher", "key": key})))
+}
+
 impl Signing {
-    fn authorizer(&self) -> Result<&Authorizer, Refusal> {
+    /// With the keys of this app.
+    pub fn new(relay: Option<&publisher::Config>) -> Self {
+        Self(relay.map(|relay| App {
+            key: relay.key_pair().key().into(),
+            authorizer: relay.authorizer(),
+        }))
+    }
+
+    fn app(&self) -> Result<&App, Refusal> {
         self.0.as_ref().ok_or(Refusal::NotSetUp(
             "Broadcasting is not set up: PUSHER_APP_KEY is not set.",
         ))
+    }
+
+    fn authorizer(&self) -> Result<&Authorizer, Refusal> {
+        Ok(&self.app()?.authorizer)
     }
 }
 

@@ -46,6 +46,9 @@ pub fn routes(page: &Path, config: &mut ServiceConfig) {
     only_post(config, "/broadcasting/user-auth", || {
         post().to(broadcasting::user)
     });
+    only_get(config, "/broadcasting/config", || {
+        get().to(broadcasting::config)
+    });
     page::routes(page, config);
     config.default_service(web::to(async || Err::<&str, _>(Refusal::NotFound)));
 }

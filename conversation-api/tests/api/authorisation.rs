@@ -348,6 +348,22 @@ async fn signatures_are_what_the_relay_accepts() {
 }
 
 #[tokio::test]
+async fn a_page_learns_the_key_that_it_connects_with() {
+    let relay = TestServer::start().await;
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::with(&database, &relay).await;
+    let answer = api
+        .stranger()
+        .get("/broadcasting/config")
+        .await
+        .expect_status(200);
+    let expected = json!({"broadcaster": "pusher", "key": relay.app().key});
+    assert_eq!(answer.json(), expected);
+    api.stop().await;
+    relay.finish().await;
+}
+
+#[tokio::test]
 async fn forms_and_json_are_both_read() {
     let relay = TestServer::start().await;
     let database = Database::seeded(Kind::Sqlite).await;
