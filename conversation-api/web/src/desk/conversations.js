@@ -22,17 +22,16 @@ export function caughtUpWith(conversations, { data, meta }) {
   return newestFirst([...data.map((c) => newer(find(conversations, c.id), c)), ...beyond]);
 }
 
-/** Notes a message in its conversation; `isRead` when somebody is looking at it. */
-export function withMessage(conversations, message, isRead) {
+/** Notes a message in its conversation. */
+export function withMessage(conversations, message) {
   const conversation = find(conversations, message.conversation_id);
   if (!conversation || message.id <= lastMessageId(conversation)) return conversations;
-  const isUnread = message.direction === "inbound" && !isRead;
   return withConversation(conversations, {
     ...conversation,
     contact: message.contact ?? conversation.contact,
     last_message: message,
     last_message_at: message.created_at,
-    unread_count: conversation.unread_count + (isUnread ? 1 : 0),
+    unread_count: conversation.unread_count + (message.direction === "inbound" ? 1 : 0),
   });
 }
 

@@ -8,8 +8,13 @@ import { EMPTY } from "./state.js";
 
 const PAGE = 50;
 const LARGEST_PAGE = 100;
+/** How long after a failure what is on the screen is fetched again. */
+const FETCH_AGAIN_MS = 3000;
 /** Roles that say who answers a conversation. */
 const ASSIGNERS = new Set(["admin", "operation_manager", "manager"]);
+
+/** Who asked has left meanwhile. */
+class GoneError extends Error {}
 
 export function createDesk({ store, api, config }) {
   const { get, set } = store;
@@ -17,6 +22,8 @@ export function createDesk({ store, api, config }) {
   let keys = 0;
   /** Conversations that we hear of in the department and may not open. */
   const closedToUs = new Set();
+  /** Up to which message each conversation is read, also while the backend is still being told. */
+  const readTo = new Map();
 
   // Coming and going
 
@@ -29,7 +36,7 @@ export function createDesk({ store, api, config }) {
       viewers: (viewers) => set({ viewers }),
       typing: (typing) => set({ typing }),
     });
-    if (ASSIGNERS.has(user.role)) attempt(async () => set({ colleagues: (await api.colleagues()).data }));
+    if (ASSIGNERS.has(user.role)) attempt(fetchColleagues);
     catchUp();
     show(get().route);
   }
@@ -38,20 +45,24 @@ export function createDesk({ store, api, config }) {
     live?.stop();
     live = null;
     closedToUs.clear();
+    readTo.clear();
     set({ ...EMPTY, route: get().route });
   }
 
   // Fetching
 
   /** Fetches what is on the screen anew: what was missed is seen, and what is known stays where it is. */
-  const catchUp = coalesce(() => attempt(() => Promise.all([fetchConversations(), fetchMessages()])));
+  const catchUp = coalesce(async () => {
+    const isDone = await attempt(() => Promise.all([fetchConversations(), fetchMessages()]));
+    if (!isDone && live) setTimeout(catchUp, FETCH_AGAIN_MS);
+  });
 
   async function fetchConversations() {
     const here = get().conversations?.length ?? 0;
-    const page = await api.conversations({ perPage: Math.min(Math.max(here, PAGE), LARGEST_PAGE) });
+    const page = await answered(api.conversations({ perPage: Math.min(Math.max(here, PAGE), LARGEST_PAGE) }));
     closedToUs.clear();
     set((state) => ({
-      conversations: conversations.caughtUpWith(state.conversations ?? [], page),
+      conversations: conversations.caughtUpWith(state.conversations ?? [], { ...page, data: page.data.map(asRead) }),
       hasMore: page.meta.total > Math.max(here, page.data.length),
     }));
     follow();
@@ -62,7 +73,7 @@ export function createDesk({ store, api, config }) {
     if (!thread || thread.refused) return;
     let page;
     try {
-      page = await api.messages(thread.id);
+      page = await answered(api.messages(thread.id));
     } catch (error) {
       if (error.status !== 403 && error.status !== 404) throw error;
       return changeThread(thread.id, () => ({ refused: true }));
@@ -75,13 +86,18 @@ export function createDesk({ store, api, config }) {
 
   async function fetchConversation(id) {
     try {
-      const conversation = await api.conversation(id);
+      const conversation = asRead(await answered(api.conversation(id)));
       set((state) => ({ conversations: conversations.withConversation(state.conversations ?? [], conversation) }));
       follow();
     } catch (error) {
       if (error.status !== 403 && error.status !== 404) throw error;
       closedToUs.add(id);
     }
+  }
+
+  async function fetchColleagues() {
+    const { data } = await answered(api.colleagues());
+    set({ colleagues: data });
   }
 
   /** Listens to what is on the screen now. */
@@ -122,8 +138,7 @@ export function createDesk({ store, api, config }) {
 
   /** Puts a message where it belongs. */
   function take(message) {
-    const isRead = isOnScreen(message.conversation_id);
-    set((state) => ({ conversations: conversations.withMessage(state.conversations ?? [], message, isRead) }));
+    set((state) => ({ conversations: conversations.withMessage(state.conversations ?? [], message) }));
     changeThread(message.conversation_id, ({ messages }) => ({ messages: withMessages(messages, [message]) }));
   }
 
@@ -142,7 +157,7 @@ export function createDesk({ store, api, config }) {
   async function fetchOlder() {
     const { thread } = get();
     if (!thread?.before) return;
-    const page = await api.messages(thread.id, thread.before);
+    const page = await answered(api.messages(thread.id, thread.before));
     changeThread(thread.id, ({ messages }) => ({
       messages: withMessages(messages, page.data),
       before: page.meta.next_before,
@@ -151,7 +166,7 @@ export function createDesk({ store, api, config }) {
 
   async function fetchMore() {
     const here = get().conversations.length;
-    const page = await api.conversations({ page: Math.floor(here / PAGE) + 1, perPage: PAGE });
+    const page = await answered(api.conversations({ page: Math.floor(here / PAGE) + 1, perPage: PAGE }));
     set((state) => ({
       conversations: page.data.reduce(conversations.withConversation, state.conversations),
       hasMore: page.meta.current_page < page.meta.last_page,
@@ -161,11 +176,12 @@ export function createDesk({ store, api, config }) {
 
   async function send(conversationId, content, key = ++keys) {
     setOutgoing(conversationId, key, { key, content, failure: null });
+    live?.doneTyping();
     try {
-      take(await api.send(conversationId, content));
+      take(await answered(api.send(conversationId, content)));
       setOutgoing(conversationId, key, null);
     } catch (error) {
-      setOutgoing(conversationId, key, { key, content, failure: error.message });
+      if (!(error instanceof GoneError)) setOutgoing(conversationId, key, { key, content, failure: error.message });
     }
   }
 
@@ -180,19 +196,23 @@ export function createDesk({ store, api, config }) {
     const { thread } = get();
     const newest = thread?.messages.at(-1)?.id;
     const conversation = conversations.find(get().conversations ?? [], thread?.id);
-    if (!newest || !conversation?.unread_count || !isOnScreen(thread.id)) return;
+    if (!newest || !conversation?.unread_count || document.visibilityState !== "visible") return;
+    readTo.set(thread.id, newest);
     changeConversation(thread.id, { unread_count: 0 });
-    await attempt(() => api.read(thread.id, newest));
+    await attempt(() => answered(api.read(thread.id, newest)));
   }
 
   async function assign(conversationId, userId) {
-    const conversation = await api.assign(conversationId, userId);
+    const conversation = await answered(api.assign(conversationId, userId));
     set((state) => ({ conversations: conversations.withConversation(state.conversations, conversation) }));
   }
 
   // Small helpers
 
-  const isOnScreen = (id) => get().thread?.id === id && document.visibilityState === "visible";
+  const asRead = (conversation) => {
+    const isRead = conversations.lastMessageId(conversation) <= readTo.get(conversation.id);
+    return isRead ? { ...conversation, unread_count: 0 } : conversation;
+  };
 
   function changeThread(id, change) {
     set(({ thread }) => (thread?.id === id ? { thread: { ...thread, ...change(thread) } } : {}));
@@ -202,14 +222,24 @@ export function createDesk({ store, api, config }) {
     set((state) => ({ conversations: conversations.changed(state.conversations, id, changes) }));
   }
 
-  /** Does something, and shows what went wrong. */
+  /** An answer, or its failure, as long as who asked is still there: it is nothing for whoever comes next. */
+  async function answered(answer) {
+    const asker = live;
+    const [result] = await Promise.allSettled([answer]);
+    if (live !== asker) throw new GoneError();
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  }
+
+  /** Does something, shows what went wrong, and tells whether nothing did. */
   async function attempt(work) {
     try {
       await work();
       if (get().failure) set({ failure: "" });
+      return true;
     } catch (error) {
-      // Nobody is told who has left meanwhile.
-      if (live) set({ failure: error.message });
+      if (!(error instanceof GoneError)) set({ failure: error.message });
+      return false;
     }
   }
 

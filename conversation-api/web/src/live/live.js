@@ -21,6 +21,7 @@ export function goLive(config, token, on) {
       presence.attend(screen.openId);
     },
     sayTyping: presence.say,
+    doneTyping: presence.done,
     sent: presence.sent,
     retry: connection.retry,
     stop() {

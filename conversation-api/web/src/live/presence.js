@@ -59,6 +59,10 @@ export function createPresence(echo, { viewers, typing }) {
       saidAt = now;
       channel.whisper("typing", {});
     },
+    /** What was typed is sent: what is typed next is told at once. */
+    done() {
+      saidAt = 0;
+    },
     /** That who typed has sent it. */
     sent(userId) {
       stopped(userId);

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 
 import { SendIcon } from "./icons.jsx";
 
@@ -6,15 +6,10 @@ import { SendIcon } from "./icons.jsx";
 const LONGEST = 4096;
 /** What was begun in other conversations. */
 const drafts = new Map();
-const hasKeyboard = matchMedia("(hover: hover) and (pointer: fine)");
 
-export function Composer({ conversationId, contact, send, sayTyping }) {
+export function Composer({ id, conversationId, contact, send, sayTyping }) {
   const [text, setText] = useState(drafts.get(conversationId) ?? "");
   const field = useRef(null);
-  // On a touch screen this would bring up the keyboard over the messages.
-  useEffect(() => {
-    if (hasKeyboard.matches) field.current.focus();
-  }, []);
 
   function write(text) {
     drafts.set(conversationId, text);
@@ -36,8 +31,8 @@ export function Composer({ conversationId, contact, send, sayTyping }) {
 
   return (
     <form class="composer" onSubmit={submit}>
-      <label class="unseen" for="composer">Message to {contact.name}</label>
-      <textarea id="composer" ref={field} rows={1} maxLength={LONGEST} value={text} enterkeyhint="send" dir="auto"
+      <label class="unseen" for={id}>Message to {contact.name}</label>
+      <textarea id={id} ref={field} rows={1} maxLength={LONGEST} value={text} enterkeyhint="send" dir="auto"
         placeholder={`Message ${contact.name}`} onKeyDown={keyPressed}
         onInput={(event) => { write(event.target.value); sayTyping(); }} />
       <button class="primary send" aria-label="Send" title="Send (Enter)" disabled={!text.trim()}><SendIcon /></button>

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 
 import { HOME_HREF } from "../route.js";
 import { Avatar } from "./Avatar.jsx";
@@ -7,11 +7,16 @@ import { BackIcon, PersonIcon } from "./icons.jsx";
 import { MessageList } from "./MessageList.jsx";
 import { phoneNumber, sentenceOf } from "./people.js";
 
-/** The open conversation. */
+/** On a touch screen, focus in the field would bring up the keyboard over the messages. */
+const hasKeyboard = matchMedia("(hover: hover) and (pointer: fine)");
+
+/** The open conversation, ready to write in. */
 export function Thread({ state, desk, conversation, toggleDetails, showsDetails }) {
   const { thread, user, viewers, typing, outgoing } = state;
-  const heading = useRef(null);
-  useEffect(() => heading.current?.focus({ preventScroll: true }), []);
+  const isThere = Boolean(conversation) && !thread?.refused;
+  useEffect(() => {
+    if (isThere) document.getElementById(hasKeyboard.matches ? "composer" : "thread-title").focus();
+  }, [isThere]);
   if (!thread || thread.refused) return <Refused />;
   if (!conversation) return <p class="empty">Fetching the conversation…</p>;
   const others = viewers.filter(({ id }) => id !== user.id);
@@ -22,7 +27,7 @@ export function Thread({ state, desk, conversation, toggleDetails, showsDetails 
         <BackLink />
         <Avatar name={conversation.contact.name} />
         <div class="who">
-          <h2 id="thread-title" tabIndex={-1} ref={heading}>{conversation.contact.name}</h2>
+          <h2 id="thread-title" tabIndex={-1}>{conversation.contact.name}</h2>
           <span class="note">{phoneNumber(conversation.contact.phone)}</span>
         </div>
         <Viewers others={others} />
@@ -38,7 +43,7 @@ export function Thread({ state, desk, conversation, toggleDetails, showsDetails 
           </>
         )}
       </p>
-      <Composer conversationId={thread.id} contact={conversation.contact} send={desk.send} sayTyping={desk.sayTyping} />
+      <Composer id="composer" conversationId={thread.id} contact={conversation.contact} send={desk.send} sayTyping={desk.sayTyping} />
     </section>
   );
 }
