@@ -25,6 +25,14 @@ build: ## build the release binary, target/release/fanfare
 run: ## build and start a relay for development (ADDRESS=127.0.0.1:6001)
 	cargo run --release -- serve --listen $(ADDRESS)
 
+.PHONY: demo
+demo: ## relay, conversation backend and inbox, with demonstration data (RELAY_PORT=6001 API_PORT=8000)
+	@scripts/demo
+
+.PHONY: inbox
+inbox: ## build the inbox, conversation-api/web/dist
+	@scripts/setup inbox
+
 .PHONY: test
 test: setup lint ## everything that must pass before a change is accepted
 	cargo build --workspace --all-targets
@@ -43,6 +51,16 @@ test-protocol: ## the protocol, over the wire (PROTOCOL_TESTS_URL tests another 
 test-clients: setup ## real client and server libraries, under Node, in Chromium, in Python and in Rust
 	cargo build
 	cargo test --package protocol-tests --test real_clients
+
+.PHONY: test-inbox
+test-inbox: setup ## the inbox in Chromium, with a relay and the API behind it
+	cargo build --package fanfare
+	cargo test --package conversation-api --test inbox
+
+.PHONY: screenshots
+screenshots: setup ## pictures of the inbox at work, docs/inbox-desktop.png and docs/inbox-phone.png
+	cargo build --package fanfare --package conversation-api
+	@scripts/screenshots
 
 .PHONY: lint
 lint: ## formatting and lints
@@ -72,4 +90,4 @@ bench-conversations: ## measure sending messages through conversation-api, event
 .PHONY: clean
 clean: ## remove everything that was built or installed in the project
 	cargo clean
-	rm -rf .tools protocol-tests/clients/node_modules
+	rm -rf .tools protocol-tests/clients/node_modules conversation-api/web/node_modules conversation-api/web/dist
