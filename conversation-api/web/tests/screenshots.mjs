@@ -12,7 +12,7 @@ const world = await startWorld();
 const people = ({ page }) => page.getByRole("complementary", { name: "Details" }).getByRole("listitem");
 
 const supervisor = await world.open(USERS.supervisor, {
-  hash: hashOf(grace), viewport: { width: 1120, height: 660 }, deviceScaleFactor: 1.2,
+  hash: hashOf(grace), viewport: { width: 1120, height: 640 }, deviceScaleFactor: 1.1,
 });
 const agent = await world.open(USERS.agent, { hash: hashOf(grace) });
 const manager = await world.open(USERS.manager, { hash: hashOf(grace) });

@@ -27,7 +27,6 @@ export function goLive(config, token, on) {
     stop() {
       channels.stop();
       connection.stop();
-      echo.disconnect();
     },
   };
 }
