@@ -47,7 +47,10 @@ fn run(topic: &str) {
         .arg("--test-force-exit")
         .arg(format!("tests/{topic}.test.mjs"))
         .current_dir(package.join("web"))
-        .env("CONVERSATION_API_BIN", env!("CARGO_BIN_EXE_conversation-api"))
+        .env(
+            "CONVERSATION_API_BIN",
+            env!("CARGO_BIN_EXE_conversation-api"),
+        )
         .env("FANFARE_BIN", relay())
         .env("TMPDIR", folder.path());
     // A test run that is itself killed runs no destructors: the kernel then ends Node with it, and
