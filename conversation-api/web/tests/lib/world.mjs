@@ -46,7 +46,7 @@ export async function startWorld() {
   const web = join(folder, "web");
   await cp(DIST, web, { recursive: true });
   await writeFile(join(web, "config.json"), JSON.stringify({
-    pusher: { key: APP.key, port: Number(port) },
+    pusher: { port: Number(port) },
     demo: { password: PASSWORD, accounts: [{ email: USERS.agent, name: "Amir Agent", role: "agent" }] },
   }));
   const api = await serve(programs.api, ["serve", "--listen", "127.0.0.1:0", "--web", web], {
