@@ -1,0 +1,133 @@
+//! All of it at work: what is built in which order, and how it ends.
+//!
+//! - [`endpoints`]: the listeners, and what is wrapped around the routes
+//! - [`sending`]: the outbox, and its last pass
+
+mod endpoints;
+mod sending;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::thread::available_parallelism;
+
+use actix_web::dev::{Server, ServerHandle};
+use tokio::task::JoinHandle;
+
+use crate::auth::password::{PasswordError, Passwords};
+use crate::auth::sessions::Sessions;
+use crate::metrics::Metrics;
+use crate::outbox::{Wake, prune_for_ever};
+use crate::settings::Settings;
+use crate::store::{Database, Store, StoreError};
+use endpoints::Parts;
+use sending::Sending;
+
+/// Why the service cannot start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The broadcast driver cannot be used.
+    #[error("cannot broadcast: {0}")]
+    Broadcast(#[from] publisher::Invalid),
+    /// The client for WhatsApp cannot be made.
+    #[error("cannot prepare to send to WhatsApp: {0}")]
+    Whatsapp(#[from] reqwest::Error),
+    /// Passwords cannot be checked.
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
+    /// What sends the outbox has ended, which it must not.
+    #[error("the outbox is no longer being sent")]
+    Outbox,
+    /// The server failed.
+    #[error("the server failed: {0}")]
+    Server(#[from] io::Error),
+}
+
+/// Serves until `told_to_stop`, then finishes requests, sends what waits, and closes the database.
+pub async fn run(
+    settings: Settings,
+    told_to_stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let public = bind(settings.listen)?;
+    let figures = settings.metrics_listen.map(bind).transpose()?;
+    let store = open(&settings).await?;
+    let wake = Wake::new(settings.replies.is_some());
+    let metrics = Metrics::default();
+    let sessions = Sessions::new(store.clone(), settings.token_lifetime);
+    let mut sending = Sending::start(&settings, &store, &wake, &metrics)?;
+    let kept = settings.kept;
+    let pruning = tokio::spawn(prune_for_ever(store.clone(), sessions.clone(), kept));
+    let figures = figures.map(|listener| endpoints::figures(listener, &store, &metrics));
+    let figures = figures.transpose()?.map(Serving::start);
+    let parts = Parts {
+        store: store.clone(),
+        sessions,
+        passwords: Passwords::new(available_parallelism().map_or(1, usize::from))?,
+        wake,
+        metrics,
+        settings,
+    };
+    let mut serving = Serving::start(endpoints::endpoints(parts, public)?);
+    let result = tokio::select! {
+        () = told_to_stop => Ok(()),
+        error = serving.ended() => Err(ServeError::Server(error)),
+        () = sending.ended() => Err(ServeError::Outbox),
+    };
+    tracing::info!("stopping");
+    serving.handle.stop(true).await;
+    sending.finish().await;
+    pruning.abort();
+    if let Some(figures) = figures {
+        figures.handle.stop(false).await;
+    }
+    store.close().await;
+    tracing::info!("stopped");
+    result
+}
+
+/// A listener that is served.
+struct Serving {
+    handle: ServerHandle,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Serving {
+    fn start(server: Server) -> Self {
+        Self {
+            handle: server.handle(),
+            task: tokio::spawn(server),
+        }
+    }
+
+    /// Completes if it ends by itself, which it should not.
+    async fn ended(&mut self) -> io::Error {
+        match (&mut self.task).await {
+            Ok(Ok(())) => io::Error::other("it ended by itself"),
+            Ok(Err(error)) => error,
+            Err(error) => io::Error::other(error),
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).map_err(|reason| ServeError::Listen { address, reason })
+}
+
+/// An embedded database is brought up to date at once. On a server, which others may use, an
+/// operator decides when.
+async fn open(settings: &Settings) -> Result<Store, StoreError> {
+    if settings.database.database() == Database::Sqlite {
+        Store::migrate(&settings.database).await?;
+    }
+    Store::open(&settings.database).await
+}

@@ -1,0 +1,91 @@
+//! The outbox at work: what is sent where, and the last pass.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use publisher::{Broadcaster, Connection, Invalid, Retry};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::ServeError;
+use crate::metrics::Metrics;
+use crate::outbox::{Dispatcher, Target, Wake};
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::whatsapp::graph::Graph;
+
+/// How long the last pass may take.
+const LAST_PASS: Duration = Duration::from_secs(10);
+
+/// Sends what the outbox holds.
+pub(super) struct Sending {
+    work: JoinSet<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Sending {
+    pub(super) fn start(
+        settings: &Settings,
+        store: &Store,
+        wake: &Wake,
+        metrics: &Metrics,
+    ) -> Result<Self, ServeError> {
+        let (stop, stopping) = watch::channel(false);
+        let mut work = JoinSet::new();
+        for dispatcher in dispatchers(settings, store, wake, metrics)? {
+            work.spawn(dispatcher.run(stopping.clone()));
+        }
+        Ok(Self { work, stop })
+    }
+
+    /// Completes if it ends by itself, which it should not.
+    pub(super) async fn ended(&mut self) {
+        self.work.join_next().await;
+    }
+
+    /// Sends what is due, if it is taken, and ends.
+    pub(super) async fn finish(mut self) {
+        self.stop.send_replace(true);
+        let all = async { while self.work.join_next().await.is_some() {} };
+        if timeout(LAST_PASS, all).await.is_err() {
+            tracing::warn!("not everything was sent; it goes out after the next start");
+            self.work.shutdown().await;
+        }
+    }
+}
+
+fn dispatchers(
+    settings: &Settings,
+    store: &Store,
+    wake: &Wake,
+    metrics: &Metrics,
+) -> Result<Vec<Dispatcher>, ServeError> {
+    let timing = settings.timing;
+    let dispatcher =
+        |target, woken| Dispatcher::new(store.clone(), target, woken, metrics.clone(), timing);
+    let relay = Target::Relay(broadcaster(settings)?);
+    let mut dispatchers = vec![dispatcher(relay, wake.broadcast())];
+    if let (Some(sender), Some(woken)) = (&settings.replies, wake.whatsapp()) {
+        let graph = Graph::new(sender.clone(), timing.attempt())?;
+        dispatchers.push(dispatcher(Target::Whatsapp(graph), woken));
+    }
+    Ok(dispatchers)
+}
+
+/// The driver. The outbox tries again by itself, so the client does not.
+fn broadcaster(settings: &Settings) -> Result<Arc<dyn Broadcaster>, Invalid> {
+    let connection = match settings.broadcast.clone() {
+        Connection::Pusher(config) => {
+            let config = config
+                .retry(Retry::none())
+                .connect_timeout(settings.timing.attempt())
+                .timeout(settings.timing.attempt());
+            Connection::Pusher(config)
+        }
+        other => other,
+    };
+    let broadcaster = connection.broadcaster()?;
+    tracing::info!(driver = broadcaster.name(), "broadcasting");
+    Ok(broadcaster)
+}
