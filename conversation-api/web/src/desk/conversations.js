@@ -41,9 +41,9 @@ export const changed = (conversations, id, changes) =>
 
 export const find = (conversations, id) => conversations.find((conversation) => conversation.id === id);
 
-/** An answer may have been overtaken by an event: then who answers, but not what was said, is taken from it. */
+/** An answer may have been overtaken by an event: then it is not asked what events tell, only who answers. */
 function newer(known, fetched) {
   if (!known || lastMessageId(known) <= lastMessageId(fetched)) return fetched;
-  const { last_message, last_message_at, unread_count } = known;
-  return { ...fetched, last_message, last_message_at, unread_count };
+  const { contact, last_message, last_message_at, unread_count } = known;
+  return { ...fetched, contact, last_message, last_message_at, unread_count };
 }
