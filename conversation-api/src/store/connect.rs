@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, ConnectOptions as _, Executor as _};
+use tokio::runtime::Handle;
 
 use super::writer::{Style, Writer};
 use super::{Connection, Store, StoreError, migrations};
@@ -100,6 +101,7 @@ impl Store {
             database,
             readers,
             writer,
+            runtime: Handle::current(),
         })
     }
 

@@ -103,7 +103,7 @@ impl Store {
         .bind(assigned_to)
         .bind(limit)
         .bind(offset)
-        .fetch_all(self.readers())
+        .fetch_all(&mut *self.reader().await?)
         .await?;
         let counted = query(
             "SELECT COUNT(*) AS total FROM conversations
@@ -112,7 +112,7 @@ impl Store {
         .bind(all)
         .bind(department_id)
         .bind(assigned_to)
-        .fetch_one(self.readers())
+        .fetch_one(&mut *self.reader().await?)
         .await?;
         let conversations: Result<_, sqlx::Error> = rows.iter().map(conversation).collect();
         Ok(Page {
@@ -130,7 +130,7 @@ impl Store {
         let row = query(listed!("WHERE c.id = $2"))
             .bind(user_id)
             .bind(id)
-            .fetch_optional(self.readers())
+            .fetch_optional(&mut *self.reader().await?)
             .await?;
         Ok(row.as_ref().map(conversation).transpose()?)
     }
@@ -139,7 +139,7 @@ impl Store {
     pub async fn ownership(&self, id: i64) -> Result<Option<Ownership>, StoreError> {
         let row = query("SELECT department_id, assigned_to FROM conversations WHERE id = $1")
             .bind(id)
-            .fetch_optional(self.readers())
+            .fetch_optional(&mut *self.reader().await?)
             .await?;
         Ok(row.as_ref().map(ownership).transpose()?)
     }

@@ -228,7 +228,7 @@ impl Store {
         .bind(conversation_id)
         .bind(before)
         .bind(limit)
-        .fetch_all(self.readers())
+        .fetch_all(&mut *self.reader().await?)
         .await?;
         let messages: Result<_, sqlx::Error> = rows.iter().map(message).collect();
         Ok(messages?)

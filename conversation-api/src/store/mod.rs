@@ -32,7 +32,9 @@ mod writer;
 
 use std::sync::Arc;
 
-use sqlx::AnyPool;
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyPool};
+use tokio::runtime::Handle;
 
 pub use connect::{Database, DatabaseUrl, InvalidUrl};
 pub use writer::{Write, Writer};
@@ -74,6 +76,7 @@ pub struct Store {
     database: Database,
     readers: AnyPool,
     writer: Writer,
+    runtime: Handle,
 }
 
 impl Store {
@@ -87,8 +90,19 @@ impl Store {
         self.database
     }
 
-    /// The connections that reads use.
-    pub(crate) fn readers(&self) -> &AnyPool {
-        &self.readers
+    /// A connection for reading.
+    ///
+    /// A connection to a server lives by the runtime that it was made on. Workers have runtimes
+    /// of their own, which end before the last pass of the outbox: so connections are made on the
+    /// one that the store was opened on.
+    async fn reader(&self) -> Result<PoolConnection<Any>, StoreError> {
+        let acquire = self.readers.acquire();
+        match self.database {
+            Database::Sqlite => Ok(acquire.await?),
+            Database::Postgres => {
+                let acquired = self.runtime.spawn(acquire).await;
+                Ok(acquired.map_err(|_| StoreError::Closed)??)
+            }
+        }
     }
 }

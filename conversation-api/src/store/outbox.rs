@@ -403,7 +403,7 @@ impl Store {
         .bind(lane.kind.name())
         .bind(lane.conversation_id)
         .bind(most)
-        .fetch_all(self.readers())
+        .fetch_all(&mut *self.reader().await?)
         .await?;
         let waiting = |row: &AnyRow| {
             Ok(Waiting {
@@ -425,7 +425,7 @@ impl Store {
              FROM outbox WHERE kind = $1 AND sent_at IS NULL AND dead_at IS NULL",
         )
         .bind(kind.name())
-        .fetch_one(self.readers())
+        .fetch_one(&mut *self.reader().await?)
         .await?;
         let oldest: Option<i64> = row.try_get("oldest")?;
         Ok(Backlog {

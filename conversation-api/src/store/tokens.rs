@@ -78,7 +78,7 @@ impl Store {
         )
         .bind(hash)
         .bind(Timestamp::now().millis())
-        .fetch_optional(self.readers())
+        .fetch_optional(&mut *self.reader().await?)
         .await?;
         let Some(row) = row else {
             return Ok(None);

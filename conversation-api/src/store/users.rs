@@ -38,7 +38,7 @@ impl Store {
              FROM users WHERE email = $1",
         )
         .bind(email)
-        .fetch_optional(self.readers())
+        .fetch_optional(&mut *self.reader().await?)
         .await?;
         let credentials = |row: AnyRow| {
             let password = row.try_get("password")?;
@@ -55,7 +55,7 @@ impl Store {
         let row =
             query("SELECT id, name, email, role, department_id, avatar FROM users WHERE id = $1")
                 .bind(id)
-                .fetch_optional(self.readers())
+                .fetch_optional(&mut *self.reader().await?)
                 .await?;
         Ok(row.map(|row| user(&row)).transpose()?)
     }
@@ -73,7 +73,7 @@ impl Store {
         )
         .bind(all)
         .bind(department_id)
-        .fetch_all(self.readers())
+        .fetch_all(&mut *self.reader().await?)
         .await?;
         let colleague = |row: &AnyRow| {
             let user = user(row)?;

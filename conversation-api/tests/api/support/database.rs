@@ -1,6 +1,5 @@
 //! A database of the test's own, filled by `seed`.
 
-use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -35,7 +34,7 @@ impl Database {
         match kind {
             Kind::Sqlite => {
                 let copy = &database.url["sqlite://".len()..];
-                std::fs::copy(template(), copy).expect("the temporary directory is writable");
+                std::fs::write(copy, template()).expect("the temporary directory is writable");
             }
             Kind::Postgres => {
                 run(&["migrate"], &database.url);
@@ -106,34 +105,14 @@ impl Database {
 }
 
 /// A seeded SQLite file, made once for all tests: hashing passwords takes a while.
-fn template() -> &'static Path {
-    // Unlinked names cannot be copied, so the file stays for the run, in the build's own folder.
-    static TEMPLATE: OnceLock<std::path::PathBuf> = OnceLock::new();
+fn template() -> &'static [u8] {
+    static TEMPLATE: OnceLock<Vec<u8>> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
-        let name = format!("seeded-{}.db", std::process::id());
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        remove_older(directory);
-        let file = directory.join(name);
+        let directory = tempfile::tempdir().expect("the temporary directory is writable");
+        let file = directory.path().join("template.db");
         run(&["seed"], &format!("sqlite://{}", file.display()));
-        file
+        std::fs::read(file).expect("seed has made it")
     })
-}
-
-/// Removes the templates of earlier runs.
-fn remove_older(directory: &Path) {
-    let entries = std::fs::read_dir(directory).expect("Cargo has made it");
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let process = name
-            .strip_prefix("seeded-")
-            .and_then(|name| name.split('.').next());
-        let ended = process.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists());
-        if ended {
-            // Another run may have been faster.
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// Runs a command of the program, which must succeed; returns what it printed.
