@@ -12,6 +12,11 @@ use std::sync::{Mutex, PoisonError};
 static TURN: Mutex<()> = Mutex::new(());
 
 #[test]
+fn what_is_fetched_and_what_is_heard_come_together() {
+    run("lists");
+}
+
+#[test]
 fn messages_reach_those_who_may_listen() {
     run("messages");
 }

@@ -158,10 +158,11 @@ export function createDesk({ store, api, config }) {
     const { thread } = get();
     if (!thread?.before) return;
     const page = await answered(api.messages(thread.id, thread.before));
-    changeThread(thread.id, ({ messages }) => ({
-      messages: withMessages(messages, page.data),
-      before: page.meta.next_before,
-    }));
+    changeThread(thread.id, ({ messages, before }) => {
+      // It was asked for twice, or the thread has begun anew: the page would not join what is there.
+      if (before !== thread.before) return {};
+      return { messages: withMessages(messages, page.data), before: page.meta.next_before };
+    });
   }
 
   async function fetchMore() {
