@@ -31,7 +31,7 @@ struct Args {
     #[arg(long, default_value_t = 20)]
     seconds: u64,
     /// Keep-alive connections that write.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 16)]
     connections: usize,
     /// Conversations that they write in.
     #[arg(long, default_value_t = 60)]
