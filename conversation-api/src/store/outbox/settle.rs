@@ -1,0 +1,160 @@
+//! Noting what was sent, and giving leases back.
+
+use std::time::Duration;
+
+use sqlx::{Row as _, query};
+
+use super::Lane;
+use crate::clock::Timestamp;
+use crate::store::{Connection, Write};
+
+/// Notes what became of a lane's rows, and gives its lease back.
+#[derive(Debug)]
+pub struct Settle {
+    /// The lane.
+    pub lane: Lane,
+    /// The last row that was sent or is dead; none if the first one waits.
+    pub done_up_to: Option<i64>,
+    /// The rows among them that will never be sent, and why.
+    pub dead: Vec<Dead>,
+    /// What the messages that were sent are called at WhatsApp.
+    pub whatsapp_ids: Vec<WhatsappId>,
+    /// When to try again, if the next row failed.
+    pub retry_in: Option<Duration>,
+}
+
+/// A row that will never be sent.
+#[derive(Clone, Debug)]
+pub struct Dead {
+    /// The row's id.
+    pub id: i64,
+    /// Why.
+    pub error: String,
+    /// The message that it would have carried to the customer.
+    pub message_id: Option<i64>,
+}
+
+/// What WhatsApp calls a message that it took.
+#[derive(Clone, Debug)]
+pub struct WhatsappId {
+    /// The message.
+    pub message_id: i64,
+    /// WhatsApp's id.
+    pub whatsapp_id: String,
+}
+
+/// What a lane is like once its lease is back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Nothing waits.
+    Empty,
+    /// More waits.
+    Due,
+}
+
+impl Write for Settle {
+    type Outcome = Settled;
+
+    async fn apply(&self, connection: &mut Connection) -> Result<Settled, sqlx::Error> {
+        let now = Timestamp::now();
+        for dead in &self.dead {
+            bury(connection, dead, now).await?;
+        }
+        for name in &self.whatsapp_ids {
+            note_whatsapp_id(connection, name).await?;
+        }
+        if let Some(sequence) = self.done_up_to {
+            query(
+                "UPDATE outbox SET sent_at = $1 WHERE kind = $2 AND conversation_id = $3
+                 AND sequence <= $4 AND sent_at IS NULL AND dead_at IS NULL",
+            )
+            .bind(now.millis())
+            .bind(self.lane.kind.name())
+            .bind(self.lane.conversation_id)
+            .bind(sequence)
+            .execute(&mut *connection)
+            .await?;
+        }
+        self.release(connection, now).await
+    }
+}
+
+impl Settle {
+    /// Two statements: the first takes the lane's lock, so that the second sees every row whose
+    /// writer had it before. A writer that comes later finds what the second one left.
+    async fn release(
+        &self,
+        connection: &mut Connection,
+        now: Timestamp,
+    ) -> Result<Settled, sqlx::Error> {
+        let failures = match self.retry_in {
+            Some(_) if self.done_up_to.is_none() => self.lane.failures.saturating_add(1),
+            Some(_) => 1,
+            None => 0,
+        };
+        let released = query(
+            "UPDATE outbox_lanes SET leased_by = NULL, leased_until = 0, failures = $4
+             WHERE kind = $1 AND conversation_id = $2 AND leased_by = $3",
+        )
+        .bind(self.lane.kind.name())
+        .bind(self.lane.conversation_id)
+        .bind(self.lane.owner.as_str())
+        .bind(i64::from(failures))
+        .execute(&mut *connection)
+        .await?;
+        if released.rows_affected() == 0 {
+            // The lease had ended: somebody else has it now, and will settle the rest.
+            return Ok(Settled::Empty);
+        }
+        let retry_at = self.retry_in.map(|delay| now.after(delay).millis());
+        let row = query(
+            "UPDATE outbox_lanes SET due_at = (
+                SELECT COALESCE($3, MIN(created_at)) FROM outbox
+                WHERE kind = $1 AND conversation_id = $2 AND sent_at IS NULL AND dead_at IS NULL
+                HAVING COUNT(*) > 0)
+             WHERE kind = $1 AND conversation_id = $2 RETURNING due_at",
+        )
+        .bind(self.lane.kind.name())
+        .bind(self.lane.conversation_id)
+        .bind(retry_at)
+        .fetch_one(connection)
+        .await?;
+        let due_at: Option<i64> = row.try_get("due_at")?;
+        Ok(match due_at {
+            Some(_) => Settled::Due,
+            None => Settled::Empty,
+        })
+    }
+}
+
+async fn bury(connection: &mut Connection, dead: &Dead, now: Timestamp) -> Result<(), sqlx::Error> {
+    query("UPDATE outbox SET dead_at = $2, error = $3 WHERE id = $1")
+        .bind(dead.id)
+        .bind(now.millis())
+        .bind(dead.error.as_str())
+        .execute(&mut *connection)
+        .await?;
+    if let Some(message_id) = dead.message_id {
+        query("UPDATE messages SET status = 'failed' WHERE id = $1 AND status = 'pending'")
+            .bind(message_id)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn note_whatsapp_id(
+    connection: &mut Connection,
+    name: &WhatsappId,
+) -> Result<(), sqlx::Error> {
+    query(
+        "UPDATE messages SET whatsapp_id = $2,
+            status = CASE status WHEN 'pending' THEN 'sent' ELSE status END
+         WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM messages WHERE whatsapp_id = $2)",
+    )
+    .bind(name.message_id)
+    .bind(name.whatsapp_id.as_str())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
