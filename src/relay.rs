@@ -10,7 +10,9 @@ use smallvec::SmallVec;
 
 use crate::apps::WebhookEvent;
 use crate::hub::broadcast::{BacklogFull, Broadcast, Reservation};
-use crate::hub::{AppHub, Hub, Join, Leave, Peer, SignIn};
+use crate::hub::{
+    Admission, AppHub, Hub, Join, Leave, Peer, Receipt, SignIn, Standing, Unavailable,
+};
 use crate::net::tally::Tally;
 use crate::protocol::server::{self, EventData};
 use crate::protocol::{ChannelName, ChannelRef, CloseCode, Frame, SocketId};
@@ -74,6 +76,38 @@ pub struct ClientPublication {
     channel: ChannelName,
     frame: Frame,
     deliveries: usize,
+    admission: Admission,
+}
+
+/// Why events were not published. Nothing was, then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// There is no room on this node.
+    #[error(transparent)]
+    BacklogFull(#[from] BacklogFull),
+    /// There is no way to the other nodes, and no room to wait for one.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Becomes ready when published events are where all nodes find them.
+#[derive(Debug, Default)]
+#[must_use = "the publisher's answer waits for it"]
+pub struct Receipts(SmallVec<[Receipt; 1]>);
+
+impl Receipts {
+    fn add(&mut self, receipt: Receipt) {
+        if receipt.is_pending() {
+            self.0.push(receipt);
+        }
+    }
+
+    /// Waits for it.
+    pub async fn settled(self) {
+        for receipt in self.0 {
+            receipt.settled().await;
+        }
+    }
 }
 
 /// One event on one channel, ready to be posted.
@@ -91,13 +125,18 @@ impl Relay {
         &self,
         app: &Arc<AppHub>,
         publications: &[Publication<'_>],
-    ) -> Result<(), BacklogFull> {
+    ) -> Result<Receipts, PublishError> {
+        let authority = app.authority();
+        if authority.standing() == Standing::NotYet {
+            return Err(Unavailable::NotYet.into());
+        }
+        let beyond = authority.reaches_beyond();
         let mut posts: SmallVec<[Post<'_, '_>; 1]> = SmallVec::new();
         let (mut deliveries, mut bytes) = (0, 0);
         for publication in publications {
             for channel in publication.channels {
                 let wanted = app.wanted(channel);
-                if !wanted.any {
+                if !wanted.any && !beyond {
                     continue;
                 }
                 let frame = server::event(publication.name, channel.as_str(), publication.data);
@@ -111,9 +150,11 @@ impl Relay {
                 });
             }
         }
+        let mut receipts = Receipts::default();
         if !posts.is_empty() {
             let reservation = app.room.reserve(deliveries, bytes).await?;
-            post_all(app, posts, reservation);
+            let admission = authority.admit(bytes)?;
+            receipts = post_all(app, posts, reservation, &admission);
         }
         for publication in publications {
             app.metrics
@@ -121,7 +162,7 @@ impl Relay {
                 .inc_by(publication.channels.len() as u64);
             self.show_publication(app, publication);
         }
-        Ok(())
+        Ok(receipts)
     }
 
     fn show_publication(&self, app: &AppHub, publication: &Publication<'_>) {
@@ -142,22 +183,22 @@ impl Relay {
     }
 
     /// Closes every connection that is signed in as the user.
-    pub fn terminate_user(&self, app: &Arc<AppHub>, user_id: &str) {
+    pub fn terminate_user(&self, app: &Arc<AppHub>, user_id: &str) -> Receipt {
         let reason = CloseReason::new(
             CloseCode::Unauthorized,
             "the app's backend has ended this user's connections",
         );
-        app.authority().close_user(app, user_id, reason);
+        app.authority().close_user(app, user_id, reason)
     }
 
     /// Closes every connection that is signed in as the user so that clients connect again at
     /// once.
-    pub fn reconnect_user(&self, app: &Arc<AppHub>, user_id: &str) {
+    pub fn reconnect_user(&self, app: &Arc<AppHub>, user_id: &str) -> Receipt {
         let reason = CloseReason::new(
             CloseCode::Reconnect,
             "the app's backend asks this user's clients to connect again",
         );
-        app.authority().close_user(app, user_id, reason);
+        app.authority().close_user(app, user_id, reason)
     }
 
     /// Does what a connection's session wants. Returns a client event for which there is no
@@ -249,10 +290,18 @@ impl Relay {
         frame: Frame,
     ) -> Option<ClientPublication> {
         let app = peer.app();
+        let admission = match app.authority().admit(frame.len()) {
+            Ok(admission) => admission,
+            Err(error) => {
+                self.refuse_client_event(peer, &error.into());
+                return None;
+            }
+        };
         let publication = ClientPublication {
             deliveries: app.channel_state(channel.as_str()).subscribers,
             channel,
             frame,
+            admission,
         };
         match app
             .room
@@ -274,7 +323,12 @@ impl Relay {
         reservation: Reservation,
     ) {
         let app = peer.app();
-        let ClientPublication { channel, frame, .. } = publication;
+        let ClientPublication {
+            channel,
+            frame,
+            admission,
+            ..
+        } = publication;
         app.metrics.client_events.inc();
         self.show_client_event(peer, &channel, &frame);
         let notice = client_event_notice(peer, &channel, &frame);
@@ -282,13 +336,14 @@ impl Relay {
         if let Some(notice) = notice {
             broadcast = broadcast.with_notice(channel.clone(), notice);
         }
-        // Client events are not cached.
-        app.authority()
-            .publish(app, channel.as_str(), broadcast, false);
+        // Client events are not cached, and nobody waits for an answer.
+        let cache = false;
+        let authority = app.authority();
+        drop(authority.publish(app, channel.as_str(), broadcast, cache, &admission));
     }
 
     /// There was no room for a client's event for as long as it may wait.
-    pub fn refuse_client_event(&self, peer: &Peer, error: BacklogFull) {
+    pub fn refuse_client_event(&self, peer: &Peer, error: &PublishError) {
         let message = format!("client event rejected: {error}; try again later");
         self.report_mistake(peer, Some(CloseCode::ClientEventRejected), &message);
     }
@@ -425,12 +480,20 @@ fn client_event_notice(peer: &Peer, channel: &ChannelName, frame: &Frame) -> Opt
 }
 
 /// Posts everything, each part with its share of the reservation.
-fn post_all(app: &Arc<AppHub>, posts: SmallVec<[Post<'_, '_>; 1]>, mut reservation: Reservation) {
+fn post_all(
+    app: &Arc<AppHub>,
+    posts: SmallVec<[Post<'_, '_>; 1]>,
+    mut reservation: Reservation,
+    admission: &Admission,
+) -> Receipts {
+    let mut receipts = Receipts::default();
     for post in posts {
         let share = reservation.split(post.deliveries, post.frame.len());
         let broadcast = Broadcast::reserved(post.frame, post.except, share);
         let cache = post.channel.kind().cache;
-        app.authority()
-            .publish(app, post.channel.as_str(), broadcast, cache);
+        let channel = post.channel.as_str();
+        let authority = app.authority();
+        receipts.add(authority.publish(app, channel, broadcast, cache, admission));
     }
+    receipts
 }

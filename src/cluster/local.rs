@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::hub::authority::PeerHandle;
-use crate::hub::{AppHub, Authority, Broadcast, Join, Leave, SignIn};
+use crate::hub::{Admission, AppHub, Authority, Broadcast, Join, Leave, Receipt, SignIn};
 use crate::protocol::ChannelName;
 use crate::protocol::member::Member;
 use crate::session::CloseReason;
@@ -25,8 +25,16 @@ impl Authority for Local {
         app.leave_locally(&leave);
     }
 
-    fn publish(&self, app: &Arc<AppHub>, channel: &str, broadcast: Broadcast, cache: bool) {
+    fn publish(
+        &self,
+        app: &Arc<AppHub>,
+        channel: &str,
+        broadcast: Broadcast,
+        cache: bool,
+        _admission: &Admission,
+    ) -> Receipt {
         app.publish_locally(channel, broadcast, cache);
+        Receipt::at_once()
     }
 
     fn sign_in(&self, app: &Arc<AppHub>, sign_in: SignIn) {
@@ -37,7 +45,8 @@ impl Authority for Local {
         app.sign_out_locally(peer, user);
     }
 
-    fn close_user(&self, app: &Arc<AppHub>, user_id: &str, reason: CloseReason) {
+    fn close_user(&self, app: &Arc<AppHub>, user_id: &str, reason: CloseReason) -> Receipt {
         app.close_user_locally(user_id, reason);
+        Receipt::at_once()
     }
 }

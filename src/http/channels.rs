@@ -9,7 +9,7 @@ use super::verified::Verified;
 use crate::protocol::{ChannelKind, ChannelRef};
 
 /// `GET …/channels`: the occupied channels.
-pub(super) fn list(request: &Verified<'_>) -> Result<Answer, ApiError> {
+pub(super) async fn list(request: &Verified<'_>) -> Result<Answer, ApiError> {
     let prefix = request.query.get("filter_by_prefix").unwrap_or_default();
     let info = Info::parse(request.query.get("info"))?;
     if info.user_count && !ChannelKind::of(prefix).is_presence() {
@@ -19,11 +19,12 @@ pub(super) fn list(request: &Verified<'_>) -> Result<Answer, ApiError> {
         ));
     }
     let app = request.app;
-    let channels: Map<String, Value> = app
-        .occupied_channels(prefix)
+    let occupied = app.authority().channels(app, prefix, info.cache);
+    let occupied = occupied.get().await?;
+    let channels: Map<String, Value> = occupied
         .into_iter()
-        .map(|(name, state)| {
-            let attributes = info.describe(app, name.as_str(), name.kind(), &state);
+        .map(|(name, report)| {
+            let attributes = info.describe(name.kind(), &report);
             (name.as_str().to_owned(), Value::Object(attributes))
         })
         .collect();
@@ -31,29 +32,30 @@ pub(super) fn list(request: &Verified<'_>) -> Result<Answer, ApiError> {
 }
 
 /// `GET …/channels/{channel}`: one channel, occupied or not.
-pub(super) fn one(request: &Verified<'_>, name: &str) -> Result<Answer, ApiError> {
+pub(super) async fn one(request: &Verified<'_>, name: &str) -> Result<Answer, ApiError> {
     let channel = parse(request, name)?;
     let info = Info::parse(request.query.get("info"))?;
     info.check_applies_to(channel.kind())?;
-    let state = request.app.channel_state(name);
-    let mut attributes = info.describe(request.app, name, channel.kind(), &state);
-    attributes.insert("occupied".into(), (state.subscribers > 0).into());
+    let app = request.app;
+    let report = app.authority().channel(app, name, info.cache).get().await?;
+    let mut attributes = info.describe(channel.kind(), &report);
+    attributes.insert("occupied".into(), (report.state.subscribers > 0).into());
     Ok(Answer::ok(Value::Object(attributes)))
 }
 
 /// `GET …/channels/{channel}/users`: who is present.
-pub(super) fn members(request: &Verified<'_>, name: &str) -> Result<Answer, ApiError> {
+pub(super) async fn members(request: &Verified<'_>, name: &str) -> Result<Answer, ApiError> {
     let channel = parse(request, name)?;
     if !channel.kind().is_presence() {
         return Err(ApiError::bad_request(
             "only presence channels have users: the name must begin with presence-",
         ));
     }
-    let users: Vec<Value> = request
-        .app
-        .members(name)
+    let app = request.app;
+    let members = app.authority().members(app, name).get().await?;
+    let users: Vec<Value> = members
         .iter()
-        .map(|member| json!({ "id": &**member.user_id() }))
+        .map(|user_id| json!({ "id": &**user_id }))
         .collect();
     Ok(Answer::ok(json!({ "users": users })))
 }

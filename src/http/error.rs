@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use actix_web::http::StatusCode;
 
 use crate::auth::request::RequestAuthError;
-use crate::hub::broadcast::BacklogFull;
+use crate::hub::Unavailable;
 use crate::metrics::PublishRefusal;
+use crate::relay::PublishError;
 
 /// A request that is refused: a status, and a text for the person who reads it.
 #[derive(Debug)]
@@ -70,8 +71,17 @@ impl From<RequestAuthError> for ApiError {
     }
 }
 
-impl From<BacklogFull> for ApiError {
-    fn from(error: BacklogFull) -> Self {
+impl From<Unavailable> for ApiError {
+    fn from(error: Unavailable) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("{error}: try again later"),
+        )
+    }
+}
+
+impl From<PublishError> for ApiError {
+    fn from(error: PublishError) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             format!("{error}: nothing was published, try again later"),

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use serde_json::json;
 
 use super::service::Answer;
-use crate::hub::Hub;
+use crate::hub::{Hub, Standing, Unavailable};
 
 /// `/`
 pub(super) fn root() -> Answer {
@@ -18,14 +18,14 @@ pub(super) fn alive() -> Answer {
     Answer::ok(json!({ "health": "OK" }))
 }
 
-/// `/ready`: new connections are taken.
+/// `/ready`: new connections are taken, and the node can do all that it is there for.
 pub(super) fn ready(hub: &Hub) -> Answer {
-    if hub.is_draining() {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        return Answer::Json(
-            status,
-            json!({ "ready": false, "reason": "the relay is going away" }),
-        );
-    }
-    Answer::ok(json!({ "ready": true }))
+    let reason = match hub.standing() {
+        _ if hub.is_draining() => "the relay is going away".to_owned(),
+        Standing::Well => return Answer::ok(json!({ "ready": true })),
+        Standing::Away => Unavailable::Away.to_string(),
+        Standing::NotYet => Unavailable::NotYet.to_string(),
+    };
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Answer::Json(status, json!({ "ready": false, "reason": reason }))
 }

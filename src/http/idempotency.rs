@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::sync::Arc;
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use bytes::Bytes;
 use super::error::ApiError;
 use super::service::Answer;
 use crate::hub::AppHub;
-use crate::hub::idempotency::Claim;
+use crate::hub::idempotency::{Claim, SharedClaim, SharedTurn, Turn};
+use crate::relay::Receipts;
 
 /// The parameter, in the body or in the query.
 pub(super) const PARAMETER: &str = "idempotency_key";
@@ -72,42 +74,92 @@ impl<'r> Key<'r> {
 
 /// Publishes, unless the same was done under the same key before: then the answer is the one
 /// that was given. One that fails is not remembered.
+///
+/// `post` is done once the events are posted, and `answer` then puts together what to say. Who
+/// goes away in between has published all the same: the key is remembered.
 pub(super) async fn once(
-    app: &AppHub,
+    app: &Arc<AppHub>,
     key: Option<Key<'_>>,
-    publish: impl Future<Output = Result<Answer, ApiError>>,
+    post: impl Future<Output = Result<Receipts, ApiError>>,
+    answer: impl Future<Output = Answer>,
 ) -> Result<Answer, ApiError> {
-    let turn = match key {
+    let claimed = match &key {
         None => None,
-        Some(Key(key)) => match app.idempotency.claim(&key).await {
-            Claim::Granted(turn) => Some(turn),
-            Claim::Answered(body) => {
+        Some(key) => match claim(app, key).await {
+            Ok(turns) => Some(turns),
+            Err(body) => {
                 let replayed = true;
                 return Ok(Answer::Remembered { body, replayed });
             }
         },
     };
-    let answer = publish.await?;
-    let Some(turn) = turn else {
+    let receipts = post.await?;
+    let Some((turn, shared)) = claimed else {
+        let answer = answer.await;
+        receipts.settled().await;
         return Ok(answer);
     };
-    // Since the events were posted nothing was awaited: they are never without their answer,
-    // even if the caller goes away.
-    let body = match answer {
+    let posted = Posted::new(turn, shared);
+    let body = match answer.await {
         // What was just written has room to spare, which is not to be kept.
-        Answer::Json(..) => Bytes::copy_from_slice(&answer.into_body()),
-        _ => answer.into_body(),
+        answer @ Answer::Json(..) => Bytes::copy_from_slice(&answer.into_body()),
+        answer => answer.into_body(),
     };
-    turn.complete(body.clone());
+    posted.answer_with(body.clone());
+    receipts.settled().await;
     let replayed = false;
     Ok(Answer::Remembered { body, replayed })
+}
+
+/// The right to publish under the key, on this node and among all; or the answer that was given.
+async fn claim<'a>(app: &'a Arc<AppHub>, key: &Key<'_>) -> Result<(Turn<'a>, SharedTurn), Bytes> {
+    let turn = match app.idempotency.claim(&key.0).await {
+        Claim::Granted(turn) => turn,
+        Claim::Answered(body) => return Err(body),
+    };
+    match app.authority().claim(app, &key.0).get().await {
+        Ok(SharedClaim::Granted(shared)) => Ok((turn, shared)),
+        Ok(SharedClaim::Answered(body)) => {
+            turn.complete(body.clone());
+            Err(body)
+        }
+        // What the other nodes do under the key cannot be known: this node goes by itself, as
+        // it does with all else that is published now.
+        Err(_) => Ok((turn, SharedTurn::of_nobody())),
+    }
+}
+
+/// A publish that is posted and not yet answered. Dropped, it is remembered with the answer that
+/// a publish nearly always has.
+struct Posted<'a>(Option<(Turn<'a>, SharedTurn)>);
+
+impl<'a> Posted<'a> {
+    fn new(turn: Turn<'a>, shared: SharedTurn) -> Self {
+        Self(Some((turn, shared)))
+    }
+
+    fn answer_with(mut self, body: Bytes) {
+        self.complete(body);
+    }
+
+    fn complete(&mut self, body: Bytes) {
+        if let Some((turn, shared)) = self.0.take() {
+            shared.complete(&body);
+            turn.complete(body);
+        }
+    }
+}
+
+impl Drop for Posted<'_> {
+    fn drop(&mut self) {
+        self.complete(Answer::Empty.into_body());
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
     use std::pin::pin;
-    use std::sync::Arc;
 
     use actix_web::http::header::HeaderValue;
     use futures_util::FutureExt as _;
@@ -184,12 +236,17 @@ mod tests {
         Arc::clone(hub.app("1").unwrap())
     }
 
+    fn posted() -> impl Future<Output = Result<Receipts, ApiError>> {
+        ready(Ok(Receipts::default()))
+    }
+
     /// What is answered to a publish under the key `k`, and whether it was by an earlier one.
     fn at_once(
-        app: &AppHub,
-        publish: impl Future<Output = Result<Answer, ApiError>>,
+        app: &Arc<AppHub>,
+        post: impl Future<Output = Result<Receipts, ApiError>>,
+        answer: Answer,
     ) -> Result<(Bytes, bool), u16> {
-        let outcome = once(app, Some(Key("k".into())), publish).now_or_never();
+        let outcome = once(app, Some(Key("k".into())), post, ready(answer)).now_or_never();
         match outcome.expect("nobody else is publishing") {
             Ok(Answer::Remembered { body, replayed }) => Ok((body, replayed)),
             Ok(other) => panic!("{other:?}"),
@@ -201,23 +258,35 @@ mod tests {
     fn only_what_was_published_is_remembered() {
         let app = app();
         let refused = ready(Err(ApiError::bad_request("no")));
-        assert_eq!(at_once(&app, refused), Err(400));
+        assert_eq!(at_once(&app, refused, Answer::Empty), Err(400));
         {
-            let mut cut_off = pin!(once(&app, Some(Key("k".into())), pending()));
+            let key = Some(Key("k".into()));
+            let mut cut_off = pin!(once(&app, key, pending(), ready(Answer::Empty)));
             assert!(cut_off.as_mut().now_or_never().is_none());
         }
         let first = serde_json::json!({ "batch": [{}] });
         let body = Bytes::from(first.to_string());
-        let published = ready(Ok(Answer::ok(first)));
-        assert_eq!(at_once(&app, published), Ok((body.clone(), false)));
-        assert_eq!(at_once(&app, pending()), Ok((body, true)));
+        let answer = Answer::ok(first);
+        assert_eq!(at_once(&app, posted(), answer), Ok((body.clone(), false)));
+        assert_eq!(at_once(&app, pending(), Answer::Empty), Ok((body, true)));
+    }
+
+    #[test]
+    fn who_goes_away_after_the_events_were_posted_has_published() {
+        let app = app();
+        {
+            let mut cut_off = pin!(once(&app, Some(Key("k".into())), posted(), pending()));
+            assert!(cut_off.as_mut().now_or_never().is_none());
+        }
+        let empty = Bytes::from_static(b"{}");
+        assert_eq!(at_once(&app, pending(), Answer::Empty), Ok((empty, true)));
     }
 
     #[test]
     fn without_a_key_nothing_is_remembered() {
         let app = app();
         for _ in 0..2 {
-            let outcome = once(&app, None, ready(Ok(Answer::Empty))).now_or_never();
+            let outcome = once(&app, None, posted(), ready(Answer::Empty)).now_or_never();
             assert!(matches!(outcome, Some(Ok(Answer::Empty))));
         }
     }

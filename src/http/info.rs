@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
-use crate::hub::{AppHub, ChannelState};
+use crate::hub::authority::ChannelReport;
 use crate::protocol::{ChannelKind, Frame};
 
 /// What `info` asks for.
@@ -56,13 +56,8 @@ impl Info {
     }
 
     /// The attributes of one channel; those that it does not have are left out.
-    pub(super) fn describe(
-        self,
-        app: &AppHub,
-        channel: &str,
-        kind: ChannelKind,
-        state: &ChannelState,
-    ) -> Map<String, Value> {
+    pub(super) fn describe(self, kind: ChannelKind, report: &ChannelReport) -> Map<String, Value> {
+        let state = &report.state;
         let mut attributes = Map::new();
         if self.user_count && kind.is_presence() {
             attributes.insert("user_count".into(), state.users.into());
@@ -71,10 +66,10 @@ impl Info {
             attributes.insert("subscription_count".into(), state.subscribers.into());
         }
         if self.cache && kind.cache {
-            let cached = app.cached_event(channel).map(|(event, left)| {
+            let cached = report.cached.as_ref().map(|(event, left)| {
                 // Part of a second is still time left.
                 let ttl = left.as_millis().div_ceil(1000) as u64;
-                json!({ "data": data_of(&event), "ttl": ttl })
+                json!({ "data": data_of(event), "ttl": ttl })
             });
             attributes.insert("cache".into(), cached.unwrap_or(Value::Null));
         }

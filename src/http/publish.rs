@@ -32,27 +32,21 @@ pub(super) async fn events(
     };
     let event = fields.check(&request.query, &request.app.app.limits)?;
     let key = key(request, fields.idempotency_key, headers)?;
-    idempotency::once(request.app, key, publish_one(relay, request.app, &event)).await
+    let app = request.app;
+    let post = async { Ok(relay.publish(app, &[event.publication()]).await?) };
+    idempotency::once(app, key, post, answer_one(app, &event)).await
 }
 
-async fn publish_one(
-    relay: &Relay,
-    app: &Arc<AppHub>,
-    event: &Event<'_>,
-) -> Result<Answer, ApiError> {
-    relay.publish(app, &[event.publication()]).await?;
+async fn answer_one(app: &Arc<AppHub>, event: &Event<'_>) -> Answer {
     if !event.info.any() {
-        return Ok(Answer::Empty);
+        return Answer::Empty;
     }
-    let channels: Map<String, Value> = event
-        .channels
-        .iter()
-        .map(|channel| {
-            let attributes = describe(app, event, channel);
-            (channel.as_str().to_owned(), Value::Object(attributes))
-        })
-        .collect();
-    Ok(Answer::ok(json!({ "channels": channels })))
+    let mut channels = Map::with_capacity(event.channels.len());
+    for channel in &event.channels {
+        let attributes = describe(app, event, channel).await;
+        channels.insert(channel.as_str().to_owned(), Value::Object(attributes));
+    }
+    Answer::ok(json!({ "channels": channels }))
 }
 
 #[derive(Deserialize)]
@@ -98,27 +92,24 @@ pub(super) async fn batch_events(
         fields.check(&query, limits)
     })?;
     let key = key(request, given_key, headers)?;
-    idempotency::once(request.app, key, publish_all(relay, request.app, &events)).await
+    let app = request.app;
+    let publications: Vec<_> = events.iter().map(Event::publication).collect();
+    let post = async { Ok(relay.publish(app, &publications).await?) };
+    idempotency::once(app, key, post, answer_all(app, &events)).await
 }
 
-async fn publish_all(
-    relay: &Relay,
-    app: &Arc<AppHub>,
-    events: &[Event<'_>],
-) -> Result<Answer, ApiError> {
-    let publications: Vec<_> = events.iter().map(Event::publication).collect();
-    relay.publish(app, &publications).await?;
+async fn answer_all(app: &Arc<AppHub>, events: &[Event<'_>]) -> Answer {
     if !events.iter().any(|event| event.info.any()) {
-        return Ok(Answer::Empty);
+        return Answer::Empty;
     }
-    let slots: Vec<Value> = events
-        .iter()
-        .map(|event| match event.channels.first() {
-            Some(channel) => Value::Object(describe(app, event, channel)),
+    let mut slots = Vec::with_capacity(events.len());
+    for event in events {
+        slots.push(match event.channels.first() {
+            Some(channel) => Value::Object(describe(app, event, channel).await),
             None => json!({}),
-        })
-        .collect();
-    Ok(Answer::ok(json!({ "batch": slots })))
+        });
+    }
+    Answer::ok(json!({ "batch": slots }))
 }
 
 fn key<'r>(
@@ -160,9 +151,17 @@ fn each<'s, S, T>(
     slots.iter().enumerate().map(in_slot).collect()
 }
 
-fn describe(app: &AppHub, event: &Event<'_>, channel: &ChannelRef<'_>) -> Map<String, Value> {
-    let state = app.channel_state(channel.as_str());
-    event
-        .info
-        .describe(app, channel.as_str(), channel.kind(), &state)
+/// What the publisher asked to know. It is left out if it cannot be had: the event is on its way
+/// already, and an error would have it sent again.
+async fn describe(
+    app: &Arc<AppHub>,
+    event: &Event<'_>,
+    channel: &ChannelRef<'_>,
+) -> Map<String, Value> {
+    let authority = app.authority();
+    let report = authority.channel(app, channel.as_str(), event.info.cache);
+    match report.get().await {
+        Ok(report) => event.info.describe(channel.kind(), &report),
+        Err(_) => Map::new(),
+    }
 }

@@ -158,14 +158,14 @@ impl Api {
         match route {
             AppRoute::Events => publish::events(&self.relay, request, headers).await,
             AppRoute::BatchEvents => publish::batch_events(&self.relay, request, headers).await,
-            AppRoute::Channels => channels::list(request),
-            AppRoute::Channel(name) => channels::one(request, name),
-            AppRoute::ChannelUsers(name) => channels::members(request, name),
+            AppRoute::Channels => channels::list(request).await,
+            AppRoute::Channel(name) => channels::one(request, name).await,
+            AppRoute::ChannelUsers(name) => channels::members(request, name).await,
             AppRoute::TerminateConnections(user_id) => {
-                Ok(users::terminate_connections(&self.relay, request, user_id))
+                Ok(users::terminate_connections(&self.relay, request, user_id).await)
             }
             AppRoute::ForceReconnect(user_id) => {
-                Ok(users::force_reconnect(&self.relay, request, user_id))
+                Ok(users::force_reconnect(&self.relay, request, user_id).await)
             }
         }
     }

@@ -6,12 +6,12 @@ use crate::relay::Relay;
 
 /// `POST …/users/{user_id}/terminate_connections`: closes all connections that are signed in
 /// as the user. There may be none.
-pub(super) fn terminate_connections(
+pub(super) async fn terminate_connections(
     relay: &Relay,
     request: &Verified<'_>,
     user_id: &str,
 ) -> Answer {
-    relay.terminate_user(request.app, user_id);
+    relay.terminate_user(request.app, user_id).settled().await;
     Answer::Empty
 }
 
@@ -19,7 +19,11 @@ pub(super) fn terminate_connections(
 /// user with 4200, so that clients connect again at once. There may be none.
 ///
 /// An extension: Pusher has no such call.
-pub(super) fn force_reconnect(relay: &Relay, request: &Verified<'_>, user_id: &str) -> Answer {
-    relay.reconnect_user(request.app, user_id);
+pub(super) async fn force_reconnect(
+    relay: &Relay,
+    request: &Verified<'_>,
+    user_id: &str,
+) -> Answer {
+    relay.reconnect_user(request.app, user_id).settled().await;
     Answer::Empty
 }

@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::answer::Answer;
 use super::app::AppHub;
+use super::backlog::Admission;
 use super::broadcast::Broadcast;
+use super::directory::ChannelState;
+use super::idempotency::{SharedClaim, SharedTurn};
 use super::mailbox::Mailbox;
 use super::peer::PeerId;
 use crate::protocol::member::{Member, Watchlist};
@@ -29,8 +33,16 @@ pub trait Authority: fmt::Debug + Send + Sync {
     /// A connection that was let in is no longer on the channel.
     fn leave(&self, app: &Arc<AppHub>, leave: Leave);
 
-    /// An event goes to all subscribers of a channel; with `cache`, it is kept as its last.
-    fn publish(&self, app: &Arc<AppHub>, channel: &str, broadcast: Broadcast, cache: bool);
+    /// An event goes to all subscribers of a channel; with `cache`, it is kept as its last. It
+    /// was let in by [`Authority::admit`].
+    fn publish(
+        &self,
+        app: &Arc<AppHub>,
+        channel: &str,
+        broadcast: Broadcast,
+        cache: bool,
+        admission: &Admission,
+    ) -> Receipt;
 
     /// A connection is to be registered as a user's.
     fn sign_in(&self, app: &Arc<AppHub>, sign_in: SignIn);
@@ -39,7 +51,117 @@ pub trait Authority: fmt::Debug + Send + Sync {
     fn sign_out(&self, app: &Arc<AppHub>, peer: PeerHandle, user: &Member);
 
     /// All connections of a user are to be closed.
-    fn close_user(&self, app: &Arc<AppHub>, user_id: &str, reason: CloseReason);
+    fn close_user(&self, app: &Arc<AppHub>, user_id: &str, reason: CloseReason) -> Receipt;
+
+    /// A connection that watched users has ended.
+    fn unwatch(&self, app: &Arc<AppHub>, peer: &PeerHandle, watchlist: &Watchlist) {
+        app.unwatch_locally(peer, watchlist);
+    }
+
+    /// Whether an event may be wanted where this node does not see it.
+    fn reaches_beyond(&self) -> bool {
+        false
+    }
+
+    /// Lets events of so many bytes in, before they are posted anywhere, unless too much waits
+    /// for other nodes already.
+    fn admit(&self, _bytes: usize) -> Result<Admission, Unavailable> {
+        Ok(Admission::default())
+    }
+
+    /// What is known about a channel; `cached` asks for its last event too.
+    fn channel(&self, app: &Arc<AppHub>, channel: &str, cached: bool) -> Answer<ChannelReport> {
+        Answer::Now(app.channel_locally(channel, cached))
+    }
+
+    /// The occupied channels whose name begins so, with what is known about them.
+    fn channels(
+        &self,
+        app: &Arc<AppHub>,
+        prefix: &str,
+        cached: bool,
+    ) -> Answer<Vec<(ChannelName, ChannelReport)>> {
+        Answer::Now(app.channels_locally(prefix, cached))
+    }
+
+    /// The ids of a presence channel's members.
+    fn members(&self, app: &Arc<AppHub>, channel: &str) -> Answer<Vec<Arc<str>>> {
+        Answer::Now(app.members_locally(channel))
+    }
+
+    /// Asks those who share idempotency keys for one that nobody on this node publishes under.
+    fn claim(&self, _app: &Arc<AppHub>, _key: &str) -> Answer<SharedClaim> {
+        Answer::Now(SharedClaim::Granted(SharedTurn::of_nobody()))
+    }
+
+    /// Whether the node is where it belongs.
+    fn standing(&self) -> Standing {
+        Standing::Well
+    }
+}
+
+/// Whether a node can do all that it is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It can.
+    Well,
+    /// It has lost the others, and goes on with what it knows.
+    Away,
+    /// It has never reached them, and knows nothing yet.
+    NotYet,
+}
+
+/// What is asked for cannot be had now, or not in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// Too much waits for the other nodes.
+    #[error("too many events are waiting for the other nodes")]
+    BacklogFull,
+    /// What only all nodes together know cannot be looked up.
+    #[error("the relay has lost its connection to Redis, where the nodes keep what they share")]
+    Away,
+    /// The node has not found the others since it started.
+    #[error("the relay has not reached Redis yet, where the nodes keep what they share")]
+    NotYet,
+}
+
+/// Becomes ready when an event is where all nodes find it, or is kept for them until then.
+#[derive(Debug, Default)]
+#[must_use = "the publisher's answer waits for it"]
+pub struct Receipt(Option<tokio::sync::oneshot::Receiver<()>>);
+
+impl Receipt {
+    /// Nothing is to be waited for.
+    pub fn at_once() -> Self {
+        Self(None)
+    }
+
+    /// Ready when the sender sends, or is dropped.
+    pub fn pending(receiver: tokio::sync::oneshot::Receiver<()>) -> Self {
+        Self(Some(receiver))
+    }
+
+    /// Whether there is something to wait for.
+    pub fn is_pending(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Waits for it.
+    pub async fn settled(self) {
+        if let Some(receiver) = self.0 {
+            // Dropped unsent when the relay stops: then there is nobody left to wait for.
+            let _ = receiver.await;
+        }
+    }
+}
+
+/// What is known about a channel, with its last event if it was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct ChannelReport {
+    /// Who is on it.
+    pub state: ChannelState,
+    /// The last event of a cache channel, and for how long it is still kept.
+    pub cached: Option<(Frame, Duration)>,
 }
 
 /// A connection as seen from other threads.
@@ -146,11 +268,42 @@ impl AppHub {
         });
     }
 
-    /// The connection is no longer told of these users. (Who is told is this node's own matter.)
-    pub(super) fn unwatch(&self, peer: &PeerHandle, watchlist: &Watchlist) {
+    /// The connection is no longer told of these users.
+    pub fn unwatch_locally(&self, peer: &PeerHandle, watchlist: &Watchlist) {
         if let Some(watchlists) = &self.watchlists {
             watchlists.unwatch(peer, watchlist);
         }
+    }
+
+    /// What this node knows about the channel.
+    pub fn channel_locally(&self, channel: &str, cached: bool) -> ChannelReport {
+        ChannelReport {
+            state: self.channel_state(channel),
+            cached: cached.then(|| self.channels.cached(channel)).flatten(),
+        }
+    }
+
+    /// What this node knows about the channels whose name begins so.
+    pub fn channels_locally(
+        &self,
+        prefix: &str,
+        cached: bool,
+    ) -> Vec<(ChannelName, ChannelReport)> {
+        let list = self.channels.list(prefix).into_iter();
+        list.map(|(name, state)| {
+            let wanted = cached && name.kind().cache;
+            let cached = wanted.then(|| self.channels.cached(name.as_str()));
+            let cached = cached.flatten();
+            (name, ChannelReport { state, cached })
+        })
+        .collect()
+    }
+
+    /// The members of a presence channel that this node knows.
+    pub fn members_locally(&self, channel: &str) -> Vec<Arc<str>> {
+        let members = self.channels.members(channel);
+        let ids = members.iter().map(|member| Arc::clone(member.user_id()));
+        ids.collect()
     }
 
     /// Closes the user's connections to this node.

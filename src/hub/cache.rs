@@ -42,9 +42,14 @@ impl EventCache {
 
     /// Keeps an event as its channel's last.
     pub(super) fn put(&mut self, channel: &str, frame: Frame, now: Instant) {
+        self.put_for(channel, frame, now, self.ttl);
+    }
+
+    /// Keeps an event as its channel's last, for so long.
+    pub(super) fn put_for(&mut self, channel: &str, frame: Frame, now: Instant, left: Duration) {
         self.bytes += Self::cost(channel, &frame);
         let cached = Cached {
-            expires_at: now + self.ttl,
+            expires_at: now + left,
             frame,
         };
         if let Some(old) = self.events.put(channel.into(), cached) {
@@ -58,6 +63,14 @@ impl EventCache {
             self.metrics.cache_evictions.inc();
         }
         self.metrics.cached_bytes.set(self.bytes as i64);
+    }
+
+    /// The channel has no last event.
+    pub(super) fn remove(&mut self, channel: &str) {
+        if let Some(cached) = self.events.pop(channel) {
+            self.bytes -= Self::cost(channel, &cached.frame);
+            self.metrics.cached_bytes.set(self.bytes as i64);
+        }
     }
 
     /// The channel's last event, and for how long it is still kept.

@@ -27,7 +27,7 @@ use crate::webhooks::AppWebhooks;
 /// Locks that an app's channels are spread over.
 const SLOTS: usize = 16;
 
-type Slot = HashMap<ChannelName, Entry, RandomState>;
+pub(super) type Slot = HashMap<ChannelName, Entry, RandomState>;
 
 /// The channels of an app that have subscribers, or its users that are signed in.
 ///
@@ -51,9 +51,9 @@ pub(super) struct Directory {
 
 /// A channel with at least one subscriber on this node.
 #[derive(Debug)]
-struct Entry {
-    listeners: Listeners,
-    roster: Roster,
+pub(super) struct Entry {
+    pub(super) listeners: Listeners,
+    pub(super) roster: Roster,
     notice: CountNotice,
 }
 
@@ -128,11 +128,10 @@ impl Directory {
     ) {
         let mut wakes = Wakes::default();
         let mut slot = self.slot(join.channel.as_str());
-        let entry = slot.entry(join.channel.clone()).or_insert_with(|| {
-            self.occupied.inc();
+        if !slot.contains_key(join.channel.as_str()) {
             self.tell_webhooks(|webhooks| webhooks.occupied(&join.channel));
-            Entry::new()
-        });
+        }
+        let entry = self.entry(&mut slot, &join.channel);
         if let Some(member) = &join.member {
             match entry.roster.join(member, self.presence_members) {
                 Ok(true) => {
@@ -147,6 +146,48 @@ impl Directory {
                 Err(RosterFull) => return self.refuse_full(join, &mut wakes),
             }
         }
+        let channel = join.channel.clone();
+        self.let_in(app, entry, join, signed_in, &mut wakes);
+        self.tell_count(entry, &channel, &mut wakes);
+    }
+
+    /// Lets a connection in whose coming is made known elsewhere.
+    pub(super) fn admit(
+        &self,
+        app: &Arc<AppHub>,
+        join: Join,
+        signed_in: Option<(Arc<Member>, Frame)>,
+    ) {
+        let mut wakes = Wakes::default();
+        let mut slot = self.slot(join.channel.as_str());
+        let entry = self.entry(&mut slot, &join.channel);
+        self.let_in(app, entry, join, signed_in, &mut wakes);
+    }
+
+    /// The channel, which is occupied from now on.
+    pub(super) fn entry<'s>(&self, slot: &'s mut Slot, channel: &ChannelName) -> &'s mut Entry {
+        slot.entry(channel.clone()).or_insert_with(|| {
+            self.occupied.inc();
+            Entry::new()
+        })
+    }
+
+    /// The channel is no longer occupied.
+    pub(super) fn forget(&self, slot: &mut Slot, channel: &ChannelName) {
+        if slot.remove(channel.as_str()).is_some() {
+            self.occupied.dec();
+        }
+    }
+
+    /// Counts a connection as a listener, and posts its welcome into its own mailbox.
+    fn let_in(
+        &self,
+        app: &Arc<AppHub>,
+        entry: &mut Entry,
+        join: Join,
+        signed_in: Option<(Arc<Member>, Frame)>,
+        wakes: &mut Wakes,
+    ) {
         entry.listeners.add(&join.peer.mailbox);
         self.count_subscriptions(1);
         let as_what = match signed_in {
@@ -170,8 +211,7 @@ impl Directory {
                 as_what,
             }),
         };
-        join.peer.mailbox.post(command, &mut wakes);
-        self.tell_count(entry, &join.channel, &mut wakes);
+        join.peer.mailbox.post(command, wakes);
     }
 
     /// Tells a connection again that it is on the channel.
@@ -194,14 +234,8 @@ impl Directory {
         let Some(entry) = slot.get_mut(leave.channel.as_str()) else {
             return;
         };
-        entry.listeners.remove(&leave.peer.mailbox);
-        self.count_subscriptions(-1);
         // Before the announcements: who has left does not hear of it.
-        let command = Command::Leave {
-            peer: leave.peer.id,
-            channel: entry.listeners.id(),
-        };
-        leave.peer.mailbox.post(command, &mut wakes);
+        self.let_go(entry, &leave.peer, &mut wakes);
         let gone = leave
             .member
             .as_ref()
@@ -210,8 +244,7 @@ impl Directory {
             self.tell_webhooks(|to| to.member_removed(&leave.channel, member.user_id()));
         }
         if entry.listeners.is_empty() {
-            slot.remove(leave.channel.as_str());
-            self.occupied.dec();
+            self.forget(&mut slot, &leave.channel);
             if self.tells_count_of(&leave.channel) {
                 self.tell_webhooks(|webhooks| webhooks.counted(&leave.channel, 0));
             }
@@ -228,6 +261,29 @@ impl Directory {
             );
         }
         self.tell_count(entry, &leave.channel, &mut wakes);
+    }
+
+    /// Lets a connection go whose leaving is made known elsewhere.
+    pub(super) fn dismiss(&self, leave: &Leave) {
+        let mut wakes = Wakes::default();
+        let mut slot = self.slot(leave.channel.as_str());
+        let Some(entry) = slot.get_mut(leave.channel.as_str()) else {
+            return;
+        };
+        self.let_go(entry, &leave.peer, &mut wakes);
+        if entry.listeners.is_empty() {
+            self.forget(&mut slot, &leave.channel);
+        }
+    }
+
+    fn let_go(&self, entry: &mut Entry, peer: &PeerHandle, wakes: &mut Wakes) {
+        entry.listeners.remove(&peer.mailbox);
+        self.count_subscriptions(-1);
+        let command = Command::Leave {
+            peer: peer.id,
+            channel: entry.listeners.id(),
+        };
+        peer.mailbox.post(command, wakes);
     }
 
     /// What publishing to the channel would take now.
@@ -302,6 +358,20 @@ impl Directory {
         self.cache.lock().get(channel, Instant::now())
     }
 
+    /// This is the channel's last event; the caller holds the channel's lock.
+    pub(super) fn set_cached_event(
+        &self,
+        channel: &str,
+        cached: Option<(Frame, Duration)>,
+        now: Instant,
+    ) {
+        let mut cache = self.cache.lock();
+        match cached {
+            Some((frame, left)) => cache.put_for(channel, frame, now, left),
+            None => cache.remove(channel),
+        }
+    }
+
     /// Tells the counts that are due and drops cached events that have expired.
     pub(super) fn housekeeping(&self, now: Instant) {
         self.cache.lock().expire(now);
@@ -320,7 +390,7 @@ impl Directory {
         }
     }
 
-    fn slot(&self, channel: &str) -> MutexGuard<'_, Slot> {
+    pub(super) fn slot(&self, channel: &str) -> MutexGuard<'_, Slot> {
         // Bits that the tables inside the slots use least.
         let hash = self.hasher.hash_one(channel) >> 32;
         self.slots[hash as usize % SLOTS].lock()
@@ -339,7 +409,8 @@ impl Directory {
         }
     }
 
-    fn refuse_full(&self, join: Join, wakes: &mut Wakes) {
+    /// Tells a connection that the channel is full.
+    pub(super) fn refuse_full(&self, join: Join, wakes: &mut Wakes) {
         let message = format!(
             "the channel is full: at most {} members are allowed",
             self.presence_members

@@ -1,6 +1,7 @@
 //! Publishes that carry a key: each is done once, however often it is sent.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -46,6 +47,53 @@ pub enum Claim<'k> {
     Granted(Turn<'k>),
     /// The publish was done, with this answer.
     Answered(Bytes),
+}
+
+/// What comes of asking those who share keys.
+#[derive(Debug)]
+pub enum SharedClaim {
+    /// The publish is the caller's to do.
+    Granted(SharedTurn),
+    /// The publish was done elsewhere, with this answer.
+    Answered(Bytes),
+}
+
+/// The right to publish under a key among all who share it. Dropped without
+/// [`SharedTurn::complete`], it is given back.
+pub struct SharedTurn(Option<Box<dyn FnOnce(Option<Bytes>) + Send>>);
+
+impl SharedTurn {
+    /// Nobody shares the key.
+    pub fn of_nobody() -> Self {
+        Self(None)
+    }
+
+    /// `end` is called once: with the answer, or with nothing if the turn is given back. It must
+    /// not block.
+    pub fn new(end: impl FnOnce(Option<Bytes>) + Send + 'static) -> Self {
+        Self(Some(Box::new(end)))
+    }
+
+    /// The publish is done, and everybody else gets this answer.
+    pub fn complete(mut self, answer: &Bytes) {
+        if let Some(end) = self.0.take() {
+            end(Some(answer.clone()));
+        }
+    }
+}
+
+impl Drop for SharedTurn {
+    fn drop(&mut self) {
+        if let Some(end) = self.0.take() {
+            end(None);
+        }
+    }
+}
+
+impl fmt::Debug for SharedTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedTurn").finish_non_exhaustive()
+    }
 }
 
 /// The right to publish under a key. Dropped without [`Turn::complete`], it passes to the next

@@ -9,7 +9,9 @@
 //! - [`app`]: one app at work: its directory, users, cache and quotas
 //! - [`directory`], [`listeners`], [`roster`], [`count`]: channels, who listens, and members
 //! - [`watchlist`]: who is online, and who is told of it
-//! - [`authority`]: who decides about joins and leaves, and the moves themselves
+//! - [`authority`], [`answer`], [`backlog`]: who decides about joins and leaves, what it is asked
+//!   for, and how much may wait for it; the moves of a single node
+//! - [`shared`]: the moves of a node whose channels others share
 //! - [`cache`]: the last event of cache channels
 //! - [`idempotency`], [`answers`]: publishes that carry a key, and the answers to those done
 //! - [`broadcast`]: one event on its way, and the room it takes
@@ -17,9 +19,11 @@
 //! - [`shard`], [`delivery`], [`wheel`]: one thread's connections, its fan-out, its deadlines
 //! - [`peer`], [`outbox`], [`registration`]: one connection as the shard knows it
 
+pub mod answer;
 mod answers;
 pub mod app;
 pub mod authority;
+pub mod backlog;
 pub mod broadcast;
 mod cache;
 mod count;
@@ -33,6 +37,7 @@ mod peer;
 mod registration;
 mod roster;
 mod shard;
+mod shared;
 mod watchlist;
 mod wheel;
 
@@ -43,8 +48,10 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+pub use answer::Answer;
 pub use app::AppHub;
-pub use authority::{Authority, Join, Leave, SignIn};
+pub use authority::{Authority, Join, Leave, Receipt, SignIn, Standing, Unavailable};
+pub use backlog::{Admission, Backlog};
 pub use broadcast::{Broadcast, Room};
 pub use directory::{ChannelState, Wanted};
 pub use mailbox::Mailbox;
@@ -70,6 +77,7 @@ pub struct Hub {
     connections: Tally,
     max_connections: usize,
     draining: AtomicBool,
+    authority: Arc<dyn Authority>,
 }
 
 impl Hub {
@@ -101,6 +109,7 @@ impl Hub {
             connections: Tally::default(),
             max_connections,
             draining: AtomicBool::new(false),
+            authority: Arc::clone(authority),
         }
     }
 
@@ -132,6 +141,11 @@ impl Hub {
     /// The sockets that are open now; one that [`Hub::admit`] counted in is to be removed.
     pub fn connections(&self) -> &Tally {
         &self.connections
+    }
+
+    /// Whether this node can do all that it is there for.
+    pub fn standing(&self) -> Standing {
+        self.authority.standing()
     }
 
     /// Whether the relay is going away.

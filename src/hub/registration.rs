@@ -40,7 +40,8 @@ impl Registration {
             app.authority().leave(app, leave);
         }
         if let Some(watchlist) = ended.watchlist {
-            app.unwatch(&self.peer.handle(), &watchlist);
+            app.authority()
+                .unwatch(app, &self.peer.handle(), &watchlist);
         }
         if let Some(user) = ended.user {
             app.authority().sign_out(app, self.peer.handle(), &user);

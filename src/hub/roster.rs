@@ -53,9 +53,43 @@ impl Roster {
             return None;
         }
         // The others keep their order for those who join later.
+        self.remove(user_id)
+    }
+
+    /// A user is present from now on, whatever connections there are. Returns whether that is
+    /// news.
+    pub(super) fn insert(&mut self, member: &Arc<Member>) -> bool {
+        self.join(member, usize::MAX) == Ok(true)
+    }
+
+    /// A user is no longer present, whatever connections there are.
+    pub(super) fn remove(&mut self, user_id: &str) -> Option<Arc<Member>> {
         self.members
             .shift_remove(user_id)
             .map(|present| present.member)
+    }
+
+    /// These are the members from now on. Returns who has come and who has gone.
+    pub(super) fn replace(
+        &mut self,
+        members: Vec<Arc<Member>>,
+    ) -> (Vec<Arc<Member>>, Vec<Arc<Member>>) {
+        let mut gone = std::mem::take(&mut self.members);
+        let mut came = Vec::new();
+        for member in members {
+            let known = gone.swap_remove(member.user_id());
+            if known.is_none() {
+                came.push(Arc::clone(&member));
+            }
+            let present = known.unwrap_or(Present {
+                member,
+                connections: 1,
+            });
+            let user_id = Arc::clone(present.member.user_id());
+            self.members.insert(user_id, present);
+        }
+        let gone = gone.into_values().map(|present| present.member);
+        (came, gone.collect())
     }
 
     /// Members, in the order in which they came.
@@ -75,6 +109,26 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replaced_roster_says_what_has_changed() {
+        let mut roster = Roster::default();
+        for user_id in ["a", "b"] {
+            assert!(roster.insert(&Arc::new(Member::new(user_id, None))));
+        }
+        let members = ["b", "c"].map(|user_id| Arc::new(Member::new(user_id, None)));
+        let (came, gone) = roster.replace(members.to_vec());
+        let ids = |list: &[Arc<Member>]| -> Vec<Arc<str>> {
+            list.iter()
+                .map(|member| Arc::clone(member.user_id()))
+                .collect()
+        };
+        assert_eq!(
+            (ids(&came), ids(&gone)),
+            (vec!["c".into()], vec!["a".into()])
+        );
+        assert_eq!(ids(&roster.members()), ["b".into(), "c".into()]);
+    }
 
     #[test]
     fn a_user_is_present_from_the_first_connection_to_the_last() {

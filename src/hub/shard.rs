@@ -233,7 +233,8 @@ impl Tables {
                 mailbox: Arc::clone(&self.mailbox),
                 id,
             };
-            return watched.app.unwatch(&peer, &watched.watchlist);
+            let app = &watched.app;
+            return app.authority().unwatch(app, &peer, &watched.watchlist);
         };
         let mut channels = self.channels.borrow_mut();
         for list in watched.lists {

@@ -42,8 +42,16 @@ impl Authority for Slow {
         app.leave_locally(&leave);
     }
 
-    fn publish(&self, app: &Arc<AppHub>, channel: &str, broadcast: Broadcast, cache: bool) {
+    fn publish(
+        &self,
+        app: &Arc<AppHub>,
+        channel: &str,
+        broadcast: Broadcast,
+        cache: bool,
+        _admission: &Admission,
+    ) -> Receipt {
         app.publish_locally(channel, broadcast, cache);
+        Receipt::at_once()
     }
 
     fn sign_in(&self, app: &Arc<AppHub>, sign_in: SignIn) {
@@ -54,8 +62,9 @@ impl Authority for Slow {
         app.sign_out_locally(peer, user);
     }
 
-    fn close_user(&self, app: &Arc<AppHub>, user_id: &str, reason: CloseReason) {
+    fn close_user(&self, app: &Arc<AppHub>, user_id: &str, reason: CloseReason) -> Receipt {
         app.close_user_locally(user_id, reason);
+        Receipt::at_once()
     }
 }
 
@@ -136,9 +145,10 @@ impl Fixture {
         let frame = Frame::text(size, |out| out.resize(out.len() + size, b'x'));
         let reservation = self.app.room.try_reserve(1, 0).unwrap();
         let broadcast = Broadcast::reserved(frame, None, reservation);
-        self.app
-            .authority()
-            .publish(&self.app, channel, broadcast, false);
+        let admission = Admission::default();
+        let authority = self.app.authority();
+        let receipt = authority.publish(&self.app, channel, broadcast, false, &admission);
+        assert!(!receipt.is_pending());
     }
 
     fn gauges(&self) -> (i64, i64) {

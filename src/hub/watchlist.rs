@@ -41,6 +41,8 @@ struct Users {
 #[derive(Debug)]
 struct User {
     connections: usize,
+    /// Whether others say so, where several nodes share users.
+    online_elsewhere: bool,
     watchers: Listeners,
 }
 
@@ -85,6 +87,21 @@ impl Watchlists {
             return;
         }
         self.went_offline(&mut users, user_id, &mut wakes);
+    }
+
+    /// Those who share users say whether this one is online.
+    pub(super) fn set_online(&self, user_id: &Arc<str>, online: bool) {
+        let mut wakes = Wakes::default();
+        let mut users = self.users.lock();
+        let user = users.user(user_id);
+        if std::mem::replace(&mut user.online_elsewhere, online) != online {
+            let status = match online {
+                true => Status::Online,
+                false => Status::Offline,
+            };
+            self.tell(status, user_id, user, &mut wakes);
+        }
+        users.forget_if_idle(user_id);
     }
 
     /// Tells of those who have not come back in time.
@@ -138,7 +155,7 @@ impl Watchlists {
             let user = users.user(user_id);
             user.watchers.add(&peer.mailbox);
             lists.push(user.watchers.id());
-            let status = match user.connections > 0 || is_away {
+            let status = match user.is_online() || is_away {
                 true => &mut online,
                 false => &mut offline,
             };
@@ -180,19 +197,26 @@ impl Watchlists {
     }
 }
 
+impl User {
+    fn is_online(&self) -> bool {
+        self.connections > 0 || self.online_elsewhere
+    }
+}
+
 impl Users {
     fn user(&mut self, user_id: &Arc<str>) -> &mut User {
         self.by_id
             .entry(Arc::clone(user_id))
             .or_insert_with(|| User {
                 connections: 0,
+                online_elsewhere: false,
                 watchers: Listeners::new(),
             })
     }
 
     /// Forgets a user who is neither online nor watched.
     fn forget_if_idle(&mut self, user_id: &Arc<str>) {
-        let is_idle = |user: &User| user.connections == 0 && user.watchers.is_empty();
+        let is_idle = |user: &User| !user.is_online() && user.watchers.is_empty();
         if self.by_id.get(user_id).is_some_and(is_idle) && !self.departures.is_away(user_id) {
             self.by_id.remove(user_id);
         }

@@ -32,6 +32,8 @@ label! {
         Capacity = "capacity",
         /// The relay is stopping (503).
         Draining = "draining",
+        /// The relay has not reached the other nodes yet (503).
+        NotReady = "not_ready",
         /// Not a WebSocket handshake (400).
         BadHandshake = "bad_handshake",
     }

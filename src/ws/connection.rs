@@ -217,7 +217,10 @@ impl Connection {
                 self.relay
                     .publish_client_event(&self.registration, publication, reservation);
             }
-            Err(error) => self.relay.refuse_client_event(&self.registration, error),
+            Err(error) => {
+                let error = error.into();
+                self.relay.refuse_client_event(&self.registration, &error);
+            }
         }
         self.mode = Mode::Open;
         // The relay did not listen: that is not the client's silence.

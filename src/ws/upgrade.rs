@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use super::connection::Connection;
 use super::refusal;
 use crate::auth::request::Query;
-use crate::hub::{AppHub, Shard};
+use crate::hub::{AppHub, Shard, Standing};
 use crate::metrics::ConnectionRefusal;
 use crate::net::deadline::Deadline;
 use crate::protocol::{CloseCode, SocketId, server};
@@ -105,6 +105,13 @@ impl Shared {
             return Err(Refused::Http(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the relay is going away: connect again",
+            ));
+        }
+        if hub.standing() == Standing::NotYet {
+            refused.with(ConnectionRefusal::NotReady).inc();
+            return Err(Refused::Http(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the relay is not ready yet: connect again",
             ));
         }
         if let Err(error) = verify_handshake(head) {
