@@ -17,6 +17,8 @@ pub mod net;
 
 pub mod departures;
 
+pub mod throttle;
+
 pub mod session;
 
 pub mod webhooks;

@@ -1,7 +1,7 @@
 //! Which keys there are. Section by section; the readers in `read` may ask for no others.
 
 /// Tables of the file, and the lists of tables.
-pub(super) const ROOT: &[&str] = &["server", "webhooks", "admin", "log", "apps"];
+pub(super) const ROOT: &[&str] = &["server", "cluster", "webhooks", "admin", "log", "apps"];
 
 pub(super) const SERVER: &[&str] = &[
     "listen",
@@ -16,6 +16,15 @@ pub(super) const SERVER: &[&str] = &[
     "message_timeout",
     "close_timeout",
     "shutdown_timeout",
+];
+
+pub(super) const CLUSTER: &[&str] = &[
+    "driver",
+    "url",
+    "prefix",
+    "node_timeout",
+    "backlog_bytes",
+    "ca_certificates",
 ];
 
 pub(super) const WEBHOOKS: &[&str] = &[

@@ -43,6 +43,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let admin = read::admin(&admin_section)?;
     let webhooks_section = root.child("webhooks", keys::WEBHOOKS)?;
     let webhooks = read::webhooks::settings(&webhooks_section)?;
+    let cluster = root.child("cluster", keys::CLUSTER)?;
+    let cluster = read::cluster::cluster(&cluster, webhooks.leave_delay)?;
     let log = read::log(&root.child("log", keys::LOG)?)?;
     read::listeners_differ(
         (&server_section, &server.listen),
@@ -71,6 +73,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     Ok(Loaded {
         config: Config {
             server,
+            cluster,
             webhooks,
             admin,
             log,

@@ -28,6 +28,12 @@ pub(super) struct Section<'a> {
     table: Option<&'a DeTable<'a>>,
 }
 
+/// One text, or several.
+pub(super) enum Listed<'a> {
+    One(&'a str),
+    Many(Vec<&'a str>),
+}
+
 /// A place in the configuration, to speak of later.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -144,6 +150,35 @@ impl<'a> Section<'a> {
             Some(_) => Err(self.invalid(key, expected, "another text")),
             None => Err(self.invalid(key, expected, given.kind())),
         }
+    }
+
+    /// A text, or a list of texts; they must not be shown. A text with commas or spaces between
+    /// parts that all are `items` is a list too: that of a variable.
+    pub(super) fn secret_list(
+        &self,
+        key: &str,
+        expected: &str,
+        is_item: impl Fn(&str) -> bool,
+    ) -> Result<Option<Listed<'a>>, ConfigError> {
+        let text = match self.given(key) {
+            None => return Ok(None),
+            Some(Given::Text(text)) => text,
+            Some(Given::Toml(DeValue::String(text))) => text,
+            Some(Given::Toml(_)) => {
+                let items = self.items(key, expected)?;
+                let texts = items.iter().map(|item| match item.get_ref() {
+                    DeValue::String(text) => Ok(&**text),
+                    other => Err(self.invalid(key, expected, kind(other))),
+                });
+                return Ok(Some(Listed::Many(texts.collect::<Result<_, _>>()?)));
+            }
+        };
+        let parts = text.split([',', ' ']).filter(|part| !part.is_empty());
+        let parts: Vec<&str> = parts.collect();
+        Ok(Some(match text.contains([',', ' ']) && parts.iter().all(|part| is_item(part)) {
+            true => Listed::Many(parts),
+            false => Listed::One(text),
+        }))
     }
 
     /// Names and texts of a table, in which any name may stand; the texts must not be shown.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Address;
 use crate::apps::Registry;
+use crate::cluster::redis;
 use crate::webhooks;
 
 /// A whole configuration; every value in it is valid.
@@ -12,6 +13,8 @@ use crate::webhooks;
 pub struct Config {
     /// The public listener and what holds for every connection.
     pub server: Server,
+    /// Whom the node shares its channels with.
+    pub cluster: Cluster,
     /// What holds for all webhooks.
     pub webhooks: webhooks::Settings,
     /// The listener for operators.
@@ -80,6 +83,16 @@ impl Default for Server {
             shutdown_timeout: Duration::from_secs(10),
         }
     }
+}
+
+/// Whom a node shares its channels with.
+#[derive(Clone, Debug, Default)]
+pub enum Cluster {
+    /// Nobody.
+    #[default]
+    Local,
+    /// All nodes with the same prefix on the same Redis.
+    Redis(redis::Settings),
 }
 
 /// The listener for operators.

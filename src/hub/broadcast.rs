@@ -60,6 +60,15 @@ impl Broadcast {
         }
     }
 
+    /// An event that another node has accepted, and that is to be delivered here too.
+    pub fn forwarded(frame: Frame, except: Option<SocketId>, room: Option<Reservation>) -> Self {
+        Self {
+            except,
+            reservation: room,
+            ..Self::announcement(frame)
+        }
+    }
+
     /// Whether the event came from outside.
     pub(super) fn is_event(&self) -> bool {
         self.reservation.is_some()

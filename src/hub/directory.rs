@@ -118,6 +118,11 @@ impl Directory {
         self.silent.store(true, Ordering::Relaxed);
     }
 
+    /// Whether leaves go unannounced.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
+    }
+
     /// Lets a connection in, and makes known who came. `signed_in` is the user and the answer
     /// where the connection joins as one of a user's.
     pub(super) fn join(
@@ -251,7 +256,7 @@ impl Directory {
             self.tell_webhooks(|webhooks| webhooks.vacated(&leave.channel));
             return;
         }
-        if self.silent.load(Ordering::Relaxed) {
+        if self.is_silent() {
             return;
         }
         if let Some(member) = gone {

@@ -118,6 +118,11 @@ impl Hub {
         self.apps.get(id)
     }
 
+    /// All apps, enabled or not.
+    pub fn apps(&self) -> impl Iterator<Item = &Arc<AppHub>> {
+        self.apps.values()
+    }
+
     /// The app that this key belongs to, enabled or not.
     pub fn app_by_key(&self, key: &str) -> Option<&Arc<AppHub>> {
         let (app, _) = self.registry.by_key(key)?;

@@ -113,7 +113,7 @@ impl Directory {
             return false;
         };
         let is_new = entry.roster.insert(member);
-        if is_new {
+        if is_new && !self.is_silent() {
             let added = server::member_added(channel.as_str(), member);
             entry.listeners.announce(added, &mut wakes);
         }
@@ -129,8 +129,10 @@ impl Directory {
         let Some(member) = entry.roster.remove(user_id) else {
             return false;
         };
-        let removed = server::member_removed(channel.as_str(), &member);
-        entry.listeners.announce(removed, &mut wakes);
+        if !self.is_silent() {
+            let removed = server::member_removed(channel.as_str(), &member);
+            entry.listeners.announce(removed, &mut wakes);
+        }
         true
     }
 

@@ -1,6 +1,6 @@
 //! Every number that the relay exports, and how it is written for Prometheus.
 //!
-//! - [`app`], [`worker`], [`process`]: the metrics themselves, each with its name and help text
+//! - [`app`], [`worker`], [`process`], [`cluster`]: the metrics themselves, each with its name and help text
 //! - [`labels`]: the closed sets that label values come from
 //! - [`declare`]: what a declaration turns into
 //!
@@ -9,6 +9,7 @@
 //! batch at once with `inc_by`. No label ever holds a channel name or anything a client sent.
 
 mod app;
+mod cluster;
 mod declare;
 mod labels;
 mod process;
@@ -20,6 +21,7 @@ use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
 pub use self::app::AppMetrics;
+pub use self::cluster::ClusterMetrics;
 pub use self::declare::{Counter, CounterBy, Gauge, Histogram, LabelSet};
 pub use self::labels::{
     ClosedWith, ConnectionRefusal, PublishRefusal, Route, StatusClass, WebhookDrop, WebhookOutcome,
@@ -39,6 +41,7 @@ struct Shared {
     apps: app::Families,
     workers: worker::Families,
     process: ProcessMetrics,
+    cluster: ClusterMetrics,
 }
 
 impl Metrics {
@@ -48,7 +51,9 @@ impl Metrics {
         let process = process::start(&mut registry);
         let workers = worker::Families::register(&mut registry);
         let apps = app::Families::register(&mut registry);
+        let cluster = cluster::Families::register(&mut registry).resolve(&[]);
         let shared = Shared {
+            cluster,
             registry,
             apps,
             workers,
@@ -73,6 +78,11 @@ impl Metrics {
     /// The numbers that belong to no app and no worker.
     pub fn process(&self) -> &ProcessMetrics {
         &self.shared.process
+    }
+
+    /// The numbers of a node that shares its channels.
+    pub fn cluster(&self) -> &ClusterMetrics {
+        &self.shared.cluster
     }
 
     /// All metrics in the OpenMetrics text format, which parsers of Prometheus' older text

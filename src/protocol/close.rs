@@ -69,6 +69,11 @@ impl CloseCode {
         Self::WatchlistLimit,
     ];
 
+    /// The code with this number on the wire.
+    pub fn of(code: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.code() == code)
+    }
+
     /// The number on the wire.
     pub fn code(self) -> u16 {
         self as u16

@@ -30,6 +30,15 @@ impl Member {
         }
     }
 
+    /// A member with a user_info that is escaped already, as [`Member::escaped_info`] gives it.
+    pub fn from_escaped(user_id: &str, escaped_info: &str) -> Self {
+        Self {
+            escaped_info: escaped_info.into(),
+            info_bytes: escaped_info.len(),
+            ..Self::new(user_id, None)
+        }
+    }
+
     /// The user's id, in its string form.
     pub fn user_id(&self) -> &Arc<str> {
         &self.user_id

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::admin::{self, AdminState};
-use crate::cluster::Local;
-use crate::config::{Address, Config};
+use crate::cluster::{Local, Redis, redis};
+use crate::config::{Address, Cluster, Config};
 use crate::hub::{Authority, Hub};
 use crate::metrics::Metrics;
 use crate::net::descriptors;
@@ -49,6 +49,9 @@ pub enum ServeError {
     /// Webhooks cannot be sent.
     #[error(transparent)]
     Webhooks(#[from] webhooks::StartError),
+    /// Channels cannot be shared with other nodes.
+    #[error(transparent)]
+    Cluster(#[from] redis::StartError),
 }
 
 impl ServeError {
@@ -78,8 +81,15 @@ pub fn run(
         .server
         .max_connections
         .unwrap_or_else(|| descriptors::sockets_within(files));
-    let authority: Arc<dyn Authority> = Arc::new(Local);
     let metrics = Metrics::new();
+    let cluster = match &config.cluster {
+        Cluster::Local => None,
+        Cluster::Redis(settings) => Some(Arc::new(Redis::new(settings.clone(), &metrics)?)),
+    };
+    let authority: Arc<dyn Authority> = match &cluster {
+        Some(redis) => Arc::clone(redis) as _,
+        None => Arc::new(Local),
+    };
     let webhooks = Webhooks::start(&config.apps, &metrics, config.webhooks.clone())?;
     let hub = Hub::new(
         config.apps.clone(),
@@ -88,6 +98,9 @@ pub fn run(
         metrics,
         max_connections,
     );
+    if let Some(redis) = &cluster {
+        redis.start(&hub)?;
+    }
     let relay = Arc::new(Relay {
         hub,
         tap: Tap::new(),
@@ -115,7 +128,12 @@ pub fn run(
         actix_rt::spawn(webhooks.watch_departures());
         told_to_stop.await;
         let limit = config.server.shutdown_timeout;
-        shutdown::run(&relay, &webhooks, server, admin, limit).await;
+        let parts = shutdown::Parts {
+            relay: &relay,
+            webhooks: &webhooks,
+            cluster: cluster.as_deref(),
+        };
+        shutdown::run(parts, server, admin, limit).await;
         Ok(())
     })
 }

@@ -6,24 +6,39 @@ use std::time::Duration;
 use actix_server::ServerHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::cluster::Redis;
 use crate::relay::Relay;
 use crate::webhooks::Webhooks;
 
 /// What is left of the time for closing the listeners.
 const FOR_LISTENERS: Duration = Duration::from_secs(1);
+/// What leaving the cluster leaves of it at least.
+const AFTER_CLUSTER: Duration = Duration::from_millis(500);
 /// What webhooks leave of it at least.
 const AFTER_WEBHOOKS: Duration = Duration::from_millis(250);
 
+/// What is stopped.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'p> {
+    pub(super) relay: &'p Arc<Relay>,
+    pub(super) webhooks: &'p Webhooks,
+    pub(super) cluster: Option<&'p Redis>,
+}
+
 /// Stops in good order: nobody new is let in while HTTP is still answered, connections are
-/// told to go elsewhere, requests under way end, webhooks are sent, and the listeners close last.
-/// Takes no longer than `limit`.
+/// told to go elsewhere, requests under way end, the other nodes are left, webhooks are sent, and
+/// the listeners close last. Takes no longer than `limit`.
 pub(super) async fn run(
-    relay: &Arc<Relay>,
-    webhooks: &Webhooks,
+    parts: Parts<'_>,
     server: ServerHandle,
     admin: Option<ServerHandle>,
     limit: Duration,
 ) {
+    let Parts {
+        relay,
+        webhooks,
+        cluster,
+    } = parts;
     let deadline = Instant::now() + limit;
     let hub = &relay.hub;
     tracing::info!(
@@ -45,6 +60,14 @@ pub(super) async fn run(
             requests = relay.requests.get(),
             "not all ended in time: they are dropped"
         );
+    }
+    if let Some(cluster) = cluster {
+        let until = deadline
+            .checked_sub(AFTER_CLUSTER.min(limit / 4))
+            .unwrap_or(deadline);
+        if timeout_at(until, cluster.stop()).await.is_err() {
+            tracing::warn!("the other nodes could not be told in time: they will notice");
+        }
     }
     // Whoever is still here after that has had its chance: what it leaves is not told.
     let until = deadline.checked_sub(AFTER_WEBHOOKS.min(limit / 4));

@@ -22,6 +22,21 @@ pub(super) enum Departed {
     Member(ChannelName, Arc<str>),
 }
 
+/// What has become of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition<'a> {
+    /// It has its first subscriber.
+    Occupied,
+    /// Its last subscriber has left.
+    Vacated,
+    /// A user's first connection is on it.
+    MemberAdded(&'a str),
+    /// A user's last connection has left it.
+    MemberRemoved(&'a str),
+    /// It has so many subscribers.
+    Counted(usize),
+}
+
 /// What an app's backend is told. Nothing here waits for anybody: events are put into bounded
 /// queues, which another thread works off.
 ///
@@ -93,6 +108,22 @@ impl AppWebhooks {
         let (came, left) = (WebhookEvent::MemberAdded, WebhookEvent::MemberRemoved);
         let who = || Departed::Member(channel.clone(), Arc::clone(user_id));
         self.left(channel, came, left, who);
+    }
+
+    /// A transition that others have decided, and that is told without waiting for a return.
+    pub fn transition(&self, channel: &ChannelName, transition: &Transition<'_>) {
+        let notice = match *transition {
+            Transition::Occupied => Notice::of_channel(WebhookEvent::ChannelOccupied, channel.as_str()),
+            Transition::Vacated => Notice::of_channel(WebhookEvent::ChannelVacated, channel.as_str()),
+            Transition::MemberAdded(user_id) => {
+                Notice::of_member(WebhookEvent::MemberAdded, channel.as_str(), user_id)
+            }
+            Transition::MemberRemoved(user_id) => {
+                Notice::of_member(WebhookEvent::MemberRemoved, channel.as_str(), user_id)
+            }
+            Transition::Counted(subscribers) => Notice::of_count(channel.as_str(), subscribers),
+        };
+        self.tell(channel, &notice);
     }
 
     /// A subscriber found the cache channel without an event.

@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::event::{Event, Moment};
-use super::throttle::Throttle;
 use crate::protocol::ChannelName;
+use crate::throttle::Throttle;
 
 /// Bytes after which a new segment is begun.
 const SEGMENT_BYTES: usize = 8 << 20;

@@ -25,7 +25,6 @@ mod retry;
 mod sender;
 mod settings;
 mod thread;
-mod throttle;
 
 use std::collections::HashMap;
 use std::io;
@@ -36,7 +35,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 
 pub use address::may_be_public;
-pub use app::AppWebhooks;
+pub use app::{AppWebhooks, Transition};
 pub use notice::{ClientEventNotice, Notice};
 pub use settings::Settings;
 

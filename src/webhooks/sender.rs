@@ -19,8 +19,8 @@ use super::outlet::Backlog;
 use super::post::{Outcome, Poster};
 use super::retry::{self, Pace};
 use super::settings::Settings;
-use super::throttle::Throttle;
 use crate::metrics::{AppMetrics, WebhookDrop};
+use crate::throttle::Throttle;
 
 /// How long events stay in the inbox of a webhook that is down.
 const WHILE_DOWN: Duration = Duration::from_millis(50);

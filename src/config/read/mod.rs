@@ -1,10 +1,12 @@
 //! What each key means: its type, its range, its default.
 //!
 //! - [`server`], [`admin`], [`log`]: the sections that there is one of
+//! - [`cluster`]: whom the node shares its channels with
 //! - [`apps`]: the apps, and what must hold among them
 //! - [`webhooks`]: what holds for all webhooks, and the webhooks of one app
 
 pub(super) mod apps;
+pub(super) mod cluster;
 mod limits;
 pub(super) mod webhooks;
 

@@ -44,6 +44,7 @@ fn it_has_every_key() {
     let limits = app.as_table().unwrap().get("limits").unwrap().get_ref();
     for (documented, known) in [
         (section("server"), keys::SERVER),
+        (section("cluster"), keys::CLUSTER),
         (section("webhooks"), keys::WEBHOOKS),
         (section("admin"), keys::ADMIN),
         (section("log"), keys::LOG),

@@ -1,4 +1,4 @@
-//! At most one line a minute.
+//! At most one line of the log a minute.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +7,13 @@ const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Lets one of many lines of the log through each minute, the first at once.
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub struct Throttle {
     last: Option<Instant>,
 }
 
 impl Throttle {
     /// Whether a line may be written now; if so, none may for a minute.
-    pub(super) fn lets_through(&mut self, now: Instant) -> bool {
+    pub fn lets_through(&mut self, now: Instant) -> bool {
         let lets_through = self.next().is_none_or(|next| next <= now);
         if lets_through {
             self.last = Some(now);
@@ -22,7 +22,7 @@ impl Throttle {
     }
 
     /// When the next line may be written; None: at once.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub fn next(&self) -> Option<Instant> {
         self.last.map(|last| last + INTERVAL)
     }
 }

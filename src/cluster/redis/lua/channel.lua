@@ -1,0 +1,307 @@
+-- Changes what one node has on one channel, tells the nodes that listen what follows from it for
+-- the cluster, and returns what has happened on the channel since the node last knew.
+--
+-- KEYS: meta, log, cache, users (user -> nodes), members (user -> user_info), due, and the users
+-- of the node whose part is changed
+-- ARGV:
+--   1 the node that asks
+--   2 the node whose part is changed: the same, or one that is dead
+--   3 the epoch, should the channel have none yet
+--   4 milliseconds that an entry is kept
+--   5 PUBLISH or SPUBLISH
+--   6 the topic
+--   7 the version of the entries' bodies
+--   8 members at most
+--   9 flags: p presence channel, u a user, c counts are told to subscribers; o, m, s webhooks want
+--     to know who occupies and vacates, of members, of counts; k the cached event is asked for, d
+--     all that the node has to tell
+--  10 milliseconds that a departure waits
+--  11 the epoch that the asking node knows, or nothing
+--  12 the id of the last entry that it knows
+--  13 entries returned at most
+--  14.. steps, each with its arguments:
+--     n COUNT        the node has so many subscribers; 0: it is not on the channel
+--     w COUNT        the same of those who watch a user
+--     + USER INFO    a user's first connection to the node
+--     - USER         a user's last connection to the node
+--     = COUNT (USER INFO)*   these are the node's users, and no others
+--     f ALL          what is due is to be told; with 1, all that the node would tell later
+--     a FIELD        what was to be told has been told
+-- Returns { epoch, last id, subscribers, occupied, whether the known entry is known here too,
+--   { id, body }*, { refused user* }, { due field, milliseconds }*, roster or false,
+--   cached event or false, its milliseconds }
+local meta, log, cache, users, members, due, at =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local asker, node, version = ARGV[1], ARGV[2], ARGV[7]
+local history = tonumber(ARGV[4])
+local function flag(name)
+  return string.find(ARGV[9], name, 1, true) ~= nil
+end
+local is_user = flag('u')
+local delay = tonumber(ARGV[10])
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local epoch = redis.call('HGET', meta, 'e')
+local last = redis.call('HGET', meta, 'l')
+if not epoch then
+  epoch, last = ARGV[3], '0-0'
+end
+local known_here = ARGV[11] == epoch and ARGV[12] == last
+local function field(text)
+  return string.len(text) .. ':' .. text
+end
+local function append(kind, rest)
+  local ms, offset = string.match(last, '^(%d+)-(%d+)$')
+  local at_ms = math.max(tonumber(ms), now)
+  last = string.format('%d-%d', at_ms, tonumber(offset) + 1)
+  local body = version .. kind .. asker .. rest
+  redis.call('XADD', log, 'MINID', '~', string.format('%d-0', at_ms - history), last, 'b', body)
+  redis.call('PEXPIRE', log, history)
+  redis.call(ARGV[5], ARGV[6], epoch .. ' ' .. last .. ' ' .. body)
+end
+
+local function is_occupied()
+  for _, name in ipairs(redis.call('HKEYS', meta)) do
+    if string.sub(name, 1, 2) == 'n:' then
+      return true
+    end
+  end
+  return false
+end
+-- A field of due is "<when> <who tells it>". What comes is told at once, what goes when it is
+-- due, unless it is back by then. What is told at once stays until it was told.
+local touched = {}
+local function tell(name, when)
+  redis.call('HSET', due, name, string.format('%d %s', when, asker))
+  touched[#touched + 1] = name
+end
+local function comes(going, coming)
+  if redis.call('HDEL', due, going) == 0 then
+    tell(coming, 0)
+  end
+end
+local function goes(going, wait)
+  tell(going, now + wait)
+end
+
+local was_occupied = is_occupied()
+local added, removed, refused = {}, {}, {}
+local function add(user, info)
+  if redis.call('SADD', at, user) == 0 then
+    return
+  end
+  local nodes = redis.call('HINCRBY', users, user, 1)
+  if nodes == 1 then
+    redis.call('HSET', members, user, info)
+    added[#added + 1] = field(user) .. field(info)
+    if flag('m') then
+      comes('r' .. user, 'a' .. user)
+    end
+  end
+end
+local function remove(user)
+  if redis.call('SREM', at, user) == 0 then
+    return
+  end
+  if redis.call('HINCRBY', users, user, -1) <= 0 then
+    redis.call('HDEL', users, user)
+    redis.call('HDEL', members, user)
+    removed[#removed + 1] = field(user)
+    if flag('m') then
+      goes('r' .. user, delay)
+    end
+  end
+end
+local function tell_members()
+  if #added > 0 then
+    append('+', table.concat(added))
+    added = {}
+  end
+  if #removed > 0 then
+    append('-', table.concat(removed))
+    removed = {}
+  end
+end
+
+local step = 14
+local function next_argument()
+  step = step + 1
+  return ARGV[step - 1]
+end
+local counted = false
+while step <= #ARGV do
+  local what = next_argument()
+  if what == 'n' or what == 'w' then
+    local name, count = what .. ':' .. node, tonumber(next_argument())
+    if count > 0 then
+      counted = redis.call('HGET', meta, name) ~= tostring(count) or counted
+      redis.call('HSET', meta, name, count)
+    else
+      counted = redis.call('HDEL', meta, name) == 1 or counted
+    end
+  elseif what == '+' then
+    local user, info = next_argument(), next_argument()
+    if #removed > 0 then
+      tell_members()
+    end
+    local is_there = redis.call('HEXISTS', users, user) == 1
+    if not is_there and redis.call('HLEN', users) >= tonumber(ARGV[8]) then
+      refused[#refused + 1] = user
+    else
+      add(user, info)
+    end
+  elseif what == '-' then
+    if #added > 0 then
+      tell_members()
+    end
+    remove(next_argument())
+  elseif what == '=' then
+    local count, wanted = tonumber(next_argument()), {}
+    for _ = 1, count do
+      local user, info = next_argument(), next_argument()
+      wanted[user] = info
+    end
+    for _, user in ipairs(redis.call('SMEMBERS', at)) do
+      if wanted[user] then
+        wanted[user] = nil
+      else
+        remove(user)
+      end
+    end
+    tell_members()
+    for user, info in pairs(wanted) do
+      add(user, info)
+    end
+    tell_members()
+  elseif what == 'f' then
+    local everything = next_argument() == '1'
+    local all = redis.call('HGETALL', due)
+    for i = 1, #all, 2 do
+      local name, kind = all[i], string.sub(all[i], 1, 1)
+      local when, owner = string.match(all[i + 1], '^(%d+) (.*)$')
+      local is_due = tonumber(when) <= now or (everything and owner == asker)
+      if is_due and (kind == 'r' or kind == 'v' or kind == 'c') then
+        redis.call('HDEL', due, name)
+        tell(string.upper(kind) .. string.sub(name, 2), 0)
+      elseif is_due and kind == 'f' then
+        redis.call('HDEL', due, name)
+        append('F', '')
+      end
+    end
+  elseif what == 'a' then
+    redis.call('HDEL', due, next_argument())
+  end
+end
+tell_members()
+
+local occupied = is_occupied()
+if is_user and occupied ~= was_occupied then
+  if occupied then
+    if redis.call('HDEL', due, 'f') == 0 then
+      append('O', '')
+    end
+  elseif delay > 0 then
+    goes('f', delay)
+  else
+    append('F', '')
+  end
+elseif flag('o') and occupied ~= was_occupied then
+  if occupied then
+    comes('v', 'o')
+  else
+    goes('v', delay)
+  end
+end
+
+local total = 0
+if counted or not is_user then
+  local all = redis.call('HGETALL', meta)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 'n:' then
+      total = total + tonumber(all[i + 1])
+    end
+  end
+end
+-- Up to 100 every change is told, above that one in five seconds.
+local count_is_due = flag('c') and redis.call('HDEL', due, 'C') == 1
+if flag('c') and (counted or count_is_due) then
+  local told = tonumber(redis.call('HGET', meta, 't') or '0')
+  if total <= 100 or now - told >= 5000 then
+    if occupied then
+      redis.call('HSET', meta, 't', now)
+    end
+    redis.call('HDEL', due, 'c')
+    append('#', field(tostring(total)))
+    if flag('s') then
+      tell('N' .. total, 0)
+    end
+  elseif redis.call('HEXISTS', due, 'c') == 0 then
+    tell('c', told + 5000)
+  end
+end
+
+-- What a dead node had to tell is told by the one that cleans up.
+local orphans = asker ~= node
+if orphans or flag('d') then
+  touched = redis.call('HKEYS', due)
+end
+local mine = {}
+for _, name in ipairs(touched) do
+  local value = redis.call('HGET', due, name)
+  if value then
+    local when, owner = string.match(value, '^(%d+) (.*)$')
+    if orphans and owner == node then
+      owner = asker
+      redis.call('HSET', due, name, when .. ' ' .. asker)
+    end
+    if owner == asker then
+      mine[#mine + 1] = name
+      mine[#mine + 1] = math.max(0, tonumber(when) - now)
+    end
+  end
+end
+
+local function is_wanted()
+  for _, name in ipairs(redis.call('HKEYS', meta)) do
+    if string.sub(name, 2, 2) == ':' then
+      return true
+    end
+  end
+  return false
+end
+local entries = {}
+if is_wanted() then
+  redis.call('HSET', meta, 'e', epoch, 'l', last)
+  redis.call('PERSIST', meta)
+  if ARGV[11] == epoch then
+    if not known_here then
+      local found = redis.call('XRANGE', log, ARGV[12], ARGV[12])
+      known_here = #found == 1
+    end
+    entries = redis.call('XRANGE', log, '(' .. ARGV[12], '+', 'COUNT', ARGV[13])
+  elseif ARGV[11] ~= '' then
+    entries = redis.call('XREVRANGE', log, '+', '-', 'COUNT', ARGV[13])
+  end
+else
+  -- Nobody is there: what is still on its way has been published.
+  redis.call('DEL', meta, log)
+end
+local listed = {}
+for i, entry in ipairs(entries) do
+  listed[i] = { entry[1], entry[2][2] }
+end
+local roster = false
+if flag('p') and not known_here then
+  roster = redis.call('HGETALL', members)
+end
+local cached, cached_for = false, 0
+if flag('k') then
+  cached = redis.call('GET', cache)
+  cached_for = redis.call('PTTL', cache)
+end
+local is_online = occupied or redis.call('HEXISTS', due, 'f') == 1
+return {
+  epoch, last, total, is_online and 1 or 0, known_here and 1 or 0,
+  listed, refused, mine, roster, cached, cached_for,
+}

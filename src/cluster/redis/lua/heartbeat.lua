@@ -1,0 +1,53 @@
+-- A node is alive. Returns who is alive, who has died, and what versions they speak.
+--
+-- KEYS: nodes (scores: when they were last heard of), versions, dead (scores: since when somebody
+-- cleans up after them)
+-- ARGV:
+--   1 the node
+--   2 the version that it speaks
+--   3 milliseconds of silence after which a node is dead
+--   4 1: the node is new
+-- Returns { 1 if the node is known here, nodes alive, lowest version, highest version,
+--   { node to clean up after }* }
+local nodes, versions, dead = KEYS[1], KEYS[2], KEYS[3]
+local node, timeout = ARGV[1], tonumber(ARGV[3])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- If nobody was heard of for a while it was this server that was away, and nobody is to blame.
+local newest = redis.call('ZREVRANGE', nodes, 0, 0, 'WITHSCORES')
+if newest[2] and now - tonumber(newest[2]) > timeout / 2 then
+  local lost = now - tonumber(newest[2])
+  local all = redis.call('ZRANGE', nodes, 0, -1, 'WITHSCORES')
+  for i = 1, #all, 2 do
+    if tonumber(all[i + 1]) > 0 then
+      redis.call('ZADD', nodes, tonumber(all[i + 1]) + lost, all[i])
+    end
+  end
+end
+
+local is_known = redis.call('ZSCORE', nodes, node) ~= false
+if is_known or ARGV[4] == '1' then
+  redis.call('ZADD', nodes, now, node)
+  redis.call('HSET', versions, node, ARGV[2])
+end
+for _, silent in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - timeout)) do
+  redis.call('ZREM', nodes, silent)
+  redis.call('HDEL', versions, silent)
+  redis.call('ZADD', dead, 0, silent)
+end
+-- Who cleans up and is not done after a while may be dead itself.
+local mine = redis.call('ZRANGEBYSCORE', dead, '-inf', now - math.max(timeout, 2000), 'LIMIT', 0, 4)
+for _, silent in ipairs(mine) do
+  redis.call('ZADD', dead, now, silent)
+end
+local lowest, highest = ARGV[2], ARGV[2]
+for _, version in ipairs(redis.call('HVALS', versions)) do
+  if tonumber(version) < tonumber(lowest) then
+    lowest = version
+  end
+  if tonumber(version) > tonumber(highest) then
+    highest = version
+  end
+end
+return { is_known and 1 or 0, redis.call('ZCARD', nodes), tonumber(lowest), tonumber(highest), mine }

@@ -1,0 +1,63 @@
+-- Publishes what one node has to say on one channel, as one entry of the channel's log.
+--
+-- KEYS: meta, log, cache
+-- ARGV:
+--   1 the node
+--   2 the epoch, should the channel have none yet
+--   3 milliseconds that an entry is kept
+--   4 entries that are kept at most
+--   5 PUBLISH or SPUBLISH
+--   6 the topic
+--   7 the entry's body
+--   8 what its body begins with if this may be a repetition, or nothing
+--   9 1: the entry is kept even if no other node is known to want it
+--  10 the event to keep as the channel's last, or nothing
+--  11 milliseconds that it is kept
+-- Returns 1 if the entry was published, 0 if no other node wants it, 2 if it was before.
+local meta, log = KEYS[1], KEYS[2]
+local node = ARGV[1]
+if ARGV[10] ~= '' then
+  redis.call('SET', KEYS[3], ARGV[10], 'PX', ARGV[11])
+end
+if ARGV[8] ~= '' then
+  local length = string.len(ARGV[8])
+  for _, entry in ipairs(redis.call('XREVRANGE', log, '+', '-', 'COUNT', ARGV[4])) do
+    if string.sub(entry[2][2], 1, length) == ARGV[8] then
+      return 2
+    end
+  end
+end
+local known = redis.call('HMGET', meta, 'e', 'l', 't', 'n:' .. node, 'w:' .. node)
+local others = redis.call('HLEN', meta)
+for i = 1, 5 do
+  if known[i] then
+    others = others - 1
+  end
+end
+if others == 0 and ARGV[9] ~= '1' then
+  return 0
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local epoch, last_ms, last_offset = known[1], 0, 0
+if epoch then
+  local ms, offset = string.match(known[2], '^(%d+)-(%d+)$')
+  last_ms, last_offset = tonumber(ms), tonumber(offset)
+else
+  epoch = ARGV[2]
+  redis.call('HSET', meta, 'e', epoch)
+  redis.call('PEXPIRE', meta, ARGV[3])
+end
+-- The clock may have gone back, and ids may not.
+if last_ms > now then
+  now = last_ms
+end
+local id = string.format('%d-%d', now, last_offset + 1)
+redis.call('HSET', meta, 'l', id)
+redis.call('XADD', log, 'MINID', '~', string.format('%d-0', now - tonumber(ARGV[3])), id, 'b', ARGV[7])
+if (last_offset + 1) % 256 == 0 then
+  redis.call('XTRIM', log, 'MAXLEN', '~', ARGV[4])
+end
+redis.call('PEXPIRE', log, ARGV[3])
+redis.call(ARGV[5], ARGV[6], epoch .. ' ' .. id .. ' ' .. ARGV[7])
+return 1

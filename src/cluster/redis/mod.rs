@@ -1,0 +1,288 @@
+//! Several nodes that share their channels through Redis.
+//!
+//! A node delivers an event to its own subscribers at once, and has one thread ([`node`]) that
+//! tells the others: a script appends the event to the channel's log and publishes it to the nodes
+//! that listen. Who is on a channel is decided by another script, which appends what follows from
+//! it to the same log. So every node sees each channel's events and members in one order, knows
+//! from the offsets whether it has missed any, and can read what it has missed.
+//!
+//! - [`settings`]: where Redis is
+//! - [`request`], [`queries`]: what the other threads ask of the one that speaks to Redis
+//! - [`node`]: that thread
+//! - [`channel`], [`outgoing`], [`watch`]: one channel, what is said on it, and who waits for it
+//! - [`link`]: a server of Redis
+//! - [`script`], [`keys`], [`entry`]: what is in Redis
+
+mod channel;
+mod entry;
+mod keys;
+mod link;
+mod node;
+mod outgoing;
+mod queries;
+mod request;
+mod script;
+mod settings;
+mod watch;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+
+pub use settings::{InvalidTarget, Sentinels, Settings, Target};
+
+use crate::hub::authority::{ChannelReport, PeerHandle};
+use crate::hub::idempotency::SharedClaim;
+use crate::hub::{
+    Admission, Answer, AppHub, Authority, Backlog, Broadcast, Hub, Join, Leave, Receipt, SignIn,
+    Standing, Unavailable,
+};
+use crate::metrics::{ClusterMetrics, Metrics};
+use crate::protocol::ChannelName;
+use crate::protocol::member::{Member, Watchlist};
+use crate::session::CloseReason;
+use entry::Event;
+use keys::Keys;
+use link::Reach;
+use node::Node;
+use queries::Asker;
+use request::{Close, Publish, Request, Requests};
+
+/// The authority of a node that shares its channels.
+pub struct Redis {
+    settings: Settings,
+    reach: Reach,
+    shared: Arc<Shared>,
+    backlog: Arc<Backlog>,
+    metrics: ClusterMetrics,
+    asker: Asker,
+}
+
+/// What all threads see of the one that speaks to Redis.
+#[derive(Default)]
+struct Shared {
+    requests: Requests,
+    standing: AtomicU8,
+}
+
+/// Why channels cannot be shared.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The operator's certificates cannot be used.
+    #[error("cannot read the certificates {path} (cluster.ca_certificates): {source}")]
+    Certificates {
+        /// The file as configured.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused a thread.
+    #[error("cannot start to share channels: {0}")]
+    Thread(#[from] io::Error),
+}
+
+impl Shared {
+    fn standing(&self) -> Standing {
+        match self.standing.load(Ordering::Acquire) {
+            2 => Standing::Well,
+            1 => Standing::Away,
+            _ => Standing::NotYet,
+        }
+    }
+
+    fn set_standing(&self, standing: Standing) {
+        let standing = match standing {
+            Standing::Well => 2,
+            Standing::Away => 1,
+            Standing::NotYet => 0,
+        };
+        self.standing.store(standing, Ordering::Release);
+    }
+}
+
+impl Redis {
+    /// The authority, which is at work once it is started.
+    pub fn new(settings: Settings, metrics: &Metrics) -> Result<Self, StartError> {
+        let root_certificates = match &settings.ca_certificates {
+            None => None,
+            Some(path) => Some(std::fs::read(path).map_err(|source| {
+                let path = path.display().to_string();
+                StartError::Certificates { path, source }
+            })?),
+        };
+        let metrics = metrics.cluster().clone();
+        // A server that stalls for long is away; a node must notice before it counts as dead.
+        let patience = (settings.node_timeout / 3).min(Duration::from_secs(2));
+        let shared = Arc::new(Shared::default());
+        Ok(Self {
+            reach: Reach {
+                patience,
+                root_certificates,
+            },
+            backlog: Arc::new(Backlog::new(
+                settings.backlog_bytes,
+                metrics.backlog_bytes.clone(),
+            )),
+            asker: Asker::new(Arc::clone(&shared), Keys::new(&settings.prefix)),
+            shared,
+            metrics,
+            settings,
+        })
+    }
+
+    /// Starts the thread that speaks to Redis, for the apps of this hub.
+    pub fn start(&self, hub: &Hub) -> Result<(), StartError> {
+        let apps: HashMap<Box<str>, Arc<AppHub>> = hub
+            .apps()
+            .map(|app| (app.app.id.clone(), Arc::clone(app)))
+            .collect();
+        let (settings, reach) = (self.settings.clone(), self.reach.clone());
+        let (shared, metrics) = (Arc::clone(&self.shared), self.metrics.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::Builder::new()
+            .name("fanfare-cluster".to_owned())
+            .spawn(move || {
+                let node = Node::new(settings, reach, shared, metrics, apps);
+                LocalSet::new().block_on(&runtime, node.run());
+            })?;
+        Ok(())
+    }
+
+    /// Says all that is left to say, and leaves the cluster. May never be done while Redis is away.
+    pub async fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        self.shared.requests.push(Request::Stop(done));
+        // An error: the thread is gone.
+        let _ = stopped.await;
+    }
+
+    fn ask(&self, request: Request) {
+        self.shared.requests.push(request);
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authority for Redis {
+    fn join(&self, app: &Arc<AppHub>, join: Join) {
+        self.ask(Request::Join(Arc::clone(app), join));
+    }
+
+    fn confirm(&self, app: &Arc<AppHub>, peer: PeerHandle, channel: ChannelName) {
+        self.ask(Request::Confirm(Arc::clone(app), peer, channel));
+    }
+
+    fn leave(&self, app: &Arc<AppHub>, leave: Leave) {
+        self.ask(Request::Leave(Arc::clone(app), leave));
+    }
+
+    fn publish(
+        &self,
+        app: &Arc<AppHub>,
+        channel: &str,
+        broadcast: Broadcast,
+        cache: bool,
+        admission: &Admission,
+    ) -> Receipt {
+        let event = Event {
+            is_cached: cache,
+            except: broadcast.except,
+            payload: Publish::payload(&broadcast.frame),
+        };
+        app.publish_locally(channel, broadcast, cache);
+        let (receipt, pending) = oneshot::channel();
+        self.ask(Request::Publish(Publish {
+            app: Arc::clone(app),
+            channel: channel.into(),
+            event,
+            admission: admission.clone(),
+            receipt,
+        }));
+        Receipt::pending(pending)
+    }
+
+    fn sign_in(&self, app: &Arc<AppHub>, sign_in: SignIn) {
+        self.ask(Request::SignIn(Arc::clone(app), sign_in));
+    }
+
+    fn sign_out(&self, app: &Arc<AppHub>, peer: PeerHandle, user: &Member) {
+        self.ask(Request::sign_out(app, peer, user));
+    }
+
+    fn close_user(&self, app: &Arc<AppHub>, user_id: &str, reason: CloseReason) -> Receipt {
+        let (code, text) = (reason.code.code(), reason.text.to_string());
+        app.close_user_locally(user_id, reason);
+        let (receipt, pending) = oneshot::channel();
+        self.ask(Request::Close(Close {
+            app: Arc::clone(app),
+            user_id: user_id.into(),
+            code,
+            reason: text,
+            receipt,
+        }));
+        Receipt::pending(pending)
+    }
+
+    fn unwatch(&self, app: &Arc<AppHub>, peer: &PeerHandle, watchlist: &Watchlist) {
+        app.unwatch_locally(peer, watchlist);
+        self.ask(Request::Unwatch(Arc::clone(app), Arc::clone(watchlist)));
+    }
+
+    fn reaches_beyond(&self) -> bool {
+        true
+    }
+
+    fn admit(&self, bytes: usize) -> Result<Admission, Unavailable> {
+        match self.standing() {
+            Standing::NotYet => Err(Unavailable::NotYet),
+            _ => self.backlog.admit(bytes).ok_or(Unavailable::BacklogFull),
+        }
+    }
+
+    fn channel(&self, app: &Arc<AppHub>, channel: &str, cached: bool) -> Answer<ChannelReport> {
+        let (asker, app) = (self.asker.clone(), Arc::clone(app));
+        let channel = channel.to_owned();
+        Answer::later(async move { asker.channel(&app, &channel, cached).await })
+    }
+
+    fn channels(
+        &self,
+        app: &Arc<AppHub>,
+        prefix: &str,
+        cached: bool,
+    ) -> Answer<Vec<(ChannelName, ChannelReport)>> {
+        let (asker, app) = (self.asker.clone(), Arc::clone(app));
+        let prefix = prefix.to_owned();
+        Answer::later(async move { asker.channels(&app, &prefix, cached).await })
+    }
+
+    fn members(&self, app: &Arc<AppHub>, channel: &str) -> Answer<Vec<Arc<str>>> {
+        let (asker, app) = (self.asker.clone(), Arc::clone(app));
+        let channel = channel.to_owned();
+        Answer::later(async move { asker.members(&app, &channel).await })
+    }
+
+    fn claim(&self, app: &Arc<AppHub>, key: &str) -> Answer<SharedClaim> {
+        let (asker, app) = (self.asker.clone(), Arc::clone(app));
+        let key = key.to_owned();
+        Answer::later(async move { asker.claim(&app, &key).await })
+    }
+
+    fn standing(&self) -> Standing {
+        self.shared.standing()
+    }
+}

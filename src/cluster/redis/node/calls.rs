@@ -1,0 +1,309 @@
+//! What is asked of Redis, and what it answers.
+
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, RedisResult, Value};
+
+use super::super::channel::{Asked, Call, Surroundings};
+use super::super::keys::{self, Topic};
+use super::super::link::LinkId;
+use super::super::outgoing::Voice;
+use super::{Event, Node, Timer};
+
+/// Calls that go to a server together at most.
+const CALLS_AT_ONCE: usize = 256;
+/// When a call is made again that was refused for now, and one that should not have been.
+const SOON: Duration = Duration::from_millis(50);
+const LATER: Duration = Duration::from_secs(1);
+/// How often a call is made that is about no channel.
+const MOST_TRIES: u32 = 40;
+
+/// Something that a server is to be asked.
+pub(super) enum Job {
+    /// Whatever the channel has to ask.
+    Channel(Topic),
+    Plain(Plain),
+}
+
+/// What is done with the answer to a call; an error: there is none.
+pub(super) type Then = Box<dyn FnOnce(&mut Node, Result<Value, ()>)>;
+
+/// A call that is about no channel.
+pub(super) struct Plain {
+    pub(super) slot: u16,
+    command: Cmd,
+    pub(super) then: Then,
+    tries: u32,
+}
+
+/// A call under way.
+pub(super) enum Item {
+    Channel(Topic, Call),
+    Plain(Plain),
+}
+
+impl Plain {
+    pub(super) fn new(key: String, command: Cmd, then: Then) -> Self {
+        Self {
+            slot: keys::slot(&key),
+            command,
+            then,
+            tries: 0,
+        }
+    }
+}
+
+/// What an error from a server means.
+enum Refusal {
+    /// Scripts have to be made known again.
+    Scripts,
+    /// The server is not, or not now, the one to ask.
+    NotHere,
+    /// The server cannot be written to: another one can.
+    Replica,
+    /// Something is wrong, and may not be for ever.
+    Other,
+}
+
+impl Refusal {
+    fn of(code: &str) -> Self {
+        match code {
+            "NOSCRIPT" => Self::Scripts,
+            "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => Self::NotHere,
+            "READONLY" | "MASTERDOWN" | "LOADING" => Self::Replica,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Node {
+    /// Makes all calls that can be made now: one batch to each server that is not busy.
+    pub(super) fn make_calls(&mut self) {
+        for index in 0..self.servers.len() {
+            self.make_listen_calls(index);
+            if self.servers.is_free(index) {
+                self.make_batch(index);
+            }
+        }
+        if self.servers.is_empty() {
+            return;
+        }
+        self.metrics
+            .connected
+            .set(i64::from(self.is_counted && self.servers.all_reached()));
+    }
+
+    fn make_batch(&mut self, index: usize) {
+        let epoch = format!("{:016x}", rand::random::<u64>());
+        let keep = Instant::now() < self.keeps_until;
+        let mut pipeline = redis::Pipeline::new();
+        let mut items = Vec::new();
+        while items.len() < CALLS_AT_ONCE {
+            let Some(job) = self.servers.next_job(index) else {
+                break;
+            };
+            match job {
+                Job::Plain(plain) => {
+                    pipeline.add_command(plain.command.clone());
+                    items.push(Item::Plain(plain));
+                }
+                Job::Channel(topic) => {
+                    self.number += 1;
+                    let Some(channel) = self.channels.get_mut(&topic) else {
+                        continue;
+                    };
+                    channel.is_queued = false;
+                    let around = Surroundings {
+                        metrics: &self.metrics,
+                        voice: Voice {
+                            node: *self.own.last().expect("a node has an id from the start"),
+                            version: self.version,
+                            number: self.number,
+                            epoch: &epoch,
+                            publish: self.servers.publish(),
+                            keep,
+                        },
+                        own: &self.own,
+                        is_away: false,
+                        leave_delay: self.settings.leave_delay,
+                    };
+                    if !channel.wants_call(self.is_counted) {
+                        continue;
+                    }
+                    if let Some((call, command)) = channel.next_call(self.is_counted, &around) {
+                        pipeline.add_command(command);
+                        items.push(Item::Channel(topic, call));
+                    }
+                }
+            }
+        }
+        if items.is_empty() {
+            return;
+        }
+        if let Some(link) = self.servers.begin(index) {
+            self.under_way.push(Box::pin(async move {
+                let answers = link.call(pipeline).await;
+                Event::Answered(link.id, items, answers)
+            }));
+        }
+    }
+
+    fn make_listen_calls(&mut self, index: usize) {
+        let Some((link, pipeline, topics)) = self.servers.begin_listening(index) else {
+            return;
+        };
+        self.under_way.push(Box::pin(async move {
+            let answers = link.listen(pipeline).await;
+            Event::Listened(link.id, topics, answers)
+        }));
+    }
+
+    /// That a topic is listened to is heard from the server itself; here only what failed counts.
+    pub(super) fn on_listened(
+        &mut self,
+        link: LinkId,
+        topics: Vec<Topic>,
+        answers: RedisResult<Vec<Value>>,
+    ) {
+        self.servers.listening_is_done(link);
+        let failed = match answers {
+            Err(error) => return self.on_link_lost(link, &error.to_string()),
+            Ok(answers) => answers
+                .iter()
+                .any(|answer| matches!(answer, Value::ServerError(_))),
+        };
+        if !failed {
+            return;
+        }
+        self.at(Instant::now(), Timer::Discover);
+        for topic in topics {
+            if let Some(channel) = self.channels.get_mut(&topic)
+                && channel.listening == Asked::UnderWay
+            {
+                channel.listening = Asked::No;
+                self.at(Instant::now() + SOON, Timer::Channel(topic));
+            }
+        }
+    }
+
+    pub(super) fn on_answers(
+        &mut self,
+        link: LinkId,
+        items: Vec<Item>,
+        answers: RedisResult<Vec<Value>>,
+    ) {
+        self.servers.end(link);
+        match answers {
+            Ok(answers) if answers.len() == items.len() => {
+                for (item, answer) in items.into_iter().zip(answers) {
+                    self.on_answer(link, item, answer);
+                }
+            }
+            outcome => {
+                let reason = match outcome {
+                    Err(error) => error.to_string(),
+                    Ok(_) => "the server gave fewer answers than it was asked for".to_owned(),
+                };
+                for item in items {
+                    self.on_no_answer(item);
+                }
+                self.on_link_lost(link, &reason);
+            }
+        }
+    }
+
+    fn on_answer(&mut self, link: LinkId, item: Item, answer: Value) {
+        let error = match answer {
+            Value::ServerError(error) => error,
+            answer => return self.on_good_answer(item, answer),
+        };
+        self.metrics.calls_refused.inc();
+        let delay = match Refusal::of(error.code()) {
+            Refusal::Scripts => {
+                self.load_scripts(link);
+                SOON
+            }
+            Refusal::NotHere => {
+                self.at(Instant::now(), Timer::Discover);
+                SOON
+            }
+            Refusal::Replica => {
+                self.on_link_lost(link, &format!("it answered {error}"));
+                SOON
+            }
+            Refusal::Other => {
+                if self.refusals.lets_through(Instant::now()) {
+                    let error = error.to_string();
+                    tracing::error!(error, "Redis refuses what this node asks of it");
+                }
+                LATER
+            }
+        };
+        match item {
+            Item::Channel(topic, call) => {
+                if let Some(channel) = self.channels.get_mut(&topic) {
+                    channel.on_refused(call);
+                    // Not before its time, though others may have something to do with it.
+                    channel.rests_until = Some(Instant::now() + delay);
+                    self.look_after(&topic);
+                }
+            }
+            Item::Plain(mut plain) => {
+                plain.tries += 1;
+                if plain.tries < MOST_TRIES {
+                    self.resting.push(plain);
+                    self.at(Instant::now() + delay, Timer::Resting);
+                } else {
+                    (plain.then)(self, Err(()));
+                }
+            }
+        }
+    }
+
+    fn on_good_answer(&mut self, item: Item, answer: Value) {
+        match item {
+            Item::Plain(plain) => (plain.then)(self, Ok(answer)),
+            Item::Channel(topic, call) => {
+                let outcome = self.with(&topic, |channel, around| {
+                    channel.on_reply(call, answer, around)
+                });
+                match outcome {
+                    Some(Ok(Some(dead))) => self.one_cleaned_up(&dead),
+                    Some(Err(_)) => {
+                        self.metrics.unreadable.inc();
+                    }
+                    Some(Ok(None)) | None => {}
+                }
+            }
+        }
+    }
+
+    /// It is not known whether the server has done it.
+    fn on_no_answer(&mut self, item: Item) {
+        match item {
+            Item::Plain(plain) => (plain.then)(self, Err(())),
+            Item::Channel(topic, call) => {
+                if let Some(channel) = self.channels.get_mut(&topic) {
+                    channel.on_unsure(call);
+                }
+            }
+        }
+    }
+
+    /// Calls that were refused for a while are made again.
+    pub(super) fn call_again(&mut self) {
+        for plain in std::mem::take(&mut self.resting) {
+            self.call(plain);
+        }
+    }
+
+    fn load_scripts(&mut self, link: LinkId) {
+        let Some(link) = self.servers.begin_loading(link) else {
+            return;
+        };
+        self.under_way.push(Box::pin(async move {
+            let loaded = link.load_scripts().await;
+            Event::ScriptsLoaded(link.id, loaded)
+        }));
+    }
+}

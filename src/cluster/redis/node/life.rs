@@ -1,0 +1,234 @@
+//! Heartbeats, the death of other nodes, and this one's end.
+
+use std::time::{Duration, Instant};
+
+use super::super::entry::{NodeId, OLDEST, VERSION};
+use super::super::keys;
+use super::super::script::{self, Pulse};
+use super::calls::{Job, Plain, Then};
+use super::{Node, Timer};
+use crate::hub::Standing;
+
+/// How often it is looked whether a node that stops has said everything.
+const STOPS_EVERY: Duration = Duration::from_millis(5);
+
+impl Node {
+    fn beats_every(&self) -> Duration {
+        (self.settings.node_timeout / 4).min(Duration::from_secs(1))
+    }
+
+    /// Tells Redis that this node is alive, and hears who is not.
+    pub(super) fn beat(&mut self) {
+        let every = self.beats_every();
+        self.timers
+            .retain(|std::cmp::Reverse((_, timer))| *timer != Timer::Heartbeat);
+        self.at(Instant::now() + every, Timer::Heartbeat);
+        self.ping(every);
+        if self.stopping.is_some() {
+            return;
+        }
+        let node = self.node();
+        let mut command = script::HEARTBEAT.call(&self.keys.nodes());
+        command
+            .arg(node.to_string())
+            .arg(VERSION)
+            .arg(self.settings.node_timeout.as_millis() as u64)
+            .arg(i32::from(self.is_new));
+        let then: Then = Box::new(move |alive, answer| {
+            let pulse = answer.map(Pulse::read);
+            if alive.node() != node {
+                return;
+            }
+            match pulse {
+                Ok(Ok(pulse)) => alive.on_pulse(pulse),
+                Ok(Err(_)) => {
+                    alive.metrics.unreadable.inc();
+                }
+                Err(()) => {}
+            }
+        });
+        let [nodes, _, _] = self.keys.nodes();
+        let beat = Plain::new(nodes, command, then);
+        // Before all else that waits: a node that has much to say is not dead.
+        if self.servers.link_of(beat.slot).is_some() {
+            let slot = beat.slot;
+            self.servers.queue(slot).push_front(Job::Plain(beat));
+        }
+    }
+
+    fn on_pulse(&mut self, pulse: Pulse) {
+        if !pulse.is_known && !self.is_new {
+            return self.become_another();
+        }
+        self.is_new = false;
+        self.version = pulse.lowest_version.clamp(OLDEST, VERSION);
+        if pulse.highest_version > VERSION + 1 && self.refusals.lets_through(Instant::now()) {
+            tracing::error!(
+                version = VERSION,
+                highest = pulse.highest_version,
+                "another node speaks a version that is too far ahead of this one"
+            );
+        }
+        self.nodes_alive = pulse.nodes;
+        self.metrics.nodes.set(pulse.nodes as i64);
+        if !std::mem::replace(&mut self.is_counted, true) {
+            for topic in self.topics() {
+                self.look_after(&topic);
+            }
+        }
+        self.show_standing();
+        for dead in pulse.dead {
+            self.clean_up_after(dead);
+        }
+    }
+
+    /// Redis does not know this node (any more): it was away for too long, or Redis has lost what
+    /// it knew. Its part may be removed at any time: it is told anew, under another id.
+    fn become_another(&mut self) {
+        let old = self.node();
+        let new = NodeId::random();
+        tracing::warn!(%old, %new, "this node was given up: it returns as another");
+        const MOST: usize = 64;
+        if self.own.len() == MOST {
+            self.own.remove(0);
+        }
+        self.own.push(new);
+        self.is_new = true;
+        for topic in self.topics() {
+            if let Some(channel) = self.channels.get_mut(&topic) {
+                channel.on_new_node();
+                channel.orphans.push(old.to_string());
+            }
+        }
+        self.beat();
+    }
+
+    pub(super) fn show_standing(&mut self) {
+        let standing = match self.is_counted && self.servers.all_reached() {
+            true => Standing::Well,
+            false if self.shared.standing() == Standing::NotYet => Standing::NotYet,
+            false => Standing::Away,
+        };
+        self.metrics
+            .connected
+            .set(i64::from(standing == Standing::Well));
+        self.shared.set_standing(standing);
+    }
+
+    /// Removes what a dead node has on any channel, and tells what follows from it.
+    fn clean_up_after(&mut self, dead: String) {
+        if self.dead.contains_key(&dead) {
+            return;
+        }
+        tracing::info!(node = dead, "a node is gone: cleaning up after it");
+        self.dead.insert(dead.clone(), usize::MAX);
+        let key = self.keys.topics_of(&dead);
+        let mut command = redis::cmd("SMEMBERS");
+        command.arg(&key);
+        let then: Then = Box::new(move |node, answer| {
+            match answer.map(script::texts) {
+                Ok(Ok(topics)) => node.clean_up(&dead, topics),
+                // Tried again when the next heartbeat names it.
+                _ => {
+                    node.dead.remove(&dead);
+                }
+            }
+        });
+        self.call(Plain::new(key, command, then));
+    }
+
+    fn clean_up(&mut self, dead: &str, topics: Vec<String>) {
+        let mut left = 0;
+        for topic in topics {
+            if self.ensure(&topic).is_none() {
+                continue;
+            }
+            if let Some(channel) = self.channels.get_mut(&*topic) {
+                channel.orphans.push(dead.to_owned());
+                left += 1;
+            }
+            self.look_after(&topic);
+        }
+        self.dead.insert(dead.to_owned(), left);
+        if left == 0 {
+            self.all_cleaned_up(dead);
+        }
+    }
+
+    /// One channel of a dead node is done.
+    pub(super) fn one_cleaned_up(&mut self, dead: &str) {
+        let Some(left) = self.dead.get_mut(dead) else {
+            return;
+        };
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            self.all_cleaned_up(dead);
+        }
+    }
+
+    fn all_cleaned_up(&mut self, dead: &str) {
+        self.dead.remove(dead);
+        let key = self.keys.topics_of(dead);
+        let mut command = redis::cmd("DEL");
+        command.arg(&key);
+        self.call(Plain::new(key, command, Box::new(|_, _| {})));
+        let [_, _, list] = self.keys.nodes();
+        let mut command = redis::cmd("ZREM");
+        command.arg(&list).arg(dead);
+        self.call(Plain::new(list, command, Box::new(|_, _| {})));
+    }
+
+    // The end.
+
+    /// Says what is left to say, leaves the rest to the others, and goes.
+    pub(super) fn go_on_stopping(&mut self) {
+        if self.stopping.is_none() {
+            return;
+        }
+        let again = Instant::now() + STOPS_EVERY;
+        let is_busy = self.channels.values().any(|channel| channel.is_busy());
+        if is_busy || !self.is_counted {
+            return self.at(again, Timer::Stop);
+        }
+        let owing: Vec<_> = self
+            .channels
+            .values()
+            .filter(|channel| channel.owes_something())
+            .map(|channel| std::sync::Arc::clone(&channel.topic))
+            .collect();
+        if !owing.is_empty() && self.nodes_alive < 2 {
+            // Nobody else would tell: a node that goes alone tells all departures.
+            for topic in owing {
+                if let Some(channel) = self.channels.get_mut(&topic) {
+                    channel.fire(true);
+                }
+                self.look_after(&topic);
+            }
+            return self.at(again, Timer::Stop);
+        }
+        self.say_goodbye(!owing.is_empty());
+    }
+
+    fn say_goodbye(&mut self, leaves_something: bool) {
+        let node = self.node().to_string();
+        if !leaves_something {
+            let key = self.keys.topics_of(&node);
+            let mut command = redis::cmd("DEL");
+            command.arg(&key);
+            self.call(Plain::new(key, command, Box::new(|_, _| {})));
+        }
+        let names = self.keys.nodes();
+        let mut command = script::GOODBYE.call(&names);
+        command.arg(node).arg(i32::from(leaves_something));
+        let then: Then = Box::new(|node, _| {
+            node.ended = true;
+            if let Some(done) = node.stopping.take() {
+                // Whoever waited may have given up.
+                let _ = done.send(());
+            }
+        });
+        let [nodes, _, _] = names;
+        debug_assert_eq!(keys::slot(&nodes), keys::slot(&self.keys.nodes()[2]));
+        self.call(Plain::new(nodes, command, then));
+    }
+}

@@ -1,0 +1,391 @@
+//! The thread that speaks to Redis: everything that this node shares is here, and only here.
+//!
+//! - [`requests`]: what the other threads want
+//! - [`servers`]: connecting, and knowing which server has what
+//! - [`calls`]: what is asked of Redis, and what it answers
+//! - [`life`]: heartbeats, the death of other nodes, and this one's end
+
+mod calls;
+mod life;
+mod requests;
+mod servers;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use redis::{RedisResult, Value};
+use tokio::sync::{mpsc, oneshot};
+
+use super::channel::{Asked, Channel, Kind, Surroundings};
+use super::entry::{Message, NodeId, VERSION};
+use super::keys::{Keys, Subject, Topic};
+use super::link::{Heard, Link, LinkId, Reach};
+use super::outgoing::Voice;
+use super::settings::Settings;
+use super::Shared;
+use crate::hub::AppHub;
+use crate::metrics::ClusterMetrics;
+use crate::protocol::ChannelName;
+use crate::throttle::Throttle;
+use calls::Job;
+use servers::{Discovered, Servers};
+
+/// How long a topic is listened to that nobody wants: pages are loaded again.
+const LISTENS_ON_FOR: Duration = Duration::from_secs(5);
+/// How long after a connection entries are written even where nobody is known to listen: other
+/// nodes may still be on their way back, to a server that has forgotten them.
+const KEEPS_FOR: Duration = Duration::from_secs(20);
+/// Messages and requests that are dealt with before calls are made.
+const AT_ONCE: usize = 1024;
+
+/// What the thread waits for.
+enum Event {
+    Discovered(RedisResult<Discovered>),
+    Connected(String, RedisResult<Link>),
+    Answered(LinkId, Vec<calls::Item>, RedisResult<Vec<Value>>),
+    Listened(LinkId, Vec<Topic>, RedisResult<Vec<Value>>),
+    Pinged(LinkId, RedisResult<()>),
+    ScriptsLoaded(LinkId, RedisResult<()>),
+}
+
+/// What is looked after at a time.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Heartbeat,
+    Discover,
+    Connect(String),
+    Channel(Topic),
+    Resting,
+    Stop,
+}
+
+pub(super) struct Node {
+    settings: Settings,
+    keys: Keys,
+    reach: Reach,
+    shared: Arc<Shared>,
+    metrics: ClusterMetrics,
+    apps: HashMap<Box<str>, Arc<AppHub>>,
+
+    /// This process, under all ids that it had; the last is the one that counts.
+    own: Vec<NodeId>,
+    /// Whether Redis has this node among those alive since it was last reached.
+    is_counted: bool,
+    is_new: bool,
+    /// The version that all nodes read.
+    version: u8,
+    nodes_alive: usize,
+    number: u64,
+    keeps_until: Instant,
+    /// Dead nodes, with the channels that are still to be cleaned up.
+    dead: HashMap<String, usize>,
+
+    servers: Servers,
+    channels: HashMap<Topic, Channel>,
+    timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    under_way: FuturesUnordered<LocalBoxFuture<'static, Event>>,
+    heard: mpsc::UnboundedReceiver<(LinkId, Heard)>,
+    /// Calls that were refused for a while.
+    resting: Vec<calls::Plain>,
+    stopping: Option<oneshot::Sender<()>>,
+    ended: bool,
+    refusals: Throttle,
+}
+
+impl Node {
+    pub(super) fn new(
+        settings: Settings,
+        reach: Reach,
+        shared: Arc<Shared>,
+        metrics: ClusterMetrics,
+        apps: HashMap<Box<str>, Arc<AppHub>>,
+    ) -> Self {
+        let (sender, heard) = mpsc::unbounded_channel();
+        let now = Instant::now();
+        Self {
+            keys: Keys::new(&settings.prefix),
+            servers: Servers::new(&settings.target, sender),
+            settings,
+            reach,
+            shared,
+            metrics,
+            apps,
+            own: vec![NodeId::random()],
+            is_counted: false,
+            is_new: true,
+            version: VERSION,
+            nodes_alive: 0,
+            number: 0,
+            keeps_until: now,
+            dead: HashMap::new(),
+            channels: HashMap::new(),
+            timers: BinaryHeap::new(),
+            under_way: FuturesUnordered::new(),
+            heard,
+            resting: Vec::new(),
+            stopping: None,
+            ended: false,
+            refusals: Throttle::default(),
+        }
+    }
+
+    /// Works until the node has gone.
+    pub(super) async fn run(mut self) {
+        self.at(Instant::now(), Timer::Discover);
+        let shared = Arc::clone(&self.shared);
+        let mut requests = Vec::new();
+        while !self.ended {
+            let next = self.timers.peek().map(|Reverse((at, _))| *at);
+            let time = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = shared.requests.pushed() => {
+                    requests = shared.requests.take(requests);
+                    for request in requests.drain(..) {
+                        self.on_request(request);
+                    }
+                }
+                Some((link, heard)) = self.heard.recv() => {
+                    self.on_heard(link, heard);
+                    for _ in 0..AT_ONCE {
+                        let Ok((link, heard)) = self.heard.try_recv() else { break };
+                        self.on_heard(link, heard);
+                    }
+                }
+                Some(event) = self.under_way.next(), if !self.under_way.is_empty() => {
+                    self.on_event(event);
+                }
+                () = time => self.on_time(),
+            }
+            self.make_calls();
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Discovered(found) => self.on_discovered(found),
+            Event::Connected(address, link) => self.on_connected(&address, link),
+            Event::Answered(link, items, answers) => self.on_answers(link, items, answers),
+            Event::Listened(link, topics, answers) => self.on_listened(link, topics, answers),
+            Event::Pinged(link, Err(error)) | Event::ScriptsLoaded(link, Err(error)) => {
+                self.on_link_lost(link, &error.to_string());
+            }
+            Event::Pinged(_, Ok(())) => {}
+            Event::ScriptsLoaded(link, Ok(())) => self.servers.scripts_loaded(link),
+        }
+    }
+
+    fn on_heard(&mut self, link: LinkId, heard: Heard) {
+        match heard {
+            Heard::Message(topic, content) => self.on_message(&topic, content),
+            Heard::Listening(topic) => self.on_listening(link, &topic),
+            Heard::NotListening(topic) => self.on_not_listening(link, &topic),
+            Heard::Lost => self.on_link_lost(link, "the connection was closed"),
+        }
+    }
+
+    fn on_message(&mut self, topic: &[u8], content: Vec<u8>) {
+        let message = match Message::parse(content.into()) {
+            Ok(message) => message,
+            Err(_) => {
+                self.metrics.unreadable.inc();
+                return;
+            }
+        };
+        let Ok(topic) = std::str::from_utf8(topic) else {
+            return;
+        };
+        self.with(topic, |channel, around| channel.on_message(&message, around));
+    }
+
+    fn on_listening(&mut self, link: LinkId, topic: &[u8]) {
+        let Ok(topic) = std::str::from_utf8(topic) else {
+            return;
+        };
+        let is_there = |slot| self.servers.link_of(slot).is_some_and(|up| up.id == link);
+        if let Some(channel) = self.channels.get_mut(topic)
+            && is_there(channel.slot)
+            && channel.listening == Asked::UnderWay
+        {
+            channel.listening = Asked::Done;
+            self.metrics.subscriptions.inc();
+            self.look_after(topic);
+        }
+    }
+
+    /// Asked for when nobody wanted the topic, or a Redis Cluster has moved it.
+    fn on_not_listening(&mut self, link: LinkId, topic: &[u8]) {
+        let Ok(topic) = std::str::from_utf8(topic) else {
+            return;
+        };
+        let is_there = |slot| self.servers.link_of(slot).is_some_and(|up| up.id == link);
+        if let Some(channel) = self.channels.get_mut(topic)
+            && is_there(channel.slot)
+            && channel.listening == Asked::Done
+        {
+            self.metrics.subscriptions.dec();
+            channel.on_moved();
+            self.at(Instant::now(), Timer::Discover);
+        }
+    }
+
+    fn on_time(&mut self) {
+        let now = Instant::now();
+        while let Some(Reverse((at, _))) = self.timers.peek() {
+            if *at > now {
+                return;
+            }
+            let Some(Reverse((_, timer))) = self.timers.pop() else {
+                return;
+            };
+            match timer {
+                Timer::Heartbeat => self.beat(),
+                Timer::Discover => self.discover(),
+                Timer::Connect(address) => self.connect(&address),
+                Timer::Channel(topic) => self.on_channel_time(&topic, now),
+                Timer::Resting => self.call_again(),
+                Timer::Stop => self.go_on_stopping(),
+            }
+        }
+    }
+
+    fn at(&mut self, at: Instant, timer: Timer) {
+        self.timers.push(Reverse((at, timer)));
+    }
+
+    fn node(&self) -> NodeId {
+        *self.own.last().expect("a node has an id from the start")
+    }
+
+    // Channels.
+
+    fn channel_topic(&self, app: &AppHub, channel: &str) -> String {
+        self.keys.topic(&app.app.id, channel)
+    }
+
+    /// Does something with a channel that there is, and then what follows from it.
+    fn with<T>(
+        &mut self,
+        topic: &str,
+        act: impl FnOnce(&mut Channel, &Surroundings<'_>) -> T,
+    ) -> Option<T> {
+        let channel = self.channels.get_mut(topic)?;
+        let around = Surroundings {
+            metrics: &self.metrics,
+            voice: Voice {
+                node: *self.own.last()?,
+                version: self.version,
+                number: self.number,
+                epoch: "",
+                publish: self.servers.publish(),
+                keep: false,
+            },
+            own: &self.own,
+            is_away: self.servers.link_of(channel.slot).is_none(),
+            leave_delay: self.settings.leave_delay,
+        };
+        let done = act(channel, &around);
+        self.look_after(topic);
+        Some(done)
+    }
+
+    /// The channel of a topic, made if there is none.
+    fn ensure(&mut self, topic: &str) -> Option<()> {
+        if self.channels.contains_key(topic) {
+            return Some(());
+        }
+        let (app, subject) = self.keys.parse(topic)?;
+        let app = self.apps.get(app).cloned();
+        let (name, kind) = match subject {
+            Subject::Channel(name) => (ChannelName::parse(name, usize::MAX).ok()?, Kind::Channel),
+            Subject::User(user_id) => (
+                ChannelName::server_to_user(user_id),
+                Kind::User(user_id.into()),
+            ),
+        };
+        let topic: Topic = topic.into();
+        let channel = Channel::new(Arc::clone(&topic), name, kind, app);
+        self.channels.insert(topic, channel);
+        Some(())
+    }
+
+    /// What follows from a change of a channel: topics to listen to, calls to make, times to keep.
+    fn look_after(&mut self, topic: &str) {
+        let Some(channel) = self.channels.get_mut(topic) else {
+            return;
+        };
+        let topic = Arc::clone(&channel.topic);
+        let now = Instant::now();
+        let is_reached = self.servers.link_of(channel.slot).is_some();
+        let is_wanted = channel.is_wanted();
+        if is_wanted && channel.listening == Asked::No && is_reached {
+            channel.listening = Asked::UnderWay;
+            self.servers.listen(channel.slot, Arc::clone(&topic));
+        }
+        let must_be_listed = is_wanted || !channel.orphans.is_empty();
+        let lists = must_be_listed && channel.listed == Asked::No && self.is_counted;
+        if lists {
+            channel.listed = Asked::UnderWay;
+        }
+        if channel.wants_call(self.is_counted) && !channel.is_queued && is_reached {
+            channel.is_queued = true;
+            self.servers
+                .queue(channel.slot)
+                .push_back(Job::Channel(Arc::clone(&topic)));
+        }
+        let timer = channel.next_timer(now, LISTENS_ON_FOR);
+        if let Some(at) = timer {
+            self.at(at, Timer::Channel(Arc::clone(&topic)));
+        }
+        if lists {
+            self.list(&topic);
+        }
+    }
+
+    fn on_channel_time(&mut self, topic: &Topic, now: Instant) {
+        let Some(channel) = self.channels.get_mut(topic) else {
+            return;
+        };
+        channel.timer_at = None;
+        if channel.next_due.is_some_and(|due| due <= now) {
+            channel.fire(false);
+        }
+        let is_over = channel
+            .idle_since
+            .is_some_and(|since| now.duration_since(since) >= LISTENS_ON_FOR);
+        if is_over && channel.is_disposable() {
+            self.dispose(topic);
+        } else {
+            self.look_after(topic);
+        }
+    }
+
+    /// Forgets a channel that nobody has a use for.
+    fn dispose(&mut self, topic: &Topic) {
+        let Some(channel) = self.channels.remove(topic) else {
+            return;
+        };
+        if channel.listening != Asked::No {
+            if channel.listening == Asked::Done {
+                self.metrics.subscriptions.dec();
+            }
+            self.servers.stop_listening(channel.slot, Arc::clone(topic));
+        }
+        if channel.listed != Asked::No {
+            self.unlist(topic);
+        }
+    }
+
+    fn topics(&self) -> VecDeque<Topic> {
+        self.channels.keys().cloned().collect()
+    }
+}

@@ -1,0 +1,171 @@
+//! What the other threads want.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::super::channel::Asked;
+use super::super::outgoing::{Outgoing, Said};
+use super::super::request::{Close, Publish, Question, Request};
+use super::super::watch::PendingWatch;
+use super::calls::{Job, Plain, Then};
+use super::{Node, Timer};
+use crate::hub::{AppHub, SignIn, Unavailable};
+use crate::protocol::member::Member;
+
+impl Node {
+    pub(super) fn on_request(&mut self, request: Request) {
+        match request {
+            Request::Join(app, join) => {
+                let topic = self.channel_topic(&app, join.channel.as_str());
+                self.ensure(&topic);
+                self.with(&topic, |channel, around| channel.join(join, around));
+            }
+            Request::Confirm(app, peer, channel) => {
+                let topic = self.channel_topic(&app, channel.as_str());
+                self.with(&topic, |channel, _| channel.confirm(peer));
+            }
+            Request::Leave(app, leave) => {
+                let topic = self.channel_topic(&app, leave.channel.as_str());
+                self.with(&topic, |channel, around| channel.leave(&leave, around));
+            }
+            Request::SignIn(app, sign_in) => self.sign_in(&app, sign_in),
+            Request::SignOut(app, peer, user_id) => {
+                let topic = self.keys.topic_of_user(&app.app.id, &user_id);
+                let user = Member::new(&user_id, None);
+                self.with(&topic, |channel, _| channel.sign_out(peer, &user));
+            }
+            Request::Unwatch(app, watchlist) => {
+                for user_id in watchlist.iter() {
+                    let topic = self.keys.topic_of_user(&app.app.id, user_id);
+                    self.with(&topic, |channel, _| channel.unwatch());
+                }
+            }
+            Request::Publish(publish) => self.publish(publish),
+            Request::Close(close) => self.close(close),
+            Request::Ask(question) => self.ask(question),
+            Request::Stop(done) => {
+                self.stopping = Some(done);
+                self.at(std::time::Instant::now(), Timer::Stop);
+            }
+        }
+    }
+
+    fn sign_in(&mut self, app: &Arc<AppHub>, sign_in: SignIn) {
+        let SignIn {
+            peer,
+            user,
+            watchlist,
+            reply,
+            complaint,
+        } = sign_in;
+        let topic = self.keys.topic_of_user(&app.app.id, user.user_id());
+        self.ensure(&topic);
+        self.with(&topic, |channel, around| {
+            channel.sign_in(peer.clone(), user, reply, around);
+        });
+        if watchlist.is_empty() || !app.has_watchlists() {
+            return;
+        }
+        let watched = Arc::clone(&watchlist);
+        let pending = Rc::new(PendingWatch::new(
+            Arc::clone(app),
+            peer,
+            watchlist,
+            complaint,
+        ));
+        for user_id in watched.iter() {
+            let topic = self.keys.topic_of_user(&app.app.id, user_id);
+            self.ensure(&topic);
+            self.with(&topic, |channel, around| channel.watch(&pending, around));
+        }
+    }
+
+    fn publish(&mut self, publish: Publish) {
+        let topic = self.channel_topic(&publish.app, &publish.channel);
+        let kept_for = publish
+            .event
+            .is_cached
+            .then(|| publish.app.app.limits.cache_ttl.as_millis() as u64);
+        let outgoing = Outgoing {
+            what: Said::Event(publish.event, kept_for),
+            receipt: Some(publish.receipt),
+            admission: publish.admission,
+        };
+        self.say(&topic, outgoing);
+    }
+
+    fn close(&mut self, close: Close) {
+        let topic = self.keys.topic_of_user(&close.app.app.id, &close.user_id);
+        let outgoing = Outgoing {
+            what: Said::Close {
+                code: close.code,
+                reason: close.reason,
+            },
+            receipt: Some(close.receipt),
+            admission: crate::hub::Admission::default(),
+        };
+        self.say(&topic, outgoing);
+    }
+
+    fn say(&mut self, topic: &str, outgoing: Outgoing) {
+        self.ensure(topic);
+        self.with(topic, |channel, around| {
+            channel.outgoing.push(outgoing);
+            if around.is_away {
+                channel.outgoing.send_receipts();
+            }
+        });
+    }
+
+    fn ask(&mut self, question: Question) {
+        let Question {
+            key,
+            command,
+            answer,
+        } = question;
+        if !self.is_counted {
+            // Nobody waits any more if this fails.
+            let _ = answer.send(Err(Unavailable::Away));
+            return;
+        }
+        let then: Then = Box::new(move |_, value| {
+            let _ = answer.send(value.map_err(|()| Unavailable::Away));
+        });
+        self.call(Plain::new(key, command, then));
+    }
+
+    /// Puts the topic among those that this node has to do with, before it has.
+    pub(super) fn list(&mut self, topic: &str) {
+        let key = self.keys.topics_of(&self.node().to_string());
+        let mut command = redis::cmd("SADD");
+        command.arg(&key).arg(topic);
+        let topic = topic.to_owned();
+        let then: Then = Box::new(move |node, value| {
+            if let Some(channel) = node.channels.get_mut(&*topic)
+                && channel.listed == Asked::UnderWay
+            {
+                channel.listed = match value {
+                    Ok(_) => Asked::Done,
+                    Err(()) => Asked::No,
+                };
+                node.look_after(&topic);
+            }
+        });
+        self.call(Plain::new(key, command, then));
+    }
+
+    pub(super) fn unlist(&mut self, topic: &str) {
+        let key = self.keys.topics_of(&self.node().to_string());
+        let mut command = redis::cmd("SREM");
+        command.arg(&key).arg(topic);
+        self.call(Plain::new(key, command, Box::new(|_, _| {})));
+    }
+
+    /// Has a call made that is about no channel; one that cannot be made fails at once.
+    pub(super) fn call(&mut self, plain: Plain) {
+        match self.servers.link_of(plain.slot).is_some() {
+            true => self.servers.queue(plain.slot).push_back(Job::Plain(plain)),
+            false => (plain.then)(self, Err(())),
+        }
+    }
+}

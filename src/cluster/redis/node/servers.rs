@@ -1,0 +1,606 @@
+//! The servers of Redis: reaching them, and knowing which of them has what.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult, Value};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::super::channel::Asked;
+use super::super::keys::Topic;
+use super::super::link::{self, Heard, Link, LinkId, Reach};
+use super::super::script;
+use super::super::settings::Target;
+use super::calls::Job;
+use super::{Event, KEEPS_FOR, Node, Timer};
+use crate::throttle::Throttle;
+
+/// Topics that are asked for together at most.
+const TOPICS_AT_ONCE: usize = 512;
+/// How long until a server is tried again: growing, with chance in it.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How often the servers are looked for at most.
+const DISCOVERS_EVERY: Duration = Duration::from_millis(100);
+
+/// The servers that there are, and which slots are whose.
+pub(super) struct Discovered {
+    servers: Vec<(String, ConnectionInfo)>,
+    /// The server of each slot of a Redis Cluster, by its place in `servers`.
+    slots: Option<Box<[u16]>>,
+}
+
+pub(super) struct Servers {
+    target: Target,
+    list: Vec<Server>,
+    slots: Option<Box<[u16]>>,
+    heard: UnboundedSender<(LinkId, Heard)>,
+    next_link: u64,
+    is_discovering: bool,
+    discovered_at: Option<Instant>,
+    failures: u32,
+    troubles: Throttle,
+}
+
+struct Server {
+    address: String,
+    info: ConnectionInfo,
+    state: State,
+    failures: u32,
+    queue: VecDeque<Job>,
+    is_busy: bool,
+    topics: VecDeque<(Topic, bool)>,
+    is_listening: bool,
+    is_loading: bool,
+    pinged_at: Instant,
+}
+
+enum State {
+    Down,
+    Connecting,
+    Up(Link),
+}
+
+impl Servers {
+    pub(super) fn new(target: &Target, heard: UnboundedSender<(LinkId, Heard)>) -> Self {
+        Self {
+            target: target.clone(),
+            list: Vec::new(),
+            slots: None,
+            heard,
+            next_link: 0,
+            is_discovering: false,
+            discovered_at: None,
+            failures: 0,
+            troubles: Throttle::default(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The command that publishes: in a Redis Cluster, to the slot's own server alone.
+    pub(super) fn publish(&self) -> &'static str {
+        match self.target {
+            Target::Cluster(_) => "SPUBLISH",
+            Target::Single(_) | Target::Sentinel(_) => "PUBLISH",
+        }
+    }
+
+    fn index_of(&self, slot: u16) -> usize {
+        self.slots
+            .as_ref()
+            .map_or(0, |slots| usize::from(slots[usize::from(slot)]))
+    }
+
+    /// The connection to the slot's server, if there is one.
+    pub(super) fn link_of(&self, slot: u16) -> Option<&Link> {
+        match &self.list.get(self.index_of(slot))?.state {
+            State::Up(link) => Some(link),
+            State::Down | State::Connecting => None,
+        }
+    }
+
+    pub(super) fn all_reached(&self) -> bool {
+        let is_up = |server: &Server| matches!(server.state, State::Up(_));
+        !self.list.is_empty() && self.list.iter().all(is_up)
+    }
+
+    /// What the slot's server is to be asked. Only for a server that is reached.
+    pub(super) fn queue(&mut self, slot: u16) -> &mut VecDeque<Job> {
+        let index = self.index_of(slot);
+        &mut self.list[index].queue
+    }
+
+    pub(super) fn listen(&mut self, slot: u16, topic: Topic) {
+        let index = self.index_of(slot);
+        if let Some(server) = self.list.get_mut(index) {
+            server.topics.push_back((topic, true));
+        }
+    }
+
+    pub(super) fn stop_listening(&mut self, slot: u16, topic: Topic) {
+        let index = self.index_of(slot);
+        if let Some(server) = self.list.get_mut(index)
+            && matches!(server.state, State::Up(_))
+        {
+            server.topics.push_back((topic, false));
+        }
+    }
+
+    pub(super) fn is_free(&self, index: usize) -> bool {
+        let server = &self.list[index];
+        let is_up = matches!(server.state, State::Up(_));
+        is_up && !server.is_busy && !server.is_loading && !server.queue.is_empty()
+    }
+
+    pub(super) fn next_job(&mut self, index: usize) -> Option<Job> {
+        self.list[index].queue.pop_front()
+    }
+
+    /// A batch goes to the server; until it is answered no other does.
+    pub(super) fn begin(&mut self, index: usize) -> Option<Link> {
+        let server = &mut self.list[index];
+        let State::Up(link) = &server.state else {
+            return None;
+        };
+        server.is_busy = true;
+        Some(link.clone())
+    }
+
+    fn by_link(&mut self, id: LinkId) -> Option<&mut Server> {
+        let has = |server: &&mut Server| match &server.state {
+            State::Up(link) => link.id == id,
+            State::Down | State::Connecting => false,
+        };
+        self.list.iter_mut().find(has)
+    }
+
+    pub(super) fn end(&mut self, link: LinkId) {
+        if let Some(server) = self.by_link(link) {
+            server.is_busy = false;
+        }
+    }
+
+    pub(super) fn begin_loading(&mut self, id: LinkId) -> Option<Link> {
+        let server = self.by_link(id)?;
+        let State::Up(link) = &server.state else {
+            return None;
+        };
+        let link = link.clone();
+        (!std::mem::replace(&mut server.is_loading, true)).then_some(link)
+    }
+
+    pub(super) fn scripts_loaded(&mut self, link: LinkId) {
+        if let Some(server) = self.by_link(link) {
+            server.is_loading = false;
+        }
+    }
+
+    /// The topics that the server is to be asked for, unless it is asked for others.
+    pub(super) fn begin_listening(&mut self, index: usize) -> Option<(Link, Pipeline, Vec<Topic>)> {
+        let is_cluster = matches!(self.target, Target::Cluster(_));
+        let server = &mut self.list[index];
+        let State::Up(link) = &server.state else {
+            return None;
+        };
+        if server.is_listening || server.topics.is_empty() {
+            return None;
+        }
+        server.is_listening = true;
+        let (mut pipeline, mut topics) = (redis::Pipeline::new(), Vec::new());
+        while topics.len() < TOPICS_AT_ONCE {
+            let Some((topic, on)) = server.topics.pop_front() else {
+                break;
+            };
+            pipeline.cmd(match (is_cluster, on) {
+                (false, true) => "SUBSCRIBE",
+                (false, false) => "UNSUBSCRIBE",
+                (true, true) => "SSUBSCRIBE",
+                (true, false) => "SUNSUBSCRIBE",
+            });
+            pipeline.arg(&*topic);
+            topics.push(topic);
+        }
+        Some((link.clone(), pipeline, topics))
+    }
+
+    pub(super) fn listening_is_done(&mut self, link: LinkId) {
+        if let Some(server) = self.by_link(link) {
+            server.is_listening = false;
+        }
+    }
+}
+
+impl Server {
+    fn new(address: String, info: ConnectionInfo) -> Self {
+        Self {
+            address,
+            info,
+            state: State::Down,
+            failures: 0,
+            queue: VecDeque::new(),
+            is_busy: false,
+            topics: VecDeque::new(),
+            is_listening: false,
+            is_loading: false,
+            pinged_at: Instant::now(),
+        }
+    }
+}
+
+impl Node {
+    /// Looks for the servers.
+    pub(super) fn discover(&mut self) {
+        let servers = &mut self.servers;
+        if servers.is_discovering {
+            return;
+        }
+        let now = Instant::now();
+        if let Some(before) = servers.discovered_at
+            && now.duration_since(before) < DISCOVERS_EVERY
+        {
+            self.at(before + DISCOVERS_EVERY, Timer::Discover);
+            return;
+        }
+        servers.is_discovering = true;
+        servers.discovered_at = Some(now);
+        let (target, reach) = (servers.target.clone(), self.reach.clone());
+        let known: Vec<_> = servers.list.iter().map(|server| server.info.clone()).collect();
+        self.under_way.push(Box::pin(async move {
+            Event::Discovered(find(target, known, &reach).await)
+        }));
+    }
+
+    pub(super) fn on_discovered(&mut self, found: RedisResult<Discovered>) {
+        self.servers.is_discovering = false;
+        match found {
+            Err(error) => {
+                self.servers.failures += 1;
+                self.note_trouble(&error.to_string());
+                let pause = pause(self.servers.failures);
+                self.at(Instant::now() + pause, Timer::Discover);
+            }
+            Ok(found) => {
+                self.servers.failures = 0;
+                self.take_over(found);
+            }
+        }
+    }
+
+    /// These are the servers from now on. What has moved is listened to where it is now.
+    fn take_over(&mut self, found: Discovered) {
+        let mut old = std::mem::take(&mut self.servers.list);
+        let before: Vec<String> = old.iter().map(|server| server.address.clone()).collect();
+        let slots_before = self.servers.slots.take();
+        let mut list = Vec::new();
+        for (address, info) in found.servers {
+            let known = old.iter().position(|server| server.address == address);
+            list.push(match known {
+                Some(index) => old.swap_remove(index),
+                None => Server::new(address, info),
+            });
+        }
+        self.servers.list = list;
+        self.servers.slots = found.slots;
+        let mut failed = Vec::new();
+        for server in old {
+            failed.extend(server.queue);
+        }
+        self.move_channels(&before, slots_before.as_deref());
+        self.requeue_plain();
+        for job in failed {
+            self.give_up(job);
+        }
+        let down: Vec<String> = self
+            .servers
+            .list
+            .iter()
+            .filter(|server| matches!(server.state, State::Down))
+            .map(|server| server.address.clone())
+            .collect();
+        for address in down {
+            self.connect(&address);
+        }
+        for topic in self.topics() {
+            self.look_after(&topic);
+        }
+    }
+
+    fn move_channels(&mut self, before: &[String], slots_before: Option<&[u16]>) {
+        let servers = &self.servers;
+        for channel in self.channels.values_mut() {
+            let slot = usize::from(channel.slot);
+            let was = slots_before.map_or(0, |slots| usize::from(slots[slot]));
+            let is = servers.index_of(channel.slot);
+            let is_same = match (before.get(was), servers.list.get(is)) {
+                (Some(was), Some(is)) => *was == is.address,
+                _ => before.is_empty(),
+            };
+            if !is_same {
+                if channel.listening == Asked::Done {
+                    self.metrics.subscriptions.dec();
+                }
+                channel.is_queued = false;
+                match servers.link_of(channel.slot).is_some() {
+                    true => channel.on_moved(),
+                    false => channel.on_lost(),
+                }
+            }
+        }
+    }
+
+    /// Calls that wait in a queue of a server that is no longer theirs go where they belong.
+    fn requeue_plain(&mut self) {
+        let mut plain = Vec::new();
+        for server in &mut self.servers.list {
+            for job in std::mem::take(&mut server.queue) {
+                match job {
+                    Job::Plain(job) => plain.push(job),
+                    Job::Channel(topic) => {
+                        if let Some(channel) = self.channels.get_mut(&topic) {
+                            channel.is_queued = false;
+                        }
+                    }
+                }
+            }
+        }
+        for job in plain {
+            self.call(job);
+        }
+    }
+
+    fn give_up(&mut self, job: Job) {
+        match job {
+            Job::Plain(plain) => (plain.then)(self, Err(())),
+            Job::Channel(topic) => {
+                if let Some(channel) = self.channels.get_mut(&topic) {
+                    channel.is_queued = false;
+                }
+            }
+        }
+    }
+
+    pub(super) fn connect(&mut self, address: &str) {
+        let link = LinkId(self.servers.next_link);
+        let heard = self.servers.heard.clone();
+        let mut list = self.servers.list.iter_mut();
+        let Some(server) = list.find(|server| server.address == address) else {
+            return;
+        };
+        if !matches!(server.state, State::Down) {
+            return;
+        }
+        server.state = State::Connecting;
+        let (info, reach) = (server.info.clone(), self.reach.clone());
+        let address = address.to_owned();
+        self.servers.next_link += 1;
+        self.under_way.push(Box::pin(async move {
+            let patience = reach.patience;
+            let connect = Link::connect(info, reach, link, heard);
+            let link = tokio::time::timeout(patience * 2, connect).await;
+            let link = link.unwrap_or_else(|_| Err((ErrorKind::Io, "no answer in time").into()));
+            Event::Connected(address, link)
+        }));
+    }
+
+    pub(super) fn on_connected(&mut self, address: &str, link: RedisResult<Link>) {
+        let mut list = self.servers.list.iter_mut();
+        let Some(server) = list.find(|server| server.address == address) else {
+            return;
+        };
+        match link {
+            Err(error) => {
+                server.state = State::Down;
+                server.failures += 1;
+                let pause = pause(server.failures);
+                self.note_trouble(&format!("{address}: {error}"));
+                self.at(Instant::now() + pause, Timer::Connect(address.to_owned()));
+                if !matches!(self.servers.target, Target::Single(_)) {
+                    self.at(Instant::now() + pause, Timer::Discover);
+                }
+            }
+            Ok(link) => {
+                tracing::info!(server = address, "connected to Redis");
+                server.failures = 0;
+                server.is_busy = false;
+                server.is_listening = false;
+                server.is_loading = false;
+                server.pinged_at = Instant::now();
+                server.topics.clear();
+                server.state = State::Up(link);
+                self.servers.troubles = Throttle::default();
+                self.keeps_until = Instant::now() + KEEPS_FOR;
+                self.beat();
+                for topic in self.topics() {
+                    self.look_after(&topic);
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_link_lost(&mut self, link: LinkId, reason: &str) {
+        let Some(server) = self.servers.by_link(link) else {
+            return;
+        };
+        server.state = State::Down;
+        server.is_busy = false;
+        let address = server.address.clone();
+        let jobs = std::mem::take(&mut server.queue);
+        server.topics.clear();
+        tracing::warn!(server = address, reason, "lost the connection to Redis");
+        for job in jobs {
+            self.give_up(job);
+        }
+        let nodes_slot = super::super::keys::slot(&self.keys.nodes()[0]);
+        if self.servers.link_of(nodes_slot).is_none() {
+            self.is_counted = false;
+        }
+        let topics = self.topics();
+        for topic in &topics {
+            let Some(channel) = self.channels.get_mut(topic) else {
+                continue;
+            };
+            if self.servers.link_of(channel.slot).is_none() {
+                if channel.listening == Asked::Done {
+                    self.metrics.subscriptions.dec();
+                }
+                channel.is_queued = false;
+                channel.on_lost();
+            } else if channel.listed == Asked::UnderWay && !self.is_counted {
+                channel.listed = Asked::No;
+            }
+        }
+        self.show_standing();
+        match self.servers.target {
+            Target::Single(_) => self.at(Instant::now(), Timer::Connect(address)),
+            Target::Cluster(_) => {
+                self.at(Instant::now() + FIRST_PAUSE, Timer::Connect(address));
+                self.at(Instant::now(), Timer::Discover);
+            }
+            Target::Sentinel(_) => self.at(Instant::now(), Timer::Discover),
+        }
+    }
+
+    /// Pings the servers, so that one that has gone silently is noticed.
+    pub(super) fn ping(&mut self, every: Duration) {
+        let now = Instant::now();
+        for server in &mut self.servers.list {
+            let State::Up(link) = &server.state else {
+                continue;
+            };
+            if now.duration_since(server.pinged_at) < every {
+                continue;
+            }
+            server.pinged_at = now;
+            let link = link.clone();
+            self.under_way.push(Box::pin(async move {
+                let answer = link.ping().await;
+                Event::Pinged(link.id, answer)
+            }));
+        }
+    }
+
+    fn note_trouble(&mut self, reason: &str) {
+        let now = Instant::now();
+        if self.servers.troubles.lets_through(now) {
+            let target = self.servers.target.to_string();
+            tracing::warn!(target, reason, "Redis cannot be reached: trying again");
+        }
+    }
+}
+
+/// How long to wait after so many failures.
+fn pause(failures: u32) -> Duration {
+    let longest = FIRST_PAUSE * 2u32.saturating_pow(failures.min(8));
+    longest.min(LONGEST_PAUSE).mul_f64(rand::random_range(0.5..1.0))
+}
+
+async fn find(
+    target: Target,
+    known: Vec<ConnectionInfo>,
+    reach: &Reach,
+) -> RedisResult<Discovered> {
+    match target {
+        Target::Single(info) => Ok(Discovered {
+            servers: vec![(info.addr().to_string(), info)],
+            slots: None,
+        }),
+        Target::Sentinel(sentinels) => {
+            let master = link::master_of(&sentinels, reach).await?;
+            Ok(Discovered {
+                servers: vec![(master.addr().to_string(), master)],
+                slots: None,
+            })
+        }
+        Target::Cluster(seeds) => {
+            let mut last_error = None;
+            for server in known.iter().chain(&seeds) {
+                match slots_by(server, reach).await {
+                    Ok(found) => return Ok(found),
+                    Err(error) => last_error = Some(error),
+                }
+            }
+            Err(last_error.unwrap_or_else(|| unreadable("no server is configured")))
+        }
+    }
+}
+
+/// Asks a server of a Redis Cluster which slots are whose.
+async fn slots_by(server: &ConnectionInfo, reach: &Reach) -> RedisResult<Discovered> {
+    const SLOTS: usize = 16_384;
+    let mut question = redis::cmd("CLUSTER");
+    question.arg("SLOTS");
+    let answer = link::ask(server.clone(), reach, question).await?;
+    if let Value::ServerError(error) = answer {
+        return Err(error.into());
+    }
+    let mut servers: Vec<(String, ConnectionInfo)> = Vec::new();
+    let mut slots = vec![u16::MAX; SLOTS].into_boxed_slice();
+    let wrong = |_| unreadable("CLUSTER SLOTS gave an answer that cannot be read");
+    for range in script::list(answer).map_err(wrong)? {
+        let mut range = script::list(range).map_err(wrong)?.into_iter();
+        let mut next = || range.next().unwrap_or_default();
+        let first = script::number(next()).map_err(wrong)? as usize;
+        let last = script::number(next()).map_err(wrong)? as usize;
+        let mut master = script::list(next()).map_err(wrong)?.into_iter();
+        let host = match master.next().map(script::text) {
+            Some(Ok(host)) if !host.is_empty() && host != "?" => host,
+            // The server does not know its own name: it is the one that was asked.
+            _ => host_of(server.addr()),
+        };
+        let port = master.next().map(script::number).transpose().map_err(wrong)?;
+        let port = port.and_then(|port| u16::try_from(port).ok());
+        let port = port.ok_or_else(|| unreadable("CLUSTER SLOTS names no port"))?;
+        let info = server.clone().set_addr(address_like(server.addr(), host, port));
+        let name = info.addr().to_string();
+        let index = servers.iter().position(|(known, _)| *known == name);
+        let index = index.unwrap_or_else(|| {
+            servers.push((name, info));
+            servers.len() - 1
+        });
+        if let Some(range) = slots.get_mut(first..=last) {
+            range.fill(index as u16);
+        }
+    }
+    match slots.contains(&u16::MAX) {
+        true => Err(unreadable("the Redis Cluster does not serve all slots (yet)")),
+        false => Ok(Discovered {
+            servers,
+            slots: Some(slots),
+        }),
+    }
+}
+
+fn host_of(address: &ConnectionAddr) -> String {
+    match address {
+        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
+        _ => "127.0.0.1".to_owned(),
+    }
+}
+
+/// Another server of the same cluster is spoken to in the same way.
+fn address_like(known: &ConnectionAddr, host: String, port: u16) -> ConnectionAddr {
+    match known {
+        ConnectionAddr::TcpTls {
+            insecure,
+            tls_params,
+            ..
+        } => ConnectionAddr::TcpTls {
+            host,
+            port,
+            insecure: *insecure,
+            tls_params: tls_params.clone(),
+        },
+        _ => ConnectionAddr::Tcp(host, port),
+    }
+}
+
+fn unreadable(reason: &'static str) -> RedisError {
+    (ErrorKind::UnexpectedReturnType, reason).into()
+}

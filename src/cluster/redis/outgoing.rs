@@ -1,0 +1,267 @@
+//! What a node has to say on one channel.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use redis::Cmd;
+use tokio::sync::oneshot;
+
+use super::entry::{Event, NodeId, Writer};
+use super::keys::{self, Topic};
+use super::script;
+use crate::hub::Admission;
+
+/// Events that go into one entry at most, and their bytes.
+const MOST_EVENTS: usize = 64;
+const MOST_BYTES: usize = 256 * 1024;
+
+/// Milliseconds that an entry is kept, and how many are.
+pub(super) const HISTORY_MS: u64 = 30_000;
+pub(super) const HISTORY_ENTRIES: usize = 10_000;
+
+/// Something to say, with what comes of having said it.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) what: Said,
+    pub(super) receipt: Option<oneshot::Sender<()>>,
+    /// Room in the backlog, until it is said.
+    pub(super) admission: Admission,
+}
+
+#[derive(Debug)]
+pub(super) enum Said {
+    /// An event; if it is kept as the channel's last, for so many milliseconds.
+    Event(Event, Option<u64>),
+    /// The user's connections are to be closed.
+    Close { code: u16, reason: String },
+}
+
+/// All that a node has to say on a channel, in order.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: VecDeque<Outgoing>,
+    /// Said, and perhaps not heard: it is said again, word for word, before anything else.
+    unsure: Option<Utterance>,
+}
+
+/// What goes into one entry.
+#[derive(Debug)]
+pub(super) struct Utterance {
+    body: Vec<u8>,
+    /// The bytes of the body that tell it from all others.
+    head: usize,
+    cached: Option<(Bytes, u64)>,
+    said: Vec<Outgoing>,
+    is_repetition: bool,
+}
+
+/// What a call needs to know of the node that makes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Voice<'a> {
+    pub(super) node: NodeId,
+    pub(super) version: u8,
+    /// A number above all that were used.
+    pub(super) number: u64,
+    /// The epoch of a channel that has none yet.
+    pub(super) epoch: &'a str,
+    /// PUBLISH or SPUBLISH.
+    pub(super) publish: &'a str,
+    /// Whether entries are written even where no other node is known to listen.
+    pub(super) keep: bool,
+}
+
+impl Queue {
+    pub(super) fn push(&mut self, outgoing: Outgoing) {
+        self.waiting.push_back(outgoing);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.unsure.is_none()
+    }
+
+    /// Whoever waits need not: all this is kept until it can be said.
+    pub(super) fn send_receipts(&mut self) {
+        let unsure = self.unsure.iter_mut().flat_map(|unsure| &mut unsure.said);
+        for outgoing in unsure.chain(&mut self.waiting) {
+            if let Some(receipt) = outgoing.receipt.take() {
+                // Gone with the publisher.
+                let _ = receipt.send(());
+            }
+        }
+    }
+
+    /// What is to be said next.
+    pub(super) fn next(&mut self, voice: Voice<'_>) -> Option<Utterance> {
+        if let Some(unsure) = self.unsure.take() {
+            return Some(unsure);
+        }
+        let first = self.waiting.pop_front()?;
+        Some(match &first.what {
+            Said::Close { code, reason } => {
+                let mut writer = Writer::new(voice.version, b'X', voice.node, voice.number);
+                let head = writer.len();
+                writer.field(code.to_string().as_bytes());
+                writer.field(reason.as_bytes());
+                Utterance {
+                    body: writer.finish(),
+                    head,
+                    cached: None,
+                    said: vec![first],
+                    is_repetition: false,
+                }
+            }
+            Said::Event(..) => self.events(first, voice),
+        })
+    }
+
+    /// The event and those right behind it.
+    fn events(&mut self, first: Outgoing, voice: Voice<'_>) -> Utterance {
+        let mut writer = Writer::new(voice.version, b'E', voice.node, voice.number);
+        let head = writer.len();
+        let mut cached = None;
+        let mut said = Vec::with_capacity(1);
+        let mut next = Some(first);
+        while let Some(outgoing) = next {
+            if let Said::Event(event, kept_for) = &outgoing.what {
+                writer.event(event);
+                if let Some(ms) = kept_for {
+                    cached = Some((event.payload.clone(), *ms));
+                }
+            }
+            said.push(outgoing);
+            let has_room = said.len() < MOST_EVENTS && writer.len() < MOST_BYTES;
+            next = self.waiting.pop_front_if(|next| {
+                has_room && matches!(next.what, Said::Event(..))
+            });
+        }
+        Utterance {
+            body: writer.finish(),
+            head,
+            cached,
+            said,
+            is_repetition: false,
+        }
+    }
+
+    /// It is not known whether this was heard.
+    pub(super) fn put_back(&mut self, utterance: Utterance) {
+        self.unsure = Some(Utterance {
+            is_repetition: true,
+            ..utterance
+        });
+    }
+
+    /// This was certainly not heard.
+    pub(super) fn put_back_unheard(&mut self, utterance: Utterance) {
+        self.unsure = Some(utterance);
+    }
+}
+
+impl Utterance {
+    pub(super) fn call(&self, topic: &Topic, voice: Voice<'_>) -> Cmd {
+        let keys = [keys::meta(topic), keys::log(topic), keys::cache(topic)];
+        let mut call = script::PUBLISH.call(&keys);
+        call.arg(voice.node.to_string())
+            .arg(voice.epoch)
+            .arg(HISTORY_MS)
+            .arg(HISTORY_ENTRIES)
+            .arg(voice.publish)
+            .arg(&**topic)
+            .arg(&self.body);
+        match self.is_repetition {
+            true => call.arg(&self.body[..self.head]),
+            false => call.arg(""),
+        };
+        // Who repeats itself cannot know who listened the first time.
+        call.arg(i32::from(voice.keep || self.is_repetition));
+        match &self.cached {
+            Some((payload, ms)) => call.arg(&payload[..]).arg(*ms),
+            None => call.arg("").arg(0),
+        };
+        call
+    }
+
+    /// It was heard.
+    pub(super) fn done(self) {
+        for outgoing in self.said {
+            if let Some(receipt) = outgoing.receipt {
+                // Gone with the publisher.
+                let _ = receipt.send(());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VOICE: Voice<'_> = Voice {
+        node: NodeId(1),
+        version: 1,
+        number: 9,
+        epoch: "e",
+        publish: "PUBLISH",
+        keep: false,
+    };
+
+    fn event(size: usize) -> Outgoing {
+        let event = Event {
+            is_cached: false,
+            except: None,
+            payload: Bytes::from(vec![b'x'; size]),
+        };
+        Outgoing {
+            what: Said::Event(event, None),
+            receipt: None,
+            admission: Admission::default(),
+        }
+    }
+
+    fn close() -> Outgoing {
+        Outgoing {
+            what: Said::Close {
+                code: 4009,
+                reason: String::new(),
+            },
+            ..event(0)
+        }
+    }
+
+    #[test]
+    fn events_that_wait_go_together_and_nothing_overtakes() {
+        let mut queue = Queue::default();
+        for _ in 0..MOST_EVENTS + 1 {
+            queue.push(event(1));
+        }
+        queue.push(close());
+        queue.push(event(MOST_BYTES));
+        queue.push(event(1));
+        let mut sizes = Vec::new();
+        while let Some(utterance) = queue.next(VOICE) {
+            sizes.push(utterance.said.len());
+        }
+        assert_eq!(sizes, [MOST_EVENTS, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn what_may_not_have_been_heard_is_repeated_first_and_word_for_word() {
+        let mut queue = Queue::default();
+        let (receipt, mut waiting) = oneshot::channel();
+        queue.push(Outgoing {
+            receipt: Some(receipt),
+            ..event(1)
+        });
+        let first = queue.next(VOICE).unwrap();
+        let body = first.body.clone();
+        queue.put_back(first);
+        queue.push(event(2));
+        queue.send_receipts();
+        assert_eq!(waiting.try_recv(), Ok(()));
+        let again = queue.next(Voice { number: 10, ..VOICE }).unwrap();
+        assert!(again.is_repetition && again.body == body);
+        again.done();
+        assert!(!queue.next(VOICE).unwrap().is_repetition);
+        assert!(queue.is_empty());
+    }
+}

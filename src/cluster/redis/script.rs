@@ -1,0 +1,216 @@
+//! The scripts that Redis runs, and what they return.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, Script, Value};
+
+use super::entry::{EntryId, Unreadable};
+
+/// A script with its name for EVALSHA.
+pub(super) struct Known {
+    code: &'static str,
+    script: Script,
+}
+
+impl Known {
+    fn new(code: &'static str) -> Self {
+        Self {
+            code,
+            script: Script::new(code),
+        }
+    }
+
+    /// A call with these keys; arguments are added to it.
+    pub(super) fn call<K: AsRef<str>>(&self, keys: &[K]) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(self.script.get_hash()).arg(keys.len());
+        for key in keys {
+            command.arg(key.as_ref());
+        }
+        command
+    }
+
+    /// Makes the script known to a server.
+    pub(super) fn load(&self) -> Cmd {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("LOAD").arg(self.code);
+        command
+    }
+}
+
+macro_rules! scripts {
+    ($($name:ident = $file:literal),* $(,)?) => {
+        $(pub(super) static $name: LazyLock<Known> =
+            LazyLock::new(|| Known::new(include_str!(concat!("lua/", $file, ".lua"))));)*
+
+        /// All of them.
+        pub(super) fn all() -> Vec<&'static Known> {
+            vec![$(&$name),*]
+        }
+    };
+}
+
+scripts! {
+    PUBLISH = "publish",
+    CHANNEL = "channel",
+    HEARTBEAT = "heartbeat",
+    GOODBYE = "goodbye",
+    REPORT = "report",
+    CLAIM = "claim",
+    SETTLE = "settle",
+}
+
+/// What the channel script returns.
+#[derive(Debug)]
+pub(super) struct ChannelReply {
+    pub(super) epoch: Box<str>,
+    pub(super) last: EntryId,
+    pub(super) is_online: bool,
+    /// Whether the log goes on from where the node was.
+    pub(super) known_here: bool,
+    pub(super) entries: Vec<(EntryId, Vec<u8>)>,
+    pub(super) refused: Vec<String>,
+    /// What the node has to tell, and in how many milliseconds.
+    pub(super) due: Vec<(String, u64)>,
+    /// Users and their user_info.
+    pub(super) roster: Option<Vec<(String, String)>>,
+    /// The last event, and for how many milliseconds it is kept.
+    pub(super) cached: Option<(Vec<u8>, u64)>,
+}
+
+impl ChannelReply {
+    pub(super) fn read(value: Value) -> Result<Self, Unreadable> {
+        let mut parts = list(value)?.into_iter();
+        let mut next = || parts.next().ok_or(Unreadable);
+        let epoch = text(next()?)?.into();
+        let last = text(next()?)?.parse()?;
+        let _subscribers = number(next()?)?;
+        let is_online = number(next()?)? == 1;
+        let known_here = number(next()?)? == 1;
+        let entries = list(next()?)?.into_iter().map(|entry| {
+            let [id, body]: [Value; 2] = list(entry)?.try_into().map_err(|_| Unreadable)?;
+            Ok((text(id)?.parse()?, bytes(body)?))
+        });
+        let entries = entries.collect::<Result<_, Unreadable>>()?;
+        let refused = texts(next()?)?;
+        let due = pairs(list(next()?)?, text, number)?;
+        let roster = match next()? {
+            Value::Nil | Value::Boolean(false) => None,
+            roster => Some(pairs(list(roster)?, text, text)?),
+        };
+        let cached = next()?;
+        let cached_for = number(next()?)?;
+        Ok(Self {
+            epoch,
+            last,
+            is_online,
+            known_here,
+            entries,
+            refused,
+            due,
+            roster,
+            cached: cached_event(cached, cached_for)?,
+        })
+    }
+}
+
+/// What the report script returns.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) subscribers: usize,
+    pub(super) users: usize,
+    pub(super) cached: Option<(Vec<u8>, u64)>,
+}
+
+impl Report {
+    pub(super) fn read(value: Value) -> Result<Self, Unreadable> {
+        let parts: [Value; 4] = list(value)?.try_into().map_err(|_| Unreadable)?;
+        let [subscribers, users, cached, cached_for] = parts;
+        Ok(Self {
+            subscribers: number(subscribers)? as usize,
+            users: number(users)? as usize,
+            cached: cached_event(cached, number(cached_for)?)?,
+        })
+    }
+}
+
+/// What the heartbeat script returns.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    /// Whether the node counted as alive.
+    pub(super) is_known: bool,
+    pub(super) nodes: usize,
+    pub(super) lowest_version: u8,
+    pub(super) highest_version: u8,
+    /// Nodes that this one is to clean up after.
+    pub(super) dead: Vec<String>,
+}
+
+impl Pulse {
+    pub(super) fn read(value: Value) -> Result<Self, Unreadable> {
+        let parts: [Value; 5] = list(value)?.try_into().map_err(|_| Unreadable)?;
+        let [is_known, nodes, lowest, highest, dead] = parts;
+        let version = |value| u8::try_from(number(value)?).map_err(|_| Unreadable);
+        Ok(Self {
+            is_known: number(is_known)? == 1,
+            nodes: number(nodes)? as usize,
+            lowest_version: version(lowest)?,
+            highest_version: version(highest)?,
+            dead: texts(dead)?,
+        })
+    }
+}
+
+fn cached_event(value: Value, ms: u64) -> Result<Option<(Vec<u8>, u64)>, Unreadable> {
+    match value {
+        Value::Nil | Value::Boolean(false) => Ok(None),
+        value => Ok(Some((bytes(value)?, ms))),
+    }
+}
+
+pub(super) fn list(value: Value) -> Result<Vec<Value>, Unreadable> {
+    match value {
+        Value::Array(list) | Value::Set(list) => Ok(list),
+        Value::Map(pairs) => Ok(pairs.into_iter().flat_map(|(a, b)| [a, b]).collect()),
+        Value::Nil => Ok(Vec::new()),
+        _ => Err(Unreadable),
+    }
+}
+
+fn pairs<A, B>(
+    values: Vec<Value>,
+    first: impl Fn(Value) -> Result<A, Unreadable>,
+    second: impl Fn(Value) -> Result<B, Unreadable>,
+) -> Result<Vec<(A, B)>, Unreadable> {
+    let mut pairs = Vec::with_capacity(values.len() / 2);
+    let mut values = values.into_iter();
+    while let Some(value) = values.next() {
+        pairs.push((first(value)?, second(values.next().ok_or(Unreadable)?)?));
+    }
+    Ok(pairs)
+}
+
+pub(super) fn texts(value: Value) -> Result<Vec<String>, Unreadable> {
+    list(value)?.into_iter().map(text).collect()
+}
+
+pub(super) fn text(value: Value) -> Result<String, Unreadable> {
+    String::from_utf8(bytes(value)?).map_err(|_| Unreadable)
+}
+
+pub(super) fn bytes(value: Value) -> Result<Vec<u8>, Unreadable> {
+    match value {
+        Value::BulkString(bytes) => Ok(bytes),
+        Value::SimpleString(text) => Ok(text.into_bytes()),
+        Value::Okay => Ok(b"OK".to_vec()),
+        _ => Err(Unreadable),
+    }
+}
+
+/// A number that is not negative; the times that Redis gives for want of one (-1, -2) become 0.
+pub(super) fn number(value: Value) -> Result<u64, Unreadable> {
+    match value {
+        Value::Int(number) => Ok(u64::try_from(number).unwrap_or(0)),
+        _ => Err(Unreadable),
+    }
+}

@@ -1,0 +1,46 @@
+//! A connection that is to be told of users, once it is known who of them is online.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use crate::hub::AppHub;
+use crate::hub::authority::PeerHandle;
+use crate::protocol::Frame;
+use crate::protocol::member::Watchlist;
+
+/// Waits until so many users are known.
+#[derive(Debug)]
+pub(super) struct PendingWatch {
+    app: Arc<AppHub>,
+    peer: PeerHandle,
+    watchlist: Watchlist,
+    complaint: RefCell<Option<Frame>>,
+    unknown: Cell<usize>,
+}
+
+impl PendingWatch {
+    pub(super) fn new(
+        app: Arc<AppHub>,
+        peer: PeerHandle,
+        watchlist: Watchlist,
+        complaint: Option<Frame>,
+    ) -> Self {
+        Self {
+            unknown: Cell::new(watchlist.len()),
+            app,
+            peer,
+            watchlist,
+            complaint: RefCell::new(complaint),
+        }
+    }
+
+    /// One more of them is known. With the last one, the connection is told.
+    pub(super) fn one_known(&self) {
+        self.unknown.set(self.unknown.get().saturating_sub(1));
+        if self.unknown.get() == 0 {
+            let complaint = self.complaint.take();
+            self.app
+                .watch_shared(&self.peer, &self.watchlist, complaint);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! How a node gets on with the others.
+
+use super::declare::{Counter, Gauge, metrics};
+
+metrics! {
+    /// The numbers of a node that shares its channels with others; all 0 on a single node.
+    pub struct ClusterMetrics {
+        /// 1 while the node reaches Redis and the others through it, else 0.
+        connected: Gauge = "fanfare_cluster_connected",
+        /// Nodes that are alive, this one included.
+        nodes: Gauge = "fanfare_cluster_nodes",
+        /// Topics that the node listens to on Redis.
+        subscriptions: Gauge = "fanfare_cluster_subscriptions",
+        /// Bytes of events that wait for Redis.
+        backlog_bytes: Gauge = "fanfare_cluster_backlog_bytes",
+        /// Entries of channels' logs that the node has written.
+        entries_sent: Counter = "fanfare_cluster_entries_sent_total",
+        /// Entries of channels' logs that the node has received.
+        entries_received: Counter = "fanfare_cluster_entries_received_total",
+        /// Entries that were read from a log because they had not arrived by themselves.
+        entries_recovered: Counter = "fanfare_cluster_entries_recovered_total",
+        /// Events that came again, and were not delivered again.
+        repeats_dropped: Counter = "fanfare_cluster_repeats_dropped_total",
+        /// Times that a channel's log no longer went back to what the node knew: events may be
+        /// missing.
+        events_missed: Counter = "fanfare_cluster_events_missed_total",
+        /// Times that a channel's log was found begun anew.
+        epoch_changes: Counter = "fanfare_cluster_epoch_changes_total",
+        /// Messages that this version cannot read.
+        unreadable: Counter = "fanfare_cluster_unreadable_total",
+        /// Calls that Redis refused and that are made again.
+        calls_refused: Counter = "fanfare_cluster_calls_refused_total",
+    }
+}
