@@ -99,7 +99,9 @@ fn key_of(name: &str) -> Result<Option<String>, ConfigError> {
                 .into()
         }
         None => {
-            format!("expected {PREFIX}SECTION__KEY of the sections server, cluster, webhooks, admin and log")
+            format!(
+                "expected {PREFIX}SECTION__KEY of the sections server, cluster, webhooks, admin and log"
+            )
         }
     };
     Err(ConfigError::UnknownKey {

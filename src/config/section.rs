@@ -175,10 +175,12 @@ impl<'a> Section<'a> {
         };
         let parts = text.split([',', ' ']).filter(|part| !part.is_empty());
         let parts: Vec<&str> = parts.collect();
-        Ok(Some(match text.contains([',', ' ']) && parts.iter().all(|part| is_item(part)) {
-            true => Listed::Many(parts),
-            false => Listed::One(text),
-        }))
+        Ok(Some(
+            match text.contains([',', ' ']) && parts.iter().all(|part| is_item(part)) {
+                true => Listed::Many(parts),
+                false => Listed::One(text),
+            },
+        ))
     }
 
     /// Names and texts of a table, in which any name may stand; the texts must not be shown.

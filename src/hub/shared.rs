@@ -29,7 +29,8 @@ impl AppHub {
         self.channels.dismiss(leave);
     }
 
-    /// A user is present from now on. Returns whether that is news to this node.
+    /// A user is present from now on, on a channel that somebody is on or is about to be let into.
+    /// Returns whether that is news to this node.
     pub fn member_came(&self, channel: &ChannelName, member: &Arc<Member>) -> bool {
         self.channels.member_came(channel, member)
     }
@@ -109,9 +110,7 @@ impl Directory {
     fn member_came(&self, channel: &ChannelName, member: &Arc<Member>) -> bool {
         let mut wakes = Wakes::default();
         let mut slot = self.slot(channel.as_str());
-        let Some(entry) = slot.get_mut(channel.as_str()) else {
-            return false;
-        };
+        let entry = self.entry(&mut slot, channel);
         let is_new = entry.roster.insert(member);
         if is_new && !self.is_silent() {
             let added = server::member_added(channel.as_str(), member);

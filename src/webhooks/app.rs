@@ -113,8 +113,12 @@ impl AppWebhooks {
     /// A transition that others have decided, and that is told without waiting for a return.
     pub fn transition(&self, channel: &ChannelName, transition: &Transition<'_>) {
         let notice = match *transition {
-            Transition::Occupied => Notice::of_channel(WebhookEvent::ChannelOccupied, channel.as_str()),
-            Transition::Vacated => Notice::of_channel(WebhookEvent::ChannelVacated, channel.as_str()),
+            Transition::Occupied => {
+                Notice::of_channel(WebhookEvent::ChannelOccupied, channel.as_str())
+            }
+            Transition::Vacated => {
+                Notice::of_channel(WebhookEvent::ChannelVacated, channel.as_str())
+            }
             Transition::MemberAdded(user_id) => {
                 Notice::of_member(WebhookEvent::MemberAdded, channel.as_str(), user_id)
             }

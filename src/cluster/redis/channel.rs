@@ -109,6 +109,7 @@ pub(super) struct Surroundings<'a> {
     /// Whether Redis, or the part of it that the channel is on, is away.
     pub(super) is_away: bool,
     pub(super) leave_delay: Duration,
+    pub(super) node_timeout: Duration,
 }
 
 #[derive(Debug)]
@@ -134,6 +135,8 @@ pub(super) struct Channel {
     /// The highest offset that was heard while the place was not known.
     heard: u64,
     last_numbers: SmallVec<[(NodeId, u64); 4]>,
+    /// Subscribers in all, who have not been told yet.
+    total: Option<usize>,
 
     /// Connections let in, and those that wait to be.
     connections: usize,
@@ -162,6 +165,8 @@ pub(super) struct Channel {
     pub(super) idle_since: Option<Instant>,
     /// Whether it stands in a server's queue.
     pub(super) is_queued: bool,
+    /// When whoever was not told of since the log was begun anew is gone.
+    reconcile_at: Option<Instant>,
     /// Until when it is not to be asked for anything, as it was refused.
     pub(super) rests_until: Option<Instant>,
     /// When it is looked at next.
@@ -189,6 +194,7 @@ impl Channel {
             place: None,
             heard: 0,
             last_numbers: SmallVec::new(),
+            total: None,
             connections: 0,
             let_in: 0,
             watchers: 0,
@@ -207,6 +213,7 @@ impl Channel {
             to_acknowledge: Vec::new(),
             idle_since: None,
             is_queued: false,
+            reconcile_at: None,
             rests_until: None,
             timer_at: None,
         }
@@ -257,6 +264,7 @@ impl Channel {
         let times = [
             self.next_due,
             self.rests_until,
+            self.reconcile_at,
             self.idle_since.map(|since| since + idle),
         ];
         let next = times.into_iter().flatten().min()?;
@@ -586,7 +594,11 @@ impl Channel {
                     app.member_went(&self.name, &user_id);
                 }
             }
-            What::Total(subscribers) => app.announce_total(&self.name, subscribers),
+            What::Total(subscribers) if self.is_synced => {
+                app.announce_total(&self.name, subscribers);
+            }
+            // Whoever is about to be let in is to hear of it too.
+            What::Total(subscribers) => self.total = Some(subscribers),
             What::Online | What::Offline => {
                 if let Kind::User(user_id) = &self.kind {
                     app.set_online(user_id, entry.what == What::Online);
@@ -604,7 +616,11 @@ impl Channel {
         around: &Surroundings<'_>,
     ) -> bool {
         const MOST: usize = 64;
-        match self.last_numbers.iter_mut().find(|(node, _)| *node == origin) {
+        match self
+            .last_numbers
+            .iter_mut()
+            .find(|(node, _)| *node == origin)
+        {
             Some((_, last)) if *last >= number => {
                 if !is_own {
                     around.metrics.repeats_dropped.inc();
@@ -719,8 +735,10 @@ impl Channel {
         if !self.name.kind().is_presence() {
             return;
         }
-        let (joining, here): (Vec<_>, Vec<_>) =
-            self.users.iter().partition(|(_, user)| user.joining.is_some());
+        let (joining, here): (Vec<_>, Vec<_>) = self
+            .users
+            .iter()
+            .partition(|(_, user)| user.joining.is_some());
         command.arg("=").arg(here.len());
         for (user_id, user) in here {
             command.arg(&**user_id).arg(user.member.escaped_info());
@@ -878,8 +896,11 @@ impl Channel {
         } else {
             self.place = None;
             self.is_synced = false;
-            if let (Kind::User(user_id), Some(app)) = (&self.kind, &self.app) {
-                app.set_online(user_id, false);
+            if let Some(app) = &self.app {
+                match &self.kind {
+                    Kind::User(user_id) => app.set_online(user_id, false),
+                    Kind::Channel => app.forget_empty(&self.name),
+                }
             }
         }
         Ok(None)
@@ -897,7 +918,12 @@ impl Channel {
         let ends_here = reply.entries.last().is_none_or(|(id, _)| *id == reply.last)
             || reply.entries.len() < ENTRIES_AT_ONCE;
         let mut entries = reply.entries.clone();
-        if !goes_on && change.asked_from.as_ref().is_some_and(|place| place.epoch != reply.epoch) {
+        if !goes_on
+            && change
+                .asked_from
+                .as_ref()
+                .is_some_and(|place| place.epoch != reply.epoch)
+        {
             // Of a log begun anew the script gives the end, latest first.
             entries.reverse();
         }
@@ -935,7 +961,14 @@ impl Channel {
                 id: reply.last,
             });
         }
-        self.take_over(&reply);
+        let begun_anew = change
+            .asked_from
+            .as_ref()
+            .is_some_and(|place| place.epoch != reply.epoch);
+        self.take_over(&reply, begun_anew);
+        if begun_anew {
+            self.reconcile_at = Some(Instant::now() + around.node_timeout);
+        }
         self.is_synced = self.listening == Asked::Done;
         if let Some(place) = &self.place
             && self.heard > place.id.offset
@@ -946,18 +979,30 @@ impl Channel {
         self.let_in_granted(change, &reply);
         self.let_in_waiting();
         if let Some(app) = &self.app {
-            app.forget_empty(&self.name);
+            if let Some(subscribers) = self.total.take() {
+                app.announce_total(&self.name, subscribers);
+            }
+            if !self.is_wanted() {
+                app.forget_empty(&self.name);
+            }
         }
     }
 
-    /// What the channel is for the cluster, where the reply says it as a whole.
-    fn take_over(&mut self, reply: &ChannelReply) {
+    /// What the channel is for the cluster, where the reply says it as a whole. Of a log that was
+    /// just begun anew the members may not all be back: nobody is taken to be gone yet.
+    fn take_over(&mut self, reply: &ChannelReply, begun_anew: bool) {
         let Some(app) = &self.app else { return };
         if let Some(roster) = &reply.roster {
             let members = roster
                 .iter()
                 .map(|(user_id, info)| Arc::new(Member::from_escaped(user_id, info)));
-            app.set_roster(&self.name, members.collect());
+            if begun_anew {
+                for member in members {
+                    app.member_came(&self.name, &member);
+                }
+            } else {
+                app.set_roster(&self.name, members.collect());
+            }
         }
         if let (Some((payload, ms)), true) = (&reply.cached, self.name.kind().cache) {
             let frame = Frame::text(payload.len(), |out| out.extend_from_slice(payload));
@@ -986,7 +1031,10 @@ impl Channel {
         let channel = self.name.as_str();
         if place.epoch == reply.epoch {
             metrics.events_missed.inc();
-            tracing::warn!(channel, "events may be missing: the channel's log does not go back to what this node knows");
+            tracing::warn!(
+                channel,
+                "events may be missing: the channel's log does not go back to what this node knows"
+            );
         } else {
             metrics.epoch_changes.inc();
             tracing::info!(channel, "the channel's log was begun anew");
@@ -1094,6 +1142,16 @@ impl Channel {
             if let Some(webhooks) = self.app.as_ref().and_then(|app| app.webhooks()) {
                 webhooks.transition(&self.name, &transition);
             }
+        }
+    }
+
+    /// The other nodes have had time to tell who is there since the log was begun anew: whoever is
+    /// not is gone.
+    pub(super) fn reconcile(&mut self, now: Instant) {
+        if self.reconcile_at.is_some_and(|at| at <= now) {
+            self.reconcile_at = None;
+            self.place = None;
+            self.is_behind = true;
         }
     }
 

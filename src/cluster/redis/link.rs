@@ -163,10 +163,7 @@ pub(super) async fn ask(
 
 /// Asks the sentinels, one after the other, which server is the master, and sees whether it says
 /// so itself.
-pub(super) async fn master_of(
-    sentinels: &Sentinels,
-    reach: &Reach,
-) -> RedisResult<ConnectionInfo> {
+pub(super) async fn master_of(sentinels: &Sentinels, reach: &Reach) -> RedisResult<ConnectionInfo> {
     let mut last_error = None;
     for address in &sentinels.addresses {
         match master_by(address, sentinels, reach).await {
@@ -186,18 +183,31 @@ async fn master_by(
     question
         .arg("get-master-addr-by-name")
         .arg(&sentinels.service);
-    let answer = ask(info(sentinel.clone(), RedisConnectionInfo::default())?, reach, question);
+    let answer = ask(
+        info(sentinel.clone(), RedisConnectionInfo::default())?,
+        reach,
+        question,
+    );
     let address = script::texts(answer.await?).unwrap_or_default();
     let [host, port] = address.as_slice() else {
         return Err(no_master("the sentinel does not know the service"));
     };
-    let port = port.parse().map_err(|_| no_master("the port is no number"))?;
-    let master = info(ConnectionAddr::Tcp(host.clone(), port), sentinels.redis.clone())?;
+    let port = port
+        .parse()
+        .map_err(|_| no_master("the port is no number"))?;
+    let master = info(
+        ConnectionAddr::Tcp(host.clone(), port),
+        sentinels.redis.clone(),
+    )?;
     let role = script::list(ask(master.clone(), reach, redis::cmd("ROLE")).await?);
-    let role = role.ok().and_then(|role| script::text(role.into_iter().next()?).ok());
+    let role = role
+        .ok()
+        .and_then(|role| script::text(role.into_iter().next()?).ok());
     match role.as_deref() {
         Some("master") => Ok(master),
-        _ => Err(no_master("the server that the sentinel names is no master (yet)")),
+        _ => Err(no_master(
+            "the server that the sentinel names is no master (yet)",
+        )),
     }
 }
 

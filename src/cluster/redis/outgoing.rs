@@ -130,9 +130,9 @@ impl Queue {
             }
             said.push(outgoing);
             let has_room = said.len() < MOST_EVENTS && writer.len() < MOST_BYTES;
-            next = self.waiting.pop_front_if(|next| {
-                has_room && matches!(next.what, Said::Event(..))
-            });
+            next = self
+                .waiting
+                .pop_front_if(|next| has_room && matches!(next.what, Said::Event(..)));
         }
         Utterance {
             body: writer.finish(),
@@ -258,7 +258,12 @@ mod tests {
         queue.push(event(2));
         queue.send_receipts();
         assert_eq!(waiting.try_recv(), Ok(()));
-        let again = queue.next(Voice { number: 10, ..VOICE }).unwrap();
+        let again = queue
+            .next(Voice {
+                number: 10,
+                ..VOICE
+            })
+            .unwrap();
         assert!(again.is_repetition && again.body == body);
         again.done();
         assert!(!queue.next(VOICE).unwrap().is_repetition);

@@ -146,11 +146,7 @@ impl Asker {
         Ok(ids.into_iter().map(Arc::from).collect())
     }
 
-    pub(super) async fn claim(
-        &self,
-        app: &AppHub,
-        key: &str,
-    ) -> Result<SharedClaim, Unavailable> {
+    pub(super) async fn claim(&self, app: &AppHub, key: &str) -> Result<SharedClaim, Unavailable> {
         let key = self.keys.idempotency(&app.app.id, key);
         let claimant = NodeId::random().to_string();
         loop {

@@ -80,7 +80,8 @@ impl Target {
     pub fn parse_cluster<'u>(
         urls: impl IntoIterator<Item = &'u str>,
     ) -> Result<Self, InvalidTarget> {
-        let servers: Vec<ConnectionInfo> = urls.into_iter().map(server).collect::<Result<_, _>>()?;
+        let servers: Vec<ConnectionInfo> =
+            urls.into_iter().map(server).collect::<Result<_, _>>()?;
         let whole = |info: &ConnectionInfo| info.redis_settings().db() == 0;
         match !servers.is_empty() && servers.iter().all(whole) {
             true => Ok(Self::Cluster(servers)),
@@ -176,7 +177,13 @@ mod tests {
 
     #[test]
     fn what_is_no_url_is_refused() {
-        for url in ["", "localhost", "http://h", "redis+sentinel://a:1", "redis+sentinel://a:1/"] {
+        for url in [
+            "",
+            "localhost",
+            "http://h",
+            "redis+sentinel://a:1",
+            "redis+sentinel://a:1/",
+        ] {
             assert!(Target::parse(url).is_err(), "{url}");
         }
         assert!(Target::parse_cluster([]).is_err());

@@ -24,11 +24,15 @@ pub(in crate::config) fn cluster(
         "redis" => Some(true),
         _ => None,
     })?;
-    let certificates = section.text("ca_certificates", CERTIFICATES, |text| Some(text.to_owned()))?;
+    let certificates = section.text("ca_certificates", CERTIFICATES, |text| {
+        Some(text.to_owned())
+    })?;
     let settings = Settings {
         target: target(section)?.unwrap_or(default.target),
         prefix: section
-            .text("prefix", PREFIX, |text| is_prefix(text).then(|| text.into()))?
+            .text("prefix", PREFIX, |text| {
+                is_prefix(text).then(|| text.into())
+            })?
             .unwrap_or(default.prefix),
         node_timeout: section.seconds("node_timeout", default.node_timeout, 1..=3600)?,
         backlog_bytes: section.whole("backlog_bytes", default.backlog_bytes, 1024..=1 << 40)?,

@@ -85,7 +85,15 @@ local function goes(going, wait)
   tell(going, now + wait)
 end
 
-local was_occupied = is_occupied()
+local function is_wanted()
+  for _, name in ipairs(redis.call('HKEYS', meta)) do
+    if string.sub(name, 2, 2) == ':' then
+      return true
+    end
+  end
+  return false
+end
+local was_wanted, was_occupied = is_wanted(), is_occupied()
 local added, removed, refused = {}, {}, {}
 local function add(user, info)
   if redis.call('SADD', at, user) == 0 then
@@ -262,14 +270,6 @@ for _, name in ipairs(touched) do
   end
 end
 
-local function is_wanted()
-  for _, name in ipairs(redis.call('HKEYS', meta)) do
-    if string.sub(name, 2, 2) == ':' then
-      return true
-    end
-  end
-  return false
-end
 local entries = {}
 if is_wanted() then
   redis.call('HSET', meta, 'e', epoch, 'l', last)
@@ -283,8 +283,9 @@ if is_wanted() then
   elseif ARGV[11] ~= '' then
     entries = redis.call('XREVRANGE', log, '+', '-', 'COUNT', ARGV[13])
   end
-else
-  -- Nobody is there: what is still on its way has been published.
+elseif was_wanted then
+  -- Nobody is there any more: what is still on its way has been published. (Where nobody was there
+  -- before, entries may be kept for nodes that are on their way back.)
   redis.call('DEL', meta, log)
 end
 local listed = {}

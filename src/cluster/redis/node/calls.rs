@@ -126,6 +126,7 @@ impl Node {
                         own: &self.own,
                         is_away: false,
                         leave_delay: self.settings.leave_delay,
+                        node_timeout: self.settings.node_timeout,
                     };
                     if !channel.wants_call(self.is_counted) {
                         continue;

@@ -21,13 +21,13 @@ use futures_util::stream::FuturesUnordered;
 use redis::{RedisResult, Value};
 use tokio::sync::{mpsc, oneshot};
 
+use super::Shared;
 use super::channel::{Asked, Channel, Kind, Surroundings};
 use super::entry::{Message, NodeId, VERSION};
 use super::keys::{Keys, Subject, Topic};
 use super::link::{Heard, Link, LinkId, Reach};
 use super::outgoing::Voice;
 use super::settings::Settings;
-use super::Shared;
 use crate::hub::AppHub;
 use crate::metrics::ClusterMetrics;
 use crate::protocol::ChannelName;
@@ -204,7 +204,9 @@ impl Node {
         let Ok(topic) = std::str::from_utf8(topic) else {
             return;
         };
-        self.with(topic, |channel, around| channel.on_message(&message, around));
+        self.with(topic, |channel, around| {
+            channel.on_message(&message, around)
+        });
     }
 
     fn on_listening(&mut self, link: LinkId, topic: &[u8]) {
@@ -292,6 +294,7 @@ impl Node {
             own: &self.own,
             is_away: self.servers.link_of(channel.slot).is_none(),
             leave_delay: self.settings.leave_delay,
+            node_timeout: self.settings.node_timeout,
         };
         let done = act(channel, &around);
         self.look_after(topic);
@@ -359,6 +362,7 @@ impl Node {
         if channel.next_due.is_some_and(|due| due <= now) {
             channel.fire(false);
         }
+        channel.reconcile(now);
         let is_over = channel
             .idle_since
             .is_some_and(|since| now.duration_since(since) >= LISTENS_ON_FOR);

@@ -251,7 +251,11 @@ impl Node {
         servers.is_discovering = true;
         servers.discovered_at = Some(now);
         let (target, reach) = (servers.target.clone(), self.reach.clone());
-        let known: Vec<_> = servers.list.iter().map(|server| server.info.clone()).collect();
+        let known: Vec<_> = servers
+            .list
+            .iter()
+            .map(|server| server.info.clone())
+            .collect();
         self.under_way.push(Box::pin(async move {
             Event::Discovered(find(target, known, &reach).await)
         }));
@@ -498,7 +502,9 @@ impl Node {
 /// How long to wait after so many failures.
 fn pause(failures: u32) -> Duration {
     let longest = FIRST_PAUSE * 2u32.saturating_pow(failures.min(8));
-    longest.min(LONGEST_PAUSE).mul_f64(rand::random_range(0.5..1.0))
+    longest
+        .min(LONGEST_PAUSE)
+        .mul_f64(rand::random_range(0.5..1.0))
 }
 
 async fn find(
@@ -554,10 +560,16 @@ async fn slots_by(server: &ConnectionInfo, reach: &Reach) -> RedisResult<Discove
             // The server does not know its own name: it is the one that was asked.
             _ => host_of(server.addr()),
         };
-        let port = master.next().map(script::number).transpose().map_err(wrong)?;
+        let port = master
+            .next()
+            .map(script::number)
+            .transpose()
+            .map_err(wrong)?;
         let port = port.and_then(|port| u16::try_from(port).ok());
         let port = port.ok_or_else(|| unreadable("CLUSTER SLOTS names no port"))?;
-        let info = server.clone().set_addr(address_like(server.addr(), host, port));
+        let info = server
+            .clone()
+            .set_addr(address_like(server.addr(), host, port));
         let name = info.addr().to_string();
         let index = servers.iter().position(|(known, _)| *known == name);
         let index = index.unwrap_or_else(|| {
@@ -569,7 +581,9 @@ async fn slots_by(server: &ConnectionInfo, reach: &Reach) -> RedisResult<Discove
         }
     }
     match slots.contains(&u16::MAX) {
-        true => Err(unreadable("the Redis Cluster does not serve all slots (yet)")),
+        true => Err(unreadable(
+            "the Redis Cluster does not serve all slots (yet)",
+        )),
         false => Ok(Discovered {
             servers,
             slots: Some(slots),
