@@ -92,7 +92,7 @@ pub enum Cluster {
     #[default]
     Local,
     /// All nodes with the same prefix on the same Redis.
-    Redis(redis::Settings),
+    Redis(Box<redis::Settings>),
 }
 
 /// The listener for operators.

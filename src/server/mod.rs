@@ -84,7 +84,7 @@ pub fn run(
     let metrics = Metrics::new();
     let cluster = match &config.cluster {
         Cluster::Local => None,
-        Cluster::Redis(settings) => Some(Arc::new(Redis::new(settings.clone(), &metrics)?)),
+        Cluster::Redis(settings) => Some(Arc::new(Redis::new((**settings).clone(), &metrics)?)),
     };
     let authority: Arc<dyn Authority> = match &cluster {
         Some(redis) => Arc::clone(redis) as _,

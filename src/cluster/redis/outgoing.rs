@@ -25,7 +25,7 @@ pub(super) struct Outgoing {
     pub(super) what: Said,
     pub(super) receipt: Option<oneshot::Sender<()>>,
     /// Room in the backlog, until it is said.
-    pub(super) admission: Admission,
+    pub(super) _admission: Admission,
 }
 
 #[derive(Debug)]
@@ -214,7 +214,7 @@ mod tests {
         Outgoing {
             what: Said::Event(event, None),
             receipt: None,
-            admission: Admission::default(),
+            _admission: Admission::default(),
         }
     }
 

@@ -42,7 +42,7 @@ pub(in crate::config) fn cluster(
         leave_delay,
     };
     Ok(match driver.unwrap_or_default() {
-        true => Cluster::Redis(settings),
+        true => Cluster::Redis(Box::new(settings)),
         false => Cluster::Local,
     })
 }

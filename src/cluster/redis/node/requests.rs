@@ -89,7 +89,7 @@ impl Node {
         let outgoing = Outgoing {
             what: Said::Event(publish.event, kept_for),
             receipt: Some(publish.receipt),
-            admission: publish.admission,
+            _admission: publish.admission,
         };
         self.say(&topic, outgoing);
     }
@@ -102,7 +102,7 @@ impl Node {
                 reason: close.reason,
             },
             receipt: Some(close.receipt),
-            admission: crate::hub::Admission::default(),
+            _admission: crate::hub::Admission::default(),
         };
         self.say(&topic, outgoing);
     }

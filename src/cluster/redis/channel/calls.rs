@@ -1,0 +1,284 @@
+//! What Redis is asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::Cmd;
+
+use super::super::keys;
+use super::super::outgoing::{HISTORY_MS, Utterance};
+use super::super::script;
+use super::{Channel, Kind, Place, Step, Surroundings};
+use crate::apps::WebhookEvent;
+
+/// Entries that one call reads at most.
+pub(super) const ENTRIES_AT_ONCE: usize = 1000;
+
+/// What Redis is asked, and what was said along with it.
+#[derive(Debug)]
+pub(in super::super) enum Call {
+    Publish(Utterance),
+    Change(Change),
+}
+
+#[derive(Debug)]
+pub(in super::super) struct Change {
+    pub(super) connections: usize,
+    pub(super) watchers: usize,
+    pub(super) adds: Vec<Arc<str>>,
+    pub(super) acknowledged: Vec<String>,
+    pub(super) was_sync: bool,
+    pub(super) asked_from: Option<Place>,
+    pub(super) orphans_of: Option<String>,
+}
+
+impl Channel {
+    /// What Redis is to be asked next. One call at a time is under way.
+    pub(in super::super) fn next_call(
+        &mut self,
+        is_counted: bool,
+        around: &Surroundings<'_>,
+    ) -> Option<(Call, Cmd)> {
+        if self.call.is_some() {
+            return None;
+        }
+        let changes = self.has_changes() && self.may_change(is_counted);
+        let cleans_up = !self.orphans.is_empty() && self.may_clean_up(is_counted);
+        let call = match (changes, self.outgoing.is_empty()) {
+            _ if cleans_up => self.remove_orphans(around),
+            (true, empty) if empty || !self.last_was_change => self.change(around),
+            (_, false) => self.say(around),
+            _ => None,
+        };
+        self.call = call.as_ref().map(|_| ());
+        call
+    }
+
+    fn say(&mut self, around: &Surroundings<'_>) -> Option<(Call, Cmd)> {
+        self.last_was_change = false;
+        let utterance = self.outgoing.next(around.voice)?;
+        let command = utterance.call(&self.topic, around.voice);
+        Some((Call::Publish(utterance), command))
+    }
+
+    fn change(&mut self, around: &Surroundings<'_>) -> Option<(Call, Cmd)> {
+        self.last_was_change = true;
+        let node = around.voice.node;
+        let is_wanted = self.is_wanted();
+        let asked_from = match is_wanted {
+            true => self.place.clone(),
+            false => None,
+        };
+        let tells_all = std::mem::take(&mut self.must_tell_all);
+        let was_sync = !self.is_synced || tells_all;
+        let flags = self.flags(was_sync, was_sync || self.fires.is_some());
+        let mut command = self.call_of(&node.to_string(), asked_from.as_ref(), &flags, around);
+        let acknowledged = std::mem::take(&mut self.to_acknowledge);
+        for field in &acknowledged {
+            command.arg("a").arg(field);
+        }
+        let mut adds = Vec::new();
+        let steps = std::mem::take(&mut self.steps);
+        if tells_all {
+            self.tell_all(&mut command, &mut adds);
+        } else {
+            for step in steps {
+                match step {
+                    Step::Add(user_id) => {
+                        let Some(user) = self.users.get(&user_id) else {
+                            continue;
+                        };
+                        command.arg("+").arg(&*user_id);
+                        command.arg(user.member.escaped_info());
+                        adds.push(user_id);
+                    }
+                    Step::Remove(user_id) => {
+                        command.arg("-").arg(&*user_id);
+                    }
+                }
+            }
+        }
+        if self.told != Some((self.connections, self.watchers)) || tells_all {
+            command.arg("n").arg(self.connections);
+            if matches!(self.kind, Kind::User(_)) {
+                command.arg("w").arg(self.watchers);
+            }
+        }
+        if let Some(all) = self.fires.take() {
+            command.arg("f").arg(i32::from(all));
+        }
+        self.is_behind = false;
+        let change = Change {
+            connections: self.connections,
+            watchers: self.watchers,
+            adds,
+            acknowledged,
+            was_sync,
+            asked_from,
+            orphans_of: None,
+        };
+        Some((Call::Change(change), command))
+    }
+
+    /// The whole part; users who wait to be let in come on top of it, as there may be no room.
+    fn tell_all(&self, command: &mut Cmd, adds: &mut Vec<Arc<str>>) {
+        if !self.name.kind().is_presence() {
+            return;
+        }
+        let (joining, here): (Vec<_>, Vec<_>) = self
+            .users
+            .iter()
+            .partition(|(_, user)| user.joining.is_some());
+        command.arg("=").arg(here.len());
+        for (user_id, user) in here {
+            command.arg(&**user_id).arg(user.member.escaped_info());
+        }
+        for (user_id, user) in joining {
+            command.arg("+").arg(&**user_id);
+            command.arg(user.member.escaped_info());
+            adds.push(Arc::clone(user_id));
+        }
+    }
+
+    fn remove_orphans(&mut self, around: &Surroundings<'_>) -> Option<(Call, Cmd)> {
+        let dead = self.orphans.pop()?;
+        let mut command = self.call_of(&dead, None, &self.flags(false, true), around);
+        command.arg("=").arg(0);
+        command.arg("n").arg(0).arg("w").arg(0);
+        let change = Change {
+            connections: self.connections,
+            watchers: self.watchers,
+            adds: Vec::new(),
+            acknowledged: Vec::new(),
+            was_sync: false,
+            asked_from: None,
+            orphans_of: Some(dead),
+        };
+        Some((Call::Change(change), command))
+    }
+
+    /// A call of the script, up to its steps.
+    fn call_of(
+        &self,
+        node: &str,
+        from: Option<&Place>,
+        flags: &str,
+        around: &Surroundings<'_>,
+    ) -> Cmd {
+        let topic = &*self.topic;
+        let keys = [
+            keys::meta(topic),
+            keys::log(topic),
+            keys::cache(topic),
+            keys::users(topic),
+            keys::members(topic),
+            keys::due(topic),
+            keys::users_at(topic, node),
+        ];
+        let mut command = script::CHANNEL.call(&keys);
+        let voice = around.voice;
+        command
+            .arg(voice.node.to_string())
+            .arg(node)
+            .arg(voice.epoch)
+            .arg(HISTORY_MS)
+            .arg(voice.publish)
+            .arg(topic)
+            .arg(voice.version)
+            .arg(self.most_members())
+            .arg(flags)
+            .arg(self.delay(around).as_millis() as u64);
+        match from {
+            Some(place) => command.arg(&*place.epoch).arg(place.id.to_string()),
+            None => command.arg("").arg("0-0"),
+        };
+        command.arg(ENTRIES_AT_ONCE);
+        command
+    }
+
+    fn most_members(&self) -> usize {
+        let app = self.app.as_ref();
+        app.map_or(0, |app| app.app.limits.presence_members)
+    }
+
+    fn delay(&self, around: &Surroundings<'_>) -> Duration {
+        match (&self.kind, &self.app) {
+            (Kind::User(_), Some(app)) => app.app.watchlist_grace,
+            _ => around.leave_delay,
+        }
+    }
+
+    fn flags(&self, is_sync: bool, all_due: bool) -> String {
+        let mut flags = String::new();
+        let Some(app) = &self.app else {
+            return flags;
+        };
+        if all_due {
+            flags.push('d');
+        }
+        if let Kind::User(_) = self.kind {
+            if app.has_watchlists() {
+                flags.push('u');
+            }
+            return flags;
+        }
+        let kind = self.name.kind();
+        if kind.is_presence() {
+            flags.push('p');
+        } else if app.app.subscription_count {
+            flags.push('c');
+        }
+        if is_sync && kind.cache {
+            flags.push('k');
+        }
+        let Some(webhooks) = app.webhooks() else {
+            return flags;
+        };
+        use WebhookEvent::{
+            ChannelOccupied, ChannelVacated, MemberAdded, MemberRemoved, SubscriptionCount,
+        };
+        for (flag, events) in [
+            ('o', [ChannelOccupied, ChannelVacated]),
+            ('m', [MemberAdded, MemberRemoved]),
+            ('s', [SubscriptionCount, SubscriptionCount]),
+        ] {
+            let name = self.name.as_str();
+            if events.into_iter().any(|event| webhooks.wants(event, name)) {
+                flags.push(flag);
+            }
+        }
+        flags
+    }
+
+    /// It is not known whether Redis has done what it was asked.
+    pub(in super::super) fn on_unsure(&mut self, call: Call) {
+        self.call = None;
+        match call {
+            Call::Publish(utterance) => self.outgoing.put_back(utterance),
+            Call::Change(change) => self.put_back_change(change),
+        }
+    }
+
+    /// Redis has not done what it was asked.
+    pub(in super::super) fn on_refused(&mut self, call: Call) {
+        self.call = None;
+        match call {
+            Call::Publish(utterance) => self.outgoing.put_back_unheard(utterance),
+            Call::Change(change) => self.put_back_change(change),
+        }
+    }
+
+    pub(super) fn put_back_change(&mut self, change: Change) {
+        self.to_acknowledge.extend(change.acknowledged);
+        if let Some(dead) = change.orphans_of {
+            self.orphans.push(dead);
+            return;
+        }
+        if self.next_due.is_some() {
+            self.fires = Some(false);
+        }
+        self.steps.clear();
+        self.told = None;
+        self.must_tell_all = true;
+    }
+}

@@ -1,0 +1,339 @@
+//! One channel as this node shares it with others.
+//!
+//! The node's part of a channel (how many subscribers, which users) is what its connections make
+//! it; Redis is told of every change, and after a loss of it of the whole part. What the channel is
+//! for the cluster (who is present, its last event) is a copy of what the channel's log says, up to
+//! a place in the log that the node knows.
+//!
+//! - [`moves`]: what connections do
+//! - [`entries`]: what others do, as the log tells
+//! - [`calls`], [`replies`]: what Redis is asked, and what follows from its answers
+//! - [`telling`]: what the app's backend is told
+
+mod calls;
+mod entries;
+mod moves;
+mod replies;
+mod telling;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use super::entry::{EntryId, NodeId};
+use super::keys::{self, Topic};
+use super::outgoing::{Queue, Voice};
+use super::watch::PendingWatch;
+use crate::hub::authority::PeerHandle;
+use crate::hub::{AppHub, Join};
+use crate::metrics::ClusterMetrics;
+use crate::protocol::member::Member;
+use crate::protocol::{ChannelName, Frame};
+pub(super) use calls::Call;
+
+/// What a channel is to this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A channel with subscribers.
+    Channel,
+    /// A user with signed-in connections, and others who watch.
+    User(Arc<str>),
+}
+
+/// How far something is that was asked of Redis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Asked {
+    #[default]
+    No,
+    UnderWay,
+    Done,
+}
+
+/// The last entry of a channel's log that a node knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    epoch: Box<str>,
+    id: EntryId,
+}
+
+/// Who waits until the channel is known.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Join(Join),
+    Confirm(PeerHandle),
+    SignIn(PeerHandle, Arc<Member>, Frame),
+    Watch(Rc<PendingWatch>),
+}
+
+/// A user's connections to this node.
+#[derive(Debug)]
+struct LocalUser {
+    member: Arc<Member>,
+    connections: usize,
+    /// Asked to be let in, and not answered yet.
+    joining: Option<Vec<Join>>,
+    /// Whether nobody but this node has been told of the user.
+    only_here: bool,
+}
+
+/// A change of the node's part.
+#[derive(Debug)]
+enum Step {
+    Add(Arc<str>),
+    Remove(Arc<str>),
+}
+
+/// What is at hand when a channel acts.
+pub(super) struct Surroundings<'a> {
+    pub(super) metrics: &'a ClusterMetrics,
+    pub(super) voice: Voice<'a>,
+    /// This process, under all ids that it had.
+    pub(super) own: &'a [NodeId],
+    /// Whether Redis, or the part of it that the channel is on, is away.
+    pub(super) is_away: bool,
+    pub(super) leave_delay: Duration,
+    pub(super) node_timeout: Duration,
+}
+
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) topic: Topic,
+    pub(super) slot: u16,
+    pub(super) kind: Kind,
+    name: ChannelName,
+    /// None if this node does not serve the app.
+    app: Option<Arc<AppHub>>,
+
+    /// Whether the topic is listened to.
+    pub(super) listening: Asked,
+    /// Whether the topic is among those that the node has to do with.
+    pub(super) listed: Asked,
+    /// Whether the copy is up to date.
+    is_synced: bool,
+    /// Whether the whole part is to be told, as Redis may know another one.
+    must_tell_all: bool,
+    /// Whether entries are known to be missing.
+    is_behind: bool,
+    place: Option<Place>,
+    /// The highest offset that was heard while the place was not known.
+    heard: u64,
+    last_numbers: SmallVec<[(NodeId, u64); 4]>,
+    /// Subscribers in all, who have not been told yet.
+    total: Option<usize>,
+
+    /// Connections let in, and those that wait to be.
+    connections: usize,
+    let_in: usize,
+    watchers: usize,
+    /// What Redis knows of the two; None if that is not known.
+    told: Option<(usize, usize)>,
+    users: HashMap<Arc<str>, LocalUser>,
+    steps: Vec<Step>,
+    waiting: VecDeque<Waiting>,
+    /// Users let in, but not before the copy is up to date.
+    granted: Vec<Arc<str>>,
+
+    pub(super) outgoing: Queue,
+    call: Option<()>,
+    last_was_change: bool,
+    /// Dead nodes whose parts are to be removed.
+    pub(super) orphans: Vec<String>,
+    /// When the next of what is due has to be looked at.
+    pub(super) next_due: Option<Instant>,
+    /// What is due is to be told; true: all of it.
+    fires: Option<bool>,
+    told_to_webhooks: HashSet<String>,
+    to_acknowledge: Vec<String>,
+    /// Since when nobody has wanted the channel.
+    pub(super) idle_since: Option<Instant>,
+    /// Whether it stands in a server's queue.
+    pub(super) is_queued: bool,
+    /// When whoever was not told of since the log was begun anew is gone.
+    reconcile_at: Option<Instant>,
+    /// Until when it is not to be asked for anything, as it was refused.
+    pub(super) rests_until: Option<Instant>,
+    /// When it is looked at next.
+    pub(super) timer_at: Option<Instant>,
+}
+
+impl Channel {
+    pub(super) fn new(
+        topic: Topic,
+        name: ChannelName,
+        kind: Kind,
+        app: Option<Arc<AppHub>>,
+    ) -> Self {
+        Self {
+            slot: keys::slot(&topic),
+            topic,
+            kind,
+            name,
+            app,
+            listening: Asked::No,
+            listed: Asked::No,
+            is_synced: false,
+            must_tell_all: false,
+            is_behind: false,
+            place: None,
+            heard: 0,
+            last_numbers: SmallVec::new(),
+            total: None,
+            connections: 0,
+            let_in: 0,
+            watchers: 0,
+            told: Some((0, 0)),
+            users: HashMap::new(),
+            steps: Vec::new(),
+            waiting: VecDeque::new(),
+            granted: Vec::new(),
+            outgoing: Queue::default(),
+            call: None,
+            last_was_change: false,
+            orphans: Vec::new(),
+            next_due: None,
+            fires: None,
+            told_to_webhooks: HashSet::new(),
+            to_acknowledge: Vec::new(),
+            idle_since: None,
+            is_queued: false,
+            reconcile_at: None,
+            rests_until: None,
+            timer_at: None,
+        }
+    }
+
+    /// Whether this node has a use for what happens on the channel.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.connections > 0 || self.watchers > 0
+    }
+
+    /// Whether nothing of it would be missed.
+    pub(super) fn is_disposable(&self) -> bool {
+        !self.is_wanted()
+            && !self.has_work()
+            && self.call.is_none()
+            && self.waiting.is_empty()
+            && self.told == Some((0, 0))
+            && self.next_due.is_none()
+            && self.told_to_webhooks.is_empty()
+    }
+
+    /// Whether the node still has to tell of departures.
+    pub(super) fn owes_something(&self) -> bool {
+        self.next_due.is_some() || !self.told_to_webhooks.is_empty()
+    }
+
+    /// Whether something is to be said that is not said yet.
+    pub(super) fn is_busy(&self) -> bool {
+        self.call.is_some() || self.has_work()
+    }
+
+    /// Whether Redis could be called now. Until the node counts as alive, its part is not told.
+    pub(super) fn wants_call(&self, is_counted: bool) -> bool {
+        self.call.is_none()
+            && self.rests_until.is_none_or(|until| until <= Instant::now())
+            && (!self.outgoing.is_empty()
+                || (!self.orphans.is_empty() && self.may_clean_up(is_counted))
+                || (self.has_changes() && self.may_change(is_counted)))
+    }
+
+    /// When the channel has to be looked at again, if that is news.
+    pub(super) fn next_timer(&mut self, now: Instant, idle: Duration) -> Option<Instant> {
+        self.idle_since = match self.is_disposable() {
+            true => self.idle_since.or(Some(now)),
+            false => None,
+        };
+        self.rests_until = self.rests_until.filter(|until| *until > now);
+        let times = [
+            self.next_due,
+            self.rests_until,
+            self.reconcile_at,
+            self.idle_since.map(|since| since + idle),
+        ];
+        let next = times.into_iter().flatten().min()?;
+        if self.timer_at.is_some_and(|at| at <= next) {
+            return None;
+        }
+        self.timer_at = Some(next);
+        Some(next)
+    }
+
+    /// Whether there is something to call Redis for.
+    pub(super) fn has_work(&self) -> bool {
+        !self.outgoing.is_empty() || !self.orphans.is_empty() || self.has_changes()
+    }
+
+    fn has_changes(&self) -> bool {
+        self.must_tell_all
+            || self.is_behind
+            || !self.steps.is_empty()
+            || self.told != Some((self.connections, self.watchers))
+            || self.fires.is_some()
+            || !self.to_acknowledge.is_empty()
+            || (self.is_wanted() && !self.is_synced)
+    }
+
+    /// Whether changes can be told: not before what follows from them would be heard.
+    fn may_change(&self, is_counted: bool) -> bool {
+        let is_ready = self.listening == Asked::Done && self.listed == Asked::Done;
+        is_counted && (!self.is_wanted() || is_ready)
+    }
+
+    /// Whether what a dead node had to tell can become this one's to tell.
+    fn may_clean_up(&self, is_counted: bool) -> bool {
+        is_counted && self.listed == Asked::Done
+    }
+
+    fn is_live(&self) -> bool {
+        self.is_synced && self.listening == Asked::Done
+    }
+
+    /// Redis is away: whoever waits is answered from what this node knows.
+    pub(super) fn on_lost(&mut self) {
+        self.listening = Asked::No;
+        self.listed = Asked::No;
+        self.is_synced = false;
+        if self.is_wanted() || self.told != Some((0, 0)) || !self.steps.is_empty() {
+            self.must_tell_all = true;
+            self.told = None;
+        }
+        self.steps.clear();
+        self.granted.clear();
+        self.outgoing.send_receipts();
+        let joining: Vec<Join> = self
+            .users
+            .values_mut()
+            .filter_map(|user| user.joining.take())
+            .flatten()
+            .collect();
+        for join in joining {
+            self.join_apart(join);
+        }
+        for waiting in std::mem::take(&mut self.waiting) {
+            match waiting {
+                Waiting::Join(join) => self.join_apart(join),
+                Waiting::Confirm(peer) => self.confirm(peer),
+                Waiting::SignIn(peer, user, reply) => self.register(peer, user, reply),
+                Waiting::Watch(watch) => watch.one_known(),
+            }
+        }
+    }
+
+    /// The topic is listened to elsewhere from now on; what came in between is missing.
+    pub(super) fn on_moved(&mut self) {
+        self.listening = Asked::No;
+        self.is_synced = false;
+    }
+
+    /// The node is another one to Redis, which knows nothing of it.
+    pub(super) fn on_new_node(&mut self) {
+        self.listed = Asked::No;
+        self.is_synced = false;
+        self.told = Some((0, 0));
+        self.must_tell_all = self.is_wanted();
+        self.steps.clear();
+    }
+}

@@ -1,0 +1,177 @@
+//! What connections do.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::super::watch::PendingWatch;
+use super::{Channel, Kind, LocalUser, Step, Surroundings, Waiting};
+use crate::hub::authority::PeerHandle;
+use crate::hub::{AppHub, Join, Leave};
+use crate::protocol::Frame;
+use crate::protocol::member::Member;
+
+impl Channel {
+    pub(in super::super) fn join(&mut self, join: Join, around: &Surroundings<'_>) {
+        self.connections += 1;
+        if around.is_away {
+            self.join_apart(join);
+        } else if (self.is_live() && self.waiting.is_empty()) || self.must_be_asked_for(&join) {
+            self.join_live(join);
+        } else {
+            self.waiting.push_back(Waiting::Join(join));
+        }
+    }
+
+    /// Whether it is for the cluster to say if there is room for this one.
+    fn must_be_asked_for(&self, join: &Join) -> bool {
+        join.member.as_ref().is_some_and(|member| {
+            let user = self.users.get(member.user_id());
+            user.is_none_or(|user| user.joining.is_some())
+        })
+    }
+
+    /// Joins while the cluster can be asked.
+    pub(super) fn join_live(&mut self, join: Join) {
+        let Some(member) = &join.member else {
+            return self.admit(join);
+        };
+        match self.users.get_mut(member.user_id()) {
+            Some(user) => match &mut user.joining {
+                Some(joining) => joining.push(join),
+                None => {
+                    user.connections += 1;
+                    self.admit(join);
+                }
+            },
+            None => {
+                let (user_id, member) = (Arc::clone(member.user_id()), Arc::clone(member));
+                self.steps.push(Step::Add(Arc::clone(&user_id)));
+                let user = LocalUser {
+                    member,
+                    connections: 0,
+                    joining: Some(vec![join]),
+                    only_here: false,
+                };
+                self.users.insert(user_id, user);
+            }
+        }
+    }
+
+    /// Joins while nobody can be asked: what this node knows has to do.
+    pub(super) fn join_apart(&mut self, join: Join) {
+        let Some(app) = self.app.clone() else { return };
+        if let Some(member) = &join.member {
+            let user = self
+                .users
+                .entry(Arc::clone(member.user_id()))
+                .or_insert_with(|| LocalUser {
+                    member: Arc::clone(member),
+                    connections: 0,
+                    joining: None,
+                    only_here: false,
+                });
+            user.connections += 1;
+            user.only_here |= app.member_came(&self.name, member);
+            self.must_tell_all = true;
+        }
+        self.admit(join);
+    }
+
+    pub(super) fn admit(&mut self, join: Join) {
+        if let Some(app) = &self.app {
+            self.let_in += 1;
+            app.admit_shared(join);
+        }
+    }
+
+    pub(in super::super) fn confirm(&mut self, peer: PeerHandle) {
+        match (&self.app, self.waiting.is_empty()) {
+            (Some(app), true) => app.confirm_locally(&peer, &self.name),
+            _ => self.waiting.push_back(Waiting::Confirm(peer)),
+        }
+    }
+
+    pub(in super::super) fn leave(&mut self, leave: &Leave, around: &Surroundings<'_>) {
+        let Some(app) = self.app.clone() else { return };
+        app.dismiss_shared(leave);
+        self.connections -= 1;
+        if let Some(member) = &leave.member {
+            self.user_leaves(member.user_id(), &app, around);
+        }
+        self.one_less(&app);
+    }
+
+    fn user_leaves(&mut self, user_id: &Arc<str>, app: &AppHub, around: &Surroundings<'_>) {
+        let Some(user) = self.users.get_mut(user_id) else {
+            return;
+        };
+        user.connections = user.connections.saturating_sub(1);
+        if user.connections > 0 || user.joining.is_some() {
+            return;
+        }
+        let only_here = user.only_here;
+        self.users.remove(user_id);
+        if !self.must_tell_all {
+            self.steps.push(Step::Remove(Arc::clone(user_id)));
+        }
+        // Whether others have the user too is known when Redis is back.
+        if around.is_away && only_here {
+            app.member_went(&self.name, user_id);
+        }
+    }
+
+    fn one_less(&mut self, app: &AppHub) {
+        self.let_in -= 1;
+        if self.let_in == 0 && self.kind == Kind::Channel {
+            // With its last listener the node has forgotten the roster.
+            self.place = None;
+            self.is_synced = false;
+            app.forget_empty(&self.name);
+        }
+    }
+
+    pub(in super::super) fn sign_in(
+        &mut self,
+        peer: PeerHandle,
+        user: Arc<Member>,
+        reply: Frame,
+        around: &Surroundings<'_>,
+    ) {
+        self.connections += 1;
+        if around.is_away || (self.is_live() && self.waiting.is_empty()) {
+            self.register(peer, user, reply);
+        } else {
+            self.waiting.push_back(Waiting::SignIn(peer, user, reply));
+        }
+    }
+
+    pub(super) fn register(&mut self, peer: PeerHandle, user: Arc<Member>, reply: Frame) {
+        let Some(app) = &self.app else { return };
+        self.let_in += 1;
+        app.sign_in_shared(peer, Arc::clone(&user), reply);
+        if !self.is_live() {
+            app.set_online(user.user_id(), true);
+        }
+    }
+
+    pub(in super::super) fn sign_out(&mut self, peer: PeerHandle, user: &Member) {
+        if let Some(app) = &self.app {
+            app.sign_out_shared(peer, user);
+            self.connections -= 1;
+            self.let_in -= 1;
+        }
+    }
+
+    pub(in super::super) fn watch(&mut self, watch: &Rc<PendingWatch>, around: &Surroundings<'_>) {
+        self.watchers += 1;
+        if around.is_away || (self.is_live() && self.waiting.is_empty()) {
+            watch.one_known();
+        } else {
+            self.waiting.push_back(Waiting::Watch(Rc::clone(watch)));
+        }
+    }
+
+    pub(in super::super) fn unwatch(&mut self) {
+        self.watchers = self.watchers.saturating_sub(1);
+    }
+}

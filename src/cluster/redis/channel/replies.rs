@@ -1,0 +1,249 @@
+//! What follows from what Redis answers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::Value;
+
+use super::super::entry::Unreadable;
+use super::super::script::ChannelReply;
+use super::calls::{Call, Change, ENTRIES_AT_ONCE};
+use super::{Asked, Channel, Kind, Place, Surroundings, Waiting};
+use crate::protocol::Frame;
+use crate::protocol::member::Member;
+
+impl Channel {
+    /// Redis has done what it was asked. Returns the dead node that it was about, if it was.
+    pub(in super::super) fn on_reply(
+        &mut self,
+        call: Call,
+        value: Value,
+        around: &Surroundings<'_>,
+    ) -> Result<Option<String>, Unreadable> {
+        self.call = None;
+        let change = match call {
+            Call::Publish(utterance) => {
+                around.metrics.entries_sent.inc();
+                utterance.done();
+                return Ok(None);
+            }
+            Call::Change(change) => change,
+        };
+        let reply = match ChannelReply::read(value) {
+            Ok(reply) => reply,
+            Err(error) => {
+                self.put_back_change(change);
+                return Err(error);
+            }
+        };
+        for field in &change.acknowledged {
+            self.told_to_webhooks.remove(field);
+        }
+        self.tell(&reply.due);
+        if let Some(dead) = change.orphans_of {
+            return Ok(Some(dead));
+        }
+        self.told = Some((change.connections, change.watchers));
+        if self.is_wanted() {
+            self.catch_up(&change, reply, around);
+        } else {
+            self.place = None;
+            self.is_synced = false;
+            if let Some(app) = &self.app {
+                match &self.kind {
+                    Kind::User(user_id) => app.set_online(user_id, false),
+                    Kind::Channel => app.forget_empty(&self.name),
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Brings the copy up to where the reply says the channel is.
+    fn catch_up(&mut self, change: &Change, reply: ChannelReply, around: &Surroundings<'_>) {
+        let goes_on = reply.known_here && change.asked_from.is_some();
+        if change.asked_from.is_some() && self.place.is_none() {
+            // The copy is gone since the question was asked.
+            self.keep_granted(change, &reply);
+            return;
+        }
+        self.note_break(change, &reply, around);
+        let ends_here = reply.entries.last().is_none_or(|(id, _)| *id == reply.last)
+            || reply.entries.len() < ENTRIES_AT_ONCE;
+        let mut entries = reply.entries.clone();
+        if !goes_on
+            && change
+                .asked_from
+                .as_ref()
+                .is_some_and(|place| place.epoch != reply.epoch)
+        {
+            // Of a log begun anew the script gives the end, latest first.
+            entries.reverse();
+        }
+        for (id, body) in entries {
+            let is_news = match &self.place {
+                Some(place) => !goes_on || id.offset > place.id.offset,
+                None => false,
+            };
+            if !is_news {
+                continue;
+            }
+            if change.was_sync {
+                around.metrics.entries_recovered.inc();
+            }
+            if goes_on {
+                self.place = Some(Place {
+                    epoch: reply.epoch.clone(),
+                    id,
+                });
+            }
+            self.apply(&body.into(), goes_on, around);
+        }
+        if goes_on && !ends_here {
+            self.keep_granted(change, &reply);
+            self.is_behind = true;
+            return;
+        }
+        let known = self.place.as_ref().map_or(0, |place| match goes_on {
+            true => place.id.offset,
+            false => 0,
+        });
+        if known <= reply.last.offset {
+            self.place = Some(Place {
+                epoch: reply.epoch.clone(),
+                id: reply.last,
+            });
+        }
+        let begun_anew = change
+            .asked_from
+            .as_ref()
+            .is_some_and(|place| place.epoch != reply.epoch);
+        self.take_over(&reply, begun_anew);
+        if begun_anew {
+            self.reconcile_at = Some(Instant::now() + around.node_timeout);
+        }
+        self.is_synced = self.listening == Asked::Done;
+        if let Some(place) = &self.place
+            && self.heard > place.id.offset
+        {
+            self.is_behind = true;
+        }
+        self.heard = 0;
+        self.let_in_granted(change, &reply);
+        self.let_in_waiting();
+        if let Some(app) = &self.app {
+            if let Some(subscribers) = self.total.take() {
+                app.announce_total(&self.name, subscribers);
+            }
+            if !self.is_wanted() {
+                app.forget_empty(&self.name);
+            }
+        }
+    }
+
+    /// What the channel is for the cluster, where the reply says it as a whole. Of a log that was
+    /// just begun anew the members may not all be back: nobody is taken to be gone yet.
+    fn take_over(&mut self, reply: &ChannelReply, begun_anew: bool) {
+        let Some(app) = &self.app else { return };
+        if let Some(roster) = &reply.roster {
+            let members = roster
+                .iter()
+                .map(|(user_id, info)| Arc::new(Member::from_escaped(user_id, info)));
+            if begun_anew {
+                for member in members {
+                    app.member_came(&self.name, &member);
+                }
+            } else {
+                app.set_roster(&self.name, members.collect());
+            }
+        }
+        if let (Some((payload, ms)), true) = (&reply.cached, self.name.kind().cache) {
+            let frame = Frame::text(payload.len(), |out| out.extend_from_slice(payload));
+            let kept_for = Duration::from_millis(*ms);
+            app.set_cached(&self.name, Some((frame, kept_for)));
+        }
+        if let Kind::User(user_id) = &self.kind
+            && !self.is_synced
+        {
+            app.set_online(user_id, reply.is_online);
+        }
+        for user in self.users.values_mut() {
+            user.only_here = false;
+        }
+    }
+
+    /// Counts and logs that events may be missing.
+    fn note_break(&self, change: &Change, reply: &ChannelReply, around: &Surroundings<'_>) {
+        let Some(place) = &change.asked_from else {
+            return;
+        };
+        if reply.known_here {
+            return;
+        }
+        let metrics = around.metrics;
+        let channel = self.name.as_str();
+        if place.epoch == reply.epoch {
+            metrics.events_missed.inc();
+            tracing::warn!(
+                channel,
+                "events may be missing: the channel's log does not go back to what this node knows"
+            );
+        } else {
+            metrics.epoch_changes.inc();
+            tracing::info!(channel, "the channel's log was begun anew");
+        }
+    }
+
+    fn keep_granted(&mut self, change: &Change, reply: &ChannelReply) {
+        self.refuse(&reply.refused);
+        self.granted.extend(change.adds.iter().cloned());
+    }
+
+    fn let_in_granted(&mut self, change: &Change, reply: &ChannelReply) {
+        self.keep_granted(change, reply);
+        for user_id in std::mem::take(&mut self.granted) {
+            let Some(user) = self.users.get_mut(&user_id) else {
+                continue;
+            };
+            let joining = user.joining.take().unwrap_or_default();
+            user.connections += joining.len();
+            for join in joining {
+                self.admit(join);
+            }
+        }
+    }
+
+    fn refuse(&mut self, refused: &[String]) {
+        let Some(app) = self.app.clone() else { return };
+        for user_id in refused {
+            let Some(user) = self.users.remove(&**user_id) else {
+                continue;
+            };
+            for join in user.joining.unwrap_or_default() {
+                self.connections -= 1;
+                app.refuse_full(join);
+            }
+        }
+    }
+
+    fn let_in_waiting(&mut self) {
+        for waiting in std::mem::take(&mut self.waiting) {
+            match waiting {
+                Waiting::Join(join) => self.join_live(join),
+                Waiting::Confirm(peer) => self.confirm(peer),
+                Waiting::SignIn(peer, user, reply) => self.register(peer, user, reply),
+                Waiting::Watch(watch) => watch.one_known(),
+            }
+        }
+    }
+
+    /// The other nodes have had time to tell who is there since the log was begun anew: whoever is
+    /// not is gone.
+    pub(in super::super) fn reconcile(&mut self, now: Instant) {
+        if self.reconcile_at.is_some_and(|at| at <= now) {
+            self.reconcile_at = None;
+            self.place = None;
+            self.is_behind = true;
+        }
+    }
+}
