@@ -1,11 +1,12 @@
 //! The thread that speaks to Redis: everything that this node shares is here, and only here.
 //!
 //! - [`requests`]: what the other threads want
-//! - [`servers`]: connecting, and knowing which server has what
+//! - [`servers`], [`discovery`]: connecting, and knowing which server has what
 //! - [`calls`]: what is asked of Redis, and what it answers
 //! - [`life`]: heartbeats, the death of other nodes, and this one's end
 
 mod calls;
+mod discovery;
 mod life;
 mod requests;
 mod servers;
@@ -33,7 +34,8 @@ use crate::metrics::ClusterMetrics;
 use crate::protocol::ChannelName;
 use crate::throttle::Throttle;
 use calls::Job;
-use servers::{Discovered, Servers};
+use discovery::Discovered;
+use servers::Servers;
 
 /// How long a topic is listened to that nobody wants: pages are loaded again.
 const LISTENS_ON_FOR: Duration = Duration::from_secs(5);
