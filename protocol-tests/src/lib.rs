@@ -24,10 +24,13 @@
 //! - [`client`]: a Pusher client; [`websocket`], [`frame`]: the raw WebSocket below it, able to misbehave
 //! - [`http`], [`request`]: an HTTP client with raw access, requests with every signing parameter open to change
 //! - [`receiver`]: a webhook endpoint that checks all that it is sent and answers as a test says
+//! - [`redis`]: Redis servers, alone, as a Redis Cluster and behind Sentinels, that can be made to fail
+//! - [`cluster`]: several nodes that share a Redis; [`proxy`]: a TCP connection that can be cut or held up
 //! - [`published`]: events to publish; [`names`]: names that tests do not share
 //! - [`sign`]: signatures; [`metrics`]: the admin listener's figures; [`wait`]: patience
 
 pub mod client;
+pub mod cluster;
 pub mod config;
 pub mod connection;
 pub mod event;
@@ -36,8 +39,10 @@ pub mod http;
 pub mod metrics;
 pub mod names;
 mod process;
+pub mod proxy;
 pub mod published;
 pub mod receiver;
+pub mod redis;
 pub mod request;
 pub mod server;
 pub mod sign;
@@ -45,13 +50,16 @@ pub mod subject;
 pub mod wait;
 pub mod websocket;
 
+pub use crate::redis::{RedisCluster, RedisServer, Sentinels};
 pub use client::{Roster, WsClient};
+pub use cluster::Cluster;
 pub use config::{App, AppConfig, WebhookConfig};
 pub use connection::{Connection, Ended};
 pub use event::{Close, Event};
 pub use frame::{Frame, Opcode};
 pub use http::{HttpClient, Response};
 pub use process::{Exit, Signal};
+pub use proxy::TcpProxy;
 pub use published::PublishedEvent;
 pub use receiver::{Answer, Delivery, Receiver, WebhookEvent};
 pub use request::Request;
