@@ -1,0 +1,10 @@
+//! Several nodes that share a Redis: to clients and backends they are one relay.
+//!
+//! Each test has a Redis of its own (`protocol_tests::redis`) and mostly three nodes.
+
+mod cache;
+mod counts;
+mod delivery;
+mod idempotency;
+mod support;
+mod users;
