@@ -65,6 +65,7 @@ scripts! {
 pub(super) struct ChannelReply {
     pub(super) epoch: Box<str>,
     pub(super) last: EntryId,
+    pub(super) subscribers: usize,
     pub(super) is_online: bool,
     /// Whether the log goes on from where the node was.
     pub(super) known_here: bool,
@@ -84,7 +85,7 @@ impl ChannelReply {
         let mut next = || parts.next().ok_or(Unreadable);
         let epoch = text(next()?)?.into();
         let last = text(next()?)?.parse()?;
-        let _subscribers = number(next()?)?;
+        let subscribers = number(next()?)? as usize;
         let is_online = number(next()?)? == 1;
         let known_here = number(next()?)? == 1;
         let entries = list(next()?)?.into_iter().map(|entry| {
@@ -103,6 +104,7 @@ impl ChannelReply {
         Ok(Self {
             epoch,
             last,
+            subscribers,
             is_online,
             known_here,
             entries,

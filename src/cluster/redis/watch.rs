@@ -8,7 +8,7 @@ use crate::hub::authority::PeerHandle;
 use crate::protocol::Frame;
 use crate::protocol::member::Watchlist;
 
-/// Waits until so many users are known.
+/// Waits until all of the users are known, and the connection itself is signed in.
 #[derive(Debug)]
 pub(super) struct PendingWatch {
     app: Arc<AppHub>,
@@ -26,7 +26,7 @@ impl PendingWatch {
         complaint: Option<Frame>,
     ) -> Self {
         Self {
-            unknown: Cell::new(watchlist.len()),
+            unknown: Cell::new(watchlist.len() + 1),
             app,
             peer,
             watchlist,
@@ -34,7 +34,7 @@ impl PendingWatch {
         }
     }
 
-    /// One more of them is known. With the last one, the connection is told.
+    /// One more of them is known, or the connection is signed in. With the last, it is told.
     pub(super) fn one_known(&self) {
         self.unknown.set(self.unknown.get().saturating_sub(1));
         if self.unknown.get() == 0 {

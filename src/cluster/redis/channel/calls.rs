@@ -196,6 +196,13 @@ impl Channel {
         command
     }
 
+    /// Whether subscribers are told how many they are.
+    pub(super) fn tells_counts(&self) -> bool {
+        let app = self.app.as_ref();
+        let is_counted = self.kind == Kind::Channel && !self.name.kind().is_presence();
+        is_counted && app.is_some_and(|app| app.app.subscription_count)
+    }
+
     fn most_members(&self) -> usize {
         let app = self.app.as_ref();
         app.map_or(0, |app| app.app.limits.presence_members)
@@ -225,7 +232,7 @@ impl Channel {
         let kind = self.name.kind();
         if kind.is_presence() {
             flags.push('p');
-        } else if app.app.subscription_count {
+        } else if self.tells_counts() {
             flags.push('c');
         }
         if is_sync && kind.cache {

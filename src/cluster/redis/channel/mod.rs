@@ -64,8 +64,18 @@ struct Place {
 pub(super) enum Waiting {
     Join(Join),
     Confirm(PeerHandle),
-    SignIn(PeerHandle, Arc<Member>, Frame),
+    SignIn(SigningIn),
     Watch(Rc<PendingWatch>),
+}
+
+/// A connection that is to be registered as a user's.
+#[derive(Debug)]
+pub(super) struct SigningIn {
+    pub(super) peer: PeerHandle,
+    pub(super) user: Arc<Member>,
+    pub(super) reply: Frame,
+    /// What it is told of other users, after the reply.
+    pub(super) watch: Option<Rc<PendingWatch>>,
 }
 
 /// A user's connections to this node.
@@ -316,7 +326,7 @@ impl Channel {
             match waiting {
                 Waiting::Join(join) => self.join_apart(join),
                 Waiting::Confirm(peer) => self.confirm(peer),
-                Waiting::SignIn(peer, user, reply) => self.register(peer, user, reply),
+                Waiting::SignIn(signing_in) => self.register(signing_in),
                 Waiting::Watch(watch) => watch.one_known(),
             }
         }

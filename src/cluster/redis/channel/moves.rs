@@ -4,10 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::super::watch::PendingWatch;
-use super::{Channel, Kind, LocalUser, Step, Surroundings, Waiting};
+use super::{Channel, Kind, LocalUser, SigningIn, Step, Surroundings, Waiting};
 use crate::hub::authority::PeerHandle;
 use crate::hub::{AppHub, Join, Leave};
-use crate::protocol::Frame;
 use crate::protocol::member::Member;
 
 impl Channel {
@@ -130,27 +129,30 @@ impl Channel {
         }
     }
 
-    pub(in super::super) fn sign_in(
-        &mut self,
-        peer: PeerHandle,
-        user: Arc<Member>,
-        reply: Frame,
-        around: &Surroundings<'_>,
-    ) {
+    pub(in super::super) fn sign_in(&mut self, signing_in: SigningIn, around: &Surroundings<'_>) {
         self.connections += 1;
         if around.is_away || (self.is_live() && self.waiting.is_empty()) {
-            self.register(peer, user, reply);
+            self.register(signing_in);
         } else {
-            self.waiting.push_back(Waiting::SignIn(peer, user, reply));
+            self.waiting.push_back(Waiting::SignIn(signing_in));
         }
     }
 
-    pub(super) fn register(&mut self, peer: PeerHandle, user: Arc<Member>, reply: Frame) {
+    pub(super) fn register(&mut self, signing_in: SigningIn) {
         let Some(app) = &self.app else { return };
+        let SigningIn {
+            peer,
+            user,
+            reply,
+            watch,
+        } = signing_in;
         self.let_in += 1;
         app.sign_in_shared(peer, Arc::clone(&user), reply);
         if !self.is_live() {
             app.set_online(user.user_id(), true);
+        }
+        if let Some(watch) = watch {
+            watch.one_known();
         }
     }
 

@@ -167,6 +167,9 @@ impl Channel {
         {
             app.set_online(user_id, reply.is_online);
         }
+        if !self.is_synced && self.tells_counts() {
+            self.total = Some(reply.subscribers);
+        }
         for user in self.users.values_mut() {
             user.only_here = false;
         }
@@ -231,7 +234,7 @@ impl Channel {
             match waiting {
                 Waiting::Join(join) => self.join_live(join),
                 Waiting::Confirm(peer) => self.confirm(peer),
-                Waiting::SignIn(peer, user, reply) => self.register(peer, user, reply),
+                Waiting::SignIn(signing_in) => self.register(signing_in),
                 Waiting::Watch(watch) => watch.one_known(),
             }
         }

@@ -1,9 +1,12 @@
 //! Heartbeats, the death of other nodes, and this one's end.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use redis::Value;
+
+use super::super::channel::Channel;
 use super::super::entry::{NodeId, OLDEST, VERSION};
-use super::super::keys;
 use super::super::script::{self, Pulse};
 use super::calls::{Job, Plain, Then};
 use super::{Node, Timer};
@@ -69,7 +72,6 @@ impl Node {
                 "another node speaks a version that is too far ahead of this one"
             );
         }
-        self.nodes_alive = pulse.nodes;
         self.metrics.nodes.set(pulse.nodes as i64);
         if !std::mem::replace(&mut self.is_counted, true) {
             for topic in self.topics() {
@@ -187,26 +189,35 @@ impl Node {
         }
         let again = Instant::now() + STOPS_EVERY;
         let is_busy = self.channels.values().any(|channel| channel.is_busy());
-        if is_busy || !self.is_counted {
+        if is_busy || !self.dead.is_empty() || !self.is_counted {
             return self.at(again, Timer::Stop);
         }
+        let owes = self.channels.values().any(Channel::owes_something);
+        self.say_goodbye(owes);
+    }
+
+    /// Nobody else would tell: a node that goes alone tells all departures.
+    fn tell_everything(&mut self) {
         let owing: Vec<_> = self
             .channels
-            .values()
+            .values_mut()
             .filter(|channel| channel.owes_something())
-            .map(|channel| std::sync::Arc::clone(&channel.topic))
+            .map(|channel| {
+                channel.fire(true);
+                Arc::clone(&channel.topic)
+            })
             .collect();
-        if !owing.is_empty() && self.nodes_alive < 2 {
-            // Nobody else would tell: a node that goes alone tells all departures.
-            for topic in owing {
-                if let Some(channel) = self.channels.get_mut(&topic) {
-                    channel.fire(true);
-                }
-                self.look_after(&topic);
-            }
-            return self.at(again, Timer::Stop);
+        for topic in owing {
+            self.look_after(&topic);
         }
-        self.say_goodbye(!owing.is_empty());
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        if let Some(done) = self.stopping.take() {
+            // Whoever waited may have given up.
+            let _ = done.send(());
+        }
     }
 
     fn say_goodbye(&mut self, leaves_something: bool) {
@@ -220,15 +231,28 @@ impl Node {
         let names = self.keys.nodes();
         let mut command = script::GOODBYE.call(&names);
         command.arg(node).arg(i32::from(leaves_something));
-        let then: Then = Box::new(|node, _| {
-            node.ended = true;
-            if let Some(done) = node.stopping.take() {
-                // Whoever waited may have given up.
-                let _ = done.send(());
+        command.arg(self.settings.node_timeout.as_millis() as u64 / 2);
+        let then: Then = Box::new(|node, answer| match stays_for(answer) {
+            Some(dead) => {
+                for dead in dead {
+                    node.clean_up_after(dead);
+                }
+                node.tell_everything();
+                node.at(Instant::now() + STOPS_EVERY, Timer::Stop);
             }
+            // Gone, or away: then the others will notice.
+            None => node.end(),
         });
         let [nodes, _, _] = names;
-        debug_assert_eq!(keys::slot(&nodes), keys::slot(&self.keys.nodes()[2]));
         self.call(Plain::new(nodes, command, then));
+    }
+}
+
+/// The dead nodes that the node is to clean up after before it may go; None: it may.
+fn stays_for(answer: Result<Value, ()>) -> Option<Vec<String>> {
+    let mut parts = script::list(answer.ok()?).ok()?.into_iter();
+    match parts.next()? {
+        Value::Int(0) => Some(parts.filter_map(|dead| script::text(dead).ok()).collect()),
+        _ => None,
     }
 }

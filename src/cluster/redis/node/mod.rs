@@ -81,7 +81,6 @@ pub(super) struct Node {
     is_new: bool,
     /// The version that all nodes read.
     version: u8,
-    nodes_alive: usize,
     number: u64,
     keeps_until: Instant,
     /// Dead nodes, with the channels that are still to be cleaned up.
@@ -121,7 +120,6 @@ impl Node {
             is_counted: false,
             is_new: true,
             version: VERSION,
-            nodes_alive: 0,
             number: 0,
             keeps_until: now,
             dead: HashMap::new(),

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::super::channel::Asked;
+use super::super::channel::{Asked, SigningIn};
 use super::super::outgoing::{Outgoing, Said};
 use super::super::request::{Close, Publish, Question, Request};
 use super::super::watch::PendingWatch;
@@ -59,24 +59,29 @@ impl Node {
             complaint,
         } = sign_in;
         let topic = self.keys.topic_of_user(&app.app.id, user.user_id());
+        let watched = match app.has_watchlists() {
+            true => Arc::clone(&watchlist),
+            false => Arc::default(),
+        };
+        let watch = (!watched.is_empty()).then(|| {
+            let (app, peer) = (Arc::clone(app), peer.clone());
+            Rc::new(PendingWatch::new(app, peer, watchlist, complaint))
+        });
+        let signing_in = SigningIn {
+            peer,
+            user,
+            reply,
+            watch: watch.clone(),
+        };
         self.ensure(&topic);
         self.with(&topic, |channel, around| {
-            channel.sign_in(peer.clone(), user, reply, around);
+            channel.sign_in(signing_in, around)
         });
-        if watchlist.is_empty() || !app.has_watchlists() {
-            return;
-        }
-        let watched = Arc::clone(&watchlist);
-        let pending = Rc::new(PendingWatch::new(
-            Arc::clone(app),
-            peer,
-            watchlist,
-            complaint,
-        ));
+        let Some(watch) = watch else { return };
         for user_id in watched.iter() {
             let topic = self.keys.topic_of_user(&app.app.id, user_id);
             self.ensure(&topic);
-            self.with(&topic, |channel, around| channel.watch(&pending, around));
+            self.with(&topic, |channel, around| channel.watch(&watch, around));
         }
     }
 
