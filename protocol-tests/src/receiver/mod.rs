@@ -101,6 +101,11 @@ impl Receiver {
         WebhookConfig::new(&self.url("/hook"), events)
     }
 
+    /// Says that several nodes of a cluster send: requests of one channel may then be under way together.
+    pub fn expect_several_senders(&self) {
+        self.shared.record().several_senders = true;
+    }
+
     /// Answers every request from now on as `script` says.
     pub fn script(&self, script: impl FnMut(&Delivery) -> Answer + Send + 'static) {
         self.shared.record().script = Box::new(script);

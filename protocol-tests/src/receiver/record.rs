@@ -17,6 +17,8 @@ pub(super) struct Record {
     pub(super) script: Script,
     /// How many requests are still to be cut off after their heads.
     pub(super) cuts: usize,
+    /// Whether several nodes send, among which there is no order.
+    pub(super) several_senders: bool,
     /// Connections so far.
     pub(super) connections: usize,
     pub(super) deliveries: Vec<Delivery>,
@@ -33,6 +35,7 @@ impl Record {
         Record {
             script: Box::new(|_| Answer::OK),
             cuts: 0,
+            several_senders: false,
             connections: 0,
             deliveries: Vec::new(),
             accepted: Vec::new(),
@@ -60,7 +63,9 @@ impl Record {
                 self.fault(&format!("{event:?} has the id of {known}"));
             }
         }
-        self.check_one_at_a_time(&delivery);
+        if !self.several_senders {
+            self.check_one_at_a_time(&delivery);
+        }
         let first = (delivery.target.clone(), delivery.events[0].id.clone());
         delivery.attempt = self.attempts[&first];
         let answer = (self.script)(&delivery);

@@ -39,7 +39,14 @@ impl RedisServer {
             if left.is_empty() {
                 return;
             }
-            assert!(Instant::now() < deadline, "Redis still holds {left:#?}");
+            if Instant::now() >= deadline {
+                let mut held = Vec::new();
+                for key in left {
+                    let value = self.value(&key).await;
+                    held.push(format!("{key}: {value}"));
+                }
+                panic!("Redis still holds {held:#?}");
+            }
             sleep(Duration::from_millis(20)).await;
         }
     }

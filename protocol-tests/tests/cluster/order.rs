@@ -1,0 +1,132 @@
+//! Order: what one publisher sends through one node arrives everywhere in that order, complete and once.
+
+use protocol_tests::{App, HttpClient, Request, WsClient, within};
+use serde_json::{Value, json};
+
+use crate::random::number_from;
+use crate::support::{channel_name, finish, start, subscriber_of_each};
+
+/// Events of one publisher. PROTOCOL_TESTS_CLUSTER_EVENTS makes them more or fewer.
+const EVENTS: usize = 10_000;
+const BATCH: usize = 10;
+/// Requests that are sent before the first of them is answered, all on one connection.
+const AHEAD: usize = 8;
+
+/// Publishes events whose data are consecutive numbers, in batches that follow each other without waiting.
+async fn publish_numbered(app: App, mut http: HttpClient, channel: String, count: usize) {
+    let authority = http.endpoint().authority.clone();
+    let mut unanswered = 0;
+    for first in (0..count).step_by(BATCH) {
+        let batch: Vec<Value> = (first..(first + BATCH).min(count))
+            .map(|number| json!({"channel": channel, "name": "number", "data": number.to_string()}))
+            .collect();
+        let request = Request::post(&app, "/batch_events").json(&json!({ "batch": batch }));
+        http.send_raw(&request.encode(&authority, "")).await;
+        unanswered += 1;
+        if unanswered == AHEAD {
+            http.read_response().await.expect_status(200);
+            unanswered -= 1;
+        }
+    }
+    for _ in 0..unanswered {
+        http.read_response().await.expect_status(200);
+    }
+}
+
+/// Takes the events `0..count` of this name, which must be the next that come.
+async fn expect_numbered(client: &mut WsClient, name: &str, count: usize) {
+    for number in 0..count {
+        let event = client.expect_event(name).await;
+        let data = event.data.to_string();
+        assert_eq!(data.trim_matches('"'), number.to_string(), "{}", event.text);
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_events_arrive_on_every_node_in_order() {
+    let Some((redis, cluster)) = start().await else {
+        return;
+    };
+    let count = number_from("PROTOCOL_TESTS_CLUSTER_EVENTS", EVENTS);
+    let channel = channel_name("public-");
+    let mut clients = subscriber_of_each(&cluster, &channel).await;
+    let http = cluster[0].http();
+    let publisher = tokio::spawn(publish_numbered(
+        cluster.app().clone(),
+        http,
+        channel.clone(),
+        count,
+    ));
+    let [on_a, on_b, on_c] = clients.as_mut_slice() else {
+        unreachable!("there are three nodes");
+    };
+    tokio::join!(
+        expect_numbered(on_a, "number", count),
+        expect_numbered(on_b, "number", count),
+        expect_numbered(on_c, "number", count),
+    );
+    within("the publisher to end", publisher).await.unwrap();
+    crate::support::expect_nothing(&cluster, &mut clients).await;
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn client_events_of_one_connection_arrive_on_every_node_in_order() {
+    let Some((redis, cluster)) = start().await else {
+        return;
+    };
+    const COUNT: usize = 2000;
+    let channel = channel_name("private-");
+    let mut clients = subscriber_of_each(&cluster, &channel).await;
+    let [sender, on_b, on_c] = clients.as_mut_slice() else {
+        unreachable!("there are three nodes");
+    };
+    let send = async {
+        for number in 0..COUNT {
+            sender
+                .send_client_event(&channel, "client-number", json!(number))
+                .await;
+        }
+    };
+    tokio::join!(
+        send,
+        expect_numbered(on_b, "client-number", COUNT),
+        expect_numbered(on_c, "client-number", COUNT),
+    );
+    crate::support::expect_nothing(&cluster, &mut clients).await;
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn publishers_on_every_node_at_once_each_keep_their_order() {
+    let Some((redis, cluster)) = start().await else {
+        return;
+    };
+    const COUNT: usize = 1000;
+    let channel = channel_name("public-");
+    let mut clients = subscriber_of_each(&cluster, &channel).await;
+    let mut publishers = tokio::task::JoinSet::new();
+    for (position, node) in cluster.nodes().enumerate() {
+        let (app, mut http, channel) = (node.app().clone(), node.http(), channel.clone());
+        publishers.spawn(async move {
+            for number in 0..COUNT {
+                let body = json!({"channel": channel, "name": "mixed", "data": format!("{position} {number}")});
+                let request = Request::post(&app, "/events").json(&body);
+                http.send(&request).await.expect_status(200);
+            }
+        });
+    }
+    for client in &mut clients {
+        let mut next = [0; 3];
+        for _ in 0..3 * COUNT {
+            let event = client.expect_event_on(&channel, "mixed").await;
+            let (position, number) = event.data_text().split_once(' ').expect("two numbers");
+            let next = &mut next[position.parse::<usize>().expect("a position")];
+            assert_eq!(number, next.to_string(), "{}", event.text);
+            *next += 1;
+        }
+    }
+    publishers.join_all().await;
+    crate::support::expect_nothing(&cluster, &mut clients).await;
+    finish(cluster, &redis).await;
+}

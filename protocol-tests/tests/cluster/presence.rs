@@ -1,0 +1,241 @@
+//! Presence: every member's roster, kept up by events, is the cluster's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol_tests::names::unique;
+use protocol_tests::{AppConfig, Cluster, Receiver, RedisServer, WsClient};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::random::{Random, number_from};
+use crate::roster::{Member, users_of};
+use crate::support::{app, channel_name, finish, start, wait_for_users};
+
+/// Random joins, leaves and reconnects.
+/// PROTOCOL_TESTS_CLUSTER_CHANGES=100000 makes them many more, PROTOCOL_TESTS_SEED repeats a run.
+const CHANGES: usize = 1000;
+/// Connections of which any number may be on the channel, and the users that they belong to.
+const TABS: usize = 40;
+const USERS: usize = 15;
+/// Changes under way at a time.
+const AT_ONCE: usize = 8;
+
+fn user(number: usize) -> String {
+    format!("user-{number}")
+}
+
+/// What becomes of a tab.
+enum Change {
+    /// It is opened, or moves to another node.
+    Join(Box<WsClient>),
+    /// It leaves in order.
+    Leave,
+    /// Its connection breaks.
+    Break,
+    /// It leaves and joins again on the same connection.
+    Again,
+}
+
+async fn carry_out(
+    tab: usize,
+    member: Option<Member>,
+    change: Change,
+    channel: String,
+) -> Option<Member> {
+    match (change, member) {
+        (Change::Join(client), old) => {
+            drop(old);
+            Some(Member::join(*client, &channel, &user(tab % USERS)).await)
+        }
+        (Change::Again, Some(mut member)) => {
+            member.rejoin().await;
+            Some(member)
+        }
+        (Change::Leave, Some(member)) => {
+            member.leave().await;
+            None
+        }
+        (_, member) => {
+            if let Some(mut member) = member {
+                member.client.socket.connection().reset_on_drop();
+            }
+            None
+        }
+    }
+}
+
+async fn choose(random: &mut Random, cluster: &Cluster, is_there: bool) -> Change {
+    match random.below(5) {
+        2 if is_there => Change::Leave,
+        3 if is_there => Change::Break,
+        4 if is_there => Change::Again,
+        _ => Change::Join(Box::new(cluster[random.below(3)].connect().await)),
+    }
+}
+
+#[tokio::test]
+async fn rosters_are_true_after_a_thousand_random_changes_on_three_nodes() {
+    let receiver = Receiver::start(&[&AppConfig::new("10001").app()]).await;
+    receiver.expect_several_senders();
+    let redis = RedisServer::start().await;
+    let app = app().webhook(receiver.webhook(&["member_added", "member_removed"]));
+    let builder = Cluster::builder(redis.url())
+        .app(app)
+        .set("webhooks.leave_delay_ms", 50);
+    let Some(cluster) = builder.start().await else {
+        return;
+    };
+    let channel = channel_name("presence-");
+    let mut random = Random::from_environment();
+    let mut tabs: Vec<Option<Member>> = (0..TABS).map(|_| None).collect();
+    let changes = number_from("PROTOCOL_TESTS_CLUSTER_CHANGES", CHANGES);
+    for _ in 0..changes / AT_ONCE {
+        let chosen: BTreeSet<usize> = (0..AT_ONCE).map(|_| random.below(TABS)).collect();
+        let mut under_way = JoinSet::new();
+        for tab in chosen {
+            let member = tabs[tab].take();
+            let change = choose(&mut random, &cluster, member.is_some()).await;
+            let changing = carry_out(tab, member, change, channel.clone());
+            under_way.spawn(async move { (tab, changing.await) });
+        }
+        for (tab, member) in under_way.join_all().await {
+            tabs[tab] = member;
+        }
+    }
+    let mut members: Vec<Member> = tabs.into_iter().flatten().collect();
+    let truth = users_of(members.iter().map(|member| member.user_id.clone()));
+    for member in &mut members {
+        member.until(&truth).await;
+    }
+    let ids: Vec<String> = truth.keys().cloned().collect();
+    wait_for_users(&cluster, &channel, &ids).await;
+    for member in &mut members {
+        for event in cluster.fence_on(&mut member.client, &channel).await {
+            member.apply(&event);
+        }
+        assert_eq!(member.believed, truth);
+    }
+    expect_webhooks_to_add_up(&receiver, &ids).await;
+    drop(members);
+    finish(cluster, &redis).await;
+}
+
+/// Waits until each user was reported to come once more often than to leave, or as often, as is true.
+async fn expect_webhooks_to_add_up(receiver: &Receiver, present: &[String]) {
+    protocol_tests::eventually("the webhooks to add up", || async {
+        let mut balance: BTreeMap<String, i64> = BTreeMap::new();
+        for event in receiver.events() {
+            let user_id = event.json["user_id"]
+                .as_str()
+                .expect("it is about a member");
+            let change = if event.name == "member_added" { 1 } else { -1 };
+            *balance.entry(user_id.to_owned()).or_default() += change;
+        }
+        balance.retain(|_, balance| *balance != 0);
+        let is_true = balance.values().all(|balance| *balance == 1);
+        (is_true && balance.keys().eq(present)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn user_comes_with_the_first_tab_on_any_node_and_goes_with_the_last() {
+    let Some((redis, cluster)) = start().await else {
+        return;
+    };
+    let channel = channel_name("presence-");
+    let mut watchers = Vec::new();
+    for (number, node) in cluster.nodes().enumerate() {
+        watchers.push(Member::of(node, &channel, &format!("watcher-{number}")).await);
+    }
+    let watching = users_of((0..3).map(|number| format!("watcher-{number}")));
+    let mut with_ann = watching.clone();
+    with_ann.extend(users_of(["ann".to_owned()]));
+    for watcher in &mut watchers {
+        watcher.until(&watching).await;
+        watcher.changes = 0;
+    }
+    for round in 0..5 {
+        let mut tabs = Vec::new();
+        for number in 0..3 {
+            tabs.push(Member::of(&cluster[(round + number) % 3], &channel, "ann").await);
+        }
+        for watcher in &mut watchers {
+            watcher.until(&with_ann).await;
+        }
+        tabs.pop();
+        drop(tabs.remove(0).leave().await);
+        let count = json!({"occupied": true, "user_count": 4, "subscription_count": 4});
+        let info = "user_count,subscription_count";
+        crate::support::wait_for_channel(&cluster, &channel, info, &count).await;
+        for watcher in &mut watchers {
+            let seen = cluster.fence_on(&mut watcher.client, &channel).await;
+            assert!(seen.is_empty(), "{seen:?}");
+        }
+        drop(tabs);
+        for watcher in &mut watchers {
+            watcher.until(&watching).await;
+        }
+    }
+    for watcher in &watchers {
+        assert_eq!(
+            watcher.changes, 10,
+            "each round is one arrival and one departure"
+        );
+    }
+    drop(watchers);
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn members_that_join_at_once_on_three_nodes_learn_of_every_other() {
+    let Some((redis, cluster)) = start().await else {
+        return;
+    };
+    for _ in 0..5 {
+        let channel = channel_name("presence-");
+        let mut joins = JoinSet::new();
+        for number in 0..15 {
+            let client = cluster[number % 3].connect().await;
+            let channel = channel.clone();
+            joins.spawn(async move { Member::join(client, &channel, &user(number)).await });
+        }
+        let everybody = users_of((0..15).map(user));
+        let mut members = joins.join_all().await;
+        for member in &mut members {
+            member.until(&everybody).await;
+        }
+        for member in &mut members {
+            let seen = cluster.fence_on(&mut member.client, &channel).await;
+            assert!(seen.is_empty(), "{seen:?}");
+        }
+    }
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn user_who_moves_from_node_to_node_is_there_once_or_not_at_all() {
+    // Whether the move is seen depends on how fast it is; that each roster stays true does not.
+    let Some((redis, cluster)) = start().await else {
+        return;
+    };
+    let channel = channel_name("presence-");
+    let mut watcher = Member::of(&cluster[0], &channel, "watcher").await;
+    let mut page = Member::of(&cluster[0], &channel, "ann").await;
+    for round in 1..40 {
+        let next = cluster[round % 3].connect().await;
+        drop(page);
+        page = Member::join(next, &channel, "ann").await;
+    }
+    let both = users_of(["watcher", "ann"].map(str::to_owned));
+    watcher.until(&both).await;
+    let ids: Vec<String> = both.keys().cloned().collect();
+    wait_for_users(&cluster, &channel, &ids).await;
+    let last = unique("last-");
+    cluster[1]
+        .publish(protocol_tests::PublishedEvent::new(&channel, &last, ""))
+        .await;
+    watcher.until_event(&last).await;
+    watcher.until(&both).await;
+    finish(cluster, &redis).await;
+}
