@@ -66,7 +66,8 @@ pub(super) async fn run(
             .checked_sub(AFTER_CLUSTER.min(limit / 4))
             .unwrap_or(deadline);
         if timeout_at(until, cluster.stop()).await.is_err() {
-            tracing::warn!("the other nodes could not be told in time: they will notice");
+            let unsent_bytes = cluster.backlog_bytes();
+            tracing::warn!(unsent_bytes, "the other nodes could not be told in time");
         }
     }
     // Whoever is still here after that has had its chance: what it leaves is not told.

@@ -164,6 +164,11 @@ impl Redis {
         let _ = stopped.await;
     }
 
+    /// Bytes of events that wait for Redis.
+    pub fn backlog_bytes(&self) -> usize {
+        self.backlog.bytes()
+    }
+
     fn ask(&self, request: Request) {
         self.shared.requests.push(request);
     }

@@ -7,7 +7,7 @@ use redis::Cmd;
 
 use super::super::keys;
 use super::super::outgoing::{HISTORY_MS, Utterance};
-use super::super::script;
+use super::super::script::{self, ChannelReply};
 use super::{Channel, Kind, Place, Step, Surroundings};
 use crate::apps::WebhookEvent;
 
@@ -30,6 +30,14 @@ pub(in super::super) struct Change {
     pub(super) was_sync: bool,
     pub(super) asked_from: Option<Place>,
     pub(super) orphans_of: Option<String>,
+}
+
+impl Change {
+    /// Whether it was made from a place in a log that has been begun anew since.
+    pub(super) fn is_from_before(&self, reply: &ChannelReply) -> bool {
+        let from = self.asked_from.as_ref();
+        from.is_some_and(|place| place.epoch != reply.epoch)
+    }
 }
 
 impl Channel {

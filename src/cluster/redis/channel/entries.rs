@@ -1,62 +1,89 @@
 //! What others do, as the channel's log tells.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::super::entry::{Entry, Message, NodeId, What};
+use bytes::Bytes;
+
+use super::super::entry::{Entry, Event, Message, NodeId, What};
 use super::{Channel, Kind, Place, Surroundings};
-use crate::hub::Broadcast;
+use crate::hub::broadcast::Reservation;
+use crate::hub::{AppHub, Broadcast};
 use crate::protocol::member::Member;
 use crate::protocol::{CloseCode, Frame};
 use crate::session::CloseReason;
+
+/// How a log is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// From where the node was, entry by entry.
+    InOrder,
+    /// What is left of it: events only, as the roster is read as a whole.
+    Remains,
+}
+
+/// Too much is on its way to the app's connections.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoRoom;
 
 impl Channel {
     /// Something was published on the topic.
     pub(in super::super) fn on_message(&mut self, message: &Message, around: &Surroundings<'_>) {
         self.heard = self.heard.max(message.id.offset);
         let Some(place) = &self.place else { return };
-        if !self.is_synced {
+        if !self.is_synced || message.id.offset <= place.id.offset && place.epoch == message.epoch {
             return;
         }
-        if place.epoch != message.epoch || message.id.offset > place.id.offset + 1 {
+        let is_next = place.epoch == message.epoch && message.id.offset == place.id.offset + 1;
+        if !is_next {
             self.is_behind = true;
-        } else if message.id.offset == place.id.offset + 1 {
+        } else if self.apply(&message.body, Reading::InOrder, around).is_ok() {
             self.place = Some(Place {
                 epoch: message.epoch.clone(),
                 id: message.id,
             });
-            self.apply(&message.body, true, around);
+        } else {
+            self.wait_for_room();
         }
     }
 
-    /// Does what an entry says; of one from an unknown time, only what is not in the roster.
-    pub(super) fn apply(&mut self, body: &bytes::Bytes, in_order: bool, around: &Surroundings<'_>) {
+    /// This node cannot keep up. The log keeps what there is no room for: it is read from there
+    /// a little later.
+    pub(super) fn wait_for_room(&mut self) {
+        const PAUSE: Duration = Duration::from_millis(20);
+        self.is_behind = true;
+        self.rests_until = Some(Instant::now() + PAUSE);
+    }
+
+    /// Does what an entry says, unless there is no room for its events.
+    pub(super) fn apply(
+        &mut self,
+        body: &Bytes,
+        reading: Reading,
+        around: &Surroundings<'_>,
+    ) -> Result<(), NoRoom> {
         let Ok(entry) = Entry::parse(body) else {
             around.metrics.unreadable.inc();
-            return;
+            return Ok(());
         };
-        let Some(app) = self.app.clone() else { return };
-        around.metrics.entries_received.inc();
+        let Some(app) = self.app.clone() else {
+            return Ok(());
+        };
         let is_own = around.own.contains(&entry.origin);
         match entry.what {
+            What::Events { number, events } if is_own => {
+                self.is_repeated(entry.origin, number, is_own, around);
+                self.note_own(&app, &events);
+            }
             What::Events { number, events } => {
-                if self.is_repeated(entry.origin, number, is_own, around) {
-                    return;
+                let deliveries = self.let_in * events.len();
+                let bytes = events.iter().map(|event| event.payload.len()).sum();
+                let room = app.room.try_reserve(deliveries, bytes);
+                if room.is_none() && reading == Reading::InOrder {
+                    return Err(NoRoom);
                 }
-                for event in events {
-                    let frame = Frame::text(event.payload.len(), |out| {
-                        out.extend_from_slice(&event.payload);
-                    });
-                    if is_own {
-                        // This node's subscribers have it; but others may have had their say.
-                        if event.is_cached {
-                            let kept_for = app.app.limits.cache_ttl;
-                            app.set_cached(&self.name, Some((frame, kept_for)));
-                        }
-                        continue;
-                    }
-                    let room = app.room.try_reserve(self.let_in, frame.len());
-                    let broadcast = Broadcast::forwarded(frame, event.except, room);
-                    app.publish_locally(self.name.as_str(), broadcast, event.is_cached);
+                if !self.is_repeated(entry.origin, number, is_own, around) {
+                    self.deliver(&app, events, room);
                 }
             }
             What::Close {
@@ -73,7 +100,7 @@ impl Channel {
                     app.close_user_locally(user_id, CloseReason::new(code, reason));
                 }
             }
-            _ if !in_order => {}
+            _ if reading == Reading::Remains => {}
             What::Added(users) => {
                 for (user_id, info) in users {
                     let member = Arc::new(Member::from_escaped(&user_id, &info));
@@ -95,6 +122,27 @@ impl Channel {
                     app.set_online(user_id, entry.what == What::Online);
                 }
             }
+        }
+        around.metrics.entries_received.inc();
+        Ok(())
+    }
+
+    /// This node's subscribers have its own events; but which was the last is for the log to say.
+    fn note_own(&self, app: &AppHub, events: &[Event]) {
+        if let Some(last) = events.iter().rfind(|event| event.is_cached) {
+            let kept_for = app.app.limits.cache_ttl;
+            app.set_cached(&self.name, Some((frame_of(last), kept_for)));
+        }
+    }
+
+    fn deliver(&self, app: &AppHub, events: Vec<Event>, mut room: Option<Reservation>) {
+        for event in events {
+            let frame = frame_of(&event);
+            let share = room
+                .as_mut()
+                .map(|room| room.split(self.let_in, frame.len()));
+            let broadcast = Broadcast::forwarded(frame, event.except, share);
+            app.publish_locally(self.name.as_str(), broadcast, event.is_cached);
         }
     }
 
@@ -131,4 +179,10 @@ impl Channel {
             }
         }
     }
+}
+
+fn frame_of(event: &Event) -> Frame {
+    Frame::text(event.payload.len(), |out| {
+        out.extend_from_slice(&event.payload);
+    })
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use redis::Value;
 
 use super::super::entry::Unreadable;
 use super::super::script::ChannelReply;
 use super::calls::{Call, Change, ENTRIES_AT_ONCE};
+use super::entries::Reading;
 use super::{Asked, Channel, Kind, Place, Surroundings, Waiting};
 use crate::protocol::Frame;
 use crate::protocol::member::Member;
@@ -59,75 +61,35 @@ impl Channel {
         Ok(None)
     }
 
-    /// Brings the copy up to where the reply says the channel is.
+    /// Brings the copy up to where the reply says the channel is, and lets in who waited for that.
     fn catch_up(&mut self, change: &Change, reply: ChannelReply, around: &Surroundings<'_>) {
-        let goes_on = reply.known_here && change.asked_from.is_some();
         if change.asked_from.is_some() && self.place.is_none() {
             // The copy is gone since the question was asked.
             self.keep_granted(change, &reply);
             return;
         }
         self.note_break(change, &reply, around);
-        let ends_here = reply.entries.last().is_none_or(|(id, _)| *id == reply.last)
-            || reply.entries.len() < ENTRIES_AT_ONCE;
-        let mut entries = reply.entries.clone();
-        if !goes_on
-            && change
-                .asked_from
-                .as_ref()
-                .is_some_and(|place| place.epoch != reply.epoch)
-        {
-            // Of a log begun anew the script gives the end, latest first.
-            entries.reverse();
-        }
-        for (id, body) in entries {
-            let is_news = match &self.place {
-                Some(place) => !goes_on || id.offset > place.id.offset,
-                None => false,
-            };
-            if !is_news {
-                continue;
-            }
-            if change.was_sync {
-                around.metrics.entries_recovered.inc();
-            }
-            if goes_on {
-                self.place = Some(Place {
-                    epoch: reply.epoch.clone(),
-                    id,
-                });
-            }
-            self.apply(&body.into(), goes_on, around);
-        }
-        if goes_on && !ends_here {
+        let goes_on = reply.known_here && change.asked_from.is_some();
+        if goes_on && !self.read_on(change, &reply, around) {
             self.keep_granted(change, &reply);
-            self.is_behind = true;
             return;
         }
-        let known = self.place.as_ref().map_or(0, |place| match goes_on {
-            true => place.id.offset,
-            false => 0,
-        });
-        if known <= reply.last.offset {
+        if !goes_on {
+            self.read_remains(change, &reply, around);
+        }
+        if !goes_on || self.offset() <= reply.last.offset {
             self.place = Some(Place {
                 epoch: reply.epoch.clone(),
                 id: reply.last,
             });
         }
-        let begun_anew = change
-            .asked_from
-            .as_ref()
-            .is_some_and(|place| place.epoch != reply.epoch);
-        self.take_over(&reply, begun_anew);
-        if begun_anew {
+        let is_begun_anew = change.is_from_before(&reply);
+        self.take_over(&reply, is_begun_anew);
+        if is_begun_anew {
             self.reconcile_at = Some(Instant::now() + around.node_timeout);
         }
         self.is_synced = self.listening == Asked::Done;
-        if let Some(place) = &self.place
-            && self.heard > place.id.offset
-        {
-            self.is_behind = true;
-        }
+        self.is_behind |= self.heard > self.offset();
         self.heard = 0;
         self.let_in_granted(change, &reply);
         self.let_in_waiting();
@@ -138,6 +100,55 @@ impl Channel {
             if !self.is_wanted() {
                 app.forget_empty(&self.name);
             }
+        }
+    }
+
+    /// The offset of the last entry that is known.
+    fn offset(&self) -> u64 {
+        self.place.as_ref().map_or(0, |place| place.id.offset)
+    }
+
+    /// Applies the entries that follow on what is known. False if that is not all yet.
+    fn read_on(
+        &mut self,
+        change: &Change,
+        reply: &ChannelReply,
+        around: &Surroundings<'_>,
+    ) -> bool {
+        for (id, body) in &reply.entries {
+            if id.offset <= self.offset() {
+                continue;
+            }
+            let body = Bytes::copy_from_slice(body);
+            if self.apply(&body, Reading::InOrder, around).is_err() {
+                self.wait_for_room();
+                return false;
+            }
+            if change.was_sync {
+                around.metrics.entries_recovered.inc();
+            }
+            self.place = Some(Place {
+                epoch: reply.epoch.clone(),
+                id: *id,
+            });
+        }
+        let is_all = reply.entries.len() < ENTRIES_AT_ONCE;
+        self.is_behind |= !is_all;
+        is_all
+    }
+
+    /// Delivers what is left of events that do not follow on what is known.
+    fn read_remains(&mut self, change: &Change, reply: &ChannelReply, around: &Surroundings<'_>) {
+        let mut entries: Vec<_> = reply.entries.iter().collect();
+        if change.is_from_before(reply) {
+            // Of a log begun anew the script gives the end, latest first.
+            entries.reverse();
+        }
+        for (_, body) in entries {
+            around.metrics.entries_recovered.inc();
+            let body = Bytes::copy_from_slice(body);
+            // Remains are delivered whether there is room or not: they cannot be asked for again.
+            let _ = self.apply(&body, Reading::Remains, around);
         }
     }
 

@@ -286,6 +286,7 @@ impl Node {
             Item::Channel(topic, call) => {
                 if let Some(channel) = self.channels.get_mut(&topic) {
                     channel.on_unsure(call);
+                    self.look_after(&topic);
                 }
             }
         }
