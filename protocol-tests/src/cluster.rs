@@ -204,6 +204,8 @@ impl Cluster {
         let mut seen = client.events_until(is_mine).await;
         seen.extend(self.fence_on(client, &channel).await);
         client.unsubscribe(&channel).await;
+        // Its count, where the app tells counts.
+        seen.retain(|event| event.channel.as_deref() != Some(channel.as_str()));
         seen
     }
 

@@ -4,11 +4,13 @@
 
 mod cache;
 mod counts;
+mod death;
 mod delivery;
 mod idempotency;
 mod order;
 mod presence;
 mod random;
+mod reports;
 mod roster;
 mod support;
 mod users;
