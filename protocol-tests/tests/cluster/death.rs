@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol_tests::cluster::{NODE_TIMEOUT, PREFIX};
 use protocol_tests::names::unique;
-use protocol_tests::{Cluster, PublishedEvent, RedisServer, WsClient, eventually};
+use protocol_tests::{Cluster, Event, PublishedEvent, RedisServer, WsClient, eventually};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -100,6 +100,15 @@ async fn members_of_a_killed_node_are_removed_once_and_in_time() {
     finish(cluster, &redis).await;
 }
 
+/// Takes messages to the one that tells of so many subscribers.
+async fn until_count(client: &mut WsClient, count: u64) {
+    let is_told = |event: &Event| {
+        event.name == "pusher_internal:subscription_count"
+            && event.data_json() == json!({"subscription_count": count})
+    };
+    client.events_until(is_told).await;
+}
+
 #[tokio::test]
 async fn users_and_subscribers_who_are_left_keep_their_channels_when_another_node_dies() {
     let redis = RedisServer::start().await;
@@ -131,6 +140,7 @@ async fn users_and_subscribers_who_are_left_keep_their_channels_when_another_nod
     subscriber.subscribe(&public).await;
     let mut other = cluster[2].connect().await;
     other.subscribe(&public).await;
+    until_count(&mut subscriber, 2).await;
 
     cluster.kill(2).await;
     watcher
@@ -141,12 +151,7 @@ async fn users_and_subscribers_who_are_left_keep_their_channels_when_another_nod
     assert_eq!(status.await.data_json(), offline);
     let one = json!({"occupied": true, "subscription_count": 1});
     wait_for_channel(&cluster, &public, "subscription_count", &one).await;
-    subscriber
-        .events_until(|event| {
-            event.name == "pusher_internal:subscription_count"
-                && event.data_json() == json!({"subscription_count": 1})
-        })
-        .await;
+    until_count(&mut subscriber, 1).await;
     for client in [&mut watching, &mut subscriber, &mut watcher.client] {
         cluster.expect_nothing(client).await;
     }
