@@ -12,7 +12,7 @@ use crate::apps::Limits;
 use crate::auth::request::Query;
 use crate::protocol::channel::Access;
 use crate::protocol::event::check_event_name;
-use crate::protocol::server::EventData;
+use crate::protocol::server::{EventData, EventDataError};
 use crate::protocol::{ChannelRef, SocketId, json};
 use crate::relay::Publication;
 
@@ -100,17 +100,11 @@ impl<'b> Fields<'b> {
             (None, Some(text)) => EventData::from_text(text),
             (None, None) => return Err(ApiError::bad_request("data is missing")),
         };
-        data.check_text()
-            .map_err(|error| ApiError::bad_request(format!("data: {error}")))?;
-        let limit = limits.event_data_bytes;
-        if !data.is_surely_within(limit) {
-            let length = data.decoded_len();
-            if length > limit {
-                return Err(ApiError::too_large(format!(
-                    "data has {length} bytes, at most {limit} are allowed"
-                )));
-            }
-        }
+        data.check(limits.event_data_bytes)
+            .map_err(|error| match error {
+                EventDataError::NoText(_) => ApiError::bad_request(error.to_string()),
+                EventDataError::TooLarge { .. } => ApiError::too_large(error.to_string()),
+            })?;
         Ok(data)
     }
 

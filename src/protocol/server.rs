@@ -40,6 +40,18 @@ impl<'a> EventData<'a> {
         &self.0
     }
 
+    /// Fails if the data stands for no text, or for one of more than `limit` bytes.
+    pub fn check(&self, limit: usize) -> Result<(), EventDataError> {
+        self.check_text()?;
+        if !self.is_surely_within(limit) {
+            let length = self.decoded_len();
+            if length > limit {
+                return Err(EventDataError::TooLarge { length, limit });
+            }
+        }
+        Ok(())
+    }
+
     /// Fails if the data stands for no text.
     pub fn check_text(&self) -> Result<(), json::LoneSurrogate> {
         json::check_surrogates(&self.0)
@@ -55,6 +67,22 @@ impl<'a> EventData<'a> {
     pub fn is_surely_within(&self, limit: usize) -> bool {
         self.0.len() - 2 <= limit
     }
+}
+
+/// Why data cannot be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EventDataError {
+    /// It stands for no text.
+    #[error("data: {0}")]
+    NoText(#[from] json::LoneSurrogate),
+    /// It is longer than the app allows.
+    #[error("data has {length} bytes, at most {limit} are allowed")]
+    TooLarge {
+        /// Bytes of the text.
+        length: usize,
+        /// The app's limit.
+        limit: usize,
+    },
 }
 
 /// `pusher:connection_established`; `activity_timeout` in seconds.
