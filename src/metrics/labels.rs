@@ -22,6 +22,24 @@ label! {
 }
 
 label! {
+    /// Why a message that came in over Redis was not delivered.
+    pub enum IngestRefusal = "reason" {
+        /// Not a JSON object.
+        NotJson = "not_json",
+        /// The event's name is missing or none that may be published.
+        EventName = "event_name",
+        /// What stands behind the prefix is no channel's name.
+        ChannelName = "channel_name",
+        /// The data is missing or no text.
+        Data = "data",
+        /// The data is over the limit.
+        TooLarge = "too_large",
+        /// Too much was waiting to be delivered.
+        Backlog = "backlog",
+    }
+}
+
+label! {
     /// Why a WebSocket was refused before it belonged to an app.
     pub enum ConnectionRefusal = "reason" {
         /// The key belongs to no app (4001).
@@ -34,6 +52,8 @@ label! {
         Draining = "draining",
         /// The relay has not reached the other nodes yet (503).
         NotReady = "not_ready",
+        /// The node takes publishes only (421).
+        Role = "role",
         /// Not a WebSocket handshake (400).
         BadHandshake = "bad_handshake",
     }

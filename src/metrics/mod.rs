@@ -1,6 +1,7 @@
 //! Every number that the relay exports, and how it is written for Prometheus.
 //!
-//! - [`app`], [`worker`], [`process`], [`cluster`]: the metrics themselves, each with its name and help text
+//! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`]: the metrics themselves, each with
+//!   its name and help text
 //! - [`labels`]: the closed sets that label values come from
 //! - [`declare`]: what a declaration turns into
 //!
@@ -11,6 +12,7 @@
 mod app;
 mod cluster;
 mod declare;
+mod ingest;
 mod labels;
 mod process;
 mod worker;
@@ -23,8 +25,10 @@ use prometheus_client::registry::Registry;
 pub use self::app::AppMetrics;
 pub use self::cluster::ClusterMetrics;
 pub use self::declare::{Counter, CounterBy, Gauge, Histogram, LabelSet};
+pub use self::ingest::IngestMetrics;
 pub use self::labels::{
-    ClosedWith, ConnectionRefusal, PublishRefusal, Route, StatusClass, WebhookDrop, WebhookOutcome,
+    ClosedWith, ConnectionRefusal, IngestRefusal, PublishRefusal, Route, StatusClass, WebhookDrop,
+    WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
 pub use self::worker::WorkerMetrics;
@@ -42,6 +46,7 @@ struct Shared {
     workers: worker::Families,
     process: ProcessMetrics,
     cluster: ClusterMetrics,
+    ingest: ingest::Families,
 }
 
 impl Metrics {
@@ -52,12 +57,14 @@ impl Metrics {
         let workers = worker::Families::register(&mut registry);
         let apps = app::Families::register(&mut registry);
         let cluster = cluster::Families::register(&mut registry).resolve(&[]);
+        let ingest = ingest::Families::register(&mut registry);
         let shared = Shared {
             cluster,
             registry,
             apps,
             workers,
             process,
+            ingest,
         };
         Self {
             shared: Arc::new(shared),
@@ -83,6 +90,9 @@ impl Metrics {
     /// The numbers of a node that shares its channels.
     pub fn cluster(&self) -> &ClusterMetrics {
         &self.shared.cluster
+    /// The numbers of what comes in from Laravel over Redis; exported once they are asked for.
+    pub fn ingest(&self) -> IngestMetrics {
+        self.shared.ingest.resolve(&[])
     }
 
     /// All metrics in the OpenMetrics text format, which parsers of Prometheus' older text
