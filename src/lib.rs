@@ -29,6 +29,8 @@ pub mod cluster;
 
 pub mod relay;
 
+pub mod ingest;
+
 pub mod ws;
 
 pub mod http;

@@ -165,6 +165,27 @@ impl Relay {
         Ok(receipts)
     }
 
+    /// Delivers an event to this node's own connections: one that reaches every node by itself.
+    /// Waits and fails as [`Relay::publish`] does, for each channel.
+    pub async fn publish_here(
+        &self,
+        app: &Arc<AppHub>,
+        publication: &Publication<'_>,
+    ) -> Result<(), BacklogFull> {
+        for channel in publication.channels {
+            let wanted = app.wanted(channel);
+            if !wanted.any {
+                continue;
+            }
+            let frame = server::event(publication.name, channel.as_str(), publication.data);
+            let reservation = app.room.reserve(wanted.deliveries, frame.len()).await?;
+            let broadcast = Broadcast::reserved(frame, publication.except, reservation);
+            app.publish_locally(channel.as_str(), broadcast, channel.kind().cache);
+        }
+        self.show_publication(app, publication);
+        Ok(())
+    }
+
     fn show_publication(&self, app: &AppHub, publication: &Publication<'_>) {
         if !self.tap.watched() {
             return;

@@ -45,7 +45,7 @@ struct Shared {
     apps: app::Families,
     workers: worker::Families,
     process: ProcessMetrics,
-    cluster: ClusterMetrics,
+    cluster: cluster::Families,
     ingest: ingest::Families,
 }
 
@@ -56,7 +56,7 @@ impl Metrics {
         let process = process::start(&mut registry);
         let workers = worker::Families::register(&mut registry);
         let apps = app::Families::register(&mut registry);
-        let cluster = cluster::Families::register(&mut registry).resolve(&[]);
+        let cluster = cluster::Families::register(&mut registry);
         let ingest = ingest::Families::register(&mut registry);
         let shared = Shared {
             cluster,
@@ -87,9 +87,11 @@ impl Metrics {
         &self.shared.process
     }
 
-    /// The numbers of a node that shares its channels.
-    pub fn cluster(&self) -> &ClusterMetrics {
-        &self.shared.cluster
+    /// The numbers of a node that shares its channels; exported once they are asked for.
+    pub fn cluster(&self) -> ClusterMetrics {
+        self.shared.cluster.resolve(&[])
+    }
+
     /// The numbers of what comes in from Laravel over Redis; exported once they are asked for.
     pub fn ingest(&self) -> IngestMetrics {
         self.shared.ingest.resolve(&[])

@@ -116,7 +116,7 @@ impl Redis {
                 StartError::Certificates { path, source }
             })?),
         };
-        let metrics = metrics.cluster().clone();
+        let metrics = metrics.cluster();
         // A server that stalls for long is away; a node must notice before it counts as dead.
         let patience = (settings.node_timeout / 3).min(Duration::from_secs(2));
         let shared = Arc::new(Shared::default());
