@@ -1,9 +1,12 @@
 //! Which keys there are. Section by section; the readers in `read` may ask for no others.
 
 /// Tables of the file, and the lists of tables.
-pub(super) const ROOT: &[&str] = &["server", "cluster", "webhooks", "admin", "log", "apps"];
+pub(super) const ROOT: &[&str] = &[
+    "server", "cluster", "webhooks", "ingest", "admin", "log", "apps",
+];
 
 pub(super) const SERVER: &[&str] = &[
+    "role",
     "listen",
     "path_prefix",
     "workers",
@@ -39,6 +42,11 @@ pub(super) const WEBHOOKS: &[&str] = &[
     "ca_certificates",
     "journal",
 ];
+
+/// Tables of `ingest`.
+pub(super) const INGEST: &[&str] = &["laravel_redis"];
+
+pub(super) const LARAVEL_REDIS: &[&str] = &["enabled", "url", "prefix", "app"];
 
 pub(super) const ADMIN: &[&str] = &["listen"];
 
@@ -91,10 +99,13 @@ pub(super) const LIMITS: &[&str] = &[
     "publish_wait_ms",
 ];
 
-/// The sections that the environment and flags reach; apps are lists, which they do not.
+/// The sections that the environment and flags reach, a dot between a table and one in it; apps
+/// are lists, which they do not reach.
 pub(super) const SINGLE: &[(&str, &[&str])] = &[
     ("server", SERVER),
+    ("cluster", CLUSTER),
     ("webhooks", WEBHOOKS),
+    ("ingest.laravel_redis", LARAVEL_REDIS),
     ("admin", ADMIN),
     ("log", LOG),
 ];
@@ -102,6 +113,7 @@ pub(super) const SINGLE: &[(&str, &[&str])] = &[
 /// Every section as its header is written in the file.
 const HEADERS: &[(&str, &[&str])] = &[
     ("[server]", SERVER),
+    ("[cluster]", CLUSTER),
     ("[webhooks]", WEBHOOKS),
     ("[admin]", ADMIN),
     ("[log]", LOG),
@@ -109,6 +121,7 @@ const HEADERS: &[(&str, &[&str])] = &[
     ("[apps.limits]", LIMITS),
     ("[[apps.webhooks]]", WEBHOOK),
     ("a webhook's filter", FILTER),
+    ("[ingest.laravel_redis]", LARAVEL_REDIS),
 ];
 
 /// Whether any section has this key.
@@ -118,14 +131,23 @@ pub(super) fn is_known(key: &str) -> bool {
 
 /// What may have been meant by a key that is none of `known`.
 pub(super) fn hint(key: &str, known: &[&str]) -> String {
-    if let Some(near) = nearest(key, known.iter().copied()) {
+    let with_words_left_out = known.iter().find(|known| {
+        let mut words = known.split('_');
+        words.any(|word| word == key)
+    });
+    let near = nearest(key, known.iter().copied());
+    if let Some(near) = near.or(with_words_left_out.copied()) {
         return format!("did you mean `{near}`?");
     }
-    let elsewhere = HEADERS.iter().find(|(_, keys)| keys.contains(&key));
-    if let Some((header, _)) = elsewhere {
-        return format!("it belongs in {header}");
+    let elsewhere: Vec<&str> = HEADERS
+        .iter()
+        .filter(|(_, keys)| keys.contains(&key))
+        .map(|(header, _)| *header)
+        .collect();
+    match elsewhere[..] {
+        [] => format!("expected one of {}", known.join(", ")),
+        _ => format!("it belongs in {}", elsewhere.join(" or ")),
     }
-    format!("expected one of {}", known.join(", "))
 }
 
 /// The candidate that differs least from `text`, if it is near enough to be a slip.

@@ -45,6 +45,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let webhooks = read::webhooks::settings(&webhooks_section)?;
     let cluster = root.child("cluster", keys::CLUSTER)?;
     let cluster = read::cluster::cluster(&cluster, webhooks.leave_delay)?;
+    read::cluster::role_makes_sense(&server_section, server.role, &cluster)?;
     let log = read::log(&root.child("log", keys::LOG)?)?;
     read::listeners_differ(
         (&server_section, &server.listen),
@@ -69,12 +70,14 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     }
     let development = apps.is_empty();
     let (apps, app_origins) = read::apps::registry(apps)?;
+    let laravel_redis = read::ingest::laravel_redis(&root, &apps)?;
 
     Ok(Loaded {
         config: Config {
             server,
             cluster,
             webhooks,
+            laravel_redis,
             admin,
             log,
             apps,

@@ -27,4 +27,4 @@ pub use credentials::EnvFile;
 pub use error::{ConfigError, Origin};
 pub use load::{Layer, Loaded, load};
 pub use overrides::{Flag, Sources};
-pub use settings::{Admin, Cluster, Config, Log, LogFormat, LogLevel, Server};
+pub use settings::{Admin, Cluster, Config, Log, LogFormat, LogLevel, Role, Server};

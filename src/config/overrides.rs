@@ -98,11 +98,10 @@ fn key_of(name: &str) -> Result<Option<String>, ConfigError> {
              PUSHER_APP_SECRET"
                 .into()
         }
-        None => {
-            format!(
-                "expected {PREFIX}SECTION__KEY of the sections server, cluster, webhooks, admin and log"
-            )
-        }
+        None => format!(
+            "expected {PREFIX}SECTION__KEY of the sections {}",
+            sections()
+        ),
     };
     Err(ConfigError::UnknownKey {
         origin: Origin::Variable(name.into()),
@@ -111,10 +110,24 @@ fn key_of(name: &str) -> Result<Option<String>, ConfigError> {
     })
 }
 
+/// The names of all sections that variables reach, as they stand in variables.
+fn sections() -> String {
+    let names: Vec<String> = SINGLE
+        .iter()
+        .map(|(section, _)| section.replace('.', "__"))
+        .collect();
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
 /// The variables of all keys that have one.
 fn variables() -> impl Iterator<Item = String> {
     SINGLE.iter().flat_map(|(section, keys)| {
+        let section = section.replace('.', "__").to_uppercase();
         keys.iter()
-            .map(move |key| format!("{PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase()))
+            .map(move |key| format!("{PREFIX}{section}__{}", key.to_uppercase()))
     })
 }

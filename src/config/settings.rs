@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Address;
 use crate::apps::Registry;
 use crate::cluster::redis;
+use crate::ingest::laravel_redis;
 use crate::webhooks;
 
 /// A whole configuration; every value in it is valid.
@@ -17,6 +18,8 @@ pub struct Config {
     pub cluster: Cluster,
     /// What holds for all webhooks.
     pub webhooks: webhooks::Settings,
+    /// What Laravel publishes on Redis, and whether it is taken in.
+    pub laravel_redis: laravel_redis::Settings,
     /// The listener for operators.
     pub admin: Admin,
     /// The log on stderr.
@@ -31,6 +34,8 @@ pub struct Config {
 /// The public listener and what holds for every connection.
 #[derive(Clone, Debug)]
 pub struct Server {
+    /// What the process is there for. Everything.
+    pub role: Role,
     /// Where WebSockets and the HTTP API are served. `127.0.0.1:6001`.
     pub listen: Address,
     /// What all public paths begin with: empty, or `/segment` once or more. Empty.
@@ -69,6 +74,7 @@ impl Server {
 impl Default for Server {
     fn default() -> Self {
         Self {
+            role: Role::Relay,
             listen: Address::loopback(6001),
             path_prefix: "".into(),
             workers: None,
@@ -93,6 +99,16 @@ pub enum Cluster {
     Local,
     /// All nodes with the same prefix on the same Redis.
     Redis(Box<redis::Settings>),
+}
+
+/// What a process is there for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// WebSockets and the HTTP API.
+    #[default]
+    Relay,
+    /// The HTTP API alone.
+    Api,
 }
 
 /// The listener for operators.

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use crate::admin::{self, AdminState};
 use crate::cluster::{Local, Redis, redis};
-use crate::config::{Address, Cluster, Config};
+use crate::config::{Address, Cluster, Config, Role};
 use crate::hub::{Authority, Hub};
+use crate::ingest::laravel_redis::LaravelRedis;
 use crate::metrics::Metrics;
 use crate::net::descriptors;
 use crate::relay::{Relay, Requests};
@@ -126,7 +127,11 @@ pub fn run(
 
         actix_rt::spawn(keep_house(Arc::clone(&relay)));
         actix_rt::spawn(webhooks.watch_departures());
+        let ingest = start_ingest(&config, &relay);
         told_to_stop.await;
+        if let Some(ingest) = ingest {
+            ingest.abort();
+        }
         let limit = config.server.shutdown_timeout;
         let parts = shutdown::Parts {
             relay: &relay,
@@ -161,6 +166,28 @@ fn start_admin(
     let handle = server.handle();
     actix_rt::spawn(server);
     Ok(Some(handle))
+}
+
+/// Takes in what Laravel publishes on Redis, if it is to be and there is anybody to get it.
+fn start_ingest(config: &Config, relay: &Arc<Relay>) -> Option<actix_rt::task::JoinHandle<()>> {
+    let settings = &config.laravel_redis;
+    if !settings.enabled || config.server.role == Role::Api {
+        return None;
+    }
+    let app = relay.hub.app(&settings.app);
+    let app = app.expect("a configuration names only apps that there are");
+    // What the nodes tell each other may pass through the same Redis.
+    let not_laravels = match &config.cluster {
+        Cluster::Local => Vec::new(),
+        Cluster::Redis(settings) => vec![settings.prefix.clone()],
+    };
+    let ingest = LaravelRedis::new(
+        Arc::clone(relay),
+        Arc::clone(app),
+        settings.clone(),
+        not_laravels,
+    );
+    Some(actix_rt::spawn(ingest.run()))
 }
 
 async fn keep_house(relay: Arc<Relay>) {

@@ -56,6 +56,7 @@ impl From<&config::Server> for WorkerSettings {
                 close_timeout: server.close_timeout,
             },
             web_socket: WebSocketSettings {
+                served: server.role == config::Role::Relay,
                 path_prefix: server.path_prefix.clone(),
                 timeouts: Timeouts {
                     activity: server.activity_timeout,

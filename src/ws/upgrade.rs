@@ -30,6 +30,8 @@ const PROTOCOLS: std::ops::RangeInclusive<u64> = 4..=7;
 pub struct WebSocketSettings {
     /// What public paths begin with, or nothing; both are served.
     pub path_prefix: Box<str>,
+    /// Whether there are any here.
+    pub served: bool,
     /// The connections' timeouts.
     pub timeouts: Timeouts,
     /// How long a client may take to answer a close.
@@ -112,6 +114,17 @@ impl Shared {
             return Err(Refused::Http(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the relay is not ready yet: connect again",
+            ));
+        }
+        if !self.settings.served {
+            refused.with(ConnectionRefusal::Role).inc();
+            // Not a close code: of those, clients would take some as final, and the next attempt
+            // may well reach another node. And not a 5xx: load balancers would take this node,
+            // which publishers need, for a broken one. To pusher-js any status is a failed
+            // attempt, to be made again after a while.
+            return Err(Refused::Http(
+                StatusCode::MISDIRECTED_REQUEST,
+                "this node takes publishes only (server.role is \"api\"): connect to another one",
             ));
         }
         if let Err(error) = verify_handshake(head) {

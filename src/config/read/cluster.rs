@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::ConfigError;
 use super::super::section::{Listed, Section};
-use super::super::settings::Cluster;
+use super::super::settings::{Cluster, Role};
 use crate::cluster::redis::{Settings, Target};
 
 const DRIVER: &str = "`local` or `redis`";
@@ -57,6 +57,22 @@ fn target(section: &Section<'_>) -> Result<Option<Target>, ConfigError> {
     match target {
         Ok(target) => Ok(Some(target)),
         Err(_) => Err(section.invalid("url", URL, "another text")),
+    }
+}
+
+/// A node that takes publishes alone, and shares its channels with nobody, publishes to nobody.
+pub(in crate::config) fn role_makes_sense(
+    server: &Section<'_>,
+    role: Role,
+    cluster: &Cluster,
+) -> Result<(), ConfigError> {
+    match (role, cluster) {
+        (Role::Api, Cluster::Local) => Err(server.invalid(
+            "role",
+            "`relay`, or a cluster.driver other than `local`",
+            "\"api\"",
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -4,16 +4,18 @@
 //! - [`cluster`]: whom the node shares its channels with
 //! - [`apps`]: the apps, and what must hold among them
 //! - [`webhooks`]: what holds for all webhooks, and the webhooks of one app
+//! - [`ingest`]: what comes in otherwise than over the HTTP API
 
 pub(super) mod apps;
 pub(super) mod cluster;
+pub(super) mod ingest;
 mod limits;
 pub(super) mod webhooks;
 
 use std::ops::RangeInclusive;
 
 use super::section::Section;
-use super::settings::{Admin, Log, LogFormat, LogLevel, Server};
+use super::settings::{Admin, Log, LogFormat, LogLevel, Role, Server};
 use super::{Address, ConfigError};
 
 /// Seconds in which something is still waited for by somebody.
@@ -23,7 +25,13 @@ const ADDRESS: &str = "host:port, such as 127.0.0.1:6001, [::1]:6001 or localhos
 
 pub(super) fn server(section: &Section<'_>) -> Result<Server, ConfigError> {
     let default = Server::default();
+    let role = section.text("role", "`relay` or `api`", |text| match text {
+        "relay" => Some(Role::Relay),
+        "api" => Some(Role::Api),
+        _ => None,
+    })?;
     Ok(Server {
+        role: role.unwrap_or(default.role),
         listen: section
             .text("listen", ADDRESS, |text| text.parse().ok())?
             .unwrap_or(default.listen),

@@ -15,7 +15,7 @@ fn unknown_keys_are_named_with_what_may_be_meant() {
         ),
         (
             "# \nlisten = 1",
-            "relay.toml:2: listen: unknown key; it belongs in [server]",
+            "relay.toml:2: listen: unknown key; it belongs in [server] or [admin]",
         ),
         (
             "[log]\ncolour = 1",
@@ -27,7 +27,7 @@ fn unknown_keys_are_named_with_what_may_be_meant() {
         ),
         (
             &with_app("max_connections = 5"),
-            "relay.toml:5: apps[0].max_connections: unknown key; it belongs in [server]",
+            "relay.toml:5: apps[0].max_connections: unknown key; it belongs in [server] or [apps.limits]",
         ),
         (
             &with_app("outbox_bytes = 5"),
@@ -72,6 +72,10 @@ fn wrong_types_and_ranges_are_named_with_what_was_expected() {
         (
             "[server]\npath_prefix = \"a b\"",
             "relay.toml:2: server.path_prefix: expected nothing or a path such as /relay, of letters, digits, `-`, `_`, `.` and `~`, found \"a b\"",
+        ),
+        (
+            "[server]\nrole = \"publisher\"",
+            "relay.toml:2: server.role: expected `relay` or `api`, found \"publisher\"",
         ),
         (
             "[log]\nlevel = \"loud\"",
@@ -223,7 +227,7 @@ fn variables_and_flags_are_named_as_they_are_typed() {
         ),
         (
             "FANFARE_WEATHER__TODAY",
-            "environment variable FANFARE_WEATHER__TODAY: weather.today: unknown key; expected FANFARE_SECTION__KEY of the sections server, cluster, webhooks, admin and log",
+            "environment variable FANFARE_WEATHER__TODAY: weather.today: unknown key; expected FANFARE_SECTION__KEY of the sections server, cluster, webhooks, ingest__laravel_redis, admin and log",
         ),
         (
             "FANFARE_APPS__0__ID",
@@ -300,7 +304,7 @@ fn mistakes_in_webhooks_show_no_secret() {
         ),
         (
             webhook("filter = { prefix = \"a\" }"),
-            "filter.prefix: unknown key; expected one of channel_prefix, channel_suffix",
+            "filter.prefix: unknown key; did you mean `channel_prefix`?",
         ),
         (
             webhook("url_ = \"x\""),

@@ -1,7 +1,9 @@
 //! Configurations from files, variables and flags, written down briefly.
 
 mod apps_of_the_environment;
+mod cluster;
 mod development_credentials;
+mod laravel_redis;
 mod layers;
 mod mistakes;
 mod shipped_file;

@@ -42,10 +42,14 @@ fn it_has_every_key() {
     let section = |name: &str| table(root.get(name).unwrap().get_ref());
     let app = root.get("apps").unwrap().get_ref().as_array().unwrap()[0].get_ref();
     let limits = app.as_table().unwrap().get("limits").unwrap().get_ref();
+    let ingest = root.get("ingest").unwrap().get_ref();
+    let laravel_redis = ingest.as_table().unwrap().get("laravel_redis").unwrap();
     for (documented, known) in [
         (section("server"), keys::SERVER),
         (section("cluster"), keys::CLUSTER),
         (section("webhooks"), keys::WEBHOOKS),
+        (table(ingest), keys::INGEST),
+        (table(laravel_redis.get_ref()), keys::LARAVEL_REDIS),
         (section("admin"), keys::ADMIN),
         (section("log"), keys::LOG),
         (table(app), keys::APP),
