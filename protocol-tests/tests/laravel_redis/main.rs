@@ -1,0 +1,15 @@
+//! What Laravel's broadcast driver `redis` publishes reaches the relay's clients, as it reached those of
+//! laravel-echo-server.
+//!
+//! Redis, Laravel and the JavaScript clients are real ones; `make setup` installs them.
+
+mod apps_and_prefixes;
+mod echo_client;
+mod laravel;
+mod nodes;
+mod outages;
+mod program;
+mod redis_server;
+mod refusals;
+mod subscribers;
+mod support;

@@ -1,0 +1,59 @@
+//! Several relays that listen to the same Redis.
+
+use serde_json::json;
+
+use crate::redis_server::RedisServer;
+use crate::support::{LaravelEvent, PREFIX, builder, connected, message, relay};
+
+#[tokio::test]
+async fn each_client_of_two_relays_gets_each_event_once() {
+    let redis = RedisServer::start().await;
+    let (Some(first), Some(second)) = (relay(&redis).await, relay(&redis).await) else {
+        return;
+    };
+    let channel = first.channel("orders.");
+    let mut clients = [first.connect().await, second.connect().await];
+    for client in &mut clients {
+        client.subscribe(&channel).await;
+    }
+    let topic = format!("{PREFIX}{channel}");
+    for number in 0..10 {
+        let listeners = redis.publish(&topic, &message("e", number)).await;
+        assert_eq!(listeners, 2);
+    }
+    // Excluded on the one, it is still another's event on the other.
+    let event = LaravelEvent::new("to-others", &[("public", &channel)], json!({}));
+    let event = event.requested_by(&clients[0].socket_id).to_others();
+    event.broadcast(&redis).await;
+    redis.publish(&topic, &message("last", 0)).await;
+    for client in &mut clients {
+        for number in 0..10 {
+            let event = client.expect_event("e").await;
+            assert_eq!(event.data_json(), json!({"number": number}));
+        }
+    }
+    clients[1].expect_event("to-others").await;
+    for client in &mut clients {
+        client.expect_event("last").await;
+    }
+    first.finish().await;
+    second.finish().await;
+}
+
+#[tokio::test]
+async fn a_node_for_publishes_alone_does_not_listen() {
+    let redis = RedisServer::start().await;
+    let api = builder(&redis.url(), PREFIX).set("server.role", "api");
+    let (Some(api), Some(relay)) = (api.start().await, relay(&redis).await) else {
+        return;
+    };
+    let channel = relay.channel("orders.");
+    let topic = format!("{PREFIX}{channel}");
+    let mut client = relay.connect().await;
+    client.subscribe(&channel).await;
+    assert_eq!(redis.publish(&topic, &message("e", 1)).await, 1);
+    client.expect_event("e").await;
+    connected(&api, false).await;
+    api.finish().await;
+    relay.finish().await;
+}

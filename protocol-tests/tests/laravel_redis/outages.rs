@@ -1,0 +1,98 @@
+//! Redis in trouble.
+
+use protocol_tests::{PublishedEvent, TestServer, eventually};
+
+use crate::redis_server::{RedisServer, free_port, url};
+use crate::support::{PREFIX, builder, connected, lines, message, relay};
+
+const LOST: &str = "the connection to Laravel's Redis is lost";
+const UNREACHED: &str = "Laravel's Redis cannot be listened to yet";
+const LISTENING: &str = "Laravel's events are taken in from Redis";
+
+/// The relay serves whatever becomes of Redis.
+async fn serves(server: &TestServer) {
+    let channel = server.channel("news.");
+    let mut client = server.connect().await;
+    client.subscribe(&channel).await;
+    server
+        .publish(PublishedEvent::new(&channel, "e", "x"))
+        .await;
+    client.expect_event("e").await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_restarted_is_listened_to_again() {
+    let mut redis = RedisServer::start().await;
+    let Some(server) = relay(&redis).await else {
+        return;
+    };
+    let channel = server.channel("orders.");
+    let topic = format!("{PREFIX}{channel}");
+    let mut client = server.connect().await;
+    client.subscribe(&channel).await;
+    redis.publish(&topic, &message("before", 1)).await;
+    client.expect_event("before").await;
+
+    redis.kill().await;
+    connected(&server, false).await;
+    serves(&server).await;
+
+    redis.restart().await;
+    connected(&server, true).await;
+    redis.publish(&topic, &message("after", 2)).await;
+    client.expect_event("after").await;
+    let told = [LOST, UNREACHED, LISTENING].map(|start| lines(&server, start));
+    assert_eq!(told, [1, 0, 2]);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_relay_that_starts_before_redis_serves_and_finds_it() {
+    let port = free_port();
+    let Some(server) = builder(&url(port), PREFIX).start().await else {
+        return;
+    };
+    eventually("the relay to miss Redis", || async {
+        (lines(&server, UNREACHED) > 0).then_some(())
+    })
+    .await;
+    serves(&server).await;
+    connected(&server, false).await;
+
+    let redis = RedisServer::start_on(port).await;
+    connected(&server, true).await;
+    let channel = server.channel("orders.");
+    let mut client = server.connect().await;
+    client.subscribe(&channel).await;
+    let topic = format!("{PREFIX}{channel}");
+    redis.publish(&topic, &message("e", 1)).await;
+    client.expect_event("e").await;
+    let told = [LOST, UNREACHED, LISTENING].map(|start| lines(&server, start));
+    assert_eq!(told, [0, 1, 1]);
+    server.finish().await;
+}
+
+/// As when a machine loses its power: the connection says nothing of it.
+#[tokio::test]
+async fn a_redis_that_no_longer_answers_is_known_as_lost() {
+    let redis = RedisServer::start().await;
+    let Some(server) = relay(&redis).await else {
+        return;
+    };
+    redis.pause(true);
+    connected(&server, false).await;
+    serves(&server).await;
+    redis.pause(false);
+    connected(&server, true).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_redis() {
+    let redis = RedisServer::start().await;
+    let Some(server) = relay(&redis).await else {
+        return;
+    };
+    redis.pause(true);
+    server.finish().await;
+}
