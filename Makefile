@@ -5,8 +5,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 ADDRESS ?= 127.0.0.1:6001
 FUZZ_SECONDS ?= 60
-# The test programs of protocol-tests, but for the one that needs `make setup`.
-PROTOCOL_TESTS := $(filter-out real_clients,$(notdir $(wildcard protocol-tests/tests/*)))
+# The test programs of protocol-tests, but for those that need `make setup`.
+PROTOCOL_TESTS := $(filter-out real_clients laravel_redis,$(notdir $(wildcard protocol-tests/tests/*)))
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -48,9 +48,9 @@ test-protocol: ## the protocol, over the wire (PROTOCOL_TESTS_URL tests another 
 	cargo test --package protocol-tests --lib $(addprefix --test ,$(PROTOCOL_TESTS))
 
 .PHONY: test-clients
-test-clients: setup ## real client and server libraries, under Node, in Chromium, in Python and in Rust
+test-clients: setup ## real client and server libraries, under Node, in Chromium, in Python, PHP and Rust
 	cargo build
-	cargo test --package protocol-tests --test real_clients
+	cargo test --package protocol-tests --test real_clients --test laravel_redis
 
 .PHONY: test-inbox
 test-inbox: setup ## the inbox in Chromium, with a relay and the API behind it

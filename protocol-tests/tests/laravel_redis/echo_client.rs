@@ -95,7 +95,7 @@ async fn echo_hears_what_laravel_publishes_on_redis() {
         LaravelEvent::new("App\\Events\\OrderShipped", &channels, payload).requested_by(&sender)
     };
     event(1).broadcast(&redis).await;
-    event(2).to_others().broadcast(&redis).await;
+    event(2).excluding_sender().broadcast(&redis).await;
     event(3).broadcast(&redis).await;
     for (page, numbers) in pages.iter_mut().zip([&[1, 3][..], &[1, 2, 3]]) {
         for number in numbers {

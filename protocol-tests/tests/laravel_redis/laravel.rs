@@ -81,7 +81,10 @@ async fn to_others_leaves_out_the_client_that_made_the_request() {
     other.subscribe(&channel).await;
     let event = |name| LaravelEvent::new(name, &[("public", &channel)], json!({}));
     let from_sender = |name| event(name).requested_by(&sender.socket_id);
-    from_sender("to-others").to_others().broadcast(&redis).await;
+    from_sender("to-others")
+        .excluding_sender()
+        .broadcast(&redis)
+        .await;
     from_sender("to-all").broadcast(&redis).await;
     sender.expect_event("to-all").await;
     other.expect_event("to-others").await;
@@ -100,7 +103,7 @@ async fn to_others_of_a_client_of_laravel_echo_server_leaves_out_nobody() {
     let mut client = server.connect().await;
     client.subscribe(&channel).await;
     let event = LaravelEvent::new("e", &[("public", &channel)], json!({"a": 1}));
-    let event = event.requested_by("qRZ2bBbF8YAAAB").to_others();
+    let event = event.requested_by("qRZ2bBbF8YAAAB").excluding_sender();
     event.broadcast(&redis).await;
     assert_eq!(client.expect_event("e").await.data_text(), r#"{"a":1}"#);
     server.finish().await;

@@ -6,6 +6,7 @@
 mod apps_and_prefixes;
 mod echo_client;
 mod laravel;
+mod live_stream;
 mod nodes;
 mod outages;
 mod program;

@@ -23,7 +23,7 @@ async fn each_client_of_two_relays_gets_each_event_once() {
     }
     // Excluded on the one, it is still another's event on the other.
     let event = LaravelEvent::new("to-others", &[("public", &channel)], json!({}));
-    let event = event.requested_by(&clients[0].socket_id).to_others();
+    let event = event.requested_by(&clients[0].socket_id).excluding_sender();
     event.broadcast(&redis).await;
     redis.publish(&topic, &message("last", 0)).await;
     for client in &mut clients {

@@ -92,7 +92,7 @@ impl LaravelEvent {
     }
 
     /// As `broadcast(…)->toOthers()`.
-    pub(crate) fn to_others(mut self) -> LaravelEvent {
+    pub(crate) fn excluding_sender(mut self) -> LaravelEvent {
         self.wanted["to_others"] = true.into();
         self
     }
