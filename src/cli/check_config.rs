@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::serve::ServeArgs;
 use super::{Failure, print};
-use crate::config::{self, Loaded};
+use crate::config::{self, Loaded, Role};
 
 /// Prints the layers, the listeners and the apps; secrets never.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
@@ -24,9 +24,13 @@ fn report(loaded: &Loaded) -> String {
     }
     add("", String::new());
     let server = &config.server;
+    let public = format!("http://{}{}", server.listen, server.path_prefix);
     add(
         "public",
-        format!("http://{}{}", server.listen, server.path_prefix),
+        match server.role {
+            Role::Relay => public,
+            Role::Api => format!("{public} (no WebSockets: server.role is api)"),
+        },
     );
     add(
         "admin",
@@ -36,6 +40,11 @@ fn report(loaded: &Loaded) -> String {
         },
     );
     add("workers", server.worker_threads().to_string());
+    let laravel = &config.laravel_redis;
+    if laravel.enabled {
+        let (url, prefix, app) = (&laravel.url, &laravel.prefix, &laravel.app);
+        add("ingest", format!("{url}, topics {prefix}*, for app {app}"));
+    }
     add("", String::new());
     for (index, app) in config.apps.iter().enumerate() {
         let origin = match app_origins.get(index) {
@@ -109,5 +118,30 @@ workers      3
 app          77 (environment)
 "
         );
+    }
+
+    #[test]
+    fn it_tells_of_a_node_s_role_and_of_what_it_takes_in() {
+        let variables = [
+            ("FANFARE_SERVER__ROLE", "api"),
+            ("FANFARE_INGEST__LARAVEL_REDIS__ENABLED", "true"),
+            ("FANFARE_INGEST__LARAVEL_REDIS__PREFIX", "shop_"),
+            ("FANFARE_INGEST__LARAVEL_REDIS__URL", "redis://:s3cr3t@a"),
+        ];
+        let sources = Sources {
+            directory: "/nonexistent".into(),
+            environment: variables
+                .map(|(name, value)| (name.into(), value.into()))
+                .into(),
+            ..Sources::default()
+        };
+        let report = report(&config::load(&sources).unwrap());
+        for line in [
+            "public       http://127.0.0.1:6001 (no WebSockets: server.role is api)",
+            "ingest       redis://a:6379, topics shop_*, for app local",
+        ] {
+            assert!(report.lines().any(|told| told == line), "{report}");
+        }
+        assert!(!report.contains("s3cr3t"));
     }
 }
