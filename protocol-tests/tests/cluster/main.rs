@@ -2,6 +2,7 @@
 //!
 //! Each test has a Redis of its own (`protocol_tests::redis`) and mostly three nodes.
 
+mod api_node;
 mod cache;
 mod counts;
 mod death;

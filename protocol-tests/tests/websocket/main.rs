@@ -1,6 +1,5 @@
 //! The WebSocket side of the protocol, statement by statement: connecting, channels, users, and what clients depend on.
 
-mod api_node;
 mod apps_isolation;
 mod authorized_connections;
 mod cache;
