@@ -3,15 +3,20 @@
 //! Each test has a Redis of its own (`protocol_tests::redis`) and mostly three nodes.
 
 mod api_node;
+mod away;
 mod cache;
 mod counts;
 mod death;
 mod delivery;
 mod idempotency;
+mod isolation;
 mod order;
+mod outages;
 mod presence;
 mod random;
+mod readiness;
 mod reports;
 mod roster;
+mod stream;
 mod support;
 mod users;

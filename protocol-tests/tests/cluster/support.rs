@@ -3,9 +3,7 @@
 use protocol_tests::cluster::{ClusterBuilder, PREFIX};
 use protocol_tests::names::unique;
 use protocol_tests::request::percent_encode;
-use protocol_tests::{
-    AppConfig, Cluster, PublishedEvent, RedisServer, TestServer, WsClient, eventually,
-};
+use protocol_tests::{AppConfig, Cluster, RedisServer, TestServer, WsClient, eventually};
 use serde_json::{Value, json};
 
 /// Every kind of channel, but for presence among the kinds that keep their last event.
@@ -93,13 +91,6 @@ pub(crate) async fn expect_nothing(cluster: &Cluster, clients: &mut [WsClient]) 
     for client in clients {
         cluster.expect_nothing(client).await;
     }
-}
-
-// Events
-
-/// An event whose data is a number.
-pub(crate) fn numbered(channel: &str, number: usize) -> PublishedEvent {
-    PublishedEvent::new(channel, "number", number)
 }
 
 // The HTTP API

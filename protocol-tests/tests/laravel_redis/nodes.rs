@@ -43,7 +43,10 @@ async fn each_client_of_two_relays_gets_each_event_once() {
 #[tokio::test]
 async fn a_node_for_publishes_alone_does_not_listen() {
     let redis = RedisServer::start().await;
-    let api = builder(&redis.url(), PREFIX).set("server.role", "api");
+    let api = builder(&redis.url(), PREFIX)
+        .set("server.role", "api")
+        .set("cluster.driver", "redis")
+        .set("cluster.url", redis.url());
     let (Some(api), Some(relay)) = (api.start().await, relay(&redis).await) else {
         return;
     };

@@ -1,0 +1,123 @@
+//! One node alone loses Redis: for a moment nobody notices, for longer its members are away.
+
+use std::time::Duration;
+
+use protocol_tests::{Cluster, RedisServer, TcpProxy};
+use tokio::time::sleep;
+
+use crate::roster::{Member, Users, users_of};
+use crate::stream::Streams;
+use crate::support::{channel_name, finish, nodes, wait_for_users};
+
+/// Two nodes with a way of their own to Redis, and a third one behind a proxy.
+async fn start(node_timeout: u32) -> Option<(RedisServer, TcpProxy, Cluster)> {
+    let redis = RedisServer::start().await;
+    let proxy = TcpProxy::start(&[redis.authority()]).await;
+    let builder = nodes(&redis).set("cluster.node_timeout", node_timeout);
+    let mut cluster = builder.nodes(2).start().await?;
+    let url = format!("redis://{}/0", proxy.authority());
+    cluster.add_at(&url).await;
+    cluster.wait_until_ready().await;
+    Some((redis, proxy, cluster))
+}
+
+/// Two members on each node.
+async fn spread_members(cluster: &Cluster, channel: &str) -> (Vec<Member>, Users) {
+    let mut members = Vec::new();
+    for number in 0..6 {
+        members.push(Member::of(&cluster[number % 3], channel, &format!("u{number}")).await);
+    }
+    let truth = users_of((0..6).map(|number| format!("u{number}")));
+    for member in &mut members {
+        member.until(&truth).await;
+        member.changes = 0;
+    }
+    (members, truth)
+}
+
+#[tokio::test]
+async fn node_that_is_back_before_it_counts_as_dead_was_never_away() {
+    let Some((redis, proxy, cluster)) = start(6).await else {
+        return;
+    };
+    let channel = channel_name("presence-");
+    let (mut members, truth) = spread_members(&cluster, &channel).await;
+    let streams = Streams::start(&cluster).await;
+    streams.go_on(20).await;
+    proxy.cut();
+    sleep(Duration::from_millis(1500)).await;
+    proxy.restore();
+    cluster.wait_until_ready().await;
+    streams.go_on(20).await;
+    proxy.hold();
+    sleep(Duration::from_millis(1500)).await;
+    proxy.restore();
+    cluster.wait_until_ready().await;
+    streams.go_on(20).await;
+    proxy.close_connections();
+    streams.go_on(20).await;
+    cluster.wait_until_ready().await;
+    streams.finish().await;
+    for member in &mut members {
+        for event in cluster.fence_on(&mut member.client, &channel).await {
+            member.apply(&event);
+        }
+        assert_eq!(member.changes, 0, "{} saw changes", member.user_id);
+        assert_eq!(member.believed, truth);
+    }
+    drop(members);
+    finish(cluster, &redis).await;
+}
+
+/// Takes the third node's Redis away for longer than it may be, in this way, and looks at both sides.
+async fn isolate_for_long(isolate: impl Fn(&TcpProxy)) {
+    let Some((redis, proxy, cluster)) = start(2).await else {
+        return;
+    };
+    let channel = channel_name("presence-");
+    let (mut members, truth) = spread_members(&cluster, &channel).await;
+    let streams = Streams::start(&cluster).await;
+    streams.go_on(20).await;
+
+    isolate(&proxy);
+    let elsewhere = users_of(["u0", "u1", "u3", "u4"].map(str::to_owned));
+    for member in &mut members {
+        if elsewhere.contains_key(&member.user_id) {
+            member.until(&elsewhere).await;
+            assert_eq!(member.changes, 2, "two were removed");
+        }
+    }
+    let ids: Vec<String> = elsewhere.keys().cloned().collect();
+    for node in [0, 1] {
+        assert_eq!(crate::support::users(&cluster[node], &channel).await, ids);
+    }
+    streams.go_on(20).await;
+
+    proxy.restore();
+    cluster.wait_until_ready().await;
+    for member in &mut members {
+        member.until(&truth).await;
+    }
+    streams.go_on(20).await;
+    streams.finish().await;
+    let ids: Vec<String> = truth.keys().cloned().collect();
+    wait_for_users(&cluster, &channel, &ids).await;
+    for member in &mut members {
+        for event in cluster.fence_on(&mut member.client, &channel).await {
+            member.apply(&event);
+        }
+        assert_eq!(member.believed, truth);
+    }
+    drop(members);
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn members_of_a_node_that_is_cut_off_for_long_are_removed_and_come_back() {
+    isolate_for_long(TcpProxy::cut).await;
+}
+
+#[tokio::test]
+async fn members_of_a_node_whose_packets_are_dropped_for_long_are_removed_and_come_back() {
+    isolate_for_long(TcpProxy::hold).await;
+}
