@@ -109,7 +109,9 @@ impl Channel {
             }
             What::Removed(users) => {
                 for user_id in users {
-                    app.member_went(&self.name, &user_id);
+                    if !self.is_here(&user_id) {
+                        app.member_went(&self.name, &user_id);
+                    }
                 }
             }
             What::Total(subscribers) if self.is_synced => {
@@ -119,12 +121,19 @@ impl Channel {
             What::Total(subscribers) => self.total = Some(subscribers),
             What::Online | What::Offline => {
                 if let Kind::User(user_id) = &self.kind {
-                    app.set_online(user_id, entry.what == What::Online);
+                    app.set_online(user_id, entry.what == What::Online || self.let_in > 0);
                 }
             }
         }
         around.metrics.entries_received.inc();
         Ok(())
+    }
+
+    /// Whether the user is on this node, whatever the others think: they were told that this node
+    /// is dead, and are about to be told otherwise.
+    fn is_here(&self, user_id: &str) -> bool {
+        let user = self.users.get(user_id);
+        user.is_some_and(|user| user.joining.is_none())
     }
 
     /// This node's subscribers have its own events; but which was the last is for the log to say.
