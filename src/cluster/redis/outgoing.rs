@@ -143,12 +143,13 @@ impl Queue {
         }
     }
 
-    /// It is not known whether this was heard.
+    /// It is not known whether this was heard. Whoever waits need not: it is kept until it is.
     pub(super) fn put_back(&mut self, utterance: Utterance) {
         self.unsure = Some(Utterance {
             is_repetition: true,
             ..utterance
         });
+        self.send_receipts();
     }
 
     /// This was certainly not heard.
@@ -256,7 +257,6 @@ mod tests {
         let body = first.body.clone();
         queue.put_back(first);
         queue.push(event(2));
-        queue.send_receipts();
         assert_eq!(waiting.try_recv(), Ok(()));
         let again = queue
             .next(Voice {
