@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use redis::{Value, cmd};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use super::RedisServer;
@@ -94,48 +93,107 @@ impl RedisServer {
         self.command::<i64>(&close).await == 1
     }
 
-    /// Listens to every command that the server gets from now on.
+    /// Listens to every command that the server gets from now on. It must want no password.
     pub async fn monitor(&self) -> Monitor {
-        let stream = within("a connection", TcpStream::connect(self.authority())).await;
-        let mut connection = Connection::over(stream.expect("Redis is running"));
-        connection.send(b"MONITOR\r\n").await;
-        let mut monitor = Monitor { connection };
-        assert_eq!(monitor.line().await, "+OK");
-        monitor
+        let mut lines = Lines::of(self, "MONITOR").await;
+        assert_eq!(lines.next().await, b"+OK");
+        Monitor { lines }
+    }
+
+    /// Listens to a topic whose name has no space and no quotes. It must want no password.
+    pub async fn listen(&self, topic: &str) -> Messages {
+        let mut lines = Lines::of(self, &format!("SUBSCRIBE {topic}")).await;
+        // *3, $9, subscribe, $…, the topic, :1
+        for _ in 0..5 {
+            lines.next().await;
+        }
+        assert_eq!(lines.next().await, b":1");
+        Messages { lines }
     }
 }
 
 /// Every command that a server gets, in its own words.
 #[derive(Debug)]
 pub struct Monitor {
-    connection: Connection,
+    lines: Lines,
 }
 
 impl Monitor {
     /// Everything that was said until the server is asked for `mark`, which nobody else may ask for.
     pub async fn until(&mut self, server: &RedisServer, mark: &str) -> Vec<String> {
         let _answer: String = server.command(cmd("ECHO").arg(mark)).await;
-        let mut lines = Vec::new();
+        let mut said = Vec::new();
         loop {
-            let line = self.line().await;
+            let line = String::from_utf8_lossy(&self.lines.next().await).into_owned();
             if line.contains(mark) {
-                return lines;
+                return said;
             }
-            lines.push(line);
+            said.push(line);
+        }
+    }
+}
+
+/// What is published on a topic.
+#[derive(Debug)]
+pub struct Messages {
+    lines: Lines,
+}
+
+impl Messages {
+    /// The next message.
+    pub async fn next(&mut self) -> Vec<u8> {
+        // *3, $7, message, $…, the topic
+        for _ in 0..5 {
+            self.lines.next().await;
+        }
+        let length = String::from_utf8(self.lines.next().await).ok();
+        let length = length.and_then(|text| text.strip_prefix('$')?.parse().ok());
+        self.lines
+            .take(length.expect("Redis says how long it is"))
+            .await
+    }
+}
+
+/// A connection to a server, line by line.
+#[derive(Debug)]
+struct Lines {
+    connection: Connection,
+}
+
+impl Lines {
+    /// Connects and sends a command.
+    async fn of(server: &RedisServer, command: &str) -> Lines {
+        let mut connection = Connection::open(&server.authority()).await;
+        connection.send(format!("{command}\r\n").as_bytes()).await;
+        Lines { connection }
+    }
+
+    /// The next line, without its end.
+    async fn next(&mut self) -> Vec<u8> {
+        loop {
+            let buffered = self.connection.buffered();
+            if let Some(end) = buffered.windows(2).position(|pair| pair == b"\r\n") {
+                let line = buffered[..end].to_vec();
+                self.connection.take(end + 2);
+                return line;
+            }
+            self.receive().await;
         }
     }
 
-    async fn line(&mut self) -> String {
-        loop {
-            let buffered = self.connection.buffered();
-            if let Some(end) = buffered.iter().position(|byte| *byte == b'\n') {
-                let line = String::from_utf8_lossy(&buffered[..end]).into_owned();
-                self.connection.take(end + 1);
-                return line.trim_end().to_owned();
-            }
-            let more = within("a line of the monitor", self.connection.receive()).await;
-            more.expect("Redis is running");
+    /// The next bytes, so many, and the line's end after them.
+    async fn take(&mut self, count: usize) -> Vec<u8> {
+        while self.connection.buffered().len() < count + 2 {
+            self.receive().await;
         }
+        let bytes = self.connection.buffered()[..count].to_vec();
+        self.connection.take(count + 2);
+        bytes
+    }
+
+    async fn receive(&mut self) {
+        let more = within("Redis to say more", self.connection.receive()).await;
+        more.expect("Redis is running");
     }
 }
 

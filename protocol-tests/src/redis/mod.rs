@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::wait::within;
 use process::RedisProcess;
 
-pub use inspect::Monitor;
+pub use inspect::{Messages, Monitor};
 pub use sentinels::Sentinels;
 pub use sharded::RedisCluster;
 
@@ -25,6 +25,8 @@ pub use sharded::RedisCluster;
 pub struct RedisServer {
     port: u16,
     arguments: Vec<String>,
+    /// What clients must know; `None`: nothing.
+    password: Option<String>,
     /// `None` while it is down.
     process: Option<RedisProcess>,
     directory: TempDir,
@@ -42,6 +44,7 @@ impl RedisServer {
         let mut server = RedisServer {
             port: 0,
             arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
+            password: None,
             process: None,
             directory,
         };
@@ -52,6 +55,13 @@ impl RedisServer {
             }
         }
         panic!("redis-server does not start with {arguments:?}");
+    }
+
+    /// An empty server that wants this password, which its URL has.
+    pub async fn start_with_password(password: &str) -> RedisServer {
+        let mut server = RedisServer::start_with(&["--requirepass", password]).await;
+        server.password = Some(password.to_owned());
+        server
     }
 
     // Where it is
@@ -68,7 +78,11 @@ impl RedisServer {
 
     /// Its URL, with database 0.
     pub fn url(&self) -> String {
-        format!("redis://{}/0", self.authority())
+        let user = self
+            .password
+            .as_ref()
+            .map(|password| format!(":{password}@"));
+        format!("redis://{}{}/0", user.unwrap_or_default(), self.authority())
     }
 
     // How it fares

@@ -69,6 +69,32 @@ async fn clients_are_closed_one_at_a_time() {
 }
 
 #[tokio::test]
+async fn commands_and_messages_are_heard() {
+    let server = RedisServer::start().await;
+    let mut monitor = server.monitor().await;
+    let mut messages = server.listen("topic").await;
+    assert_eq!(server.topics("to").await, ["topic"]);
+    for text in [b"a\r\nb".as_slice(), b"", b"\xff"] {
+        let publish = cmd("PUBLISH").arg("topic").arg(text).clone();
+        let heard: i64 = server.command(&publish).await;
+        assert_eq!(heard, 1);
+        assert_eq!(messages.next().await, text);
+    }
+    let said = monitor.until(&server, "mark").await;
+    let published = said.iter().filter(|line| line.contains("\"PUBLISH\""));
+    assert_eq!(published.count(), 3, "{said:#?}");
+}
+
+#[tokio::test]
+async fn password_is_wanted_and_is_in_the_url() {
+    let server = RedisServer::start_with_password("secret").await;
+    let answer: String = server.command(&cmd("PING")).await;
+    assert_eq!(answer, "PONG");
+    let without = format!("redis://{}/0", server.authority());
+    assert!(ask::<String>(&without, &cmd("PING")).await.is_err());
+}
+
+#[tokio::test]
 async fn slot_moves_with_its_keys() {
     let cluster = RedisCluster::start().await;
     let mut slots = Vec::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol_tests::{Cluster, RedisServer, TcpProxy};
 use tokio::time::sleep;
 
-use crate::roster::{Member, Users, users_of};
+use crate::roster::{expect_unchanged, spread_members, users_of};
 use crate::stream::Streams;
 use crate::support::{channel_name, finish, nodes, wait_for_users};
 
@@ -21,27 +21,13 @@ async fn start(node_timeout: u32) -> Option<(RedisServer, TcpProxy, Cluster)> {
     Some((redis, proxy, cluster))
 }
 
-/// Two members on each node.
-async fn spread_members(cluster: &Cluster, channel: &str) -> (Vec<Member>, Users) {
-    let mut members = Vec::new();
-    for number in 0..6 {
-        members.push(Member::of(&cluster[number % 3], channel, &format!("u{number}")).await);
-    }
-    let truth = users_of((0..6).map(|number| format!("u{number}")));
-    for member in &mut members {
-        member.until(&truth).await;
-        member.changes = 0;
-    }
-    (members, truth)
-}
-
 #[tokio::test]
 async fn node_that_is_back_before_it_counts_as_dead_was_never_away() {
     let Some((redis, proxy, cluster)) = start(6).await else {
         return;
     };
     let channel = channel_name("presence-");
-    let (mut members, truth) = spread_members(&cluster, &channel).await;
+    let (mut members, truth) = spread_members(&cluster, &channel, 6).await;
     let streams = Streams::start(&cluster).await;
     streams.go_on(20).await;
     proxy.cut();
@@ -58,13 +44,7 @@ async fn node_that_is_back_before_it_counts_as_dead_was_never_away() {
     streams.go_on(20).await;
     cluster.wait_until_ready().await;
     streams.finish().await;
-    for member in &mut members {
-        for event in cluster.fence_on(&mut member.client, &channel).await {
-            member.apply(&event);
-        }
-        assert_eq!(member.changes, 0, "{} saw changes", member.user_id);
-        assert_eq!(member.believed, truth);
-    }
+    expect_unchanged(&cluster, &mut members, &truth).await;
     drop(members);
     finish(cluster, &redis).await;
 }
@@ -75,7 +55,7 @@ async fn isolate_for_long(isolate: impl Fn(&TcpProxy)) {
         return;
     };
     let channel = channel_name("presence-");
-    let (mut members, truth) = spread_members(&cluster, &channel).await;
+    let (mut members, truth) = spread_members(&cluster, &channel, 6).await;
     let streams = Streams::start(&cluster).await;
     streams.go_on(20).await;
 

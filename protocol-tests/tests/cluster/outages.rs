@@ -2,61 +2,15 @@
 
 use std::time::Duration;
 
-use protocol_tests::{Cluster, RedisServer};
+use protocol_tests::RedisServer;
 use tokio::time::sleep;
 
-use crate::roster::{Member, Users, users_of};
+use crate::roster::{expect_alive, expect_unchanged, spread_members};
 use crate::stream::Streams;
-use crate::support::{channel_name, figure, finish, nodes, start, wait_for_users};
+use crate::support::{channel_name, figure, finish, nodes, start};
 
 /// How long Redis is paused: longer than any timeout there is between the nodes and it.
 const PAUSE: Duration = Duration::from_secs(20);
-
-/// Nine members of one channel on three nodes.
-async fn spread_members(cluster: &Cluster, channel: &str) -> (Vec<Member>, Users) {
-    let mut members = Vec::new();
-    for number in 0..9 {
-        members.push(Member::of(&cluster[number % 3], channel, &format!("u{number}")).await);
-    }
-    let truth = users_of((0..9).map(|number| format!("u{number}")));
-    for member in &mut members {
-        member.until(&truth).await;
-        member.changes = 0;
-    }
-    (members, truth)
-}
-
-/// Asserts that everybody is there for everybody, and that nobody was told of any change since [`spread_members`].
-async fn expect_unchanged(cluster: &Cluster, members: &mut [Member], truth: &Users) {
-    let channel = members[0].channel.clone();
-    for member in members {
-        for event in cluster.fence_on(&mut member.client, &channel).await {
-            member.apply(&event);
-        }
-        assert_eq!(member.believed, *truth);
-        assert_eq!(member.changes, 0, "{} saw changes", member.user_id);
-    }
-    let ids: Vec<String> = truth.keys().cloned().collect();
-    wait_for_users(cluster, &channel, &ids).await;
-}
-
-/// Asserts that one more member, on any node, is seen to come and to go by all.
-async fn expect_alive(cluster: &Cluster, members: &mut [Member], truth: &Users) {
-    let channel = members[0].channel.clone();
-    for node in cluster.nodes() {
-        let late = Member::of(node, &channel, "late").await;
-        let mut with_late = truth.clone();
-        with_late.extend(users_of(["late".to_owned()]));
-        assert_eq!(late.believed, with_late);
-        for member in &mut *members {
-            member.until(&with_late).await;
-        }
-        drop(late);
-        for member in &mut *members {
-            member.until(truth).await;
-        }
-    }
-}
 
 #[tokio::test]
 async fn redis_that_is_killed_and_comes_back_empty_costs_nothing() {
@@ -67,7 +21,7 @@ async fn redis_that_is_killed_and_comes_back_empty_costs_nothing() {
         return;
     };
     let channel = channel_name("presence-");
-    let (mut members, truth) = spread_members(&cluster, &channel).await;
+    let (mut members, truth) = spread_members(&cluster, &channel, 9).await;
     let streams = Streams::start(&cluster).await;
     for _ in 0..3 {
         streams.go_on(50).await;
@@ -90,7 +44,7 @@ async fn redis_that_stays_away_for_longer_than_nodes_live_costs_nothing_that_was
         return;
     };
     let channel = channel_name("presence-");
-    let (mut members, mut truth) = spread_members(&cluster, &channel).await;
+    let (mut members, mut truth) = spread_members(&cluster, &channel, 9).await;
     let streams = Streams::start(&cluster).await;
     streams.go_on(20).await;
     redis.kill().await;
@@ -118,7 +72,7 @@ async fn redis_that_hangs_for_20_seconds_costs_nothing_that_was_accepted() {
         return;
     };
     let channel = channel_name("presence-");
-    let (mut members, mut truth) = spread_members(&cluster, &channel).await;
+    let (mut members, mut truth) = spread_members(&cluster, &channel, 9).await;
     let streams = Streams::start(&cluster).await;
     streams.go_on(20).await;
     redis.pause();
@@ -144,7 +98,7 @@ async fn connections_to_redis_that_are_cut_one_by_one_cost_nothing() {
         return;
     };
     let channel = channel_name("presence-");
-    let (mut members, truth) = spread_members(&cluster, &channel).await;
+    let (mut members, truth) = spread_members(&cluster, &channel, 9).await;
     let streams = Streams::start(&cluster).await;
     let mut cut = 0;
     for _ in 0..3 {

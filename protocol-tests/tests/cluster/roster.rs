@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use protocol_tests::client::channel_data;
-use protocol_tests::{Event, PATIENCE, Roster, TestServer, WsClient, within};
+use protocol_tests::{Cluster, Event, PATIENCE, Roster, TestServer, WsClient, within};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::support::info_of;
+use crate::support::{info_of, wait_for_users};
 
 /// User id → user_info.
 pub(crate) type Users = BTreeMap<String, Value>;
@@ -150,5 +150,59 @@ impl Member {
             }
         })
         .await;
+    }
+}
+
+// Many members
+
+/// So many members of one channel, spread over the nodes, each of whom knows all others by now; and who they are.
+pub(crate) async fn spread_members(
+    cluster: &Cluster,
+    channel: &str,
+    count: usize,
+) -> (Vec<Member>, Users) {
+    let positions = cluster.positions();
+    let mut members = Vec::new();
+    for number in 0..count {
+        let node = &cluster[positions[number % positions.len()]];
+        members.push(Member::of(node, channel, &format!("u{number}")).await);
+    }
+    let truth = users_of((0..count).map(|number| format!("u{number}")));
+    for member in &mut members {
+        member.until(&truth).await;
+        member.changes = 0;
+    }
+    (members, truth)
+}
+
+/// Asserts that everybody is there for everybody, and that nobody was told of any change since [`spread_members`].
+pub(crate) async fn expect_unchanged(cluster: &Cluster, members: &mut [Member], truth: &Users) {
+    let channel = members[0].channel.clone();
+    for member in members {
+        for event in cluster.fence_on(&mut member.client, &channel).await {
+            member.apply(&event);
+        }
+        assert_eq!(member.believed, *truth);
+        assert_eq!(member.changes, 0, "{} saw changes", member.user_id);
+    }
+    let ids: Vec<String> = truth.keys().cloned().collect();
+    wait_for_users(cluster, &channel, &ids).await;
+}
+
+/// Asserts that one more member, on any node, is seen to come and to go by all.
+pub(crate) async fn expect_alive(cluster: &Cluster, members: &mut [Member], truth: &Users) {
+    let channel = members[0].channel.clone();
+    for node in cluster.nodes() {
+        let late = Member::of(node, &channel, "late").await;
+        let mut with_late = truth.clone();
+        with_late.extend(users_of(["late".to_owned()]));
+        assert_eq!(late.believed, with_late);
+        for member in &mut *members {
+            member.until(&with_late).await;
+        }
+        drop(late);
+        for member in &mut *members {
+            member.until(truth).await;
+        }
     }
 }

@@ -157,12 +157,15 @@ fn assert_same(heard: &[usize], accepted: &[usize]) {
 
 /// Streams through every node at once, each on a channel of its own with a listener on every node.
 pub(crate) struct Streams {
+    /// The streams' channels.
+    pub(crate) channels: Vec<String>,
     streams: Vec<(Stream, Vec<Listener>)>,
 }
 
 impl Streams {
     pub(crate) async fn start(cluster: &Cluster) -> Streams {
         let mut streams = Vec::new();
+        let mut channels = Vec::new();
         for node in cluster.nodes() {
             let channel = crate::support::channel_name("private-stream-");
             let mut listeners = Vec::new();
@@ -172,8 +175,9 @@ impl Streams {
                 listeners.push(Listener::start(client, &channel));
             }
             streams.push((Stream::start(node, &channel), listeners));
+            channels.push(channel);
         }
-        Streams { streams }
+        Streams { channels, streams }
     }
 
     /// Waits until so many more events were answered on every node.
