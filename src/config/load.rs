@@ -70,7 +70,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     }
     let development = apps.is_empty();
     let (apps, app_origins) = read::apps::registry(apps)?;
-    let laravel_redis = read::ingest::laravel_redis(&root, &apps)?;
+    let laravel_redis = read::ingest::laravel_redis(&root, &apps, &cluster)?;
 
     Ok(Loaded {
         config: Config {

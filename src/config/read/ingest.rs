@@ -3,6 +3,7 @@
 use super::super::ConfigError;
 use super::super::keys::{INGEST, LARAVEL_REDIS};
 use super::super::section::Section;
+use super::super::settings::Cluster;
 use crate::apps::Registry;
 use crate::ingest::laravel_redis::{RedisServer, Settings};
 
@@ -13,18 +14,26 @@ const PREFIX: &str = "a text, or nothing where Laravel has no prefix";
 pub(in crate::config) fn laravel_redis(
     root: &Section<'_>,
     apps: &Registry,
+    cluster: &Cluster,
 ) -> Result<Settings, ConfigError> {
     let section = root
         .child("ingest", INGEST)?
         .child("laravel_redis", LARAVEL_REDIS)?;
     let default = Settings::default();
     let enabled = section.switch("enabled", default.enabled)?;
+    let prefix = section
+        .text("prefix", PREFIX, |text| Some(text.into()))?
+        .unwrap_or(default.prefix);
+    if let (true, Cluster::Redis(cluster)) = (enabled, cluster)
+        && prefix.starts_with(&*cluster.prefix)
+    {
+        let expected = "a text that does not begin with cluster.prefix, as what does is left out";
+        return Err(section.invalid("prefix", expected, format!("{prefix:?}")));
+    }
     Ok(Settings {
         enabled,
         url: url(&section)?.unwrap_or(default.url),
-        prefix: section
-            .text("prefix", PREFIX, |text| Some(text.into()))?
-            .unwrap_or(default.prefix),
+        prefix,
         app: app(&section, apps, enabled)?,
     })
 }

@@ -99,3 +99,19 @@ fn a_node_for_publishes_alone_has_others_to_publish_to() {
     assert_eq!(api.server.role, Role::Api);
     assert_eq!(Setting::new().load().server.role, Role::Relay);
 }
+
+#[test]
+fn what_laravel_publishes_is_told_from_what_nodes_publish() {
+    let with_prefix = |prefix| {
+        let ingest = format!("[ingest.laravel_redis]\nenabled = true\nprefix = \"{prefix}\"");
+        Setting::new().file(&format!("{REDIS}{ingest}"))
+    };
+    let error = with_prefix("fanfare:app_").mistake();
+    assert!(
+        error.contains("ingest.laravel_redis.prefix: expected"),
+        "{error}"
+    );
+    for prefix in ["", "fanfare_", "laravel_database_"] {
+        assert!(with_prefix(prefix).load().laravel_redis.enabled);
+    }
+}
