@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::serve::ServeArgs;
 use super::{Failure, print};
-use crate::config::{self, Loaded, Role};
+use crate::config::{self, Cluster, Loaded, Role};
 
 /// Prints the layers, the listeners and the apps; secrets never.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
@@ -40,6 +40,10 @@ fn report(loaded: &Loaded) -> String {
         },
     );
     add("workers", server.worker_threads().to_string());
+    if let Cluster::Redis(settings) = &config.cluster {
+        let (target, prefix) = (&settings.target, &settings.prefix);
+        add("cluster", format!("{target}, keys {prefix}*"));
+    }
     let laravel = &config.laravel_redis;
     if laravel.enabled {
         let (url, prefix, app) = (&laravel.url, &laravel.prefix, &laravel.app);
@@ -121,9 +125,11 @@ app          77 (environment)
     }
 
     #[test]
-    fn it_tells_of_a_node_s_role_and_of_what_it_takes_in() {
+    fn it_tells_of_a_node_s_role_and_of_the_redis_that_it_uses() {
         let variables = [
             ("FANFARE_SERVER__ROLE", "api"),
+            ("FANFARE_CLUSTER__DRIVER", "redis"),
+            ("FANFARE_CLUSTER__URL", "redis://:s3cr3t@b:1"),
             ("FANFARE_INGEST__LARAVEL_REDIS__ENABLED", "true"),
             ("FANFARE_INGEST__LARAVEL_REDIS__PREFIX", "shop_"),
             ("FANFARE_INGEST__LARAVEL_REDIS__URL", "redis://:s3cr3t@a"),
@@ -138,6 +144,7 @@ app          77 (environment)
         let report = report(&config::load(&sources).unwrap());
         for line in [
             "public       http://127.0.0.1:6001 (no WebSockets: server.role is api)",
+            "cluster      Redis at b:1, keys fanfare:*",
             "ingest       redis://a:6379, topics shop_*, for app local",
         ] {
             assert!(report.lines().any(|told| told == line), "{report}");

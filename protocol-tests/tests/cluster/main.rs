@@ -22,4 +22,5 @@ mod sentinel;
 mod sharded;
 mod stream;
 mod support;
+mod tls;
 mod users;
