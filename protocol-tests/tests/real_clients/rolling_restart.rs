@@ -1,0 +1,306 @@
+//! pusher-js against a cluster whose nodes are restarted one after the other, as an update does it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use protocol_tests::names::unique;
+use protocol_tests::subject::Endpoint;
+use protocol_tests::{
+    App, AppConfig, Cluster, HttpClient, PublishedEvent, RedisServer, Request, TcpProxy, within,
+};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{interval, sleep};
+
+use crate::script::{Interpreter, Script};
+
+const CLIENTS: usize = 9;
+/// Between two publishes: 200 a second.
+const PACE: Duration = Duration::from_millis(5);
+/// What an event may take from the answer to its publish to the last client, in milliseconds. A connection that is lost
+/// within that time may be lost with the event.
+const ON_ITS_WAY_MS: u64 = 300;
+
+/// A node's clients find another one, receive all that is published while they are connected, and nothing twice.
+#[tokio::test]
+async fn clients_of_nodes_that_are_restarted_miss_nothing_while_they_are_connected() {
+    let redis = RedisServer::start().await;
+    let builder = Cluster::builder(redis.url()).app(AppConfig::new("10001"));
+    let Some(mut cluster) = builder.start().await else {
+        return;
+    };
+    let balancer = TcpProxy::start(&cluster.authorities()).await;
+    let [channel, presence] = [unique("rolling-"), unique("presence-rolling-")];
+    let settings = settings(&cluster, &balancer, &channel, &presence);
+    let mut script = Script::start(Interpreter::Node, &["rolling.mjs", &settings], None);
+    let (say, mut said) = mpsc::unbounded_channel();
+    let (end, ended) = watch::channel(false);
+    let listening = async {
+        let mut clients = Clients::new();
+        let mut ended = ended.clone();
+        loop {
+            tokio::select! {
+                line = script.line() => match line {
+                    Some(line) => {
+                        clients.note(&line);
+                        let _end_of_test = say.send(clients.connected());
+                    }
+                    None => return clients,
+                },
+                _ = ended.wait_for(|ended| *ended) => break,
+            }
+        }
+        script.write_line("end").await;
+        while let Some(line) = script.line().await {
+            clients.note(&line);
+        }
+        let result = script.ended().await;
+        assert!(result.succeeded, "{}", result.stderr);
+        clients
+    };
+    let restarting = async {
+        wait_for_all(&mut said).await;
+        let app = cluster.app().clone();
+        let publishing = Publishing::start(app, balancer.authority(), &channel);
+        for position in cluster.positions() {
+            publishing.go_on(200).await;
+            let leaving = cluster[position].endpoint().authority.clone();
+            let mut others = cluster.authorities();
+            others.retain(|authority| *authority != leaving);
+            // As a balancer does that asks /ready; the node then has its clients go.
+            balancer.set_targets(&others);
+            cluster.stop(position).await;
+            cluster.start(position).await;
+            balancer.set_targets(&cluster.authorities());
+            wait_for_all(&mut said).await;
+        }
+        publishing.go_on(200).await;
+        let published = publishing.stop().await;
+        // What was published last is on its way.
+        sleep(Duration::from_millis(ON_ITS_WAY_MS)).await;
+        end.send_replace(true);
+        published
+    };
+    let (clients, published) = tokio::join!(listening, restarting);
+    clients.show_and_check(&published);
+    cluster.finish().await;
+}
+
+fn settings(cluster: &Cluster, balancer: &TcpProxy, channel: &str, presence: &str) -> String {
+    let (host, port) = balancer.authority().split_once(':').expect("host:port");
+    let app = cluster.app();
+    json!({
+        "host": host,
+        "port": port.parse::<u16>().expect("a port is a number"),
+        "app": {"id": app.id, "key": app.key, "secret": app.secret},
+        "tag": unique(""),
+        "clients": CLIENTS,
+        "channel": channel,
+        "presence": presence,
+    })
+    .to_string()
+}
+
+/// Waits until every client is subscribed.
+async fn wait_for_all(connected: &mut mpsc::UnboundedReceiver<usize>) {
+    let all = async {
+        // What is known by now first.
+        let mut last = 0;
+        while let Ok(count) = connected.try_recv() {
+            last = count;
+        }
+        while last < CLIENTS {
+            last = connected.recv().await.expect("the clients are listened to");
+        }
+    };
+    within("every client to be subscribed", all).await;
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let ms = since.expect("it is later than 1970").as_millis();
+    u64::try_from(ms).expect("it is not that late")
+}
+
+// The publisher
+
+/// When an event was first sent, and when its publish was answered with 200; in milliseconds since 1970.
+type Published = (u64, u64);
+
+/// Publishes numbers through the balancer, 200 a second. A publish that fails is sent again under its key.
+struct Publishing {
+    task: tokio::task::JoinHandle<Vec<Published>>,
+    stop: watch::Sender<bool>,
+    count: watch::Receiver<usize>,
+}
+
+impl Publishing {
+    fn start(app: App, balancer: &str, channel: &str) -> Publishing {
+        let endpoint = Endpoint::parse(&format!("http://{balancer}"));
+        let channel = channel.to_owned();
+        let (stop, stopped) = watch::channel(false);
+        let (counted, count) = watch::channel(0);
+        let task = tokio::spawn(async move {
+            let mut http = HttpClient::new(endpoint);
+            let mut pace = interval(PACE);
+            let mut published = Vec::new();
+            while !*stopped.borrow() {
+                pace.tick().await;
+                let number = published.len();
+                let sent = now_ms();
+                publish(&mut http, &app, &channel, number).await;
+                published.push((sent, now_ms()));
+                counted.send_replace(number + 1);
+            }
+            published
+        });
+        Publishing { task, stop, count }
+    }
+
+    /// Waits for so many more publishes.
+    async fn go_on(&self, more: usize) {
+        let mut count = self.count.clone();
+        let end = *count.borrow() + more;
+        let enough = count.wait_for(|count| *count >= end);
+        let enough = within("the publisher to go on", enough).await;
+        enough.expect("the publisher does not panic");
+    }
+
+    async fn stop(self) -> Vec<Published> {
+        self.stop.send_replace(true);
+        let ended = within("the publisher's end", self.task).await;
+        ended.expect("the publisher does not panic")
+    }
+}
+
+async fn publish(http: &mut HttpClient, app: &App, channel: &str, number: usize) {
+    let event = PublishedEvent::new(channel, "number", number.to_string());
+    let event = event.with("idempotency_key", unique("k-").into());
+    let accepted = async {
+        loop {
+            let request = Request::post(app, "/events").json(event.body());
+            if try_publish(http, &request).await {
+                return;
+            }
+            http.disconnect();
+            sleep(PACE).await;
+        }
+    };
+    within("a publish to be accepted", accepted).await;
+}
+
+/// Whether the publish was accepted; it may also have been refused, or its connection have ended.
+async fn try_publish(http: &mut HttpClient, request: &Request) -> bool {
+    let bytes = request.encode(&http.endpoint().authority, "");
+    if http.connection().await.try_send(&bytes).await.is_err() {
+        return false;
+    }
+    let answer = http.try_read_response_to("POST").await;
+    answer.is_ok_and(|answer| answer.status == 200)
+}
+
+// The clients
+
+/// What a client has told of itself.
+#[derive(Default)]
+struct Client {
+    /// From when to when it was subscribed; `None` as the end: until now.
+    subscribed: Vec<(u64, Option<u64>)>,
+    received: Vec<usize>,
+    members: Option<u64>,
+}
+
+impl Client {
+    fn is_subscribed(&self) -> bool {
+        self.subscribed.last().is_some_and(|(_, end)| end.is_none())
+    }
+
+    /// Whether it was subscribed when the event was published, and for long enough to receive it.
+    fn must_have(&self, (sent, answered): Published) -> bool {
+        let mut subscribed = self.subscribed.iter();
+        subscribed
+            .any(|(from, to)| *from <= sent && to.is_none_or(|to| answered + ON_ITS_WAY_MS <= to))
+    }
+}
+
+struct Clients(Vec<Client>);
+
+impl Clients {
+    fn new() -> Clients {
+        Clients((0..CLIENTS).map(|_| Client::default()).collect())
+    }
+
+    fn connected(&self) -> usize {
+        let clients = self.0.iter();
+        clients.filter(|client| client.is_subscribed()).count()
+    }
+
+    /// Notes what the program says.
+    fn note(&mut self, line: &str) {
+        let said: Value = serde_json::from_str(line).expect("it says JSON");
+        let number = |name: &str| said[name].as_u64().unwrap_or_else(|| panic!("{said}"));
+        let position = usize::try_from(number("client")).expect("there are nine");
+        let client = &mut self.0[position];
+        match said["what"].as_str() {
+            Some("subscribed") => client.subscribed.push((number("at"), None)),
+            Some("lost") => {
+                // A connection may be lost before it is subscribed.
+                if let Some((_, end)) = client.subscribed.last_mut() {
+                    end.get_or_insert(number("at"));
+                }
+            }
+            Some("event") => {
+                let event = usize::try_from(number("number")).expect("it is a position");
+                client.received.push(event);
+            }
+            Some("members") => client.members = Some(number("count")),
+            _ => panic!("{said}"),
+        }
+    }
+
+    /// Prints what each client missed and when, and asserts that it could not have had that.
+    fn show_and_check(&self, published: &[Published]) {
+        let mut table = String::from("client | connections | away for | missed of all\n");
+        let mut faults = Vec::new();
+        for (position, client) in self.0.iter().enumerate() {
+            let received: BTreeSet<usize> = client.received.iter().copied().collect();
+            if received.len() != client.received.len() {
+                faults.push(format!("client {position} received events twice"));
+            }
+            let missed: Vec<usize> = (0..published.len())
+                .filter(|number| !received.contains(number))
+                .collect();
+            let inexcusable = missed.iter().copied();
+            let inexcusable: Vec<usize> = inexcusable
+                .filter(|number| client.must_have(published[*number]))
+                .collect();
+            if !inexcusable.is_empty() {
+                faults.push(format!(
+                    "client {position} missed {inexcusable:?} while it was connected"
+                ));
+            }
+            if client.members != Some(CLIENTS as u64) {
+                faults.push(format!(
+                    "client {position} sees {:?} members in the end",
+                    client.members
+                ));
+            }
+            let away: Vec<String> = client
+                .subscribed
+                .windows(2)
+                .map(|pair| format!("{} ms", pair[1].0 - pair[0].1.unwrap_or(pair[0].0)))
+                .collect();
+            table.push_str(&format!(
+                "{position:6} | {:11} | {} | {} of {}\n",
+                client.subscribed.len(),
+                away.join(", "),
+                missed.len(),
+                published.len()
+            ));
+        }
+        eprintln!("{table}");
+        assert!(faults.is_empty(), "{faults:#?}");
+        let restarted = self.0.iter().filter(|client| client.subscribed.len() > 1);
+        assert!(restarted.count() > 0, "nobody had to reconnect");
+    }
+}
