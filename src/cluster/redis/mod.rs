@@ -150,6 +150,7 @@ impl Redis {
         std::thread::Builder::new()
             .name("fanfare-cluster".to_owned())
             .spawn(move || {
+                let _guard = AbortOnPanic;
                 let node = Node::new(settings, reach, shared, metrics, apps);
                 LocalSet::new().block_on(&runtime, node.run());
             })?;
@@ -171,6 +172,19 @@ impl Redis {
 
     fn ask(&self, request: Request) {
         self.shared.requests.push(request);
+    }
+}
+
+/// A node whose thread is gone would take events and tell nobody: better no node at all, and a
+/// supervisor that starts another.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the thread that shares channels has panicked: the process ends");
+            std::process::abort();
+        }
     }
 }
 

@@ -15,9 +15,8 @@ use crate::hub::Admission;
 const MOST_EVENTS: usize = 64;
 const MOST_BYTES: usize = 256 * 1024;
 
-/// Milliseconds that an entry is kept, and how many are.
-pub(super) const HISTORY_MS: u64 = 30_000;
-pub(super) const HISTORY_ENTRIES: usize = 10_000;
+/// Entries that a channel's log keeps at most.
+const HISTORY_ENTRIES: usize = 10_000;
 
 /// Something to say, with what comes of having said it.
 #[derive(Debug)]
@@ -66,6 +65,8 @@ pub(super) struct Voice<'a> {
     pub(super) epoch: &'a str,
     /// PUBLISH or SPUBLISH.
     pub(super) publish: &'a str,
+    /// Milliseconds that an entry is kept.
+    pub(super) history_ms: u64,
     /// Whether entries are written even where no other node is known to listen.
     pub(super) keep: bool,
 }
@@ -164,7 +165,7 @@ impl Utterance {
         let mut call = script::PUBLISH.call(&keys);
         call.arg(voice.node.to_string())
             .arg(voice.epoch)
-            .arg(HISTORY_MS)
+            .arg(voice.history_ms)
             .arg(HISTORY_ENTRIES)
             .arg(voice.publish)
             .arg(&**topic)
@@ -203,6 +204,7 @@ mod tests {
         number: 9,
         epoch: "e",
         publish: "PUBLISH",
+        history_ms: 30_000,
         keep: false,
     };
 

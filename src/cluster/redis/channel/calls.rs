@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::Cmd;
 
 use super::super::keys;
-use super::super::outgoing::{HISTORY_MS, Utterance};
+use super::super::outgoing::Utterance;
 use super::super::script::{self, ChannelReply};
 use super::{Channel, Kind, Place, Step, Surroundings};
 use crate::apps::WebhookEvent;
@@ -189,7 +189,7 @@ impl Channel {
             .arg(voice.node.to_string())
             .arg(node)
             .arg(voice.epoch)
-            .arg(HISTORY_MS)
+            .arg(voice.history_ms)
             .arg(voice.publish)
             .arg(topic)
             .arg(voice.version)

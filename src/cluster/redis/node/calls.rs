@@ -121,6 +121,7 @@ impl Node {
                             number: self.number,
                             epoch: &epoch,
                             publish: self.servers.publish(),
+                            history_ms: self.history_ms,
                             keep,
                         },
                         own: &self.own,

@@ -37,6 +37,8 @@ use calls::Job;
 use discovery::Discovered;
 use servers::Servers;
 
+/// How long entries are kept beyond the time that a node may be away without being given up.
+const HISTORY: Duration = Duration::from_secs(30);
 /// How long a topic is listened to that nobody wants: pages are loaded again.
 const LISTENS_ON_FOR: Duration = Duration::from_secs(5);
 /// How long after a connection entries are written even where nobody is known to listen: other
@@ -82,6 +84,7 @@ pub(super) struct Node {
     /// The version that all nodes read.
     version: u8,
     number: u64,
+    history_ms: u64,
     keeps_until: Instant,
     /// Dead nodes, with the channels that are still to be cleaned up.
     dead: HashMap<String, usize>,
@@ -111,7 +114,6 @@ impl Node {
         Self {
             keys: Keys::new(&settings.prefix),
             servers: Servers::new(&settings.target, sender),
-            settings,
             reach,
             shared,
             metrics,
@@ -121,6 +123,7 @@ impl Node {
             is_new: true,
             version: VERSION,
             number: 0,
+            history_ms: (HISTORY + settings.node_timeout).as_millis() as u64,
             keeps_until: now,
             dead: HashMap::new(),
             channels: HashMap::new(),
@@ -129,6 +132,7 @@ impl Node {
             heard,
             resting: Vec::new(),
             stopping: None,
+            settings,
             ended: false,
             refusals: Throttle::default(),
         }
@@ -289,6 +293,7 @@ impl Node {
                 number: self.number,
                 epoch: "",
                 publish: self.servers.publish(),
+                history_ms: self.history_ms,
                 keep: false,
             },
             own: &self.own,
