@@ -7,7 +7,10 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 use std::{env, fs, thread};
+
+use protocol_tests::wait::PATIENCE;
 
 const BAD_CONFIGURATION: Option<i32> = Some(64);
 const FAILURE: Option<i32> = Some(1);
@@ -105,10 +108,17 @@ impl Relay {
 
     /// Opens a WebSocket, up to the first message.
     fn connect(&self) -> TcpStream {
+        self.connect_at("")
+    }
+
+    /// The same where paths begin with `prefix`.
+    fn connect_at(&self, prefix: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
-        let handshake = "GET /app/local?protocol=7 HTTP/1.1\r\nHost: relay\r\nUpgrade: websocket\r\n\
-                         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let handshake = format!(
+            "GET {prefix}/app/local?protocol=7 HTTP/1.1\r\nHost: relay\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
         stream.write_all(handshake.as_bytes()).unwrap();
         let mut received = Vec::new();
         while !received.ends_with(b"\"}") {
@@ -167,7 +177,15 @@ mod without_serving {
             texts(&version).0,
             concat!("fanfare ", env!("CARGO_PKG_VERSION"), "\n")
         );
-        for command in ["", "serve", "check-config", "trigger", "channels", "tail"] {
+        for command in [
+            "",
+            "serve",
+            "check-config",
+            "trigger",
+            "channels",
+            "tail",
+            "health",
+        ] {
             let args: Vec<&str> = [command, "--help"]
                 .into_iter()
                 .filter(|arg| !arg.is_empty())
@@ -279,12 +297,16 @@ app          1 (config.toml:2)
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", free.local_addr().unwrap());
         drop(free);
-        for args in [&["trigger", "news", "greeting"][..], &["channels"]] {
+        for (args, path) in [
+            (&["trigger", "news", "greeting"][..], ""),
+            (&["channels"], ""),
+            (&["health"], "/up"),
+        ] {
             let output = directory.run(&[args, &["--url", &url]].concat());
             let (_, stderr) = texts(&output);
             assert_eq!(output.status.code(), FAILURE, "{stderr}");
             assert!(
-                stderr.starts_with(&format!("fanfare: {url}: Connection refused")),
+                stderr.starts_with(&format!("fanfare: {url}{path}: Connection refused")),
                 "{stderr}"
             );
         }
@@ -352,6 +374,43 @@ mod serving {
             let mut relay = Relay::start(&directory, &[], "listening");
             assert_eq!(relay.stop("TERM").0, Some(0));
         }
+    }
+
+    #[test]
+    fn a_relay_that_stops_is_up_but_not_ready() {
+        let text =
+            "[server]\npath_prefix = \"relay\"\nclose_timeout = 3600\nshutdown_timeout = 3600\n";
+        let directory = Directory::with("config.toml", text);
+        let mut relay = Relay::start(&directory, &[], "listening");
+        // Its own configuration tells where it listens, as in a container.
+        let health = |args: &[&str]| {
+            let mut command = directory.fanfare(&[&["health"], args].concat());
+            let address = relay.url.strip_prefix("http://").unwrap();
+            let output = command.env("FANFARE_SERVER__LISTEN", address).output();
+            let output = output.unwrap();
+            let (stdout, stderr) = texts(&output);
+            (output.status.code(), stdout + &stderr)
+        };
+        let url = format!("{}/relay", relay.url);
+        let up = (Some(0), format!("{url}/up answered 200 OK\n"));
+        assert_eq!(health(&[]), up);
+        assert_eq!(health(&["--ready"]).0, Some(0));
+        let _client_that_answers_no_close = relay.connect_at("/relay");
+        relay.signal("TERM");
+        let deadline = Instant::now() + PATIENCE;
+        let (code, said) = loop {
+            match health(&["--ready"]) {
+                (Some(0), _) => assert!(Instant::now() < deadline, "it stays ready"),
+                unready => break unready,
+            }
+        };
+        assert_eq!(code, FAILURE, "{said}");
+        assert!(
+            said.starts_with(&format!("fanfare: {url}/ready answered 503")),
+            "{said}"
+        );
+        assert_eq!(health(&[]), up);
+        assert_eq!(relay.stop("TERM").0, FAILURE);
     }
 
     #[test]

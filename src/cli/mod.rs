@@ -4,6 +4,7 @@
 //! - [`check_config`]: what a configuration says, without serving it
 //! - [`trigger`], [`channels`]: the HTTP API for people at a terminal
 //! - [`tail`]: what passes through a running relay
+//! - [`health`]: whether a relay answers
 //! - [`target`], [`url`], [`api`]: which app and relay those speak to, and how
 //! - [`banner`], [`telemetry`]: what the relay says on stderr
 //! - [`signals`]: when it is told to stop
@@ -12,6 +13,7 @@ mod api;
 mod banner;
 mod channels;
 mod check_config;
+mod health;
 mod serve;
 mod signals;
 pub mod tail;
@@ -54,6 +56,7 @@ enum Command {
     /// List the channels that somebody is subscribed to.
     Channels(channels::ChannelsArgs),
     Tail(tail::TailArgs),
+    Health(health::HealthArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -65,6 +68,7 @@ Examples:
   fanfare trigger news greeting '{\"text\":\"hello\"}'
   fanfare channels presence-
   fanfare tail
+  fanfare health
 
 Every key of config.toml is explained in that file; FANFARE_SERVER__LISTEN and the like override
 it, and flags override both. Exit codes: 0 stopped when told to, 64 the configuration or command
@@ -104,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Trigger(args) => trigger::run(&args),
         Command::Channels(args) => channels::run(&args),
         Command::Tail(args) => follow(args),
+        Command::Health(args) => health::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
