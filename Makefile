@@ -36,6 +36,7 @@ inbox: ## build the inbox, conversation-api/web/dist
 .PHONY: test
 test: setup lint ## everything that must pass before a change is accepted
 	cargo build --workspace --all-targets
+	scripts/check-docker
 	cargo test --workspace
 
 .PHONY: test-unit
@@ -66,6 +67,12 @@ screenshots: setup ## pictures of the inbox at work, docs/inbox-desktop.png and 
 lint: ## formatting and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
+
+.PHONY: docker-check
+docker-check: ## Dockerfile, compose file and what they mount, with what will read them
+	@scripts/setup docker
+	cargo build --package fanfare
+	scripts/check-docker
 
 .PHONY: deny
 deny: ## bans, licences and sources of the dependencies (installs cargo-deny in the project)
