@@ -1,10 +1,10 @@
 //! Order: what one publisher sends through one node arrives everywhere in that order, complete and once.
 
-use protocol_tests::{App, HttpClient, Request, WsClient, within};
+use protocol_tests::{App, Cluster, HttpClient, RedisServer, Request, WsClient, within};
 use serde_json::{Value, json};
 
 use crate::random::number_from;
-use crate::support::{channel_name, finish, start, subscriber_of_each};
+use crate::support::{app, channel_name, finish, start, subscriber_of_each};
 
 /// Events of one publisher. PROTOCOL_TESTS_CLUSTER_EVENTS makes them more or fewer.
 const EVENTS: usize = 10_000;
@@ -65,6 +65,31 @@ async fn ten_thousand_events_arrive_on_every_node_in_order() {
         expect_numbered(on_b, "number", count),
         expect_numbered(on_c, "number", count),
     );
+    within("the publisher to end", publisher).await.unwrap();
+    crate::support::expect_nothing(&cluster, &mut clients).await;
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn node_without_room_for_what_others_publish_takes_it_from_the_log_in_order() {
+    let redis = RedisServer::start().await;
+    // Any event takes all of the room, and those that follow at once find none.
+    let app = app().limit("publish_backlog", 1);
+    let Some(cluster) = Cluster::builder(redis.url()).app(app).start().await else {
+        return;
+    };
+    const COUNT: usize = 1000;
+    let channel = channel_name("public-");
+    let mut clients = subscriber_of_each(&cluster, &channel).await;
+    let publisher = tokio::spawn(publish_numbered(
+        cluster.app().clone(),
+        cluster[0].http(),
+        channel.clone(),
+        COUNT,
+    ));
+    for client in &mut clients {
+        expect_numbered(client, "number", COUNT).await;
+    }
     within("the publisher to end", publisher).await.unwrap();
     crate::support::expect_nothing(&cluster, &mut clients).await;
     finish(cluster, &redis).await;
