@@ -5,6 +5,7 @@
 mod inspect;
 mod ports;
 mod process;
+mod publish;
 mod sentinels;
 mod sharded;
 #[cfg(test)]

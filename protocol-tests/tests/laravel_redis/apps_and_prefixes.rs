@@ -1,9 +1,8 @@
 //! Whose channels they are, and what stands before their names.
 
-use protocol_tests::AppConfig;
+use protocol_tests::{AppConfig, RedisServer};
 use serde_json::json;
 
-use crate::redis_server::RedisServer;
 use crate::support::{LaravelEvent, PREFIX, builder, connected, message, relay};
 
 #[tokio::test]

@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use protocol_tests::{TestServer, within};
+use protocol_tests::{RedisServer, TestServer, within};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 
 use crate::program::program;
-use crate::redis_server::RedisServer;
 use crate::support::{LaravelEvent, relay};
 
 /// A page of its own process.

@@ -1,9 +1,8 @@
 //! Events of a Laravel application.
 
-use protocol_tests::Request;
+use protocol_tests::{RedisServer, Request};
 use serde_json::json;
 
-use crate::redis_server::RedisServer;
 use crate::support::{LaravelEvent, relay};
 
 #[tokio::test]

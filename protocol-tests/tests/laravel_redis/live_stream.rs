@@ -1,9 +1,8 @@
 //! What people who watch see.
 
-use protocol_tests::{Connection, Upgrade, WebSocket};
+use protocol_tests::{Connection, RedisServer, Upgrade, WebSocket};
 use serde_json::{Value, json};
 
-use crate::redis_server::RedisServer;
 use crate::support::{LaravelEvent, relay};
 
 #[tokio::test]

@@ -10,7 +10,6 @@ mod live_stream;
 mod nodes;
 mod outages;
 mod program;
-mod redis_server;
 mod refusals;
 mod subscribers;
 mod support;

@@ -1,8 +1,8 @@
 //! Several relays that listen to the same Redis.
 
+use protocol_tests::RedisServer;
 use serde_json::json;
 
-use crate::redis_server::RedisServer;
 use crate::support::{LaravelEvent, PREFIX, builder, connected, message, relay};
 
 #[tokio::test]

@@ -1,8 +1,7 @@
 //! Redis in trouble.
 
-use protocol_tests::{PublishedEvent, TestServer, eventually};
+use protocol_tests::{PublishedEvent, RedisServer, TestServer, eventually};
 
-use crate::redis_server::{RedisServer, free_port, url};
 use crate::support::{PREFIX, builder, connected, lines, message, relay};
 
 const LOST: &str = "the connection to Laravel's Redis is lost";
@@ -48,8 +47,9 @@ async fn a_redis_that_is_restarted_is_listened_to_again() {
 
 #[tokio::test]
 async fn a_relay_that_starts_before_redis_serves_and_finds_it() {
-    let port = free_port();
-    let Some(server) = builder(&url(port), PREFIX).start().await else {
+    let mut redis = RedisServer::start().await;
+    redis.stop().await;
+    let Some(server) = builder(&redis.url(), PREFIX).start().await else {
         return;
     };
     eventually("the relay to miss Redis", || async {
@@ -59,7 +59,7 @@ async fn a_relay_that_starts_before_redis_serves_and_finds_it() {
     serves(&server).await;
     connected(&server, false).await;
 
-    let redis = RedisServer::start_on(port).await;
+    redis.restart().await;
     connected(&server, true).await;
     let channel = server.channel("orders.");
     let mut client = server.connect().await;
@@ -79,10 +79,10 @@ async fn a_redis_that_no_longer_answers_is_known_as_lost() {
     let Some(server) = relay(&redis).await else {
         return;
     };
-    redis.pause(true);
+    redis.pause();
     connected(&server, false).await;
     serves(&server).await;
-    redis.pause(false);
+    redis.resume();
     connected(&server, true).await;
     server.finish().await;
 }
@@ -93,6 +93,6 @@ async fn a_stop_does_not_wait_for_redis() {
     let Some(server) = relay(&redis).await else {
         return;
     };
-    redis.pause(true);
+    redis.pause();
     server.finish().await;
 }

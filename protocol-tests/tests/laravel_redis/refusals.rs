@@ -1,8 +1,8 @@
 //! What is no event does no harm.
 
+use protocol_tests::RedisServer;
 use serde_json::json;
 
-use crate::redis_server::RedisServer;
 use crate::support::{PREFIX, builder, connected, lines, message, refused, relay};
 
 #[tokio::test]

@@ -1,9 +1,8 @@
 //! Who gets what.
 
-use protocol_tests::PublishedEvent;
+use protocol_tests::{PublishedEvent, RedisServer};
 use serde_json::json;
 
-use crate::redis_server::RedisServer;
 use crate::support::{PREFIX, connected, message, relay};
 
 #[tokio::test]

@@ -1,11 +1,10 @@
 //! Relays that take in what Laravel publishes, and events as Laravel publishes them.
 
-use protocol_tests::{TestServer, TestServerBuilder, eventually, within};
+use protocol_tests::{RedisServer, TestServer, TestServerBuilder, eventually, within};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::program::program;
-use crate::redis_server::RedisServer;
 
 /// What Laravel 8 puts before the names of channels where nothing else is configured.
 pub(crate) const PREFIX: &str = "laravel_database_";
@@ -105,7 +104,7 @@ impl LaravelEvent {
 
     /// Broadcasts it with Laravel's driver `redis`.
     pub(crate) async fn broadcast(&self, redis: &RedisServer) {
-        let output = self.run("redis", redis.port).await;
+        let output = self.run("redis", redis.port()).await;
         assert_eq!(output, "");
     }
 

@@ -1,0 +1,40 @@
+//! Messages of others, on topics of a Redis.
+
+use redis::Cmd;
+
+use super::RedisServer;
+
+impl RedisServer {
+    /// Publishes a message; returns how many listened.
+    pub async fn publish(&self, topic: &str, message: &str) -> u64 {
+        self.publish_bytes(topic.as_bytes(), message.as_bytes())
+            .await
+    }
+
+    /// Publishes what need be no text.
+    pub async fn publish_bytes(&self, topic: &[u8], message: &[u8]) -> u64 {
+        self.command(&publish(topic, message)).await
+    }
+
+    /// Publishes messages one after another, without waiting in between; returns how many listened to them in sum.
+    pub async fn publish_all(&self, messages: &[(&str, &str)]) -> u64 {
+        let mut pipeline = redis::pipe();
+        for (topic, message) in messages {
+            pipeline.add_command(publish(topic.as_bytes(), message.as_bytes()));
+        }
+        let client = redis::Client::open(self.url()).expect("it is a URL");
+        let connection = client.get_multiplexed_async_connection().await;
+        let mut connection = connection.expect("Redis listens");
+        let counts: Vec<u64> = pipeline
+            .query_async(&mut connection)
+            .await
+            .expect("Redis publishes");
+        counts.iter().sum()
+    }
+}
+
+fn publish(topic: &[u8], message: &[u8]) -> Cmd {
+    let mut command = redis::cmd("PUBLISH");
+    command.arg(topic).arg(message);
+    command
+}
