@@ -5,6 +5,8 @@
 mod api_node;
 mod away;
 mod cache;
+mod chaos;
+mod churn;
 mod counts;
 mod death;
 mod delivery;

@@ -1,76 +1,23 @@
 //! Presence: every member's roster, kept up by events, is the cluster's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use protocol_tests::names::unique;
-use protocol_tests::{AppConfig, Cluster, Receiver, RedisServer, WsClient};
+use protocol_tests::{AppConfig, Cluster, Receiver, RedisServer};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::random::{Random, number_from};
+use crate::churn::Tabs;
+use crate::random::number_from;
 use crate::roster::{Member, users_of};
 use crate::support::{app, channel_name, finish, start, wait_for_users};
 
-/// Random joins, leaves and reconnects.
-/// PROTOCOL_TESTS_CLUSTER_CHANGES=100000 makes them many more, PROTOCOL_TESTS_SEED repeats a run.
+/// Random joins, leaves and reconnects. PROTOCOL_TESTS_CLUSTER_CHANGES=100000 makes them many more, PROTOCOL_TESTS_SEED
+/// repeats a run.
 const CHANGES: usize = 1000;
-/// Connections of which any number may be on the channel, and the users that they belong to.
-const TABS: usize = 40;
-const USERS: usize = 15;
-/// Changes under way at a time.
-const AT_ONCE: usize = 8;
 
 fn user(number: usize) -> String {
     format!("user-{number}")
-}
-
-/// What becomes of a tab.
-enum Change {
-    /// It is opened, or moves to another node.
-    Join(Box<WsClient>),
-    /// It leaves in order.
-    Leave,
-    /// Its connection breaks.
-    Break,
-    /// It leaves and joins again on the same connection.
-    Again,
-}
-
-async fn carry_out(
-    tab: usize,
-    member: Option<Member>,
-    change: Change,
-    channel: String,
-) -> Option<Member> {
-    match (change, member) {
-        (Change::Join(client), old) => {
-            drop(old);
-            Some(Member::join(*client, &channel, &user(tab % USERS)).await)
-        }
-        (Change::Again, Some(mut member)) => {
-            member.rejoin().await;
-            Some(member)
-        }
-        (Change::Leave, Some(member)) => {
-            member.leave().await;
-            None
-        }
-        (_, member) => {
-            if let Some(mut member) = member {
-                member.client.socket.connection().reset_on_drop();
-            }
-            None
-        }
-    }
-}
-
-async fn choose(random: &mut Random, cluster: &Cluster, is_there: bool) -> Change {
-    match random.below(5) {
-        2 if is_there => Change::Leave,
-        3 if is_there => Change::Break,
-        4 if is_there => Change::Again,
-        _ => Change::Join(Box::new(cluster[random.below(3)].connect().await)),
-    }
 }
 
 #[tokio::test]
@@ -86,35 +33,14 @@ async fn rosters_are_true_after_a_thousand_random_changes_on_three_nodes() {
         return;
     };
     let channel = channel_name("presence-");
-    let mut random = Random::from_environment();
-    let mut tabs: Vec<Option<Member>> = (0..TABS).map(|_| None).collect();
+    let mut tabs = Tabs::new(&channel);
     let changes = number_from("PROTOCOL_TESTS_CLUSTER_CHANGES", CHANGES);
-    for _ in 0..changes / AT_ONCE {
-        let chosen: BTreeSet<usize> = (0..AT_ONCE).map(|_| random.below(TABS)).collect();
-        let mut under_way = JoinSet::new();
-        for tab in chosen {
-            let member = tabs[tab].take();
-            let change = choose(&mut random, &cluster, member.is_some()).await;
-            let changing = carry_out(tab, member, change, channel.clone());
-            under_way.spawn(async move { (tab, changing.await) });
-        }
-        for (tab, member) in under_way.join_all().await {
-            tabs[tab] = member;
-        }
+    let mut done = 0;
+    while done < changes {
+        done += tabs.change_some(&cluster).await;
     }
-    let mut members: Vec<Member> = tabs.into_iter().flatten().collect();
-    let truth = users_of(members.iter().map(|member| member.user_id.clone()));
-    for member in &mut members {
-        member.until(&truth).await;
-    }
+    let (members, truth) = tabs.settle(&cluster).await;
     let ids: Vec<String> = truth.keys().cloned().collect();
-    wait_for_users(&cluster, &channel, &ids).await;
-    for member in &mut members {
-        for event in cluster.fence_on(&mut member.client, &channel).await {
-            member.apply(&event);
-        }
-        assert_eq!(member.believed, truth);
-    }
     expect_webhooks_to_add_up(&receiver, &ids).await;
     drop(members);
     finish(cluster, &redis).await;
