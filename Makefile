@@ -6,7 +6,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 ADDRESS ?= 127.0.0.1:6001
 FUZZ_SECONDS ?= 60
 # The test programs of protocol-tests, but for those that need `make setup`.
-PROTOCOL_TESTS := $(filter-out real_clients laravel_redis,$(notdir $(wildcard protocol-tests/tests/*)))
+PROTOCOL_TESTS := $(filter-out real_clients laravel_redis cluster,$(notdir $(wildcard protocol-tests/tests/*)))
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -52,6 +52,11 @@ test-protocol: ## the protocol, over the wire (PROTOCOL_TESTS_URL tests another 
 test-clients: setup ## real client and server libraries, under Node, in Chromium, in Python, PHP and Rust
 	cargo build
 	cargo test --package protocol-tests --test real_clients --test laravel_redis
+
+.PHONY: test-cluster
+test-cluster: setup ## several nodes on a Redis, a Redis Cluster and Sentinels, and what goes wrong there
+	cargo build
+	cargo test --package protocol-tests --test cluster
 
 .PHONY: test-inbox
 test-inbox: setup ## the inbox in Chromium, with a relay and the API behind it
