@@ -22,6 +22,7 @@ mod roster;
 mod secrecy;
 mod sentinel;
 mod sharded;
+mod stop;
 mod stream;
 mod support;
 mod tls;
