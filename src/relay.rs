@@ -102,11 +102,12 @@ impl Receipts {
         }
     }
 
-    /// Waits for it.
-    pub async fn settled(self) {
+    /// Waits for it. Fails if the node goes before all of them are.
+    pub async fn settled(self) -> Result<(), PublishError> {
         for receipt in self.0 {
-            receipt.settled().await;
+            receipt.settled().await?;
         }
+        Ok(())
     }
 }
 

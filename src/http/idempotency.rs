@@ -96,7 +96,7 @@ pub(super) async fn once(
     let receipts = post.await?;
     let Some((turn, shared)) = claimed else {
         let answer = answer.await;
-        receipts.settled().await;
+        receipts.settled().await?;
         return Ok(answer);
     };
     let posted = Posted::new(turn, shared);
@@ -105,8 +105,11 @@ pub(super) async fn once(
         answer @ Answer::Json(..) => Bytes::copy_from_slice(&answer.into_body()),
         answer => answer.into_body(),
     };
+    if let Err(error) = receipts.settled().await {
+        posted.give_back();
+        return Err(error.into());
+    }
     posted.answer_with(body.clone());
-    receipts.settled().await;
     let replayed = false;
     Ok(Answer::Remembered { body, replayed })
 }
@@ -136,6 +139,11 @@ struct Posted<'a>(Option<(Turn<'a>, SharedTurn)>);
 impl<'a> Posted<'a> {
     fn new(turn: Turn<'a>, shared: SharedTurn) -> Self {
         Self(Some((turn, shared)))
+    }
+
+    /// It turns out that the events are lost: whoever sends them again is to publish them.
+    fn give_back(mut self) {
+        self.0 = None;
     }
 
     fn answer_with(mut self, body: Bytes) {

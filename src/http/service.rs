@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
@@ -105,6 +105,13 @@ async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload
             refuse(error)
         }
     };
+    let mut response = response;
+    if api.relay.hub.is_draining() {
+        // The caller's next request had better go to another node.
+        response
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
+    }
     let class = metrics::StatusClass::from(response.status().as_u16());
     let requests = &api.relay.hub.metrics().process().http_requests;
     requests.with((label, class)).inc();
@@ -162,10 +169,10 @@ impl Api {
             AppRoute::Channel(name) => channels::one(request, name).await,
             AppRoute::ChannelUsers(name) => channels::members(request, name).await,
             AppRoute::TerminateConnections(user_id) => {
-                Ok(users::terminate_connections(&self.relay, request, user_id).await)
+                users::terminate_connections(&self.relay, request, user_id).await
             }
             AppRoute::ForceReconnect(user_id) => {
-                Ok(users::force_reconnect(&self.relay, request, user_id).await)
+                users::force_reconnect(&self.relay, request, user_id).await
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Users.
 
+use super::error::ApiError;
 use super::service::Answer;
 use super::verified::Verified;
 use crate::relay::Relay;
@@ -10,9 +11,9 @@ pub(super) async fn terminate_connections(
     relay: &Relay,
     request: &Verified<'_>,
     user_id: &str,
-) -> Answer {
-    relay.terminate_user(request.app, user_id).settled().await;
-    Answer::Empty
+) -> Result<Answer, ApiError> {
+    relay.terminate_user(request.app, user_id).settled().await?;
+    Ok(Answer::Empty)
 }
 
 /// `POST …/users/{user_id}/force_reconnect`: closes all connections that are signed in as the
@@ -23,7 +24,7 @@ pub(super) async fn force_reconnect(
     relay: &Relay,
     request: &Verified<'_>,
     user_id: &str,
-) -> Answer {
-    relay.reconnect_user(request.app, user_id).settled().await;
-    Answer::Empty
+) -> Result<Answer, ApiError> {
+    relay.reconnect_user(request.app, user_id).settled().await?;
+    Ok(Answer::Empty)
 }

@@ -120,6 +120,9 @@ pub enum Unavailable {
     /// What only all nodes together know cannot be looked up.
     #[error("the relay has lost its connection to Redis, where the nodes keep what they share")]
     Away,
+    /// The node is leaving the others.
+    #[error("the relay is going away")]
+    Leaving,
     /// The node has not found the others since it started.
     #[error("the relay has not reached Redis yet, where the nodes keep what they share")]
     NotYet,
@@ -146,11 +149,11 @@ impl Receipt {
         self.0.is_some()
     }
 
-    /// Waits for it.
-    pub async fn settled(self) {
-        if let Some(receiver) = self.0 {
-            // Dropped unsent when the relay stops: then there is nobody left to wait for.
-            let _ = receiver.await;
+    /// Waits for it. Fails if the node goes before the event is where the others find it.
+    pub async fn settled(self) -> Result<(), Unavailable> {
+        match self.0 {
+            Some(receiver) => receiver.await.map_err(|_| Unavailable::Leaving),
+            None => Ok(()),
         }
     }
 }

@@ -62,6 +62,10 @@ pub(super) async fn run(
         );
     }
     if let Some(cluster) = cluster {
+        // Whoever comes now is to go to another node, and whoever is here gets its answer while
+        // there is still somebody to tell the others.
+        server.pause().await;
+        let _ = timeout_at(until, relay.requests.emptied()).await;
         let until = deadline
             .checked_sub(AFTER_CLUSTER.min(limit / 4))
             .unwrap_or(deadline);
@@ -73,6 +77,7 @@ pub(super) async fn run(
     // Whoever is still here after that has had its chance: what it leaves is not told.
     let until = deadline.checked_sub(AFTER_WEBHOOKS.min(limit / 4));
     webhooks.flush(until.unwrap_or(deadline).into_std()).await;
+    let _ = timeout(FOR_LISTENERS, relay.requests.emptied()).await;
     // Every answer has been written by the thread that now hears of this: what is left idles.
     let left = deadline.saturating_duration_since(Instant::now());
     let _ = timeout(left.max(FOR_LISTENERS), server.stop(false)).await;

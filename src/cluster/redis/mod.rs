@@ -29,7 +29,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -69,6 +69,8 @@ pub struct Redis {
 struct Shared {
     requests: Requests,
     standing: AtomicU8,
+    /// Whether the node goes, and takes no more events.
+    is_leaving: AtomicBool,
 }
 
 /// Why channels cannot be shared.
@@ -157,8 +159,10 @@ impl Redis {
         Ok(())
     }
 
-    /// Says all that is left to say, and leaves the cluster. May never be done while Redis is away.
+    /// Says all that is left to say, and leaves the cluster; events that come from now on are
+    /// refused. May never be done while Redis is away.
     pub async fn stop(&self) {
+        self.shared.is_leaving.store(true, Ordering::Release);
         let (done, stopped) = oneshot::channel();
         self.shared.requests.push(Request::Stop(done));
         // An error: the thread is gone.
@@ -267,6 +271,7 @@ impl Authority for Redis {
 
     fn admit(&self, bytes: usize) -> Result<Admission, Unavailable> {
         match self.standing() {
+            _ if self.shared.is_leaving.load(Ordering::Acquire) => Err(Unavailable::Leaving),
             Standing::NotYet => Err(Unavailable::NotYet),
             _ => self.backlog.admit(bytes).ok_or(Unavailable::BacklogFull),
         }

@@ -21,8 +21,9 @@ use crate::protocol::{ChannelName, Frame};
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a claim lasts whose holder is never heard of again.
-const CLAIM_MS: u64 = 30_000;
+/// How long a claim lasts, beyond the time that a publish may wait, if its holder is never heard of
+/// again.
+const CLAIM: Duration = Duration::from_secs(5);
 /// How long an answer is remembered, as on a single node.
 const ANSWER_MS: u64 = 120_000;
 /// How often one who waits for another's publish asks again.
@@ -149,9 +150,10 @@ impl Asker {
     pub(super) async fn claim(&self, app: &AppHub, key: &str) -> Result<SharedClaim, Unavailable> {
         let key = self.keys.idempotency(&app.app.id, key);
         let claimant = NodeId::random().to_string();
+        let claim = app.app.limits.publish_wait + CLAIM;
         loop {
             let mut command = script::CLAIM.call(&[&key]);
-            command.arg(&claimant).arg(CLAIM_MS);
+            command.arg(&claimant).arg(claim.as_millis() as u64);
             let mut answer = script::list(self.ask(&key, command).await?)?.into_iter();
             match script::number(answer.next().unwrap_or_default())? {
                 1 => return Ok(SharedClaim::Granted(self.turn(key, claimant))),

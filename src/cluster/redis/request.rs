@@ -69,18 +69,31 @@ impl Publish {
     }
 }
 
-/// Requests that wait. Anyone may push; one thread takes.
-#[derive(Default)]
+/// Requests that wait. Anyone may push; one thread takes, until it is gone.
 pub(super) struct Requests {
-    waiting: Mutex<Vec<Request>>,
+    /// None: nobody takes them any more.
+    waiting: Mutex<Option<Vec<Request>>>,
     pushed: Notify,
 }
 
+impl Default for Requests {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::new(Some(Vec::new())),
+            pushed: Notify::new(),
+        }
+    }
+}
+
 impl Requests {
+    /// A request that nobody will take is dropped, and with it the promise of an answer.
     pub(super) fn push(&self, request: Request) {
         let mut waiting = self.waiting.lock();
-        let was_empty = waiting.is_empty();
-        waiting.push(request);
+        let Some(requests) = &mut *waiting else {
+            return;
+        };
+        let was_empty = requests.is_empty();
+        requests.push(request);
         drop(waiting);
         if was_empty {
             self.pushed.notify_one();
@@ -94,6 +107,16 @@ impl Requests {
 
     /// Exchanges all that wait for an empty list, whose memory is used again.
     pub(super) fn take(&self, empty: Vec<Request>) -> Vec<Request> {
-        std::mem::replace(&mut self.waiting.lock(), empty)
+        match &mut *self.waiting.lock() {
+            Some(waiting) => std::mem::replace(waiting, empty),
+            None => empty,
+        }
+    }
+
+    /// Nobody takes requests any more.
+    pub(super) fn close(&self) {
+        let waiting = self.waiting.lock().take();
+        // Dropped when the lock is gone.
+        drop(waiting);
     }
 }

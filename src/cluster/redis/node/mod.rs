@@ -172,6 +172,7 @@ impl Node {
             }
             self.make_calls();
         }
+        shared.requests.close();
     }
 
     fn on_event(&mut self, event: Event) {
