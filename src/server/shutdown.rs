@@ -65,6 +65,7 @@ pub(super) async fn run(
         // Whoever comes now is to go to another node, and whoever is here gets its answer while
         // there is still somebody to tell the others.
         server.pause().await;
+        cluster.begin_leaving();
         let _ = timeout_at(until, relay.requests.emptied()).await;
         let until = deadline
             .checked_sub(AFTER_CLUSTER.min(limit / 4))

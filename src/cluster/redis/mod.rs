@@ -159,10 +159,17 @@ impl Redis {
         Ok(())
     }
 
-    /// Says all that is left to say, and leaves the cluster; events that come from now on are
-    /// refused. May never be done while Redis is away.
-    pub async fn stop(&self) {
+    /// Events that come from now on are refused.
+    pub fn begin_leaving(&self) {
         self.shared.is_leaving.store(true, Ordering::Release);
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.shared.is_leaving.load(Ordering::Acquire)
+    }
+
+    /// Says all that is left to say, and leaves the cluster. May never be done while Redis is away.
+    pub async fn stop(&self) {
         let (done, stopped) = oneshot::channel();
         self.shared.requests.push(Request::Stop(done));
         // An error: the thread is gone.
@@ -271,7 +278,7 @@ impl Authority for Redis {
 
     fn admit(&self, bytes: usize) -> Result<Admission, Unavailable> {
         match self.standing() {
-            _ if self.shared.is_leaving.load(Ordering::Acquire) => Err(Unavailable::Leaving),
+            _ if self.is_leaving() => Err(Unavailable::Leaving),
             Standing::NotYet => Err(Unavailable::NotYet),
             _ => self.backlog.admit(bytes).ok_or(Unavailable::BacklogFull),
         }
@@ -302,8 +309,14 @@ impl Authority for Redis {
 
     fn claim(&self, app: &Arc<AppHub>, key: &str) -> Answer<SharedClaim> {
         let (asker, app) = (self.asker.clone(), Arc::clone(app));
-        let key = key.to_owned();
-        Answer::later(async move { asker.claim(&app, &key).await })
+        let (key, is_leaving) = (key.to_owned(), self.is_leaving());
+        Answer::later(async move {
+            match is_leaving {
+                // It could not be given back any more.
+                true => Err(Unavailable::Leaving),
+                false => asker.claim(&app, &key).await,
+            }
+        })
     }
 
     fn standing(&self) -> Standing {
