@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Shared;
 use super::channel::{Asked, Channel, Kind, Surroundings};
 use super::entry::{Message, NodeId, VERSION};
-use super::keys::{Keys, Subject, Topic};
+use super::keys::{Keys, Subject, Topic, slot};
 use super::link::{Heard, Link, LinkId, Reach};
 use super::outgoing::Voice;
 use super::settings::Settings;
@@ -341,7 +341,14 @@ impl Node {
             self.servers.listen(channel.slot, Arc::clone(&topic));
         }
         let must_be_listed = is_wanted || !channel.orphans.is_empty();
-        let lists = must_be_listed && channel.listed == Asked::No && self.is_counted;
+        let link_of_list = || {
+            let node = self.own.last()?.to_string();
+            self.servers.link_of(slot(&self.keys.topics_of(&node)))
+        };
+        let lists = must_be_listed
+            && channel.listed == Asked::No
+            && self.is_counted
+            && link_of_list().is_some();
         if lists {
             channel.listed = Asked::UnderWay;
         }
