@@ -301,7 +301,7 @@ impl Channel {
         self.is_synced && self.listening == Asked::Done
     }
 
-    /// Redis is away: whoever waits is answered from what this node knows.
+    /// Redis is away.
     pub(super) fn on_lost(&mut self) {
         self.listening = Asked::No;
         self.listed = Asked::No;
@@ -311,6 +311,11 @@ impl Channel {
             self.told = None;
         }
         self.steps.clear();
+        self.answer_apart();
+    }
+
+    /// Redis cannot be asked now: whoever waits is answered from what this node knows.
+    pub(super) fn answer_apart(&mut self) {
         self.granted.clear();
         self.outgoing.send_receipts();
         let joining: Vec<Join> = self

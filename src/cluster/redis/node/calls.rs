@@ -245,6 +245,9 @@ impl Node {
             Item::Channel(topic, call) => {
                 if let Some(channel) = self.channels.get_mut(&topic) {
                     channel.on_refused(call);
+                    if delay == LATER {
+                        channel.answer_apart();
+                    }
                     // Not before its time, though others may have something to do with it.
                     channel.rests_until = Some(Instant::now() + delay);
                     self.look_after(&topic);

@@ -30,6 +30,7 @@ impl Node {
         if self.stopping.is_some() {
             return;
         }
+        self.look_at_pulse();
         let node = self.node();
         let mut command = script::HEARTBEAT.call(&self.keys.nodes());
         command
@@ -59,11 +60,25 @@ impl Node {
         }
     }
 
+    /// While Redis refuses heartbeats, or a part of it is away, nobody is to wait for it.
+    fn look_at_pulse(&mut self) {
+        if self.pulse_at.elapsed() > self.settings.node_timeout {
+            self.is_counted = false;
+            self.show_standing();
+        }
+        if !self.is_counted || !self.servers.all_reached() {
+            for channel in self.channels.values_mut() {
+                channel.answer_apart();
+            }
+        }
+    }
+
     fn on_pulse(&mut self, pulse: Pulse) {
         if !pulse.is_known && !self.is_new {
             return self.become_another();
         }
         self.is_new = false;
+        self.pulse_at = Instant::now();
         self.version = pulse.lowest_version.clamp(OLDEST, VERSION);
         if pulse.highest_version > VERSION + 1 && self.refusals.lets_through(Instant::now()) {
             tracing::error!(

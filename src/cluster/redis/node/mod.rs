@@ -80,6 +80,8 @@ pub(super) struct Node {
     own: Vec<NodeId>,
     /// Whether Redis has this node among those alive since it was last reached.
     is_counted: bool,
+    /// When Redis last said so.
+    pulse_at: Instant,
     is_new: bool,
     /// The version that all nodes read.
     version: u8,
@@ -120,6 +122,7 @@ impl Node {
             apps,
             own: vec![NodeId::random()],
             is_counted: false,
+            pulse_at: now,
             is_new: true,
             version: VERSION,
             number: 0,
