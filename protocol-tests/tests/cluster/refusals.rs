@@ -1,9 +1,12 @@
 //! Redis answers, and refuses: to the clients and backends it is as good as away.
 
+use std::time::Duration;
+
 use protocol_tests::{PublishedEvent, RedisServer, Request, TestServer, eventually};
 use redis::cmd;
+use tokio::time::sleep;
 
-use crate::support::{channel_name, expect_nothing, start, subscriber_of_each};
+use crate::support::{channel_name, expect_nothing, finish, nodes, start, subscriber_of_each};
 
 /// Sets how much memory Redis may use: with a single byte it refuses whatever needs some. 0: as much as there is.
 async fn limit_memory(redis: &RedisServer, bytes: u32) {
@@ -55,4 +58,31 @@ async fn nobody_waits_for_a_redis_that_has_no_memory_left() {
         cluster.kill(position).await;
     }
     cluster.finish().await;
+}
+
+#[tokio::test]
+async fn replica_is_not_asked_without_a_pause() {
+    let master = RedisServer::start().await;
+    let port = master.port().to_string();
+    let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &port]).await;
+    let builder = nodes(&replica).nodes(1);
+    let Some(cluster) = builder.start_without_redis().await else {
+        return;
+    };
+    let connections = || async {
+        let stats: String = replica.command(cmd("INFO").arg("stats")).await;
+        let line = stats
+            .lines()
+            .find_map(|line| line.strip_prefix("total_connections_received:"));
+        line.expect("Redis counts its connections")
+            .parse::<u32>()
+            .expect("it is a number")
+    };
+    let before = connections().await;
+    sleep(Duration::from_secs(3)).await;
+    let during = connections().await - before;
+    assert!(during < 50, "{during} connections in three seconds");
+    let () = replica.command(cmd("REPLICAOF").arg("NO").arg("ONE")).await;
+    cluster.wait_until_ready().await;
+    finish(cluster, &replica).await;
 }

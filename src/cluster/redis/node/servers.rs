@@ -45,6 +45,7 @@ struct Server {
     topics: VecDeque<(Topic, bool)>,
     is_listening: bool,
     is_loading: bool,
+    connected_at: Instant,
     pinged_at: Instant,
 }
 
@@ -222,6 +223,7 @@ impl Server {
             topics: VecDeque::new(),
             is_listening: false,
             is_loading: false,
+            connected_at: Instant::now(),
             pinged_at: Instant::now(),
         }
     }
@@ -404,10 +406,10 @@ impl Node {
             }
             Ok(link) => {
                 tracing::info!(server = address, "connected to Redis");
-                server.failures = 0;
                 server.is_busy = false;
                 server.is_listening = false;
                 server.is_loading = false;
+                server.connected_at = Instant::now();
                 server.pinged_at = Instant::now();
                 server.topics.clear();
                 server.state = State::Up(link);
@@ -427,6 +429,17 @@ impl Node {
         };
         server.state = State::Down;
         server.is_busy = false;
+        // A replica takes connections too, and then refuses.
+        let pause = match server.connected_at.elapsed() < LONGEST_PAUSE {
+            true => {
+                server.failures += 1;
+                pause(server.failures)
+            }
+            false => {
+                server.failures = 0;
+                Duration::ZERO
+            }
+        };
         let address = server.address.clone();
         let jobs = std::mem::take(&mut server.queue);
         server.topics.clear();
@@ -455,12 +468,13 @@ impl Node {
         }
         self.show_standing();
         match self.servers.target {
-            Target::Single(_) => self.at(Instant::now(), Timer::Connect(address)),
+            Target::Single(_) => self.at(Instant::now() + pause, Timer::Connect(address)),
             Target::Cluster(_) => {
-                self.at(Instant::now() + FIRST_PAUSE, Timer::Connect(address));
-                self.at(Instant::now(), Timer::Discover);
+                let at = Instant::now() + pause.max(FIRST_PAUSE);
+                self.at(at, Timer::Connect(address));
+                self.at(Instant::now() + pause, Timer::Discover);
             }
-            Target::Sentinel(_) => self.at(Instant::now(), Timer::Discover),
+            Target::Sentinel(_) => self.at(Instant::now() + pause, Timer::Discover),
         }
     }
 
