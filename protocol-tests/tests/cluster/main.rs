@@ -13,6 +13,7 @@ mod delivery;
 mod idempotency;
 mod isolation;
 mod masters;
+mod memory;
 mod order;
 mod outages;
 mod presence;

@@ -28,6 +28,8 @@ pub(in super::super) struct Change {
     pub(super) adds: Vec<Arc<str>>,
     pub(super) acknowledged: Vec<String>,
     pub(super) was_sync: bool,
+    /// Whether what the channel is for the cluster was asked for as a whole.
+    pub(super) reconciles: bool,
     pub(super) asked_from: Option<Place>,
     pub(super) orphans_of: Option<String>,
 }
@@ -79,7 +81,11 @@ impl Channel {
         };
         let tells_all = std::mem::take(&mut self.must_tell_all);
         let was_sync = !self.is_synced || tells_all;
-        let flags = self.flags(was_sync, was_sync || self.fires.is_some());
+        let reconciles = std::mem::take(&mut self.must_reconcile);
+        let mut flags = self.flags(was_sync, was_sync || self.fires.is_some());
+        if reconciles {
+            flags.push('r');
+        }
         let mut command = self.call_of(&node.to_string(), asked_from.as_ref(), &flags, around);
         let acknowledged = std::mem::take(&mut self.to_acknowledge);
         for field in &acknowledged {
@@ -122,6 +128,7 @@ impl Channel {
             adds,
             acknowledged,
             was_sync,
+            reconciles,
             asked_from,
             orphans_of: None,
         };
@@ -159,6 +166,7 @@ impl Channel {
             adds: Vec::new(),
             acknowledged: Vec::new(),
             was_sync: false,
+            reconciles: false,
             asked_from: None,
             orphans_of: Some(dead),
         };
@@ -292,6 +300,7 @@ impl Channel {
         if self.next_due.is_some() {
             self.fires = Some(false);
         }
+        self.must_reconcile |= change.reconciles;
         self.steps.clear();
         self.told = None;
         self.must_tell_all = true;

@@ -163,6 +163,8 @@ pub(super) struct Channel {
     pub(super) is_queued: bool,
     /// When whoever was not told of since the log was begun anew is gone.
     reconcile_at: Option<Instant>,
+    /// Whether what the channel is for the cluster is to be asked for as a whole.
+    must_reconcile: bool,
     /// Until when it is not to be asked for anything, as it was refused.
     pub(super) rests_until: Option<Instant>,
     /// When it is looked at next.
@@ -210,6 +212,7 @@ impl Channel {
             idle_since: None,
             is_queued: false,
             reconcile_at: None,
+            must_reconcile: false,
             rests_until: None,
             timer_at: None,
         }
@@ -279,6 +282,7 @@ impl Channel {
     fn has_changes(&self) -> bool {
         self.must_tell_all
             || self.is_behind
+            || self.must_reconcile
             || !self.steps.is_empty()
             || self.told != Some((self.connections, self.watchers))
             || self.fires.is_some()

@@ -71,20 +71,23 @@ impl Channel {
         self.note_break(change, &reply, around);
         let goes_on = reply.known_here && change.asked_from.is_some();
         if goes_on && !self.read_on(change, &reply, around) {
+            self.must_reconcile |= change.reconciles;
             self.keep_granted(change, &reply);
             return;
         }
         if !goes_on {
             self.read_remains(change, &reply, around);
         }
-        if !goes_on || self.offset() <= reply.last.offset {
+        // What the reply says as a whole is as of its last entry: later ones are read again.
+        let is_whole = !goes_on || change.reconciles;
+        if is_whole || self.offset() <= reply.last.offset {
             self.place = Some(Place {
                 epoch: reply.epoch.clone(),
                 id: reply.last,
             });
         }
         let is_begun_anew = change.is_from_before(&reply);
-        self.take_over(&reply, is_begun_anew);
+        self.take_over(&reply, is_begun_anew, is_whole);
         if is_begun_anew {
             self.reconcile_at = Some(Instant::now() + around.node_timeout);
         }
@@ -154,8 +157,9 @@ impl Channel {
 
     /// What the channel is for the cluster, where the reply says it as a whole. Of a log that was
     /// just begun anew the members may not all be back: nobody is taken to be gone yet.
-    fn take_over(&mut self, reply: &ChannelReply, begun_anew: bool) {
+    fn take_over(&mut self, reply: &ChannelReply, begun_anew: bool, is_whole: bool) {
         let Some(app) = &self.app else { return };
+        let is_news = is_whole || !self.is_synced;
         if let Some(roster) = &reply.roster {
             let members = roster
                 .iter()
@@ -174,11 +178,12 @@ impl Channel {
             app.set_cached(&self.name, Some((frame, kept_for)));
         }
         if let Kind::User(user_id) = &self.kind
-            && !self.is_synced
+            && is_news
+            && (reply.is_online || !begun_anew)
         {
             app.set_online(user_id, reply.is_online);
         }
-        if !self.is_synced && self.tells_counts() {
+        if is_news && self.tells_counts() {
             self.total = Some(reply.subscribers);
         }
         for user in self.users.values_mut() {
@@ -256,8 +261,7 @@ impl Channel {
     pub(in super::super) fn reconcile(&mut self, now: Instant) {
         if self.reconcile_at.is_some_and(|at| at <= now) {
             self.reconcile_at = None;
-            self.place = None;
-            self.is_behind = true;
+            self.must_reconcile = true;
         }
     }
 }

@@ -13,8 +13,8 @@
 --   7 the version of the entries' bodies
 --   8 members at most
 --   9 flags: p presence channel, u a user, c counts are told to subscribers; o, m, s webhooks want
---     to know who occupies and vacates, of members, of counts; k the cached event is asked for, d
---     all that the node has to tell
+--     to know who occupies and vacates, of members, of counts; k the cached event is asked for, r
+--     the roster in any case, d all that the node has to tell
 --  10 milliseconds that a departure waits
 --  11 the epoch that the asking node knows, or nothing
 --  12 the id of the last entry that it knows
@@ -293,7 +293,7 @@ for i, entry in ipairs(entries) do
   listed[i] = { entry[1], entry[2][2] }
 end
 local roster = false
-if flag('p') and not known_here then
+if flag('p') and (not known_here or flag('r')) then
   roster = redis.call('HGETALL', members)
 end
 local cached, cached_for = false, 0

@@ -1,0 +1,94 @@
+//! Redis comes back without its memory, which the nodes give it again: nobody is told of anything meanwhile.
+
+use std::time::Duration;
+
+use protocol_tests::cluster::NODE_TIMEOUT;
+use protocol_tests::names::unique;
+use protocol_tests::{Cluster, RedisServer};
+use tokio::time::sleep;
+
+use crate::roster::{expect_unchanged, spread_members};
+use crate::stream::Streams;
+use crate::support::{app, channel_name, finish, nodes, signed_in, start};
+
+/// Until whoever has not come back to a Redis without memory counts as gone.
+const RECONCILED_AFTER: Duration = Duration::from_secs(NODE_TIMEOUT as u64 + 1);
+
+#[tokio::test]
+async fn events_go_on_while_it_is_found_out_who_has_not_come_back() {
+    let Some((mut redis, cluster)) = start().await else {
+        return;
+    };
+    let channel = channel_name("presence-");
+    let (mut members, truth) = spread_members(&cluster, &channel, 6).await;
+    let streams = Streams::start(&cluster).await;
+    for _ in 0..2 {
+        redis.kill().await;
+        redis.restart().await;
+        cluster.wait_until_ready().await;
+        sleep(RECONCILED_AFTER).await;
+        streams.go_on(10).await;
+    }
+    streams.finish().await;
+    expect_unchanged(&cluster, &mut members, &truth).await;
+    drop(members);
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn members_stay_if_redis_is_gone_again_when_it_is_to_be_found_out() {
+    let redis = RedisServer::start().await;
+    let builder = nodes(&redis).set("cluster.node_timeout", 4);
+    let (mut redis, Some(cluster)) = (redis, builder.start().await) else {
+        return;
+    };
+    let channel = channel_name("presence-");
+    let (mut members, truth) = spread_members(&cluster, &channel, 9).await;
+    redis.kill().await;
+    redis.restart().await;
+    cluster.wait_until_ready().await;
+    sleep(Duration::from_millis(2500)).await;
+    redis.kill().await;
+    sleep(Duration::from_millis(2500)).await;
+    redis.restart().await;
+    cluster.wait_until_ready().await;
+    expect_unchanged(&cluster, &mut members, &truth).await;
+    drop(members);
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn user_who_is_online_all_the_time_is_never_told_to_be_offline() {
+    let redis = RedisServer::start().await;
+    let app = app().set("watchlist", true).set("watchlist_grace", 0);
+    let builder = Cluster::builder(redis.url()).app(app);
+    let (mut redis, Some(cluster)) = (redis, builder.start().await) else {
+        return;
+    };
+    let (mut pages, mut watchers) = (Vec::new(), Vec::new());
+    for position in 0..12 {
+        let user = unique("u-");
+        pages.push(signed_in(&cluster[position % 3], &user, &[]).await);
+        let node = &cluster[(position + 1) % 3];
+        let mut watcher = signed_in(node, &unique("w-"), &[&user]).await;
+        watcher
+            .expect_event("pusher_internal:watchlist_events")
+            .await;
+        watchers.push((watcher, user));
+    }
+    redis.kill().await;
+    redis.restart().await;
+    cluster.wait_until_ready().await;
+    sleep(RECONCILED_AFTER).await;
+    for (watcher, _) in &mut watchers {
+        cluster.expect_nothing(watcher).await;
+    }
+    drop(pages);
+    for (watcher, user) in &mut watchers {
+        let told = watcher
+            .expect_event("pusher_internal:watchlist_events")
+            .await;
+        assert!(told.text.contains("offline") && told.text.contains(user.as_str()));
+    }
+    finish(cluster, &redis).await;
+}
