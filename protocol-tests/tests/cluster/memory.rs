@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use protocol_tests::cluster::NODE_TIMEOUT;
 use protocol_tests::names::unique;
-use protocol_tests::{Cluster, RedisServer};
+use protocol_tests::{Cluster, PublishedEvent, RedisServer, TcpProxy};
+use redis::cmd;
 use tokio::time::sleep;
 
 use crate::roster::{expect_unchanged, spread_members};
 use crate::stream::Streams;
-use crate::support::{app, channel_name, finish, nodes, signed_in, start};
+use crate::support::{app, channel_name, figure, finish, nodes, signed_in, start};
 
 /// Until whoever has not come back to a Redis without memory counts as gone.
 const RECONCILED_AFTER: Duration = Duration::from_secs(NODE_TIMEOUT as u64 + 1);
@@ -91,4 +92,36 @@ async fn user_who_is_online_all_the_time_is_never_told_to_be_offline() {
         assert!(told.text.contains("offline") && told.text.contains(user.as_str()));
     }
     finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn nothing_counts_as_missed_where_the_log_has_only_grown_old() {
+    let redis = RedisServer::start().await;
+    let proxy = TcpProxy::start(&[redis.authority()]).await;
+    let Some(mut cluster) = nodes(&redis).nodes(1).start().await else {
+        return;
+    };
+    let url = format!("redis://{}/0", proxy.authority());
+    let second = cluster.add_at(&url).await;
+    cluster.wait_until_ready().await;
+    let channel = channel_name("private-");
+    let mut client = cluster[second].connect().await;
+    client.subscribe(&channel).await;
+    let publish = async |name: &str| {
+        cluster[0]
+            .publish(PublishedEvent::new(&channel, name, ""))
+            .await;
+    };
+    publish("before").await;
+    client.expect_event_on(&channel, "before").await;
+    // As if nothing had been published for half a minute.
+    let log = format!("fanfare:{{10001:{channel}}}:log");
+    let () = redis.command(cmd("DEL").arg(&log)).await;
+    proxy.cut();
+    publish("meanwhile").await;
+    proxy.restore();
+    client.expect_event_on(&channel, "meanwhile").await;
+    assert_eq!(figure(&cluster[second], "events_missed_total").await, 0.0);
+    finish(cluster, &redis).await;
+    drop(proxy);
 }

@@ -51,6 +51,9 @@ local known_here = ARGV[11] == epoch and ARGV[12] == last
 local function field(text)
   return string.len(text) .. ':' .. text
 end
+local function offset_of(id)
+  return tonumber(string.match(id, '-(%d+)$'))
+end
 local function append(kind, rest)
   local ms, offset = string.match(last, '^(%d+)-(%d+)$')
   local at_ms = math.max(tonumber(ms), now)
@@ -280,6 +283,10 @@ if is_wanted() then
       known_here = #found == 1
     end
     entries = redis.call('XRANGE', log, '(' .. ARGV[12], '+', 'COUNT', ARGV[13])
+    if not known_here and entries[1] then
+      -- The known entry may have expired where nothing is missing behind it.
+      known_here = offset_of(entries[1][1]) == offset_of(ARGV[12]) + 1
+    end
   elseif ARGV[11] ~= '' then
     entries = redis.call('XREVRANGE', log, '+', '-', 'COUNT', ARGV[13])
   end
