@@ -35,6 +35,11 @@ pub(in super::super) struct Change {
 }
 
 impl Change {
+    /// Whether the node was on the channel when it told so.
+    pub(super) fn was_on_it(&self) -> bool {
+        self.connections > 0 || self.watchers > 0
+    }
+
     /// Whether it was made from a place in a log that has been begun anew since.
     pub(super) fn is_from_before(&self, reply: &ChannelReply) -> bool {
         let from = self.asked_from.as_ref();
@@ -74,11 +79,13 @@ impl Channel {
     fn change(&mut self, around: &Surroundings<'_>) -> Option<(Call, Cmd)> {
         self.last_was_change = true;
         let node = around.voice.node;
-        let is_wanted = self.is_wanted();
-        let asked_from = match is_wanted {
-            true => self.place.clone(),
-            false => None,
-        };
+        if !self.is_wanted() {
+            // Whoever comes from now on waits until Redis has been told: nobody tells this node of
+            // what happens in between.
+            self.place = None;
+            self.is_synced = false;
+        }
+        let asked_from = self.place.clone();
         let tells_all = std::mem::take(&mut self.must_tell_all);
         let was_sync = !self.is_synced || tells_all;
         let reconciles = std::mem::take(&mut self.must_reconcile);

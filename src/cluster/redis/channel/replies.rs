@@ -47,7 +47,10 @@ impl Channel {
         }
         self.told = Some((change.connections, change.watchers));
         if self.is_wanted() {
-            self.catch_up(&change, reply, around);
+            // Else the channel may be nobody's since: what it is is asked for anew.
+            if change.was_on_it() {
+                self.catch_up(&change, reply, around);
+            }
         } else {
             self.place = None;
             self.is_synced = false;
