@@ -1,5 +1,6 @@
 //! What follows from what Redis answers.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -218,7 +219,9 @@ impl Channel {
 
     fn keep_granted(&mut self, change: &Change, reply: &ChannelReply) {
         self.refuse(&reply.refused);
-        self.granted.extend(change.adds.iter().cloned());
+        let is_refused = |user_id: &str| reply.refused.iter().any(|refused| refused == user_id);
+        let granted = change.adds.iter().filter(|user_id| !is_refused(user_id));
+        self.granted.extend(granted.cloned());
     }
 
     fn let_in_granted(&mut self, change: &Change, reply: &ChannelReply) {
@@ -238,12 +241,16 @@ impl Channel {
     fn refuse(&mut self, refused: &[String]) {
         let Some(app) = self.app.clone() else { return };
         for user_id in refused {
-            let Some(user) = self.users.remove(&**user_id) else {
+            let Entry::Occupied(mut user) = self.users.entry(user_id.as_str().into()) else {
                 continue;
             };
-            for join in user.joining.unwrap_or_default() {
-                self.connections -= 1;
-                app.refuse_full(join);
+            // Else let in meanwhile, as nobody could be asked.
+            if let Some(joining) = user.get_mut().joining.take() {
+                user.remove();
+                for join in joining {
+                    self.connections -= 1;
+                    app.refuse_full(join);
+                }
             }
         }
     }
