@@ -168,22 +168,31 @@ impl Node {
         answers: RedisResult<Vec<Value>>,
     ) {
         self.servers.listening_is_done(link);
-        let failed = match answers {
+        let error = match answers {
             Err(error) => return self.on_link_lost(link, &error.to_string()),
-            Ok(answers) => answers
-                .iter()
-                .any(|answer| matches!(answer, Value::ServerError(_))),
+            Ok(answers) => answers.into_iter().find_map(|answer| match answer {
+                Value::ServerError(error) => Some(error),
+                _ => None,
+            }),
         };
-        if !failed {
-            return;
-        }
-        self.at(Instant::now(), Timer::Discover);
+        let Some(error) = error else { return };
+        let is_trouble = matches!(Refusal::of(error.code()), Refusal::Other);
+        let delay = if is_trouble {
+            self.note_refusal(&error.to_string());
+            LATER
+        } else {
+            self.at(Instant::now(), Timer::Discover);
+            SOON
+        };
         for topic in topics {
             if let Some(channel) = self.channels.get_mut(&topic)
                 && channel.listening == Asked::UnderWay
             {
                 channel.listening = Asked::No;
-                self.at(Instant::now() + SOON, Timer::Channel(topic));
+                if is_trouble {
+                    channel.answer_apart();
+                }
+                self.at(Instant::now() + delay, Timer::Channel(topic));
             }
         }
     }
@@ -234,10 +243,7 @@ impl Node {
                 SOON
             }
             Refusal::Other => {
-                if self.refusals.lets_through(Instant::now()) {
-                    let error = error.to_string();
-                    tracing::error!(error, "Redis refuses what this node asks of it");
-                }
+                self.note_refusal(&error.to_string());
                 LATER
             }
         };
@@ -265,6 +271,12 @@ impl Node {
         }
     }
 
+    fn note_refusal(&mut self, error: &str) {
+        if self.refusals.lets_through(Instant::now()) {
+            tracing::error!(error, "Redis refuses what this node asks of it");
+        }
+    }
+
     fn on_good_answer(&mut self, item: Item, answer: Value) {
         match item {
             Item::Plain(plain) => (plain.then)(self, Ok(answer)),
@@ -274,13 +286,24 @@ impl Node {
                 });
                 match outcome {
                     Some(Ok(Some(dead))) => self.one_cleaned_up(&dead),
-                    Some(Err(_)) => {
-                        self.metrics.unreadable.inc();
-                    }
+                    Some(Err(_)) => self.on_unreadable(&topic),
                     Some(Ok(None)) | None => {}
                 }
             }
         }
+    }
+
+    /// What Redis answered makes no sense: it is asked again, but not without a pause.
+    fn on_unreadable(&mut self, topic: &str) {
+        self.metrics.unreadable.inc();
+        if self.refusals.lets_through(Instant::now()) {
+            tracing::error!("Redis gives an answer that this node cannot read");
+        }
+        if let Some(channel) = self.channels.get_mut(topic) {
+            channel.answer_apart();
+            channel.rests_until = Some(Instant::now() + LATER);
+        }
+        self.look_after(topic);
     }
 
     /// It is not known whether the server has done it.
