@@ -26,6 +26,7 @@ mod secrecy;
 mod sentinel;
 mod sharded;
 mod stop;
+mod stopping;
 mod stream;
 mod support;
 mod tls;

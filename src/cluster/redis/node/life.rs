@@ -27,7 +27,8 @@ impl Node {
             .retain(|std::cmp::Reverse((_, timer))| *timer != Timer::Heartbeat);
         self.at(Instant::now() + every, Timer::Heartbeat);
         self.ping(every);
-        if self.stopping.is_some() {
+        // A node that is known here may say goodbye at any time, and is not to come back then.
+        if self.stopping.is_some() && self.is_counted {
             return;
         }
         self.look_at_pulse();
