@@ -121,9 +121,66 @@ pub(crate) struct Ledger {
     pub(crate) incomplete: u64,
 }
 
-pub(crate) struct Totals {
-    pub(crate) expected: u64,
+/// What became of all deliveries of one or more ledgers.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Deliveries {
+    expected: u64,
+    pub(crate) received: u64,
     pub(crate) lost: u64,
+    duplicated: u64,
+    out_of_order: u64,
+    reordered_concurrent: u64,
+    misrouted: u64,
+    compared_in_full: u64,
+    malformed: u64,
+    /// Publishes.
+    pub(crate) refused: u64,
+}
+
+impl std::ops::AddAssign for Deliveries {
+    fn add_assign(&mut self, other: Self) {
+        self.expected += other.expected;
+        self.received += other.received;
+        self.lost += other.lost;
+        self.duplicated += other.duplicated;
+        self.out_of_order += other.out_of_order;
+        self.reordered_concurrent += other.reordered_concurrent;
+        self.misrouted += other.misrouted;
+        self.compared_in_full += other.compared_in_full;
+        self.malformed += other.malformed;
+        self.refused += other.refused;
+    }
+}
+
+impl Deliveries {
+    pub(crate) fn report(&self, report: &mut Report) {
+        report.set(
+            "deliveries",
+            serde_json::json!({
+                "expected": self.expected,
+                "received": self.received,
+                "lost": self.lost,
+                "duplicated": self.duplicated,
+                "out_of_order": self.out_of_order,
+                "reordered_concurrent": self.reordered_concurrent,
+                "misrouted": self.misrouted,
+                "compared_in_full": self.compared_in_full,
+                "malformed": self.malformed,
+            }),
+        );
+        report.problem_count(self.lost, "deliveries LOST");
+        report.problem_count(self.duplicated, "deliveries DUPLICATED");
+        report.problem_count(self.out_of_order, "deliveries OUT OF ORDER");
+        report.problem_count(
+            self.misrouted,
+            "deliveries to the wrong subscriber, or altered marks",
+        );
+        report.problem_count(
+            self.malformed,
+            "delivered frames that differ from what was published",
+        );
+        report.problem_count(self.refused, "publishes refused or unanswered");
+    }
 }
 
 impl Ledger {
@@ -247,10 +304,17 @@ impl Ledger {
     }
 
     /// Only events that the server answered with 200 are owed to the subscribers.
-    pub(crate) fn totals(&self) -> Totals {
-        let mut totals = Totals {
-            expected: 0,
-            lost: 0,
+    pub(crate) fn deliveries(&self) -> Deliveries {
+        let mut totals = Deliveries {
+            received: self.received,
+            duplicated: self.duplicates,
+            out_of_order: self.out_of_order,
+            reordered_concurrent: self.reordered_concurrent,
+            misrouted: self.misrouted,
+            compared_in_full: self.compared_in_full,
+            malformed: self.malformed,
+            refused: self.refused,
+            ..Deliveries::default()
         };
         for subscriber in self.subscribers.iter().filter(|s| s.counted) {
             let events = &self.channels[subscriber.channel as usize].events;
@@ -267,37 +331,6 @@ impl Ledger {
             });
             totals.lost += missing.count() as u64;
         }
-        totals
-    }
-
-    pub(crate) fn report(&self, report: &mut Report) -> Totals {
-        let totals = self.totals();
-        report.set(
-            "deliveries",
-            serde_json::json!({
-                "expected": totals.expected,
-                "received": self.received,
-                "lost": totals.lost,
-                "duplicated": self.duplicates,
-                "out_of_order": self.out_of_order,
-                "reordered_concurrent": self.reordered_concurrent,
-                "misrouted": self.misrouted,
-                "compared_in_full": self.compared_in_full,
-                "malformed": self.malformed,
-            }),
-        );
-        report.problem_count(totals.lost, "deliveries LOST");
-        report.problem_count(self.duplicates, "deliveries DUPLICATED");
-        report.problem_count(self.out_of_order, "deliveries OUT OF ORDER");
-        report.problem_count(
-            self.misrouted,
-            "deliveries to the wrong subscriber, or altered marks",
-        );
-        report.problem_count(
-            self.malformed,
-            "delivered frames that differ from what was published",
-        );
-        report.problem_count(self.refused, "publishes refused or unanswered");
         totals
     }
 }
@@ -381,7 +414,7 @@ mod tests {
         ledger.delivered(0, marks[1], 300);
         ledger.delivered(1, marks[1], 300);
         ledger.delivered(2, marks[1], 300);
-        let totals = ledger.totals();
+        let totals = ledger.deliveries();
         assert_eq!((totals.expected, totals.lost, ledger.received), (4, 1, 3));
         assert_eq!(ledger.incomplete, 1);
     }

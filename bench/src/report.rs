@@ -39,7 +39,8 @@ pub(crate) fn new_latency() -> Latency {
     Histogram::new_with_bounds(1, 120_000_000_000, 3).expect("constant bounds")
 }
 
-fn round(value: f64) -> f64 {
+/// Three decimals of small figures, one of others.
+pub(crate) fn round(value: f64) -> f64 {
     let scale = if value.abs() < 10.0 { 1000.0 } else { 10.0 };
     (value * scale).round() / scale
 }

@@ -21,6 +21,10 @@ struct ProcessCpu {
     reaped_ticks: u64,
 }
 
+/// Run time of live threads in nanoseconds, those of one name together. Numbers at the end of a
+/// name do not count as part of it.
+pub(crate) type ThreadTimes = BTreeMap<String, u64>;
+
 pub(crate) struct CpuSample {
     processes: BTreeMap<i32, ProcessCpu>,
 }
@@ -91,6 +95,24 @@ impl Processes {
         CpuSample {
             processes: self.pids().into_iter().filter_map(read).collect(),
         }
+    }
+
+    pub(crate) fn thread_times(&self) -> ThreadTimes {
+        let mut times = ThreadTimes::new();
+        for pid in self.pids() {
+            let threads = fs::read_dir(format!("/proc/{pid}/task"));
+            for thread in threads.into_iter().flatten().flatten() {
+                let read = |file| fs::read_to_string(thread.path().join(file)).unwrap_or_default();
+                let (name, times_text) = (read("comm"), read("schedstat"));
+                let name = name
+                    .trim_end()
+                    .trim_end_matches(|c: char| c.is_ascii_digit());
+                let ran = times_text.split(' ').next().and_then(|ns| ns.parse().ok());
+                let name = name.trim_end_matches(['-', '#', '_']);
+                *times.entry(name.to_string()).or_default() += ran.unwrap_or(0u64);
+            }
+        }
+        times
     }
 
     /// Lets `Memory::peak_rss_kib` begin anew. False where the kernel does not allow it: then
@@ -422,6 +444,25 @@ mod tests {
         let used = own.cpu().since(&before).exact_ns;
         assert!((50_000_000..500_000_000).contains(&used), "{used}");
         assert!(own.memory().rss_kib > 0 && own.memory().pss_kib > 0);
+    }
+
+    #[test]
+    fn threads_are_told_apart_by_name() {
+        let own = Processes::new(vec![std::process::id() as i32]).unwrap();
+        let spin = || {
+            let began = sys::clock_ns(libc::CLOCK_THREAD_CPUTIME_ID).unwrap();
+            let ran = || sys::clock_ns(libc::CLOCK_THREAD_CPUTIME_ID).unwrap() - began;
+            while ran() < 20_000_000 {}
+            // Its figures are brought up to date when it gives up the CPU.
+            sys::sleep_ns(1_000_000);
+            Processes::new(vec![std::process::id() as i32])
+                .unwrap()
+                .thread_times()
+        };
+        let named = std::thread::Builder::new().name("spinning-7".into());
+        let times = named.spawn(spin).unwrap().join().unwrap();
+        assert!(times["spinning"] >= 20_000_000, "{times:?}");
+        assert!(!own.thread_times().contains_key("spinning"));
     }
 
     #[test]

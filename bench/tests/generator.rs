@@ -316,3 +316,51 @@ fn client_events_that_no_webhook_tells_of_are_found() {
     let webhooks = &report["webhooks"];
     assert!(webhooks["missing"].as_u64().unwrap() >= 200, "{webhooks}");
 }
+
+const CROSS_NODE: [&str; 6] = [
+    "--scenario",
+    "cross-node",
+    "--rate",
+    "200",
+    "--seconds",
+    "0.5",
+];
+
+#[test]
+fn a_node_alone_is_measured_as_several_are() {
+    let floor = Floor::start(&[]);
+    let report = floor.measure(&CROSS_NODE);
+    assert_eq!(report["problems"], serde_json::json!([]));
+    assert_eq!(report["deliveries"]["received"], 100 * 20);
+    assert!(report["shares"]["alone"]["us_per_publish"].is_number());
+    let bystander = ["--scenario", "bystander", "--seconds", "0.3"];
+    let report = floor.measure(&bystander);
+    assert_eq!(report["problems"], serde_json::json!([]));
+    assert_eq!(report["connections"], 200);
+    assert_eq!(report["deliveries"]["received"], 300 * 100);
+}
+
+#[test]
+fn nodes_that_are_not_one_are_found_out() {
+    let (first, second) = (Floor::start(&[]), Floor::start(&[]));
+    let report = first.measure(&[&CROSS_NODE[..], &["--url", &second.url]].concat());
+    assert_eq!(report["ok"], false);
+    assert_eq!(report["latency_by_node"]["node_1"]["count"], 100 * 10);
+    assert_eq!(report["deliveries"]["lost"], 100 * 10);
+}
+
+#[test]
+fn the_rate_that_is_held_is_the_last_of_the_steps_that_were() {
+    let slowly = ["--scenario", "capacity", "--seconds", "0.2"];
+    let few = ["--connections", "90", "--rate", "40000"];
+    let report = Floor::start(&[]).measure(&[&slowly[..], &few].concat());
+    let steps = report["steps"].as_array().unwrap();
+    let last = steps.last().unwrap();
+    assert_eq!(last["held"], false, "{report}");
+    let held = steps.iter().rfind(|step| step["held"] == true);
+    match held {
+        Some(step) => assert_eq!(report["rate_asked"].as_f64().unwrap().round(), step["rate"]),
+        None => assert_eq!(report["ok"], false),
+    }
+    assert_eq!(report["deliveries"]["lost"], 0);
+}

@@ -1,6 +1,7 @@
 //! Publishers: keep-alive HTTP connections, each with at most one request under way.
 
 use std::mem;
+use std::net::SocketAddrV4;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use anyhow::Context;
@@ -10,6 +11,7 @@ use super::{HANGUP, HTTP_TOKEN, Handler, INTEREST, Net, Outcome, flush, source_a
 use crate::sys;
 
 pub(super) struct HttpConn {
+    server: SocketAddrV4,
     socket: Option<OwnedFd>,
     connected: bool,
     in_flight: Option<u64>,
@@ -20,9 +22,19 @@ pub(super) struct HttpConn {
 impl Net {
     /// Opens `count` publisher connections.
     pub(crate) fn open_http(&mut self, count: usize) -> anyhow::Result<()> {
+        self.open_http_at(self.server, count)
+    }
+
+    /// The same to another server than the net's own.
+    pub(crate) fn open_http_at(
+        &mut self,
+        server: SocketAddrV4,
+        count: usize,
+    ) -> anyhow::Result<()> {
         for _ in 0..count {
             let index = self.http.len();
             self.http.push(HttpConn {
+                server,
                 socket: None,
                 connected: false,
                 in_flight: None,
@@ -37,7 +49,8 @@ impl Net {
 
     fn connect_http(&mut self, index: usize) -> anyhow::Result<()> {
         let source = source_address(self.counters.http_connects as usize);
-        let socket = sys::connect(source, self.server, None).context("opening a publisher")?;
+        let server = self.http[index].server;
+        let socket = sys::connect(source, server, None).context("opening a publisher")?;
         self.epoll
             .add(socket.as_raw_fd(), INTEREST, HTTP_TOKEN | index as u64)?;
         self.counters.http_connects += 1;
@@ -53,15 +66,45 @@ impl Net {
 
     /// Sends a signed POST on an idle publisher connection; the caller checked there is one.
     pub(crate) fn post(&mut self, tag: u64, endpoint: &str, body: &str) -> anyhow::Result<()> {
-        let index = self
+        let idle = self.http_idle.pop();
+        self.post_on(idle, tag, endpoint, body)
+    }
+
+    pub(crate) fn is_http_idle_at(&self, server: SocketAddrV4) -> bool {
+        self.http_idle
+            .iter()
+            .any(|index| self.http[*index].server == server)
+    }
+
+    /// The same on one to that server.
+    pub(crate) fn post_at(
+        &mut self,
+        server: SocketAddrV4,
+        tag: u64,
+        endpoint: &str,
+        body: &str,
+    ) -> anyhow::Result<()> {
+        let at = self
             .http_idle
-            .pop()
-            .context("no idle publisher connection")?;
+            .iter()
+            .rposition(|index| self.http[*index].server == server);
+        let idle = at.map(|at| self.http_idle.remove(at));
+        self.post_on(idle, tag, endpoint, body)
+    }
+
+    fn post_on(
+        &mut self,
+        idle: Option<usize>,
+        tag: u64,
+        endpoint: &str,
+        body: &str,
+    ) -> anyhow::Result<()> {
+        let index = idle.context("no idle publisher connection")?;
         let path = self.credentials.signed_path(endpoint, body.as_bytes());
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n{body}",
-            self.server,
+            self.http[index].server,
             body.len(),
         );
         if self.http[index].socket.is_none() {
@@ -90,7 +133,7 @@ impl Net {
         let fd = socket.as_raw_fd();
         if !http.connected {
             if let Some(error) = sys::socket_error(fd) {
-                anyhow::bail!("a publisher cannot connect to {}: {error}", self.server);
+                anyhow::bail!("a publisher cannot connect to {}: {error}", http.server);
             }
             if flags & libc::EPOLLOUT as u32 == 0 {
                 return Ok(());

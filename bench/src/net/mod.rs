@@ -1,6 +1,7 @@
 //! The client side of every connection: one thread, one edge-triggered epoll, WebSocket
 //! subscribers and keep-alive HTTP publishers.
 
+mod get;
 mod http;
 mod response;
 mod websocket;
@@ -14,6 +15,7 @@ use std::os::fd::RawFd;
 use anyhow::Context;
 use serde_json::Value;
 
+pub(crate) use self::get::get;
 use self::http::HttpConn;
 pub(crate) use self::response::parse_response;
 use self::websocket::WsConn;

@@ -42,18 +42,27 @@ pub(super) struct WsConn {
 impl Net {
     /// Starts one connection; its number is the count of those before it.
     pub(crate) fn open_ws(&mut self, receive_buffer: Option<i32>) -> anyhow::Result<usize> {
+        self.open_ws_at(self.server, receive_buffer)
+    }
+
+    /// The same to another server than the net's own.
+    pub(crate) fn open_ws_at(
+        &mut self,
+        server: SocketAddrV4,
+        receive_buffer: Option<i32>,
+    ) -> anyhow::Result<usize> {
         let conn = self.ws.len();
-        let socket = sys::connect(source_address(conn), self.server, receive_buffer)
-            .with_context(|| format!("opening connection {conn} to {}", self.server))?;
+        let socket = sys::connect(source_address(conn), server, receive_buffer)
+            .with_context(|| format!("opening connection {conn} to {server}"))?;
         self.epoll.add(socket.as_raw_fd(), INTEREST, conn as u64)?;
         let nonce: [u64; 2] = [self.next_random(), self.next_random()];
         let nonce: Vec<u8> = nonce.iter().flat_map(|word| word.to_le_bytes()).collect();
         let key = base64::engine::general_purpose::STANDARD.encode(nonce);
         let request = format!(
             "GET /app/{}?protocol=7&client=js&version=8.4.0&flash=false HTTP/1.1\r\n\
-             Host: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Host: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n",
-            self.credentials.key, self.server,
+            self.credentials.key,
         );
         self.ws.push(WsConn {
             socket: Some(socket),

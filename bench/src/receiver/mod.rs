@@ -9,14 +9,13 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 pub(crate) use self::counts::Counts;
 use crate::http::{self, Request};
-use crate::net::parse_response;
+use crate::net::get;
 use crate::sys::StopSignals;
 
 #[derive(Args)]
@@ -48,7 +47,6 @@ impl Answer {
 }
 
 const READ_BUFFER: usize = 64 << 10;
-const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 /// Counts until SIGTERM (or SIGINT), and then prints the counts as one line of JSON.
@@ -69,25 +67,9 @@ pub(crate) fn run(options: ReceiverOptions) -> anyhow::Result<()> {
 
 /// What a receiver has counted so far.
 pub(crate) fn ask(receiver: SocketAddrV4) -> anyhow::Result<Counts> {
-    let asked = || -> anyhow::Result<Counts> {
-        let mut stream = TcpStream::connect(receiver)?;
-        stream.set_read_timeout(Some(ASK_TIMEOUT))?;
-        let request = format!("GET / HTTP/1.1\r\nHost: {receiver}\r\n\r\n");
-        stream.write_all(request.as_bytes())?;
-        let mut received = Vec::new();
-        let mut buffer = [0; 4096];
-        loop {
-            let size = stream.read(&mut buffer)?;
-            received.extend_from_slice(&buffer[..size]);
-            let answer = parse_response(&received, size == 0).map_err(anyhow::Error::msg)?;
-            match answer {
-                Some(answer) => return Ok(serde_json::from_slice(&answer.body)?),
-                None if size == 0 => anyhow::bail!("end of stream"),
-                None => {}
-            }
-        }
-    };
-    asked().with_context(|| format!("asking the receiver at {receiver} for its counts"))
+    let asked = || Ok(serde_json::from_slice(&get(receiver, "/")?.body)?);
+    let asked: anyhow::Result<Counts> = asked();
+    asked.with_context(|| format!("asking the receiver at {receiver} for its counts"))
 }
 
 fn accept(listener: &TcpListener, answer: Answer, counts: &Arc<Mutex<Counts>>) {

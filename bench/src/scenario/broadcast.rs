@@ -5,7 +5,7 @@ use anyhow::ensure;
 use super::load::{Load, Pace};
 use super::probe::Probe;
 use super::stalled::Stalled;
-use super::{Bench, RunOptions, Scenario, ns};
+use super::{Bench, RunOptions, Scenario, Way, ns};
 use crate::deliveries::report_connections;
 use crate::pusher::data_size;
 use crate::report::{Report, memory_json};
@@ -183,11 +183,14 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
 
 fn open(bench: &mut Bench, plan: &Plan, channels: &[String]) -> anyhow::Result<()> {
     let conns = 0..plan.connections;
-    let buffer = |conn| plan.is_stalled(conn).then_some(STALLED_RECEIVE_BUFFER);
+    let way = |conn| Way {
+        receive_buffer: plan.is_stalled(conn).then_some(STALLED_RECEIVE_BUFFER),
+        ..Way::default()
+    };
     let subscribe = |conn| Some(channels[plan.channel_of(conn)].as_str());
     bench.open_all(
         conns.clone().map(subscribe).collect(),
-        conns.map(buffer).collect(),
+        conns.map(way).collect(),
     )?;
     bench.net.open_http(plan.publishers)
 }
@@ -198,7 +201,7 @@ fn report_load(load: &Load, pace: Pace, unpublished: u64, usage: &Usage, report:
         Pace::Closed { window } => report.set("window", window),
     }
     report.set("events_accepted", load.ledger.accepted);
-    load.ledger.report(report);
+    load.ledger.deliveries().report(report);
     for (refusal, count) in &load.refusals {
         report.problem(format!("{count} publishes refused: {refusal}"));
     }

@@ -6,6 +6,7 @@ mod client_fanout;
 mod connect;
 mod frames;
 mod load;
+mod nodes;
 mod presence;
 mod presence_reload;
 mod probe;
@@ -54,6 +55,15 @@ pub(crate) enum Scenario {
     ClientFanout,
     /// fan-out where some subscribers stop reading
     SlowConsumer,
+    /// publishes at the first node, N subscribers on the second, and N others on the third: what
+    /// each publish costs the third
+    Bystander,
+    /// publishes at the first node, N subscribers there and on the second: how much later these
+    /// have it
+    CrossNode,
+    /// N subscribers over N/9 channels and all nodes, publishes at all nodes at rates that grow
+    /// until the p99 exceeds 50 ms
+    Capacity,
 }
 
 impl Scenario {
@@ -67,30 +77,33 @@ impl Scenario {
 
 #[derive(Args, Clone)]
 pub(crate) struct RunOptions {
-    /// Server under test, ws://127.x.y.z:PORT (loopback only)
-    #[arg(long)]
-    pub(crate) url: String,
+    /// Server under test, ws://127.x.y.z:PORT (loopback only). bystander, cross-node and capacity
+    /// take the URLs of several that are one
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) url: Vec<String>,
     #[arg(long)]
     pub(crate) app_id: String,
     #[arg(long)]
     pub(crate) key: String,
     #[arg(long)]
     pub(crate) secret: String,
-    /// Server processes; their children are found by themselves
+    /// Server processes; their children are found by themselves. Of several servers: theirs in
+    /// the order of the URLs, then those of what they share
     #[arg(long, value_delimiter = ',')]
     pub(crate) pid: Vec<i32>,
     #[arg(long)]
     pub(crate) scenario: Scenario,
     /// Connections (client-events: pairs; presence, presence-reload: members). Defaults: fanout,
     /// max-fanout, many-channels, presence-reload 1000; connect, health 10000; slow-consumer 200;
-    /// presence 100; client-events, client-fanout 50
+    /// presence, bystander 100; client-events, client-fanout 50; cross-node 20; capacity 900
     #[arg(long)]
     pub(crate) connections: Option<usize>,
-    /// Events per second: fanout (100) and slow-consumer (200); client-fanout: of each client
-    /// (5); client-events: most per client, 0 for no bound (0)
+    /// Events per second: fanout, cross-node (100), slow-consumer (200) and bystander (1000);
+    /// capacity: the first rate (1000); client-fanout: of each client (5); client-events: most per
+    /// client, 0 for no bound (0)
     #[arg(long)]
     pub(crate) rate: Option<f64>,
-    /// Measured seconds
+    /// Measured seconds; capacity: of each rate
     #[arg(long, default_value_t = 5.0)]
     pub(crate) seconds: f64,
     /// Bytes of event data; slow-consumer 8192, others 128
@@ -157,6 +170,8 @@ pub(crate) struct RunOptions {
 struct Bench {
     options: RunOptions,
     net: Net,
+    /// All of them; the first is the net's own.
+    servers: Vec<SocketAddrV4>,
     server: Processes,
     report: Report,
     /// Keeps the channels of one run apart from those of another.
@@ -175,7 +190,19 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         wanted as u64 * sockets_per_connection <= nofile,
         "RLIMIT_NOFILE can be raised to {nofile} only, too few for that many connections"
     );
-    let target = loopback_target(&options.url)?;
+    let servers: Vec<SocketAddrV4> = options
+        .url
+        .iter()
+        .map(|url| loopback_target(url))
+        .collect::<Result<_, _>>()?;
+    let of_nodes = matches!(
+        options.scenario,
+        Scenario::Bystander | Scenario::CrossNode | Scenario::Capacity
+    );
+    ensure!(
+        of_nodes || servers.len() == 1,
+        "this scenario is of one server"
+    );
     let credentials = Credentials {
         app_id: options.app_id.clone(),
         key: options.key.clone(),
@@ -189,7 +216,8 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
     report.set("pause_us", options.pause_us);
     report.set("machine", crate::usage::machine_json());
     let mut bench = Bench {
-        net: Net::new(target, credentials, options.pause_us * 1000)?,
+        net: Net::new(servers[0], credentials, options.pause_us * 1000)?,
+        servers,
         server: Processes::new(options.pid.clone())?,
         report,
         run_id: format!("{:08x}", sys::now_ns() as u32 ^ std::process::id()),
@@ -208,6 +236,7 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         Scenario::PresenceReload => presence_reload::run(&mut bench)?,
         Scenario::ClientEvents => client_events::run(&mut bench)?,
         Scenario::ClientFanout => client_fanout::run(&mut bench)?,
+        Scenario::Bystander | Scenario::CrossNode | Scenario::Capacity => nodes::run(&mut bench)?,
     }
     if bench.server.is_known() && !bench.server.all_alive() {
         bench.report.problem("a server process DIED during the run");
@@ -235,11 +264,19 @@ fn ns(seconds: f64) -> u64 {
     Duration::from_secs_f64(seconds.max(0.0)).as_nanos() as u64
 }
 
+/// How one connection is opened.
+#[derive(Clone, Copy, Default)]
+struct Way {
+    /// None: to the net's own server.
+    server: Option<SocketAddrV4>,
+    receive_buffer: Option<i32>,
+}
+
 /// Opens connections with a bounded number under way, each through its subscription.
 struct Opener<'a> {
     /// The channel of each connection; None stops at connection_established.
     channels: Vec<Option<&'a str>>,
-    receive_buffers: Vec<Option<i32>>,
+    ways: Vec<Way>,
     started_at: Vec<u64>,
     under_way: usize,
     inflight: usize,
@@ -253,7 +290,7 @@ struct Opener<'a> {
 impl<'a> Opener<'a> {
     fn new(channels: Vec<Option<&'a str>>, inflight: usize) -> Self {
         Self {
-            receive_buffers: vec![None; channels.len()],
+            ways: vec![Way::default(); channels.len()],
             started_at: Vec::with_capacity(channels.len()),
             channels,
             under_way: 0,
@@ -272,9 +309,9 @@ impl<'a> Opener<'a> {
         let mut progress = 0;
         while self.finished + self.failed < self.channels.len() {
             while self.started_at.len() < self.channels.len() && self.under_way < self.inflight {
-                let receive_buffer = self.receive_buffers[self.started_at.len()];
+                let way = self.ways[self.started_at.len()];
                 self.started_at.push(sys::now_ns());
-                net.open_ws(receive_buffer)?;
+                net.open_ws_at(way.server.unwrap_or(net.server), way.receive_buffer)?;
                 self.under_way += 1;
             }
             net.poll(100_000_000, self)?;
@@ -327,15 +364,11 @@ impl Handler for Ignore {}
 
 impl Bench {
     /// Opens one connection per channel given, for a scenario that needs every one of them.
-    fn open_all(
-        &mut self,
-        channels: Vec<Option<&str>>,
-        receive_buffers: Vec<Option<i32>>,
-    ) -> anyhow::Result<()> {
+    fn open_all(&mut self, channels: Vec<Option<&str>>, ways: Vec<Way>) -> anyhow::Result<()> {
         let count = channels.len();
         let mut opener = Opener::new(channels, 256);
-        if !receive_buffers.is_empty() {
-            opener.receive_buffers = receive_buffers;
+        if !ways.is_empty() {
+            opener.ways = ways;
         }
         opener.run(&mut self.net)?;
         self.report.set("connections", opener.finished);

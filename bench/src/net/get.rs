@@ -1,0 +1,29 @@
+//! One GET, on a connection of its own.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddrV4, TcpStream};
+use std::time::Duration;
+
+use super::response::{Answer, parse_response};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Asks and waits for the answer, whatever its status.
+pub(crate) fn get(server: SocketAddrV4, path: &str) -> anyhow::Result<Answer> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut received = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let size = stream.read(&mut buffer)?;
+        received.extend_from_slice(&buffer[..size]);
+        let answer = parse_response(&received, size == 0).map_err(anyhow::Error::msg)?;
+        match answer {
+            Some(answer) => return Ok(answer),
+            None if size == 0 => anyhow::bail!("end of stream"),
+            None => {}
+        }
+    }
+}
