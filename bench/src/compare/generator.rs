@@ -25,19 +25,22 @@ impl Generator {
         &self.program
     }
 
-    /// Its report. An error means that the generator could not measure. The receiver, if there is
-    /// one, is asked what the server's webhooks told of.
+    /// Its report. An error means that the generator could not measure. `shared` is a server that
+    /// the servers use; the receiver, if there is one, is asked what their webhooks told of.
     pub(super) fn run(
         &self,
         measurement: &Measurement,
-        server: &Server,
+        servers: &[Server],
+        shared: Option<&Server>,
         receiver: Option<SocketAddrV4>,
     ) -> anyhow::Result<Value> {
+        let urls = servers.iter().map(|s| format!("ws://{}", s.address()));
+        let pids = servers.iter().chain(shared).map(|s| s.pid().to_string());
         let mut command = Command::new(&self.program);
         command
             .arg("run")
-            .args(["--url", &format!("ws://{}", server.address())])
-            .args(["--pid", &server.pid().to_string()])
+            .args(["--url", &urls.collect::<Vec<_>>().join(",")])
+            .args(["--pid", &pids.collect::<Vec<_>>().join(",")])
             .args(["--app-id", APP_ID, "--key", APP_KEY, "--secret", APP_SECRET])
             .args(["--scenario", measurement.scenario])
             .args(measurement.arguments)
@@ -56,9 +59,13 @@ impl Generator {
         let output = command.output().context("starting the generator")?;
         ensure!(
             output.status.success(),
-            "{}; the server's last words: {}",
+            "{}; the servers' last words: {}",
             String::from_utf8_lossy(&output.stderr).trim(),
-            server.last_words()
+            servers
+                .iter()
+                .map(Server::last_words)
+                .collect::<Vec<_>>()
+                .join("; ")
         );
         serde_json::from_slice(&output.stdout).context("reading the generator's report")
     }

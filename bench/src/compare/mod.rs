@@ -1,6 +1,8 @@
-//! Fanfare and the floor, or Fanfare with webhooks and without, side by side: all are started
-//! here, measured in turns, and judged row by row against what Fanfare promises.
+//! Fanfare and the floor, or Fanfare with webhooks and without, or a cluster and one node, side by
+//! side: all are started here, measured in turns, and judged row by row against what Fanfare
+//! promises.
 
+mod cluster;
 mod generator;
 mod plan;
 mod rows;
@@ -17,6 +19,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use self::cluster::Cluster;
 use self::generator::Generator;
 use self::plan::{Group, Measurement};
 use self::server::Server;
@@ -28,7 +31,7 @@ pub(crate) struct CompareOptions {
     /// The fanfare binary; by default the one beside this program
     #[arg(long, value_name = "PATH")]
     fanfare: Option<PathBuf>,
-    /// Only these rows of the table
+    /// Only these rows of the table; by default all but the cluster's, which need a redis-server
     #[arg(long, value_delimiter = ',', value_name = "GROUP")]
     only: Vec<Group>,
     /// Rounds of every measurement, instead of 7 for fanout, 5 for the other loads, 3 for
@@ -64,6 +67,8 @@ enum Subject {
     HangingWebhook,
     /// Fanfare with a webhook that is told who comes and goes.
     TransitionsWebhook,
+    /// Three nodes of Fanfare on one Redis.
+    Cluster,
 }
 
 impl Subject {
@@ -77,12 +82,15 @@ impl Subject {
             Subject::DeadWebhook => "fanfare, dead webhook",
             Subject::HangingWebhook => "fanfare, hanging webhook",
             Subject::TransitionsWebhook => "fanfare, webhook of transitions",
+            Subject::Cluster => "fanfare, cluster",
         }
     }
 
     fn webhook(self) -> Option<Webhook> {
         match self {
-            Subject::Floor | Subject::Fanfare | Subject::FanfareOneWorker => None,
+            Subject::Floor | Subject::Fanfare | Subject::FanfareOneWorker | Subject::Cluster => {
+                None
+            }
             Subject::BatchedWebhook => Some(Webhook::BATCHED),
             Subject::UnbatchedWebhook => Some(Webhook::UNBATCHED),
             Subject::DeadWebhook => Some(Webhook::DEAD),
@@ -103,9 +111,12 @@ struct Run {
     receiver: Value,
 }
 
-/// A server with what it needs.
+/// A server, or several that are one, with what it needs. Stopped in this order: a server that
+/// stops still sends the webhooks that wait, and tells the other nodes that it goes.
+#[derive(Default)]
 struct Started {
-    server: Server,
+    servers: Vec<Server>,
+    redis: Option<Server>,
     endpoint: Option<Endpoint>,
 }
 
@@ -186,11 +197,13 @@ impl Comparison {
             Err(failure) => return self.fail(&of, &failure),
         };
         let receiver = started.endpoint.as_ref().and_then(Endpoint::receiver);
-        let report = self.generator.run(measurement, &started.server, receiver);
-        // What does not stop spoils no figure, but it is not to go unnoticed. The endpoint is the
-        // last: a server that stops still sends what waits.
-        if let Err(failure) = started.server.stop() {
-            self.fail(&of, &failure);
+        let (servers, redis) = (&started.servers, started.redis.as_ref());
+        let report = self.generator.run(measurement, servers, redis, receiver);
+        // What does not stop spoils no figure, but it is not to go unnoticed.
+        for server in started.servers.into_iter().chain(started.redis) {
+            if let Err(failure) = server.stop() {
+                self.fail(&of, &failure);
+            }
         }
         let receiver = started.endpoint.map(Endpoint::stop).transpose();
         let receiver = receiver.unwrap_or_else(|failure| {
@@ -218,14 +231,22 @@ impl Comparison {
         let program = self.generator.program();
         if subject == Subject::Floor {
             return Ok(Started {
-                server: Server::start_floor(program)?,
-                endpoint: None,
+                servers: vec![Server::start_floor(program)?],
+                ..Started::default()
             });
         }
         let workers = match subject {
             Subject::FanfareOneWorker => 1,
             _ => self.workers,
         };
+        if subject == Subject::Cluster {
+            let cluster = Cluster::start(&self.fanfare, workers, measurement.of_app)?;
+            return Ok(Started {
+                servers: cluster.nodes,
+                redis: Some(cluster.redis),
+                endpoint: None,
+            });
+        }
         let mut of_app = measurement.of_app.to_string();
         let mut endpoint = None;
         if let Some(webhook) = subject.webhook() {
@@ -233,8 +254,11 @@ impl Comparison {
             of_app += &webhook.toml(started.address());
             endpoint = Some(started);
         }
-        let server = Server::start_fanfare(&self.fanfare, workers, &of_app)?;
-        Ok(Started { server, endpoint })
+        Ok(Started {
+            servers: vec![Server::start_fanfare(&self.fanfare, workers, &of_app)?],
+            redis: None,
+            endpoint,
+        })
     }
 
     fn fail(&mut self, of: &str, failure: &anyhow::Error) {

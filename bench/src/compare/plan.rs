@@ -16,6 +16,7 @@ pub(super) enum Group {
     Health,
     SlowConsumer,
     Webhooks,
+    Cluster,
 }
 
 /// Runs that differ only in the server and the round.
@@ -49,6 +50,7 @@ const WITH_DEAD_WEBHOOKS: &[Subject] = &[
     Subject::DeadWebhook,
     Subject::HangingWebhook,
 ];
+const WITH_CLUSTER: &[Subject] = &[Subject::Fanfare, Subject::Cluster];
 const WITH_TRANSITIONS: &[Subject] = &[Subject::Fanfare, Subject::TransitionsWebhook];
 
 fn all() -> Vec<Measurement> {
@@ -62,6 +64,11 @@ fn all() -> Vec<Measurement> {
         of_app: "",
         subjects: PAIR,
         rounds: 5,
+    };
+    let cluster = |scenario| Measurement {
+        subjects: WITH_CLUSTER,
+        rounds: 3,
+        ..load(scenario, Group::Cluster, scenario, &[])
     };
     vec![
         Measurement {
@@ -141,13 +148,28 @@ fn all() -> Vec<Measurement> {
             subjects: WITH_TRANSITIONS,
             ..load("reload", Group::Webhooks, "presence-reload", &[])
         },
+        Measurement {
+            seconds: Some(10.0),
+            ..cluster("bystander")
+        },
+        Measurement {
+            seconds: Some(10.0),
+            ..cluster("cross-node")
+        },
+        Measurement {
+            seconds: Some(3.0),
+            ..cluster("capacity")
+        },
     ]
 }
 
-/// The chosen groups, all if none is chosen.
+/// The chosen groups; if none is chosen, all that need no other program.
 pub(super) fn measurements(only: &[Group], rounds: Option<usize>, quick: bool) -> Vec<Measurement> {
     let mut chosen = all();
-    chosen.retain(|measurement| only.is_empty() || only.contains(&measurement.group));
+    chosen.retain(|measurement| match only {
+        [] => measurement.group != Group::Cluster,
+        only => only.contains(&measurement.group),
+    });
     for measurement in &mut chosen {
         if quick {
             measurement.rounds = 1;

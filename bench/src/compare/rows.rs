@@ -12,6 +12,8 @@ enum Target {
     TimesBaseAtLeast(f64),
     AtMost(f64),
     AtLeast(f64),
+    /// Nothing is promised of it.
+    Open,
 }
 
 impl Target {
@@ -26,6 +28,7 @@ impl Target {
             Target::TimesBaseAtLeast(bound) => format!("≥ {bound} × {base}"),
             Target::AtMost(bound) => format!("≤ {bound}"),
             Target::AtLeast(bound) => format!("≥ {bound}"),
+            Target::Open => "–".to_string(),
         }
     }
 
@@ -35,6 +38,7 @@ impl Target {
             Target::TimesBaseAtLeast(bound) => ratio? >= bound,
             Target::AtMost(bound) => fanfare? <= bound,
             Target::AtLeast(bound) => fanfare? >= bound,
+            Target::Open => return None,
         })
     }
 }
@@ -96,7 +100,7 @@ pub(super) struct Row {
     /// Fanfare's figure over the base's of the same round.
     pub(super) ratio: Option<f64>,
     pub(super) target: String,
-    /// None: nothing was measured.
+    /// None: nothing was measured, or there is no target.
     pub(super) met: Option<bool>,
     base_rounds: Vec<f64>,
     fanfare_rounds: Vec<f64>,
@@ -105,7 +109,7 @@ pub(super) struct Row {
 
 #[rustfmt::skip] // A table reads best as one.
 fn specs() -> Vec<Spec> {
-    use Target::{AtLeast, AtMost, TimesBaseAtLeast, TimesBaseAtMost};
+    use Target::{AtLeast, AtMost, Open, TimesBaseAtLeast, TimesBaseAtMost};
     let row = |id, measurement, metric, unit, pointer, target| Spec {
         id, metric, unit, measurement, subject: Subject::Fanfare, base: Subject::Floor, pointer, divisor: 1.0, pick: Pick::Median, target,
     };
@@ -118,6 +122,9 @@ fn specs() -> Vec<Spec> {
     let tail_with = |spec: Spec, subject| with_webhook(tail(spec, subject), subject);
     let (batched, unbatched) = (Subject::BatchedWebhook, Subject::UnbatchedWebhook);
     let (dead, hanging, reloading) = (Subject::DeadWebhook, Subject::HangingWebhook, Subject::TransitionsWebhook);
+    let with_cluster = |spec: Spec| Spec { subject: Subject::Cluster, base: Subject::Fanfare, ..spec };
+    let cluster_cpu = |id, whose, pointer, target| with_cluster(row(id, "bystander", whose, "µs", pointer, target));
+    let cluster_tail = |id, measurement, metric, pointer, target| with_cluster(tail(row(id, measurement, metric, "", pointer, target), Subject::Cluster));
     vec![
         row("fanout-cpu", "fanout", "one channel, 100 events/s: CPU per delivery", "µs", per_delivery, TimesBaseAtMost(1.10)),
         row("max-fanout-4-cpu", "max-fanout-4", "one channel, 4 in flight: CPU per delivery", "µs", per_delivery, TimesBaseAtMost(0.75)),
@@ -145,6 +152,24 @@ fn specs() -> Vec<Spec> {
         with_webhook(worst(row("reload-told", "reload", "webhook events that 1,000 reloading members cause", "", "/webhooks/caused_by_reload", AtMost(0.0)), Pick::Highest), reloading),
         with_webhook(worst(row("reload-first-joins", "reload", "first joins of these that the webhook did not tell of", "", "/webhooks/first_joins_missing", AtMost(0.0)), Pick::Highest), reloading),
         with_webhook(worst(row("reload-announcements", "reload", "their leaves and returns that observers did not see", "", "/announcements/wrong", AtMost(0.0)), Pick::Highest), reloading),
+        cluster_cpu("cluster-bystander-cpu", "published at A, 100 listen on B, 100 others on C: CPU per publish, C", "/shares/node_3/us_per_publish", AtMost(2.0)),
+        cluster_cpu("cluster-publishing-cpu", "the same: A", "/shares/node_1/us_per_publish", Open),
+        cluster_cpu("cluster-listening-cpu", "the same: B", "/shares/node_2/us_per_publish", Open),
+        cluster_cpu("cluster-redis-cpu", "the same: Redis", "/shares/shared/us_per_publish", Open),
+        cluster_cpu("cluster-cpu", "the same: all together", "/shares/all/us_per_publish", Open),
+        with_cluster(row("cluster-bystander-rate", "bystander", "the same: publishes", "/s", "/events_per_s", Open)),
+        cluster_tail("cluster-near-p50", "cross-node", "published at A, 10 listen there and 10 on B: p50 latency, A", "/latency_by_node/node_1/p50_us", Open),
+        cluster_tail("cluster-near-p99", "cross-node", "the same: p99 latency, A", "/latency_by_node/node_1/p99_us", Open),
+        cluster_tail("cluster-far-p50", "cross-node", "the same: p50 latency, B", "/latency_by_node/node_2/p50_us", Open),
+        cluster_tail("cluster-far-p99", "cross-node", "the same: p99 latency, B", "/latency_by_node/node_2/p99_us", Open),
+        cluster_tail("cluster-far-later", "cross-node", "the same: how much later B has it, by the p50s", "/p50_later_on_other_node_us", AtMost(3.0)),
+        with_cluster(row("cluster-capacity", "capacity", "900 on 100 channels, publishes at all nodes: most with p99 ≤ 50 ms", "/s", "/events_per_s", Open)),
+        with_cluster(row("cluster-deliveries", "capacity", "the same: deliveries", "/s", "/deliveries_per_s", Open)),
+        cluster_tail("cluster-capacity-p50", "capacity", "the same: p50 latency from schedule", "/latency_from_schedule/p50_us", Open),
+        cluster_tail("cluster-capacity-p99", "capacity", "the same: p99 latency from schedule", "/latency_from_schedule/p99_us", Open),
+        with_cluster(row("cluster-capacity-cpu", "capacity", "the same: CPU per publish, nodes and Redis", "µs", "/shares/all/us_per_publish", Open)),
+        with_cluster(row("cluster-capacity-redis", "capacity", "the same: CPU per publish, Redis alone", "µs", "/shares/shared/us_per_publish", Open)),
+        with_cluster(row("cluster-capacity-client", "capacity", "the same: cores that the client used", "", "/cpu/client_cores", Open)),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! Starting and stopping the servers that are compared, and the receiver of their webhooks.
+//! Starting and stopping the servers that are compared, and what they need.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -20,9 +20,9 @@ pub(super) const APP_ID: &str = "bench";
 pub(super) const APP_KEY: &str = "bench-key";
 pub(super) const APP_SECRET: &str = "bench-secret";
 
-const START_WITHIN: Duration = Duration::from_secs(20);
+pub(super) const START_WITHIN: Duration = Duration::from_secs(20);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Lines of a server's stderr that are kept to explain a failure.
 const WORDS_KEPT: usize = 5;
 
@@ -64,15 +64,16 @@ impl Server {
         Self::start(command, floor_address, killed, None)
     }
 
-    /// `of_app` is what the app has beyond the defaults, as TOML.
+    /// `more` is what the configuration has beyond the defaults, as TOML: of the app, and then
+    /// other sections.
     pub(super) fn start_fanfare(
         program: &Path,
         workers: usize,
-        of_app: &str,
+        more: &str,
     ) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir().context("a directory for the configuration")?;
         let config = directory.path().join("config.toml");
-        std::fs::write(&config, fanfare_config(workers, of_app))
+        std::fs::write(&config, fanfare_config(workers, more))
             .with_context(|| format!("writing {}", config.display()))?;
         let mut command = Command::new(program);
         command.arg("serve").arg("--config").arg(&config);
@@ -100,9 +101,9 @@ impl Server {
     }
 
     /// Starts the server and waits until it has said where it listens.
-    fn start(
+    pub(super) fn start(
         mut command: Command,
-        address_in: fn(&str) -> Option<SocketAddrV4>,
+        address_in: impl Fn(&str) -> Option<SocketAddrV4> + Send + 'static,
         ends_well: fn(ExitStatus) -> bool,
         directory: Option<TempDir>,
     ) -> anyhow::Result<Self> {
@@ -237,8 +238,8 @@ fn fanfare_address(line: &str) -> Option<SocketAddrV4> {
 }
 
 /// The defaults, but for the port, the number of workers, what is not measured (such as how long
-/// a stop may wait for dead webhooks), and what the app has of its own.
-fn fanfare_config(workers: usize, of_app: &str) -> String {
+/// a stop may wait for dead webhooks), and what is asked for beside them.
+fn fanfare_config(workers: usize, more: &str) -> String {
     format!(
         r#"[server]
 listen = "127.0.0.1:0"
@@ -256,7 +257,7 @@ level = "info"
 id = "{APP_ID}"
 key = "{APP_KEY}"
 secret = "{APP_SECRET}"
-{of_app}"#
+{more}"#
     )
 }
 

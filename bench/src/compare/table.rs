@@ -7,7 +7,10 @@ const HEADS: [&str; 6] = ["", "base", "fanfare", "ratio", "target", "met"];
 #[expect(clippy::print_stdout, reason = "the table is this command's output")]
 pub(super) fn print(rows: &[Row], quick: bool) {
     print!("{}", table(rows));
-    println!("\nbase: the floor, or in rows about webhooks, Fanfare without one.");
+    println!(
+        "\nbase: the floor, or in rows about webhooks, Fanfare without one, or in rows about a \
+         cluster, one node alone."
+    );
     if quick {
         println!("\nQuick runs: they show that everything works, not how fast.");
     }
@@ -62,6 +65,7 @@ fn cells(row: &Row) -> [String; 6] {
         match row.met {
             Some(true) => "yes",
             Some(false) => "no",
+            None if row.fanfare.is_some() => "–",
             None => "not measured",
         }
         .to_string(),
