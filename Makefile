@@ -94,6 +94,11 @@ bench: ## measure the release binary and the floor server side by side
 	cargo run --release --package relay-bench -- compare --json target/benchmark.json
 	cargo run --release --package relay-bench -- chart --json target/benchmark.json --peers bench/peers.json --svg target/benchmark.svg
 
+.PHONY: bench-cluster
+bench-cluster: ## measure three nodes on one Redis beside a node alone (takes a redis-server)
+	cargo build --release
+	cargo run --release --package relay-bench -- compare --only cluster --json target/benchmark-cluster.json
+
 .PHONY: bench-conversations
 bench-conversations: ## measure sending messages through conversation-api, events included
 	cargo build --release --package fanfare --package conversation-api
