@@ -157,8 +157,7 @@ impl Report {
                  bounded by the client, not (only) by the server"
             ));
         }
-        let accounted = usage.server.exact_ns + usage.client_ns;
-        let other = usage.machine.busy_ns.saturating_sub(accounted) as f64 / wall;
+        let other = usage.other_cores();
         if server.is_known() && other > 0.2 {
             self.note(format!(
                 "{other:.2} cores were used by neither the server's pids nor the client: \

@@ -350,6 +350,16 @@ impl std::ops::AddAssign for Usage {
 }
 
 impl Usage {
+    pub(crate) fn cores(&self, ns: u64) -> f64 {
+        ns as f64 / self.wall_ns.max(1) as f64
+    }
+
+    /// Cores that neither the server nor the client used.
+    pub(crate) fn other_cores(&self) -> f64 {
+        let accounted = self.server.exact_ns + self.client_ns;
+        self.cores(self.machine.busy_ns.saturating_sub(accounted))
+    }
+
     pub(crate) fn none() -> Self {
         Self {
             wall_ns: 0,

@@ -4,20 +4,38 @@
 const STEP: f64 = 1.25;
 /// Beyond this no server is expected to be, and no client to count.
 const HIGHEST: f64 = 200_000.0;
+/// How often a rate is tried that is not held: at most, and undisturbed.
+const TRIES: u32 = 5;
+const FAIR_TRIES: u32 = 2;
+
+/// What was found at a rate.
+pub(super) enum Found<T> {
+    Held(T),
+    NotHeld,
+    /// Not held while other programs used the machine: perhaps it was their doing.
+    Disturbed,
+}
 
 /// Goes up from `first` until a rate is not held, and returns what was found at the last one that
-/// was. One that was not is tried once more first, as it may have been the machine's doing.
-/// `measure` returns None for a rate that was not held.
+/// was.
 pub(super) fn search<T>(
     first: f64,
-    mut measure: impl FnMut(f64) -> anyhow::Result<Option<T>>,
+    mut measure: impl FnMut(f64) -> anyhow::Result<Found<T>>,
 ) -> anyhow::Result<Option<T>> {
     let mut held = None;
     let mut rate = first;
     while rate < HIGHEST {
-        let found = match measure(rate)? {
-            None => measure(rate)?,
-            found => found,
+        let (mut tries, mut fair_tries) = (0, 0);
+        let found = loop {
+            tries += 1;
+            match measure(rate)? {
+                Found::Held(found) => break Some(found),
+                Found::NotHeld => fair_tries += 1,
+                Found::Disturbed => {}
+            }
+            if tries == TRIES || fair_tries == FAIR_TRIES {
+                break None;
+            }
         };
         if found.is_none() {
             break;
@@ -37,24 +55,34 @@ mod tests {
         let mut tried = Vec::new();
         let held = search(1000.0, |rate| {
             tried.push(rate);
-            Ok((rate < 1600.0).then_some(rate))
+            Ok(match rate < 1600.0 {
+                true => Found::Held(rate),
+                false => Found::NotHeld,
+            })
         });
         assert_eq!(held.unwrap(), Some(1562.5));
         assert_eq!(tried, [1000.0, 1250.0, 1562.5, 1953.125, 1953.125]);
     }
 
     #[test]
-    fn a_rate_that_fails_once_is_tried_again() {
-        let mut failed = false;
+    fn a_rate_that_is_not_held_is_tried_again_more_often_if_it_was_disturbed() {
+        let mut tried = Vec::new();
         let held = search(1000.0, |rate| {
-            let fails = rate == 1250.0 && !std::mem::replace(&mut failed, true);
-            Ok((!fails && rate < 1300.0).then_some(rate))
+            tried.push(rate);
+            Ok(match tried.len() {
+                1 | 5 => Found::Held(rate),
+                2 => Found::NotHeld,
+                _ => Found::Disturbed,
+            })
         });
         assert_eq!(held.unwrap(), Some(1250.0));
+        let tries = |rate| tried.iter().filter(|tried| **tried == rate).count();
+        assert_eq!((tries(1000.0), tries(1250.0), tries(1562.5)), (1, 4, 5));
     }
 
     #[test]
     fn where_none_holds_there_is_none() {
-        assert_eq!(search(1.0, |_| Ok(None::<f64>)).unwrap(), None);
+        let never = |_| Ok(Found::<f64>::NotHeld);
+        assert_eq!(search(1.0, never).unwrap(), None);
     }
 }

@@ -8,6 +8,7 @@ mod traffic;
 use anyhow::ensure;
 use serde_json::{Value, json};
 
+use self::capacity::Found;
 use self::plan::Plan;
 use self::shares::{Sample, Shares};
 use self::traffic::Traffic;
@@ -19,6 +20,8 @@ use crate::usage::{Usage, Window};
 
 /// A rate is held while the slowest of a hundred deliveries takes no longer than this.
 const HELD_P99_NS: u64 = 50_000_000;
+/// What other programs may use of the machine while a rate is judged.
+const DISTURBING_CORES: f64 = 0.2;
 /// Subscribers of each channel in the capacity scenario.
 const PER_CHANNEL: usize = 9;
 
@@ -179,14 +182,16 @@ fn search(bench: &mut Bench, plan: &Plan, shares: &Shares, first: f64) -> anyhow
     let held = capacity::search(first, |rate| {
         let step = Step::run(bench, plan, shares, rate)?;
         let is_held = step.is_held();
+        let others = step.usage.other_cores();
         steps.push(json!({
             "rate": rate.round(),
             "held": is_held,
             "latency_from_schedule": latency_json(&step.traffic.ledger.latency_from_schedule),
             "unpublished": step.unpublished,
             "refused": step.traffic.refusals,
-            "client_cores": step.usage.client_ns as f64 / step.usage.wall_ns.max(1) as f64,
-            "server_cores": step.usage.server.exact_ns as f64 / step.usage.wall_ns.max(1) as f64,
+            "client_cores": step.usage.cores(step.usage.client_ns),
+            "server_cores": step.usage.cores(step.usage.server.exact_ns),
+            "other_cores": others,
         }));
         let mut deliveries = step.deliveries();
         // A server that says it is too much is right to do so.
@@ -196,7 +201,11 @@ fn search(bench: &mut Bench, plan: &Plan, shares: &Shares, first: f64) -> anyhow
         bench
             .report
             .problem_count(unanswered, "publishes NEVER ANSWERED");
-        Ok(is_held.then_some(step))
+        Ok(match is_held {
+            true => Found::Held(step),
+            false if others > DISTURBING_CORES => Found::Disturbed,
+            false => Found::NotHeld,
+        })
     })?;
     match held {
         Some(step) => step.report(bench, shares, &[]),
