@@ -1,5 +1,6 @@
 //! While Redis is away, each node does what it can by itself; afterwards all is made good.
 
+use protocol_tests::cluster::PREFIX;
 use protocol_tests::{Cluster, PublishedEvent, RedisServer, Request};
 
 use crate::roster::{Member, users_of};
@@ -261,5 +262,27 @@ async fn node_that_is_stopped_while_redis_is_away_ends() {
     ann.until(&users_of(["ann".to_owned()])).await;
     wait_for_users(&cluster, &channel, &["ann".to_owned()]).await;
     wait_for_figure(&cluster[0], "nodes", 2.0).await;
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn channels_that_were_left_meanwhile_are_struck_from_the_nodes_list() {
+    let Some((redis, cluster)) = start().await else {
+        return;
+    };
+    let channel = channel_name("private-");
+    let mut clients = subscriber_of_each(&cluster, &channel).await;
+    for id in redis.clients().await {
+        redis.close_client(&id).await;
+    }
+    for client in &mut clients {
+        client.unsubscribe(&channel).await;
+    }
+    cluster.wait_until_ready().await;
+    protocol_tests::eventually("the lists to be empty", || async {
+        let keys = redis.keys(PREFIX).await;
+        (!keys.iter().any(|key| key.contains("{node:"))).then_some(())
+    })
+    .await;
     finish(cluster, &redis).await;
 }

@@ -121,6 +121,8 @@ pub(super) struct Channel {
     pub(super) listening: Asked,
     /// Whether the topic is among those that the node has to do with.
     pub(super) listed: Asked,
+    /// Whether it may be among them, known or not.
+    pub(super) may_be_listed: bool,
     /// Whether the copy is up to date.
     is_synced: bool,
     /// Whether the whole part is to be told, as Redis may know another one.
@@ -186,6 +188,7 @@ impl Channel {
             app,
             listening: Asked::No,
             listed: Asked::No,
+            may_be_listed: false,
             is_synced: false,
             must_tell_all: false,
             is_behind: false,
@@ -350,6 +353,7 @@ impl Channel {
     /// The node is another one to Redis, which knows nothing of it.
     pub(super) fn on_new_node(&mut self) {
         self.listed = Asked::No;
+        self.may_be_listed = false;
         self.is_synced = false;
         self.told = Some((0, 0));
         self.must_tell_all = self.is_wanted();

@@ -354,6 +354,7 @@ impl Node {
             && link_of_list().is_some();
         if lists {
             channel.listed = Asked::UnderWay;
+            channel.may_be_listed = true;
         }
         if channel.wants_call(self.is_counted) && !channel.is_queued && is_reached {
             channel.is_queued = true;
@@ -400,7 +401,7 @@ impl Node {
             }
             self.servers.stop_listening(channel.slot, Arc::clone(topic));
         }
-        if channel.listed != Asked::No {
+        if channel.may_be_listed {
             self.unlist(topic);
         }
     }
