@@ -54,7 +54,7 @@ impl Channel {
         is_counted: bool,
         around: &Surroundings<'_>,
     ) -> Option<(Call, Cmd)> {
-        if self.call.is_some() {
+        if self.is_calling {
             return None;
         }
         let changes = self.has_changes() && self.may_change(is_counted);
@@ -65,7 +65,7 @@ impl Channel {
             (_, false) => self.say(around),
             _ => None,
         };
-        self.call = call.as_ref().map(|_| ());
+        self.is_calling = call.is_some();
         call
     }
 
@@ -282,7 +282,7 @@ impl Channel {
 
     /// It is not known whether Redis has done what it was asked.
     pub(in super::super) fn on_unsure(&mut self, call: Call) {
-        self.call = None;
+        self.is_calling = false;
         match call {
             Call::Publish(utterance) => self.outgoing.put_back(utterance),
             Call::Change(change) => self.put_back_change(change),
@@ -291,7 +291,7 @@ impl Channel {
 
     /// Redis has not done what it was asked.
     pub(in super::super) fn on_refused(&mut self, call: Call) {
-        self.call = None;
+        self.is_calling = false;
         match call {
             Call::Publish(utterance) => self.outgoing.put_back_unheard(utterance),
             Call::Change(change) => self.put_back_change(change),

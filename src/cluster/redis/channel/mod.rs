@@ -149,7 +149,8 @@ pub(super) struct Channel {
     granted: Vec<Arc<str>>,
 
     pub(super) outgoing: Queue,
-    call: Option<()>,
+    /// Whether Redis is being asked.
+    is_calling: bool,
     last_was_change: bool,
     /// Dead nodes whose parts are to be removed.
     pub(super) orphans: Vec<String>,
@@ -205,7 +206,7 @@ impl Channel {
             waiting: VecDeque::new(),
             granted: Vec::new(),
             outgoing: Queue::default(),
-            call: None,
+            is_calling: false,
             last_was_change: false,
             orphans: Vec::new(),
             next_due: None,
@@ -230,7 +231,7 @@ impl Channel {
     pub(super) fn is_disposable(&self) -> bool {
         !self.is_wanted()
             && !self.has_work()
-            && self.call.is_none()
+            && !self.is_calling
             && self.waiting.is_empty()
             && self.told == Some((0, 0))
             && self.next_due.is_none()
@@ -244,12 +245,12 @@ impl Channel {
 
     /// Whether something is to be said that is not said yet.
     pub(super) fn is_busy(&self) -> bool {
-        self.call.is_some() || self.has_work()
+        self.is_calling || self.has_work()
     }
 
     /// Whether Redis could be called now. Until the node counts as alive, its part is not told.
     pub(super) fn wants_call(&self, is_counted: bool) -> bool {
-        self.call.is_none()
+        !self.is_calling
             && self.rests_until.is_none_or(|until| until <= Instant::now())
             && (!self.outgoing.is_empty()
                 || (!self.orphans.is_empty() && self.may_clean_up(is_counted))

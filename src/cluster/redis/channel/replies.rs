@@ -23,7 +23,7 @@ impl Channel {
         value: Value,
         around: &Surroundings<'_>,
     ) -> Result<Option<String>, Unreadable> {
-        self.call = None;
+        self.is_calling = false;
         let change = match call {
             Call::Publish(utterance) => {
                 around.metrics.entries_sent.inc();
