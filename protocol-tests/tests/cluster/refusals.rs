@@ -6,6 +6,7 @@ use protocol_tests::{Cluster, PublishedEvent, RedisServer, Request, TestServer, 
 use redis::cmd;
 use tokio::time::sleep;
 
+use crate::roster::{Member, users_of};
 use crate::support::{app, channel_name, expect_nothing, finish, nodes, start, subscriber_of_each};
 
 /// Sets how much memory Redis may use: with a single byte it refuses whatever needs some. 0: as much as there is.
@@ -54,6 +55,31 @@ async fn nobody_waits_for_a_redis_that_has_no_memory_left() {
     }
     expect_nothing(&cluster, &mut clients).await;
     // They have logged an error, as they should: that would not be a clean end.
+    for position in cluster.positions() {
+        cluster.kill(position).await;
+    }
+    cluster.finish().await;
+}
+
+#[tokio::test]
+async fn member_who_came_and_went_while_redis_refused_is_gone() {
+    let Some((redis, mut cluster)) = start().await else {
+        return;
+    };
+    let channel = channel_name("presence-");
+    let mut watcher = Member::of(&cluster[0], &channel, "watcher").await;
+    limit_memory(&redis, 1).await;
+    let short = Member::of(&cluster[0], &channel, "short").await;
+    let both = users_of(["watcher", "short"].map(str::to_owned));
+    watcher.until(&both).await;
+    short.leave().await;
+    limit_memory(&redis, 0).await;
+    watcher.until(&users_of(["watcher".to_owned()])).await;
+    let late = Member::of(&cluster[0], &channel, "late").await;
+    assert_eq!(
+        late.believed,
+        users_of(["watcher", "late"].map(str::to_owned))
+    );
     for position in cluster.positions() {
         cluster.kill(position).await;
     }

@@ -105,6 +105,9 @@ impl Channel {
                 for (user_id, info) in users {
                     let member = Arc::new(Member::from_escaped(&user_id, &info));
                     app.member_came(&self.name, &member);
+                    if let Some(user) = self.users.get_mut(&*user_id) {
+                        user.only_here = false;
+                    }
                 }
             }
             What::Removed(users) => {

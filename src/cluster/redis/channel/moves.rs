@@ -90,17 +90,17 @@ impl Channel {
         }
     }
 
-    pub(in super::super) fn leave(&mut self, leave: &Leave, around: &Surroundings<'_>) {
+    pub(in super::super) fn leave(&mut self, leave: &Leave) {
         let Some(app) = self.app.clone() else { return };
         app.dismiss_shared(leave);
         self.connections -= 1;
         if let Some(member) = &leave.member {
-            self.user_leaves(member.user_id(), &app, around);
+            self.user_leaves(member.user_id(), &app);
         }
         self.one_less(&app);
     }
 
-    fn user_leaves(&mut self, user_id: &Arc<str>, app: &AppHub, around: &Surroundings<'_>) {
+    fn user_leaves(&mut self, user_id: &Arc<str>, app: &AppHub) {
         let Some(user) = self.users.get_mut(user_id) else {
             return;
         };
@@ -113,8 +113,8 @@ impl Channel {
         if !self.must_tell_all {
             self.steps.push(Step::Remove(Arc::clone(user_id)));
         }
-        // Whether others have the user too is known when Redis is back.
-        if around.is_away && only_here {
+        // Whether others have the user too, who was not only here, is for Redis to say.
+        if only_here {
             app.member_went(&self.name, user_id);
         }
     }

@@ -26,7 +26,7 @@ impl Node {
             }
             Request::Leave(app, leave) => {
                 let topic = self.channel_topic(&app, leave.channel.as_str());
-                self.with(&topic, |channel, around| channel.leave(&leave, around));
+                self.with(&topic, |channel, _| channel.leave(&leave));
             }
             Request::SignIn(app, sign_in) => self.sign_in(&app, sign_in),
             Request::SignOut(app, peer, user_id) => {
