@@ -16,6 +16,7 @@ mod moves;
 mod replies;
 mod telling;
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::hub::{AppHub, Join};
 use crate::metrics::ClusterMetrics;
 use crate::protocol::member::Member;
 use crate::protocol::{ChannelName, Frame};
+use crate::throttle::Throttle;
 pub(super) use calls::Call;
 
 /// What a channel is to this node.
@@ -106,6 +108,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) is_away: bool,
     pub(super) leave_delay: Duration,
     pub(super) node_timeout: Duration,
+    /// How often it is logged that events may be missing.
+    pub(super) breaks: &'a RefCell<Throttle>,
 }
 
 #[derive(Debug)]

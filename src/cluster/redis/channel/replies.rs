@@ -203,17 +203,19 @@ impl Channel {
         if reply.known_here {
             return;
         }
-        let metrics = around.metrics;
         let channel = self.name.as_str();
-        if place.epoch == reply.epoch {
-            metrics.events_missed.inc();
+        if place.epoch != reply.epoch {
+            around.metrics.epoch_changes.inc();
+            tracing::debug!(channel, "the channel's log was begun anew");
+            return;
+        }
+        around.metrics.events_missed.inc();
+        // An outage may concern any number of channels: the metric counts them.
+        if around.breaks.borrow_mut().lets_through(Instant::now()) {
             tracing::warn!(
                 channel,
                 "events may be missing: the channel's log does not go back to what this node knows"
             );
-        } else {
-            metrics.epoch_changes.inc();
-            tracing::info!(channel, "the channel's log was begun anew");
         }
     }
 

@@ -72,7 +72,12 @@ local function is_occupied()
   end
   return false
 end
--- A field of due is "<when> <who tells it>". What comes is told at once, what goes when it is
+-- What is to be told is in due, a field for each thing:
+--   o occupied   v vacated, once its time has come   V vacated, now
+--   aUSER added   rUSER removed, once its time has come   RUSER removed, now
+--   c the count, once its time has come   C now, to subscribers   NCOUNT now, to webhooks
+--   f a user is offline, once its time has come
+-- A field's value is "<when> <who tells it>". What comes is told at once, what goes when it is
 -- due, unless it is back by then. What is told at once stays until it was told.
 local touched = {}
 local function tell(name, when)

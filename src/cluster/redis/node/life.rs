@@ -208,8 +208,10 @@ impl Node {
         if is_busy || !self.dead.is_empty() || !self.is_counted {
             return self.at(again, Timer::Stop);
         }
-        let owes = self.channels.values().any(Channel::owes_something);
-        self.say_goodbye(owes);
+        // A connection that is still there has its part left to the others, too.
+        let leaves = |channel: &Channel| channel.owes_something() || channel.is_wanted();
+        let leaves_something = self.channels.values().any(leaves);
+        self.say_goodbye(leaves_something);
     }
 
     /// Nobody else would tell: a node that goes alone tells all departures.
@@ -252,6 +254,11 @@ impl Node {
             Some(dead) => {
                 for dead in dead {
                     node.clean_up_after(dead);
+                }
+                let owes = node.channels.values().any(Channel::owes_something);
+                if !owes && node.dead.is_empty() {
+                    // Only connections are left. Whoever starts next cleans up after this node.
+                    return node.end();
                 }
                 node.tell_everything();
                 node.at(Instant::now() + STOPS_EVERY, Timer::Stop);

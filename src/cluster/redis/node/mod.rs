@@ -11,6 +11,7 @@ mod life;
 mod requests;
 mod servers;
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -101,6 +102,7 @@ pub(super) struct Node {
     stopping: Option<oneshot::Sender<()>>,
     ended: bool,
     refusals: Throttle,
+    breaks: RefCell<Throttle>,
 }
 
 impl Node {
@@ -138,6 +140,7 @@ impl Node {
             settings,
             ended: false,
             refusals: Throttle::default(),
+            breaks: RefCell::default(),
         }
     }
 
@@ -304,6 +307,7 @@ impl Node {
             is_away: self.servers.link_of(channel.slot).is_none(),
             leave_delay: self.settings.leave_delay,
             node_timeout: self.settings.node_timeout,
+            breaks: &self.breaks,
         };
         let done = act(channel, &around);
         self.look_after(topic);
