@@ -1,7 +1,7 @@
 //! One app at work on this node.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::authority::Authority;
 use super::broadcast::Room;
@@ -11,8 +11,7 @@ use super::watchlist::Watchlists;
 use crate::apps::App;
 use crate::metrics::AppMetrics;
 use crate::net::tally::{Full, Tally};
-use crate::protocol::member::Member;
-use crate::protocol::{ChannelName, ChannelRef, Frame};
+use crate::protocol::ChannelRef;
 use crate::webhooks::AppWebhooks;
 
 /// An app's record with all that is going on in it. Nothing is shared between apps.
@@ -91,21 +90,6 @@ impl AppHub {
     /// What is known about the channel; all zero if nobody is on it.
     pub fn channel_state(&self, channel: &str) -> ChannelState {
         self.channels.state(channel)
-    }
-
-    /// The occupied channels whose name begins so, with what is known about them.
-    pub fn occupied_channels(&self, prefix: &str) -> Vec<(ChannelName, ChannelState)> {
-        self.channels.list(prefix)
-    }
-
-    /// The members of a presence channel.
-    pub fn members(&self, channel: &str) -> Vec<Arc<Member>> {
-        self.channels.members(channel)
-    }
-
-    /// The last event of a cache channel, and for how long it is still kept.
-    pub fn cached_event(&self, channel: &str) -> Option<(Frame, Duration)> {
-        self.channels.cached(channel)
     }
 
     pub(super) fn fall_silent(&self) {

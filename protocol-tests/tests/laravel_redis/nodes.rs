@@ -1,6 +1,7 @@
 //! Several relays that listen to the same Redis.
 
-use protocol_tests::RedisServer;
+use protocol_tests::cluster::wait_until_ready;
+use protocol_tests::{PublishedEvent, RedisServer};
 use serde_json::json;
 
 use crate::support::{LaravelEvent, PREFIX, builder, connected, message, relay};
@@ -59,4 +60,42 @@ async fn a_node_for_publishes_alone_does_not_listen() {
     connected(&api, false).await;
     api.finish().await;
     relay.finish().await;
+}
+
+#[tokio::test]
+async fn what_nodes_tell_each_other_is_not_taken_for_laravel_s() {
+    let redis = RedisServer::start().await;
+    let node = || {
+        builder(&redis.url(), "")
+            .set("cluster.driver", "redis")
+            .set("cluster.url", redis.url())
+    };
+    let (Some(first), Some(second)) = (node().start().await, node().start().await) else {
+        return;
+    };
+    let channel = first.channel("orders.");
+    let mut clients = Vec::new();
+    for server in [&first, &second] {
+        connected(server, true).await;
+        wait_until_ready(server).await;
+        let mut client = server.connect().await;
+        client.subscribe(&channel).await;
+        clients.push(client);
+    }
+    let event = PublishedEvent::new(&channel, "over-http", "x");
+    first.publish(event).await;
+    for client in &mut clients {
+        client.expect_event_on(&channel, "over-http").await;
+    }
+    redis.publish(&channel, &message("laravel-s", 1)).await;
+    for client in &mut clients {
+        client.expect_event_on(&channel, "laravel-s").await;
+    }
+    drop(clients);
+    for server in [&first, &second] {
+        let refused = server.metrics().await;
+        assert_eq!(refused.sum("fanfare_ingest_refused_total", &[]), 0.0);
+    }
+    first.finish().await;
+    second.finish().await;
 }

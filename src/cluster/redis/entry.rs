@@ -85,7 +85,7 @@ pub(super) struct Unreadable;
 /// A published message: an entry with its place.
 #[derive(Debug)]
 pub(super) struct Message {
-    pub(super) epoch: Box<str>,
+    pub(super) epoch: Bytes,
     pub(super) id: EntryId,
     pub(super) body: Bytes,
 }
@@ -98,10 +98,10 @@ impl Message {
         };
         let first = space(0).ok_or(Unreadable)?;
         let second = space(first + 1).ok_or(Unreadable)?;
-        let text = |part| std::str::from_utf8(part).map_err(|_| Unreadable);
+        let id = std::str::from_utf8(&bytes[first + 1..second]).map_err(|_| Unreadable)?;
         Ok(Self {
-            epoch: text(&bytes[..first])?.into(),
-            id: text(&bytes[first + 1..second])?.parse()?,
+            epoch: bytes.slice(..first),
+            id: id.parse()?,
             body: bytes.slice(second + 1..),
         })
     }
@@ -322,7 +322,7 @@ mod tests {
     fn messages_of_scripts_are_read() {
         let message = Bytes::from("e1 17-3 1+00000000000000071:a4:\"{}\"".to_owned());
         let message = Message::parse(message).unwrap();
-        assert_eq!((&*message.epoch, message.id.offset), ("e1", 3));
+        assert_eq!((&*message.epoch, message.id.offset), (&b"e1"[..], 3));
         let entry = Entry::parse(&message.body).unwrap();
         let users = vec![("a".to_owned(), "\"{}\"".to_owned())];
         assert_eq!(entry.what, What::Added(users));

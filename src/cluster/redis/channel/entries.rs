@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::super::entry::{Entry, Event, Message, NodeId, What};
-use super::{Channel, Kind, Place, Surroundings};
+use super::super::entry::{Entry, EntryId, Event, Message, NodeId, What};
+use super::{Channel, Kind, Surroundings};
 use crate::hub::broadcast::Reservation;
 use crate::hub::{AppHub, Broadcast};
 use crate::protocol::member::Member;
@@ -31,19 +31,23 @@ impl Channel {
     pub(in super::super) fn on_message(&mut self, message: &Message, around: &Surroundings<'_>) {
         self.heard = self.heard.max(message.id.offset);
         let Some(place) = &self.place else { return };
-        if !self.is_synced || message.id.offset <= place.id.offset && place.epoch == message.epoch {
+        let is_same_log = place.epoch.as_bytes() == message.epoch;
+        if !self.is_synced || is_same_log && message.id.offset <= place.id.offset {
             return;
         }
-        let is_next = place.epoch == message.epoch && message.id.offset == place.id.offset + 1;
-        if !is_next {
+        if !is_same_log || message.id.offset > place.id.offset + 1 {
             self.is_behind = true;
         } else if self.apply(&message.body, Reading::InOrder, around).is_ok() {
-            self.place = Some(Place {
-                epoch: message.epoch.clone(),
-                id: message.id,
-            });
+            self.go_on_to(message.id);
         } else {
             self.wait_for_room();
+        }
+    }
+
+    /// The entry that follows on the last known one is known too.
+    pub(super) fn go_on_to(&mut self, id: EntryId) {
+        if let Some(place) = &mut self.place {
+            place.id = id;
         }
     }
 

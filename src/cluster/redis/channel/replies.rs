@@ -134,10 +134,7 @@ impl Channel {
             if change.was_sync {
                 around.metrics.entries_recovered.inc();
             }
-            self.place = Some(Place {
-                epoch: reply.epoch.clone(),
-                id: *id,
-            });
+            self.go_on_to(*id);
         }
         let is_all = reply.entries.len() < ENTRIES_AT_ONCE;
         self.is_behind |= !is_all;
