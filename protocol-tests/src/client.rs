@@ -205,18 +205,27 @@ impl WsClient {
         Event::parse(&text)
     }
 
-    /// The text of the next message, without a time limit; nothing is lost when it is dropped early.
+    /// The text of the next message, without a time limit; nothing is lost when it is dropped early. WebSocket pings are
+    /// answered, as every library does it.
     pub async fn next_text(&mut self) -> String {
-        match self.socket.next().await {
-            Ok(frame) if frame.opcode == Opcode::TEXT && frame.fin => frame.as_text().to_owned(),
-            Ok(frame) if frame.opcode == Opcode::CLOSE => {
-                panic!(
-                    "closed while a message was expected: {:?}",
-                    Close::parse(&frame.payload)
-                )
+        loop {
+            match self.socket.next().await {
+                Ok(frame) if frame.opcode == Opcode::TEXT && frame.fin => {
+                    return frame.as_text().to_owned();
+                }
+                Ok(frame) if frame.opcode == Opcode::PING => {
+                    let pong = Frame::new(Opcode::PONG, frame.payload);
+                    self.socket.send(pong).await;
+                }
+                Ok(frame) if frame.opcode == Opcode::CLOSE => {
+                    panic!(
+                        "closed while a message was expected: {:?}",
+                        Close::parse(&frame.payload)
+                    )
+                }
+                Ok(frame) => panic!("expected a message, got {frame:?}"),
+                Err(ended) => panic!("expected a message: {ended}"),
             }
-            Ok(frame) => panic!("expected a message, got {frame:?}"),
-            Err(ended) => panic!("expected a message: {ended}"),
         }
     }
 

@@ -23,6 +23,12 @@ pub enum Signal {
     Interrupt,
     /// SIGKILL.
     Kill,
+    /// SIGHUP.
+    HangUp,
+    /// SIGSTOP: the process does nothing until it is told to go on.
+    Stop,
+    /// SIGCONT: it goes on.
+    Continue,
 }
 
 /// How a server ended.
@@ -126,6 +132,9 @@ impl ServerProcess {
             Signal::Terminate => libc::SIGTERM,
             Signal::Interrupt => libc::SIGINT,
             Signal::Kill => libc::SIGKILL,
+            Signal::HangUp => libc::SIGHUP,
+            Signal::Stop => libc::SIGSTOP,
+            Signal::Continue => libc::SIGCONT,
         };
         let pid = libc::pid_t::try_from(self.child.id()).expect("a pid fits pid_t");
         // SAFETY: kill takes plain numbers; the child is not yet reaped while this value holds it, so the pid is its.

@@ -12,7 +12,7 @@ use crate::apps::App;
 use crate::auth::Signer;
 use crate::protocol::member::Member;
 use crate::protocol::{ChannelName, Frame, SocketId};
-use crate::session::{Session, Timeouts};
+use crate::session::{Session, SignOfLife, Timeouts};
 
 /// An authority that, like one behind a network, takes its time.
 #[derive(Debug, Default)]
@@ -113,6 +113,7 @@ impl Fixture {
             Arc::clone(&self.app.app),
             socket_id,
             timeouts,
+            SignOfLife::Frame,
             Instant::now(),
         );
         self.app.admit().unwrap();

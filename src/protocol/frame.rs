@@ -8,6 +8,7 @@ const MAX_HEADER: usize = 10;
 const FIN: u8 = 0x80;
 const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
+const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 
 /// The most a control frame may carry (RFC 6455 §5.5).
@@ -21,6 +22,11 @@ impl Frame {
     /// A text frame whose payload `write` appends to the buffer it is given.
     pub fn text(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         Self::build(TEXT, capacity, write)
+    }
+
+    /// A ping without payload.
+    pub fn ping() -> Self {
+        Self(Bytes::from_static(&[FIN | PING, 0]))
     }
 
     /// A pong with the ping's payload.

@@ -3,6 +3,7 @@
 //! - [`Session`]: who the connection is, what it is subscribed to, when it is due
 //! - [`Action`]: what a message asks the relay to do
 //! - [`bucket`]: how many client events a connection may send
+//! - [`SignOfLife`]: how a silent client is asked whether it is there
 
 mod action;
 mod bucket;
@@ -17,6 +18,7 @@ pub use action::{Action, CloseReason};
 use bucket::Bucket;
 use foldhash::fast::RandomState;
 use heartbeat::Heartbeat;
+pub use heartbeat::SignOfLife;
 
 use crate::apps::App;
 use crate::auth::channel as signature;
@@ -77,10 +79,16 @@ enum State {
 
 impl Session {
     /// A session that begins now. `signers` are the app's key pairs.
-    pub fn new(app: Arc<App>, socket_id: SocketId, timeouts: Timeouts, now: Instant) -> Self {
+    pub fn new(
+        app: Arc<App>,
+        socket_id: SocketId,
+        timeouts: Timeouts,
+        sign_of_life: SignOfLife,
+        now: Instant,
+    ) -> Self {
         Self {
             client_events: Bucket::full(app.limits.client_events_per_second, now),
-            heartbeat: Heartbeat::new(timeouts, now),
+            heartbeat: Heartbeat::new(timeouts, sign_of_life, now),
             authorize_by: app
                 .authorized_connections_timeout
                 .map(|timeout| now + timeout),
@@ -106,8 +114,13 @@ impl Session {
     }
 
     /// Something was received, whatever it was.
-    pub fn on_activity(&mut self, now: Instant) {
-        self.heartbeat.activity(now);
+    pub fn on_received(&mut self, now: Instant) {
+        self.heartbeat.received(now);
+    }
+
+    /// The relay does not read what the client sends: its silence is not the client's.
+    pub fn on_unread(&mut self, now: Instant) {
+        self.heartbeat.alive(now);
     }
 
     /// The next time at which [`Session::on_time`] has something to do.
@@ -150,6 +163,7 @@ impl Session {
 
     /// One text message was received.
     pub fn on_text(&mut self, text: &str, now: Instant) -> Action {
+        self.heartbeat.alive(now);
         client::parse(text, |message| match message {
             Ok(ClientMessage::Ping) => Action::Send(server::pong()),
             Ok(ClientMessage::Pong) => Action::Nothing,

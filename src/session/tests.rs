@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::auth::Signer;
+use crate::protocol::Frame;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -12,6 +13,10 @@ struct Fixture {
 }
 
 fn fixture(change: impl FnOnce(&mut App)) -> Fixture {
+    fixture_of(SignOfLife::Message, change)
+}
+
+fn fixture_of(sign_of_life: SignOfLife, change: impl FnOnce(&mut App)) -> Fixture {
     let signer = Signer::new("key", b"secret");
     let mut app = App::new("1", signer.clone());
     change(&mut app);
@@ -23,7 +28,7 @@ fn fixture(change: impl FnOnce(&mut App)) -> Fixture {
     };
     let socket_id = "12.34".parse().unwrap();
     Fixture {
-        session: Session::new(Arc::new(app), socket_id, timeouts, start),
+        session: Session::new(Arc::new(app), socket_id, timeouts, sign_of_life, start),
         signer,
         start,
     }
@@ -295,7 +300,7 @@ fn silence_is_asked_about_and_then_ended() {
         session.on_time(start + SECOND * 149),
         Action::Nothing
     ));
-    session.on_activity(start + SECOND * 149);
+    session.on_text(r#"{"event":"pusher:pong"}"#, start + SECOND * 149);
     assert!(matches!(
         session.on_time(start + SECOND * 268),
         Action::Nothing
@@ -309,12 +314,71 @@ fn silence_is_asked_about_and_then_ended() {
 }
 
 #[test]
+fn a_page_shows_by_messages_alone_that_it_is_there() {
+    let mut page = fixture(|_| {});
+    let start = page.start;
+    let Action::Send(ping) = page.session.on_time(start + SECOND * 120) else {
+        panic!("it is asked");
+    };
+    assert_eq!(ping, server::ping());
+    page.session.on_received(start + SECOND * 149);
+    let action = page.session.on_time(start + SECOND * 150);
+    assert_eq!(closes_with(&action), Some(CloseCode::PongTimeout));
+}
+
+#[test]
+fn others_show_by_anything_that_they_are_there() {
+    let mut other = fixture_of(SignOfLife::Frame, |_| {});
+    let start = other.start;
+    let Action::Send(ping) = other.session.on_time(start + SECOND * 120) else {
+        panic!("it is asked");
+    };
+    assert_eq!(ping, Frame::ping());
+    other.session.on_received(start + SECOND * 149);
+    let action = other.session.on_time(start + SECOND * 150);
+    assert!(matches!(action, Action::Nothing));
+    assert_eq!(other.session.deadline(), start + SECOND * 269);
+}
+
+#[test]
+fn who_could_not_be_judged_in_time_is_asked_once_more() {
+    let mut fixture = fixture(|_| {});
+    let start = fixture.start;
+    let session = &mut fixture.session;
+    let asked = session.on_time(start + SECOND * 120);
+    assert!(matches!(asked, Action::Send(_)));
+    let late = start + SECOND * 160;
+    assert!(matches!(session.on_time(late), Action::Send(_)));
+    assert_eq!(session.deadline(), late + SECOND * 30);
+    let action = session.on_time(late + SECOND * 60);
+    assert_eq!(closes_with(&action), Some(CloseCode::PongTimeout));
+}
+
+#[test]
+fn only_pusher_js_is_taken_for_a_page() {
+    use SignOfLife::{Frame, Message};
+    for (client, protocol, expected) in [
+        (Some("js"), Some(7), Message),
+        (Some("js"), Some(5), Message),
+        (Some("js"), None, Message),
+        // It did not know pusher:ping then.
+        (Some("js"), Some(4), Frame),
+        (Some("java-client"), Some(7), Frame),
+        (Some("JS"), Some(7), Frame),
+        (None, Some(7), Frame),
+    ] {
+        let sign_of_life = SignOfLife::of_client(client, protocol);
+        assert_eq!(sign_of_life, expected, "{client:?} {protocol:?}");
+    }
+}
+
+#[test]
 fn a_message_that_trickles_in_is_not_waited_for() {
     let mut fixture = fixture(|_| {});
     let start = fixture.start;
     let session = &mut fixture.session;
     assert!(session.on_partial_message(start));
-    session.on_activity(start + SECOND * 9);
+    session.on_received(start + SECOND * 9);
     assert!(!session.on_partial_message(start + SECOND * 9));
     assert_eq!(session.deadline(), start + SECOND * 10);
     let action = session.on_time(start + SECOND * 10);

@@ -8,7 +8,9 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use socket2::SockRef;
 use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::Sleep;
 
@@ -123,7 +125,7 @@ impl Connection {
 
     fn handle_input(&mut self, scratch: &mut BytesMut) -> Read {
         let now = Instant::now();
-        self.registration.session.borrow_mut().on_activity(now);
+        self.registration.session.borrow_mut().on_received(now);
         if self.partial.is_empty() {
             let outcome = self.handle_frames(scratch, now);
             self.partial.extend_from_slice(scratch);
@@ -223,28 +225,51 @@ impl Connection {
             }
         }
         self.mode = Mode::Open;
-        // The relay did not listen: that is not the client's silence.
         let now = Instant::now();
-        self.registration.session.borrow_mut().on_activity(now);
+        self.registration.session.borrow_mut().on_unread(now);
         let mut buffer = std::mem::take(&mut self.partial);
         self.handle_frames(&mut buffer, now);
         self.partial = buffer;
     }
 
+    /// A deadline of the session has come. What waits in the socket is read before anything is
+    /// decided: the relay may not have run for a while, and what the client did in time may have
+    /// waited as long.
     fn on_time(&mut self) {
-        if matches!(self.mode, Mode::Paused(_)) {
-            self.registration
-                .session
-                .borrow_mut()
-                .on_activity(Instant::now());
-            return;
+        if matches!(self.mode, Mode::Open) && self.registration.is_open() {
+            self.read_waiting();
         }
-        let action = self
-            .registration
-            .session
-            .borrow_mut()
-            .on_time(Instant::now());
+        let now = Instant::now();
+        let mut session = self.registration.session.borrow_mut();
+        if matches!(self.mode, Mode::Paused(_)) {
+            return session.on_unread(now);
+        }
+        let action = session.on_time(now);
+        drop(session);
         self.relay.act(&self.registration, action);
+    }
+
+    /// Reads what is there without asking the runtime, which may not have looked at the socket
+    /// yet. An end or a fault is left to be noticed by [`Connection::poll_read`].
+    fn read_waiting(&mut self) {
+        for _ in 0..READS_IN_A_ROW {
+            let mut scratch = SCRATCH.take();
+            scratch.reserve(READ_SIZE);
+            let socket: &TcpStream = self.reader.as_ref();
+            let received = SockRef::from(socket).recv(scratch.spare_capacity_mut());
+            let count = received.unwrap_or(0);
+            // SAFETY: the socket has initialised as many bytes as it says were received.
+            unsafe { scratch.set_len(scratch.len() + count) };
+            let outcome = match count {
+                0 => Read::Stop,
+                _ => self.handle_input(&mut scratch),
+            };
+            scratch.clear();
+            SCRATCH.replace(scratch);
+            if !matches!(outcome, Read::All) {
+                return;
+            }
+        }
     }
 
     /// The close has been decided on: leaves everything now, while the socket is still being

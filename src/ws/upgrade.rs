@@ -20,7 +20,7 @@ use crate::metrics::ConnectionRefusal;
 use crate::net::deadline::Deadline;
 use crate::protocol::{CloseCode, SocketId, server};
 use crate::relay::Relay;
-use crate::session::{CloseReason, Session, Timeouts};
+use crate::session::{CloseReason, Session, SignOfLife, Timeouts};
 
 /// Versions of the Pusher protocol that are served.
 const PROTOCOLS: std::ops::RangeInclusive<u64> = 4..=7;
@@ -51,7 +51,9 @@ struct Shared {
 /// An app's connection, let in but not yet registered.
 struct Admitted {
     app: Arc<AppHub>,
-    key: Bytes,
+    /// The answer to the handshake.
+    accepted: Bytes,
+    sign_of_life: SignOfLife,
 }
 
 /// What is answered instead of a connection.
@@ -85,8 +87,7 @@ impl Upgrader {
             Err(Refused::Http(status, text)) => {
                 actix_rt::spawn(answer(stream, status, text, self.0.settings.close_timeout));
             }
-            Err(Refused::WebSocket(key, reason)) => {
-                let accepted = accept(&key);
+            Err(Refused::WebSocket(accepted, reason)) => {
                 actix_rt::spawn(refusal::refuse(
                     stream,
                     accepted,
@@ -134,9 +135,9 @@ impl Shared {
                 handshake_hint(error),
             ));
         }
-        let key = websocket_key(head.headers());
+        let accepted = accept(head.headers());
         let refuse = |code, text: &'static str| {
-            Refused::WebSocket(key.clone(), CloseReason::new(code, text))
+            Refused::WebSocket(accepted.clone(), CloseReason::new(code, text))
         };
         let Some(app_key) = self.app_key(head.uri.path()) else {
             refused.with(ConnectionRefusal::UnknownPath).inc();
@@ -149,8 +150,10 @@ impl Shared {
             refused.with(ConnectionRefusal::UnknownKey).inc();
             return Err(refuse(CloseCode::UnknownApp, "no app has this key"));
         };
-        check_app(app, head)
-            .and_then(|()| check_protocol(head.uri.query().unwrap_or_default()))
+        let query = Query::parse(head.uri.query().unwrap_or_default());
+        let sign_of_life = check_app(app, head)
+            .and_then(|()| check_protocol(&query))
+            .map(|version| SignOfLife::of_client(query.get("client"), version))
             .map_err(|(code, text)| refuse(code, text))
             .inspect_err(|error| count_refusal(app, error))?;
         if hub.admit().is_err() {
@@ -171,7 +174,8 @@ impl Shared {
         }
         Ok(Admitted {
             app: Arc::clone(app),
-            key,
+            accepted,
+            sign_of_life,
         })
     }
 
@@ -187,16 +191,26 @@ impl Shared {
     }
 
     fn connect(&self, admitted: Admitted, stream: TcpStream, received: &BytesMut) {
-        let Admitted { app, key } = admitted;
+        let Admitted {
+            app,
+            accepted,
+            sign_of_life,
+        } = admitted;
         let timeouts = self.settings.timeouts;
         let socket_id = SocketId::from_random(rand::random());
-        let session = Session::new(Arc::clone(&app.app), socket_id, timeouts, Instant::now());
+        let session = Session::new(
+            Arc::clone(&app.app),
+            socket_id,
+            timeouts,
+            sign_of_life,
+            Instant::now(),
+        );
         let (reader, writer) = stream.into_split();
         let registration = self.shard.register(app, session, writer);
         self.relay.on_connect(&registration);
         let established =
             server::connection_established(socket_id, timeouts.activity.as_secs().max(1));
-        registration.send_first(accept(&key), &established);
+        registration.send_first(accepted, &established);
         let connection = Connection::new(
             registration,
             Arc::clone(&self.relay),
@@ -229,19 +243,20 @@ fn check_app(app: &AppHub, head: &RequestHead) -> Result<(), (CloseCode, &'stati
     Ok(())
 }
 
+/// The version of the protocol, if the client names it.
+///
 /// Source: Pusher Channels protocol, "Error codes" 4006 to 4008.
-fn check_protocol(query: &str) -> Result<(), (CloseCode, &'static str)> {
-    let query = Query::parse(query);
+fn check_protocol(query: &Query<'_>) -> Result<Option<u64>, (CloseCode, &'static str)> {
     match query.get("protocol") {
         Some(version) => match version.parse::<u64>() {
-            Ok(version) if PROTOCOLS.contains(&version) => Ok(()),
+            Ok(version) if PROTOCOLS.contains(&version) => Ok(Some(version)),
             Ok(_) => Err((
                 CloseCode::UnsupportedProtocol,
                 "protocol versions 4 to 7 are served",
             )),
             Err(_) => Err((CloseCode::InvalidVersion, "protocol must be a number")),
         },
-        None if query.get("version").is_some() => Ok(()),
+        None if query.get("version").is_some() => Ok(None),
         None => Err((
             CloseCode::NoProtocol,
             "the query must name a protocol version, such as protocol=7",
@@ -249,16 +264,11 @@ fn check_protocol(query: &str) -> Result<(), (CloseCode, &'static str)> {
     }
 }
 
-fn websocket_key(headers: &HeaderMap) -> Bytes {
-    headers
-        .get(header::SEC_WEBSOCKET_KEY)
-        .map(|key| Bytes::copy_from_slice(key.as_bytes()))
-        .unwrap_or_default()
-}
-
 /// The answer that makes a WebSocket of the connection. No extension or subprotocol is chosen.
-fn accept(key: &[u8]) -> Bytes {
-    let mut answer = Vec::with_capacity(160);
+fn accept(headers: &HeaderMap) -> Bytes {
+    let key = headers.get(header::SEC_WEBSOCKET_KEY);
+    let key = key.map(|key| key.as_bytes()).unwrap_or_default();
+    let mut answer = Vec::with_capacity(224);
     answer.extend_from_slice(
         b"HTTP/1.1 101 Switching Protocols\r\n\
           Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",

@@ -1,7 +1,10 @@
 //! Authorized connections: those that prove nothing in time are closed, where an app wants that.
 
-use protocol_tests::{AppConfig, TestServer, WsClient};
+use std::time::Duration;
+
+use protocol_tests::{AppConfig, Signal, TestServer, WsClient};
 use serde_json::json;
+use tokio::time::sleep;
 
 async fn start() -> Option<TestServer> {
     let app = AppConfig::new("10001").set("authorized_connections_timeout", 1);
@@ -49,6 +52,29 @@ async fn signing_in_or_subscribing_to_an_authorised_channel_is_proof() {
     let_time_pass(&server).await;
     for client in &mut clients {
         client.expect_nothing().await;
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn proof_that_waits_while_the_server_is_frozen_counts() {
+    let Some(server) = start().await else {
+        return;
+    };
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(server.connect().await);
+    }
+    server.signal(Signal::Stop);
+    let channel = server.channel("private-");
+    for client in &mut clients {
+        client.send_signed_subscribe(&channel, None).await;
+    }
+    // The freeze itself is what is tested: longer than the timeout.
+    sleep(Duration::from_millis(1500)).await;
+    server.signal(Signal::Continue);
+    for client in &mut clients {
+        client.expect_subscribed(&channel).await;
     }
     server.finish().await;
 }

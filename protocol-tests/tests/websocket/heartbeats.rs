@@ -1,14 +1,23 @@
-//! Heartbeats: who is asked for a sign of life, and when.
+//! Heartbeats: who is asked for a sign of life, how, and when. Pages, which say `client=js`, are asked by `pusher:ping`
+//! and show by messages alone that they are there: a browser answers WebSocket pings for a page that is frozen, too.
+//! Everybody else is asked by a WebSocket ping, and anything is an answer.
 
 use std::time::{Duration, Instant};
 
-use protocol_tests::{Close, Frame, Opcode, PublishedEvent, TestServer, WsClient};
+use protocol_tests::{
+    Close, Event, Frame, Opcode, PublishedEvent, Signal, TestServer, WsClient, eventually, within,
+};
 use serde_json::json;
 use tokio::time::sleep;
+
+use crate::support::upgrade;
 
 const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Timers may be coarse; a ping may come this much early.
 const TOLERANCE: Duration = Duration::from_millis(150);
+
+const PAGE: &str = "protocol=7&client=js&version=8.4.0&flash=false";
+const OTHER: &str = "protocol=7&client=java-client&version=2.4.4";
 
 async fn start(pong_timeout: i64) -> Option<TestServer> {
     TestServer::builder()
@@ -18,8 +27,19 @@ async fn start(pong_timeout: i64) -> Option<TestServer> {
         .await
 }
 
-async fn expect_ping(client: &mut WsClient) {
-    client.expect_event("pusher:ping").await;
+async fn connect(server: &TestServer, query: &str) -> WsClient {
+    let app = server.app();
+    server.connect_with(app, &upgrade(app, query)).await
+}
+
+/// The next thing that comes must be what asks this client for a sign of life.
+async fn expect_ping(client: &mut WsClient, query: &str) {
+    if query == PAGE {
+        client.expect_event("pusher:ping").await;
+    } else {
+        let frame = client.socket.read().await.expect("the connection is open");
+        assert_eq!(frame.opcode, Opcode::PING, "{frame:?}");
+    }
 }
 
 async fn pong(client: &mut WsClient) {
@@ -31,15 +51,38 @@ async fn idle_client_is_pinged_after_the_activity_timeout() {
     let Some(server) = start(30).await else {
         return;
     };
-    let began = Instant::now();
-    let mut client = server.connect().await;
-    assert_eq!(client.activity_timeout, 1);
-    expect_ping(&mut client).await;
-    assert!(
-        began.elapsed() >= ACTIVITY_TIMEOUT - TOLERANCE,
-        "{:?}",
-        began.elapsed()
-    );
+    for query in [PAGE, OTHER] {
+        let began = Instant::now();
+        let mut client = connect(&server, query).await;
+        assert_eq!(client.activity_timeout, 1);
+        expect_ping(&mut client, query).await;
+        let waited = began.elapsed();
+        assert!(waited >= ACTIVITY_TIMEOUT - TOLERANCE, "{waited:?}");
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn who_is_no_page_or_says_nothing_gets_a_websocket_ping() {
+    let Some(server) = start(30).await else {
+        return;
+    };
+    let mut clients = Vec::new();
+    for query in [
+        "protocol=7&client=java-client&version=2.4.4",
+        "protocol=5&client=pusher-websocket-swift&version=10.1.5",
+        "protocol=7",
+        "version=1.0",
+        "protocol=7&client=&version=1",
+        "protocol=7&client=JS",
+        // It knew no pusher:ping yet.
+        "protocol=4&client=js&version=1.11",
+    ] {
+        clients.push(connect(&server, query).await);
+    }
+    for client in &mut clients {
+        expect_ping(client, OTHER).await;
+    }
     server.finish().await;
 }
 
@@ -49,16 +92,18 @@ async fn client_that_does_not_answer_is_closed_with_4201() {
     let Some(server) = start(1).await else {
         return;
     };
-    let mut client = server.connect().await;
-    client.subscribe(&server.channel("public-")).await;
-    expect_ping(&mut client).await;
-    let pinged = Instant::now();
-    let close: Close = client.expect_close_code(4201).await;
-    assert!(
-        pinged.elapsed() >= Duration::from_secs(1) - TOLERANCE,
-        "{close:?} after {:?}",
-        pinged.elapsed()
-    );
+    for query in [PAGE, OTHER] {
+        let mut client = connect(&server, query).await;
+        client.subscribe(&server.channel("public-")).await;
+        expect_ping(&mut client, query).await;
+        let pinged = Instant::now();
+        let close: Close = client.expect_close_code(4201).await;
+        let waited = pinged.elapsed();
+        assert!(
+            waited >= Duration::from_secs(1) - TOLERANCE,
+            "{close:?} after {waited:?}"
+        );
+    }
     server.finish().await;
 }
 
@@ -68,8 +113,8 @@ async fn socket_that_never_subscribed_is_treated_the_same() {
     let Some(server) = start(1).await else {
         return;
     };
-    let mut client = server.connect().await;
-    expect_ping(&mut client).await;
+    let mut client = connect(&server, PAGE).await;
+    expect_ping(&mut client, PAGE).await;
     client.expect_close_code(4201).await;
     server.finish().await;
 }
@@ -80,10 +125,10 @@ async fn client_that_answers_stays() {
     let Some(server) = start(1).await else {
         return;
     };
-    let mut client = server.connect().await;
+    let mut client = connect(&server, PAGE).await;
     client.subscribe(&server.channel("public-")).await;
     for _ in 0..4 {
-        expect_ping(&mut client).await;
+        expect_ping(&mut client, PAGE).await;
         pong(&mut client).await;
     }
     client.expect_nothing().await;
@@ -91,20 +136,81 @@ async fn client_that_answers_stays() {
 }
 
 #[tokio::test]
-async fn anything_received_is_an_answer() {
+async fn any_message_is_a_pages_answer() {
     let Some(server) = start(1).await else {
         return;
     };
-    let mut client = server.connect().await;
+    let mut client = connect(&server, PAGE).await;
+    for answer in [
+        r#"{"event":"pusher:unsubscribe","data":{"channel":"x"}}"#,
+        r#"{"event":"pusher:pong","data":"{}"}"#,
+    ] {
+        expect_ping(&mut client, PAGE).await;
+        client.send_text(answer).await;
+    }
+    expect_ping(&mut client, PAGE).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn anything_is_the_answer_of_others() {
+    let Some(server) = start(1).await else {
+        return;
+    };
+    let mut client = connect(&server, OTHER).await;
     for answer in [
         Frame::new(Opcode::PONG, []),
         Frame::text(r#"{"event":"pusher:unsubscribe","data":{"channel":"x"}}"#),
-        Frame::text(r#"{"event":"pusher:pong","data":"{}"}"#),
+        Frame::new(Opcode::PONG, *b"of its own"),
     ] {
-        expect_ping(&mut client).await;
+        expect_ping(&mut client, OTHER).await;
         client.socket.send(answer).await;
     }
-    expect_ping(&mut client).await;
+    expect_ping(&mut client, OTHER).await;
+    client.socket.send(Frame::new(Opcode::PING, *b"?")).await;
+    let pong = client.socket.read().await.unwrap();
+    assert_eq!((pong.opcode, &pong.payload[..]), (Opcode::PONG, &b"?"[..]));
+    expect_ping(&mut client, OTHER).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn frames_that_a_browser_sends_by_itself_are_not_a_pages_answer() {
+    let Some(server) = start(2).await else {
+        return;
+    };
+    let channel = server.channel("presence-");
+    let mut frozen = connect(&server, PAGE).await;
+    frozen
+        .subscribe_presence(&channel, "frozen", json!({}))
+        .await;
+    let asked = async {
+        let mut asked = 0;
+        let mut of_the_browser = [Opcode::PONG, Opcode::PING].into_iter().cycle();
+        loop {
+            tokio::select! {
+                frame = frozen.socket.next() => match frame.expect("the close comes first") {
+                    frame if frame.opcode == Opcode::CLOSE => return (asked, Close::parse(&frame.payload)),
+                    frame if frame.opcode == Opcode::TEXT => {
+                        asked += usize::from(Event::parse(frame.as_text()).name == "pusher:ping");
+                    }
+                    _ => {}
+                },
+                () = sleep(ACTIVITY_TIMEOUT / 5) => {
+                    let frame = Frame::new(of_the_browser.next().expect("a cycle"), []);
+                    let _may_be_closed = frozen.socket.try_send(frame).await;
+                }
+            }
+        }
+    };
+    let (asked, close) = within("the close", asked).await;
+    assert_eq!((asked, close.code), (1, Some(4201)));
+    eventually("the page to be gone", || async {
+        let path = format!("/channels/{channel}/users");
+        (server.get(&path, &[]).await["users"] == json!([])).then_some(())
+    })
+    .await;
+    drop(frozen);
     server.finish().await;
 }
 
@@ -113,26 +219,32 @@ async fn anything_received_counts_as_activity() {
     let Some(server) = start(1).await else {
         return;
     };
-    let mut client = server.connect().await;
     let unsubscribe = r#"{"event":"pusher:unsubscribe","data":{"channel":"x"}}"#;
-    let activities = [
-        Frame::text(unsubscribe),
-        Frame::new(Opcode::PONG, []),
+    let in_parts = [
         Frame::text("{").unfinished(),
         Frame::new(Opcode::CONTINUATION, unsubscribe.as_bytes()[1..].to_vec()),
     ];
+    let of_others = [Frame::text(unsubscribe), Frame::new(Opcode::PONG, [])];
+    let mut page = connect(&server, PAGE).await;
+    let mut other = connect(&server, OTHER).await;
     // Not waiting for anything: being active now and then is what is tested.
     let began = Instant::now();
-    for activity in activities.iter().cycle().take(12) {
+    for turn in 0..12 {
         sleep(ACTIVITY_TIMEOUT / 5).await;
-        client.socket.send(activity.clone()).await;
+        page.socket.send(in_parts[turn % 2].clone()).await;
+        let frame = of_others.iter().chain(&in_parts).nth(turn % 4);
+        other
+            .socket
+            .send(frame.expect("there are four").clone())
+            .await;
     }
     assert!(began.elapsed() > 2 * ACTIVITY_TIMEOUT);
-    let seen = client.ping_fence().await;
-    assert!(
-        seen.is_empty(),
-        "an active client was asked for a sign of life: {seen:?}"
-    );
+    for client in [&mut page, &mut other] {
+        client.send_event("pusher:ping", json!({})).await;
+        // An active client is not asked for a sign of life.
+        let answer = Event::parse(&client.socket.read_text().await);
+        assert_eq!(answer.name, "pusher:pong", "{}", answer.text);
+    }
     server.finish().await;
 }
 
@@ -142,7 +254,7 @@ async fn receiving_is_not_activity() {
         return;
     };
     let channel = server.channel("public-");
-    let mut client = server.connect().await;
+    let mut client = connect(&server, PAGE).await;
     client.subscribe(&channel).await;
     let deadline = Instant::now() + 20 * ACTIVITY_TIMEOUT;
     loop {
@@ -162,7 +274,7 @@ async fn member_that_is_closed_has_left() {
         return;
     };
     let channel = server.channel("presence-");
-    let mut watcher = server.connect().await;
+    let mut watcher = connect(&server, PAGE).await;
     watcher
         .subscribe_presence(&channel, "watcher", json!({}))
         .await;
@@ -183,5 +295,34 @@ async fn member_that_is_closed_has_left() {
         pong(&mut watcher).await;
     }
     silent.expect_close_code(4201).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn answers_that_wait_while_the_server_is_frozen_count() {
+    // As `docker pause`, or a virtual machine that is moved.
+    let Some(server) = start(1).await else {
+        return;
+    };
+    let mut clients = Vec::new();
+    for number in 0..40 {
+        let query = [PAGE, OTHER][number % 2];
+        clients.push((connect(&server, query).await, query));
+    }
+    for (client, query) in &mut clients {
+        expect_ping(client, query).await;
+    }
+    server.signal(Signal::Stop);
+    for (client, _) in &mut clients {
+        client.socket.send(Frame::new(Opcode::PONG, [])).await;
+        pong(client).await;
+    }
+    // The freeze itself is what is tested: longer than the pong timeout.
+    sleep(Duration::from_millis(2500)).await;
+    server.signal(Signal::Continue);
+    for (client, _) in &mut clients {
+        let seen = client.ping_fence().await;
+        assert!(seen.len() <= 1, "{seen:?}");
+    }
     server.finish().await;
 }

@@ -6,6 +6,7 @@ mod cache;
 mod channels_private;
 mod channels_public;
 mod client_events;
+mod client_timers;
 mod close;
 mod connect;
 mod encrypted;

@@ -1,0 +1,141 @@
+//! Clients with the timers and habits of the libraries that they imitate, on busy channels and on quiet ones: whatever
+//! a library does to keep its connection, the connection lasts.
+
+use std::time::Duration;
+
+use protocol_tests::{Close, Event, Frame, Opcode, PublishedEvent, TestServer, WebSocket};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep_until, timeout_at};
+
+use crate::support::upgrade;
+
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// Several times what the relay waits for an answer, and what the slowest of the clients does for its first ping.
+const LIFETIME: Duration = Duration::from_secs(8);
+const BETWEEN_EVENTS: Duration = Duration::from_millis(200);
+
+/// What a library sends after it has received nothing for a while.
+#[derive(Clone, Copy, Debug)]
+enum Ping {
+    Event,
+    Frame,
+}
+
+/// How a library keeps its connection. All of them answer WebSocket pings.
+#[derive(Clone, Copy, Debug)]
+struct Library {
+    query: &'static str,
+    answers_pusher_ping: bool,
+    pings: Option<(Ping, Duration)>,
+}
+
+const LIBRARIES: [Library; 5] = [
+    // pusher-js takes the activity timeout that the server announces.
+    Library {
+        query: "protocol=7&client=js&version=8.4.0&flash=false",
+        answers_pusher_ping: true,
+        pings: Some((Ping::Event, TIMEOUT)),
+    },
+    // A page whose timers are slowed down, as browsers do it in the background.
+    Library {
+        query: "protocol=7&client=js&version=7.6.0&flash=false",
+        answers_pusher_ping: true,
+        pings: None,
+    },
+    // pusher-websocket-java, under Android, Flutter and React Native: 120 s, where the relay waits for 30.
+    Library {
+        query: "protocol=7&client=java-client&version=2.4.4",
+        answers_pusher_ping: false,
+        pings: Some((Ping::Event, TIMEOUT.saturating_mul(4))),
+    },
+    // PusherSwift: 60 s.
+    Library {
+        query: "protocol=7&client=pusher-websocket-swift&version=10.1.5",
+        answers_pusher_ping: false,
+        pings: Some((Ping::Frame, TIMEOUT.saturating_mul(2))),
+    },
+    // Any WebSocket library with a URL.
+    Library {
+        query: "protocol=7",
+        answers_pusher_ping: false,
+        pings: None,
+    },
+];
+
+impl Library {
+    /// Lives as the library does. Any message restarts its timer.
+    async fn live(self, mut socket: WebSocket, until: Instant) -> Result<(), Close> {
+        let mut received_at = Instant::now();
+        loop {
+            let ping = self.pings.map(|(_, after)| received_at + after);
+            let next = ping.unwrap_or(until).min(until);
+            let Ok(frame) = timeout_at(next, socket.next()).await else {
+                if next == until {
+                    return Ok(());
+                }
+                received_at = Instant::now();
+                self.ping(&mut socket).await;
+                continue;
+            };
+            let frame = frame.unwrap_or_else(|ended| panic!("{}: {ended}", self.query));
+            match frame.opcode {
+                Opcode::CLOSE => return Err(Close::parse(&frame.payload)),
+                Opcode::PING => socket.send(Frame::new(Opcode::PONG, frame.payload)).await,
+                Opcode::TEXT => {
+                    received_at = Instant::now();
+                    let is_ping = Event::parse(frame.as_text()).name == "pusher:ping";
+                    if is_ping && self.answers_pusher_ping {
+                        let pong = r#"{"event":"pusher:pong","data":{}}"#;
+                        socket.send(Frame::text(pong)).await;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn ping(self, socket: &mut WebSocket) {
+        let frame = match self.pings {
+            Some((Ping::Frame, _)) => Frame::new(Opcode::PING, []),
+            _ => Frame::text(r#"{"event":"pusher:ping","data":{}}"#),
+        };
+        socket.send(frame).await;
+    }
+}
+
+#[tokio::test]
+async fn every_library_keeps_its_connection_on_busy_and_on_quiet_channels() {
+    let builder = TestServer::builder()
+        .set("server.activity_timeout", 1)
+        .set("server.pong_timeout", 1);
+    let Some(server) = builder.start().await else {
+        return;
+    };
+    let [busy, quiet] = [server.channel("busy-"), server.channel("quiet-")];
+    let until = Instant::now() + LIFETIME;
+    let mut lives = JoinSet::new();
+    for library in LIBRARIES {
+        for channel in [&busy, &quiet] {
+            let upgrade = upgrade(server.app(), library.query);
+            let mut client = server.connect_with(server.app(), &upgrade).await;
+            client.subscribe(channel).await;
+            let label = format!("{} on {channel}", library.query);
+            lives.spawn(async move { (label, library.live(client.socket, until).await) });
+        }
+    }
+    let publishing = async {
+        let mut ticks = interval(BETWEEN_EVENTS);
+        loop {
+            ticks.tick().await;
+            server.publish(PublishedEvent::new(&busy, "x", "")).await;
+        }
+    };
+    tokio::select! {
+        () = sleep_until(until) => {}
+        () = publishing => {}
+    }
+    for (label, outcome) in lives.join_all().await {
+        assert!(outcome.is_ok(), "{label}: {outcome:?}");
+    }
+    server.finish().await;
+}
