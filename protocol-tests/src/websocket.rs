@@ -81,8 +81,7 @@ impl WebSocket {
     /// no 101.
     ///
     /// # Panics
-    /// When a 101 carries a wrong Sec-WebSocket-Accept, a subprotocol or an extension: none was asked for that a server
-    /// of this protocol may accept.
+    /// When a 101 carries a wrong Sec-WebSocket-Accept or an extension: none was asked for.
     pub async fn open(mut connection: Connection, request: &[u8]) -> Result<WebSocket, Response> {
         connection.send(request).await;
         let response = http::read_response(&mut connection, "GET")

@@ -25,6 +25,15 @@ use crate::session::{CloseReason, Session, SignOfLife, Timeouts};
 /// Versions of the Pusher protocol that are served.
 const PROTOCOLS: std::ops::RangeInclusive<u64> = 4..=7;
 
+/// The same as subprotocols of the WebSocket. They mean nothing but that: which version a client
+/// speaks is in its query.
+const SUBPROTOCOLS: [&str; 4] = [
+    "pusher-channels-protocol-4",
+    "pusher-channels-protocol-5",
+    "pusher-channels-protocol-6",
+    "pusher-channels-protocol-7",
+];
+
 /// What holds for every WebSocket.
 #[derive(Clone, Debug)]
 pub struct WebSocketSettings {
@@ -264,7 +273,20 @@ fn check_protocol(query: &Query<'_>) -> Result<Option<u64>, (CloseCode, &'static
     }
 }
 
-/// The answer that makes a WebSocket of the connection. No extension or subprotocol is chosen.
+/// The first of the subprotocols offered that is served. Some clients give up unless theirs is
+/// chosen.
+fn subprotocol(headers: &HeaderMap) -> Option<&'static str> {
+    headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .find_map(|offered| {
+            let offered = offered.trim_matches([' ', '\t']);
+            SUBPROTOCOLS.into_iter().find(|served| *served == offered)
+        })
+}
+
+/// The answer that makes a WebSocket of the connection. No extension is chosen.
 fn accept(headers: &HeaderMap) -> Bytes {
     let key = headers.get(header::SEC_WEBSOCKET_KEY);
     let key = key.map(|key| key.as_bytes()).unwrap_or_default();
@@ -274,6 +296,10 @@ fn accept(headers: &HeaderMap) -> Bytes {
           Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
     );
     answer.extend_from_slice(&hash_key(key));
+    if let Some(chosen) = subprotocol(headers) {
+        answer.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
+        answer.extend_from_slice(chosen.as_bytes());
+    }
     answer.extend_from_slice(b"\r\n\r\n");
     Bytes::from(answer)
 }

@@ -146,3 +146,55 @@ async fn plain_http_request_for_an_app_is_an_http_error_and_keeps_the_connection
     assert_eq!(http.opened(), 1);
     server.finish().await;
 }
+
+#[tokio::test]
+async fn first_subprotocol_offered_that_is_served_is_chosen() {
+    // PusherSwift 9 offers one and gives up unless it is chosen.
+    let server = TestServer::start().await;
+    let name = |version: &str| format!("pusher-channels-protocol-{version}");
+    let offers: [(Vec<String>, Option<String>); 9] = [
+        (vec![], None),
+        (vec![name("7")], Some(name("7"))),
+        (vec![name("4")], Some(name("4"))),
+        (
+            vec![format!("{}, {}", name("5"), name("7"))],
+            Some(name("5")),
+        ),
+        (
+            vec![format!("chat ,\t {}\t ,, {}", name("6"), name("5"))],
+            Some(name("6")),
+        ),
+        (
+            vec!["chat".into(), name("8"), name("7"), name("5")],
+            Some(name("7")),
+        ),
+        (vec![name("3"), name("8"), name("77")], None),
+        (vec!["chat, superchat".into(), String::new()], None),
+        (vec!["PUSHER-CHANNELS-PROTOCOL-7".into()], None),
+    ];
+    for (offered, chosen) in offers {
+        let mut request = upgrade(server.app(), "protocol=7");
+        for value in &offered {
+            let header = ("Sec-WebSocket-Protocol".to_owned(), value.clone());
+            request.headers.push(header);
+        }
+        let client = server.connect_with(server.app(), &request).await;
+        let answer = client.socket.response.header("sec-websocket-protocol");
+        assert_eq!(answer, chosen.as_deref(), "{offered:?}");
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn refused_client_that_offers_a_subprotocol_can_read_why() {
+    let server = TestServer::start().await;
+    let request = protocol_tests::Upgrade::new("/app/unknown?protocol=7")
+        .header("Sec-WebSocket-Protocol", "pusher-channels-protocol-7");
+    let socket = server.open(&request).await.unwrap();
+    let chosen = socket.response.header("sec-websocket-protocol");
+    assert_eq!(chosen, Some("pusher-channels-protocol-7"));
+    drop(socket);
+    let (_, close) = server.open_refused(&request).await;
+    assert_eq!(close.code, Some(4001));
+    server.finish().await;
+}
