@@ -78,7 +78,7 @@ impl Default for Server {
             listen: Address::loopback(6001),
             path_prefix: "".into(),
             workers: None,
-            activity_timeout: Duration::from_secs(120),
+            activity_timeout: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(30),
             max_connections: None,
             request_head_timeout: Duration::from_secs(5),

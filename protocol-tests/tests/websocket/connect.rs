@@ -35,11 +35,11 @@ fn assert_is_socket_id(text: &str) {
 }
 
 #[tokio::test]
-async fn activity_timeout_is_120_by_default_and_else_the_configured_one() {
+async fn activity_timeout_is_30_by_default_and_else_the_configured_one() {
     let Some(server) = TestServer::builder().own_process().start().await else {
         return;
     };
-    assert_eq!(server.connect().await.activity_timeout, 120);
+    assert_eq!(server.connect().await.activity_timeout, 30);
     server.finish().await;
     let builder = TestServer::builder().set("server.activity_timeout", 77);
     let Some(server) = builder.start().await else {
