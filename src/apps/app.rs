@@ -20,6 +20,9 @@ pub struct App {
     pub subscription_count: bool,
     /// The pages that may connect.
     pub allowed_origins: Origins,
+    /// Whether everybody knows a secret of the app, as that of the development app. Then any web
+    /// page could sign for it, and the HTTP API is kept from those that may not connect.
+    pub secret_is_known: bool,
     /// How long a connection may live without having signed in or subscribed to an authorised
     /// channel; `None`: for ever.
     pub authorized_connections_timeout: Option<Duration>,
@@ -46,6 +49,7 @@ impl App {
             client_events: true,
             subscription_count: false,
             allowed_origins: Origins::any(),
+            secret_is_known: false,
             authorized_connections_timeout: None,
             watchlist: false,
             watchlist_grace: Self::WATCHLIST_GRACE,

@@ -1,96 +1,265 @@
 //! Which pages may connect to an app.
 
-/// Patterns of allowed origins.
+use std::borrow::Cow;
+
+use super::development::{address, is_of_development};
+use super::page::{self, Page, Site};
+
+/// The pages that may connect, by the `Origin` of their handshakes. It protects from web pages
+/// alone: browsers do not let those choose it, and everything else may send what it likes.
 ///
-/// A pattern with a scheme (`https://*.example.com`) is compared with the whole origin, one
-/// with a port (`localhost:3000`) with host and port, any other (`*.example.com`) with the
-/// host. `*` stands for any number of characters. Letter case does not matter.
-#[derive(Clone, Debug, Default)]
-pub struct Origins(Option<Vec<Pattern>>);
+/// A pattern with a scheme (`https://*.example.com`) means that scheme, one with a port
+/// (`localhost:3000`) that port; without a port, a pattern with a scheme means the scheme's own
+/// port, any other (`*.example.com`) all ports. `*` stands for any number of characters of a
+/// host, a scheme or a port, and at the end of a host for any port as well. `null` means pages
+/// whose browser does not say where they are from. Letter case does not matter.
+#[derive(Clone, Debug)]
+pub struct Origins {
+    pages: Pages,
+    allows_missing: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Pages {
+    Any,
+    Development,
+    Listed(Vec<Pattern>),
+}
 
 /// Why a text is no origin pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "an origin such as `https://example.com`, `*.example.com` or `localhost:3000`, without a path"
+    "an origin such as `https://example.com`, `*.example.com` or `localhost:3000`, without a \
+     path, international names as xn--…"
 )]
 pub struct InvalidPattern;
 
-#[derive(Clone, Debug)]
-struct Pattern {
-    text: Box<str>,
-    part: Part,
+/// Why a page may not connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForeignPage {
+    /// Its origin is not listed.
+    NotListed,
+    /// It is no page of the developer's.
+    NotOfDevelopment,
+    /// It does not say where it is from, as programs that are no browsers do.
+    Missing,
+    /// It says that more than once, which no browser does.
+    Several,
 }
 
-/// The part of an origin that a pattern speaks of.
-#[derive(Clone, Copy, Debug)]
-enum Part {
-    Whole,
-    HostAndPort,
-    Host,
+impl ForeignPage {
+    /// For people: what is wrong, and what would let it in.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NotListed => "the page's origin is not one of the app's allowed_origins",
+            Self::NotOfDevelopment => {
+                "the development app takes pages of this machine only: for others, set \
+                 allowed_origins of an app in config.toml"
+            }
+            Self::Missing => {
+                "without an Origin nobody connects: set allow_missing_origin = true for the app, \
+                 if it has clients that are no web pages"
+            }
+            Self::Several => "there may be one Origin header only",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Pattern {
+    Opaque,
+    Site {
+        scheme: Option<Box<str>>,
+        host: Box<str>,
+        port: Port,
+    },
+}
+
+#[derive(Clone, Debug)]
+enum Port {
+    Any,
+    /// The one that browsers leave out.
+    Default,
+    Only(u16),
+    Like(Box<str>),
 }
 
 impl Origins {
     /// Every origin, and connections without one.
     pub fn any() -> Self {
-        Self(None)
+        Self {
+            pages: Pages::Any,
+            allows_missing: true,
+        }
+    }
+
+    /// Pages of this machine and of names that people develop under, and connections without an
+    /// origin. For apps whose secret everybody knows: any page that the developer happens to
+    /// visit could make their browser use it.
+    pub fn development() -> Self {
+        Self {
+            pages: Pages::Development,
+            allows_missing: true,
+        }
     }
 
     /// The origins that match one of `patterns`; any, if there are none or one is `*`.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidPattern> {
-        let patterns = patterns
-            .into_iter()
-            .map(Pattern::new)
-            .collect::<Result<Vec<_>, _>>()?;
-        let any = patterns.is_empty() || patterns.iter().any(|pattern| &*pattern.text == "*");
-        Ok(Self((!any).then_some(patterns)))
+        let texts: Vec<&str> = patterns.into_iter().collect();
+        let patterns: Vec<Pattern> = texts
+            .iter()
+            .map(|text| Pattern::new(text))
+            .collect::<Result<_, _>>()?;
+        if texts.is_empty() || texts.contains(&"*") {
+            return Ok(Self::any());
+        }
+        Ok(Self {
+            pages: Pages::Listed(patterns),
+            allows_missing: false,
+        })
     }
 
-    /// Whether a connection whose handshake has this `Origin` header may go on. Where origins
-    /// are restricted, one without the header may not.
-    pub fn allows(&self, origin: Option<&str>) -> bool {
-        let Some(patterns) = &self.0 else { return true };
-        let Some(origin) = origin else { return false };
-        let origin = origin.to_ascii_lowercase();
-        patterns.iter().any(|pattern| pattern.matches(&origin))
+    /// The same origins, and handshakes without one if `allowed`.
+    pub fn and_missing(mut self, allowed: bool) -> Self {
+        self.allows_missing |= allowed;
+        self
+    }
+
+    /// Whether every origin is allowed.
+    pub fn is_any(&self) -> bool {
+        matches!(self.pages, Pages::Any)
+    }
+
+    /// Whether a handshake with these `Origin` headers may go on.
+    pub fn check<'h>(
+        &self,
+        headers: impl IntoIterator<Item = &'h [u8]>,
+    ) -> Result<(), ForeignPage> {
+        if self.is_any() {
+            return Ok(());
+        }
+        let mut headers = headers.into_iter();
+        match (headers.next(), headers.next()) {
+            (None, _) if self.allows_missing => Ok(()),
+            (None, _) => Err(ForeignPage::Missing),
+            (Some(_), Some(_)) => Err(ForeignPage::Several),
+            (Some(origin), None) => self.check_one(origin),
+        }
+    }
+
+    fn check_one(&self, origin: &[u8]) -> Result<(), ForeignPage> {
+        let origin = String::from_utf8_lossy(origin).to_ascii_lowercase();
+        let page = Page::parse(&origin);
+        match &self.pages {
+            Pages::Any => Ok(()),
+            Pages::Development => match page {
+                Some(Page::Site(site)) if is_of_development(&site.host) => Ok(()),
+                _ => Err(ForeignPage::NotOfDevelopment),
+            },
+            Pages::Listed(patterns) => page
+                .is_some_and(|page| patterns.iter().any(|pattern| pattern.matches(&page)))
+                .then_some(())
+                .ok_or(ForeignPage::NotListed),
+        }
+    }
+
+    /// Whether a `Host` header names a host that no foreign page can be at. A page whose own
+    /// name is made to stand for this machine sends no `Origin` with what it reads, as it is of
+    /// the same origin, but it sends that name. An address cannot be made to stand for another.
+    pub fn knows_host(&self, header: &[u8]) -> bool {
+        let header = String::from_utf8_lossy(header).to_ascii_lowercase();
+        let Some((host, _)) = page::host_and_port(&header) else {
+            return false;
+        };
+        let listed = |pattern: &Pattern| pattern.has_host(host);
+        is_of_development(host)
+            || address(host).is_some()
+            || match &self.pages {
+                Pages::Any => true,
+                Pages::Development => false,
+                Pages::Listed(patterns) => patterns.iter().any(listed),
+            }
     }
 }
 
 impl Pattern {
     fn new(text: &str) -> Result<Self, InvalidPattern> {
-        let (part, after_scheme) = match text.split_once("://") {
-            Some((_, rest)) => (Part::Whole, rest),
-            None if port_of(text).is_some() => (Part::HostAndPort, text),
-            None => (Part::Host, text),
+        let text = text.to_ascii_lowercase();
+        if text == "null" {
+            return Ok(Self::Opaque);
+        }
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme), rest),
+            None => (None, &*text),
         };
-        let blank = |c: char| c.is_whitespace() || c.is_control();
-        let beyond_host = ['/', '?', '#', '@'];
-        if after_scheme.is_empty() || after_scheme.contains(beyond_host) || text.contains(blank) {
+        if scheme.is_some_and(|scheme| !page::is_scheme(&filled(scheme))) {
             return Err(InvalidPattern);
         }
-        Ok(Self {
-            text: text.to_ascii_lowercase().into(),
-            part,
+        let (host, port) = page::host_and_port(rest).ok_or(InvalidPattern)?;
+        let is_label = |label: &str| page::is_label(&filled(label));
+        let host = page::whole_host(host, is_label).ok_or(InvalidPattern)?;
+        let port = match port {
+            None if scheme.is_some() && !host.ends_with('*') => Port::Default,
+            None | Some("*") => Port::Any,
+            Some(port) if port.contains('*') => Port::like(port)?,
+            Some(port) => Port::Only(port.parse().map_err(|_| InvalidPattern)?),
+        };
+        Ok(Self::Site {
+            scheme: scheme.map(Box::from),
+            host: host.into(),
+            port,
         })
     }
 
-    fn matches(&self, origin: &str) -> bool {
-        let host_and_port = origin.split_once("://").map_or(origin, |(_, rest)| rest);
-        let part = match self.part {
-            Part::Whole => origin,
-            Part::HostAndPort => host_and_port,
-            Part::Host => match port_of(host_and_port) {
-                Some(port) => &host_and_port[..host_and_port.len() - port.len() - 1],
-                None => host_and_port,
-            },
-        };
-        matches_wildcard(&self.text, part)
+    fn matches(&self, page: &Page<'_>) -> bool {
+        match (self, page) {
+            (Self::Opaque, Page::Opaque) => true,
+            (Self::Site { scheme, host, port }, Page::Site(site)) => {
+                scheme
+                    .as_ref()
+                    .is_none_or(|scheme| matches_wildcard(scheme, site.scheme))
+                    && matches_wildcard(host, &site.host)
+                    && port.matches(site)
+            }
+            _ => false,
+        }
+    }
+
+    fn has_host(&self, name: &str) -> bool {
+        match self {
+            Self::Opaque => false,
+            Self::Site { host, .. } => matches_wildcard(host, name),
+        }
     }
 }
 
-/// The port of `host:port`; the colons of an address in brackets are none of its.
-fn port_of(host_and_port: &str) -> Option<&str> {
-    let (host, port) = host_and_port.rsplit_once(':')?;
-    (!host.starts_with('[') || host.ends_with(']')).then_some(port)
+impl Port {
+    fn like(pattern: &str) -> Result<Self, InvalidPattern> {
+        let fits = |byte: u8| byte.is_ascii_digit() || byte == b'*';
+        match pattern.bytes().all(fits) {
+            true => Ok(Self::Like(pattern.into())),
+            false => Err(InvalidPattern),
+        }
+    }
+
+    fn matches(&self, site: &Site<'_>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Default => site.port == page::default_port(site.scheme),
+            Self::Only(port) => site.port == Some(*port),
+            Self::Like(pattern) => site
+                .port
+                .is_some_and(|port| matches_wildcard(pattern, &port.to_string())),
+        }
+    }
+}
+
+/// A text that is good if its pattern is: what the stars stand for has to be good itself.
+fn filled(pattern: &str) -> Cow<'_, str> {
+    match pattern.contains('*') {
+        true => pattern.replace('*', "x").into(),
+        false => pattern.into(),
+    }
 }
 
 /// Whether `text` is `pattern` with each `*` replaced by some text: the pieces between the
@@ -116,24 +285,39 @@ fn matches_wildcard(pattern: &str, text: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn check(patterns: &[&str], origins: &[&str]) -> Result<(), ForeignPage> {
+        let allowed = Origins::new(patterns.iter().copied()).unwrap();
+        allowed.check(origins.iter().map(|origin| origin.as_bytes()))
+    }
+
     fn allows(patterns: &[&str], origin: &str) -> bool {
-        Origins::new(patterns.iter().copied())
-            .unwrap()
-            .allows(Some(origin))
+        check(patterns, &[origin]).is_ok()
     }
 
     #[test]
     fn no_pattern_and_a_star_allow_everything() {
         for patterns in [&[][..], &["*"], &["example.com", "*"]] {
-            let origins = Origins::new(patterns.iter().copied()).unwrap();
-            assert!(origins.allows(None));
-            assert!(origins.allows(Some("https://anything.test")));
+            assert!(check(patterns, &[]).is_ok());
+            assert!(allows(patterns, "https://anything.test"));
         }
     }
 
     #[test]
-    fn restricted_origins_refuse_a_handshake_without_one() {
-        assert!(!Origins::new(["example.com"]).unwrap().allows(None));
+    fn restricted_origins_refuse_a_handshake_without_one_unless_told_otherwise() {
+        assert_eq!(check(&["example.com"], &[]), Err(ForeignPage::Missing));
+        let origins = Origins::new(["example.com"]).unwrap().and_missing(true);
+        assert!(origins.check([]).is_ok());
+        let foreign = origins.check([&b"https://example.org"[..]]);
+        assert_eq!(foreign, Err(ForeignPage::NotListed));
+    }
+
+    #[test]
+    fn one_good_origin_does_not_hide_another() {
+        let (good, bad) = ("https://example.com", "https://evil.test");
+        for origins in [[good, bad], [bad, good], [good, good]] {
+            let refused = check(&["https://example.com"], &origins);
+            assert_eq!(refused, Err(ForeignPage::Several));
+        }
     }
 
     #[test]
@@ -143,6 +327,7 @@ mod tests {
         assert!(!allows(&["example.com"], "https://example.com.evil.test"));
         assert!(!allows(&["example.com"], "https://www.example.com"));
         assert!(allows(&["[::1]"], "http://[::1]:3000"));
+        assert!(allows(&["[0:0::1]"], "http://[::1]"));
     }
 
     #[test]
@@ -151,6 +336,8 @@ mod tests {
         assert!(!allows(&["localhost:3000"], "http://localhost:3001"));
         assert!(!allows(&["localhost:3000"], "http://localhost"));
         assert!(allows(&["localhost:*"], "http://localhost:3001"));
+        assert!(allows(&["localhost:30*"], "http://localhost:3001"));
+        assert!(!allows(&["localhost:30*"], "http://localhost:4001"));
     }
 
     #[test]
@@ -161,26 +348,77 @@ mod tests {
             &["https://example.com"],
             "https://example.com:8443"
         ));
+        assert!(allows(&["*://example.com"], "http://example.com"));
+        assert!(allows(&["capacitor://localhost"], "capacitor://localhost"));
     }
 
     #[test]
-    fn stars_stand_for_any_text() {
+    fn the_port_that_browsers_leave_out_may_be_written() {
+        for (pattern, origin) in [
+            ("https://example.com:443", "https://example.com"),
+            ("https://example.com", "https://example.com:443"),
+            ("http://example.com:80", "http://example.com"),
+            ("example.com:443", "https://example.com"),
+        ] {
+            assert!(allows(&[pattern], origin), "{pattern} {origin}");
+        }
+        assert!(!allows(&["https://example.com:80"], "https://example.com"));
+    }
+
+    #[test]
+    fn stars_stand_for_any_text_of_a_host() {
         assert!(allows(&["*.example.com"], "https://a.b.example.com"));
         assert!(!allows(&["*.example.com"], "https://example.com"));
         assert!(!allows(&["*.example.com"], "https://evilexample.com"));
         assert!(allows(&["https://*.example.*"], "https://app.example.org"));
+        assert!(allows(&["https://*"], "https://app.example.org:8443"));
         assert!(allows(&["pr-*-*.test"], "https://pr-1-2.test"));
         assert!(!allows(&["pr-*-*.test"], "https://pr-1.test"));
         assert!(!allows(&["aba*ba"], "http://aba"));
     }
 
     #[test]
-    fn paths_blanks_and_nothing_are_no_patterns() {
+    fn nothing_but_a_host_can_fill_a_star() {
+        for origin in [
+            "https://evil.com/.example.com",
+            "https://evil.com#.example.com",
+            "https://evil.com:1.example.com",
+            "https://evil.com@a.example.com",
+            "https://evil.com\u{0}.example.com",
+            "https://evil.com https://a.example.com",
+            "evil.com/a.example.com",
+        ] {
+            for pattern in ["https://*.example.com", "*.example.com"] {
+                assert!(!allows(&[pattern], origin), "{pattern} {origin}");
+            }
+        }
+    }
+
+    #[test]
+    fn pages_that_do_not_say_where_they_are_from_have_a_pattern() {
+        for origin in ["null", "file://"] {
+            assert!(allows(&["null"], origin));
+            assert!(!allows(&["example.com"], origin));
+        }
+        assert!(!allows(&["null"], "https://null"));
+    }
+
+    #[test]
+    fn what_can_match_nothing_is_no_pattern() {
         for pattern in [
             "",
             "https://",
+            "://example.com",
             "https://example.com/",
             "example.com/app",
+            "https://me@example.com",
+            "example.com:",
+            "example.com:x",
+            "example.com:65536",
+            "example.com:1:2",
+            "exämple.com",
+            ".example.com",
+            "[::1",
             "a b",
             "a\n",
         ] {
@@ -192,11 +430,68 @@ mod tests {
         }
     }
 
+    #[test]
+    fn development_takes_pages_of_this_machine_and_programs() {
+        let check = |origin: &str| Origins::development().check([origin.as_bytes()]);
+        assert!(Origins::development().check([]).is_ok());
+        for origin in [
+            "http://localhost",
+            "http://localhost:5173",
+            "https://127.0.0.1:8000",
+            "http://[::1]:3000",
+            "https://shop.test",
+            "capacitor://localhost",
+        ] {
+            assert!(check(origin).is_ok(), "{origin}");
+        }
+        for origin in [
+            "null",
+            "",
+            "https://example.com",
+            "http://evil.example:6001",
+            "http://localhost.evil.example",
+            "http://evil.example/.test",
+            "http://192.168.1.20:5173",
+            "chrome-extension://abcdefgh",
+        ] {
+            assert_eq!(check(origin), Err(ForeignPage::NotOfDevelopment));
+        }
+    }
+
+    #[test]
+    fn a_host_that_a_page_can_be_at_is_not_known() {
+        let development = Origins::development();
+        for host in [
+            "127.0.0.1:6001",
+            "localhost:6001",
+            "[::1]",
+            "10.0.0.1",
+            "Relay.test",
+        ] {
+            assert!(development.knows_host(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "evil.example:6001",
+            "127.0.0.1.evil.example",
+            "relay",
+            "",
+            "[::1].x",
+        ] {
+            assert!(!development.knows_host(host.as_bytes()), "{host}");
+        }
+        let listed = Origins::new(["https://*.example.com"]).unwrap();
+        assert!(listed.knows_host(b"relay.example.com"));
+        assert!(listed.knows_host(b"127.0.0.1:6001"));
+        assert!(!listed.knows_host(b"example.org"));
+        assert!(Origins::any().knows_host(b"example.org"));
+    }
+
     proptest::proptest! {
         #[test]
         fn any_header_is_judged_without_panic(origin in ".*", pattern in "[a-z*:/.\\[\\]]*") {
             if let Ok(origins) = Origins::new([pattern.as_str()]) {
-                origins.allows(Some(&origin));
+                let _ = origins.check([origin.as_bytes()]);
+                origins.knows_host(origin.as_bytes());
             }
         }
 

@@ -29,6 +29,7 @@ pub(super) fn text(config: &Config, address: SocketAddr) -> Option<String> {
     Some(format!(
         "
 Fanfare serves the development app on {url} (id, key and secret: local).
+Pages of this machine may connect: those at localhost, *.test and the like.
 
 In a frontend, after npm install laravel-echo pusher-js:
 

@@ -61,6 +61,7 @@ pub(super) const APP: &[&str] = &[
     "client_events",
     "subscription_count",
     "allowed_origins",
+    "allow_missing_origin",
     "authorized_connections_timeout",
     "watchlist",
     "watchlist_grace",

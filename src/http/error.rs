@@ -16,6 +16,8 @@ pub(super) struct ApiError {
     pub(super) message: Cow<'static, str>,
     /// The methods of the path, with 405.
     pub(super) allow: Option<&'static str>,
+    /// What it counts as when it refuses a publish, where the status does not say.
+    pub(super) refusal: Option<PublishRefusal>,
 }
 
 impl ApiError {
@@ -24,6 +26,7 @@ impl ApiError {
             status,
             message: message.into(),
             allow: None,
+            refusal: None,
         }
     }
 
@@ -55,6 +58,9 @@ impl ApiError {
 
     /// What it counts as when it refuses a publish.
     pub(super) fn as_refusal(&self) -> PublishRefusal {
+        if let Some(refusal) = self.refusal {
+            return refusal;
+        }
         match self.status {
             StatusCode::UNAUTHORIZED => PublishRefusal::Unauthorized,
             StatusCode::FORBIDDEN => PublishRefusal::AppDisabled,

@@ -2,9 +2,10 @@
 //!
 //! Source: Pusher Channels HTTP API reference.
 //!
-//! - [`service`]: the entry of every request: route, answer, CORS
+//! - [`service`]: the entry of every request: route, answer
 //! - [`body`]: reading what comes with it
 //! - [`route`]: what a path asks for
+//! - [`pages`]: which web pages are kept out
 //! - [`verified`]: requests whose signature was checked; the API's handlers take no others
 //! - [`publish`], [`event`]: publishing, and an event as it comes in
 //! - [`idempotency`]: publishes that carry a key
@@ -20,6 +21,7 @@ mod event;
 mod health;
 mod idempotency;
 mod info;
+mod pages;
 mod publish;
 mod route;
 mod service;

@@ -109,9 +109,27 @@ impl<'p> Route<'p> {
         }
     }
 
+    /// The methods that the path is served with.
+    pub(super) fn methods(&self) -> &'static str {
+        match self.changes() {
+            true => "POST, OPTIONS",
+            false => "GET, HEAD, OPTIONS",
+        }
+    }
+
     /// Fails with 405 unless the path is served with the method.
     pub(super) fn check_method(&self, method: &Method) -> Result<(), ApiError> {
-        let changes = matches!(
+        let changes = self.changes();
+        match *method {
+            Method::POST if changes => Ok(()),
+            Method::GET | Method::HEAD if !changes => Ok(()),
+            Method::OPTIONS => Ok(()),
+            _ => Err(ApiError::method_not_allowed(self.methods())),
+        }
+    }
+
+    fn changes(&self) -> bool {
+        matches!(
             self,
             Self::App(
                 _,
@@ -120,14 +138,7 @@ impl<'p> Route<'p> {
                     | AppRoute::TerminateConnections(_)
                     | AppRoute::ForceReconnect(_),
             )
-        );
-        match *method {
-            Method::POST if changes => Ok(()),
-            Method::GET | Method::HEAD if !changes => Ok(()),
-            Method::OPTIONS => Ok(()),
-            _ if changes => Err(ApiError::method_not_allowed("POST, OPTIONS")),
-            _ => Err(ApiError::method_not_allowed("GET, HEAD, OPTIONS")),
-        }
+        )
     }
 }
 

@@ -12,7 +12,7 @@ use super::body::Body;
 use super::error::ApiError;
 use super::route::{AppRoute, Route};
 use super::verified::Verified;
-use super::{channels, health, publish, users};
+use super::{channels, health, pages, publish, users};
 use crate::metrics;
 use crate::net::deadline::HeadMark;
 use crate::net::tally::Tally;
@@ -44,6 +44,9 @@ pub(super) enum Answer {
     Empty,
     /// Any other JSON.
     Json(StatusCode, serde_json::Value),
+    /// 204 with the methods that the path is served with. It allows no page of another origin
+    /// anything.
+    Methods(&'static str),
     /// 200, as the first request with the same idempotency key is or was answered.
     Remembered {
         /// JSON.
@@ -62,6 +65,7 @@ impl Answer {
     fn status(&self) -> StatusCode {
         match self {
             Self::Json(status, _) => *status,
+            Self::Methods(_) => StatusCode::NO_CONTENT,
             Self::Empty | Self::Remembered { .. } => StatusCode::OK,
         }
     }
@@ -70,6 +74,7 @@ impl Answer {
     pub(super) fn into_body(self) -> Bytes {
         match self {
             Self::Empty => Bytes::from_static(b"{}"),
+            Self::Methods(_) => Bytes::new(),
             Self::Json(_, value) => value.to_string().into(),
             Self::Remembered { body, .. } => body,
         }
@@ -97,8 +102,7 @@ async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload
         Err(error) => Err(error),
     };
     let response = match outcome {
-        Ok(Some(answer)) => respond(answer),
-        Ok(None) => preflight(),
+        Ok(answer) => respond(answer),
         Err(error) => {
             body.skip().await;
             api.note(&request, label, &error);
@@ -119,22 +123,21 @@ async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload
 }
 
 impl Api {
-    /// The answer to a request; None to a CORS preflight.
     async fn answer(
         &self,
         request: &HttpRequest,
         route: &Route<'_>,
         body: &mut Body,
-    ) -> Result<Option<Answer>, ApiError> {
+    ) -> Result<Answer, ApiError> {
         route.check_method(request.method())?;
         if request.method() == Method::OPTIONS {
-            return Ok(None);
+            return Ok(Answer::Methods(route.methods()));
         }
         let hub = &self.relay.hub;
         let (app_id, route) = match route {
-            Route::Root => return Ok(Some(health::root())),
-            Route::Alive => return Ok(Some(health::alive())),
-            Route::Ready => return Ok(Some(health::ready(hub))),
+            Route::Root => return Ok(health::root()),
+            Route::Alive => return Ok(health::alive()),
+            Route::Ready => return Ok(health::ready(hub)),
             Route::App(app_id, route) => (app_id, route),
         };
         let app = hub
@@ -143,6 +146,7 @@ impl Api {
         if !app.app.enabled {
             return Err(ApiError::new(StatusCode::FORBIDDEN, "the app is disabled"));
         }
+        pages::keep_out(&app.app, request.headers())?;
         let body = body.read(app.app.limits.http_body_bytes).await?;
         let headers = request.headers();
         let request = Verified::check(
@@ -153,7 +157,7 @@ impl Api {
             &body,
             &self.settings.path_prefix,
         )?;
-        self.call(route, &request, headers).await.map(Some)
+        self.call(route, &request, headers).await
     }
 
     async fn call(
@@ -200,10 +204,13 @@ impl Api {
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const ANY: HeaderValue = HeaderValue::from_static("*");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 fn respond(answer: Answer) -> HttpResponse {
+    if let Answer::Methods(methods) = answer {
+        let allow = (header::ALLOW, HeaderValue::from_static(methods));
+        return HttpResponse::NoContent().insert_header(allow).finish();
+    }
     let replayed = matches!(answer, Answer::Remembered { replayed: true, .. });
     let response = HttpResponse::with_body(answer.status(), answer.into_body());
     let mut response = with_headers(response.map_into_boxed_body());
@@ -232,18 +239,5 @@ fn refuse(error: ApiError) -> HttpResponse {
 fn with_headers(mut response: HttpResponse) -> HttpResponse {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, JSON);
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
     response
-}
-
-fn preflight() -> HttpResponse {
-    HttpResponse::NoContent()
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY))
-        .insert_header((
-            header::ACCESS_CONTROL_ALLOW_METHODS,
-            "GET, POST, HEAD, OPTIONS",
-        ))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "*"))
-        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
-        .finish()
 }

@@ -12,6 +12,8 @@ label! {
         Unauthorized = "unauthorized",
         /// The app is disabled (403).
         AppDisabled = "app_disabled",
+        /// A web page asked, with a secret that everybody knows (403, 421).
+        ForeignPage = "foreign_page",
         /// A field is missing or wrong (400).
         Invalid = "invalid",
         /// Body or event data over the limit (413).

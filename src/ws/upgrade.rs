@@ -241,15 +241,10 @@ fn check_app(app: &AppHub, head: &RequestHead) -> Result<(), (CloseCode, &'stati
     if !app.app.enabled {
         return Err((CloseCode::AppDisabled, "the app is disabled"));
     }
-    let origin = head.headers().get(header::ORIGIN);
-    let origin = origin.map(|origin| origin.to_str().unwrap_or_default());
-    if !app.app.allowed_origins.allows(origin) {
-        return Err((
-            CloseCode::Unauthorized,
-            "the page's origin is not one of the app's allowed_origins",
-        ));
-    }
-    Ok(())
+    let origins = head.headers().get_all(header::ORIGIN);
+    let origins = origins.map(|origin| origin.as_bytes());
+    let allowed = app.app.allowed_origins.check(origins);
+    allowed.map_err(|page| (CloseCode::Unauthorized, page.text()))
 }
 
 /// The version of the protocol, if the client names it.

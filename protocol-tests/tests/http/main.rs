@@ -17,6 +17,7 @@ mod idempotency;
 mod info;
 mod methods;
 mod order;
+mod pages;
 mod paths;
 mod query_parameters;
 mod required_fields;

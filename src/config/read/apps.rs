@@ -19,7 +19,7 @@ const SECRET: &str = "a text that is not empty and has no blanks at its ends";
 const TABLES: &str = "a list of tables, each begun by [[apps]]";
 const PAIRS: &str = r#"a list of pairs such as [{ key = "…", secret = "…" }]"#;
 const ORIGINS: &str = "a list of origins such as `https://example.com`, `*.example.com` or \
-                       `localhost:3000`, without paths";
+                       `localhost:3000`, without paths, international names as xn--…";
 
 /// An app with what it takes to compare it with others and to speak of its mistakes.
 pub(in crate::config) struct ReadApp {
@@ -64,7 +64,9 @@ fn app(section: &Section<'_>, of_webhooks: &Settings) -> Result<ReadApp, ConfigE
         keys: keys(&pairs),
         client_events: section.switch("client_events", true)?,
         subscription_count: section.switch("subscription_count", false)?,
-        allowed_origins: Origins::new(origins).expect("each pattern was tried"),
+        allowed_origins: self::origins(origins, &pairs)
+            .and_missing(section.switch("allow_missing_origin", false)?),
+        secret_is_known: is_known(&pairs),
         watchlist: section.switch("watchlist", false)?,
         watchlist_grace: section.seconds("watchlist_grace", App::WATCHLIST_GRACE, 0..=3600)?,
         webhooks: webhooks::of_app(section, of_webhooks)?,
@@ -76,6 +78,15 @@ fn app(section: &Section<'_>, of_webhooks: &Settings) -> Result<ReadApp, ConfigE
         id: section.place("id"),
         pairs,
     })
+}
+
+/// The pages that may connect: those that are listed. A list that is empty means any, unless any
+/// page could sign.
+fn origins(patterns: Vec<&str>, pairs: &[ReadPair]) -> Origins {
+    match patterns.is_empty() && is_known(pairs) {
+        true => Origins::development(),
+        false => Origins::new(patterns).expect("each pattern was tried"),
+    }
 }
 
 fn pair(section: &Section<'_>) -> Result<ReadPair, ConfigError> {
@@ -135,14 +146,20 @@ pub(in crate::config) fn add(
         );
         return Err(places.secret.invalid(expected, "others"));
     }
+    let pairs = vec![ReadPair {
+        key,
+        secret,
+        place: places.key,
+    }];
+    let app = App {
+        allowed_origins: origins(Vec::new(), &pairs),
+        secret_is_known: is_known(&pairs),
+        ..App::new(id, keys(&pairs).signing().clone())
+    };
     apps.push(ReadApp {
-        app: App::new(id, Signer::new(&key, secret.as_bytes())),
+        app,
         id: places.id,
-        pairs: vec![ReadPair {
-            key,
-            secret,
-            place: places.key,
-        }],
+        pairs,
     });
     Ok(())
 }
@@ -153,8 +170,7 @@ pub(in crate::config) fn registry(
     apps: Vec<ReadApp>,
 ) -> Result<(Registry, Vec<Origin>), ConfigError> {
     if apps.is_empty() {
-        let signer = Signer::new(DEVELOPMENT, DEVELOPMENT.as_bytes());
-        let alone = Registry::new(vec![App::new(DEVELOPMENT, signer)]);
+        let alone = Registry::new(vec![development_app()]);
         return Ok((alone.expect("one app has no double"), Vec::new()));
     }
     let records = apps.iter().map(|read| read.app.clone()).collect();
@@ -164,6 +180,16 @@ pub(in crate::config) fn registry(
             apps.into_iter().map(|app| app.id.origin).collect(),
         )),
         Err(duplicate) => Err(blame(&duplicate, &apps)),
+    }
+}
+
+/// The app that is served when none is configured.
+fn development_app() -> App {
+    let signer = Signer::new(DEVELOPMENT, DEVELOPMENT.as_bytes());
+    App {
+        allowed_origins: Origins::development(),
+        secret_is_known: true,
+        ..App::new(DEVELOPMENT, signer)
     }
 }
 
@@ -188,8 +214,12 @@ fn blame(duplicate: &DuplicateApp, apps: &[ReadApp]) -> ConfigError {
 
 /// Whether credentials that everybody knows open any of the apps.
 pub(in crate::config) fn has_development_credentials(apps: &[ReadApp]) -> bool {
-    let known = |pair: &ReadPair| pair.secret == DEVELOPMENT;
-    apps.is_empty() || apps.iter().any(|app| app.pairs.iter().any(known))
+    apps.is_empty() || apps.iter().any(|app| app.app.secret_is_known)
+}
+
+/// Whether everybody knows the secret of any of an app's pairs.
+fn is_known(pairs: &[ReadPair]) -> bool {
+    pairs.iter().any(|pair| pair.secret == DEVELOPMENT)
 }
 
 /// With credentials that everybody knows, nobody else's machine may be let in.

@@ -41,3 +41,28 @@ fn an_admin_listener_that_is_off_is_nowhere() {
     let config = Setting::new().file("[admin]\nlisten = \"\"").load();
     assert_eq!(config.admin.listen, None);
 }
+
+/// Whether the only app takes a page of another site, and guards its HTTP API against pages.
+fn openness(config: &Config) -> (bool, bool) {
+    let app = config.apps.iter().next().unwrap();
+    let page = app.allowed_origins.check([&b"https://example.com"[..]]);
+    (page.is_ok(), app.secret_is_known)
+}
+
+#[test]
+fn foreign_pages_are_kept_out_wherever_they_are_given() {
+    let guarded = (false, true);
+    assert_eq!(openness(&Setting::new().load()), guarded);
+    let known = "id = \"1\"\nkey = \"k\"\nsecret = \"local\"\n";
+    let in_file = |more: &str| Setting::new().file(&format!("[[apps]]\n{known}{more}"));
+    assert_eq!(openness(&in_file("").load()), guarded);
+    let extra = with_app("extra_keys = [{ key = \"x\", secret = \"local\" }]");
+    assert_eq!(openness(&Setting::new().file(&extra).load()), guarded);
+    let pasted = "PUSHER_APP_ID=local\nPUSHER_APP_KEY=local\nPUSHER_APP_SECRET=local\n";
+    assert_eq!(openness(&Setting::new().env_file(pasted).load()), guarded);
+
+    let any = in_file("allowed_origins = [\"*\"]").load();
+    assert_eq!(openness(&any), (true, true));
+    let own = Setting::new().file(&with_app("")).load();
+    assert_eq!(openness(&own), (true, false));
+}

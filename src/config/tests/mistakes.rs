@@ -99,7 +99,11 @@ fn wrong_types_and_ranges_are_named_with_what_was_expected() {
         ),
         (
             &with_app("allowed_origins = [\"https://example.com/\"]"),
-            "relay.toml:5: apps[0].allowed_origins: expected a list of origins such as `https://example.com`, `*.example.com` or `localhost:3000`, without paths, found \"https://example.com/\"",
+            "relay.toml:5: apps[0].allowed_origins: expected a list of origins such as `https://example.com`, `*.example.com` or `localhost:3000`, without paths, international names as xn--…, found \"https://example.com/\"",
+        ),
+        (
+            &with_app("allowed_origins = [\"https://exämple.com\"]"),
+            "relay.toml:5: apps[0].allowed_origins: expected a list of origins such as `https://example.com`, `*.example.com` or `localhost:3000`, without paths, international names as xn--…, found \"https://exämple.com\"",
         ),
     ] {
         assert_eq!(mistake_in(text), line);
