@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -80,6 +82,7 @@ impl Default for Metrics {
             lag,
         );
         registry.register("outbox_dead", "Rows that will never be sent", dead);
+        registry.register_collector(Box::new(LinesDropped));
         *metrics.registry.write() = registry;
         metrics
     }
@@ -132,6 +135,20 @@ impl Metrics {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry.read())?;
         Ok(text)
+    }
+}
+
+/// What the log counts itself.
+#[derive(Debug)]
+struct LinesDropped;
+
+impl Collector for LinesDropped {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let name = "log_lines_dropped";
+        let help = "Lines of the log that stderr did not take in time, or not at all.";
+        let counter = ConstCounter::new(service::log::lines_dropped());
+        let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        counter.encode(metric)
     }
 }
 

@@ -7,7 +7,6 @@
 //! - [`health`]: whether a relay answers
 //! - [`target`], [`url`], [`api`]: which app and relay those speak to, and how
 //! - [`banner`], [`telemetry`]: what the relay says on stderr
-//! - [`signals`]: when it is told to stop
 
 mod api;
 mod banner;
@@ -15,7 +14,6 @@ mod channels;
 mod check_config;
 mod health;
 mod serve;
-mod signals;
 pub mod tail;
 mod target;
 mod telemetry;
@@ -27,6 +25,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use service::log;
 
 use crate::config::ConfigError;
 
@@ -110,16 +109,18 @@ pub fn main() -> ExitCode {
         Command::Tail(args) => follow(args),
         Command::Health(args) => health::run(&args),
     };
-    match result {
+    let exit_code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("fanfare: {failure}");
+            log::print(&format!("fanfare: {failure}\n"));
             ExitCode::from(match failure {
                 Failure::Config(_) => BAD_CONFIGURATION,
                 Failure::Other(_) => FAILURE,
             })
         }
-    }
+    };
+    log::finish();
+    exit_code
 }
 
 fn follow(args: tail::TailArgs) -> Result<(), Failure> {

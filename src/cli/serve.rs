@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Failure, banner, signals, telemetry};
+use service::{log, signals};
+
+use super::{FAILURE, Failure, banner, telemetry};
 use crate::config::{self, Flag, Loaded, LogFormat, Sources};
 use crate::server;
 
@@ -91,17 +93,17 @@ fn environment() -> BTreeMap<String, String> {
 /// Serves until it is told to stop.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let Loaded { config, layers, .. } = config::load(&args.sources())?;
-    telemetry::init(&config.log);
+    telemetry::init(&config.log).map_err(Failure::other)?;
     for layer in &layers {
         tracing::info!(source = %layer.source, detail = %layer.detail, "configuration");
     }
-    let told_to_stop = signals::told_to_stop().map_err(Failure::other)?;
+    let told_to_stop = signals::told_to_stop(FAILURE).map_err(Failure::other)?;
     let greeted = config.clone();
     let greet = move |address| {
         if greeted.log.format == LogFormat::Human
             && let Some(text) = banner::text(&greeted, address)
         {
-            eprint!("{text}");
+            log::print(&text);
         }
     };
     server::run(config, greet, told_to_stop).map_err(Failure::other)

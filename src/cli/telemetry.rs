@@ -1,28 +1,20 @@
 //! The log on stderr.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 
+use service::log::{self, Format};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, fmt, registry};
 
 use crate::config::{Log, LogFormat, LogLevel};
 
 /// Starts logging; once a process.
-pub(super) fn init(log: &Log) {
-    let output = fmt::layer().with_writer(io::stderr);
-    let output = match log.format {
-        LogFormat::Human => output.with_ansi(colours()).with_target(false).boxed(),
-        LogFormat::Json => output
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .boxed(),
+pub(super) fn init(log: &Log) -> io::Result<()> {
+    let format = match log.format {
+        LogFormat::Human => Format::Human,
+        LogFormat::Json => Format::Json,
     };
-    registry().with(output).with(filter(log.level)).init();
+    log::start(format, filter(log.level))
 }
 
 /// The level is the relay's own; libraries speak up only when something may be wrong.
@@ -41,11 +33,6 @@ fn filter(level: LogLevel) -> Targets {
         // It warns of each odd frame that a webhook's endpoint sends.
         .with_target("h2", LevelFilter::OFF)
         .with_target(env!("CARGO_CRATE_NAME"), level)
-}
-
-fn colours() -> bool {
-    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::stderr().is_terminal() && !unwanted
 }
 
 #[cfg(test)]

@@ -1,7 +1,12 @@
 //! What belongs to no app and no worker.
 
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Registry;
 
 use super::declare::{CounterBy, Gauge, Instrument, metrics};
@@ -27,10 +32,25 @@ pub(super) fn start(registry: &mut Registry) -> ProcessMetrics {
     let build_info = Gauge::register(registry, "fanfare_build_info", help);
     let version = ("version", env!("CARGO_PKG_VERSION").into());
     Gauge::resolve(&build_info, &[version]).set(1);
+    registry.register_collector(Box::new(LinesDropped));
 
     let metrics = Families::register(registry).resolve(&[]);
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     let seconds = since_1970.map_or(0, |time| time.as_secs());
     metrics.start_time.set(seconds as i64);
     metrics
+}
+
+/// What the log counts itself, as it is there before there are metrics.
+#[derive(Debug)]
+struct LinesDropped;
+
+impl Collector for LinesDropped {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let name = "fanfare_log_lines_dropped";
+        let help = "Lines of the log that stderr did not take in time, or not at all.";
+        let counter = ConstCounter::new(service::log::lines_dropped());
+        let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        counter.encode(metric)
+    }
 }

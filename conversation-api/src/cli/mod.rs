@@ -2,12 +2,10 @@
 //!
 //! - [`serve`], [`migrate`], [`seed`]: the commands
 //! - [`telemetry`]: the log on stderr
-//! - [`signals`]: when it is told to stop
 
 mod migrate;
 mod seed;
 mod serve;
-mod signals;
 mod telemetry;
 
 use std::error::Error;
@@ -15,6 +13,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use service::log;
 
 use crate::settings::{Environment, SettingError};
 
@@ -99,16 +98,18 @@ pub fn main() -> ExitCode {
         Command::Migrate(args) => migrate::run(&args),
         Command::Seed(args) => seed::run(&args),
     };
-    match result {
+    let exit_code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("conversation-api: {failure}");
+            log::print(&format!("conversation-api: {failure}\n"));
             ExitCode::from(match failure {
                 Failure::Setting(_) => BAD_CONFIGURATION,
                 Failure::Other(_) => FAILURE,
             })
         }
-    }
+    };
+    log::finish();
+    exit_code
 }
 
 /// Runs a command to its end.

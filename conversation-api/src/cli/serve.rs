@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{DatabaseArgs, Failure, block_on, signals, telemetry};
+use service::signals;
+
+use super::{DatabaseArgs, FAILURE, Failure, block_on, telemetry};
 use crate::server;
 use crate::settings::{Log, Settings};
 
@@ -41,7 +43,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         .flag("--web", "WEB", web.as_deref());
     let log = Log::from_environment(&environment)?;
     let settings = Settings::from_environment(&environment)?;
-    telemetry::init(log);
-    let told_to_stop = signals::told_to_stop().map_err(Failure::other)?;
+    telemetry::init(log).map_err(Failure::other)?;
+    let told_to_stop = signals::told_to_stop(FAILURE).map_err(Failure::other)?;
     block_on(server::run(settings, told_to_stop)).map_err(Failure::other)
 }

@@ -11,6 +11,7 @@ mod conversations;
 mod crashes;
 mod dead_letters;
 mod http_shapes;
+mod log;
 mod login;
 mod messages;
 mod outage;

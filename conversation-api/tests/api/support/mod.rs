@@ -11,7 +11,7 @@ pub(crate) mod api;
 pub(crate) mod database;
 pub(crate) mod desk;
 pub(crate) mod meta;
-mod postgres;
+pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod stand_in;
 

@@ -150,7 +150,7 @@ fn as_account(mut command: Command, account: Option<(u32, u32)>) -> Command {
 
 /// A test run that is itself killed runs no destructors: the kernel then ends the process with
 /// the thread that started it, which is the test's own.
-pub(super) fn ends_with_its_test(command: &mut Command) {
+pub(crate) fn ends_with_its_test(command: &mut Command) {
     // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
     unsafe {
         command.pre_exec(

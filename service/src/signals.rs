@@ -1,0 +1,69 @@
+//! SIGTERM, SIGINT and SIGHUP.
+
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+use std::{io, process, thread};
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::log;
+
+/// From this call on, the first SIGTERM or SIGINT completes the future, and a second one ends the
+/// process at once, with this exit code. SIGHUP is logged. A thread of its own sees to that, so
+/// that it works whatever the program is busy with, and for signals that arrive while it starts.
+///
+/// # Errors
+/// When the system refuses a thread or the signals.
+pub fn told_to_stop(exit_code: u8) -> io::Result<impl Future<Output = ()>> {
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let mut signals = {
+        let _context = runtime.enter();
+        Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        }
+    };
+    let (first, told) = oneshot::channel();
+    let wait = async move {
+        signals.next_stop().await;
+        // Nobody listens any more when the program has ended by itself.
+        let _ = first.send(());
+        signals.next_stop().await;
+        tracing::warn!("told to stop a second time: stopped at once");
+        log::finish();
+        process::exit(exit_code.into());
+    };
+    thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || runtime.block_on(wait))?;
+    Ok(async {
+        // Without its sender, nothing can be told any more: stop, too.
+        let _ = told.await;
+    })
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Waits for SIGTERM or SIGINT.
+    async fn next_stop(&mut self) {
+        poll_fn(|context| {
+            while self.hang_up.poll_recv(context).is_ready() {
+                tracing::warn!("SIGHUP: nothing is reloaded, restart to change the configuration");
+            }
+            let told = self.terminate.poll_recv(context).is_ready();
+            match told || self.interrupt.poll_recv(context).is_ready() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+    }
+}
