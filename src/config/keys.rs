@@ -17,6 +17,7 @@ pub(super) const SERVER: &[&str] = &[
     "request_timeout",
     "keep_alive",
     "message_timeout",
+    "write_timeout",
     "close_timeout",
     "shutdown_timeout",
 ];

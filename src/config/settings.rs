@@ -57,6 +57,8 @@ pub struct Server {
     pub keep_alive: Duration,
     /// From the first byte of a WebSocket message to its last. 30 s.
     pub message_timeout: Duration,
+    /// How long a peer may take nothing of what waits to be written to it. 10 s.
+    pub write_timeout: Duration,
     /// How long a client may take to answer a close. 5 s.
     pub close_timeout: Duration,
     /// How long a stop may take before what is left is dropped. 10 s.
@@ -85,6 +87,7 @@ impl Default for Server {
             request_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             message_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(10),
         }

@@ -59,6 +59,7 @@ pub(super) fn server(section: &Section<'_>) -> Result<Server, ConfigError> {
         request_timeout: section.seconds("request_timeout", default.request_timeout, WAIT)?,
         keep_alive: section.seconds("keep_alive", default.keep_alive, WAIT)?,
         message_timeout: section.seconds("message_timeout", default.message_timeout, WAIT)?,
+        write_timeout: section.seconds("write_timeout", default.write_timeout, WAIT)?,
         close_timeout: section.seconds("close_timeout", default.close_timeout, WAIT)?,
         shutdown_timeout: section.seconds("shutdown_timeout", default.shutdown_timeout, WAIT)?,
     })
