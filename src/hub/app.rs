@@ -92,6 +92,10 @@ impl AppHub {
         self.channels.state(channel)
     }
 
+    pub(super) fn all_depart(&self) {
+        self.channels.all_depart();
+    }
+
     pub(super) fn fall_silent(&self) {
         self.channels.fall_silent();
         self.users.fall_silent();

@@ -46,6 +46,8 @@ pub(super) struct Directory {
     counts_due: Mutex<Vec<ChannelName>>,
     cache: Mutex<EventCache>,
     silent: AtomicBool,
+    /// Webhooks have been told that everybody has left.
+    all_departed: AtomicBool,
     webhooks: Option<Arc<AppWebhooks>>,
 }
 
@@ -109,6 +111,7 @@ impl Directory {
                 metrics.clone(),
             )),
             silent: AtomicBool::new(false),
+            all_departed: AtomicBool::new(false),
             webhooks: None,
         }
     }
@@ -116,6 +119,22 @@ impl Directory {
     /// Leaves are no longer announced: everybody leaves.
     pub(super) fn fall_silent(&self) {
         self.silent.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells webhooks that everybody leaves, before they do. From then on webhooks are told of no
+    /// transition: those who are there stay to the end of the process, and no longer.
+    pub(super) fn all_depart(&self) {
+        // Every lock at once: nobody is told of twice, or not at all.
+        let slots: Vec<_> = self.slots.iter().map(Mutex::lock).collect();
+        for (channel, entry) in slots.iter().flat_map(|slot| slot.iter()) {
+            for member in entry.roster.members() {
+                self.tell_webhooks(|to| to.member_removed(channel, member.user_id()));
+            }
+            if !entry.listeners.is_empty() {
+                self.tell_vacated(channel);
+            }
+        }
+        self.all_departed.store(true, Ordering::Relaxed);
     }
 
     /// Whether leaves go unannounced.
@@ -250,10 +269,7 @@ impl Directory {
         }
         if entry.listeners.is_empty() {
             self.forget(&mut slot, &leave.channel);
-            if self.tells_count_of(&leave.channel) {
-                self.tell_webhooks(|webhooks| webhooks.counted(&leave.channel, 0));
-            }
-            self.tell_webhooks(|webhooks| webhooks.vacated(&leave.channel));
+            self.tell_vacated(&leave.channel);
             return;
         }
         if self.is_silent() {
@@ -461,8 +477,18 @@ impl Directory {
         self.tell_webhooks(|webhooks| webhooks.counted(channel, count));
     }
 
+    fn tell_vacated(&self, channel: &ChannelName) {
+        if self.tells_count_of(channel) {
+            self.tell_webhooks(|webhooks| webhooks.counted(channel, 0));
+        }
+        self.tell_webhooks(|webhooks| webhooks.vacated(channel));
+    }
+
     fn tell_webhooks(&self, tell: impl FnOnce(&AppWebhooks)) {
-        if let Some(webhooks) = &self.webhooks {
+        // Read under a slot's lock, and written under all of them.
+        if let Some(webhooks) = &self.webhooks
+            && !self.all_departed.load(Ordering::Relaxed)
+        {
             tell(webhooks);
         }
     }

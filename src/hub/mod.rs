@@ -42,8 +42,7 @@ mod watchlist;
 mod wheel;
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -67,6 +66,15 @@ use crate::session::CloseReason;
 use crate::webhooks::Webhooks;
 use mailbox::Command;
 
+/// Where the clients of a relay that is going away are to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drain {
+    /// To the other nodes, at once.
+    ToOthers,
+    /// Nowhere: they are to come back when the relay does.
+    UntilRestart,
+}
+
 /// Everything that is connected to this node.
 #[derive(Debug)]
 pub struct Hub {
@@ -76,7 +84,7 @@ pub struct Hub {
     metrics: Metrics,
     connections: Tally,
     max_connections: usize,
-    draining: AtomicBool,
+    draining: OnceLock<Drain>,
     authority: Arc<dyn Authority>,
 }
 
@@ -108,7 +116,7 @@ impl Hub {
             metrics,
             connections: Tally::default(),
             max_connections,
-            draining: AtomicBool::new(false),
+            draining: OnceLock::new(),
             authority: Arc::clone(authority),
         }
     }
@@ -155,22 +163,36 @@ impl Hub {
 
     /// Whether the relay is going away.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.draining().is_some()
+    }
+
+    /// Where clients are to go, if the relay is going away.
+    pub fn draining(&self) -> Option<Drain> {
+        self.draining.get().copied()
     }
 
     /// The relay is going away: nobody new is let in.
-    pub fn begin_draining(&self) {
-        self.draining.store(true, Ordering::Release);
+    pub fn begin_draining(&self, drain: Drain) {
+        // Whoever comes second has nothing to add.
+        let _ = self.draining.set(drain);
+    }
+
+    /// Tells webhooks that everybody leaves, before [`Hub::close_all`]. To be called on a node that
+    /// decides about its channels by itself.
+    pub fn all_depart(&self) {
+        for app in self.apps.values() {
+            app.all_depart();
+        }
+    }
+
+    /// Closes every connection of every shard with this code, so that clients connect again.
+    pub fn close_all(&self, code: CloseCode) {
         // Those who leave from now on all leave together: no one is left to be told.
         for app in self.apps.values() {
             app.fall_silent();
         }
-    }
-
-    /// Closes every connection of every shard with 4200, so that clients connect elsewhere.
-    pub fn close_all(&self) {
         let reason = Arc::new(CloseReason::new(
-            CloseCode::Reconnect,
+            code,
             "the relay is going away: connect again",
         ));
         for mailbox in &*self.mailboxes.lock() {

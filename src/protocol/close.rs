@@ -10,6 +10,9 @@ use std::fmt;
 pub enum CloseCode {
     /// The peer closed in good order.
     Normal = 1000,
+    /// The relay is going away, and nobody takes its place before it is back. Clients of every kind
+    /// take it for a lost connection and retry after a second or less.
+    GoingAway = 1001,
     /// A frame that RFC 6455 does not allow.
     ProtocolError = 1002,
     /// A binary message: the protocol is text only.
@@ -36,7 +39,7 @@ pub enum CloseCode {
     Unauthorized = 4009,
     /// The relay is full, or this client takes its events too slowly.
     OverCapacity = 4100,
-    /// Connect again: the relay is going away.
+    /// Connect again: other nodes take over from this one, which is going away.
     Reconnect = 4200,
     /// The client answered no ping.
     PongTimeout = 4201,
@@ -48,8 +51,9 @@ pub enum CloseCode {
 
 impl CloseCode {
     /// Every code, for tables such as the metrics' label values.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Normal,
+        Self::GoingAway,
         Self::ProtocolError,
         Self::Unsupported,
         Self::InvalidText,

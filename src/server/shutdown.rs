@@ -7,6 +7,8 @@ use actix_server::ServerHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cluster::Redis;
+use crate::hub::Drain;
+use crate::protocol::CloseCode;
 use crate::relay::Relay;
 use crate::webhooks::Webhooks;
 
@@ -16,6 +18,11 @@ const FOR_LISTENERS: Duration = Duration::from_secs(1);
 const AFTER_CLUSTER: Duration = Duration::from_millis(500);
 /// What webhooks leave of it at least.
 const AFTER_WEBHOOKS: Duration = Duration::from_millis(250);
+/// What is left of it for the webhooks that tell of the clients' departure.
+const FOR_DEPARTURES: Duration = Duration::from_secs(2);
+/// How long the clients of a node by itself may take to answer their close. They come back after
+/// a second, and wait for 15 if nobody is there then.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// What is stopped.
 #[derive(Clone, Copy)]
@@ -25,31 +32,89 @@ pub(super) struct Parts<'p> {
     pub(super) cluster: Option<&'p Redis>,
 }
 
-/// Stops in good order: nobody new is let in while HTTP is still answered, connections are
-/// told to go elsewhere, requests under way end, the other nodes are left, webhooks are sent, and
-/// the listeners close last. Takes no longer than `limit`.
+/// Stops in good order: nobody new is let in while HTTP is still answered, requests under way end,
+/// webhooks are sent, connections are closed, and the listeners close last. Takes no longer than
+/// `limit`.
 pub(super) async fn run(
     parts: Parts<'_>,
     server: ServerHandle,
     admin: Option<ServerHandle>,
     limit: Duration,
 ) {
-    let Parts {
-        relay,
-        webhooks,
-        cluster,
-    } = parts;
     let deadline = Instant::now() + limit;
+    let connections = parts.relay.hub.connections().get();
+    tracing::info!(connections, "stopping");
+    match parts.cluster {
+        Some(cluster) => leave_others(parts, cluster, &server, deadline, limit).await,
+        None => leave_alone(parts, deadline, limit).await,
+    }
+    // Every answer has been written by the thread that now hears of this: what is left idles.
+    let left = deadline.saturating_duration_since(Instant::now());
+    let _ = timeout(left.max(FOR_LISTENERS), server.stop(false)).await;
+    parts.relay.tap.close();
+    if let Some(admin) = admin {
+        // Watchers are told through the tap; nobody else has to be waited for.
+        let _ = timeout(LAST_WORDS, admin.stop(true)).await;
+    }
+    tracing::info!("stopped");
+}
+
+/// A node by itself: its clients have nowhere else to go, and so are closed last, whatever takes
+/// its time until then.
+async fn leave_alone(parts: Parts<'_>, deadline: Instant, limit: Duration) {
+    let Parts {
+        relay, webhooks, ..
+    } = parts;
     let hub = &relay.hub;
-    tracing::info!(
-        connections = hub.connections().get(),
-        "stopping: connections are closed"
-    );
-    hub.begin_draining();
-    hub.close_all();
-    let until = deadline
-        .checked_sub(FOR_LISTENERS.min(limit / 2))
-        .unwrap_or(deadline);
+    hub.begin_draining(Drain::UntilRestart);
+    let settled = async {
+        relay.requests.emptied().await;
+        webhooks.hurry().await;
+    };
+    if timeout_at(before(deadline, FOR_DEPARTURES.min(limit / 4)), settled)
+        .await
+        .is_err()
+    {
+        let requests = relay.requests.get();
+        tracing::warn!(
+            requests,
+            "not all requests and webhooks ended in time: no longer waited for"
+        );
+    }
+    // Told now, so that nothing has to be waited for once they are closed.
+    hub.all_depart();
+    let until = before(deadline, (LAST_WORDS + AFTER_WEBHOOKS).min(limit / 8));
+    webhooks.flush(until.into_std()).await;
+    hub.close_all(CloseCode::GoingAway);
+    let all_gone = async {
+        hub.connections().emptied().await;
+        relay.requests.emptied().await;
+    };
+    if timeout(LAST_WORDS, all_gone).await.is_err() {
+        let connections = hub.connections().get();
+        tracing::info!(
+            connections,
+            "not all clients answered their close: they are dropped"
+        );
+    }
+}
+
+/// A node of several: its clients go to the others at once, which are told of all that happened
+/// here.
+async fn leave_others(
+    parts: Parts<'_>,
+    cluster: &Redis,
+    server: &ServerHandle,
+    deadline: Instant,
+    limit: Duration,
+) {
+    let Parts {
+        relay, webhooks, ..
+    } = parts;
+    let hub = &relay.hub;
+    hub.begin_draining(Drain::ToOthers);
+    hub.close_all(CloseCode::Reconnect);
+    let until = before(deadline, FOR_LISTENERS.min(limit / 2));
     let all_gone = async {
         hub.connections().emptied().await;
         relay.requests.emptied().await;
@@ -61,31 +126,22 @@ pub(super) async fn run(
             "not all ended in time: they are dropped"
         );
     }
-    if let Some(cluster) = cluster {
-        // Whoever comes now is to go to another node, and whoever is here gets its answer while
-        // there is still somebody to tell the others.
-        server.pause().await;
-        cluster.begin_leaving();
-        let _ = timeout_at(until, relay.requests.emptied()).await;
-        let until = deadline
-            .checked_sub(AFTER_CLUSTER.min(limit / 4))
-            .unwrap_or(deadline);
-        if timeout_at(until, cluster.stop()).await.is_err() {
-            let unsent_bytes = cluster.backlog_bytes();
-            tracing::warn!(unsent_bytes, "the other nodes could not be told in time");
-        }
+    // Whoever comes now is to go to another node, and whoever is here gets its answer while
+    // there is still somebody to tell the others.
+    server.pause().await;
+    cluster.begin_leaving();
+    let _ = timeout_at(until, relay.requests.emptied()).await;
+    let until = before(deadline, AFTER_CLUSTER.min(limit / 4));
+    if timeout_at(until, cluster.stop()).await.is_err() {
+        let unsent_bytes = cluster.backlog_bytes();
+        tracing::warn!(unsent_bytes, "the other nodes could not be told in time");
     }
     // Whoever is still here after that has had its chance: what it leaves is not told.
-    let until = deadline.checked_sub(AFTER_WEBHOOKS.min(limit / 4));
-    webhooks.flush(until.unwrap_or(deadline).into_std()).await;
+    let until = before(deadline, AFTER_WEBHOOKS.min(limit / 4));
+    webhooks.flush(until.into_std()).await;
     let _ = timeout(FOR_LISTENERS, relay.requests.emptied()).await;
-    // Every answer has been written by the thread that now hears of this: what is left idles.
-    let left = deadline.saturating_duration_since(Instant::now());
-    let _ = timeout(left.max(FOR_LISTENERS), server.stop(false)).await;
-    relay.tap.close();
-    if let Some(admin) = admin {
-        // Watchers are told through the tap; nobody else has to be waited for.
-        let _ = timeout(FOR_LISTENERS, admin.stop(true)).await;
-    }
-    tracing::info!("stopped");
+}
+
+fn before(deadline: Instant, time: Duration) -> Instant {
+    deadline.checked_sub(time).unwrap_or(deadline)
 }

@@ -29,7 +29,7 @@ mod thread;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
@@ -50,6 +50,8 @@ use thread::Work;
 
 /// Departures of one app that may wait for a return. More are told at once.
 const MOST_DEPARTURES: usize = 100_000;
+/// Between two looks whether anything still waits.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// All webhooks of the relay, at work.
 #[derive(Debug, Default)]
@@ -152,6 +154,20 @@ impl Webhooks {
             .collect();
         async move {
             join_all(apps.iter().map(|app| app.watch_departures())).await;
+        }
+    }
+
+    /// Sends what waits without delay, as the relay is about to stop, and waits until nothing does.
+    /// Departures go on waiting for a return.
+    pub async fn hurry(&self) {
+        let Some(at_work) = &self.at_work else {
+            return;
+        };
+        // The thread may have ended: then nothing waits, or nothing can be done about it.
+        let _ = at_work.phase.send(Phase::Hurrying);
+        let backlogs = || self.apps.values().flat_map(|app| &app.backlogs);
+        while !*at_work.finished.borrow() && backlogs().any(|backlog| backlog.events() > 0) {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
 

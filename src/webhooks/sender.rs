@@ -36,6 +36,8 @@ const LAST_ATTEMPTS: Duration = Duration::from_millis(250);
 pub(super) enum Phase {
     /// It serves.
     Serving,
+    /// It is about to stop: what waits is sent without delay.
+    Hurrying,
     /// It stops: what waits is sent without delay, and then the sender ends.
     Flushing,
 }
@@ -77,7 +79,7 @@ pub(super) struct Sender {
     given_up: usize,
     /// Whether the log says last that the webhook fails.
     said_to_fail: bool,
-    flushing: bool,
+    phase: Phase,
 }
 
 type Post = Pin<Box<dyn Future<Output = (Batch, Outcome)>>>;
@@ -118,7 +120,7 @@ impl Sender {
             report_losses_at: None,
             given_up: 0,
             said_to_fail: false,
-            flushing: false,
+            phase: Phase::Serving,
         }
     }
 
@@ -131,7 +133,7 @@ impl Sender {
     /// Works until the relay stops and nothing waits any more.
     pub(super) async fn run(mut self, inbox: Arc<Inbox>, mut phase: watch::Receiver<Phase>) {
         let backlog = Arc::clone(&self.backlog);
-        while !(self.flushing && backlog.events() == 0) {
+        while !(self.phase == Phase::Flushing && backlog.events() == 0) {
             let (next_start, take_in_at) = (self.next_start(), self.take_in_at);
             let report_losses_at = self.report_losses_at;
             tokio::select! {
@@ -141,11 +143,13 @@ impl Sender {
                 () = at(next_start) => {}
                 () = backlog.dropped() => self.plan_report(),
                 () = at(report_losses_at) => self.report_losses(),
-                changed = phase.changed(), if !self.flushing => {
+                changed = phase.changed(), if self.phase != Phase::Flushing => {
                     // Without the other end, nobody could ask any more: stop, too.
-                    if changed.is_err() || *phase.borrow() == Phase::Flushing {
-                        self.flush(&inbox);
-                    }
+                    self.phase = match changed {
+                        Ok(()) => *phase.borrow(),
+                        Err(_) => Phase::Flushing,
+                    };
+                    self.hurry(&inbox);
                 }
             }
             self.start_posts();
@@ -155,7 +159,7 @@ impl Sender {
 
     /// Something has come: it is taken in at once, or together with what comes soon.
     fn plan_to_take_in(&mut self, inbox: &Inbox) {
-        let wait = if self.flushing {
+        let wait = if self.is_in_a_hurry() {
             Duration::ZERO
         } else if self.pace.is_down() {
             WHILE_DOWN.max(self.batch_wait)
@@ -181,8 +185,11 @@ impl Sender {
         }
     }
 
-    fn flush(&mut self, inbox: &Inbox) {
-        self.flushing = true;
+    fn is_in_a_hurry(&self) -> bool {
+        self.phase != Phase::Serving
+    }
+
+    fn hurry(&mut self, inbox: &Inbox) {
         self.take_in(inbox);
         self.lanes.hurry(Instant::now());
     }
@@ -226,7 +233,7 @@ impl Sender {
             return;
         }
         let is_down = self.pace.failed();
-        let delay = match self.flushing {
+        let delay = match self.is_in_a_hurry() {
             true => LAST_ATTEMPTS,
             false => retry::delay(batch.attempts + 1),
         };

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use super::connection::Connection;
 use super::refusal;
 use crate::auth::request::Query;
-use crate::hub::{AppHub, Shard, Standing};
+use crate::hub::{AppHub, Drain, Shard, Standing};
 use crate::metrics::ConnectionRefusal;
 use crate::net::deadline::Deadline;
 use crate::protocol::{CloseCode, SocketId, server};
@@ -112,7 +112,7 @@ impl Shared {
     fn admit(&self, head: &RequestHead) -> Result<Admitted, Refused> {
         let hub = &self.relay.hub;
         let refused = &hub.metrics().process().connections_refused;
-        if hub.is_draining() {
+        if hub.draining() == Some(Drain::ToOthers) {
             refused.with(ConnectionRefusal::Draining).inc();
             return Err(Refused::Http(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -148,6 +148,14 @@ impl Shared {
         let refuse = |code, text: &'static str| {
             Refused::WebSocket(accepted.clone(), CloseReason::new(code, text))
         };
+        if hub.draining() == Some(Drain::UntilRestart) {
+            refused.with(ConnectionRefusal::Draining).inc();
+            // After a failed handshake, pusher-js would wait for 15 seconds, and not for one.
+            return Err(refuse(
+                CloseCode::OverCapacity,
+                "the relay is going away: connect again",
+            ));
+        }
         let Some(app_key) = self.app_key(head.uri.path()) else {
             refused.with(ConnectionRefusal::UnknownPath).inc();
             return Err(refuse(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::{Answer, Signal};
+use protocol_tests::{Answer, PublishedEvent, Request, Signal, TestServer, eventually};
 use tokio::time::Instant;
 
 use crate::support::{
@@ -135,6 +135,75 @@ async fn a_dead_endpoint_does_not_exceed_the_timeout_and_the_warning_counts_what
 }
 
 #[tokio::test]
+async fn clients_are_served_while_a_dead_endpoint_holds_up_the_end_and_closed_last() {
+    let receiver = receiver().await;
+    receiver.script(|_| Answer::Never);
+    let builder = relay(&receiver, &["client_event", "channel_vacated"]);
+    let Some(server) = builder.set("server.shutdown_timeout", 4).start().await else {
+        return;
+    };
+    let channel = server.channel("private-");
+    let mut client = subscriber(&server, &channel).await;
+    send_numbered(&mut client, &channel, 0..3).await;
+    receiver.wait_for_deliveries(1).await;
+    let stopped = Instant::now();
+    server.signal(Signal::Terminate);
+    wait_until_not_ready(&server).await;
+    server
+        .publish(PublishedEvent::new(&channel, "meanwhile", "x"))
+        .await;
+    client.expect_event_on(&channel, "meanwhile").await;
+    client.expect_close_code(1001).await;
+    let closed = Instant::now();
+    server.exited().await.expect_clean();
+    let (served, after) = (closed - stopped, closed.elapsed());
+    assert!(served > Duration::from_secs(3), "{served:?}");
+    assert!(after < Duration::from_secs(1), "{after:?}");
+}
+
+#[tokio::test]
+async fn who_is_still_there_has_left_once() {
+    let mut receiver = receiver().await;
+    let Some(server) = relay(&receiver, &PRESENCE).start().await else {
+        return;
+    };
+    let channel = server.channel("presence-");
+    let mut members = Vec::new();
+    receiver.expect_nothing_more();
+    for user in ["ann", "bob"] {
+        members.push(member(&server, &channel, user).await);
+        if user == "ann" {
+            receiver.expect_event(occupied(&channel)).await;
+        }
+        receiver.expect_event(added(&channel, user)).await;
+    }
+    // A second connection of the same user.
+    members.push(member(&server, &channel, "bob").await);
+    server.signal(Signal::Terminate);
+    for member in &mut members {
+        member.expect_close_code(1001).await;
+    }
+    server.exited().await.expect_clean();
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        told.push(receiver.next_event().await.json);
+    }
+    for user in ["ann", "bob"] {
+        assert!(told.contains(&removed(&channel, user)), "{told:?}");
+    }
+    receiver.expect_event(vacated(&channel)).await;
+    receiver.expect_nothing_more();
+}
+
+async fn wait_until_not_ready(server: &TestServer) {
+    eventually("/ready to answer 503", || async {
+        let ready = server.request(&Request::new("GET", "/ready")).await;
+        (ready.status == 503).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_the_relay_at_once_whatever_waits() {
     let receiver = receiver().await;
     receiver.script(|_| Answer::Never);
@@ -147,7 +216,7 @@ async fn a_second_signal_ends_the_relay_at_once_whatever_waits() {
     send_numbered(&mut client, &channel, 0..3).await;
     receiver.wait_for_deliveries(1).await;
     server.signal(Signal::Terminate);
-    client.expect_close_code(4200).await;
+    wait_until_not_ready(&server).await;
     server.signal(Signal::Terminate);
     let exit = server.exited().await;
     let panicked = exit.log.iter().any(|line| line.contains("panicked at"));

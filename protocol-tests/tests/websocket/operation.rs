@@ -1,5 +1,7 @@
 //! A server's own life: what it counts, and how it ends.
 
+use std::time::{Duration, Instant};
+
 use protocol_tests::{
     AppConfig, HttpClient, PublishedEvent, Request, Signal, TestServer, eventually,
 };
@@ -107,22 +109,23 @@ async fn sigterm_and_sigint_drain_the_server_and_end_it_with_exit_code_0() {
         let under_way = UnderWay::start(&server, &channel).await;
         server.signal(signal);
         wait_until_not_ready(&server).await;
-        let response = server
-            .open(&upgrade(server.app(), "protocol=7"))
-            .await
-            .unwrap_err();
-        assert_eq!(response.status, 503);
+        // Not by a status: pusher-js would try again after 15 seconds, and not after one.
+        let request = upgrade(server.app(), "protocol=7");
+        let (_, close) = server.open_refused(&request).await;
+        assert_eq!(close.code, Some(4100));
         let up = server.request(&Request::new("GET", "/up")).await;
         up.expect_status(200);
         server.get("/channels", &[]).await;
+        let seen = client.ping_fence().await;
+        assert!(seen.is_empty(), "{seen:?}");
         under_way.complete().await;
-        client.expect_close_code(4200).await;
+        client.expect_close_code(1001).await;
         server.exited().await.expect_clean();
     }
 }
 
 #[tokio::test]
-async fn every_connection_is_closed_with_4200_when_the_server_stops() {
+async fn every_connection_is_closed_with_1001_when_the_server_stops() {
     let builder = TestServer::builder().set("server.workers", 4);
     let Some(server) = builder.start().await else {
         return;
@@ -140,9 +143,26 @@ async fn every_connection_is_closed_with_4200_when_the_server_stops() {
     }
     server.signal(Signal::Terminate);
     for client in &mut clients {
-        client.expect_close_code(4200).await;
+        client.expect_close_code(1001).await;
     }
     server.exited().await.expect_clean();
+}
+
+#[tokio::test]
+async fn clients_that_do_not_answer_their_close_hold_a_restart_up_for_a_moment_only() {
+    let builder = TestServer::builder().set("server.close_timeout", 300);
+    let Some(server) = builder.start().await else {
+        return;
+    };
+    let mut silent = server.connect().await;
+    server.signal(Signal::Terminate);
+    let close = silent.socket.read_close().await;
+    assert_eq!(close.code, Some(1001));
+    let closed = Instant::now();
+    server.exited().await.expect_clean();
+    // pusher-js comes back after a second, and waits for 15 if nobody is there then.
+    let waited = closed.elapsed();
+    assert!(waited < Duration::from_secs(1), "{waited:?}");
 }
 
 #[tokio::test]
@@ -186,20 +206,20 @@ async fn http_is_answered_as_long_as_a_request_is_under_way() {
 async fn second_signal_ends_the_server_at_once() {
     // Long enough that waiting for them would fail the test.
     let builder = TestServer::builder()
-        .set("server.close_timeout", 300)
+        .set("server.request_timeout", 300)
         .set("server.shutdown_timeout", 300);
     let Some(server) = builder.start().await else {
         return;
     };
-    // It does not answer the close, so that the server waits for it.
-    let client = server.connect().await;
+    // It does not end, so that the server waits for it.
+    let under_way = UnderWay::start(&server, &server.channel("draining-")).await;
     server.signal(Signal::Terminate);
     wait_until_not_ready(&server).await;
     server.signal(Signal::Terminate);
     let exit = server.exited().await;
     let panicked = exit.log.iter().any(|line| line.contains("panicked at"));
     assert!(!panicked, "{:#?}", exit.log);
-    drop(client);
+    drop(under_way);
 }
 
 #[tokio::test]
