@@ -5,8 +5,10 @@
 //!   with every WebSocket, and the same-origin policy does not hold for those.
 //! - The `Host` must be a name that no stranger can point here. By DNS rebinding a page makes
 //!   its own domain resolve to 127.0.0.1 and is then of the same origin; but that shows in the
-//!   `Host`. Nobody can register an IP address, a name without a dot (`localhost`, the name of
-//!   a container) or a name below `localhost`; any other has to be the one that is bound.
+//!   `Host`. Nobody can register an IP address or a name at or below `localhost`; any other has
+//!   to be the one that is bound. Beyond loopback, a name without a dot will do as well: it is
+//!   that of a container or a service. On loopback none is, and a network may give such names
+//!   out.
 
 use std::net::IpAddr;
 
@@ -16,8 +18,8 @@ use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError, web};
 
-use super::AdminState;
 use super::refusal::Refusal;
+use super::{AdminState, Names};
 
 /// Middleware that lets a request pass or answers it with the refusal.
 pub(super) async fn keep_pages_out(
@@ -25,7 +27,7 @@ pub(super) async fn keep_pages_out(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    match check(request.headers(), &state.hosts) {
+    match check(request.headers(), &state.names) {
         Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
         Err(refusal) => {
             let response = refusal.error_response();
@@ -34,12 +36,12 @@ pub(super) async fn keep_pages_out(
     }
 }
 
-fn check(headers: &HeaderMap, hosts: &[String]) -> Result<(), Refusal> {
+fn check(headers: &HeaderMap, names: &Names) -> Result<(), Refusal> {
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     // No browser leaves the Host out; a plain old health check may.
     let host = headers.get(HOST).map(|value| text(value.as_bytes()));
     if let Some(host) = &host
-        && !is_ours(host, hosts)
+        && !is_ours(host, names)
     {
         return Err(Refusal::ForeignHost(host.clone()));
     }
@@ -55,16 +57,17 @@ fn check(headers: &HeaderMap, hosts: &[String]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn is_ours(host: &str, hosts: &[String]) -> bool {
+fn is_ours(host: &str, names: &Names) -> bool {
     let name = without_port(host).to_ascii_lowercase();
     let name = name.strip_suffix('.').unwrap_or(&name);
     let address = name
         .strip_prefix('[')
         .and_then(|name| name.strip_suffix(']'));
     address.unwrap_or(name).parse::<IpAddr>().is_ok()
-        || !name.contains('.')
+        || name == "localhost"
         || name.ends_with(".localhost")
-        || hosts.iter().any(|host| host == name)
+        || (names.without_dot && !name.is_empty() && !name.contains('.'))
+        || names.own.as_deref() == Some(name)
 }
 
 fn without_port(host: &str) -> &str {
@@ -94,7 +97,34 @@ mod tests {
                 headers.insert(name, HeaderValue::from_str(value).unwrap());
             }
         }
-        check(&headers, &["relay.example.com".to_owned()])
+        checked_by(&headers, true)
+    }
+
+    fn checked_by(headers: &HeaderMap, without_dot: bool) -> Result<(), Refusal> {
+        let names = Names {
+            own: Some("relay.example.com".into()),
+            without_dot,
+        };
+        check(headers, &names)
+    }
+
+    #[test]
+    fn names_without_a_dot_are_none_of_loopback() {
+        for (host, beyond, on_loopback) in [
+            ("fanfare:9601", true, false),
+            ("intranet", true, false),
+            ("localhost:9601", true, true),
+            ("127.0.0.1:9601", true, true),
+            ("[::1]:9601", true, true),
+            ("a.localhost", true, true),
+            ("relay.example.com", true, true),
+            ("", false, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static(host));
+            assert_eq!(checked_by(&headers, true).is_ok(), beyond, "{host}");
+            assert_eq!(checked_by(&headers, false).is_ok(), on_loopback, "{host}");
+        }
     }
 
     #[test]

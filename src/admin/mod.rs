@@ -33,10 +33,18 @@ pub struct AdminState {
     pub metrics: Metrics,
     /// Shown at `/stream`.
     pub tap: Tap,
-    /// Host names to answer to, lower case and without port, beside those that no foreign web
-    /// page can have (IP addresses, `localhost`, names without a dot): the one that the
-    /// configuration binds, if it is a name.
-    pub hosts: Arc<[String]>,
+    /// Host names to answer to.
+    pub names: Names,
+}
+
+/// Host names to answer to beside those that no foreign web page can have: IP addresses and
+/// `localhost`.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// The one that the configuration binds, in lower case, if it is a name.
+    pub own: Option<Arc<str>>,
+    /// Whether any name without a dot will do, as containers and services have them.
+    pub without_dot: bool,
 }
 
 /// Connections at the same time; more have to wait.

@@ -11,8 +11,8 @@ pub(super) enum Refusal {
     #[error("there is nothing at {0}: try /metrics, /stream or /health")]
     NotFound(String),
     #[error(
-        "this listener does not answer to the host name {0:?}: use its IP address, localhost, a \
-         name without a dot, or the name that admin.listen binds"
+        "this listener does not answer to the host name {0:?}: use its IP address, localhost, the \
+         name that admin.listen binds or, if it listens beyond loopback, a name without a dot"
     )]
     ForeignHost(String),
     #[error("the page at {0:?} may not read what is here")]

@@ -36,7 +36,7 @@ impl TestServer {
         let state = AdminState {
             metrics: metrics.clone(),
             tap: tap.clone(),
-            hosts: Arc::new([]),
+            names: Names::default(),
         };
         let server = server(vec![listener], state).unwrap();
         let handle = server.handle();

@@ -34,16 +34,17 @@ pub struct EnvFile {
 }
 
 impl EnvFile {
-    /// Reads a file. Lines that are no assignments are passed over: most of a project's
-    /// settings are none of the relay's business.
+    /// Reads a file. Lines that are no assignments are passed over, and bytes that are no text
+    /// stand for themselves until somebody asks for their variable: most of a project's settings
+    /// are none of the relay's business.
     pub fn read(path: &Path, environment: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|reason| ConfigError::Unreadable {
+        let bytes = fs::read(path).map_err(|reason| ConfigError::Unreadable {
             path: path.into(),
             reason,
         })?;
         Ok(Self {
             path: path.into(),
-            entries: dotenv::parse(&text, environment),
+            entries: dotenv::parse(&String::from_utf8_lossy(&bytes), environment),
         })
     }
 
@@ -53,6 +54,9 @@ impl EnvFile {
             return Ok(None);
         };
         match &entry.value {
+            Ok(value) if value.contains(char::REPLACEMENT_CHARACTER) => Err(self
+                .place(name)
+                .invalid("text in UTF-8", "bytes that are none")),
             Ok(value) => Ok(Some(value.as_str()).filter(|value| !value.is_empty())),
             Err(malformed) => Err(self
                 .place(name)

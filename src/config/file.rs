@@ -39,8 +39,11 @@ impl ConfigFile {
             )
         };
         let usual = chosen.starts_with("found");
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(Self { path, chosen, text })),
+        match fs::read(&path) {
+            Ok(bytes) => {
+                let text = text_of(bytes, &path)?;
+                Ok(Some(Self { path, chosen, text }))
+            }
             Err(error) if usual && error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(reason) => Err(ConfigError::Unreadable { path, reason }),
         }
@@ -99,4 +102,19 @@ impl ConfigFile {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// TOML is UTF-8. An editor that saves anything else does so somewhere in a comment, mostly.
+fn text_of(bytes: Vec<u8>, path: &Path) -> Result<String, ConfigError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        ConfigError::Syntax {
+            origin: Origin::File {
+                path: path.into(),
+                line,
+            },
+            message: "a byte that is not UTF-8".into(),
+        }
+    })
 }

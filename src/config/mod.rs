@@ -21,6 +21,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod value;
+mod variables;
 
 pub use address::Address;
 pub use credentials::EnvFile;

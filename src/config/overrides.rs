@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::keys::{SINGLE, nearest};
+use super::variables::key_of;
 use super::{ConfigError, Origin};
 
 /// What a configuration is made from.
@@ -32,10 +32,6 @@ pub struct Flag {
     pub value: String,
 }
 
-/// Begins the name of every variable that sets a key: `FANFARE_SERVER__LISTEN` is
-/// `server.listen`.
-const PREFIX: &str = "FANFARE_";
-
 /// Values given as text by key, the strongest source's each.
 #[derive(Debug)]
 pub(super) struct Overrides<'a>(BTreeMap<String, (&'a str, Origin)>);
@@ -45,7 +41,7 @@ impl<'a> Overrides<'a> {
     pub(super) fn new(sources: &'a Sources) -> Result<Self, ConfigError> {
         let mut values = BTreeMap::new();
         for (name, value) in &sources.environment {
-            if let Some(key) = key_of(name)? {
+            if let Some(key) = key_of(name, value)? {
                 values.insert(key, (value.as_str(), Origin::Variable(name.clone())));
             }
         }
@@ -69,65 +65,4 @@ impl<'a> Overrides<'a> {
             _ => None,
         })
     }
-}
-
-/// The key that a variable sets.
-///
-/// Names without `__` are left alone unless they are a key with the underscores wrong: container
-/// platforms add the likes of `FANFARE_PORT` and `FANFARE_SERVICE_HOST` on their own.
-fn key_of(name: &str) -> Result<Option<String>, ConfigError> {
-    let Some(rest) = name.strip_prefix(PREFIX) else {
-        return Ok(None);
-    };
-    let key = rest.replace("__", ".").to_ascii_lowercase();
-    if variables().any(|known| known == name) {
-        return Ok(Some(key));
-    }
-    let one_underscore = variables().find(|known| known.replace("__", "_") == name);
-    if !rest.contains("__") && one_underscore.is_none() {
-        return Ok(None);
-    }
-    let known: Vec<String> = variables().collect();
-    let near = one_underscore
-        .as_deref()
-        .or_else(|| nearest(name, known.iter().map(String::as_str)));
-    let hint = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if key.starts_with("apps") => {
-            "expected apps in a configuration file, or PUSHER_APP_ID, PUSHER_APP_KEY and \
-             PUSHER_APP_SECRET"
-                .into()
-        }
-        None => format!(
-            "expected {PREFIX}SECTION__KEY of the sections {}",
-            sections()
-        ),
-    };
-    Err(ConfigError::UnknownKey {
-        origin: Origin::Variable(name.into()),
-        key,
-        hint,
-    })
-}
-
-/// The names of all sections that variables reach, as they stand in variables.
-fn sections() -> String {
-    let names: Vec<String> = SINGLE
-        .iter()
-        .map(|(section, _)| section.replace('.', "__"))
-        .collect();
-    match names.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
-        None => String::new(),
-    }
-}
-
-/// The variables of all keys that have one.
-fn variables() -> impl Iterator<Item = String> {
-    SINGLE.iter().flat_map(|(section, keys)| {
-        let section = section.replace('.', "__").to_uppercase();
-        keys.iter()
-            .map(move |key| format!("{PREFIX}{section}__{}", key.to_uppercase()))
-    })
 }

@@ -37,7 +37,7 @@ impl Body {
     pub(super) async fn read(&mut self, limit: usize) -> Result<Bytes, ApiError> {
         let too_large = || {
             ApiError::too_large(format!(
-                "the body is too large: at most {limit} bytes are allowed"
+                "the body is too large: at most {limit} bytes are allowed (http_body_bytes)"
             ))
         };
         if self

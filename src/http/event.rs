@@ -119,7 +119,7 @@ impl<'b> Fields<'b> {
         }
         if names.len() > limits.channels_per_event {
             return Err(ApiError::bad_request(format!(
-                "channels has {} channels, at most {} are allowed",
+                "channels has {} channels, at most {} are allowed (channels_per_event)",
                 names.len(),
                 limits.channels_per_event
             )));

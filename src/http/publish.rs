@@ -77,7 +77,7 @@ pub(super) async fn batch_events(
     }
     if slots.len() > limits.batch_events {
         return Err(ApiError::bad_request(format!(
-            "batch has {} events, at most {} are allowed",
+            "batch has {} events, at most {} are allowed (batch_events)",
             slots.len(),
             limits.batch_events
         )));

@@ -115,7 +115,7 @@ pub enum Standing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
     /// Too much waits for the other nodes.
-    #[error("too many events are waiting for the other nodes")]
+    #[error("too many events are waiting for the other nodes (cluster.backlog_bytes)")]
     BacklogFull,
     /// What only all nodes together know cannot be looked up.
     #[error("the relay has lost its connection to Redis, where the nodes keep what they share")]

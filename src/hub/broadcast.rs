@@ -92,7 +92,7 @@ pub struct Reservation {
 
 /// The backlog stayed full for as long as a publish may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many events are waiting to be delivered")]
+#[error("too many events are waiting to be delivered (publish_backlog)")]
 pub struct BacklogFull;
 
 impl Room {

@@ -433,7 +433,7 @@ impl Directory {
     /// Tells a connection that the channel is full.
     pub(super) fn refuse_full(&self, join: Join, wakes: &mut Wakes) {
         let message = format!(
-            "the channel is full: at most {} members are allowed",
+            "the channel is full: at most {} members are allowed (presence_members)",
             self.presence_members
         );
         let error =

@@ -80,6 +80,8 @@ label! {
     pub enum WebhookDrop = "reason" {
         /// Too much waited for the webhook already.
         Backlog = "backlog",
+        /// It was of a public channel, and half of what may wait was so already.
+        PublicBacklog = "public_backlog",
         /// It kept failing until it was too old to be tried again.
         Expired = "expired",
         /// The relay stopped before it could be sent.

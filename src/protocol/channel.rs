@@ -79,7 +79,9 @@ pub enum ChannelNameError {
     #[error("a channel name must not be empty")]
     Empty,
     /// Longer than the app allows.
-    #[error("the channel name has {length} characters, at most {limit} are allowed")]
+    #[error(
+        "the channel name has {length} characters, at most {limit} are allowed (channel_name_length)"
+    )]
     TooLong {
         /// Characters of the name.
         length: usize,

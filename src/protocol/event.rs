@@ -10,7 +10,9 @@ pub enum EventNameError {
     #[error("an event name must not be empty")]
     Empty,
     /// Longer than the app allows.
-    #[error("the event name has {length} characters, at most {limit} are allowed")]
+    #[error(
+        "the event name has {length} characters, at most {limit} are allowed (event_name_length)"
+    )]
     TooLong {
         /// Characters of the name.
         length: usize,

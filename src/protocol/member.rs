@@ -99,7 +99,9 @@ pub enum MemberError {
     #[error("user_data's watchlist must be a list of user ids")]
     BadWatchlist,
     /// The id is too long.
-    #[error("the user id has {length} characters, at most {limit} are allowed")]
+    #[error(
+        "the user id has {length} characters, at most {limit} are allowed (presence_user_id_length)"
+    )]
     IdTooLong {
         /// Characters of the id.
         length: usize,
@@ -107,7 +109,7 @@ pub enum MemberError {
         limit: usize,
     },
     /// The user_info is too large.
-    #[error("user_info has {length} bytes, at most {limit} are allowed")]
+    #[error("user_info has {length} bytes, at most {limit} are allowed (presence_user_info_bytes)")]
     InfoTooLarge {
         /// Bytes of the JSON text.
         length: usize,

@@ -76,7 +76,7 @@ pub enum EventDataError {
     #[error("data: {0}")]
     NoText(#[from] json::LoneSurrogate),
     /// It is longer than the app allows.
-    #[error("data has {length} bytes, at most {limit} are allowed")]
+    #[error("data has {length} bytes, at most {limit} are allowed (event_data_bytes)")]
     TooLarge {
         /// Bytes of the text.
         length: usize,

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::admin::{self, AdminState};
+use crate::admin::{self, AdminState, Names};
 use crate::cluster::{Local, Redis, redis};
 use crate::config::{Address, Cluster, Config, Role};
 use crate::hub::{Authority, Hub};
@@ -151,15 +151,15 @@ fn start_admin(
     if listeners.is_empty() {
         return Ok(None);
     }
-    let host = config
-        .admin
-        .listen
-        .as_ref()
-        .map(|address| address.host().to_lowercase());
+    let address = config.admin.listen.as_ref();
+    let names = Names {
+        own: address.map(|address| address.host().to_lowercase().into()),
+        without_dot: address.is_some_and(|address| !address.is_loopback()),
+    };
     let state = AdminState {
         metrics: relay.hub.metrics().clone(),
         tap: relay.tap.clone(),
-        hosts: host.into_iter().collect(),
+        names,
     };
     let server =
         admin::server(listeners, state).map_err(ServeError::system("start the admin listener"))?;

@@ -288,7 +288,7 @@ impl Session {
         let name_length = event.event.chars().count();
         if name_length > limits.event_name_length {
             return Err(format!(
-                "the event name has {name_length} characters, at most {} are allowed",
+                "the event name has {name_length} characters, at most {} are allowed (event_name_length)",
                 limits.event_name_length
             ));
         }
@@ -300,14 +300,14 @@ impl Session {
             };
             if length > limits.event_data_bytes {
                 return Err(format!(
-                    "data has {length} bytes, at most {} are allowed",
+                    "data has {length} bytes, at most {} are allowed (event_data_bytes)",
                     limits.event_data_bytes
                 ));
             }
         }
         if !self.client_events.take(now) {
             return Err(format!(
-                "at most {} client events a second are allowed",
+                "at most {} client events a second are allowed (client_events_per_second)",
                 limits.client_events_per_second
             ));
         }

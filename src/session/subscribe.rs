@@ -26,7 +26,7 @@ enum Refusal {
         "the channel carries events to one user: only connections signed in as that user may subscribe"
     )]
     NotThatUser,
-    #[error("a connection may be on at most {0} channels")]
+    #[error("a connection may be on at most {0} channels (channels_per_connection)")]
     TooManyChannels(usize),
 }
 

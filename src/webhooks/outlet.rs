@@ -9,6 +9,7 @@ use super::event::Event;
 use super::inbox::Inbox;
 use crate::apps::{Webhook, WebhookEvent};
 use crate::metrics::{AppMetrics, WebhookDrop};
+use crate::protocol::channel::Access;
 
 /// The way to one webhook, for any thread and without waiting.
 #[derive(Debug)]
@@ -33,18 +34,24 @@ impl Outlet {
 
     /// Hands an event in, or drops and counts it when too much waits.
     pub(super) fn push(&self, event: Event) {
-        if !self.backlog.try_take(&event) {
-            return self.backlog.note_drop();
+        match self.backlog.try_take(&event) {
+            Ok(()) => self.inbox.push(event),
+            Err(reason) => self.backlog.note_drop(reason),
         }
-        self.inbox.push(event);
     }
 }
 
 /// What waits for one webhook, from being handed in to being taken or given up.
+///
+/// Anybody may invent public channels, come and go there, and miss what they have cached. So
+/// events of public channels take up half of the room at most: what members, private channels
+/// and client events have to tell finds the other half.
 #[derive(Debug)]
 pub(super) struct Backlog {
     events: AtomicUsize,
     bytes: AtomicUsize,
+    /// Of the bytes, those of events of public channels.
+    public_bytes: AtomicUsize,
     most_bytes: usize,
     /// Drops that nobody was told of yet.
     unreported: AtomicU64,
@@ -58,6 +65,7 @@ impl Backlog {
         Self {
             events: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            public_bytes: AtomicUsize::new(0),
             most_bytes,
             unreported: AtomicU64::new(0),
             dropped: Notify::new(),
@@ -66,23 +74,29 @@ impl Backlog {
     }
 
     /// Makes room for an event, if there is any.
-    fn try_take(&self, event: &Event) -> bool {
+    fn try_take(&self, event: &Event) -> Result<(), WebhookDrop> {
         let cost = event.cost();
-        let taken = self
-            .bytes
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |bytes| {
-                (bytes + cost <= self.most_bytes).then_some(bytes + cost)
-            });
-        if taken.is_ok() {
-            self.count_in();
+        let is_public = is_public(event);
+        if is_public && !add_within(&self.public_bytes, cost, self.most_bytes / 2) {
+            return Err(WebhookDrop::PublicBacklog);
         }
-        taken.is_ok()
+        if !add_within(&self.bytes, cost, self.most_bytes) {
+            if is_public {
+                self.public_bytes.fetch_sub(cost, Ordering::AcqRel);
+            }
+            return Err(WebhookDrop::Backlog);
+        }
+        self.count_in();
+        Ok(())
     }
 
     /// Makes room for an event of an earlier process, whether there is any or not: it had its
     /// room there.
     pub(super) fn take_again(&self, event: &Event) {
         self.bytes.fetch_add(event.cost(), Ordering::AcqRel);
+        if is_public(event) {
+            self.public_bytes.fetch_add(event.cost(), Ordering::AcqRel);
+        }
         self.count_in();
     }
 
@@ -94,13 +108,15 @@ impl Backlog {
     /// An event no longer waits.
     pub(super) fn release(&self, event: &Event) {
         self.bytes.fetch_sub(event.cost(), Ordering::AcqRel);
+        if is_public(event) {
+            self.public_bytes.fetch_sub(event.cost(), Ordering::AcqRel);
+        }
         self.events.fetch_sub(1, Ordering::AcqRel);
         self.metrics.webhook_events_waiting.dec();
     }
 
-    fn note_drop(&self) {
-        let reasons = &self.metrics.webhook_events_dropped;
-        reasons.with(WebhookDrop::Backlog).inc();
+    fn note_drop(&self, reason: WebhookDrop) {
+        self.metrics.webhook_events_dropped.with(reason).inc();
         // Only the first wakes anybody: there may be very many.
         if self.unreported.fetch_add(1, Ordering::Relaxed) == 0 {
             self.dropped.notify_one();
@@ -120,5 +136,63 @@ impl Backlog {
     /// How many events were dropped since this was last asked.
     pub(super) fn take_unreported(&self) -> u64 {
         self.unreported.swap(0, Ordering::Relaxed)
+    }
+}
+
+fn is_public(event: &Event) -> bool {
+    event.channel.kind().access == Access::Public
+}
+
+/// Adds `cost` unless the sum would be over `most`.
+fn add_within(sum: &AtomicUsize, cost: usize, most: usize) -> bool {
+    let add = |bytes: usize| (bytes + cost <= most).then_some(bytes + cost);
+    sum.fetch_update(Ordering::AcqRel, Ordering::Acquire, add)
+        .is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::Numbers;
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::protocol::ChannelName;
+
+    #[test]
+    fn events_of_public_channels_leave_half_of_the_room_to_others() {
+        let (metrics, numbers) = (Metrics::new(), Numbers::new());
+        let backlog = Backlog::new(100_000, metrics.app("1"));
+        let event = |channel: &str| {
+            let channel = ChannelName::parse(channel, 164).unwrap();
+            numbers.event(&channel, "{}".into())
+        };
+        let fill = |channel: &str| {
+            let mut taken = Vec::new();
+            loop {
+                let event = event(channel);
+                match backlog.try_take(&event) {
+                    Ok(()) => taken.push(event),
+                    Err(reason) => return (taken, reason),
+                }
+            }
+        };
+        let (public, reason) = fill("cache-invented");
+        assert_eq!(reason, WebhookDrop::PublicBacklog);
+        let (private, reason) = fill("presence-room");
+        assert_eq!(reason, WebhookDrop::Backlog);
+        assert!(private.len().abs_diff(public.len()) <= 2);
+
+        for event in public.iter().chain(&private) {
+            backlog.release(event);
+        }
+        // Nobody else needs room: all of it is theirs, and a public event finds none.
+        let (private, _) = fill("private-orders");
+        assert!(private.len() > 2 * public.len() - 2);
+        let refused = backlog.try_take(&event("news"));
+        assert_eq!(refused, Err(WebhookDrop::Backlog));
+        for event in &private {
+            backlog.release(event);
+        }
+        assert_eq!(backlog.public_bytes.load(Ordering::Acquire), 0);
+        assert_eq!(backlog.bytes.load(Ordering::Acquire), 0);
     }
 }

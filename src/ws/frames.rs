@@ -105,7 +105,10 @@ impl Frames {
         if !is_control && so_far.saturating_add(length) > self.max_message as u64 {
             return Err(CloseReason::new(
                 CloseCode::TooLarge,
-                format!("a message may have at most {} bytes", self.max_message),
+                format!(
+                    "a message may have at most {} bytes (message_bytes)",
+                    self.max_message
+                ),
             ));
         }
         Ok(true)

@@ -177,14 +177,14 @@ impl Shared {
             refused.with(ConnectionRefusal::Capacity).inc();
             return Err(refuse(
                 CloseCode::OverCapacity,
-                "the relay is full: try again later",
+                "the relay is full (server.max_connections): try again later",
             ));
         }
         if app.admit().is_err() {
             hub.connections().remove();
             let error = refuse(
                 CloseCode::OverConnectionQuota,
-                "the app has as many connections as it may have",
+                "the app has as many connections as it may have (max_connections)",
             );
             count_refusal(app, &error);
             return Err(error);

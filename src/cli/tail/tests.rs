@@ -28,7 +28,7 @@ impl Relay {
         let state = AdminState {
             metrics: Metrics::new(),
             tap: tap.clone(),
-            hosts: Arc::new([]),
+            names: crate::admin::Names::default(),
         };
         let server = admin::server(vec![listener], state).unwrap();
         let handle = server.handle();

@@ -123,3 +123,21 @@ fn references_and_other_lines_of_a_laravel_project_are_understood() {
     let signature = Signer::new("laravel", b"a$b").sign(&[b"text"]);
     assert!(app.keys.signing().verify(&[b"text"], &signature));
 }
+
+#[test]
+fn a_byte_that_is_no_text_spoils_its_own_variable_alone() {
+    let latin_1 = |text: &str| text.chars().map(|c| c as u8).collect::<Vec<u8>>();
+    let file = latin_1(&format!("APP_NAME=\"Café\"\n# größer\n{FILE}"));
+    assert_eq!(ids(&Setting::new().env_file(&file).load()), ["2"]);
+    let file =
+        latin_1("APP_NAME=\"Café\"\nPUSHER_APP_ID=2\nPUSHER_APP_KEY=k\nPUSHER_APP_SECRET=café\n");
+    assert_eq!(
+        Setting::new().env_file(&file).mistake(),
+        ".env:4: PUSHER_APP_SECRET: expected text in UTF-8, found bytes that are none"
+    );
+    let toml = latin_1("[server]\n# größer\nworkers = 1\n");
+    assert_eq!(
+        mistake_in(&toml),
+        "relay.toml:2: not valid TOML: a byte that is not UTF-8"
+    );
+}

@@ -80,9 +80,44 @@ fn what_the_configuration_was_made_of_is_told() {
 
 #[test]
 fn variables_that_platforms_add_are_left_alone() {
-    let setting = Setting::new()
-        .variable("FANFARE_PORT", "tcp://10.0.0.1:6001")
-        .variable("FANFARE_SERVICE_HOST", "10.0.0.1")
-        .variable("FANFARE_SERVER_PORT_6001_TCP", "tcp://10.0.0.1:6001");
-    assert!(setting.load().development);
+    for service in [
+        "FANFARE",
+        "FANFARE_ADMIN",
+        "FANFARE_SERVER",
+        "FANFARE_LOG_LEVEL",
+    ] {
+        let mut setting = Setting::new();
+        for (rest, value) in [
+            ("SERVICE_HOST", "10.0.0.1"),
+            ("SERVICE_PORT", "6001"),
+            ("SERVICE_PORT_HTTP", "6001"),
+            ("SERVICE_PORT_LISTEN", "6001"),
+            ("PORT", "tcp://10.0.0.1:6001"),
+            ("PORT_6001_TCP", "tcp://10.0.0.1:6001"),
+            ("PORT_6001_TCP_PROTO", "tcp"),
+            ("PORT_6001_TCP_PORT", "6001"),
+            ("PORT_6001_TCP_ADDR", "10.0.0.1"),
+            ("PORT_53_UDP_PORT", "53"),
+        ] {
+            setting = setting.variable(&format!("{service}_{rest}"), value);
+        }
+        assert!(setting.load().development, "{service}");
+    }
+}
+
+#[test]
+fn variables_that_resemble_nothing_are_left_alone() {
+    for name in [
+        "FANFARE_BIN",
+        "FANFARE_VERSION",
+        "FANFARE_ENV",
+        "FANFARE_NAME",
+        "FANFARE_URL",
+        "FANFARENEWS",
+        "FANFARE_",
+        "LISTEN",
+    ] {
+        let config = Setting::new().variable(name, "1").load();
+        assert!(config.development, "{name}");
+    }
 }

@@ -243,6 +243,69 @@ fn variables_and_flags_are_named_as_they_are_typed() {
 }
 
 #[test]
+fn variables_that_look_like_the_relay_s_are_refused_with_the_right_name() {
+    for (name, hint) in [
+        (
+            "FANFARE_LISTEN",
+            "did you mean `FANFARE_SERVER__LISTEN` or `FANFARE_ADMIN__LISTEN`?",
+        ),
+        ("FANFARE_WORKERS", "did you mean `FANFARE_SERVER__WORKERS`?"),
+        ("FANFARE_WORKER", "did you mean `FANFARE_SERVER__WORKERS`?"),
+        (
+            "FANFARE_ACTIVITYTIMEOUT",
+            "did you mean `FANFARE_SERVER__ACTIVITY_TIMEOUT`?",
+        ),
+        ("FANFARE_LOG_LEVEL", "did you mean `FANFARE_LOG__LEVEL`?"),
+        ("FANFARE_LOGLEVEL", "did you mean `FANFARE_LOG__LEVEL`?"),
+        (
+            "fanfare_server__listen",
+            "did you mean `FANFARE_SERVER__LISTEN`?",
+        ),
+        (
+            "Fanfare_Server_Listen",
+            "did you mean `FANFARE_SERVER__LISTEN`?",
+        ),
+        ("fanfare_workers", "did you mean `FANFARE_SERVER__WORKERS`?"),
+        ("fanfare_config", "did you mean `FANFARE_CONFIG`?"),
+        (
+            "FANFARE_PORT",
+            "did you mean `FANFARE_SERVER__LISTEN`, a host and a port?",
+        ),
+        (
+            "FANFARE_HOST",
+            "did you mean `FANFARE_SERVER__LISTEN`, a host and a port?",
+        ),
+        (
+            "FANFARE_INGEST__LARAVEL_REDIS_URL",
+            "did you mean `FANFARE_INGEST__LARAVEL_REDIS__URL`?",
+        ),
+        ("FANFARE_APP_ID", "did you mean `PUSHER_APP_ID`?"),
+        ("FANFARE_APP_KEY", "did you mean `PUSHER_APP_KEY`?"),
+        ("FANFARE_APP_SECRET", "did you mean `PUSHER_APP_SECRET`?"),
+        ("FANFARE_PUSHER_APP_KEY", "did you mean `PUSHER_APP_KEY`?"),
+        (
+            "FANFARE_ALLOWED_ORIGINS",
+            "expected `allowed_origins` below [[apps]] in a configuration file",
+        ),
+        (
+            "FANFARE_PRESENCE_MEMBERS",
+            "expected `presence_members` below [apps.limits] in a configuration file",
+        ),
+        (
+            "FANFARE_APPS__LIMITS__OUTBOX_BYTES",
+            "expected `outbox_bytes` below [apps.limits] in a configuration file",
+        ),
+    ] {
+        let line = Setting::new().variable(name, "6001").mistake();
+        assert!(
+            line.starts_with(&format!("environment variable {name}: ")),
+            "{line}"
+        );
+        assert!(line.ends_with(&format!("unknown key; {hint}")), "{line}");
+    }
+}
+
+#[test]
 fn the_two_listeners_need_two_addresses() {
     assert_eq!(
         mistake_in("[server]\nlisten = \"127.0.0.1:9601\""),

@@ -31,7 +31,7 @@ impl Directory {
         Self(path)
     }
 
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    fn write(&self, name: &str, text: &(impl AsRef<[u8]> + ?Sized)) -> PathBuf {
         let path = self.0.join(name);
         fs::write(&path, text).unwrap();
         path
@@ -60,12 +60,12 @@ impl Setting {
         Self { directory, sources }
     }
 
-    fn file(mut self, text: &str) -> Self {
+    fn file(mut self, text: &(impl AsRef<[u8]> + ?Sized)) -> Self {
         self.sources.config_file = Some(self.directory.write("relay.toml", text));
         self
     }
 
-    fn env_file(mut self, text: &str) -> Self {
+    fn env_file(mut self, text: &(impl AsRef<[u8]> + ?Sized)) -> Self {
         self.sources.env_file = Some(self.directory.write(".env", text));
         self
     }
@@ -97,7 +97,7 @@ impl Setting {
 }
 
 /// The line for a file with this mistake in it.
-fn mistake_in(text: &str) -> String {
+fn mistake_in(text: &(impl AsRef<[u8]> + ?Sized)) -> String {
     Setting::new().file(text).mistake()
 }
 
