@@ -25,6 +25,9 @@ pub(crate) struct ChartOptions {
     svg: PathBuf,
 }
 
+/// The row of memory, which many comparisons lack.
+const MEMORY: &str = "memory";
+
 /// The rows that the picture shows, and what it calls them.
 const PANELS: [(&str, &str); 6] = [
     ("fanout-cpu", "CPU per delivery, 100 events/s"),
@@ -32,7 +35,7 @@ const PANELS: [(&str, &str); 6] = [
     ("many-channels-cpu", "CPU per delivery, 100 channels"),
     ("publish-cpu", "CPU per HTTP publish"),
     ("connect-cpu", "CPU per connect and subscribe"),
-    ("memory", "Memory per idle connection"),
+    (MEMORY, "Memory per idle connection"),
 ];
 
 /// Of the comparison, what a picture needs.
@@ -122,7 +125,20 @@ fn draw(comparison: &Comparison, peers: &Peers) -> anyhow::Result<String> {
     if comparison.quick {
         footer.push("Quick runs: they show that everything works, not how fast.".to_string());
     }
-    Ok(svg::document(&panels, &footer))
+    Ok(svg::document(&panels, what_is_drawn(comparison), &footer))
+}
+
+/// What the picture's figures are of: memory only where it was measured.
+fn what_is_drawn(comparison: &Comparison) -> &'static str {
+    let has_memory = comparison
+        .rows
+        .iter()
+        .any(|row| row.id == MEMORY && row.ratio.is_some());
+    if has_memory {
+        "Server CPU and memory"
+    } else {
+        "Server CPU"
+    }
 }
 
 fn panels(comparison: &Comparison, peers: &Peers) -> Vec<Panel> {
@@ -181,7 +197,10 @@ mod tests {
         );
         let drawn = drawn.unwrap();
         assert!(drawn.contains("CPU per connect") && drawn.contains("1.5×"));
-        assert!(!drawn.contains("Memory per idle connection"));
+        assert!(drawn.contains("Server CPU") && !drawn.to_lowercase().contains("memory"));
+        let memory = r#"{"id":"memory","unit":"KiB","fanfare":3.0,"ratio":5.7}"#;
+        let drawn = draw(&comparison(memory), &Peers::default()).unwrap();
+        assert!(drawn.contains("Server CPU and memory") && drawn.contains("5.7×"));
         assert!(draw(&comparison(missing), &Peers::default()).is_err());
     }
 }

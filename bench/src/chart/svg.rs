@@ -40,7 +40,8 @@ const STYLE: &str = "
   }
 ";
 
-pub(super) fn document(panels: &[Panel], footer: &[String]) -> String {
+/// `what` says what the figures are of.
+pub(super) fn document(panels: &[Panel], what: &str, footer: &[String]) -> String {
     let columns = panels.len().min(COLUMNS);
     let width = 2.0 * MARGIN + columns as f64 * (PANEL_WIDTH + PANEL_GAP) - PANEL_GAP;
     let mut body = String::new();
@@ -64,13 +65,13 @@ pub(super) fn document(panels: &[Panel], footer: &[String]) -> String {
         "title",
         "What a server costs, in multiples of the floor",
     );
-    let subtitle = "Server CPU and memory for the same work; shorter is better; the dashed line \
-                    is the floor";
+    let subtitle =
+        format!("{what} for the same work; shorter is better; the dashed line is the floor");
     head += &text(MARGIN, 57.0, "muted", subtitle);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" role=\"img\" \
-         aria-label=\"Server CPU and memory in multiples of the floor\">\n\
+         aria-label=\"{what} in multiples of the floor\">\n\
          <style>{STYLE}</style>\n\
          <rect class=\"card\" x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"10\"/>\n\
          {head}{body}</svg>\n",
