@@ -34,7 +34,7 @@ inbox: ## build the inbox, conversation-api/web/dist
 	@scripts/setup inbox
 
 .PHONY: test
-test: setup lint ## everything that must pass before a change is accepted
+test: setup lint ## everything that must pass before a change is accepted (installs Debian packages: see README)
 	cargo build --workspace --all-targets
 	scripts/check-docker
 	cargo test --workspace
