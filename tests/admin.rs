@@ -365,21 +365,3 @@ async fn tail_ends_in_peace_when_nobody_reads_on() {
     assert_eq!(exit_code(&mut tail).await, Some(0));
     server.finish().await;
 }
-
-#[tokio::test]
-async fn tail_without_a_relay_says_what_to_look_at() {
-    let Some(server) = start().await else { return };
-    let admin = server.admin_endpoint().unwrap().authority.clone();
-    server.finish().await;
-    let output = Command::new(env!("CARGO_BIN_EXE_fanfare"))
-        .args(["tail", "--admin", &admin])
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        stderr.contains(&admin) && stderr.contains("[admin] listen"),
-        "{stderr}"
-    );
-    assert!(output.stdout.is_empty());
-}

@@ -343,13 +343,121 @@ mod serving {
         ]);
         let (stdout, stderr) = texts(&published);
         assert_eq!(stderr, "");
-        assert_eq!(stdout, "greeting published to news, 0 subscribers\n");
+        assert_eq!(
+            stdout,
+            "greeting published to news, 0 subscribers: nobody is subscribed to news now\n"
+        );
         let channels = directory.run(&["channels", "--url", &relay.url]);
         assert_eq!(
             texts(&channels).0,
             "nobody is subscribed to any such channel\n"
         );
         assert_eq!(relay.stop("TERM").0, Some(0));
+    }
+
+    /// The commands of README's first screen, each as it stands there but for where the program is.
+    fn first_commands() -> Vec<String> {
+        let readme = include_str!("../README.md");
+        let first_screen = readme.split("## Switch over").next().unwrap();
+        let blocks = first_screen.split("```sh\n").skip(1);
+        let commands = blocks.map(|block| block.split("\n```").next().unwrap());
+        let program = env!("CARGO_BIN_EXE_fanfare");
+        commands
+            .map(|command| {
+                let own = command.replace("cargo run --release --", program);
+                own.replace("cargo run --release", program)
+            })
+            .collect()
+    }
+
+    /// A command of the shell, in a folder of its own and with the relay at free ports.
+    fn terminal(directory: &Directory, ports: &[(&str, String)], command: &str) -> Command {
+        let mut shell = Command::new("sh");
+        let command = format!("exec {command}");
+        shell.args(["-c", &command]).env_clear();
+        shell.current_dir(&directory.0).stdin(Stdio::null());
+        for (name, address) in ports {
+            shell.env(name, address);
+        }
+        shell
+    }
+
+    #[test]
+    fn the_first_commands_of_the_readme_show_the_first_event() {
+        let directory = Directory::new();
+        let free: Vec<TcpListener> = (0..2)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
+        let ports = [
+            ("FANFARE_SERVER__LISTEN", address(&free[0])),
+            ("FANFARE_ADMIN__LISTEN", address(&free[1])),
+        ];
+        drop(free);
+        let commands = first_commands();
+        let [serve, tail, trigger] = &commands[..] else {
+            panic!("{commands:?}");
+        };
+
+        // Whichever comes first waits for the other.
+        let mut tail = terminal(&directory, &ports, tail)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut notes = BufReader::new(tail.stderr.take().unwrap()).lines();
+        let first = notes.next().unwrap().unwrap();
+        assert!(first.contains("waiting for a relay"), "{first}");
+        let mut relay = terminal(&directory, &ports, serve)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let second = notes.next().unwrap().unwrap();
+        assert!(second.contains("following"), "{second}");
+
+        let published = terminal(&directory, &ports, trigger).output().unwrap();
+        let (stdout, stderr) = texts(&published);
+        assert_eq!(stderr, "");
+        assert!(stdout.starts_with("greeting published to news"), "{stdout}");
+        let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+        let shown = lines.next().unwrap().unwrap();
+        assert!(
+            shown.contains("greeting") && shown.contains("news"),
+            "{shown}"
+        );
+        for child in [&mut tail, &mut relay] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn an_admin_port_that_is_taken_matters_only_where_it_was_chosen() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let directory = Directory::new();
+        let output = directory.run(&["--listen", "127.0.0.1:0", "--admin-listen", &address]);
+        let (_, stderr) = texts(&output);
+        assert_eq!(output.status.code(), FAILURE, "{stderr}");
+        assert!(
+            stderr.contains(&address) && stderr.contains("--admin-listen HOST:PORT"),
+            "{stderr}"
+        );
+
+        // The default port is this test's, or another program's: either way it is taken.
+        let _default = TcpListener::bind("127.0.0.1:9601");
+        let mut relay = directory
+            .fanfare(&["--listen", "127.0.0.1:0"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(relay.stderr.take().unwrap()).lines();
+        let warning = log.find(|line| line.as_ref().unwrap().contains("127.0.0.1:9601 is taken"));
+        assert!(warning.unwrap().unwrap().contains("WARN"));
+        let admin = log.find(|line| line.as_ref().unwrap().contains("tail --admin 127.0.0.1:"));
+        assert!(admin.is_some());
+        relay.kill().unwrap();
+        relay.wait().unwrap();
     }
 
     #[test]
@@ -490,7 +598,10 @@ mod serving {
         let output = directory.run(&args);
         let (stdout, stderr) = texts(&output);
         assert_eq!(stderr, "");
-        assert_eq!(stdout, "greeting published to news, 0 subscribers\n");
+        assert_eq!(
+            stdout,
+            "greeting published to news, 0 subscribers: nobody is subscribed to news now\n"
+        );
     }
 
     #[test]
@@ -501,6 +612,9 @@ mod serving {
         let output = directory.run(&["--listen", &address, "--admin-listen", ""]);
         let (_, stderr) = texts(&output);
         assert_eq!(output.status.code(), FAILURE, "{stderr}");
-        assert!(stderr.contains(&address), "{stderr}");
+        assert!(
+            stderr.contains(&address) && stderr.contains("--listen HOST:PORT"),
+            "{stderr}"
+        );
     }
 }

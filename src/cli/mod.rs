@@ -6,6 +6,7 @@
 //! - [`tail`]: what passes through a running relay
 //! - [`health`]: whether a relay answers
 //! - [`target`], [`url`], [`api`]: which app and relay those speak to, and how
+//! - [`program`]: how to call this program once more
 //! - [`banner`], [`telemetry`]: what the relay says on stderr
 
 mod api;
@@ -13,6 +14,7 @@ mod banner;
 mod channels;
 mod check_config;
 mod health;
+mod program;
 mod serve;
 pub mod tail;
 mod target;
@@ -27,7 +29,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use service::log;
 
-use crate::config::ConfigError;
+use crate::config::{self, ConfigError};
 
 /// Exit code for a command line or a configuration that makes no sense.
 const BAD_CONFIGURATION: u8 = 64;
@@ -128,7 +130,24 @@ fn follow(args: tail::TailArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::other)?;
-    runtime.block_on(tail::run(args)).map_err(Failure::other)
+    let admin = match &args.admin {
+        Some(admin) => admin.clone(),
+        None => configured_admin()?,
+    };
+    runtime
+        .block_on(tail::run(args, admin))
+        .map_err(Failure::other)
+}
+
+/// The admin listener that `fanfare serve` would have in the same place.
+fn configured_admin() -> Result<tail::Address, Failure> {
+    let config = config::load(&serve::Files::default().sources())?.config;
+    tail::Address::of(&config.admin).ok_or_else(|| {
+        Failure::other(
+            "the configuration turns the admin listener off or leaves its port open; \
+             --admin says where it is",
+        )
+    })
 }
 
 /// Writes what was asked for to stdout. That nobody wants to read on is no failure.

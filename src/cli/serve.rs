@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use service::{log, signals};
 
-use super::{FAILURE, Failure, banner, telemetry};
+use super::{FAILURE, Failure, banner, program, telemetry};
 use crate::config::{self, Flag, Loaded, LogFormat, Sources};
 use crate::server;
 
@@ -99,9 +99,9 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     }
     let told_to_stop = signals::told_to_stop(FAILURE).map_err(Failure::other)?;
     let greeted = config.clone();
-    let greet = move |address| {
+    let greet = move |bound| {
         if greeted.log.format == LogFormat::Human
-            && let Some(text) = banner::text(&greeted, address)
+            && let Some(text) = banner::text(&greeted, &program::command(), bound)
         {
             log::print(&text);
         }

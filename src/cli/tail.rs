@@ -15,20 +15,20 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::sleep;
 
-use self::address::Address;
+pub use self::address::Address;
 use self::client::{ConnectError, StreamClient};
 use self::render::Style;
 
 /// Show what passes through a running relay: connects, subscriptions, events, errors.
 ///
-/// One line each, until Ctrl-C. It follows the live stream of the relay's admin listener and
-/// connects again when the relay restarts. When too much passes, some is left out; a line says
+/// One line each, until Ctrl-C. It follows the live stream of the relay's admin listener, waits
+/// for a relay that is not there yet, and connects again when it restarts. When too much passes, some is left out; a line says
 /// how much.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TailArgs {
-    /// Address of the relay's admin listener.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9601")]
-    pub admin: Address,
+    /// Address of the relay's admin listener [default: where the configuration has it].
+    #[arg(long, value_name = "URL")]
+    pub admin: Option<Address>,
 
     /// Show only what concerns the app with this id.
     #[arg(long, value_name = "ID")]
@@ -78,7 +78,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(4);
 
 /// Follows the stream until Ctrl-C, a closed pipe or an error that trying again cannot mend.
-pub async fn run(args: TailArgs) -> Result<(), TailError> {
+/// `admin` is the listener where the arguments name none.
+pub async fn run(args: TailArgs, admin: Address) -> Result<(), TailError> {
+    let admin = args.admin.clone().unwrap_or(admin);
     let stdout = io::stdout();
     let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let style = match (args.json, colour) {
@@ -91,7 +93,7 @@ pub async fn run(args: TailArgs) -> Result<(), TailError> {
         lines: stdout,
         notes: io::stderr(),
     };
-    let following = pin!(follow(&args, &mut output));
+    let following = pin!(follow(&args, &admin, &mut output));
     let interrupted = pin!(tokio::signal::ctrl_c());
     let result = match select(following, interrupted).await {
         Either::Left((result, _)) => result,
@@ -124,12 +126,25 @@ impl<L: Write, N: Write> Output<L, N> {
 
 async fn follow<L: Write, N: Write>(
     args: &TailArgs,
+    admin: &Address,
     output: &mut Output<L, N>,
 ) -> Result<(), TailError> {
     let query = query(args);
-    let connect = || StreamClient::connect(&args.admin, &query);
-    let mut client = connect().await.map_err(|error| fatal(args, error))?;
-    output.note(&format!("following {}; Ctrl-C ends it", args.admin));
+    let connection = Connecting {
+        admin,
+        query: &query,
+    };
+    let mut client = match StreamClient::connect(admin, &query).await {
+        Ok(client) => client,
+        Err(error) if error.may_pass() => {
+            output.note(&format!(
+                "{error}; waiting for a relay whose admin listener is {admin} (it logs the address at start, and --admin chooses another); Ctrl-C ends it"
+            ));
+            connection.retry().await?
+        }
+        Err(error) => return Err(fatal(admin, error)),
+    };
+    output.note(&format!("following {admin}; Ctrl-C ends it"));
     loop {
         let ended = loop {
             match client.next().await {
@@ -138,21 +153,34 @@ async fn follow<L: Write, N: Write>(
             }
         };
         output.note(&format!("{ended}; connecting again"));
-        let mut wait = FIRST_RETRY;
-        client = loop {
-            sleep(wait).await;
-            match connect().await {
-                Ok(client) => break client,
-                Err(error) if error.may_pass() => wait = LAST_RETRY.min(wait * 2),
-                Err(error) => return Err(fatal(args, error)),
-            }
-        };
+        client = connection.retry().await?;
         output.note("connected again");
     }
 }
 
-fn fatal(args: &TailArgs, error: ConnectError) -> TailError {
-    let address = args.admin.clone();
+/// Where a stream is, and which.
+struct Connecting<'a> {
+    admin: &'a Address,
+    query: &'a str,
+}
+
+impl Connecting<'_> {
+    /// Tries until there is a stream, or an error that does not pass.
+    async fn retry(&self) -> Result<StreamClient, TailError> {
+        let mut wait = FIRST_RETRY;
+        loop {
+            sleep(wait).await;
+            match StreamClient::connect(self.admin, self.query).await {
+                Ok(client) => return Ok(client),
+                Err(error) if error.may_pass() => wait = LAST_RETRY.min(wait * 2),
+                Err(error) => return Err(fatal(self.admin, error)),
+            }
+        }
+    }
+}
+
+fn fatal(admin: &Address, error: ConnectError) -> TailError {
+    let address = admin.clone();
     match error {
         ConnectError::Refused { reason, .. } => TailError::Refused { address, reason },
         error => TailError::Connect { address, error },

@@ -67,6 +67,10 @@ fn report(args: &TriggerArgs, answer: &Value) -> String {
     let count = answer["channels"][&args.channel]["subscription_count"].as_u64();
     let subscribers = match count {
         None => String::new(),
+        Some(0) => format!(
+            ", 0 subscribers: nobody is subscribed to {} now",
+            args.channel
+        ),
         Some(1) => ", 1 subscriber".into(),
         Some(count) => format!(", {count} subscribers"),
     };
@@ -93,7 +97,10 @@ mod tests {
         let args = Line::parse_from(["trigger", "news", "greeting"]).args;
         let counted = |count: u64| json!({"channels": {"news": {"subscription_count": count}}});
         for (answer, line) in [
-            (counted(0), "greeting published to news, 0 subscribers\n"),
+            (
+                counted(0),
+                "greeting published to news, 0 subscribers: nobody is subscribed to news now\n",
+            ),
             (counted(1), "greeting published to news, 1 subscriber\n"),
             (json!({}), "greeting published to news\n"),
         ] {

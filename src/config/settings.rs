@@ -129,6 +129,13 @@ impl Default for Admin {
     }
 }
 
+impl Admin {
+    /// Whether `listen` is the default, for which any free port can stand in.
+    pub fn is_default(&self) -> bool {
+        self.listen == Self::default().listen
+    }
+}
+
 /// The log on stderr.
 #[derive(Clone, Debug, Default)]
 pub struct Log {

@@ -6,10 +6,31 @@ use std::net::{SocketAddr, TcpListener};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::ServeError;
-use crate::config::Address;
+use crate::config::{Address, Admin};
 
 /// Connections that may wait to be accepted: a whole site that reconnects at once.
 const BACKLOG: i32 = 4096;
+
+/// Listens for operators: where the configuration says, or, if that is the default and taken, at
+/// any free port. Empty if there is to be no such listener.
+pub(super) fn bind_admin(admin: &Admin) -> Result<Vec<TcpListener>, ServeError> {
+    let Some(address) = &admin.listen else {
+        return Ok(Vec::new());
+    };
+    match bind(address, "admin.listen") {
+        Err(ServeError::Bind { source, .. })
+            if admin.is_default() && source.kind() == io::ErrorKind::AddrInUse =>
+        {
+            let listeners = bind(&Address::loopback(0), "admin.listen")?;
+            tracing::warn!(
+                "{address} is taken, perhaps by another relay: the admin listener takes a free port; \
+                 admin.listen or --admin-listen chooses one"
+            );
+            Ok(listeners)
+        }
+        bound => bound,
+    }
+}
 
 /// Listens on every address that the configured one stands for; at least one.
 pub(super) fn bind(address: &Address, key: &'static str) -> Result<Vec<TcpListener>, ServeError> {

@@ -30,7 +30,7 @@ use worker::WorkerSettings;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// An address cannot be listened on.
-    #[error("cannot listen on {address} ({key}): {source}")]
+    #[error("cannot listen on {address} ({key}): {source}{}", remedy(key, source))]
     Bind {
         /// The address as configured.
         address: Address,
@@ -61,22 +61,39 @@ impl ServeError {
     }
 }
 
+/// Which flag helps where another program has the address.
+fn remedy(key: &str, source: &io::Error) -> &'static str {
+    match (source.kind(), key) {
+        (io::ErrorKind::AddrInUse, "admin.listen") => {
+            "; --admin-listen HOST:PORT takes another address, --admin-listen '' none"
+        }
+        (io::ErrorKind::AddrInUse, _) => "; --listen HOST:PORT takes another address",
+        _ => "",
+    }
+}
+
+/// The addresses that were bound, for whoever started the relay.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// Where WebSockets and the HTTP API are served.
+    pub public: SocketAddr,
+    /// Where metrics and the live stream are served, if anywhere.
+    pub admin: Option<SocketAddr>,
+}
+
 /// How often counts that are due and expired events are looked for.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
 /// Serves until `told_to_stop` is ready, and then stops in good order. `greet` is called with
-/// the public address once it is bound.
+/// the addresses once they are bound.
 pub fn run(
     config: Config,
-    greet: impl FnOnce(SocketAddr),
+    greet: impl FnOnce(Bound),
     told_to_stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let files = descriptors::raise_limit().map_err(ServeError::system("read the file limit"))?;
     let public = listen::bind(&config.server.listen, "server.listen")?;
-    let admin = match &config.admin.listen {
-        Some(address) => listen::bind(address, "admin.listen")?,
-        None => Vec::new(),
-    };
+    let admin = listen::bind_admin(&config.admin)?;
 
     let max_connections = config
         .server
@@ -123,7 +140,10 @@ pub fn run(
         let admin = start_admin(admin, &config, &relay)?;
         listen::announce("public", &addresses);
         listen::announce("admin", &admin_addresses);
-        greet(addresses[0]);
+        greet(Bound {
+            public: addresses[0],
+            admin: admin_addresses.first().copied(),
+        });
 
         actix_rt::spawn(keep_house(Arc::clone(&relay)));
         actix_rt::spawn(webhooks.watch_departures());

@@ -1,9 +1,13 @@
 //! Where the admin listener is.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use actix_web::http::Uri;
+
+use crate::cli::url::reachable_host;
+use crate::config::Admin;
 
 /// An `http://` URL, taken apart. The scheme may be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,12 +59,34 @@ impl FromStr for Address {
 }
 
 impl Address {
+    /// The admin listener of a relay with this configuration, seen from its own machine. None if
+    /// it is off, or at a port that only the relay knows.
+    pub fn of(admin: &Admin) -> Option<Self> {
+        let listen = admin.listen.as_ref()?;
+        if listen.port() == 0 {
+            return None;
+        }
+        format!("{}:{}", reachable_host(listen.host()), listen.port())
+            .parse()
+            .ok()
+    }
+
     /// What the `Host` header says.
     pub(super) fn authority(&self) -> String {
         let Self { host, port, .. } = self;
         match host.contains(':') {
             true => format!("[{host}]:{port}"),
             false => format!("{host}:{port}"),
+        }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            host: address.ip().to_string(),
+            port: address.port(),
+            prefix: String::new(),
         }
     }
 }

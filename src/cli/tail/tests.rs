@@ -60,7 +60,7 @@ fn free_port() -> SocketAddr {
 
 fn args(address: SocketAddr) -> TailArgs {
     TailArgs {
-        admin: address.to_string().parse().unwrap(),
+        admin: Some(address.to_string().parse().unwrap()),
         app: None,
         channel: None,
         event: None,
@@ -101,6 +101,14 @@ impl Written {
     }
 }
 
+async fn follow_its_admin<L: Write, N: Write>(
+    args: &TailArgs,
+    output: &mut Output<L, N>,
+) -> Result<(), TailError> {
+    let admin = args.admin.as_ref().unwrap();
+    follow(args, admin, output).await
+}
+
 struct Following {
     lines: Written,
     notes: Written,
@@ -115,7 +123,7 @@ impl Following {
             lines: lines.clone(),
             notes: notes.clone(),
         };
-        let task = tokio::spawn(async move { follow(&args, &mut output).await });
+        let task = tokio::spawn(async move { follow_its_admin(&args, &mut output).await });
         Self { lines, notes, task }
     }
 
@@ -188,13 +196,20 @@ async fn a_refusal_is_shown_in_the_relays_words() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_an_error_that_says_what_to_look_at() {
+async fn a_relay_that_is_not_there_yet_is_waited_for() {
     let listener = TcpListener::bind(free_port()).unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = Following::start(args(address)).error().await.to_string();
-    assert!(error.contains(&address.to_string()), "{error}");
-    assert!(error.contains("[admin] listen"), "{error}");
+    let following = Following::start(args(address));
+    let waiting = format!("waiting for a relay whose admin listener is http://{address}");
+    following.notes.eventually_holds(&waiting).await;
+
+    let relay = Relay::start(address);
+    following.notes.eventually_holds("following").await;
+    relay.publish("first");
+    following.lines.eventually_holds("first").await;
+    following.task.abort();
+    relay.stop().await;
 }
 
 /// What `follow` says to a server that answers every connection with these bytes.
@@ -240,7 +255,7 @@ async fn a_closed_pipe_ends_it() {
         notes: notes.clone(),
     };
     let args = args(relay.address);
-    let task = tokio::spawn(async move { follow(&args, &mut output).await });
+    let task = tokio::spawn(async move { follow_its_admin(&args, &mut output).await });
     notes.eventually_holds("following").await;
     drop(reader);
     relay.publish("news");
