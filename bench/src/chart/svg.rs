@@ -67,7 +67,7 @@ pub(super) fn document(panels: &[Panel], what: &str, footer: &[String]) -> Strin
     );
     let subtitle =
         format!("{what} for the same work; shorter is better; the dashed line is the floor");
-    head += &text(MARGIN, 57.0, "muted", subtitle);
+    head += &text(MARGIN, 57.0, "muted", &subtitle);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" role=\"img\" \
