@@ -5,8 +5,9 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 ADDRESS ?= 127.0.0.1:6001
 FUZZ_SECONDS ?= 60
+CHAOS_SECONDS ?= 600
 # The test programs of protocol-tests, but for those that need `make setup`.
-PROTOCOL_TESTS := $(filter-out real_clients laravel_redis cluster,$(notdir $(wildcard protocol-tests/tests/*)))
+PROTOCOL_TESTS := $(filter-out real_clients laravel_redis cluster chaos,$(notdir $(wildcard protocol-tests/tests/*)))
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -56,7 +57,12 @@ test-clients: setup ## real client and server libraries, under Node, in Chromium
 .PHONY: test-cluster
 test-cluster: setup ## several nodes on a Redis, a Redis Cluster and Sentinels, and what goes wrong there
 	cargo build
-	cargo test --package protocol-tests --test cluster
+	cargo test --package protocol-tests --test cluster --test chaos
+
+.PHONY: chaos
+chaos: ## random faults in a cluster, held against a model (CHAOS_SECONDS=600, PROTOCOL_TESTS_SEED repeats a run)
+	cargo build --package fanfare
+	PROTOCOL_TESTS_CHAOS_SECONDS=$(CHAOS_SECONDS) cargo test --package protocol-tests --test chaos -- --nocapture
 
 .PHONY: test-inbox
 test-inbox: setup ## the inbox in Chromium, with a relay and the API behind it
@@ -98,6 +104,11 @@ bench: ## measure the release binary and the floor server side by side
 bench-cluster: ## measure three nodes on one Redis beside a node alone (takes a redis-server)
 	cargo build --release
 	cargo run --release --package relay-bench -- compare --only cluster --json target/benchmark-cluster.json
+
+.PHONY: bench-hostile
+bench-hostile: ## measure what healthy subscribers notice of attacks by strangers
+	cargo build --release
+	cargo run --release --package relay-bench -- hostile --json target/benchmark-hostile.json
 
 .PHONY: bench-conversations
 bench-conversations: ## measure sending messages through conversation-api, events included

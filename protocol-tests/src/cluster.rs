@@ -27,6 +27,8 @@ pub struct Cluster {
     builder: ClusterBuilder,
     /// `None` where a node was stopped or killed. Positions stay.
     nodes: Vec<Option<TestServer>>,
+    /// The URL of Redis for each position, where it is another than the builder's.
+    urls: Vec<Option<String>>,
 }
 
 /// What a test asks of its nodes.
@@ -69,8 +71,11 @@ impl ClusterBuilder {
         for _ in 0..self.count {
             nodes.push(Some(self.node.clone().start().await?));
         }
-        let builder = self;
-        Some(Cluster { builder, nodes })
+        Some(Cluster {
+            urls: vec![None; self.count],
+            builder: self,
+            nodes,
+        })
     }
 }
 
@@ -131,6 +136,7 @@ impl Cluster {
     /// Starts one more node and waits until it is ready. Returns its position.
     pub async fn add(&mut self) -> usize {
         self.nodes.push(None);
+        self.urls.push(None);
         let position = self.nodes.len() - 1;
         self.start(position).await;
         position
@@ -138,19 +144,28 @@ impl Cluster {
 
     /// Starts one more node with another URL of the same Redis, without waiting until it is ready.
     pub async fn add_at(&mut self, url: &str) -> usize {
-        let builder = self.builder.node.clone().set("cluster.url", url);
-        let node = builder.start().await;
-        self.nodes.push(node);
-        self.nodes.len() - 1
+        self.nodes.push(None);
+        self.urls.push(Some(url.to_owned()));
+        let position = self.nodes.len() - 1;
+        self.launch(position).await;
+        position
     }
 
     /// Starts a node that was stopped or killed, on another port, and waits until it is ready.
     pub async fn start(&mut self, position: usize) {
+        self.launch(position).await;
+        wait_until_ready(&self[position]).await;
+    }
+
+    /// As [`start`](Self::start), without waiting until it is ready.
+    pub async fn launch(&mut self, position: usize) {
         assert!(self.nodes[position].is_none(), "the node is running");
-        let node = self.builder.node.clone().start().await;
-        let node = node.expect("the first nodes were not foreign either");
-        wait_until_ready(&node).await;
-        self.nodes[position] = Some(node);
+        let mut builder = self.builder.node.clone();
+        if let Some(url) = &self.urls[position] {
+            builder = builder.set("cluster.url", url.as_str());
+        }
+        let node = builder.start().await;
+        self.nodes[position] = Some(node.expect("the first nodes were not foreign either"));
     }
 
     /// Stops a node in order (SIGTERM) and expects a clean end.

@@ -26,7 +26,7 @@
 //! - [`receiver`]: a webhook endpoint that checks all that it is sent and answers as a test says
 //! - [`redis`]: Redis servers, alone, as a Redis Cluster and behind Sentinels, that can be made to fail
 //! - [`cluster`]: several nodes that share a Redis; [`proxy`]: a TCP connection that can be cut or held up
-//! - [`published`]: events to publish; [`names`]: names that tests do not share
+//! - [`published`]: events to publish; [`names`]: names that tests do not share; [`random`]: chance that can be repeated
 //! - [`sign`]: signatures; [`metrics`]: the admin listener's figures; [`wait`]: patience
 
 pub mod client;
@@ -41,6 +41,7 @@ pub mod names;
 mod process;
 pub mod proxy;
 pub mod published;
+pub mod random;
 pub mod receiver;
 pub mod redis;
 pub mod request;

@@ -1,12 +1,14 @@
 //! A TCP proxy in a thread of its own, whose connections can be cut, held up and restored.
 
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 
 /// Passes connections on, to one address or to several in turn. Dropping it closes them.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Open,
+    /// So many bytes a second pass in each direction of a connection.
+    Slow(u32),
     /// Bytes wait, new connections too.
     Held,
     /// New connections are closed at once.
@@ -86,12 +90,18 @@ impl TcpProxy {
         self.state.send_modify(|state| state.way = Way::Held);
     }
 
+    /// Lets so many bytes a second pass in each direction of a connection.
+    pub fn slow_down(&self, bytes_per_second: u32) {
+        self.state
+            .send_modify(|state| state.way = Way::Slow(bytes_per_second));
+    }
+
     /// Closes all connections; new ones are welcome.
     pub fn close_connections(&self) {
         self.state.send_modify(|state| state.cuts += 1);
     }
 
-    /// Passes everything on again, what was held back first.
+    /// Passes everything on again at full speed, what was held back first.
     pub fn restore(&self) {
         self.state.send_modify(|state| state.way = Way::Open);
     }
@@ -158,7 +168,18 @@ async fn pass_on(client: TcpStream, turn: usize, mut state: watch::Receiver<Stat
 
 /// Waits until bytes may pass.
 async fn open(state: &mut watch::Receiver<State>) {
-    let _proxy_dropped = state.wait_for(|state| state.way == Way::Open).await;
+    let passes = |state: &State| matches!(state.way, Way::Open | Way::Slow(_));
+    let _proxy_dropped = state.wait_for(passes).await;
+}
+
+/// Waits as long as a slow line takes for so many bytes, or until it is no longer slow.
+async fn take_time(state: &mut watch::Receiver<State>, count: usize) {
+    let way = state.borrow().way;
+    if let Way::Slow(rate) = way {
+        let seconds = count as f64 / f64::from(rate);
+        let has_changed = state.wait_for(|state| state.way != way);
+        let _in_time = timeout(Duration::from_secs_f64(seconds), has_changed).await;
+    }
 }
 
 async fn connect(targets: &[String], turn: usize) -> Option<TcpStream> {
@@ -178,6 +199,8 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch:
             return;
         };
         open(&mut state).await;
+        take_time(&mut state, count).await;
+        open(&mut state).await;
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
@@ -187,9 +210,7 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch:
 #[cfg(test)]
 mod tests {
     use std::io::ErrorKind;
-    use std::time::Duration;
-
-    use tokio::time::timeout;
+    use std::time::Instant;
 
     use super::*;
     use crate::wait::within;
@@ -253,6 +274,21 @@ mod tests {
         proxy.restore();
         assert_eq!(read(&mut stream).await, *b"a2");
         assert_eq!(read(&mut late).await, *b"a3");
+    }
+
+    #[tokio::test]
+    async fn slow_line_takes_its_time() {
+        let proxy = TcpProxy::start(&[echo(b'a').await]).await;
+        let mut stream = TcpStream::connect(proxy.authority()).await.unwrap();
+        proxy.slow_down(20);
+        let start = Instant::now();
+        assert_eq!(ask(&mut stream, b'1').await, *b"a1");
+        // One byte there, two back.
+        assert!(start.elapsed() >= Duration::from_millis(150));
+        proxy.slow_down(1);
+        stream.write_all(b"2").await.unwrap();
+        proxy.restore();
+        assert_eq!(read(&mut stream).await, *b"a2");
     }
 
     #[tokio::test]

@@ -106,6 +106,11 @@ impl Receiver {
         self.shared.record().several_senders = true;
     }
 
+    /// Says that an event may come again, with its id, after it was accepted: senders die, and others go on for them.
+    pub fn expect_repeats(&self) {
+        self.shared.record().repeats = true;
+    }
+
     /// Answers every request from now on as `script` says.
     pub fn script(&self, script: impl FnMut(&Delivery) -> Answer + Send + 'static) {
         self.shared.record().script = Box::new(script);

@@ -19,6 +19,8 @@ pub(super) struct Record {
     pub(super) cuts: usize,
     /// Whether several nodes send, among which there is no order.
     pub(super) several_senders: bool,
+    /// Whether an event may come again, with its id, after it was accepted.
+    pub(super) repeats: bool,
     /// Connections so far.
     pub(super) connections: usize,
     pub(super) deliveries: Vec<Delivery>,
@@ -36,6 +38,7 @@ impl Record {
             script: Box::new(|_| Answer::OK),
             cuts: 0,
             several_senders: false,
+            repeats: false,
             connections: 0,
             deliveries: Vec::new(),
             accepted: Vec::new(),
@@ -50,7 +53,7 @@ impl Record {
     pub(super) fn begin(&mut self, mut delivery: Delivery) -> (usize, Answer) {
         for event in &delivery.events {
             let key = (delivery.target.clone(), event.id.clone());
-            if self.accepted_ids.contains(&key) {
+            if !self.repeats && self.accepted_ids.contains(&key) {
                 self.fault(&format!("{event:?} came again after it was accepted"));
             }
             *self.attempts.entry(key).or_default() += 1;

@@ -1,6 +1,7 @@
 //! Redis servers of a test's own, in every shape, and able to fail in every way.
 //!
-//! Each is a real `redis-server` on loopback that keeps nothing on disk: one that is started again is empty.
+//! Each is a real `redis-server` on loopback that keeps nothing on disk by itself: one that is started again is empty,
+//! unless a test has saved what it had.
 
 mod inspect;
 mod ports;
@@ -20,6 +21,11 @@ use process::RedisProcess;
 pub use inspect::{Messages, Monitor};
 pub use sentinels::Sentinels;
 pub use sharded::RedisCluster;
+
+/// The file that Redis loads when it starts.
+const DUMP: &str = "dump.rdb";
+/// Where a dump waits that is not to be loaded by every start.
+const SAVED: &str = "saved.rdb";
 
 /// A Redis server on a port of its own. Dropping it ends it.
 #[derive(Debug)]
@@ -106,6 +112,23 @@ impl RedisServer {
             "redis-server does not start again on port {}",
             self.port
         );
+    }
+
+    /// Writes what it has to disk, for [`restart_as_saved`](Self::restart_as_saved).
+    pub async fn save(&self) {
+        self.command::<()>(&redis::cmd("SAVE")).await;
+        let dump = self.directory.path().join(DUMP);
+        let saved = self.directory.path().join(SAVED);
+        std::fs::rename(dump, saved).expect("SAVE writes the dump");
+    }
+
+    /// Starts it again on its port, with what it had when it was last saved.
+    pub async fn restart_as_saved(&mut self) {
+        let dump = self.directory.path().join(DUMP);
+        let saved = self.directory.path().join(SAVED);
+        std::fs::copy(saved, &dump).expect("it was saved before");
+        self.restart().await;
+        std::fs::remove_file(dump).expect("the dump is still there");
     }
 
     /// Pauses the process (SIGSTOP): connections stay, and nothing is answered.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use protocol_tests::random::number_from;
 use protocol_tests::{Cluster, RedisServer, TcpProxy};
 use tokio::time::sleep;
 
 use crate::churn::Tabs;
-use crate::random::number_from;
 use crate::roster::expect_alive;
 use crate::support::{channel_name, finish, nodes};
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use protocol_tests::random::Random;
 use protocol_tests::{Cluster, WsClient};
 use tokio::task::JoinSet;
 
-use crate::random::Random;
 use crate::roster::{Member, Users, users_of};
 use crate::support::wait_for_users;
 

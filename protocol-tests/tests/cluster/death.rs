@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use protocol_tests::cluster::{NODE_TIMEOUT, PREFIX};
 use protocol_tests::names::unique;
+use protocol_tests::random::number_from;
 use protocol_tests::{Cluster, Event, PublishedEvent, RedisServer, WsClient, eventually};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::random::number_from;
 use crate::roster::{Member, users_of};
 use crate::support::{
     app, channel_name, finish, member, nodes, signed_in, start, users, wait_for_channel,

@@ -17,7 +17,6 @@ mod memory;
 mod order;
 mod outages;
 mod presence;
-mod random;
 mod readiness;
 mod refusals;
 mod reports;

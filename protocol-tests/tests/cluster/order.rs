@@ -1,9 +1,9 @@
 //! Order: what one publisher sends through one node arrives everywhere in that order, complete and once.
 
+use protocol_tests::random::number_from;
 use protocol_tests::{App, Cluster, HttpClient, RedisServer, Request, WsClient, within};
 use serde_json::{Value, json};
 
-use crate::random::number_from;
 use crate::support::{app, channel_name, finish, start, subscriber_of_each};
 
 /// Events of one publisher. PROTOCOL_TESTS_CLUSTER_EVENTS makes them more or fewer.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use protocol_tests::names::unique;
+use protocol_tests::random::number_from;
 use protocol_tests::{AppConfig, Cluster, Receiver, RedisServer};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::churn::Tabs;
-use crate::random::number_from;
 use crate::roster::{Member, users_of};
 use crate::support::{app, channel_name, finish, start, wait_for_users};
 

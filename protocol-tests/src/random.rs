@@ -3,21 +3,27 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Numbers that follow from a seed (xorshift).
-pub(crate) struct Random(u64);
+#[derive(Debug)]
+pub struct Random(u64);
 
 impl Random {
     /// From PROTOCOL_TESTS_SEED, or from one that is written down for a test that fails.
-    pub(crate) fn from_environment() -> Random {
+    pub fn from_environment() -> Random {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let nanos = since.expect("it is later than 1970").subsec_nanos();
         let seed = number_from("PROTOCOL_TESTS_SEED", nanos as usize);
         eprintln!("PROTOCOL_TESTS_SEED={seed}");
+        Random::new(seed as u64)
+    }
+
+    /// From this seed.
+    pub fn new(seed: u64) -> Random {
         // Zero would stay zero.
-        Random((seed as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
     /// A number below `limit`.
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
+    pub fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -26,7 +32,7 @@ impl Random {
 }
 
 /// The number that a variable of the environment holds, or else `default`.
-pub(crate) fn number_from(variable: &str, default: usize) -> usize {
+pub fn number_from(variable: &str, default: usize) -> usize {
     match std::env::var(variable) {
         Ok(text) => text
             .parse()

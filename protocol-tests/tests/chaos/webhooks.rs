@@ -1,0 +1,63 @@
+//! What a backend believes that knows nothing but webhooks.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use protocol_tests::Receiver;
+
+use crate::check::Truth;
+
+pub(crate) const EVENTS: [&str; 4] = [
+    "channel_occupied",
+    "channel_vacated",
+    "member_added",
+    "member_removed",
+];
+
+/// A channel, or a member of one.
+type Who = (String, Option<String>);
+
+/// Where what was told sums up to something else than what is.
+pub(crate) fn difference(receiver: &Receiver, truth: &Truth) -> Option<String> {
+    let (told, is) = (told(receiver), expected(truth));
+    let everybody: BTreeSet<&Who> = told.keys().chain(is.keys()).collect();
+    let wrong: Vec<String> = everybody
+        .into_iter()
+        .filter_map(|who| {
+            let told = told.get(who).copied().unwrap_or_default();
+            let is = is.get(who).copied().unwrap_or_default();
+            (told != is).then(|| format!("{who:?} is {is}, webhooks sum up to {told}"))
+        })
+        .collect();
+    (!wrong.is_empty()).then(|| format!("webhooks: {wrong:?}"))
+}
+
+/// Coming less going, by everything that was told: an event that comes again under its id counts once.
+fn told(receiver: &Receiver) -> BTreeMap<Who, i64> {
+    let mut balances = BTreeMap::new();
+    let mut ids = HashSet::new();
+    for event in receiver.events() {
+        if !ids.insert(event.id) {
+            continue;
+        }
+        let user = event.json["user_id"].as_str().map(str::to_owned);
+        let change = match event.name.as_str() {
+            "channel_occupied" | "member_added" => 1,
+            _ => -1,
+        };
+        *balances.entry((event.channel, user)).or_default() += change;
+    }
+    balances
+}
+
+fn expected(truth: &Truth) -> BTreeMap<Who, i64> {
+    let mut expected = BTreeMap::new();
+    for (channel, there) in truth {
+        if there.subscriptions > 0 {
+            expected.insert((channel.clone(), None), 1);
+        }
+        for user in &there.users {
+            expected.insert((channel.clone(), Some(user.clone())), 1);
+        }
+    }
+    expected
+}
