@@ -189,6 +189,11 @@ pub(crate) fn send(fd: RawFd, buf: &[u8]) -> io::Result<usize> {
     check_size(unsafe { libc::send(fd, buf.as_ptr().cast(), buf.len(), SEND_FLAGS) })
 }
 
+/// Sets the kernel's receive buffer of a socket.
+pub(crate) fn set_receive_buffer(fd: RawFd, bytes: i32) -> io::Result<()> {
+    set_int(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)
+}
+
 fn set_int(fd: RawFd, level: i32, option: i32, value: i32) -> io::Result<()> {
     let size = mem::size_of_val(&value) as libc::socklen_t;
     // SAFETY: reads the argument, whose size is given.

@@ -6,7 +6,7 @@ mod cluster;
 mod generator;
 mod plan;
 mod rows;
-mod server;
+pub(crate) mod server;
 mod table;
 mod webhook;
 

@@ -16,9 +16,9 @@ use tempfile::TempDir;
 
 use crate::receiver::Answer;
 
-pub(super) const APP_ID: &str = "bench";
-pub(super) const APP_KEY: &str = "bench-key";
-pub(super) const APP_SECRET: &str = "bench-secret";
+pub(crate) const APP_ID: &str = "bench";
+pub(crate) const APP_KEY: &str = "bench-key";
+pub(crate) const APP_SECRET: &str = "bench-secret";
 
 pub(super) const START_WITHIN: Duration = Duration::from_secs(20);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -28,7 +28,7 @@ const WORDS_KEPT: usize = 5;
 
 type Words = Arc<Mutex<VecDeque<String>>>;
 
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     address: SocketAddrV4,
     words: Words,
@@ -39,7 +39,7 @@ pub(super) struct Server {
 }
 
 /// What `PATH --version` prints.
-pub(super) fn version(program: &Path) -> anyhow::Result<String> {
+pub(crate) fn version(program: &Path) -> anyhow::Result<String> {
     let output = Command::new(program).arg("--version").output();
     let output = output.with_context(|| {
         format!(
@@ -66,10 +66,20 @@ impl Server {
 
     /// `more` is what the configuration has beyond the defaults, as TOML: of the app, and then
     /// other sections.
-    pub(super) fn start_fanfare(
+    pub(crate) fn start_fanfare(
         program: &Path,
         workers: usize,
         more: &str,
+    ) -> anyhow::Result<Self> {
+        Self::start_fanfare_limited(program, workers, more, None)
+    }
+
+    /// The same with a limit on open files.
+    pub(crate) fn start_fanfare_limited(
+        program: &Path,
+        workers: usize,
+        more: &str,
+        descriptors: Option<u64>,
     ) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir().context("a directory for the configuration")?;
         let config = directory.path().join("config.toml");
@@ -84,6 +94,9 @@ impl Server {
                 command.env_remove(&name);
             }
         }
+        if let Some(limit) = descriptors {
+            limit_descriptors(&mut command, limit);
+        }
         Self::start(
             command,
             fanfare_address,
@@ -93,7 +106,7 @@ impl Server {
     }
 
     /// A receiver of webhooks; what it prints when it stops are its counts.
-    pub(super) fn start_receiver(program: &Path, answer: Answer) -> anyhow::Result<Self> {
+    pub(crate) fn start_receiver(program: &Path, answer: Answer) -> anyhow::Result<Self> {
         let mut command = Command::new(program);
         command.args(["receiver", "--port", "0", "--answer", answer.name()]);
         command.stdout(Stdio::piped());
@@ -145,11 +158,11 @@ impl Server {
         Ok(server)
     }
 
-    pub(super) fn address(&self) -> SocketAddrV4 {
+    pub(crate) fn address(&self) -> SocketAddrV4 {
         self.address
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
@@ -201,10 +214,27 @@ impl Drop for Server {
 }
 
 /// Has the kernel end the program should this one die first.
-pub(super) fn end_with_parent(command: &mut Command) {
+pub(crate) fn end_with_parent(command: &mut Command) {
     let ask = || {
         // SAFETY: this request takes a number and touches no memory.
         match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: between fork and exec only this one system call is made, which allocates and
+    // locks nothing.
+    unsafe { command.pre_exec(ask) };
+}
+
+fn limit_descriptors(command: &mut Command, limit: u64) {
+    let ask = move || {
+        let limit = libc::rlimit {
+            rlim_cur: limit,
+            rlim_max: limit,
+        };
+        // SAFETY: the structure is a local one.
+        match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
         }

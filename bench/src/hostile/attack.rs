@@ -1,0 +1,173 @@
+//! What hostile clients send.
+
+use clap::ValueEnum;
+
+use crate::compare::server::{APP_ID, APP_KEY, APP_SECRET};
+use crate::pusher::Credentials;
+use crate::ws;
+
+/// Members who are told of every coming and going in a presence channel.
+pub(super) const AUDIENCE: usize = 99;
+pub(super) const PRESENCE_CHANNEL: &str = "presence-hostile";
+/// Bytes that are prepared at a time.
+const BATCH_BYTES: usize = 32 << 10;
+const BODY_BYTES: usize = 1_000_000;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Attack {
+    /// `GET /up` over and over; the answers are never read
+    PipelinedUnread,
+    /// empty WebSocket pings; the pongs are never read
+    PingsUnread,
+    /// pusher:ping; the answers are never read
+    MessagesUnread,
+    /// pusher:subscribe of a channel that is joined
+    Resubscribe,
+    /// pusher:ping
+    Messages,
+    /// empty WebSocket pings
+    Pings,
+    /// pusher:subscribe and pusher:unsubscribe
+    Pairs,
+    /// text that is no JSON
+    NoJson,
+    /// pusher:subscribe with a wrong signature
+    WrongSignature,
+    /// joins and leaves of a presence channel of 99 others
+    PresencePairs,
+    /// HTTP connections that stay idle, up to the limit on open files
+    IdleHttp,
+    /// 200 unsigned publishes of 1 MB that never end
+    Bodies,
+    /// subscriptions of cache channels that nobody knows, beside a webhook of cache_miss
+    CacheChannels,
+}
+
+impl Attack {
+    pub(super) fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_string())
+    }
+
+    pub(super) fn is_http(self) -> bool {
+        matches!(
+            self,
+            Attack::PipelinedUnread | Attack::IdleHttp | Attack::Bodies
+        )
+    }
+
+    /// Whether the answers are read.
+    pub(super) fn reads(self) -> bool {
+        !matches!(
+            self,
+            Attack::PipelinedUnread | Attack::PingsUnread | Attack::MessagesUnread
+        )
+    }
+
+    /// Whether everything is sent once, and then held.
+    pub(super) fn holds(self) -> bool {
+        matches!(self, Attack::IdleHttp | Attack::Bodies)
+    }
+
+    /// How many connections make it, where one or some say nothing.
+    pub(super) fn fixed_connections(self) -> Option<usize> {
+        match self {
+            Attack::IdleHttp => Some(700),
+            Attack::Bodies => Some(200),
+            _ => None,
+        }
+    }
+
+    /// The limit on open files that the server gets.
+    pub(super) fn descriptors(self) -> Option<u64> {
+        (self == Attack::IdleHttp).then_some(700)
+    }
+
+    /// The bytes of a while, of a connection with this socket id; `number` counts the batches of
+    /// all connections.
+    pub(super) fn batch(self, socket_id: &str, number: usize) -> Vec<u8> {
+        match self {
+            Attack::PipelinedUnread => repeated(b"GET /up HTTP/1.1\r\nHost: a\r\n\r\n"),
+            Attack::IdleHttp => b"GET /up HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
+            Attack::Bodies => unsigned_publish(),
+            Attack::PingsUnread | Attack::Pings => repeated(&frame(ws::PING, "")),
+            Attack::CacheChannels => invented_channels(number),
+            Attack::NoJson => repeated(&frame(ws::TEXT, "no JSON")),
+            _ => repeated(&self.messages(socket_id)),
+        }
+    }
+
+    fn messages(self, socket_id: &str) -> Vec<u8> {
+        let texts = match self {
+            Attack::Resubscribe => vec![subscribe("hostile")],
+            Attack::Pairs => vec![subscribe("hostile"), unsubscribe("hostile")],
+            Attack::WrongSignature => vec![wrong_signature()],
+            Attack::PresencePairs => {
+                let joined = presence_subscribe(socket_id, "hostile");
+                vec![joined, unsubscribe(PRESENCE_CHANNEL)]
+            }
+            _ => vec![r#"{"event":"pusher:ping","data":{}}"#.to_string()],
+        };
+        texts
+            .iter()
+            .flat_map(|text| frame(ws::TEXT, text))
+            .collect()
+    }
+}
+
+/// Joins the presence channel as this user.
+pub(super) fn presence_subscribe(socket_id: &str, user: &str) -> String {
+    let credentials = Credentials {
+        app_id: APP_ID.into(),
+        key: APP_KEY.into(),
+        secret: APP_SECRET.into(),
+    };
+    let member = serde_json::json!({ "user_id": user }).to_string();
+    credentials.subscribe(socket_id, PRESENCE_CHANNEL, Some(&member))
+}
+
+pub(super) fn frame(opcode: u8, text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ws::encode(opcode, text.as_bytes(), Some([1, 2, 3, 4]), &mut bytes);
+    bytes
+}
+
+fn subscribe(channel: &str) -> String {
+    format!(r#"{{"event":"pusher:subscribe","data":{{"channel":"{channel}"}}}}"#)
+}
+
+fn unsubscribe(channel: &str) -> String {
+    format!(r#"{{"event":"pusher:unsubscribe","data":{{"channel":"{channel}"}}}}"#)
+}
+
+fn wrong_signature() -> String {
+    let signature = "0".repeat(64);
+    format!(
+        r#"{{"event":"pusher:subscribe","data":{{"channel":"private-hostile","auth":"{APP_KEY}:{signature}"}}}}"#
+    )
+}
+
+fn unsigned_publish() -> Vec<u8> {
+    let head = format!(
+        "POST /apps/{APP_ID}/events HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+         Content-Length: {BODY_BYTES}\r\n\r\n"
+    );
+    let mut bytes = head.into_bytes();
+    bytes.resize(bytes.len() + BODY_BYTES - 1, b'x');
+    bytes
+}
+
+fn invented_channels(number: usize) -> Vec<u8> {
+    let names = (0..200).map(|index| format!("cache-hostile-{number}-{index}"));
+    names
+        .flat_map(|name| {
+            let mut bytes = frame(ws::TEXT, &subscribe(&name));
+            bytes.extend(frame(ws::TEXT, &unsubscribe(&name)));
+            bytes
+        })
+        .collect()
+}
+
+fn repeated(bytes: &[u8]) -> Vec<u8> {
+    bytes.repeat((BATCH_BYTES / bytes.len()).max(1))
+}

@@ -1,0 +1,234 @@
+//! One hostile client after the other: whoever is closed comes again.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddrV4, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+
+use super::attack::{AUDIENCE, Attack, frame, presence_subscribe};
+use crate::compare::server::APP_KEY;
+use crate::{sys, ws};
+
+const RECEIVE_BUFFER: i32 = 4096;
+/// How often a blocked connection looks whether the attack is over.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(200);
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How connections ended, and how often.
+pub(super) type Ends = BTreeMap<String, usize>;
+
+pub(super) struct Attackers {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    server: SocketAddrV4,
+    attack: Attack,
+    stop: AtomicBool,
+    batches: AtomicUsize,
+    ends: Mutex<Ends>,
+}
+
+impl Attackers {
+    pub(super) fn start(server: SocketAddrV4, attack: Attack, count: usize) -> Self {
+        let shared = Arc::new(Shared {
+            server,
+            attack,
+            stop: AtomicBool::new(false),
+            batches: AtomicUsize::new(0),
+            ends: Mutex::default(),
+        });
+        let attackers = (0..count).map(|_| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.attack_again_and_again())
+        });
+        let mut threads: Vec<_> = attackers.collect();
+        if attack == Attack::PresencePairs {
+            let shared = Arc::clone(&shared);
+            threads.push(thread::spawn(move || shared.watch()));
+        }
+        Self { shared, threads }
+    }
+
+    /// Ends the attack and says how its connections fared.
+    pub(super) fn stop(self) -> Ends {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+        let ends = self.shared.ends.lock();
+        ends.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Shared {
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn attack_again_and_again(&self) {
+        while !self.is_over() {
+            let end = match self.connect() {
+                Ok((stream, socket_id)) => self.attack(stream, &socket_id),
+                Err(error) => format!("refused: {error:#}"),
+            };
+            let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+            *ends.entry(end).or_default() += 1;
+            drop(ends);
+            if !self.is_over() {
+                thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    /// A connection, and its socket id if it is a WebSocket.
+    fn connect(&self) -> anyhow::Result<(TcpStream, String)> {
+        let stream = TcpStream::connect(self.server)?;
+        if !self.attack.reads() {
+            sys::set_receive_buffer(stream.as_raw_fd(), RECEIVE_BUFFER)?;
+        }
+        if self.attack.is_http() {
+            return Ok((stream, String::new()));
+        }
+        upgrade(stream)
+    }
+
+    /// Sends until the attack is over or the server has ended the connection, and says how.
+    fn attack(&self, mut stream: TcpStream, socket_id: &str) -> String {
+        let reader = self.attack.reads().then(|| stream.try_clone());
+        let reader = reader.and_then(Result::ok).map(|stream| {
+            let _unsupported = stream.set_read_timeout(Some(LOOK_EVERY));
+            thread::spawn(move || read_to_the_end(stream))
+        });
+        let sent = self.send(&mut stream, socket_id);
+        while self.attack.holds() && sent.is_ok() && !self.is_over() && !ended(reader.as_ref()) {
+            thread::sleep(LOOK_EVERY);
+        }
+        let is_open = sent.is_ok() && !ended(reader.as_ref());
+        let _ended = stream.shutdown(std::net::Shutdown::Both);
+        let last = reader.and_then(|reader| reader.join().ok());
+        match (is_open, last, sent) {
+            (true, ..) => "open to the end".into(),
+            (false, Some(last), _) if last.starts_with("close") => last,
+            (false, _, Err(error)) => error.kind().to_string(),
+            (false, ..) => "end of stream".into(),
+        }
+    }
+
+    /// An error says that the server has ended the connection.
+    fn send(&self, stream: &mut TcpStream, socket_id: &str) -> std::io::Result<()> {
+        stream.set_write_timeout(Some(LOOK_EVERY))?;
+        let mut batch = Vec::new();
+        let mut at = 0;
+        while !self.is_over() {
+            if at == batch.len() {
+                if self.attack.holds() && !batch.is_empty() {
+                    return Ok(());
+                }
+                let number = self.batches.fetch_add(1, Ordering::Relaxed);
+                if batch.is_empty() || self.attack == Attack::CacheChannels {
+                    batch = self.attack.batch(socket_id, number);
+                }
+                at = 0;
+            }
+            match stream.write(&batch[at..]) {
+                Ok(size) => at += size,
+                Err(error) if is_timeout(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Members of the presence channel who read what they are told.
+    fn watch(&self) {
+        let members = (0..AUDIENCE).map(|number| {
+            let (mut stream, socket_id) = upgrade(TcpStream::connect(self.server)?)?;
+            let text = presence_subscribe(&socket_id, &format!("member-{number}"));
+            stream.write_all(&frame(ws::TEXT, &text))?;
+            stream.set_nonblocking(true)?;
+            anyhow::Ok(stream)
+        });
+        let mut members: Vec<TcpStream> = members.filter_map(Result::ok).collect();
+        let mut buffer = vec![0; 64 << 10];
+        while !self.is_over() {
+            members.retain_mut(|stream| match stream.read(&mut buffer) {
+                Ok(size) => size > 0,
+                Err(error) => is_timeout(&error),
+            });
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn is_timeout(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
+}
+
+fn ended<T>(reader: Option<&JoinHandle<T>>) -> bool {
+    reader.is_some_and(JoinHandle::is_finished)
+}
+
+/// Opens a WebSocket and waits for its socket id.
+fn upgrade(mut stream: TcpStream) -> anyhow::Result<(TcpStream, String)> {
+    stream.set_read_timeout(Some(HANDSHAKE_WITHIN))?;
+    let request = format!(
+        "GET /app/{APP_KEY}?protocol=7 HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Version: 13\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    let until = Instant::now() + HANDSHAKE_WITHIN;
+    let mut received = Vec::new();
+    let mut buffer = [0; 1024];
+    loop {
+        ensure!(Instant::now() < until, "no handshake in time");
+        let size = stream.read(&mut buffer)?;
+        ensure!(size > 0, "end of stream");
+        received.extend_from_slice(&buffer[..size]);
+        let text = String::from_utf8_lossy(&received);
+        if let Some((_, rest)) = text.split_once(r#"socket_id\":\""#)
+            && let Some((id, _)) = rest.split_once('\\')
+        {
+            return Ok((stream, id.to_string()));
+        }
+        let head = text.lines().next().context("no answer")?;
+        ensure!(head.contains(" 101 "), "{head}");
+    }
+}
+
+/// Reads until the connection has ended; the close code, if the last bytes hold one.
+fn read_to_the_end(mut stream: TcpStream) -> String {
+    let mut buffer = vec![0; 64 << 10];
+    let mut tail: Vec<u8> = Vec::new();
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(size) => {
+                tail.extend_from_slice(&buffer[size.saturating_sub(128)..size]);
+                tail.drain(..tail.len().saturating_sub(128));
+            }
+            Err(error) if is_timeout(&error) => {}
+            Err(_) => break,
+        }
+    }
+    let mut closes = tail.windows(4).rev();
+    let close = closes.find(|bytes| bytes[0] == 0x80 | ws::CLOSE && bytes[1] < 126);
+    close.map_or_else(
+        || "end of stream".into(),
+        |bytes| format!("close {}", u16::from_be_bytes([bytes[2], bytes[3]])),
+    )
+}
