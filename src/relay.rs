@@ -14,6 +14,7 @@ use crate::hub::{
     Admission, AppHub, Hub, Join, Leave, Peer, Receipt, SignIn, Standing, Unavailable,
 };
 use crate::net::tally::Tally;
+use crate::protocol::member::Watchlist;
 use crate::protocol::server::{self, EventData};
 use crate::protocol::{ChannelName, ChannelRef, CloseCode, Frame, SocketId};
 use crate::session::{Action, CloseReason};
@@ -243,7 +244,21 @@ impl Relay {
                     &channel, kind, &message, status,
                 ));
             }
-            Action::Join { channel, member } => {
+            Action::Join {
+                channel,
+                member,
+                sign_in,
+            } => {
+                if let Some(user) = sign_in {
+                    let sign_in = SignIn {
+                        peer: peer.handle(),
+                        user,
+                        watchlist: Watchlist::default(),
+                        reply: None,
+                        complaint: None,
+                    };
+                    app.authority().sign_in(app, sign_in);
+                }
                 self.show(
                     peer,
                     Kind::Subscribe,
@@ -289,7 +304,7 @@ impl Relay {
                     peer: peer.handle(),
                     user,
                     watchlist,
-                    reply,
+                    reply: Some(reply),
                     complaint,
                 };
                 app.authority().sign_in(app, sign_in);

@@ -50,6 +50,8 @@ pub struct Member {
     user_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_info: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    sign_in: bool,
 }
 
 /// A user who signs in.
@@ -68,7 +70,19 @@ impl Member {
         Self {
             user_id: user_id.to_string(),
             user_info: None,
+            sign_in: false,
         }
+    }
+
+    /// Whoever subscribes is signed in as the user by it, so that
+    /// [`terminate_connections`](crate::Client::terminate_connections) and
+    /// [`force_reconnect`](crate::Client::force_reconnect) reach the connection although it has not
+    /// signed in by itself.
+    ///
+    /// An extension of Fanfare's: other servers ignore it.
+    pub fn sign_in(mut self) -> Self {
+        self.sign_in = true;
+        self
     }
 
     /// What the other members are to know of the user, up to 1 KB.
@@ -131,6 +145,24 @@ impl Authorizer {
             auth: self.sign(&[socket_id.as_str(), ":", channel.name()]),
             channel_data: None,
             shared_secret,
+        })
+    }
+
+    /// As [`Authorizer::private`], and signs who subscribes, which only matters with
+    /// [`Member::sign_in`].
+    pub fn private_as(
+        &self,
+        socket_id: &SocketId,
+        channel: &Channel,
+        member: &Member,
+    ) -> Result<ChannelAuth, Invalid> {
+        names::check_user_id(&member.user_id)?;
+        let auth = self.private(socket_id, channel)?;
+        let data = json(member);
+        Ok(ChannelAuth {
+            auth: self.sign(&[socket_id.as_str(), ":", channel.name(), ":", &data]),
+            channel_data: Some(data),
+            ..auth
         })
     }
 

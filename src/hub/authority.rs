@@ -207,8 +207,8 @@ pub struct SignIn {
     pub user: Arc<Member>,
     /// The users that it wants to be told of; none, if it is empty.
     pub watchlist: Watchlist,
-    /// What the connection is sent once it is registered.
-    pub reply: Frame,
+    /// What the connection is sent once it is registered; nothing, if it did not ask.
+    pub reply: Option<Frame>,
     /// What is wrong with the watchlist, sent behind the reply.
     pub complaint: Option<Frame>,
 }

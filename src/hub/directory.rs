@@ -148,7 +148,7 @@ impl Directory {
         &self,
         app: &Arc<AppHub>,
         join: Join,
-        signed_in: Option<(Arc<Member>, Frame)>,
+        signed_in: Option<(Arc<Member>, Option<Frame>)>,
     ) {
         let mut wakes = Wakes::default();
         let mut slot = self.slot(join.channel.as_str());
@@ -180,7 +180,7 @@ impl Directory {
         &self,
         app: &Arc<AppHub>,
         join: Join,
-        signed_in: Option<(Arc<Member>, Frame)>,
+        signed_in: Option<(Arc<Member>, Option<Frame>)>,
     ) {
         let mut wakes = Wakes::default();
         let mut slot = self.slot(join.channel.as_str());
@@ -209,7 +209,7 @@ impl Directory {
         app: &Arc<AppHub>,
         entry: &mut Entry,
         join: Join,
-        signed_in: Option<(Arc<Member>, Frame)>,
+        signed_in: Option<(Arc<Member>, Option<Frame>)>,
         wakes: &mut Wakes,
     ) {
         entry.listeners.add(&join.peer.mailbox);

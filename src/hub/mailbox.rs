@@ -73,7 +73,7 @@ pub(super) enum JoinedAs {
     },
     User {
         user: Arc<Member>,
-        reply: Frame,
+        reply: Option<Frame>,
     },
 }
 

@@ -326,7 +326,9 @@ impl Peer {
             }
             JoinedAs::User { reply, .. } if self.is_open() => {
                 self.session.borrow_mut().signed_in();
-                self.send(reply);
+                if let Some(reply) = reply {
+                    self.send(reply);
+                }
                 Answered::Expected
             }
             JoinedAs::User { .. } => Answered::Unwanted,

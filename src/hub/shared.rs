@@ -62,7 +62,12 @@ impl AppHub {
     }
 
     /// Registers the connection as the user's.
-    pub fn sign_in_shared(self: &Arc<Self>, peer: PeerHandle, user: Arc<Member>, reply: Frame) {
+    pub fn sign_in_shared(
+        self: &Arc<Self>,
+        peer: PeerHandle,
+        user: Arc<Member>,
+        reply: Option<Frame>,
+    ) {
         let channel = ChannelName::server_to_user(user.user_id());
         let join = Join {
             peer,

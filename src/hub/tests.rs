@@ -131,7 +131,10 @@ impl Fixture {
             .session
             .borrow_mut()
             .on_text(&text, Instant::now());
-        let crate::session::Action::Join { channel, member } = action else {
+        let crate::session::Action::Join {
+            channel, member, ..
+        } = action
+        else {
             panic!("{action:?}");
         };
         let join = Join {

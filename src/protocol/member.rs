@@ -158,6 +158,18 @@ pub fn parse_channel_data(
     Ok(member)
 }
 
+#[derive(Deserialize)]
+struct SignsIn {
+    #[serde(default)]
+    sign_in: bool,
+}
+
+/// Whether a subscription's channel_data says `"sign_in":true`: the connection is its user's from
+/// then on, as if it had signed in. The channel_data of a private channel may be any text.
+pub fn signs_in(text: &str) -> bool {
+    parse_object(text, "channel_data").is_ok_and(|data: SignsIn| data.sign_in)
+}
+
 /// Users whose coming and going somebody wants to be told of, each once.
 pub type Watchlist = Arc<[Arc<str>]>;
 

@@ -37,6 +37,8 @@ pub enum Action {
         channel: ChannelName,
         /// Who joins; on presence channels only.
         member: Option<Arc<Member>>,
+        /// The user as whom the subscription signs the connection in, before it joins.
+        sign_in: Option<Arc<Member>>,
     },
     /// The connection is on the channel already: confirm it again.
     Confirm {

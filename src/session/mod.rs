@@ -203,12 +203,7 @@ impl Session {
         {
             return refuse(format!("sign-in: {error}"));
         }
-        let limits = &self.app.limits;
-        let member_limits = MemberLimits {
-            user_id_length: limits.presence_user_id_length,
-            user_info_bytes: limits.presence_user_info_bytes,
-        };
-        let user = match member::parse_user_data(user_data, member_limits) {
+        let user = match member::parse_user_data(user_data, self.member_limits()) {
             Ok(user) => user.member,
             Err(error) => return refuse(format!("sign-in: {error}")),
         };
@@ -230,6 +225,14 @@ impl Session {
             }
             Some(known) if known.user_id() == user.user_id() => Action::Send(reply),
             Some(_) => refuse("the connection is signed in as another user".into()),
+        }
+    }
+
+    fn member_limits(&self) -> MemberLimits {
+        let limits = &self.app.limits;
+        MemberLimits {
+            user_id_length: limits.presence_user_id_length,
+            user_info_bytes: limits.presence_user_info_bytes,
         }
     }
 

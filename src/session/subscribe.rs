@@ -6,7 +6,7 @@ use super::{Action, Session, State, Subscription};
 use crate::auth::channel::{AuthStringError, verify_channel};
 use crate::protocol::channel::{Access, SERVER_TO_USER_PREFIX};
 use crate::protocol::client::{NotText, Subscribe};
-use crate::protocol::member::{self, Member, MemberError, MemberLimits};
+use crate::protocol::member::{self, Member, MemberError};
 use crate::protocol::{ChannelName, ChannelNameError};
 
 /// Why a subscription is refused before the channel's authority is asked.
@@ -26,6 +26,8 @@ enum Refusal {
         "the channel carries events to one user: only connections signed in as that user may subscribe"
     )]
     NotThatUser,
+    #[error("the subscription is signed for another user than the connection is signed in as")]
+    AnotherUser,
     #[error("a connection may be on at most {0} channels (channels_per_connection)")]
     TooManyChannels(usize),
 }
@@ -35,7 +37,10 @@ impl Refusal {
     fn kind_and_status(&self) -> (&'static str, u16) {
         match self {
             Self::Name(_) => ("InvalidChannel", 400),
-            Self::Auth(_) | Self::Field(NotText("auth")) | Self::NotThatUser => ("AuthError", 401),
+            Self::Auth(_)
+            | Self::Field(NotText("auth"))
+            | Self::NotThatUser
+            | Self::AnotherUser => ("AuthError", 401),
             Self::Field(_)
             | Self::Member(
                 MemberError::Malformed { .. }
@@ -51,10 +56,23 @@ impl Refusal {
     }
 }
 
+/// A subscription that may be asked for.
+struct Checked {
+    channel: ChannelName,
+    /// Who joins; on presence channels only.
+    member: Option<Arc<Member>>,
+    /// The user whose connection it must be, if that was signed.
+    user: Option<Arc<Member>>,
+}
+
 impl Session {
     pub(super) fn on_subscribe(&mut self, request: &Subscribe<'_>) -> Action {
         match self.check_subscription(request) {
-            Ok((channel, member)) => match self.subscriptions.get_mut(&channel) {
+            Ok(Checked {
+                channel,
+                member,
+                user,
+            }) => match self.subscriptions.get_mut(&channel) {
                 Some(subscription) if subscription.state == State::Unwanted => {
                     subscription.state = State::WantedAgain;
                     subscription.member = member;
@@ -67,7 +85,15 @@ impl Session {
                         state: State::Asked,
                     };
                     self.subscriptions.insert(channel.clone(), subscription);
-                    Action::Join { channel, member }
+                    let sign_in = user.filter(|_| self.user.is_none());
+                    if let Some(user) = &sign_in {
+                        self.user = Some(Arc::clone(user));
+                    }
+                    Action::Join {
+                        channel,
+                        member,
+                        sign_in,
+                    }
                 }
             },
             Err(refusal) => {
@@ -82,25 +108,22 @@ impl Session {
         }
     }
 
-    fn check_subscription(
-        &mut self,
-        request: &Subscribe<'_>,
-    ) -> Result<(ChannelName, Option<Arc<Member>>), Refusal> {
+    fn check_subscription(&mut self, request: &Subscribe<'_>) -> Result<Checked, Refusal> {
         let limits = &self.app.limits;
         let channel = ChannelName::parse(&request.channel, limits.channel_name_length)?;
-        let member = match channel.kind().access {
-            Access::Public => None,
+        let (member, user) = match channel.kind().access {
+            Access::Public => (None, None),
             Access::ServerToUser => {
                 self.check_own_channel(channel.as_str())?;
-                None
+                (None, None)
             }
             Access::Private | Access::Encrypted => {
                 self.check_signature(request)?;
-                None
+                (None, self.signed_user(request)?)
             }
             Access::Presence => {
                 self.check_signature(request)?;
-                Some(self.member(request)?)
+                (Some(self.member(request)?), self.signed_user(request)?)
             }
         };
         if channel.kind().needs_signature() {
@@ -110,7 +133,26 @@ impl Session {
         if self.subscriptions.len() >= most && !self.subscriptions.contains_key(&channel) {
             return Err(Refusal::TooManyChannels(most));
         }
-        Ok((channel, member))
+        Ok(Checked {
+            channel,
+            member,
+            user,
+        })
+    }
+
+    /// Whose connection it is, if the app has signed that it is somebody's.
+    fn signed_user(&self, request: &Subscribe<'_>) -> Result<Option<Arc<Member>>, Refusal> {
+        let Some(data) = request.channel_data()? else {
+            return Ok(None);
+        };
+        if !member::signs_in(&data) {
+            return Ok(None);
+        }
+        let user = member::parse_channel_data(&data, self.user.as_ref(), self.member_limits())?;
+        match &self.user {
+            Some(known) if known.user_id() != user.user_id() => Err(Refusal::AnotherUser),
+            _ => Ok(Some(user)),
+        }
     }
 
     fn check_own_channel(&self, channel: &str) -> Result<(), Refusal> {
@@ -136,10 +178,7 @@ impl Session {
     }
 
     fn member(&self, request: &Subscribe<'_>) -> Result<Arc<Member>, Refusal> {
-        let limits = MemberLimits {
-            user_id_length: self.app.limits.presence_user_id_length,
-            user_info_bytes: self.app.limits.presence_user_info_bytes,
-        };
+        let limits = self.member_limits();
         match (request.channel_data()?, &self.user) {
             (Some(data), user) => Ok(member::parse_channel_data(&data, user.as_ref(), limits)?),
             (None, Some(user)) => {

@@ -125,6 +125,57 @@ fn signatures_cover_the_channel_and_its_data() {
 }
 
 #[test]
+fn a_subscription_that_is_signed_as_a_users_signs_the_connection_in() {
+    let mine = r#"{"user_id":"u","sign_in":true}"#;
+    let anothers = r#"{"user_id":"v","sign_in":true}"#;
+    for channel in ["private-a", "presence-a"] {
+        let mut fixture = fixture(|_| {});
+        let Action::Join {
+            sign_in: Some(user),
+            ..
+        } = fixture.subscribe(channel, Some(mine))
+        else {
+            panic!("the subscription does not sign the connection in");
+        };
+        assert_eq!(&**user.user_id(), "u");
+        for other in ["private-b", "presence-b"] {
+            let action = fixture.subscribe(other, Some(anothers));
+            assert_eq!(refusal(&action), Some(("AuthError", 401)));
+        }
+        // Once is enough, and a sign-in as the same user is confirmed.
+        let again = fixture.subscribe("private-b", Some(mine));
+        assert!(matches!(again, Action::Join { sign_in: None, .. }));
+        let action = fixture.sign_in(r#"{"id":"u"}"#);
+        assert!(matches!(action, Action::Send(_)));
+        let action = fixture.sign_in(r#"{"id":"v"}"#);
+        assert_eq!(closes_with(&action), Some(CloseCode::Unauthorized));
+    }
+}
+
+#[test]
+fn other_channel_data_signs_nobody_in() {
+    let mut fixture = fixture(|_| {});
+    for (number, data) in [
+        r#"{"user_id":"u"}"#,
+        r#"{"user_id":"u","sign_in":false}"#,
+        r#"{"user_id":"u","sign_in":1}"#,
+        r#"["sign_in"]"#,
+        "any text",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let action = fixture.subscribe(&format!("private-{number}"), Some(data));
+        assert!(
+            matches!(action, Action::Join { sign_in: None, .. }),
+            "{data}"
+        );
+    }
+    let action = fixture.subscribe("private-x", Some(r#"{"sign_in":true}"#));
+    assert_eq!(refusal(&action), Some(("InvalidChannelData", 400)));
+}
+
+#[test]
 fn presence_needs_a_member_from_data_or_sign_in() {
     let mut fixture = fixture(|_| {});
     let action = fixture.subscribe("presence-a", None);

@@ -66,6 +66,28 @@ async fn presence_alone_is_not_being_signed_in() {
 }
 
 #[tokio::test]
+async fn a_subscription_signed_as_the_users_is_as_good_as_being_signed_in() {
+    let Some(server) = start().await else {
+        return;
+    };
+    let user = unique("u-");
+    let data = json!({"user_id": user, "sign_in": true}).to_string();
+    for kind in ["private-", "presence-"] {
+        for (call, code) in [("force_reconnect", 4200), ("terminate_connections", 4009)] {
+            let channel = server.channel(kind);
+            let mut client = server.connect().await;
+            client.send_signed_subscribe(&channel, Some(&data)).await;
+            client.expect_subscribed(&channel).await;
+            let path = format!("/users/{}/{call}", percent_encode(&user));
+            let request = Request::post(server.app(), &path).body("{}");
+            server.request(&request).await.expect_status(200);
+            client.expect_close_code(code).await;
+        }
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn user_of_another_app_is_left_alone() {
     let builder = TestServer::builder().app(AppConfig::new("10001"));
     let builder = builder.app(AppConfig::new("20002"));

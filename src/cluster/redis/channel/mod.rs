@@ -75,7 +75,7 @@ pub(super) enum Waiting {
 pub(super) struct SigningIn {
     pub(super) peer: PeerHandle,
     pub(super) user: Arc<Member>,
-    pub(super) reply: Frame,
+    pub(super) reply: Option<Frame>,
     /// What it is told of other users, after the reply.
     pub(super) watch: Option<Rc<PendingWatch>>,
 }
