@@ -24,6 +24,8 @@ pub struct Metrics {
     waiting: Family<KindLabels, Gauge>,
     lag: Family<KindLabels, Gauge>,
     dead: Family<KindLabels, Gauge>,
+    evicted: Counter,
+    evictions_waiting: Gauge,
     registry: Arc<RwLock<Registry>>,
 }
 
@@ -56,6 +58,8 @@ impl Default for Metrics {
             waiting: Family::default(),
             lag: Family::default(),
             dead: Family::default(),
+            evicted: Counter::default(),
+            evictions_waiting: Gauge::default(),
             registry: Arc::default(),
         };
         let Self {
@@ -65,6 +69,8 @@ impl Default for Metrics {
             waiting,
             lag,
             dead,
+            evicted,
+            evictions_waiting,
             ..
         } = metrics.clone();
         registry.register("http_requests", "Requests answered", requests);
@@ -82,6 +88,16 @@ impl Default for Metrics {
             lag,
         );
         registry.register("outbox_dead", "Rows that will never be sent", dead);
+        registry.register(
+            "evictions",
+            "Users whose connections were ended because they had lost something",
+            evicted,
+        );
+        registry.register(
+            "evictions_waiting",
+            "Users whose connections are yet to be ended",
+            evictions_waiting,
+        );
         registry.register_collector(Box::new(LinesDropped));
         *metrics.registry.write() = registry;
         metrics
@@ -128,6 +144,17 @@ impl Metrics {
         self.waiting.get_or_create(&labels).set(backlog.waiting);
         self.lag.get_or_create(&labels).set(age.max(0) / 1000);
         self.dead.get_or_create(&labels).set(backlog.dead);
+    }
+
+    /// Counts users whose connections were ended.
+    pub fn evicted(&self, users: usize) {
+        self.evicted
+            .inc_by(u64::try_from(users).unwrap_or(u64::MAX));
+    }
+
+    /// Notes how many users' connections are yet to be ended.
+    pub fn evictions_waiting(&self, users: i64) {
+        self.evictions_waiting.set(users);
     }
 
     /// All of them, in the text format of OpenMetrics.

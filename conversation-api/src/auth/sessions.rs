@@ -98,6 +98,12 @@ impl Sessions {
         Ok(Some(user))
     }
 
+    /// As [`Sessions::user`], from the database itself: what was just taken away is seen.
+    pub async fn user_now(&self, token: &Token) -> Result<Option<User>, StoreError> {
+        let found = self.store.token(&token.hash()).await?;
+        Ok(found.map(|(user, _)| user))
+    }
+
     /// Logs out: the token is worth nothing from here on.
     pub async fn end(&self, token: &Token) -> Result<(), StoreError> {
         let hash = token.hash();

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::authenticated::Authenticated;
 use super::error::Refusal;
 use super::input::Input;
+use crate::auth::sessions::Sessions;
 use crate::channels::{Channel, may_see, may_watch_department};
 use crate::people::{Role, User};
 use crate::store::{Store, StoreError};
@@ -38,27 +39,31 @@ pub(super) async fn channel(
     who: Authenticated,
     body: Payload,
     signing: Data<Signing>,
-    store: Data<Store>,
+    (store, sessions): (Data<Store>, Data<Sessions>),
 ) -> Result<HttpResponse, Refusal> {
     let mut input = Input::read(&request, body).await?;
     let socket_id = socket_id(&mut input);
     let name = input.text("channel_name", 200);
     input.check()?;
     let channel = Channel::parse(&name).ok_or(Refusal::Forbidden)?;
-    if !may_listen(&store, &who.user, channel).await? {
+    let user = current(&sessions, &who).await?;
+    if !may_listen(&store, &user, channel).await? {
         return Err(Refusal::Forbidden);
     }
     let authorizer = signing.authorizer()?;
     let socket_id = socket_id.ok_or(Refusal::Forbidden)?;
     // The name as it was sent: it is what the relay checks the signature with.
     let wire = WireChannel::named(&name);
+    // The connection is the user's by every subscription, so that the relay can end it when
+    // something is taken away from the user. It need not sign in by itself.
+    let member = Member::new(user.id).sign_in();
     let auth = match channel {
         Channel::ConversationPresence(_) => {
-            let member = Member::new(who.user.id).info(&info(&who.user));
+            let member = member.info(&info(&user));
             member.and_then(|member| authorizer.presence(&socket_id, &wire, &member))
         }
         Channel::User(_) | Channel::Conversation(_) | Channel::Department(_) => {
-            authorizer.private(&socket_id, &wire)
+            authorizer.private_as(&socket_id, &wire, &member)
         }
     };
     Ok(HttpResponse::Ok().json(auth.map_err(|_| Refusal::Forbidden)?))
@@ -70,13 +75,15 @@ pub(super) async fn user(
     who: Authenticated,
     body: Payload,
     signing: Data<Signing>,
+    sessions: Data<Sessions>,
 ) -> Result<HttpResponse, Refusal> {
     let mut input = Input::read(&request, body).await?;
     let socket_id = socket_id(&mut input);
     input.check()?;
     let authorizer = signing.authorizer()?;
     let socket_id = socket_id.ok_or(Refusal::Forbidden)?;
-    let user = RelayUser::new(who.user.id).info(&info(&who.user));
+    let user = current(&sessions, &who).await?;
+    let user = RelayUser::new(user.id).info(&info(&user));
     let auth = user.and_then(|user| authorizer.user(&socket_id, &user));
     Ok(HttpResponse::Ok().json(auth.map_err(|_| Refusal::Forbidden)?))
 }
@@ -105,6 +112,12 @@ impl Signing {
     fn authorizer(&self) -> Result<&Authorizer, Refusal> {
         Ok(&self.app()?.authorizer)
     }
+}
+
+/// The user as of now. What is remembered of a token would give back what was just taken away.
+async fn current(sessions: &Sessions, who: &Authenticated) -> Result<User, Refusal> {
+    let user = sessions.user_now(&who.token).await?;
+    user.ok_or(Refusal::Unauthenticated)
 }
 
 /// Whether `user` may listen to `channel`. What does not exist nobody may listen to.

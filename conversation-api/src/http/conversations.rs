@@ -10,6 +10,7 @@ use super::error::Refusal;
 use super::input::Input;
 use super::path::Id;
 use crate::channels::{Ownership, Scope, may_assign, may_be_assigned, may_see};
+use crate::outbox::Wake;
 use crate::people::User;
 use crate::store::Store;
 use crate::store::assignments::Assign;
@@ -66,7 +67,7 @@ pub(super) async fn assign(
     who: Authenticated,
     Id(id): Id,
     body: Payload,
-    store: Data<Store>,
+    (store, wake): (Data<Store>, Data<Wake>),
 ) -> Result<HttpResponse, Refusal> {
     let ownership = store.ownership(id).await?.ok_or(Refusal::NotFound)?;
     if !may_assign(&who.user, ownership) {
@@ -90,6 +91,7 @@ pub(super) async fn assign(
         user_id,
     };
     store.write(assign).await?;
+    wake.rights_changed();
     answer(&store, &who.user, id).await
 }
 

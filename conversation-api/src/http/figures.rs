@@ -21,6 +21,7 @@ async fn show(metrics: Data<Metrics>, store: Data<Store>) -> Result<HttpResponse
     for kind in Kind::ALL {
         metrics.backlog(kind, store.backlog(kind).await?);
     }
+    metrics.evictions_waiting(store.evictions_waiting().await?);
     let text = metrics.text().map_err(|_| Refusal::Internal)?;
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
 }

@@ -13,6 +13,7 @@ use super::input::Input;
 use crate::auth::attempts::Attempts;
 use crate::auth::password::Passwords;
 use crate::auth::sessions::Sessions;
+use crate::outbox::Wake;
 use crate::store::Store;
 
 /// Characters of a password.
@@ -47,7 +48,9 @@ pub(super) async fn login(
 pub(super) async fn logout(
     who: Authenticated,
     sessions: Data<Sessions>,
+    wake: Data<Wake>,
 ) -> Result<HttpResponse, Refusal> {
     sessions.end(&who.token).await?;
+    wake.rights_changed();
     Ok(HttpResponse::Ok().json(json!({"message": "Logged out."})))
 }

@@ -57,7 +57,12 @@ impl Courier {
             retry_in: None,
         };
         let mut taken = 0;
-        for row in &rows {
+        // After the rows were read: whatever was committed before them is done before them.
+        let prepared = self.target.prepare().await;
+        if let (Err(error), Some(row)) = (&prepared, rows.first()) {
+            self.postpone(row, &mut turn, &error.to_string(), None);
+        }
+        for row in rows.iter().filter(|_| prepared.is_ok()) {
             if since.elapsed() + self.timing.attempt() > self.timing.lease {
                 break;
             }

@@ -12,11 +12,13 @@
 //! - [`dispatcher`]: which lanes are sent when
 //! - [`lane`]: sending one lane's rows
 //! - [`target`]: the relay and WhatsApp
+//! - [`evictions`]: ending connections that may hear what they must not, before what they would hear
 //! - [`health`], [`backoff`]: what happens when they do not answer
 //! - [`pruning`]: forgetting what was sent
 
 mod backoff;
 mod dispatcher;
+mod evictions;
 mod health;
 mod lane;
 mod pruning;
@@ -24,6 +26,7 @@ mod target;
 mod wake;
 
 pub use dispatcher::{Dispatcher, Timing};
+pub use evictions::Evictions;
 pub use pruning::prune_for_ever;
 pub use target::Target;
 pub use wake::Wake;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use publisher::{Broadcast, Broadcaster};
 
+use super::evictions::{Evictions, NotEvicted};
 use crate::store::outbox::{Kind, Waiting};
 use crate::whatsapp::Reply;
 use crate::whatsapp::graph::{Graph, SendError};
@@ -12,8 +13,8 @@ use crate::whatsapp::graph::{Graph, SendError};
 /// What takes the rows of a kind.
 #[derive(Clone, Debug)]
 pub enum Target {
-    /// The relay, or whatever the broadcast driver leads to.
-    Relay(Arc<dyn Broadcaster>),
+    /// The relay, or whatever the broadcast driver leads to, where connections end first that must.
+    Relay(Arc<dyn Broadcaster>, Evictions),
     /// WhatsApp.
     Whatsapp(Graph),
 }
@@ -44,15 +45,23 @@ impl Target {
     /// Of which kind the rows are.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Relay(_) => Kind::Broadcast,
+            Self::Relay(..) => Kind::Broadcast,
             Self::Whatsapp(_) => Kind::Whatsapp,
+        }
+    }
+
+    /// Does what must be done before rows are sent that were just read.
+    pub(super) async fn prepare(&self) -> Result<(), NotEvicted> {
+        match self {
+            Self::Relay(_, evictions) => evictions.finish().await,
+            Self::Whatsapp(_) => Ok(()),
         }
     }
 
     /// Sends a row.
     pub(super) async fn send(&self, row: &Waiting) -> Result<Taken, NotTaken> {
         match self {
-            Self::Relay(broadcaster) => {
+            Self::Relay(broadcaster, _) => {
                 let event: Broadcast = read(&row.payload)?;
                 broadcaster.broadcast(&event).await?;
                 Ok(Taken::default())

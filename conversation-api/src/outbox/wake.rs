@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 #[derive(Clone, Debug)]
 pub struct Wake {
     broadcast: Arc<Notify>,
+    evictions: Arc<Notify>,
     whatsapp: Option<Arc<Notify>>,
 }
 
@@ -16,6 +17,7 @@ impl Wake {
     pub fn new(replies: bool) -> Self {
         Self {
             broadcast: Arc::default(),
+            evictions: Arc::default(),
             whatsapp: replies.then(Arc::default),
         }
     }
@@ -26,6 +28,16 @@ impl Wake {
         if let Some(whatsapp) = &self.whatsapp {
             whatsapp.notify_one();
         }
+    }
+
+    /// Something may have been taken away from a user.
+    pub fn rights_changed(&self) {
+        self.evictions.notify_one();
+    }
+
+    /// What wakes the one who ends connections.
+    pub fn evictions(&self) -> Arc<Notify> {
+        Arc::clone(&self.evictions)
     }
 
     /// Whether agents' messages go to WhatsApp.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use publisher::{Broadcaster, Connection, Invalid, Retry};
+use publisher::{Broadcaster, Client, Config, Connection, Invalid, Retry};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::ServeError;
 use crate::metrics::Metrics;
-use crate::outbox::{Dispatcher, Target, Wake};
+use crate::outbox::{Dispatcher, Evictions, Target, Wake};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::whatsapp::graph::Graph;
@@ -33,9 +33,11 @@ impl Sending {
     ) -> Result<Self, ServeError> {
         let (stop, stopping) = watch::channel(false);
         let mut work = JoinSet::new();
-        for dispatcher in dispatchers(settings, store, wake, metrics)? {
+        let evictions = evictions(settings, store, metrics)?;
+        for dispatcher in dispatchers(settings, store, wake, metrics, &evictions)? {
             work.spawn(dispatcher.run(stopping.clone()));
         }
+        work.spawn(evictions.run(wake.evictions(), settings.timing.poll, stopping));
         Ok(Self { work, stop })
     }
 
@@ -60,11 +62,12 @@ fn dispatchers(
     store: &Store,
     wake: &Wake,
     metrics: &Metrics,
+    evictions: &Evictions,
 ) -> Result<Vec<Dispatcher>, ServeError> {
     let timing = settings.timing;
     let dispatcher =
         |target, woken| Dispatcher::new(store.clone(), target, woken, metrics.clone(), timing);
-    let relay = Target::Relay(broadcaster(settings)?);
+    let relay = Target::Relay(broadcaster(settings)?, evictions.clone());
     let mut dispatchers = vec![dispatcher(relay, wake.broadcast())];
     if let (Some(sender), Some(woken)) = (&settings.replies, wake.whatsapp()) {
         let graph = Graph::new(sender.clone(), timing.attempt())?;
@@ -73,16 +76,30 @@ fn dispatchers(
     Ok(dispatchers)
 }
 
+/// At the relay whose clients are authorised here, whatever the driver.
+fn evictions(
+    settings: &Settings,
+    store: &Store,
+    metrics: &Metrics,
+) -> Result<Evictions, ServeError> {
+    let relay = settings.relay.clone();
+    let relay = relay.map(|relay| Client::new(impatient(relay, settings)));
+    let (relay, again_in) = (relay.transpose()?, settings.authorisations);
+    let (store, metrics) = (store.clone(), metrics.clone());
+    Ok(Evictions::new(store, relay, again_in, metrics))
+}
+
+fn impatient(config: Config, settings: &Settings) -> Config {
+    config
+        .retry(Retry::none())
+        .connect_timeout(settings.timing.attempt())
+        .timeout(settings.timing.attempt())
+}
+
 /// The driver. The outbox tries again by itself, so the client does not.
 fn broadcaster(settings: &Settings) -> Result<Arc<dyn Broadcaster>, Invalid> {
     let connection = match settings.broadcast.clone() {
-        Connection::Pusher(config) => {
-            let config = config
-                .retry(Retry::none())
-                .connect_timeout(settings.timing.attempt())
-                .timeout(settings.timing.attempt());
-            Connection::Pusher(config)
-        }
+        Connection::Pusher(config) => Connection::Pusher(impatient(config, settings)),
         other => other,
     };
     let broadcaster = connection.broadcaster()?;

@@ -46,6 +46,7 @@ impl Settings {
         let listen = environment.parsed("LISTEN", ADDRESS)?;
         let lease = seconds(environment, "OUTBOX_LEASE_SECONDS", 15, SHORTEST_LEASE)?;
         let minutes = seconds(environment, "TOKEN_LIFETIME_MINUTES", 7 * 24 * 60, 1)?;
+        let authorisations = seconds(environment, "AUTHORISATION_SECONDS", 30, 1)?;
         let hours = seconds(environment, "OUTBOX_KEEP_HOURS", 24, 0)?;
         let broadcast = publisher::Connection::from_env(environment.all())
             .map_err(|invalid| environment.wrong(invalid.field, invalid.reason))?;
@@ -60,6 +61,7 @@ impl Settings {
                 .parsed("TRUSTED_PROXIES", "addresses with commas between them")?
                 .unwrap_or_default(),
             token_lifetime: minutes * 60,
+            authorisations,
             webhooks: WebhookSecrets {
                 app_secret: environment.get("WHATSAPP_APP_SECRET").map(str::to_owned),
                 verify_token: environment.get("WHATSAPP_VERIFY_TOKEN").map(str::to_owned),

@@ -38,6 +38,8 @@ pub struct Settings {
     pub proxies: TrustedProxies,
     /// How long tokens are worth something.
     pub token_lifetime: Duration,
+    /// How long after a connection was authorised it may still subscribe.
+    pub authorisations: Duration,
     /// What Meta and this service share.
     pub webhooks: WebhookSecrets,
     /// Where replies are sent from, if they are.

@@ -12,17 +12,31 @@ use super::connect::Database;
 /// Version, description and SQL of each.
 type Source = (i64, &'static str, &'static str);
 
-const SQLITE: &[Source] = &[(
-    1,
-    "conversations",
-    include_str!("../../migrations/sqlite/0001_conversations.sql"),
-)];
+const SQLITE: &[Source] = &[
+    (
+        1,
+        "conversations",
+        include_str!("../../migrations/sqlite/0001_conversations.sql"),
+    ),
+    (
+        2,
+        "evictions",
+        include_str!("../../migrations/sqlite/0002_evictions.sql"),
+    ),
+];
 
-const POSTGRES: &[Source] = &[(
-    1,
-    "conversations",
-    include_str!("../../migrations/postgres/0001_conversations.sql"),
-)];
+const POSTGRES: &[Source] = &[
+    (
+        1,
+        "conversations",
+        include_str!("../../migrations/postgres/0001_conversations.sql"),
+    ),
+    (
+        2,
+        "evictions",
+        include_str!("../../migrations/postgres/0002_evictions.sql"),
+    ),
+];
 
 impl From<MigrateError> for StoreError {
     fn from(error: MigrateError) -> Self {

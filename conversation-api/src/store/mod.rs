@@ -12,7 +12,7 @@
 //! - [`users`], [`tokens`], [`departments`]: who works here
 //! - [`conversations`], [`messages`], [`reads`], [`assignments`]: what is seen and done in the inbox
 //! - [`incoming`], [`statuses`]: what WhatsApp reports
-//! - [`outbox`]: what is to be sent
+//! - [`outbox`], [`evictions`]: what is to be sent; whose connections are to end
 //! - [`demo`]: demonstration data
 
 pub mod assignments;
@@ -20,6 +20,7 @@ mod connect;
 pub mod conversations;
 pub mod demo;
 pub mod departments;
+pub mod evictions;
 pub mod incoming;
 pub mod messages;
 mod migrations;

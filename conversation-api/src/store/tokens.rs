@@ -74,7 +74,7 @@ impl Store {
         let row = query(
             "SELECT u.id, u.name, u.email, u.role, u.department_id, u.avatar, t.expires_at
              FROM tokens t JOIN users u ON u.id = t.user_id
-             WHERE t.hash = $1 AND t.expires_at > $2",
+             WHERE t.hash = $1 AND t.expires_at > $2 AND u.disabled_at IS NULL",
         )
         .bind(hash)
         .bind(Timestamp::now().millis())

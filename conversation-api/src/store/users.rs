@@ -35,7 +35,7 @@ impl Store {
     pub async fn credentials(&self, email: &str) -> Result<Option<Credentials>, StoreError> {
         let row = query(
             "SELECT id, name, email, role, department_id, avatar, password
-             FROM users WHERE email = $1",
+             FROM users WHERE email = $1 AND disabled_at IS NULL",
         )
         .bind(email)
         .fetch_optional(&mut *self.reader().await?)

@@ -322,7 +322,9 @@ async fn signatures_are_what_the_relay_accepts() {
         .await
         .json();
     let data = answer["channel_data"].as_str().unwrap();
-    let expected = json!({"user_id": "5", "user_info": {"name": "Amir Agent", "role": "agent"}});
+    let expected = json!({
+        "user_id": "5", "user_info": {"name": "Amir Agent", "role": "agent"}, "sign_in": true,
+    });
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(data).unwrap(),
         expected
@@ -381,11 +383,13 @@ async fn forms_and_json_are_both_read() {
         .expect_status(200)
         .json();
     assert_eq!(by_form, by_json);
+    let data = by_form["channel_data"].as_str().unwrap();
+    assert_eq!(data, r#"{"user_id":"5","sign_in":true}"#);
     assert_eq!(
         by_form["auth"],
         relay
             .app()
-            .channel_auth("1.2", "private-conversation.1", None)
+            .channel_auth("1.2", "private-conversation.1", Some(data))
     );
     for (socket_id, channel) in [("", "private-conversation.1"), ("1.2", "")] {
         desk.authorise(socket_id, channel).await.expect_status(422);

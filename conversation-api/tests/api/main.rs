@@ -10,6 +10,7 @@ mod command_line;
 mod conversations;
 mod crashes;
 mod dead_letters;
+mod evictions;
 mod http_shapes;
 mod log;
 mod login;
