@@ -1,5 +1,6 @@
-//! A TCP proxy in a thread of its own, whose connections can be cut, held up and restored.
+//! A TCP proxy in a thread of its own, whose connections can be cut, held up, slowed down and restored.
 
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until};
 
 /// Passes connections on, to one address or to several in turn. Dropping it closes them.
 #[derive(Debug)]
@@ -26,13 +27,16 @@ struct State {
     /// Counts what has closed all connections that there were.
     cuts: u64,
     targets: Vec<String>,
+    /// Bytes a second from all servers together; `None`: as fast as they come.
+    rate: Option<u32>,
 }
+
+/// When the next bytes may pass from servers to clients, of all connections together.
+type NextFree = Arc<Mutex<Instant>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Open,
-    /// So many bytes a second pass in each direction of a connection.
-    Slow(u32),
     /// Bytes wait, new connections too.
     Held,
     /// New connections are closed at once.
@@ -47,6 +51,7 @@ impl TcpProxy {
             way: Way::Open,
             cuts: 0,
             targets: targets.to_vec(),
+            rate: None,
         });
         let (stop, stopped) = oneshot::channel();
         let (bound, address) = oneshot::channel();
@@ -90,12 +95,6 @@ impl TcpProxy {
         self.state.send_modify(|state| state.way = Way::Held);
     }
 
-    /// Lets so many bytes a second pass in each direction of a connection.
-    pub fn slow_down(&self, bytes_per_second: u32) {
-        self.state
-            .send_modify(|state| state.way = Way::Slow(bytes_per_second));
-    }
-
     /// Closes all connections; new ones are welcome.
     pub fn close_connections(&self) {
         self.state.send_modify(|state| state.cuts += 1);
@@ -103,7 +102,16 @@ impl TcpProxy {
 
     /// Passes everything on again at full speed, what was held back first.
     pub fn restore(&self) {
-        self.state.send_modify(|state| state.way = Way::Open);
+        self.state.send_modify(|state| {
+            state.way = Way::Open;
+            state.rate = None;
+        });
+    }
+
+    /// Lets so many bytes a second pass from the servers, of all connections together, as a slow link does.
+    pub fn limit(&self, bytes_a_second: u32) {
+        self.state
+            .send_modify(|state| state.rate = Some(bytes_a_second));
     }
 
     /// Where new connections go from now on.
@@ -125,15 +133,16 @@ impl Drop for TcpProxy {
 
 async fn accept(listener: TcpListener, state: watch::Receiver<State>) {
     let mut turn = 0;
+    let free = Arc::new(Mutex::new(Instant::now()));
     loop {
         let (stream, _) = listener.accept().await.expect("the listener is open");
-        tokio::spawn(serve(stream, turn, state.clone()));
+        tokio::spawn(serve(stream, turn, state.clone(), Arc::clone(&free)));
         turn += 1;
     }
 }
 
 /// Serves a connection until one side ends it or it is cut.
-async fn serve(client: TcpStream, turn: usize, state: watch::Receiver<State>) {
+async fn serve(client: TcpStream, turn: usize, state: watch::Receiver<State>, free: NextFree) {
     let cuts = state.borrow().cuts;
     let cut = {
         let mut state = state.clone();
@@ -145,11 +154,16 @@ async fn serve(client: TcpStream, turn: usize, state: watch::Receiver<State>) {
     tokio::select! {
         biased;
         () = cut => {}
-        () = pass_on(client, turn, state) => {}
+        () = pass_on(client, turn, state, free) => {}
     }
 }
 
-async fn pass_on(client: TcpStream, turn: usize, mut state: watch::Receiver<State>) {
+async fn pass_on(
+    client: TcpStream,
+    turn: usize,
+    mut state: watch::Receiver<State>,
+    free: NextFree,
+) {
     open(&mut state).await;
     let targets = state.borrow().targets.clone();
     let Some(server) = connect(&targets, turn).await else {
@@ -161,25 +175,14 @@ async fn pass_on(client: TcpStream, turn: usize, mut state: watch::Receiver<Stat
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
-        () = pump(from_client, to_server, state.clone()) => {}
-        () = pump(from_server, to_client, state) => {}
+        () = pump(from_client, to_server, state.clone(), None) => {}
+        () = pump(from_server, to_client, state, Some(free)) => {}
     }
 }
 
 /// Waits until bytes may pass.
 async fn open(state: &mut watch::Receiver<State>) {
-    let passes = |state: &State| matches!(state.way, Way::Open | Way::Slow(_));
-    let _proxy_dropped = state.wait_for(passes).await;
-}
-
-/// Waits as long as a slow line takes for so many bytes, or until it is no longer slow.
-async fn take_time(state: &mut watch::Receiver<State>, count: usize) {
-    let way = state.borrow().way;
-    if let Way::Slow(rate) = way {
-        let seconds = count as f64 / f64::from(rate);
-        let has_changed = state.wait_for(|state| state.way != way);
-        let _in_time = timeout(Duration::from_secs_f64(seconds), has_changed).await;
-    }
+    let _proxy_dropped = state.wait_for(|state| state.way == Way::Open).await;
 }
 
 async fn connect(targets: &[String], turn: usize) -> Option<TcpStream> {
@@ -192,25 +195,42 @@ async fn connect(targets: &[String], turn: usize) -> Option<TcpStream> {
     None
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<State>) {
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut state: watch::Receiver<State>,
+    free: Option<NextFree>,
+) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let Ok(count @ 1..) = from.read(&mut buffer).await else {
             return;
         };
         open(&mut state).await;
-        take_time(&mut state, count).await;
-        open(&mut state).await;
+        let rate = state.borrow().rate;
+        if let (Some(free), Some(rate)) = (&free, rate) {
+            sleep_until(take_turn(free, count, rate)).await;
+        }
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
     }
 }
 
+/// When these bytes may pass.
+fn take_turn(free: &NextFree, count: usize, rate: u32) -> Instant {
+    let time = Duration::from_secs_f64(count as f64 / f64::from(rate));
+    let mut free = free.lock().expect("nobody panics with it");
+    let turn = Instant::now().max(*free);
+    *free = turn + time;
+    turn
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::ErrorKind;
-    use std::time::Instant;
+
+    use tokio::time::timeout;
 
     use super::*;
     use crate::wait::within;
@@ -277,18 +297,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn slow_line_takes_its_time() {
+    async fn limited_connections_share_the_rate() {
         let proxy = TcpProxy::start(&[echo(b'a').await]).await;
-        let mut stream = TcpStream::connect(proxy.authority()).await.unwrap();
-        proxy.slow_down(20);
+        proxy.limit(1000);
         let start = Instant::now();
-        assert_eq!(ask(&mut stream, b'1').await, *b"a1");
-        // One byte there, two back.
-        assert!(start.elapsed() >= Duration::from_millis(150));
-        proxy.slow_down(1);
-        stream.write_all(b"2").await.unwrap();
-        proxy.restore();
-        assert_eq!(read(&mut stream).await, *b"a2");
+        let asking = async || {
+            let mut stream = TcpStream::connect(proxy.authority()).await.unwrap();
+            for _ in 0..50 {
+                ask(&mut stream, b'1').await;
+            }
+        };
+        tokio::join!(asking(), asking());
+        assert!(start.elapsed() >= Duration::from_millis(190));
     }
 
     #[tokio::test]

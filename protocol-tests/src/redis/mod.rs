@@ -141,6 +141,11 @@ impl RedisServer {
         self.running().signal(libc::SIGCONT);
     }
 
+    /// Deletes all its data, as another user of the same server may. Connections stay.
+    pub async fn flush(&self) {
+        let () = self.command(&redis::cmd("FLUSHALL")).await;
+    }
+
     // What it is told
 
     /// Sends a command and expects it to be done.

@@ -117,7 +117,7 @@ impl Fault {
         match self.kind {
             Kind::Cut => world.proxies[node].cut(),
             Kind::Hold => world.proxies[node].hold(),
-            Kind::Slow => world.proxies[node].slow_down(SLOW),
+            Kind::Slow => world.proxies[node].limit(SLOW),
             Kind::Kill => world.kill(node).await,
             Kind::Freeze => {
                 world.frozen[node] = true;
