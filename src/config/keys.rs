@@ -28,6 +28,7 @@ pub(super) const CLUSTER: &[&str] = &[
     "prefix",
     "node_timeout",
     "backlog_bytes",
+    "log_bytes",
     "ca_certificates",
 ];
 

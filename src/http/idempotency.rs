@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName};
 use bytes::Bytes;
 
@@ -85,9 +86,9 @@ pub(super) async fn once(
 ) -> Result<Answer, ApiError> {
     let claimed = match &key {
         None => None,
-        Some(key) => match claim(app, key).await {
-            Ok(turns) => Some(turns),
-            Err(body) => {
+        Some(key) => match claim(app, key).await? {
+            Claimed::Granted(turn, shared) => Some((turn, shared)),
+            Claimed::Answered(body) => {
                 let replayed = true;
                 return Ok(Answer::Remembered { body, replayed });
             }
@@ -114,21 +115,31 @@ pub(super) async fn once(
     Ok(Answer::Remembered { body, replayed })
 }
 
-/// The right to publish under the key, on this node and among all; or the answer that was given.
-async fn claim<'a>(app: &'a Arc<AppHub>, key: &Key<'_>) -> Result<(Turn<'a>, SharedTurn), Bytes> {
+/// What comes of asking for a key, on this node and among all.
+enum Claimed<'a> {
+    /// The publish is the caller's to do.
+    Granted(Turn<'a>, SharedTurn),
+    /// It was done before, with this answer.
+    Answered(Bytes),
+}
+
+/// Asks for a key. Fails where it cannot be known what other nodes do under it: an event that may
+/// come twice is not what the key was sent for, and whoever is refused can send it again.
+async fn claim<'a>(app: &'a Arc<AppHub>, key: &Key<'_>) -> Result<Claimed<'a>, ApiError> {
     let turn = match app.idempotency.claim(&key.0).await {
         Claim::Granted(turn) => turn,
-        Claim::Answered(body) => return Err(body),
+        Claim::Answered(body) => return Ok(Claimed::Answered(body)),
     };
     match app.authority().claim(app, &key.0).get().await {
-        Ok(SharedClaim::Granted(shared)) => Ok((turn, shared)),
+        Ok(SharedClaim::Granted(shared)) => Ok(Claimed::Granted(turn, shared)),
         Ok(SharedClaim::Answered(body)) => {
             turn.complete(body.clone());
-            Err(body)
+            Ok(Claimed::Answered(body))
         }
-        // What the other nodes do under the key cannot be known: this node goes by itself, as
-        // it does with all else that is published now.
-        Err(_) => Ok((turn, SharedTurn::of_nobody())),
+        Err(error) => Err(ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("nothing was published: {error}; try again with the same key"),
+        )),
     }
 }
 

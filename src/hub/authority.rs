@@ -120,6 +120,11 @@ pub enum Unavailable {
     /// What only all nodes together know cannot be looked up.
     #[error("the relay has lost its connection to Redis, where the nodes keep what they share")]
     Away,
+    /// Somebody else has begun to publish under the same idempotency key, and has not ended.
+    #[error(
+        "another publish under this idempotency key has not ended, or it is not known yet how it did"
+    )]
+    KeyTaken,
     /// The node is leaving the others.
     #[error("the relay is going away")]
     Leaving,

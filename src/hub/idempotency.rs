@@ -74,6 +74,11 @@ impl SharedTurn {
         Self(Some(Box::new(end)))
     }
 
+    /// It turned out to be somebody else's.
+    pub fn disarm(mut self) {
+        self.0 = None;
+    }
+
     /// The publish is done, and everybody else gets this answer.
     pub fn complete(mut self, answer: &Bytes) {
         if let Some(end) = self.0.take() {

@@ -26,6 +26,8 @@ metrics! {
         events_missed: Counter = "fanfare_cluster_events_missed_total",
         /// Times that a channel's log was found begun anew.
         epoch_changes: Counter = "fanfare_cluster_epoch_changes_total",
+        /// Entries that left a channel's log before their time, as cluster.log_bytes was used up.
+        log_evictions: Counter = "fanfare_cluster_log_evictions_total",
         /// Messages that this version cannot read.
         unreadable: Counter = "fanfare_cluster_unreadable_total",
         /// Calls that Redis refused and that are made again.

@@ -5,6 +5,7 @@
 mod api_node;
 mod away;
 mod cache;
+mod catching_up;
 mod chaos;
 mod churn;
 mod counts;

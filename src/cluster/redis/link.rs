@@ -1,15 +1,18 @@
 //! A server of Redis, as long as it can be reached.
 //!
-//! Two connections: one for calls, one for what is published. A Redis Cluster ends subscriptions of
-//! its own accord when a slot moves, with a message that looks like the answer to a command: so
-//! commands go where no such message comes.
+//! Three connections: one for short calls, one for what may be answered with much, one for what is
+//! published. Heartbeats and publishes do not stand behind a large answer. A Redis Cluster ends
+//! subscriptions of its own accord when a slot moves, with a message that looks like the answer to a
+//! command: so commands go where no such message comes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion,
-    PushInfo, PushKind, RedisConnectionInfo, RedisResult, TlsCertificates, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline,
+    ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisResult, TlsCertificates, Value,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -42,12 +45,19 @@ pub(super) enum Heard {
     Lost,
 }
 
-#[derive(Clone)]
 pub(super) struct Link {
     pub(super) id: LinkId,
     calls: MultiplexedConnection,
+    bulk: MultiplexedConnection,
     topics: MultiplexedConnection,
+    patience: Duration,
+    /// Counts what was published to this node: a connection that brings it is alive, however long
+    /// an answer stands behind it.
+    pushes: Arc<AtomicU64>,
 }
+
+/// How long large answers may take. Whether the server is alive shows on the other connections.
+const BULK_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Link {
     /// Connects, and makes the scripts known.
@@ -63,16 +73,31 @@ impl Link {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(reach.patience))
             .set_response_timeout(Some(reach.patience));
-        let push = move |info: PushInfo| match translate(info) {
-            Some(event) => heard.send((id, event)),
-            None => Ok(()),
+        let for_bulk = config.clone().set_response_timeout(Some(BULK_PATIENCE));
+        let pushes = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&pushes);
+        let push = move |info: PushInfo| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            match translate(info) {
+                Some(event) => heard.send((id, event)),
+                None => Ok(()),
+            }
         };
-        let with_pushes = config.clone().set_push_sender(push);
-        let (calls, topics) = futures_util::try_join!(
+        let with_pushes = config.clone().set_response_timeout(None);
+        let with_pushes = with_pushes.set_push_sender(push);
+        let (calls, bulk, topics) = futures_util::try_join!(
             client.get_multiplexed_async_connection_with_config(&config),
+            client.get_multiplexed_async_connection_with_config(&for_bulk),
             client.get_multiplexed_async_connection_with_config(&with_pushes),
         )?;
-        let link = Self { id, calls, topics };
+        let link = Self {
+            id,
+            calls,
+            bulk,
+            topics,
+            patience: reach.patience,
+            pushes,
+        };
         link.load_scripts().await?;
         Ok(link)
     }
@@ -97,22 +122,48 @@ impl Link {
         connection.send_packed_commands(&pipeline, 0, count).await
     }
 
-    /// Asks to listen to topics, or no longer to. That it is done is heard.
-    pub(super) async fn listen(&self, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
-        let mut connection = self.topics.clone();
+    /// Makes calls whose answers may be large.
+    pub(super) async fn call_for_much(&self, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
+        let mut connection = self.bulk.clone();
         let count = pipeline.len();
         connection.send_packed_commands(&pipeline, 0, count).await
     }
 
-    /// Whether both connections are alive.
+    /// Asks to listen to topics, or no longer to. That it is done is heard.
+    pub(super) async fn listen(&self, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
+        let mut connection = self.topics.clone();
+        let count = pipeline.len();
+        self.while_published(connection.send_packed_commands(&pipeline, 0, count))
+            .await
+    }
+
+    /// Whether the connections for calls and for what is published are alive.
     pub(super) async fn ping(&self) -> RedisResult<()> {
         let (mut calls, mut topics) = (self.calls.clone(), self.topics.clone());
         let ping = redis::cmd("PING");
         futures_util::try_join!(
             calls.send_packed_command(&ping),
-            topics.send_packed_command(&ping)
+            self.while_published(topics.send_packed_command(&ping))
         )?;
         Ok(())
+    }
+
+    /// Waits for an answer behind what is published, as long as that goes on coming.
+    async fn while_published<T>(
+        &self,
+        answer: impl Future<Output = RedisResult<T>>,
+    ) -> RedisResult<T> {
+        let mut answer = std::pin::pin!(answer);
+        let mut seen = self.pushes.load(Ordering::Relaxed);
+        loop {
+            if let Ok(answer) = tokio::time::timeout(self.patience, &mut answer).await {
+                return answer;
+            }
+            let now = self.pushes.load(Ordering::Relaxed);
+            if std::mem::replace(&mut seen, now) == now {
+                return Err((ErrorKind::Io, "no answer in time").into());
+            }
+        }
     }
 }
 
@@ -222,5 +273,5 @@ pub(super) fn info(
 }
 
 fn no_master(reason: &'static str) -> redis::RedisError {
-    (redis::ErrorKind::MasterNameNotFoundBySentinel, reason).into()
+    (ErrorKind::MasterNameNotFoundBySentinel, reason).into()
 }

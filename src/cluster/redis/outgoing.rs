@@ -67,6 +67,8 @@ pub(super) struct Voice<'a> {
     pub(super) publish: &'a str,
     /// Milliseconds that an entry is kept.
     pub(super) history_ms: u64,
+    /// Bytes of entries that a channel's log keeps at most.
+    pub(super) log_bytes: usize,
     /// Whether entries are written even where no other node is known to listen.
     pub(super) keep: bool,
 }
@@ -160,6 +162,12 @@ impl Queue {
 }
 
 impl Utterance {
+    /// About how much goes to Redis.
+    pub(super) fn bytes(&self) -> usize {
+        let cached = self.cached.as_ref();
+        self.body.len() + cached.map_or(0, |(payload, _)| payload.len())
+    }
+
     pub(super) fn call(&self, topic: &Topic, voice: Voice<'_>) -> Cmd {
         let keys = [keys::meta(topic), keys::log(topic), keys::cache(topic)];
         let mut call = script::PUBLISH.call(&keys);
@@ -180,6 +188,7 @@ impl Utterance {
             Some((payload, ms)) => call.arg(&payload[..]).arg(*ms),
             None => call.arg("").arg(0),
         };
+        call.arg(voice.log_bytes);
         call
     }
 
@@ -205,6 +214,7 @@ mod tests {
         epoch: "e",
         publish: "PUBLISH",
         history_ms: 30_000,
+        log_bytes: 1 << 20,
         keep: false,
     };
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -12,20 +12,26 @@ use tokio::sync::oneshot;
 use super::Shared;
 use super::entry::{NodeId, Unreadable};
 use super::keys::{self, Keys, Subject};
-use super::request::{Question, Request};
+use super::request::{Question, Request, Settlement};
 use super::script::{self, Report};
 use crate::hub::authority::ChannelReport;
 use crate::hub::idempotency::{SharedClaim, SharedTurn};
-use crate::hub::{AppHub, ChannelState, Unavailable};
+use crate::hub::{AppHub, ChannelState, Standing, Unavailable};
 use crate::protocol::{ChannelName, Frame};
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a claim lasts, beyond the time that a publish may wait, if its holder is never heard of
-/// again.
-const CLAIM: Duration = Duration::from_secs(5);
-/// How long an answer is remembered, as on a single node.
-const ANSWER_MS: u64 = 120_000;
+/// How long another's publish is waited for, beyond the time that a publish may wait.
+const WAITS_FOR: Duration = Duration::from_secs(5);
+/// How long an answer is remembered, as on a single node; and a claim whose holder is never heard
+/// of again: it may have published.
+const ANSWER: Duration = Duration::from_secs(120);
+/// How long and how often it is tried to ask for a key while the connection to Redis is broken.
+const TRIES_FOR: Duration = Duration::from_secs(1);
+const TRIES_EVERY: Duration = Duration::from_millis(50);
+/// Channels that are asked about together, and topics that are listed together.
+const CHANNELS_AT_ONCE: usize = 128;
+const TOPICS_AT_ONCE: usize = 512;
 /// How often one who waits for another's publish asks again.
 const ASKS_EVERY: Duration = Duration::from_millis(15);
 
@@ -42,10 +48,15 @@ impl Asker {
     }
 
     async fn ask(&self, key: &str, command: Cmd) -> Result<Value, Unavailable> {
+        self.put(key, command, false).await
+    }
+
+    async fn put(&self, key: &str, command: Cmd, is_urgent: bool) -> Result<Value, Unavailable> {
         let (answer, answered) = oneshot::channel();
         self.shared.requests.push(Request::Ask(Question {
             key: key.to_owned(),
             command,
+            is_urgent,
             answer,
         }));
         match tokio::time::timeout(PATIENCE, answered).await {
@@ -87,15 +98,20 @@ impl Asker {
         prefix: &str,
         cached: bool,
     ) -> Result<Vec<(ChannelName, ChannelReport)>, Unavailable> {
-        let topics = self.topics(app, prefix).await?;
-        let reports = topics.iter().map(async |(topic, name)| {
-            let cached = cached && name.kind().cache;
-            let report = self.report(topic, cached).await?;
-            Ok::<_, Unavailable>((name.clone(), report))
-        });
-        let mut reports = try_join_all(reports).await?;
-        reports.retain(|(_, report)| report.state.subscribers > 0);
-        Ok(reports)
+        let topics: Vec<_> = self.topics(app, prefix).await?.into_iter().collect();
+        let mut all = Vec::with_capacity(topics.len());
+        // Not all at once: others have something to ask, too.
+        for some in topics.chunks(CHANNELS_AT_ONCE) {
+            let reports = some.iter().map(async |(topic, name)| {
+                let cached = cached && name.kind().cache;
+                let report = self.report(topic, cached).await?;
+                Ok::<_, Unavailable>((name.clone(), report))
+            });
+            let reports = try_join_all(reports).await?;
+            let occupied = |(_, report): &(_, ChannelReport)| report.state.subscribers > 0;
+            all.extend(reports.into_iter().filter(occupied));
+        }
+        Ok(all)
     }
 
     /// The topics of channels whose name begins so that any node has to do with.
@@ -113,12 +129,9 @@ impl Asker {
         let mut nodes = script::texts(self.ask(&alive, range(&alive)).await?)?;
         // Until it is cleaned up, what a dead node had counts.
         nodes.extend(script::texts(self.ask(&dead, range(&dead)).await?)?);
-        let lists = nodes.iter().map(async |node| {
-            let key = self.keys.topics_of(node);
-            let mut command = redis::cmd("SMEMBERS");
-            command.arg(&key);
-            Ok::<_, Unavailable>(script::texts(self.ask(&key, command).await?)?)
-        });
+        let lists = nodes
+            .iter()
+            .map(|node| self.list(self.keys.topics_of(node)));
         let mut topics = HashSet::new();
         for topic in try_join_all(lists).await?.into_iter().flatten() {
             let Some((id, Subject::Channel(name))) = self.keys.parse(&topic) else {
@@ -132,6 +145,25 @@ impl Asker {
             }
         }
         Ok(topics)
+    }
+
+    /// All members of a set, some of them perhaps more than once.
+    async fn list(&self, key: String) -> Result<Vec<String>, Unavailable> {
+        let (mut all, mut cursor) = (Vec::new(), "0".to_owned());
+        loop {
+            let mut command = redis::cmd("SSCAN");
+            command.arg(&key).arg(cursor);
+            command.arg("COUNT").arg(TOPICS_AT_ONCE);
+            let page: [Value; 2] = script::list(self.ask(&key, command).await?)?
+                .try_into()
+                .map_err(|_| Unreadable)?;
+            let [next, topics] = page;
+            all.extend(script::texts(topics)?);
+            cursor = script::text(next)?;
+            if cursor == "0" {
+                return Ok(all);
+            }
+        }
     }
 
     pub(super) async fn members(
@@ -150,20 +182,48 @@ impl Asker {
     pub(super) async fn claim(&self, app: &AppHub, key: &str) -> Result<SharedClaim, Unavailable> {
         let key = self.keys.idempotency(&app.app.id, key);
         let claimant = NodeId::random().to_string();
-        let claim = app.app.limits.publish_wait + CLAIM;
+        // Dropped, it gives the key back: also if it is not known whether the claim was heard.
+        let mut turn = None;
+        let start = Instant::now();
         loop {
-            let mut command = script::CLAIM.call(&[&key]);
-            command.arg(&claimant).arg(claim.as_millis() as u64);
-            let mut answer = script::list(self.ask(&key, command).await?)?.into_iter();
-            match script::number(answer.next().unwrap_or_default())? {
-                1 => return Ok(SharedClaim::Granted(self.turn(key, claimant))),
-                2 => tokio::time::sleep(ASKS_EVERY).await,
-                _ => {
-                    let answer = script::bytes(answer.next().unwrap_or_default())?;
-                    return Ok(SharedClaim::Answered(Bytes::from(answer)));
+            let standing = self.shared.standing();
+            let claimed = match standing {
+                Standing::Well => {
+                    turn.get_or_insert_with(|| self.turn(key.clone(), claimant.clone()));
+                    self.try_to_claim(&key, &claimant).await
                 }
-            }
+                Standing::Away | Standing::NotYet => Err(Unavailable::Away),
+            };
+            let pause = match claimed {
+                Ok(Claimed::Granted) => {
+                    let turn = turn.unwrap_or_else(|| self.turn(key, claimant));
+                    return Ok(SharedClaim::Granted(turn));
+                }
+                Ok(Claimed::Answered(answer)) => {
+                    turn.into_iter().for_each(SharedTurn::disarm);
+                    return Ok(SharedClaim::Answered(answer));
+                }
+                Ok(Claimed::Taken) if start.elapsed() < app.app.limits.publish_wait + WAITS_FOR => {
+                    ASKS_EVERY
+                }
+                Ok(Claimed::Taken) => return Err(Unavailable::KeyTaken),
+                Err(_) if start.elapsed() < TRIES_FOR => TRIES_EVERY,
+                Err(error) => return Err(error),
+            };
+            tokio::time::sleep(pause).await;
         }
+    }
+
+    async fn try_to_claim(&self, key: &str, claimant: &str) -> Result<Claimed, Unavailable> {
+        let mut command = script::CLAIM.call(&[key]);
+        command.arg(claimant).arg(ANSWER.as_millis() as u64);
+        let answer = self.put(key, command, true).await?;
+        let mut answer = script::list(answer)?.into_iter();
+        Ok(match script::number(answer.next().unwrap_or_default())? {
+            1 => Claimed::Granted,
+            2 => Claimed::Taken,
+            _ => Claimed::Answered(script::bytes(answer.next().unwrap_or_default())?.into()),
+        })
     }
 
     fn turn(&self, key: String, claimant: String) -> SharedTurn {
@@ -171,16 +231,22 @@ impl Asker {
         SharedTurn::new(move |answer| {
             let mut command = script::SETTLE.call(&[&key]);
             command.arg(claimant).arg(&answer.unwrap_or_default()[..]);
-            command.arg(ANSWER_MS);
-            // Nobody waits: a key that is not settled expires.
-            let (answer, _) = oneshot::channel();
-            shared.requests.push(Request::Ask(Question {
+            command.arg(ANSWER.as_millis() as u64);
+            shared.requests.push(Request::Settle(Settlement {
                 key,
                 command,
-                answer,
+                until: Instant::now() + ANSWER,
             }));
         })
     }
+}
+
+/// What the claim script returns.
+enum Claimed {
+    Granted,
+    /// Somebody else publishes under the key.
+    Taken,
+    Answered(Bytes),
 }
 
 impl From<Unreadable> for Unavailable {

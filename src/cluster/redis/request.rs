@@ -1,6 +1,7 @@
 //! What the other threads ask of the one that speaks to Redis.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -25,6 +26,8 @@ pub(super) enum Request {
     Close(Close),
     /// A question that is Redis' to answer.
     Ask(Question),
+    /// Something that Redis is to be told, now or when it is back.
+    Settle(Settlement),
     /// The node is to go.
     Stop(oneshot::Sender<()>),
 }
@@ -52,7 +55,19 @@ pub(super) struct Question {
     /// A key of the command: what says which server it is for.
     pub(super) key: String,
     pub(super) command: Cmd,
+    /// Whether a publish waits for it.
+    pub(super) is_urgent: bool,
     pub(super) answer: oneshot::Sender<Result<Value, Unavailable>>,
+}
+
+/// What became of an idempotency key. To be told twice does no harm.
+#[derive(Clone)]
+pub(super) struct Settlement {
+    /// A key of the command.
+    pub(super) key: String,
+    pub(super) command: Cmd,
+    /// When it has become meaningless.
+    pub(super) until: Instant,
 }
 
 /// A user who leaves needs no more than an id.

@@ -70,6 +70,8 @@ pub(super) struct ChannelReply {
     /// Whether the log goes on from where the node was.
     pub(super) known_here: bool,
     pub(super) entries: Vec<(EntryId, Vec<u8>)>,
+    /// Whether the log goes on after them.
+    pub(super) has_more: bool,
     pub(super) refused: Vec<String>,
     /// What the node has to tell, and in how many milliseconds.
     pub(super) due: Vec<(String, u64)>,
@@ -101,6 +103,7 @@ impl ChannelReply {
         };
         let cached = next()?;
         let cached_for = number(next()?)?;
+        let has_more = number(next()?)? == 1;
         Ok(Self {
             epoch,
             last,
@@ -108,11 +111,20 @@ impl ChannelReply {
             is_online,
             known_here,
             entries,
+            has_more,
             refused,
             due,
             roster,
             cached: cached_event(cached, cached_for)?,
         })
+    }
+}
+
+/// How many entries left a log before their time, by what the publish script returns.
+pub(super) fn evicted(value: Value) -> u64 {
+    match value {
+        Value::Array(mut parts) => parts.pop().map_or(0, |count| number(count).unwrap_or(0)),
+        _ => 0,
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Settings {
     pub node_timeout: Duration,
     /// Bytes of events that may wait for Redis. 64 MiB.
     pub backlog_bytes: usize,
+    /// Bytes of events that a channel's log keeps in Redis at most. 64 MiB.
+    pub log_bytes: usize,
     /// Certificates that Redis is trusted with, beside those of the system.
     pub ca_certificates: Option<PathBuf>,
     /// How long departures wait for a return before webhooks are told. 3 s.
@@ -31,6 +33,7 @@ impl Default for Settings {
             prefix: "fanfare:".into(),
             node_timeout: Duration::from_secs(6),
             backlog_bytes: 64 << 20,
+            log_bytes: 64 << 20,
             ca_certificates: None,
             leave_delay: Duration::from_secs(3),
         }

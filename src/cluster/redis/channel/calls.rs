@@ -11,8 +11,13 @@ use super::super::script::{self, ChannelReply};
 use super::{Channel, Kind, Place, Step, Surroundings};
 use crate::apps::WebhookEvent;
 
-/// Entries that one call reads at most.
-pub(super) const ENTRIES_AT_ONCE: usize = 1000;
+/// How much of a channel's log comes with an answer; the rest is asked for later.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Page {
+    pub(in super::super) bytes: usize,
+    /// Whether one entry is to come however large it is.
+    pub(in super::super) one_at_least: bool,
+}
 
 /// What Redis is asked, and what was said along with it.
 #[derive(Debug)]
@@ -47,23 +52,56 @@ impl Change {
     }
 }
 
+impl Call {
+    /// About how much goes to Redis.
+    pub(in super::super) fn bytes(&self) -> usize {
+        match self {
+            Self::Publish(utterance) => utterance.bytes(),
+            Self::Change(_) => 0,
+        }
+    }
+}
+
+/// What a channel asks next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    CleanUp,
+    Change,
+    Publish,
+}
+
 impl Channel {
+    fn next(&self, is_counted: bool) -> Option<Next> {
+        let changes = self.has_changes() && self.may_change(is_counted);
+        let cleans_up = !self.orphans.is_empty() && self.may_clean_up(is_counted);
+        match (changes, self.outgoing.is_empty()) {
+            _ if cleans_up => Some(Next::CleanUp),
+            (true, empty) if empty || !self.last_was_change => Some(Next::Change),
+            (_, false) => Some(Next::Publish),
+            _ => None,
+        }
+    }
+
+    /// Whether what it asks next may be answered with much: what the channel is, and its log.
+    pub(in super::super) fn asks_for_much(&self, is_counted: bool) -> bool {
+        let reads = self.is_behind || self.must_reconcile || !self.is_synced;
+        self.is_wanted() && reads && self.next(is_counted) == Some(Next::Change)
+    }
+
     /// What Redis is to be asked next. One call at a time is under way.
     pub(in super::super) fn next_call(
         &mut self,
         is_counted: bool,
+        page: Page,
         around: &Surroundings<'_>,
     ) -> Option<(Call, Cmd)> {
         if self.is_calling {
             return None;
         }
-        let changes = self.has_changes() && self.may_change(is_counted);
-        let cleans_up = !self.orphans.is_empty() && self.may_clean_up(is_counted);
-        let call = match (changes, self.outgoing.is_empty()) {
-            _ if cleans_up => self.remove_orphans(around),
-            (true, empty) if empty || !self.last_was_change => self.change(around),
-            (_, false) => self.say(around),
-            _ => None,
+        let call = match self.next(is_counted)? {
+            Next::CleanUp => self.remove_orphans(around),
+            Next::Change => self.change(page, around),
+            Next::Publish => self.say(around),
         };
         self.is_calling = call.is_some();
         call
@@ -76,7 +114,7 @@ impl Channel {
         Some((Call::Publish(utterance), command))
     }
 
-    fn change(&mut self, around: &Surroundings<'_>) -> Option<(Call, Cmd)> {
+    fn change(&mut self, page: Page, around: &Surroundings<'_>) -> Option<(Call, Cmd)> {
         self.last_was_change = true;
         let node = around.voice.node;
         if !self.is_wanted() {
@@ -93,7 +131,11 @@ impl Channel {
         if reconciles {
             flags.push('r');
         }
-        let mut command = self.call_of(&node.to_string(), asked_from.as_ref(), &flags, around);
+        if page.one_at_least {
+            flags.push('e');
+        }
+        let from = asked_from.as_ref().map(|place| (place, page.bytes));
+        let mut command = self.call_of(&node.to_string(), from, &flags, around);
         let acknowledged = std::mem::take(&mut self.to_acknowledge);
         for field in &acknowledged {
             command.arg("a").arg(field);
@@ -184,7 +226,7 @@ impl Channel {
     fn call_of(
         &self,
         node: &str,
-        from: Option<&Place>,
+        from: Option<(&Place, usize)>,
         flags: &str,
         around: &Surroundings<'_>,
     ) -> Cmd {
@@ -212,10 +254,12 @@ impl Channel {
             .arg(flags)
             .arg(self.delay(around).as_millis() as u64);
         match from {
-            Some(place) => command.arg(&*place.epoch).arg(place.id.to_string()),
-            None => command.arg("").arg("0-0"),
+            Some((place, bytes)) => command
+                .arg(&*place.epoch)
+                .arg(place.id.to_string())
+                .arg(bytes),
+            None => command.arg("").arg("0-0").arg(0),
         };
-        command.arg(ENTRIES_AT_ONCE);
         command
     }
 

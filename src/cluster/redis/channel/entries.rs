@@ -18,7 +18,8 @@ use crate::session::CloseReason;
 pub(super) enum Reading {
     /// From where the node was, entry by entry.
     InOrder,
-    /// What is left of it: events only, as the roster is read as a whole.
+    /// All that is left of it: events only, as the roster is read as a whole. They are delivered
+    /// whether there is room or not, being no more than one answer holds.
     Remains,
 }
 

@@ -34,7 +34,7 @@ use crate::metrics::ClusterMetrics;
 use crate::protocol::member::Member;
 use crate::protocol::{ChannelName, Frame};
 use crate::throttle::Throttle;
-pub(super) use calls::Call;
+pub(super) use calls::{Call, Page};
 
 /// What a channel is to this node.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use redis::Value;
 
-use super::super::entry::Unreadable;
-use super::super::script::ChannelReply;
-use super::calls::{Call, Change, ENTRIES_AT_ONCE};
+use super::super::entry::{EntryId, Unreadable};
+use super::super::script::{self, ChannelReply};
+use super::calls::{Call, Change};
 use super::entries::Reading;
 use super::{Asked, Channel, Kind, Place, Surroundings, Waiting};
 use crate::protocol::Frame;
@@ -27,6 +27,8 @@ impl Channel {
         let change = match call {
             Call::Publish(utterance) => {
                 around.metrics.entries_sent.inc();
+                let evicted = script::evicted(value);
+                around.metrics.log_evictions.inc_by(evicted);
                 utterance.done();
                 return Ok(None);
             }
@@ -73,14 +75,23 @@ impl Channel {
             return;
         }
         self.note_break(change, &reply, around);
+        if change.is_from_before(&reply) {
+            // The new log is read from its beginning.
+            self.place = Some(Place {
+                epoch: reply.epoch.clone(),
+                id: EntryId { ms: 0, offset: 0 },
+            });
+            self.reconcile_at = Some(Instant::now() + around.node_timeout);
+        }
         let goes_on = reply.known_here && change.asked_from.is_some();
-        if goes_on && !self.read_on(change, &reply, around) {
-            self.must_reconcile |= change.reconciles;
+        let reading = match goes_on || reply.has_more {
+            true => Reading::InOrder,
+            false => Reading::Remains,
+        };
+        if !self.read(reading, change, &reply, around) {
+            self.must_reconcile |= change.reconciles || !goes_on;
             self.keep_granted(change, &reply);
             return;
-        }
-        if !goes_on {
-            self.read_remains(change, &reply, around);
         }
         // What the reply says as a whole is as of its last entry: later ones are read again.
         let is_whole = !goes_on || change.reconciles;
@@ -90,11 +101,8 @@ impl Channel {
                 id: reply.last,
             });
         }
-        let is_begun_anew = change.is_from_before(&reply);
+        let is_begun_anew = self.reconcile_at.is_some();
         self.take_over(&reply, is_begun_anew, is_whole);
-        if is_begun_anew {
-            self.reconcile_at = Some(Instant::now() + around.node_timeout);
-        }
         self.is_synced = self.listening == Asked::Done;
         self.is_behind |= self.heard > self.offset();
         self.heard = 0;
@@ -115,9 +123,10 @@ impl Channel {
         self.place.as_ref().map_or(0, |place| place.id.offset)
     }
 
-    /// Applies the entries that follow on what is known. False if that is not all yet.
-    fn read_on(
+    /// Applies the entries that came along. False if those are not all yet.
+    fn read(
         &mut self,
+        reading: Reading,
         change: &Change,
         reply: &ChannelReply,
         around: &Surroundings<'_>,
@@ -127,7 +136,7 @@ impl Channel {
                 continue;
             }
             let body = Bytes::copy_from_slice(body);
-            if self.apply(&body, Reading::InOrder, around).is_err() {
+            if self.apply(&body, reading, around).is_err() {
                 self.wait_for_room();
                 return false;
             }
@@ -136,24 +145,8 @@ impl Channel {
             }
             self.go_on_to(*id);
         }
-        let is_all = reply.entries.len() < ENTRIES_AT_ONCE;
-        self.is_behind |= !is_all;
-        is_all
-    }
-
-    /// Delivers what is left of events that do not follow on what is known.
-    fn read_remains(&mut self, change: &Change, reply: &ChannelReply, around: &Surroundings<'_>) {
-        let mut entries: Vec<_> = reply.entries.iter().collect();
-        if change.is_from_before(reply) {
-            // Of a log begun anew the script gives the end, latest first.
-            entries.reverse();
-        }
-        for (_, body) in entries {
-            around.metrics.entries_recovered.inc();
-            let body = Bytes::copy_from_slice(body);
-            // Remains are delivered whether there is room or not: they cannot be asked for again.
-            let _ = self.apply(&body, Reading::Remains, around);
-        }
+        self.is_behind |= reply.has_more;
+        !reply.has_more
     }
 
     /// What the channel is for the cluster, where the reply says it as a whole. Of a log that was

@@ -14,11 +14,12 @@
 --   8 members at most
 --   9 flags: p presence channel, u a user, c counts are told to subscribers; o, m, s webhooks want
 --     to know who occupies and vacates, of members, of counts; k the cached event is asked for, r
---     the roster in any case, d all that the node has to tell
+--     the roster in any case, d all that the node has to tell, e one entry is returned however
+--     large it is
 --  10 milliseconds that a departure waits
 --  11 the epoch that the asking node knows, or nothing
 --  12 the id of the last entry that it knows
---  13 entries returned at most
+--  13 bytes of entries returned at most
 --  14.. steps, each with its arguments:
 --     n COUNT        the node has so many subscribers; 0: it is not on the channel
 --     w COUNT        the same of those who watch a user
@@ -29,7 +30,8 @@
 --     a FIELD        what was to be told has been told
 -- Returns { epoch, last id, subscribers, occupied, whether the known entry is known here too,
 --   { id, body }*, { refused user* }, { due field, milliseconds }*, roster or false,
---   cached event or false, its milliseconds }
+--   cached event or false, its milliseconds, whether the log goes on after these entries }
+-- Of a log that was begun anew since the node last knew, the entries are from its beginning.
 local meta, log, cache, users, members, due, at =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local asker, node, version = ARGV[1], ARGV[2], ARGV[7]
@@ -278,7 +280,27 @@ for _, name in ipairs(touched) do
   end
 end
 
-local entries = {}
+local entries, first, more, room = {}, nil, false, tonumber(ARGV[13])
+-- Entries from here on, as many as there is room for, read few at a time.
+local function read(from)
+  while true do
+    local found = redis.call('XRANGE', log, from, '+', 'COUNT', 16)
+    for _, entry in ipairs(found) do
+      first = first or entry[1]
+      local body = entry[2][2]
+      room = room - string.len(body) - 32
+      if room < 0 and (#entries > 0 or not flag('e')) then
+        more = true
+        return
+      end
+      entries[#entries + 1] = { entry[1], body }
+    end
+    if #found < 16 then
+      return
+    end
+    from = '(' .. found[#found][1]
+  end
+end
 if is_wanted() then
   redis.call('HSET', meta, 'e', epoch, 'l', last)
   redis.call('PERSIST', meta)
@@ -287,34 +309,31 @@ if is_wanted() then
       local found = redis.call('XRANGE', log, ARGV[12], ARGV[12])
       known_here = #found == 1
     end
-    entries = redis.call('XRANGE', log, '(' .. ARGV[12], '+', 'COUNT', ARGV[13])
-    if not known_here and entries[1] then
+    read('(' .. ARGV[12])
+    if not known_here and first then
       -- The known entry may have expired where nothing is missing behind it.
-      known_here = offset_of(entries[1][1]) == offset_of(ARGV[12]) + 1
+      known_here = offset_of(first) == offset_of(ARGV[12]) + 1
     end
   elseif ARGV[11] ~= '' then
-    entries = redis.call('XREVRANGE', log, '+', '-', 'COUNT', ARGV[13])
+    read('-')
   end
 elseif was_wanted then
   -- Nobody is there any more: what is still on its way has been published. (Where nobody was there
   -- before, entries may be kept for nodes that are on their way back.)
   redis.call('DEL', meta, log)
 end
-local listed = {}
-for i, entry in ipairs(entries) do
-  listed[i] = { entry[1], entry[2][2] }
-end
 local roster = false
-if flag('p') and (not known_here or flag('r')) then
+-- As long as the log goes on, these are not asked for yet.
+if flag('p') and not orphans and not more and (not known_here or flag('r')) then
   roster = redis.call('HGETALL', members)
 end
 local cached, cached_for = false, 0
-if flag('k') then
+if flag('k') and not more then
   cached = redis.call('GET', cache)
   cached_for = redis.call('PTTL', cache)
 end
 local is_online = occupied or redis.call('HEXISTS', due, 'f') == 1
 return {
   epoch, last, total, is_online and 1 or 0, known_here and 1 or 0,
-  listed, refused, mine, roster, cached, cached_for,
+  entries, refused, mine, roster, cached, cached_for, more and 1 or 0,
 }

@@ -13,7 +13,9 @@
 --   9 1: the entry is kept even if no other node is known to want it
 --  10 the event to keep as the channel's last, or nothing
 --  11 milliseconds that it is kept
--- Returns 1 if the entry was published, 0 if no other node wants it, 2 if it was before.
+--  12 bytes of entries that are kept at most, about
+-- Returns 1 if the entry was published, 0 if no other node wants it, 2 if it was before; { 1, n } if
+-- n entries were dropped before their time.
 local meta, log = KEYS[1], KEYS[2]
 local node = ARGV[1]
 if ARGV[10] ~= '' then
@@ -27,9 +29,9 @@ if ARGV[8] ~= '' then
     end
   end
 end
-local known = redis.call('HMGET', meta, 'e', 'l', 't', 'n:' .. node, 'w:' .. node)
+local known = redis.call('HMGET', meta, 'e', 'l', 't', 'n:' .. node, 'w:' .. node, 'b')
 local others = redis.call('HLEN', meta)
-for i = 1, 5 do
+for i = 1, 6 do
   if known[i] then
     others = others - 1
   end
@@ -53,11 +55,44 @@ if last_ms > now then
   now = last_ms
 end
 local id = string.format('%d-%d', now, last_offset + 1)
-redis.call('HSET', meta, 'l', id)
-redis.call('XADD', log, 'MINID', '~', string.format('%d-0', now - tonumber(ARGV[3])), id, 'b', ARGV[7])
+-- Each entry says how many bytes there were up to it: so the log's size is known without reading it.
+local most, bytes_before = tonumber(ARGV[12]), tonumber(known[6] or '0')
+local bytes = bytes_before + string.len(ARGV[7])
+local size = string.format('%d', bytes)
+redis.call('HSET', meta, 'l', id, 'b', size)
+redis.call('XADD', log, 'MINID', '~', string.format('%d-0', now - tonumber(ARGV[3])), id,
+  'b', ARGV[7], 's', size)
+-- Drops the oldest entries until the log has room; not with each entry, as they are read for it.
+local function drop_oldest()
+  local dropped, from = 0, '-'
+  while true do
+    local found = redis.call('XRANGE', log, from, '+', 'COUNT', 16)
+    for _, entry in ipairs(found) do
+      local up_to = entry[2][4]
+      if up_to and tonumber(up_to) > bytes - most then
+        if dropped > 0 then
+          redis.call('XTRIM', log, 'MINID', '=', entry[1])
+        end
+        return dropped
+      end
+      dropped = dropped + 1
+    end
+    if #found < 16 then
+      return 0
+    end
+    from = '(' .. found[#found][1]
+  end
+end
+local dropped, part = 0, most / 64
+if bytes > most and math.floor(bytes / part) ~= math.floor(bytes_before / part) then
+  dropped = drop_oldest()
+end
 if (last_offset + 1) % 256 == 0 then
   redis.call('XTRIM', log, 'MAXLEN', '~', ARGV[4])
 end
 redis.call('PEXPIRE', log, ARGV[3])
 redis.call(ARGV[5], ARGV[6], epoch .. ' ' .. id .. ' ' .. ARGV[7])
+if dropped > 0 then
+  return { 1, dropped }
+end
 return 1

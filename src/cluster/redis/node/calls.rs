@@ -4,14 +4,24 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, RedisResult, Value};
 
-use super::super::channel::{Asked, Call, Surroundings};
+use super::super::channel::{Asked, Call, Channel, Page, Surroundings};
 use super::super::keys::{self, Topic};
 use super::super::link::LinkId;
 use super::super::outgoing::Voice;
+use super::lanes::Lane;
 use super::{Event, Node, Timer};
 
-/// Calls that go to a server together at most.
+/// Calls that go to a server together at most, and about how many bytes of them: what goes together
+/// is to be there well before the server counts as away, on a slow way too.
 const CALLS_AT_ONCE: usize = 256;
+const BYTES_AT_ONCE: usize = 512 << 10;
+/// Questions that go together: publishes are to come in between.
+const QUESTIONS_AT_ONCE: usize = 32;
+/// What comes along with the answer to a change that is about something else.
+const LITTLE: Page = Page {
+    bytes: 4 << 10,
+    one_at_least: false,
+};
 /// When a call is made again that was refused for now, and one that should not have been.
 const SOON: Duration = Duration::from_millis(50);
 const LATER: Duration = Duration::from_secs(1);
@@ -31,6 +41,7 @@ pub(super) type Then = Box<dyn FnOnce(&mut Node, Result<Value, ()>)>;
 /// A call that is about no channel.
 pub(super) struct Plain {
     pub(super) slot: u16,
+    pub(super) lane: Lane,
     command: Cmd,
     pub(super) then: Then,
     tries: u32,
@@ -46,9 +57,18 @@ impl Plain {
     pub(super) fn new(key: String, command: Cmd, then: Then) -> Self {
         Self {
             slot: keys::slot(&key),
+            lane: Lane::Calls,
             command,
             then,
             tries: 0,
+        }
+    }
+
+    /// What nobody waits for who publishes.
+    pub(super) fn question(key: String, command: Cmd, then: Then) -> Self {
+        Self {
+            lane: Lane::Questions,
+            ..Self::new(key, command, then)
         }
     }
 }
@@ -76,13 +96,23 @@ impl Refusal {
     }
 }
 
+/// Where the channel's next call goes.
+pub(super) fn lane_of(channel: &Channel, is_counted: bool) -> Lane {
+    match channel.asks_for_much(is_counted) {
+        true => Lane::Sync,
+        false => Lane::Calls,
+    }
+}
+
 impl Node {
     /// Makes all calls that can be made now: one batch to each server that is not busy.
     pub(super) fn make_calls(&mut self) {
         for index in 0..self.servers.len() {
             self.make_listen_calls(index);
-            if self.servers.is_free(index) {
-                self.make_batch(index);
+            for lane in Lane::ALL {
+                if self.servers.is_free(index, lane) {
+                    self.make_batch(index, lane);
+                }
             }
         }
         if self.servers.is_empty() {
@@ -93,13 +123,16 @@ impl Node {
             .set(i64::from(self.is_counted && self.servers.all_reached()));
     }
 
-    fn make_batch(&mut self, index: usize) {
+    fn make_batch(&mut self, index: usize, lane: Lane) {
+        let now = Instant::now();
         let epoch = format!("{:016x}", rand::random::<u64>());
-        let keep = Instant::now() < self.keeps_until;
+        let keep = now < self.keeps_until;
+        let (most, page) = self.share(index, lane);
         let mut pipeline = redis::Pipeline::new();
         let mut items = Vec::new();
-        while items.len() < CALLS_AT_ONCE {
-            let Some(job) = self.servers.next_job(index) else {
+        let mut bytes = 0;
+        while items.len() < most && bytes < BYTES_AT_ONCE {
+            let Some(job) = self.servers.lanes(index).queue(lane).pop_front() else {
                 break;
             };
             match job {
@@ -112,6 +145,13 @@ impl Node {
                     let Some(channel) = self.channels.get_mut(&topic) else {
                         continue;
                     };
+                    let its_lane = lane_of(channel, self.is_counted);
+                    if its_lane != lane {
+                        // What it has to ask has changed since.
+                        let queue = self.servers.lanes(index).queue(its_lane);
+                        queue.push_back(Job::Channel(topic));
+                        continue;
+                    }
                     channel.is_queued = false;
                     let around = Surroundings {
                         metrics: &self.metrics,
@@ -122,6 +162,7 @@ impl Node {
                             epoch: &epoch,
                             publish: self.servers.publish(),
                             history_ms: self.history_ms,
+                            log_bytes: self.settings.log_bytes,
                             keep,
                         },
                         own: &self.own,
@@ -133,7 +174,9 @@ impl Node {
                     if !channel.wants_call(self.is_counted) {
                         continue;
                     }
-                    if let Some((call, command)) = channel.next_call(self.is_counted, &around) {
+                    let call = channel.next_call(self.is_counted, page, &around);
+                    if let Some((call, command)) = call {
+                        bytes += call.bytes();
                         pipeline.add_command(command);
                         items.push(Item::Channel(topic, call));
                     }
@@ -143,11 +186,32 @@ impl Node {
         if items.is_empty() {
             return;
         }
-        if let Some(link) = self.servers.begin(index) {
+        if let Some(link) = self.servers.begin(index, lane) {
             self.under_way.push(Box::pin(async move {
-                let answers = link.call(pipeline).await;
-                Event::Answered(link.id, items, answers)
+                let answers = match lane {
+                    Lane::Calls => link.call(pipeline).await,
+                    Lane::Sync | Lane::Questions => link.call_for_much(pipeline).await,
+                };
+                Event::Answered(link.id, (lane, now), items, answers)
             }));
+        }
+    }
+
+    /// How many calls go together, and what each is to be answered with at most.
+    fn share(&mut self, index: usize, lane: Lane) -> (usize, Page) {
+        match lane {
+            Lane::Calls => (CALLS_AT_ONCE, LITTLE),
+            Lane::Questions => (QUESTIONS_AT_ONCE, LITTLE),
+            Lane::Sync => {
+                let lanes = self.servers.lanes(index);
+                let (calls, bytes) = lanes.pace.share(lanes.len(lane));
+                let one_at_least = true;
+                let page = Page {
+                    bytes,
+                    one_at_least,
+                };
+                (calls, page)
+            }
         }
     }
 
@@ -201,10 +265,11 @@ impl Node {
     pub(super) fn on_answers(
         &mut self,
         link: LinkId,
+        (lane, since): (Lane, Instant),
         items: Vec<Item>,
         answers: RedisResult<Vec<Value>>,
     ) {
-        self.servers.end(link);
+        self.servers.end(link, lane, since.elapsed());
         match answers {
             Ok(answers) if answers.len() == items.len() => {
                 for (item, answer) in items.into_iter().zip(answers) {

@@ -56,8 +56,8 @@ impl Node {
         let beat = Plain::new(nodes, command, then);
         // Before all else that waits: a node that has much to say is not dead.
         if self.servers.link_of(beat.slot).is_some() {
-            let slot = beat.slot;
-            self.servers.queue(slot).push_front(Job::Plain(beat));
+            let queue = self.servers.queue(beat.slot, beat.lane);
+            queue.push_front(Job::Plain(beat));
         }
     }
 
@@ -204,7 +204,8 @@ impl Node {
             return;
         }
         let again = Instant::now() + STOPS_EVERY;
-        let is_busy = self.channels.values().any(|channel| channel.is_busy());
+        let is_busy =
+            !self.unsettled.is_empty() || self.channels.values().any(|channel| channel.is_busy());
         if is_busy || !self.dead.is_empty() || !self.is_counted {
             return self.at(again, Timer::Stop);
         }

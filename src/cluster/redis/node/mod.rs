@@ -3,13 +3,17 @@
 //! - [`requests`]: what the other threads want
 //! - [`servers`], [`discovery`]: connecting, and knowing which server has what
 //! - [`calls`]: what is asked of Redis, and what it answers
+//! - [`lanes`]: what is asked apart from what, and how much at once
+//! - [`settling`]: what became of idempotency keys
 //! - [`life`]: heartbeats, the death of other nodes, and this one's end
 
 mod calls;
 mod discovery;
+mod lanes;
 mod life;
 mod requests;
 mod servers;
+mod settling;
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -29,6 +33,7 @@ use super::entry::{Message, NodeId, VERSION};
 use super::keys::{Keys, Subject, Topic, slot};
 use super::link::{Heard, Link, LinkId, Reach};
 use super::outgoing::Voice;
+use super::request::Settlement;
 use super::settings::Settings;
 use crate::hub::AppHub;
 use crate::metrics::ClusterMetrics;
@@ -36,6 +41,7 @@ use crate::protocol::ChannelName;
 use crate::throttle::Throttle;
 use calls::Job;
 use discovery::Discovered;
+use lanes::Lane;
 use servers::Servers;
 
 /// How long entries are kept beyond the time that a node may be away without being given up.
@@ -52,7 +58,12 @@ const AT_ONCE: usize = 1024;
 enum Event {
     Discovered(RedisResult<Discovered>),
     Connected(String, RedisResult<Link>),
-    Answered(LinkId, Vec<calls::Item>, RedisResult<Vec<Value>>),
+    Answered(
+        LinkId,
+        (Lane, Instant),
+        Vec<calls::Item>,
+        RedisResult<Vec<Value>>,
+    ),
     Listened(LinkId, Vec<Topic>, RedisResult<Vec<Value>>),
     Pinged(LinkId, RedisResult<()>),
     ScriptsLoaded(LinkId, RedisResult<()>),
@@ -66,6 +77,7 @@ enum Timer {
     Connect(String),
     Channel(Topic),
     Resting,
+    Settle,
     Stop,
 }
 
@@ -99,6 +111,8 @@ pub(super) struct Node {
     heard: mpsc::UnboundedReceiver<(LinkId, Heard)>,
     /// Calls that were refused for a while.
     resting: Vec<calls::Plain>,
+    /// Idempotency keys whose fate Redis is not told yet.
+    unsettled: Vec<Settlement>,
     stopping: Option<oneshot::Sender<()>>,
     ended: bool,
     refusals: Throttle,
@@ -136,6 +150,7 @@ impl Node {
             under_way: FuturesUnordered::new(),
             heard,
             resting: Vec::new(),
+            unsettled: Vec::new(),
             stopping: None,
             settings,
             ended: false,
@@ -185,7 +200,9 @@ impl Node {
         match event {
             Event::Discovered(found) => self.on_discovered(found),
             Event::Connected(address, link) => self.on_connected(&address, link),
-            Event::Answered(link, items, answers) => self.on_answers(link, items, answers),
+            Event::Answered(link, asked, items, answers) => {
+                self.on_answers(link, asked, items, answers);
+            }
             Event::Listened(link, topics, answers) => self.on_listened(link, topics, answers),
             Event::Pinged(link, Err(error)) | Event::ScriptsLoaded(link, Err(error)) => {
                 self.on_link_lost(link, &error.to_string());
@@ -266,6 +283,7 @@ impl Node {
                 Timer::Connect(address) => self.connect(&address),
                 Timer::Channel(topic) => self.on_channel_time(&topic, now),
                 Timer::Resting => self.call_again(),
+                Timer::Settle => self.settle_again(),
                 Timer::Stop => self.go_on_stopping(),
             }
         }
@@ -301,6 +319,7 @@ impl Node {
                 epoch: "",
                 publish: self.servers.publish(),
                 history_ms: self.history_ms,
+                log_bytes: self.settings.log_bytes,
                 keep: false,
             },
             own: &self.own,
@@ -362,8 +381,9 @@ impl Node {
         }
         if channel.wants_call(self.is_counted) && !channel.is_queued && is_reached {
             channel.is_queued = true;
+            let lane = calls::lane_of(channel, self.is_counted);
             self.servers
-                .queue(channel.slot)
+                .queue(channel.slot, lane)
                 .push_back(Job::Channel(Arc::clone(&topic)));
         }
         let timer = channel.next_timer(now, LISTENS_ON_FOR);

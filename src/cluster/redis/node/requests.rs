@@ -43,6 +43,7 @@ impl Node {
             Request::Publish(publish) => self.publish(publish),
             Request::Close(close) => self.close(close),
             Request::Ask(question) => self.ask(question),
+            Request::Settle(settlement) => self.settle(settlement),
             Request::Stop(done) => {
                 self.stopping = Some(done);
                 self.at(std::time::Instant::now(), Timer::Stop);
@@ -126,6 +127,7 @@ impl Node {
         let Question {
             key,
             command,
+            is_urgent,
             answer,
         } = question;
         if !self.is_counted {
@@ -136,7 +138,10 @@ impl Node {
         let then: Then = Box::new(move |_, value| {
             let _ = answer.send(value.map_err(|()| Unavailable::Away));
         });
-        self.call(Plain::new(key, command, then));
+        self.call(match is_urgent {
+            true => Plain::new(key, command, then),
+            false => Plain::question(key, command, then),
+        });
     }
 
     /// Puts the topic among those that this node has to do with, before it has.
@@ -169,7 +174,10 @@ impl Node {
     /// Has a call made that is about no channel; one that cannot be made fails at once.
     pub(super) fn call(&mut self, plain: Plain) {
         match self.servers.link_of(plain.slot).is_some() {
-            true => self.servers.queue(plain.slot).push_back(Job::Plain(plain)),
+            true => {
+                let queue = self.servers.queue(plain.slot, plain.lane);
+                queue.push_back(Job::Plain(plain));
+            }
             false => (plain.then)(self, Err(())),
         }
     }

@@ -1,6 +1,7 @@
 //! The servers of Redis: reaching them, and knowing which of them has what.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::{ConnectionInfo, ErrorKind, Pipeline, RedisResult};
@@ -12,6 +13,7 @@ use super::super::link::{Heard, Link, LinkId};
 use super::super::settings::Target;
 use super::calls::Job;
 use super::discovery::{self, Discovered};
+use super::lanes::{Lane, Lanes};
 use super::{Event, KEEPS_FOR, Node, Timer};
 use crate::throttle::Throttle;
 
@@ -40,8 +42,7 @@ struct Server {
     info: ConnectionInfo,
     state: State,
     failures: u32,
-    queue: VecDeque<Job>,
-    is_busy: bool,
+    lanes: Lanes,
     topics: VecDeque<(Topic, bool)>,
     is_listening: bool,
     is_loading: bool,
@@ -52,7 +53,7 @@ struct Server {
 enum State {
     Down,
     Connecting,
-    Up(Link),
+    Up(Arc<Link>),
 }
 
 impl Servers {
@@ -106,9 +107,9 @@ impl Servers {
     }
 
     /// What the slot's server is to be asked. Only for a server that is reached.
-    pub(super) fn queue(&mut self, slot: u16) -> &mut VecDeque<Job> {
+    pub(super) fn queue(&mut self, slot: u16, lane: Lane) -> &mut VecDeque<Job> {
         let index = self.index_of(slot);
-        &mut self.list[index].queue
+        self.list[index].lanes.queue(lane)
     }
 
     pub(super) fn listen(&mut self, slot: u16, topic: Topic) {
@@ -127,24 +128,24 @@ impl Servers {
         }
     }
 
-    pub(super) fn is_free(&self, index: usize) -> bool {
+    pub(super) fn is_free(&self, index: usize, lane: Lane) -> bool {
         let server = &self.list[index];
         let is_up = matches!(server.state, State::Up(_));
-        is_up && !server.is_busy && !server.is_loading && !server.queue.is_empty()
+        is_up && !server.is_loading && server.lanes.is_free(lane)
     }
 
-    pub(super) fn next_job(&mut self, index: usize) -> Option<Job> {
-        self.list[index].queue.pop_front()
+    pub(super) fn lanes(&mut self, index: usize) -> &mut Lanes {
+        &mut self.list[index].lanes
     }
 
-    /// A batch goes to the server; until it is answered no other does.
-    pub(super) fn begin(&mut self, index: usize) -> Option<Link> {
+    /// A batch goes to the server; until it is answered no other of the lane does.
+    pub(super) fn begin(&mut self, index: usize, lane: Lane) -> Option<Arc<Link>> {
         let server = &mut self.list[index];
         let State::Up(link) = &server.state else {
             return None;
         };
-        server.is_busy = true;
-        Some(link.clone())
+        server.lanes.set_busy(lane, true);
+        Some(Arc::clone(link))
     }
 
     fn by_link(&mut self, id: LinkId) -> Option<&mut Server> {
@@ -155,18 +156,21 @@ impl Servers {
         self.list.iter_mut().find(has)
     }
 
-    pub(super) fn end(&mut self, link: LinkId) {
+    pub(super) fn end(&mut self, link: LinkId, lane: Lane, took: Duration) {
         if let Some(server) = self.by_link(link) {
-            server.is_busy = false;
+            server.lanes.set_busy(lane, false);
+            if lane == Lane::Sync {
+                server.lanes.pace.took(took);
+            }
         }
     }
 
-    pub(super) fn begin_loading(&mut self, id: LinkId) -> Option<Link> {
+    pub(super) fn begin_loading(&mut self, id: LinkId) -> Option<Arc<Link>> {
         let server = self.by_link(id)?;
         let State::Up(link) = &server.state else {
             return None;
         };
-        let link = link.clone();
+        let link = Arc::clone(link);
         (!std::mem::replace(&mut server.is_loading, true)).then_some(link)
     }
 
@@ -177,7 +181,10 @@ impl Servers {
     }
 
     /// The topics that the server is to be asked for, unless it is asked for others.
-    pub(super) fn begin_listening(&mut self, index: usize) -> Option<(Link, Pipeline, Vec<Topic>)> {
+    pub(super) fn begin_listening(
+        &mut self,
+        index: usize,
+    ) -> Option<(Arc<Link>, Pipeline, Vec<Topic>)> {
         let is_cluster = matches!(self.target, Target::Cluster(_));
         let server = &mut self.list[index];
         let State::Up(link) = &server.state else {
@@ -201,7 +208,7 @@ impl Servers {
             pipeline.arg(&*topic);
             topics.push(topic);
         }
-        Some((link.clone(), pipeline, topics))
+        Some((Arc::clone(link), pipeline, topics))
     }
 
     pub(super) fn listening_is_done(&mut self, link: LinkId) {
@@ -218,8 +225,7 @@ impl Server {
             info,
             state: State::Down,
             failures: 0,
-            queue: VecDeque::new(),
-            is_busy: false,
+            lanes: Lanes::default(),
             topics: VecDeque::new(),
             is_listening: false,
             is_loading: false,
@@ -288,8 +294,8 @@ impl Node {
         self.servers.list = list;
         self.servers.slots = found.slots;
         let mut failed = Vec::new();
-        for server in old {
-            failed.extend(server.queue);
+        for mut server in old {
+            failed.extend(server.lanes.take());
         }
         self.move_channels(&before, slots_before.as_deref());
         self.requeue_plain();
@@ -338,7 +344,7 @@ impl Node {
     fn requeue_plain(&mut self) {
         let mut plain = Vec::new();
         for server in &mut self.servers.list {
-            for job in std::mem::take(&mut server.queue) {
+            for job in server.lanes.take() {
                 match job {
                     Job::Plain(job) => plain.push(job),
                     Job::Channel(topic) => {
@@ -406,13 +412,13 @@ impl Node {
             }
             Ok(link) => {
                 tracing::info!(server = address, "connected to Redis");
-                server.is_busy = false;
+                server.lanes.restart();
                 server.is_listening = false;
                 server.is_loading = false;
                 server.connected_at = Instant::now();
                 server.pinged_at = Instant::now();
                 server.topics.clear();
-                server.state = State::Up(link);
+                server.state = State::Up(Arc::new(link));
                 self.servers.troubles = Throttle::default();
                 self.keeps_until = Instant::now() + KEEPS_FOR;
                 self.beat();
@@ -428,7 +434,6 @@ impl Node {
             return;
         };
         server.state = State::Down;
-        server.is_busy = false;
         // A replica takes connections too, and then refuses.
         let pause = match server.connected_at.elapsed() < LONGEST_PAUSE {
             true => {
@@ -441,7 +446,7 @@ impl Node {
             }
         };
         let address = server.address.clone();
-        let jobs = std::mem::take(&mut server.queue);
+        let jobs = server.lanes.take();
         server.topics.clear();
         tracing::warn!(server = address, reason, "lost the connection to Redis");
         for job in jobs {
@@ -489,7 +494,7 @@ impl Node {
                 continue;
             }
             server.pinged_at = now;
-            let link = link.clone();
+            let link = Arc::clone(link);
             self.under_way.push(Box::pin(async move {
                 let answer = link.ping().await;
                 Event::Pinged(link.id, answer)

@@ -1,0 +1,88 @@
+//! A node reads what it missed over a slow link, to the end and without disturbing anybody.
+
+use protocol_tests::{App, HttpClient, RedisServer, Request, TcpProxy, TestServer};
+use protocol_tests::{eventually, within};
+use serde_json::{Value, json};
+
+use crate::stream::Streams;
+use crate::support::{channel_name, expect_nothing, figure, finish, nodes};
+
+/// Bytes a second of the slow link.
+const RATE: u32 = 3_000_000;
+const DATA: usize = 8_000;
+const BATCH: usize = 10;
+
+/// Publishes so many events, each with its number and much behind it.
+async fn publish_large(app: App, mut http: HttpClient, channel: String, count: usize) {
+    let padding = "x".repeat(DATA);
+    for first in (0..count).step_by(BATCH) {
+        let batch: Vec<Value> = (first..first + BATCH)
+            .map(|number| {
+                let data = format!("{number} {padding}");
+                json!({"channel": channel, "name": "large", "data": data})
+            })
+            .collect();
+        let request = Request::post(&app, "/batch_events").json(&json!({ "batch": batch }));
+        http.send(&request).await.expect_status(200);
+    }
+}
+
+async fn unready(node: &TestServer) {
+    eventually("the node to know that Redis is away", || async {
+        (figure(node, "connected").await == 0.0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn slow_link_loses_nothing_and_nobody_else_notices() {
+    const COUNT: usize = 500;
+    let redis = RedisServer::start().await;
+    let proxy = TcpProxy::start(&[redis.authority()]).await;
+    let builder = nodes(&redis).set("cluster.node_timeout", 30);
+    let Some(mut cluster) = builder.nodes(2).start().await else {
+        return;
+    };
+    let healthy = redis.clients().await;
+    let url = format!("redis://{}/0", proxy.authority());
+    cluster.add_at(&url).await;
+    cluster.wait_until_ready().await;
+    let channels: Vec<String> = (0..4).map(|_| channel_name("public-")).collect();
+    let mut clients = Vec::new();
+    for channel in &channels {
+        let mut client = cluster[2].connect().await;
+        client.subscribe(channel).await;
+        clients.push(client);
+    }
+
+    proxy.cut();
+    unready(&cluster[2]).await;
+    let publishing = channels.iter().map(|channel| {
+        let (app, http) = (cluster.app().clone(), cluster[0].http());
+        tokio::spawn(publish_large(app, http, channel.clone(), COUNT))
+    });
+    for publisher in publishing.collect::<Vec<_>>() {
+        within("the publisher to end", publisher).await.unwrap();
+    }
+    proxy.limit(RATE);
+    proxy.restore();
+    let streams = Streams::start(&cluster).await;
+
+    for client in &mut clients {
+        for number in 0..COUNT {
+            let event = client.expect_event("large").await;
+            let text = event.data_text();
+            let found = text.split(' ').next();
+            assert_eq!(found, Some(number.to_string().as_str()));
+        }
+    }
+    streams.go_on(10).await;
+    streams.finish().await;
+    let now = redis.clients().await;
+    for client in &healthy {
+        assert!(now.contains(client), "a link was lost that is not slow");
+    }
+    assert_eq!(figure(&cluster[2], "events_missed_total").await, 0.0);
+    expect_nothing(&cluster, &mut clients).await;
+    finish(cluster, &redis).await;
+}

@@ -1,0 +1,47 @@
+//! What became of idempotency keys: Redis is told as soon as it can be.
+
+use std::time::{Duration, Instant};
+
+use super::super::request::Settlement;
+use super::calls::{Plain, Then};
+use super::{Node, Timer};
+
+/// How many may wait. More than that many publishes are hardly under way when Redis goes.
+const MOST: usize = 10_000;
+/// How long until it is tried again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+impl Node {
+    /// Tells it now, and again for as long as there is no answer.
+    pub(super) fn settle(&mut self, settlement: Settlement) {
+        let (key, command) = (settlement.key.clone(), settlement.command.clone());
+        let then: Then = Box::new(move |node, answer| {
+            if answer.is_err() {
+                node.settle_later(settlement, Instant::now());
+            }
+        });
+        self.call(Plain::new(key, command, then));
+    }
+
+    fn settle_later(&mut self, settlement: Settlement, now: Instant) {
+        if settlement.until <= now {
+            return;
+        }
+        if self.unsettled.len() >= MOST {
+            if self.refusals.lets_through(now) {
+                tracing::error!("too many idempotency keys wait for Redis: some are forgotten");
+            }
+            return;
+        }
+        if self.unsettled.is_empty() {
+            self.at(now + PAUSE, Timer::Settle);
+        }
+        self.unsettled.push(settlement);
+    }
+
+    pub(super) fn settle_again(&mut self) {
+        for settlement in std::mem::take(&mut self.unsettled) {
+            self.settle(settlement);
+        }
+    }
+}
