@@ -1,5 +1,6 @@
 //! A node reads what it missed over a slow link, to the end and without disturbing anybody.
 
+use protocol_tests::cluster::PREFIX;
 use protocol_tests::{App, HttpClient, RedisServer, Request, TcpProxy, TestServer};
 use protocol_tests::{eventually, within};
 use serde_json::{Value, json};
@@ -66,6 +67,7 @@ async fn slow_link_loses_nothing_and_nobody_else_notices() {
     }
     proxy.limit(RATE);
     proxy.restore();
+    cluster.wait_until_ready().await;
     let streams = Streams::start(&cluster).await;
 
     for client in &mut clients {
@@ -84,5 +86,68 @@ async fn slow_link_loses_nothing_and_nobody_else_notices() {
     }
     assert_eq!(figure(&cluster[2], "events_missed_total").await, 0.0);
     expect_nothing(&cluster, &mut clients).await;
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn log_keeps_no_more_bytes_than_it_may() {
+    const MOST: u32 = 200_000;
+    let redis = RedisServer::start().await;
+    let builder = nodes(&redis).set("cluster.log_bytes", MOST);
+    let Some(cluster) = builder.nodes(2).start().await else {
+        return;
+    };
+    let channel = channel_name("public-");
+    let mut clients = Vec::new();
+    for node in cluster.nodes() {
+        let mut client = node.connect().await;
+        client.subscribe(&channel).await;
+        clients.push(client);
+    }
+    const COUNT: usize = 100;
+    publish_large(
+        cluster.app().clone(),
+        cluster[0].http(),
+        channel.clone(),
+        COUNT,
+    )
+    .await;
+    for client in &mut clients {
+        for _ in 0..COUNT {
+            client.expect_event_on(&channel, "large").await;
+        }
+    }
+    let keys = redis.keys(PREFIX).await;
+    let log = keys.iter().find(|key| key.ends_with(":log"));
+    let log = log.expect("the channel has a log");
+    let bytes: u32 = redis
+        .command(redis::cmd("MEMORY").arg("USAGE").arg(log))
+        .await;
+    // An entry holds a batch; what is told apart from it is small.
+    assert!((MOST / 2..MOST * 3 / 2).contains(&bytes), "{bytes}");
+    assert!(figure(&cluster[0], "log_evictions_total").await > 0.0);
+    expect_nothing(&cluster, &mut clients).await;
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn all_channels_are_listed_by_every_node_however_many_they_are() {
+    const COUNT: usize = 700;
+    let redis = RedisServer::start().await;
+    let Some(cluster) = nodes(&redis).nodes(2).start().await else {
+        return;
+    };
+    let prefix = channel_name("public-");
+    let mut client = cluster[0].connect().await;
+    for number in 0..COUNT {
+        client.subscribe(&format!("{prefix}-{number}")).await;
+    }
+    for node in cluster.nodes() {
+        let query = [("filter_by_prefix", prefix.as_str())];
+        let listed = node.get("/channels", &query).await;
+        let channels = listed["channels"].as_object().expect("it is a map");
+        assert_eq!(channels.len(), COUNT);
+    }
+    drop(client);
     finish(cluster, &redis).await;
 }
