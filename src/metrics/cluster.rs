@@ -1,6 +1,7 @@
 //! How a node gets on with the others.
 
-use super::declare::{Counter, Gauge, metrics};
+use super::declare::{Counter, CounterBy, Gauge, metrics};
+use super::labels::{EventLoss, LossOn};
 
 metrics! {
     /// The numbers of a node that shares its channels with others; all 0 on a single node.
@@ -24,6 +25,10 @@ metrics! {
         /// Times that a channel's log no longer went back to what the node knew: events may be
         /// missing.
         events_missed: Counter = "fanfare_cluster_events_missed_total",
+        /// Log entries (of one event or more) that this node's subscribers did not get, by why and kind of channel.
+        events_lost: CounterBy<(EventLoss, LossOn)> = "fanfare_cluster_events_lost_total",
+        /// Times that Redis was found to have lost its data, or to have returned with older data.
+        memory_losses: Counter = "fanfare_cluster_memory_losses_total",
         /// Times that a channel's log was found begun anew.
         epoch_changes: Counter = "fanfare_cluster_epoch_changes_total",
         /// Entries that left a channel's log before their time, as cluster.log_bytes was used up.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::declare::{Label, LabelSet, label};
 use crate::protocol::CloseCode;
+use crate::protocol::channel::Access;
 
 label! {
     /// Why an event that came over HTTP was not published.
@@ -58,6 +59,58 @@ label! {
         Role = "role",
         /// Not a WebSocket handshake (400).
         BadHandshake = "bad_handshake",
+    }
+}
+
+label! {
+    /// Why events that other nodes published never reached this one.
+    pub enum EventLoss = "reason" {
+        /// The channel's log did not have them any more.
+        Expired = "expired",
+        /// Redis had lost its memory, or another channel's log had begun, for longer than nodes keep
+        /// events for each other. How many were lost is not known: one is counted.
+        Forgotten = "forgotten",
+    }
+}
+
+label! {
+    /// Who may listen to a channel.
+    pub enum LossOn = "kind" {
+        /// Anyone.
+        Public = "public",
+        /// `private-`.
+        Private = "private",
+        /// `private-encrypted-`.
+        Encrypted = "encrypted",
+        /// `presence-`.
+        Presence = "presence",
+        /// A user's connections.
+        User = "user",
+    }
+}
+
+impl LossOn {
+    /// The name of the kind.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Private => "private",
+            Self::Encrypted => "encrypted",
+            Self::Presence => "presence",
+            Self::User => "user",
+        }
+    }
+}
+
+impl From<Access> for LossOn {
+    fn from(access: Access) -> Self {
+        match access {
+            Access::Public => Self::Public,
+            Access::Private => Self::Private,
+            Access::Encrypted => Self::Encrypted,
+            Access::Presence => Self::Presence,
+            Access::ServerToUser => Self::User,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod idempotency;
 mod isolation;
 mod masters;
 mod memory;
+mod memory_loss;
 mod order;
 mod outages;
 mod presence;

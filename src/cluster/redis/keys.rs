@@ -52,6 +52,11 @@ impl Keys {
         ["", ":versions", ":dead"].map(|part| [&*self.prefix, "{nodes}", part].concat())
     }
 
+    /// What tells whether the servers still have what they had.
+    pub(super) fn memory(&self) -> String {
+        [&*self.prefix, "{nodes}:memory"].concat()
+    }
+
     /// The topics that a node has anything to do with.
     pub(super) fn topics_of(&self, node: &str) -> String {
         [&*self.prefix, "{node:", node, "}"].concat()

@@ -168,7 +168,8 @@ impl Utterance {
         self.body.len() + cached.map_or(0, |(payload, _)| payload.len())
     }
 
-    pub(super) fn call(&self, topic: &Topic, voice: Voice<'_>) -> Cmd {
+    /// `listens`: whether the node itself listens to the topic.
+    pub(super) fn call(&self, topic: &Topic, voice: Voice<'_>, listens: bool) -> Cmd {
         let keys = [keys::meta(topic), keys::log(topic), keys::cache(topic)];
         let mut call = script::PUBLISH.call(&keys);
         call.arg(voice.node.to_string())
@@ -188,7 +189,7 @@ impl Utterance {
             Some((payload, ms)) => call.arg(&payload[..]).arg(*ms),
             None => call.arg("").arg(0),
         };
-        call.arg(voice.log_bytes);
+        call.arg(voice.log_bytes).arg(i32::from(listens));
         call
     }
 

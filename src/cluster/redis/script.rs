@@ -158,12 +158,22 @@ pub(super) struct Pulse {
     pub(super) highest_version: u8,
     /// Nodes that this one is to clean up after.
     pub(super) dead: Vec<String>,
+    pub(super) memory: Memory,
+}
+
+/// What Redis remembers, as of a heartbeat. Another name: it has lost what it had, or has an older
+/// state of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Memory {
+    pub(super) name: Box<str>,
+    /// The heartbeats that it has counted.
+    pub(super) beats: u64,
 }
 
 impl Pulse {
     pub(super) fn read(value: Value) -> Result<Self, Unreadable> {
-        let parts: [Value; 5] = list(value)?.try_into().map_err(|_| Unreadable)?;
-        let [is_known, nodes, lowest, highest, dead] = parts;
+        let parts: [Value; 7] = list(value)?.try_into().map_err(|_| Unreadable)?;
+        let [is_known, nodes, lowest, highest, dead, name, beats] = parts;
         let version = |value| u8::try_from(number(value)?).map_err(|_| Unreadable);
         Ok(Self {
             is_known: number(is_known)? == 1,
@@ -171,6 +181,10 @@ impl Pulse {
             lowest_version: version(lowest)?,
             highest_version: version(highest)?,
             dead: texts(dead)?,
+            memory: Memory {
+                name: text(name)?.into(),
+                beats: number(beats)?,
+            },
         })
     }
 }

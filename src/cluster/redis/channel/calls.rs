@@ -8,7 +8,7 @@ use redis::Cmd;
 use super::super::keys;
 use super::super::outgoing::Utterance;
 use super::super::script::{self, ChannelReply};
-use super::{Channel, Kind, Place, Step, Surroundings};
+use super::{Asked, Channel, Kind, Occupancy, Place, Step, Surroundings};
 use crate::apps::WebhookEvent;
 
 /// How much of a channel's log comes with an answer; the rest is asked for later.
@@ -31,6 +31,12 @@ pub(in super::super) struct Change {
     pub(super) connections: usize,
     pub(super) watchers: usize,
     pub(super) adds: Vec<Arc<str>>,
+    /// Users told as new among all others.
+    pub(super) news: Vec<Arc<str>>,
+    /// Users told to have left.
+    pub(super) removes: Vec<(Arc<str>, bool)>,
+    /// Whether all is asked for that the node has to tell.
+    pub(super) all_due: bool,
     pub(super) acknowledged: Vec<String>,
     pub(super) was_sync: bool,
     /// Whether what the channel is for the cluster was asked for as a whole.
@@ -75,7 +81,8 @@ impl Channel {
         let changes = self.has_changes() && self.may_change(is_counted);
         let cleans_up = !self.orphans.is_empty() && self.may_clean_up(is_counted);
         match (changes, self.outgoing.is_empty()) {
-            _ if cleans_up => Some(Next::CleanUp),
+            // Who is on this node as well is not gone in between.
+            _ if cleans_up && !(changes && self.must_tell_all) => Some(Next::CleanUp),
             (true, empty) if empty || !self.last_was_change => Some(Next::Change),
             (_, false) => Some(Next::Publish),
             _ => None,
@@ -110,7 +117,8 @@ impl Channel {
     fn say(&mut self, around: &Surroundings<'_>) -> Option<(Call, Cmd)> {
         self.last_was_change = false;
         let utterance = self.outgoing.next(around.voice)?;
-        let command = utterance.call(&self.topic, around.voice);
+        let listens = self.listening != Asked::No;
+        let command = utterance.call(&self.topic, around.voice, listens);
         Some((Call::Publish(utterance), command))
     }
 
@@ -120,16 +128,20 @@ impl Channel {
         if !self.is_wanted() {
             // Whoever comes from now on waits until Redis has been told: nobody tells this node of
             // what happens in between.
-            self.place = None;
-            self.is_synced = false;
+            self.forget_place();
         }
         let asked_from = self.place.clone();
         let tells_all = std::mem::take(&mut self.must_tell_all);
         let was_sync = !self.is_synced || tells_all;
         let reconciles = std::mem::take(&mut self.must_reconcile);
-        let mut flags = self.flags(was_sync, was_sync || self.fires.is_some());
+        let all_due = was_sync || self.fires.is_some();
+        let mut flags = self.flags(was_sync, all_due);
         if reconciles {
             flags.push('r');
+        }
+        flags.push(self.occupancy_flag(tells_all));
+        if self.connections > 0 && self.occupancy == Occupancy::No {
+            self.occupancy = Occupancy::Unsure;
         }
         if page.one_at_least {
             flags.push('e');
@@ -140,10 +152,11 @@ impl Channel {
         for field in &acknowledged {
             command.arg("a").arg(field);
         }
-        let mut adds = Vec::new();
+        let (mut adds, mut news, mut removes) = (Vec::new(), Vec::new(), Vec::new());
         let steps = std::mem::take(&mut self.steps);
         if tells_all {
-            self.tell_all(&mut command, &mut adds);
+            removes.extend(std::mem::take(&mut self.departed));
+            self.tell_all(&mut command, &removes, &mut adds, &mut news);
         } else {
             for step in steps {
                 match step {
@@ -155,8 +168,9 @@ impl Channel {
                         command.arg(user.member.escaped_info());
                         adds.push(user_id);
                     }
-                    Step::Remove(user_id) => {
-                        command.arg("-").arg(&*user_id);
+                    Step::Remove(user_id, is_reported) => {
+                        remove(&mut command, &user_id, is_reported);
+                        removes.push((user_id, is_reported));
                     }
                 }
             }
@@ -168,6 +182,7 @@ impl Channel {
             }
         }
         if let Some(all) = self.fires.take() {
+            self.tell_pending(&mut command);
             command.arg("f").arg(i32::from(all));
         }
         self.is_behind = false;
@@ -175,6 +190,9 @@ impl Channel {
             connections: self.connections,
             watchers: self.watchers,
             adds,
+            news,
+            removes,
+            all_due,
             acknowledged,
             was_sync,
             reconciles,
@@ -184,10 +202,32 @@ impl Channel {
         Some((Call::Change(change), command))
     }
 
+    /// Departures that are due: Redis may have forgotten them since.
+    fn tell_pending(&self, command: &mut Cmd) {
+        let departed = self
+            .pending
+            .iter()
+            .filter_map(|field| field.strip_prefix('r'));
+        for user_id in departed.filter(|user_id| !self.users.contains_key(*user_id)) {
+            remove(command, user_id, true);
+        }
+    }
+
     /// The whole part; users who wait to be let in come on top of it, as there may be no room.
-    fn tell_all(&self, command: &mut Cmd, adds: &mut Vec<Arc<str>>) {
+    fn tell_all(
+        &self,
+        command: &mut Cmd,
+        departed: &[(Arc<str>, bool)],
+        adds: &mut Vec<Arc<str>>,
+        news: &mut Vec<Arc<str>>,
+    ) {
         if !self.name.kind().is_presence() {
             return;
+        }
+        for (user_id, is_reported) in departed {
+            if !self.users.contains_key(user_id) {
+                remove(command, user_id, *is_reported);
+            }
         }
         let (joining, here): (Vec<_>, Vec<_>) = self
             .users
@@ -196,6 +236,10 @@ impl Channel {
         command.arg("=").arg(here.len());
         for (user_id, user) in here {
             command.arg(&**user_id).arg(user.member.escaped_info());
+            command.arg(i32::from(!user.is_reported));
+            if !user.is_reported {
+                news.push(Arc::clone(user_id));
+            }
         }
         for (user_id, user) in joining {
             command.arg("+").arg(&**user_id);
@@ -213,6 +257,9 @@ impl Channel {
             connections: self.connections,
             watchers: self.watchers,
             adds: Vec::new(),
+            news: Vec::new(),
+            removes: Vec::new(),
+            all_due: false,
             acknowledged: Vec::new(),
             was_sync: false,
             reconciles: false,
@@ -251,16 +298,27 @@ impl Channel {
             .arg(topic)
             .arg(voice.version)
             .arg(self.most_members())
-            .arg(flags)
+            .arg([flags, if from.is_none() { "x" } else { "" }].concat())
             .arg(self.delay(around).as_millis() as u64);
-        match from {
-            Some((place, bytes)) => command
-                .arg(&*place.epoch)
-                .arg(place.id.to_string())
-                .arg(bytes),
-            None => command.arg("").arg("0-0").arg(0),
+        let bytes = from.map_or(0, |(_, bytes)| bytes);
+        match from.map(|(place, _)| place).or(self.former.as_ref()) {
+            Some(place) => command.arg(&*place.epoch).arg(place.id.to_string()),
+            None => command.arg("").arg("0-0"),
         };
+        command.arg(bytes);
+        command.arg(around.node_timeout.as_millis() as u64);
         command
+    }
+
+    /// What webhooks know of this node's part.
+    fn occupancy_flag(&self, tells_all: bool) -> char {
+        match (self.occupancy, self.connections) {
+            (Occupancy::Known, 0) => 'z',
+            (Occupancy::Known, _) => 'q',
+            (Occupancy::No, 0) if tells_all => 'y',
+            // None that the script knows.
+            (Occupancy::Unsure | Occupancy::No, _) => '-',
+        }
     }
 
     /// Whether subscribers are told how many they are.
@@ -352,8 +410,13 @@ impl Channel {
             self.fires = Some(false);
         }
         self.must_reconcile |= change.reconciles;
-        self.steps.clear();
-        self.told = None;
-        self.must_tell_all = true;
+        self.departed.extend(change.removes);
+        self.tell_all_again();
     }
+}
+
+/// A user has left; should Redis have forgotten one whom webhooks know of, they are told.
+fn remove(command: &mut Cmd, user_id: &str, is_reported: bool) {
+    let step = if is_reported { "g" } else { "-" };
+    command.arg(step).arg(user_id);
 }

@@ -31,18 +31,49 @@ impl Channel {
     /// Something was published on the topic.
     pub(in super::super) fn on_message(&mut self, message: &Message, around: &Surroundings<'_>) {
         self.heard = self.heard.max(message.id.offset);
-        let Some(place) = &self.place else { return };
-        let is_same_log = place.epoch.as_bytes() == message.epoch;
-        if !self.is_synced || is_same_log && message.id.offset <= place.id.offset {
+        let Some((is_same_log, known)) = self.place.as_ref().map(|place| {
+            let is_same_log = place.epoch.as_bytes() == message.epoch;
+            (is_same_log, place.id.offset)
+        }) else {
+            return;
+        };
+        if !is_same_log && self.follows_on_former(message) {
+            // On its way when the log was begun anew. Not delivered twice, should it be in both.
+            let _ = self.apply(&message.body, Reading::Remains, around);
             return;
         }
-        if !is_same_log || message.id.offset > place.id.offset + 1 {
+        let is_next = is_same_log && message.id.offset == known + 1;
+        if !(self.is_synced || is_next) {
+            self.hears_another_log |= !is_same_log;
+            return;
+        }
+        if is_same_log && message.id.offset <= known {
+            return;
+        }
+        if !is_same_log {
+            // Redis does not have what this node has told it either.
+            self.is_behind = true;
+            self.doubts_memory = true;
+            self.tell_all_again();
+        } else if message.id.offset > known + 1 {
             self.is_behind = true;
         } else if self.apply(&message.body, Reading::InOrder, around).is_ok() {
             self.go_on_to(message.id);
         } else {
             self.wait_for_room();
         }
+    }
+
+    /// Whether a message is of the log that was there before the present one, and not known.
+    fn follows_on_former(&mut self, message: &Message) -> bool {
+        let Some(former) = &mut self.former else {
+            return false;
+        };
+        if former.epoch.as_bytes() != message.epoch || message.id.offset <= former.id.offset {
+            return false;
+        }
+        former.id = message.id;
+        true
     }
 
     /// The entry that follows on the last known one is known too.

@@ -89,13 +89,26 @@ struct LocalUser {
     joining: Option<Vec<Join>>,
     /// Whether nobody but this node has been told of the user.
     only_here: bool,
+    /// Whether webhooks know of the user, or are about to.
+    is_reported: bool,
+}
+
+/// Whether webhooks know that this node has occupied the channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Occupancy {
+    #[default]
+    No,
+    /// Redis was asked, and has not answered yet.
+    Unsure,
+    Known,
 }
 
 /// A change of the node's part.
 #[derive(Debug)]
 enum Step {
     Add(Arc<str>),
-    Remove(Arc<str>),
+    /// Whether webhooks know of the user.
+    Remove(Arc<str>, bool),
 }
 
 /// What is at hand when a channel acts.
@@ -134,6 +147,14 @@ pub(super) struct Channel {
     /// Whether entries are known to be missing.
     is_behind: bool,
     place: Option<Place>,
+    /// The last place that was known, while none is.
+    former: Option<Place>,
+    /// Since when the topic was not listened to all the time.
+    interrupted_at: Option<Instant>,
+    /// Whether a message of another log came while this one was not known.
+    hears_another_log: bool,
+    /// Whether something says that Redis has forgotten what it was told.
+    pub(super) doubts_memory: bool,
     /// The highest offset that was heard while the place was not known.
     heard: u64,
     last_numbers: SmallVec<[(NodeId, u64); 4]>,
@@ -148,6 +169,11 @@ pub(super) struct Channel {
     told: Option<(usize, usize)>,
     users: HashMap<Arc<str>, LocalUser>,
     steps: Vec<Step>,
+    /// Users who have left since Redis was last known to know of them, and whether webhooks do.
+    departed: HashMap<Arc<str>, bool>,
+    /// Departures that webhooks are told of when they are due: fields of what is due.
+    pending: HashSet<String>,
+    occupancy: Occupancy,
     waiting: VecDeque<Waiting>,
     /// Users let in, but not before the copy is up to date.
     granted: Vec<Arc<str>>,
@@ -198,6 +224,10 @@ impl Channel {
             must_tell_all: false,
             is_behind: false,
             place: None,
+            former: None,
+            interrupted_at: None,
+            hears_another_log: false,
+            doubts_memory: false,
             heard: 0,
             last_numbers: SmallVec::new(),
             total: None,
@@ -207,6 +237,9 @@ impl Channel {
             told: Some((0, 0)),
             users: HashMap::new(),
             steps: Vec::new(),
+            departed: HashMap::new(),
+            pending: HashSet::new(),
+            occupancy: Occupancy::No,
             waiting: VecDeque::new(),
             granted: Vec::new(),
             outgoing: Queue::default(),
@@ -239,6 +272,7 @@ impl Channel {
             && self.waiting.is_empty()
             && self.told == Some((0, 0))
             && self.next_due.is_none()
+            && self.departed.is_empty()
             && self.told_to_webhooks.is_empty()
     }
 
@@ -315,15 +349,61 @@ impl Channel {
 
     /// Redis is away.
     pub(super) fn on_lost(&mut self) {
+        self.note_interruption();
         self.listening = Asked::No;
+        self.on_forgotten();
+        self.answer_apart();
+    }
+
+    /// Redis may have forgotten what it was told, or have an older state of it.
+    pub(super) fn on_forgotten(&mut self) {
         self.listed = Asked::No;
         self.is_synced = false;
-        if self.is_wanted() || self.told != Some((0, 0)) || !self.steps.is_empty() {
-            self.must_tell_all = true;
-            self.told = None;
+        let is_nothing = self.told == Some((0, 0))
+            && self.steps.is_empty()
+            && self.pending.is_empty()
+            && self.departed.is_empty();
+        if self.is_wanted() || !is_nothing {
+            self.tell_all_again();
         }
-        self.steps.clear();
-        self.answer_apart();
+    }
+
+    /// The whole part is to be told, whatever Redis knows of it.
+    pub(super) fn tell_all_again(&mut self) {
+        self.must_tell_all = true;
+        self.told = None;
+        for step in std::mem::take(&mut self.steps) {
+            if let Step::Remove(user_id, is_reported) = step {
+                self.departed.insert(user_id, is_reported);
+            }
+        }
+        for field in &self.pending {
+            if let Some(user_id) = field.strip_prefix('r') {
+                self.departed.insert(user_id.into(), true);
+            }
+        }
+    }
+
+    /// Redis has it that this node is on the channel, which knows nothing of that.
+    pub(super) fn on_found(&mut self) {
+        self.may_be_listed = true;
+        if !self.is_wanted() {
+            self.tell_all_again();
+        }
+    }
+
+    /// The place is not known any more, but what it was tells an older state of the log.
+    fn forget_place(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.former = Some(place);
+        }
+        self.is_synced = false;
+    }
+
+    fn note_interruption(&mut self) {
+        if self.place.is_some() && self.interrupted_at.is_none() {
+            self.interrupted_at = Some(Instant::now());
+        }
     }
 
     /// Redis cannot be asked now: whoever waits is answered from what this node knows.
@@ -351,17 +431,31 @@ impl Channel {
 
     /// The topic is listened to elsewhere from now on; what came in between is missing.
     pub(super) fn on_moved(&mut self) {
+        self.note_interruption();
         self.listening = Asked::No;
         self.is_synced = false;
     }
 
-    /// The node is another one to Redis, which knows nothing of it.
+    /// The node is another one to Redis, which has forgotten the one that it was.
     pub(super) fn on_new_node(&mut self) {
+        self.may_be_listed = false;
+        self.on_forgotten();
+    }
+
+    /// The node was given up, and is another one to Redis. The others tell that all that it had has
+    /// gone.
+    pub(super) fn on_given_up(&mut self) {
         self.listed = Asked::No;
         self.may_be_listed = false;
         self.is_synced = false;
         self.told = Some((0, 0));
         self.must_tell_all = self.is_wanted();
         self.steps.clear();
+        self.departed.clear();
+        self.pending.clear();
+        self.occupancy = Occupancy::No;
+        for user in self.users.values_mut() {
+            user.is_reported = false;
+        }
     }
 }

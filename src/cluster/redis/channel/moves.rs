@@ -50,6 +50,7 @@ impl Channel {
                     connections: 0,
                     joining: Some(vec![join]),
                     only_here: false,
+                    is_reported: false,
                 };
                 self.users.insert(user_id, user);
             }
@@ -60,6 +61,8 @@ impl Channel {
     pub(super) fn join_apart(&mut self, join: Join) {
         let Some(app) = self.app.clone() else { return };
         if let Some(member) = &join.member {
+            let is_news = app.member_came(&self.name, member);
+            let is_back = self.departed.remove(member.user_id()) == Some(true);
             let user = self
                 .users
                 .entry(Arc::clone(member.user_id()))
@@ -68,9 +71,10 @@ impl Channel {
                     connections: 0,
                     joining: None,
                     only_here: false,
+                    is_reported: is_back || !is_news,
                 });
             user.connections += 1;
-            user.only_here |= app.member_came(&self.name, member);
+            user.only_here |= is_news;
             self.must_tell_all = true;
         }
         self.admit(join);
@@ -108,10 +112,13 @@ impl Channel {
         if user.connections > 0 || user.joining.is_some() {
             return;
         }
-        let only_here = user.only_here;
+        let (only_here, is_reported) = (user.only_here, user.is_reported);
         self.users.remove(user_id);
         if !self.must_tell_all {
-            self.steps.push(Step::Remove(Arc::clone(user_id)));
+            self.steps
+                .push(Step::Remove(Arc::clone(user_id), is_reported));
+        } else if is_reported || !only_here {
+            self.departed.insert(Arc::clone(user_id), is_reported);
         }
         // Whether others have the user too, who was not only here, is for Redis to say.
         if only_here {
@@ -123,8 +130,7 @@ impl Channel {
         self.let_in -= 1;
         if self.let_in == 0 && self.kind == Kind::Channel {
             // With its last listener the node has forgotten the roster.
-            self.place = None;
-            self.is_synced = false;
+            self.forget_place();
             app.forget_empty(&self.name);
         }
     }

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use redis::Value;
 
-use super::super::entry::{EntryId, Unreadable};
+use super::super::entry::{self, EntryId, Unreadable};
+use super::super::node::KEEPS_FOR;
 use super::super::script::{self, ChannelReply};
 use super::calls::{Call, Change};
 use super::entries::Reading;
-use super::{Asked, Channel, Kind, Place, Surroundings, Waiting};
+use super::{Asked, Channel, Kind, Occupancy, Place, Surroundings, Waiting};
+use crate::metrics::{EventLoss, LossOn};
 use crate::protocol::Frame;
 use crate::protocol::member::Member;
 
@@ -26,6 +28,8 @@ impl Channel {
         self.is_calling = false;
         let change = match call {
             Call::Publish(utterance) => {
+                const FORGOTTEN: Value = Value::Int(3);
+                self.doubts_memory |= value == FORGOTTEN;
                 around.metrics.entries_sent.inc();
                 let evicted = script::evicted(value);
                 around.metrics.log_evictions.inc_by(evicted);
@@ -44,19 +48,24 @@ impl Channel {
         for field in &change.acknowledged {
             self.told_to_webhooks.remove(field);
         }
+        if change.all_due {
+            self.pending.clear();
+        }
         self.tell(&reply.due);
         if let Some(dead) = change.orphans_of {
             return Ok(Some(dead));
         }
-        self.told = Some((change.connections, change.watchers));
+        if !self.must_tell_all {
+            self.told = Some((change.connections, change.watchers));
+        }
+        self.note_part(&change, &reply);
         if self.is_wanted() {
             // Else the channel may be nobody's since: what it is is asked for anew.
             if change.was_on_it() {
                 self.catch_up(&change, reply, around);
             }
         } else {
-            self.place = None;
-            self.is_synced = false;
+            self.forget_place();
             if let Some(app) = &self.app {
                 match &self.kind {
                     Kind::User(user_id) => app.set_online(user_id, false),
@@ -65,6 +74,26 @@ impl Channel {
             }
         }
         Ok(None)
+    }
+
+    /// Redis knows of this part.
+    fn note_part(&mut self, change: &Change, reply: &ChannelReply) {
+        self.occupancy = match change.connections {
+            0 if self.pending.contains("v") => Occupancy::Known,
+            0 => Occupancy::No,
+            _ => Occupancy::Known,
+        };
+        for user_id in &change.news {
+            if let Some(user) = self.users.get_mut(user_id) {
+                user.is_reported = true;
+            }
+        }
+        if self.place.is_none() {
+            self.former = Some(Place {
+                epoch: reply.epoch.clone(),
+                id: reply.last,
+            });
+        }
     }
 
     /// Brings the copy up to where the reply says the channel is, and lets in who waited for that.
@@ -77,9 +106,13 @@ impl Channel {
         self.note_break(change, &reply, around);
         if change.is_from_before(&reply) {
             // The new log is read from its beginning.
-            self.place = Some(Place {
+            let first = reply.entries.first().map_or(1, |(id, _)| id.offset);
+            self.former = self.place.replace(Place {
                 epoch: reply.epoch.clone(),
-                id: EntryId { ms: 0, offset: 0 },
+                id: EntryId {
+                    ms: 0,
+                    offset: first.saturating_sub(1),
+                },
             });
             self.reconcile_at = Some(Instant::now() + around.node_timeout);
         }
@@ -95,6 +128,11 @@ impl Channel {
         }
         // What the reply says as a whole is as of its last entry: later ones are read again.
         let is_whole = !goes_on || change.reconciles;
+        if std::mem::take(&mut self.hears_another_log) {
+            self.is_behind = true;
+            self.tell_all_again();
+        }
+        self.interrupted_at = None;
         if is_whole || self.offset() <= reply.last.offset {
             self.place = Some(Place {
                 epoch: reply.epoch.clone(),
@@ -118,6 +156,20 @@ impl Channel {
         }
     }
 
+    /// Whether an entry of a log that goes on from an older state of itself may be from before this
+    /// node's subscribers came: nothing says that it was not delivered.
+    fn is_from_before(&self, id: EntryId, body: &Bytes, epoch: &str) -> bool {
+        let former = self
+            .former
+            .as_ref()
+            .filter(|former| *former.epoch != *epoch);
+        former.is_some_and(|former| id.ms < former.id.ms)
+            && entry::Entry::parse(body).is_ok_and(|entry| {
+                let mut known = self.last_numbers.iter();
+                !known.any(|(origin, _)| *origin == entry.origin)
+            })
+    }
+
     /// The offset of the last entry that is known.
     fn offset(&self) -> u64 {
         self.place.as_ref().map_or(0, |place| place.id.offset)
@@ -136,6 +188,10 @@ impl Channel {
                 continue;
             }
             let body = Bytes::copy_from_slice(body);
+            if self.is_from_before(*id, &body, &reply.epoch) {
+                self.go_on_to(*id);
+                continue;
+            }
             if self.apply(&body, reading, around).is_err() {
                 self.wait_for_room();
                 return false;
@@ -185,7 +241,7 @@ impl Channel {
         }
     }
 
-    /// Counts and logs that events may be missing.
+    /// Counts and logs that events are missing.
     fn note_break(&self, change: &Change, reply: &ChannelReply, around: &Surroundings<'_>) {
         let Some(place) = &change.asked_from else {
             return;
@@ -193,18 +249,32 @@ impl Channel {
         if reply.known_here {
             return;
         }
-        let channel = self.name.as_str();
         if place.epoch != reply.epoch {
             around.metrics.epoch_changes.inc();
-            tracing::debug!(channel, "the channel's log was begun anew");
-            return;
+        } else {
+            around.metrics.events_missed.inc();
         }
-        around.metrics.events_missed.inc();
+        let away = self.interrupted_at.map(|since| since.elapsed());
+        if let Some((reason, lost)) = lost_events(place, reply, away) {
+            self.note_loss(reason, lost, around);
+        }
+    }
+
+    fn note_loss(&self, reason: EventLoss, lost: u64, around: &Surroundings<'_>) {
+        let kind = match self.kind {
+            Kind::User(_) => LossOn::User,
+            Kind::Channel => self.name.kind().access.into(),
+        };
+        around.metrics.events_lost.with((reason, kind)).inc_by(lost);
         // An outage may concern any number of channels: the metric counts them.
         if around.breaks.borrow_mut().lets_through(Instant::now()) {
+            let (channel, kind) = (self.name.as_str(), kind.as_str());
             tracing::warn!(
                 channel,
-                "events may be missing: the channel's log does not go back to what this node knows"
+                kind,
+                lost,
+                ?reason,
+                "events of other nodes are missing: Redis does not have them any more"
             );
         }
     }
@@ -224,6 +294,7 @@ impl Channel {
             };
             let joining = user.joining.take().unwrap_or_default();
             user.connections += joining.len();
+            user.is_reported = true;
             for join in joining {
                 self.admit(join);
             }
@@ -265,5 +336,77 @@ impl Channel {
             self.reconcile_at = None;
             self.must_reconcile = true;
         }
+    }
+}
+
+/// The entries that a log does not have between the place that is known and what a reply gives of
+/// it, where that can be told; `away`: how long ago it was last listened to, if it is not now.
+fn lost_events(
+    place: &Place,
+    reply: &ChannelReply,
+    away: Option<Duration>,
+) -> Option<(EventLoss, u64)> {
+    if reply.entries.is_empty() && reply.has_more {
+        return None;
+    }
+    let offsets = reply.entries.iter().map(|(id, _)| id.offset);
+    let first = offsets.min().unwrap_or(reply.last.offset + 1);
+    if place.epoch == reply.epoch {
+        let lost = first.saturating_sub(place.id.offset + 1);
+        return (lost > 0).then_some((EventLoss::Expired, lost));
+    }
+    // The nodes keep for each other what they publish for a while after a loss.
+    let is_unknown = away.is_some_and(|away| away > KEEPS_FOR);
+    is_unknown.then_some((EventLoss::Forgotten, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::entry::EntryId;
+    use super::*;
+
+    fn place(epoch: &str, offset: u64) -> Place {
+        Place {
+            epoch: epoch.into(),
+            id: EntryId { ms: 1, offset },
+        }
+    }
+
+    /// An answer of the log `a` that has the entries from `first` to `last`.
+    fn reply(first: u64, last: u64) -> ChannelReply {
+        let entry = |offset| (EntryId { ms: 1, offset }, Vec::new());
+        ChannelReply {
+            epoch: "a".into(),
+            last: place("a", last).id,
+            subscribers: 0,
+            is_online: false,
+            known_here: false,
+            entries: (first..=last).map(entry).collect(),
+            refused: Vec::new(),
+            due: Vec::new(),
+            roster: None,
+            cached: None,
+            has_more: false,
+        }
+    }
+
+    #[test]
+    fn what_a_log_does_not_have_any_more_is_lost() {
+        let lost = |known, first, last| lost_events(&place("a", known), &reply(first, last), None);
+        assert_eq!(lost(3, 4, 9), None);
+        assert_eq!(lost(3, 6, 9), Some((EventLoss::Expired, 2)));
+        // Nothing is left of it.
+        assert_eq!(lost(3, 10, 9), Some((EventLoss::Expired, 6)));
+        // It has gone back.
+        assert_eq!(lost(30, 10, 9), None);
+    }
+
+    #[test]
+    fn another_log_has_all_that_is_new_unless_it_is_asked_too_late() {
+        let lost = |last, away| lost_events(&place("b", 7), &reply(1, last), away);
+        assert_eq!(lost(9, None), None);
+        assert_eq!(lost(9, Some(KEEPS_FOR)), None);
+        let longer = KEEPS_FOR + Duration::from_millis(1);
+        assert_eq!(lost(9, Some(longer)), Some((EventLoss::Forgotten, 1)));
     }
 }

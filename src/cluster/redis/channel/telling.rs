@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Channel;
+use super::{Channel, Occupancy};
 use crate::webhooks::Transition;
 
 impl Channel {
@@ -18,11 +18,15 @@ impl Channel {
                 "R" => Transition::MemberRemoved(rest),
                 "N" => Transition::Counted(rest.parse().unwrap_or(0)),
                 _ => {
+                    if matches!(kind, "r" | "v") {
+                        self.pending.insert(field.clone());
+                    }
                     let at = now + Duration::from_millis(*ms);
                     self.next_due = Some(self.next_due.map_or(at, |next| next.min(at)));
                     continue;
                 }
             };
+            self.note_reported(kind, rest);
             if !self.told_to_webhooks.insert(field.clone()) {
                 continue;
             }
@@ -30,6 +34,21 @@ impl Channel {
             if let Some(webhooks) = self.app.as_ref().and_then(|app| app.webhooks()) {
                 webhooks.transition(&self.name, &transition);
             }
+        }
+    }
+
+    /// What webhooks are told, or were: it is not waited for any more.
+    fn note_reported(&mut self, kind: &str, user_id: &str) {
+        match kind {
+            "R" => {
+                self.pending.remove(&format!("r{user_id}"));
+                self.departed.remove(user_id);
+            }
+            "V" => {
+                self.pending.remove("v");
+                self.occupancy = Occupancy::No;
+            }
+            _ => {}
         }
     }
 

@@ -15,17 +15,22 @@
 --   9 flags: p presence channel, u a user, c counts are told to subscribers; o, m, s webhooks want
 --     to know who occupies and vacates, of members, of counts; k the cached event is asked for, r
 --     the roster in any case, d all that the node has to tell, e one entry is returned however
---     large it is
+--     large it is; x nothing is asked for that has happened since; webhooks know that the node
+--     q has occupied, z had occupied the channel, y knows nothing of that and vacates it without
+--     a word
 --  10 milliseconds that a departure waits
 --  11 the epoch that the asking node knows, or nothing
 --  12 the id of the last entry that it knows
 --  13 bytes of entries returned at most
---  14.. steps, each with its arguments:
+--  14 milliseconds after which all nodes have told again what was forgotten
+--  15.. steps, each with its arguments:
 --     n COUNT        the node has so many subscribers; 0: it is not on the channel
 --     w COUNT        the same of those who watch a user
 --     + USER INFO    a user's first connection to the node
 --     - USER         a user's last connection to the node
---     = COUNT (USER INFO)*   these are the node's users, and no others
+--     g USER         the same of one whom webhooks know of, even if it was forgotten here
+--     = COUNT (USER INFO NEW)*   these are the node's users, and no others; webhooks know of them,
+--                    unless NEW is 1, and of all others' departures
 --     f ALL          what is due is to be told; with 1, all that the node would tell later
 --     a FIELD        what was to be told has been told
 -- Returns { epoch, last id, subscribers, occupied, whether the known entry is known here too,
@@ -49,13 +54,31 @@ local last = redis.call('HGET', meta, 'l')
 if not epoch then
   epoch, last = ARGV[3], '0-0'
 end
-local known_here = ARGV[11] == epoch and ARGV[12] == last
 local function field(text)
   return string.len(text) .. ':' .. text
 end
 local function offset_of(id)
   return tonumber(string.match(id, '-(%d+)$'))
 end
+-- A log that does not have what a node knows of it, and should, is an older state of itself: whoever
+-- knows more of it would take what follows for old.
+local function has_gone_back()
+  if ARGV[11] ~= epoch or ARGV[12] == last then
+    return false
+  end
+  if offset_of(ARGV[12]) > offset_of(last) then
+    return true
+  end
+  local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)
+  return first[1] ~= nil and offset_of(first[1][1]) <= offset_of(ARGV[12])
+    and #redis.call('XRANGE', log, ARGV[12], ARGV[12]) == 0
+end
+if has_gone_back() then
+  epoch = ARGV[3]
+end
+local is_forgotten = ARGV[11] ~= '' and ARGV[11] ~= epoch
+local asked_from = flag('x') and '' or ARGV[11]
+local known_here = asked_from == epoch and ARGV[12] == last
 local function append(kind, rest)
   local ms, offset = string.match(last, '^(%d+)-(%d+)$')
   local at_ms = math.max(tonumber(ms), now)
@@ -86,10 +109,13 @@ local function tell(name, when)
   redis.call('HSET', due, name, string.format('%d %s', when, asker))
   touched[#touched + 1] = name
 end
-local function comes(going, coming)
-  if redis.call('HDEL', due, going) == 0 then
+local function comes(going, coming, is_known)
+  if redis.call('HDEL', due, going) == 0 and not is_known then
     tell(coming, 0)
   end
+end
+local function is_due(name)
+  return redis.call('HEXISTS', due, name) == 1
 end
 local function goes(going, wait)
   tell(going, now + wait)
@@ -105,7 +131,7 @@ local function is_wanted()
 end
 local was_wanted, was_occupied = is_wanted(), is_occupied()
 local added, removed, refused = {}, {}, {}
-local function add(user, info)
+local function add(user, info, is_known)
   if redis.call('SADD', at, user) == 0 then
     return
   end
@@ -114,11 +140,11 @@ local function add(user, info)
     redis.call('HSET', members, user, info)
     added[#added + 1] = field(user) .. field(info)
     if flag('m') then
-      comes('r' .. user, 'a' .. user)
+      comes('r' .. user, 'a' .. user, is_known and not is_due('R' .. user))
     end
   end
 end
-local function remove(user)
+local function remove(user, is_known)
   if redis.call('SREM', at, user) == 0 then
     return
   end
@@ -126,9 +152,17 @@ local function remove(user)
     redis.call('HDEL', users, user)
     redis.call('HDEL', members, user)
     removed[#removed + 1] = field(user)
-    if flag('m') then
+    if flag('m') and not is_known then
       goes('r' .. user, delay)
     end
+  end
+end
+-- What was forgotten is told of when the others have told what they have.
+local forgotten_delay = math.max(delay, tonumber(ARGV[14]))
+local function remove_forgotten(user)
+  local is_there = redis.call('HEXISTS', users, user) == 1
+  if flag('m') and not is_there and not is_due('r' .. user) and not is_due('R' .. user) then
+    goes('r' .. user, forgotten_delay)
   end
 end
 local function tell_members()
@@ -142,7 +176,7 @@ local function tell_members()
   end
 end
 
-local step = 14
+local step = 15
 local function next_argument()
   step = step + 1
   return ARGV[step - 1]
@@ -169,27 +203,33 @@ while step <= #ARGV do
     else
       add(user, info)
     end
-  elseif what == '-' then
+  elseif what == '-' or what == 'g' then
     if #added > 0 then
       tell_members()
     end
-    remove(next_argument())
+    local user = next_argument()
+    if redis.call('SISMEMBER', at, user) == 1 then
+      remove(user)
+    elseif is_forgotten and what == 'g' then
+      remove_forgotten(user)
+    end
   elseif what == '=' then
-    local count, wanted = tonumber(next_argument()), {}
+    local count, wanted, new = tonumber(next_argument()), {}, {}
     for _ = 1, count do
       local user, info = next_argument(), next_argument()
       wanted[user] = info
+      new[user] = next_argument() == '1'
     end
     for _, user in ipairs(redis.call('SMEMBERS', at)) do
       if wanted[user] then
         wanted[user] = nil
       else
-        remove(user)
+        remove(user, asker == node)
       end
     end
     tell_members()
     for user, info in pairs(wanted) do
-      add(user, info)
+      add(user, info, not new[user])
     end
     tell_members()
   elseif what == 'f' then
@@ -198,11 +238,11 @@ while step <= #ARGV do
     for i = 1, #all, 2 do
       local name, kind = all[i], string.sub(all[i], 1, 1)
       local when, owner = string.match(all[i + 1], '^(%d+) (.*)$')
-      local is_due = tonumber(when) <= now or (everything and owner == asker)
-      if is_due and (kind == 'r' or kind == 'v' or kind == 'c') then
+      local is_time = tonumber(when) <= now or (everything and owner == asker)
+      if is_time and (kind == 'r' or kind == 'v' or kind == 'c') then
         redis.call('HDEL', due, name)
         tell(string.upper(kind) .. string.sub(name, 2), 0)
-      elseif is_due and kind == 'f' then
+      elseif is_time and kind == 'f' then
         redis.call('HDEL', due, name)
         append('F', '')
       end
@@ -226,9 +266,13 @@ if is_user and occupied ~= was_occupied then
   end
 elseif flag('o') and occupied ~= was_occupied then
   if occupied then
-    comes('v', 'o')
-  else
+    comes('v', 'o', flag('q'))
+  elseif not flag('y') then
     goes('v', delay)
+  end
+elseif flag('o') and flag('z') and is_forgotten and not occupied then
+  if not is_due('v') and not is_due('V') then
+    goes('v', forgotten_delay)
   end
 end
 
@@ -303,8 +347,9 @@ local function read(from)
 end
 if is_wanted() then
   redis.call('HSET', meta, 'e', epoch, 'l', last)
+  redis.call('HDEL', meta, 'k')
   redis.call('PERSIST', meta)
-  if ARGV[11] == epoch then
+  if asked_from == epoch then
     if not known_here then
       local found = redis.call('XRANGE', log, ARGV[12], ARGV[12])
       known_here = #found == 1
@@ -314,9 +359,14 @@ if is_wanted() then
       -- The known entry may have expired where nothing is missing behind it.
       known_here = offset_of(first) == offset_of(ARGV[12]) + 1
     end
-  elseif ARGV[11] ~= '' then
+  elseif asked_from ~= '' then
     read('-')
   end
+elseif was_wanted and orphans then
+  -- Nobody is known to be there any more; a node that was given up may return, and ask for what it
+  -- has missed.
+  redis.call('HSET', meta, 'e', epoch, 'l', last, 'k', now + history)
+  redis.call('PEXPIRE', meta, history)
 elseif was_wanted then
   -- Nobody is there any more: what is still on its way has been published. (Where nobody was there
   -- before, entries may be kept for nodes that are on their way back.)

@@ -1,18 +1,31 @@
 -- A node is alive. Returns who is alive, who has died, and what versions they speak.
 --
 -- KEYS: nodes (scores: when they were last heard of), versions, dead (scores: since when somebody
--- cleans up after them)
+-- cleans up after them), memory
 -- ARGV:
 --   1 the node
 --   2 the version that it speaks
 --   3 milliseconds of silence after which a node is dead
 --   4 1: the node is new
+--   5 the memory that the node knows, or nothing
+--   6 the heartbeats that it had counted when the node last knew
+--   7 a name for the memory, should it be another one
 -- Returns { 1 if the node is known here, nodes alive, lowest version, highest version,
---   { node to clean up after }* }
-local nodes, versions, dead = KEYS[1], KEYS[2], KEYS[3]
+--   { node to clean up after }*, memory, heartbeats }
+local nodes, versions, dead, memory = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local node, timeout = ARGV[1], tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- The memory counts heartbeats under a name. A name that is gone, or a count that has gone back,
+-- says that the server has lost its data, or has older ones.
+local name, beats = redis.call('HGET', memory, 'name'), redis.call('HGET', memory, 'beats')
+if not name or (name == ARGV[5] and tonumber(beats) < tonumber(ARGV[6])) then
+  name = ARGV[7]
+  redis.call('HSET', memory, 'name', name)
+end
+beats = redis.call('HINCRBY', memory, 'beats', 1)
+redis.call('PEXPIRE', memory, 600000 + timeout)
 
 -- If nobody was heard of for a while it was this server that was away, and nobody is to blame.
 local newest = redis.call('ZREVRANGE', nodes, 0, 0, 'WITHSCORES')
@@ -50,4 +63,5 @@ for _, version in ipairs(redis.call('HVALS', versions)) do
     highest = version
   end
 end
-return { is_known and 1 or 0, redis.call('ZCARD', nodes), tonumber(lowest), tonumber(highest), mine }
+return { is_known and 1 or 0, redis.call('ZCARD', nodes), tonumber(lowest), tonumber(highest), mine,
+  name, beats }

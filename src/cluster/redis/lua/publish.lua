@@ -14,8 +14,10 @@
 --  10 the event to keep as the channel's last, or nothing
 --  11 milliseconds that it is kept
 --  12 bytes of entries that are kept at most, about
--- Returns 1 if the entry was published, 0 if no other node wants it, 2 if it was before; { 1, n } if
--- n entries were dropped before their time.
+--  13 1: the node itself listens to the topic
+-- Returns 1 if the entry was published, 0 if no other node wants it, 2 if it was before, 3 if it was
+-- published because others listen, though none is known to want it: their parts were forgotten;
+-- { 1, n } if n entries were dropped before their time.
 local meta, log = KEYS[1], KEYS[2]
 local node = ARGV[1]
 if ARGV[10] ~= '' then
@@ -29,18 +31,28 @@ if ARGV[8] ~= '' then
     end
   end
 end
-local known = redis.call('HMGET', meta, 'e', 'l', 't', 'n:' .. node, 'w:' .. node, 'b')
+local known = redis.call('HMGET', meta, 'e', 'l', 't', 'n:' .. node, 'w:' .. node, 'b', 'k')
 local others = redis.call('HLEN', meta)
-for i = 1, 6 do
+for i = 1, 7 do
   if known[i] then
     others = others - 1
   end
 end
-if others == 0 and ARGV[9] ~= '1' then
-  return 0
-end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Somebody who was given up may return to the channel and ask for what it has missed.
+local is_kept = ARGV[9] == '1' or (known[7] and tonumber(known[7]) > now)
+local done = 1
+if others == 0 and not is_kept then
+  -- Topics are still listened to when the server has forgotten who is on the channel.
+  local command = ARGV[5] == 'SPUBLISH' and 'SHARDNUMSUB' or 'NUMSUB'
+  local listening = redis.pcall('PUBSUB', command, ARGV[6])
+  local count = tonumber(listening[2]) or 0
+  if count <= tonumber(ARGV[13]) then
+    return 0
+  end
+  done = 3
+end
 local epoch, last_ms, last_offset = known[1], 0, 0
 if epoch then
   local ms, offset = string.match(known[2], '^(%d+)-(%d+)$')
@@ -93,6 +105,6 @@ end
 redis.call('PEXPIRE', log, ARGV[3])
 redis.call(ARGV[5], ARGV[6], epoch .. ' ' .. id .. ' ' .. ARGV[7])
 if dropped > 0 then
-  return { 1, dropped }
+  return { done, dropped }
 end
-return 1
+return done

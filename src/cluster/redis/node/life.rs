@@ -9,7 +9,7 @@ use super::super::channel::Channel;
 use super::super::entry::{NodeId, OLDEST, VERSION};
 use super::super::script::{self, Pulse};
 use super::calls::{Job, Plain, Then};
-use super::{Node, Timer};
+use super::{KEEPS_FOR, Node, Timer};
 use crate::hub::Standing;
 
 /// How often it is looked whether a node that stops has said everything.
@@ -27,18 +27,24 @@ impl Node {
             .retain(|std::cmp::Reverse((_, timer))| *timer != Timer::Heartbeat);
         self.at(Instant::now() + every, Timer::Heartbeat);
         self.ping(every);
+        self.beats_early = false;
         // A node that is known here may say goodbye at any time, and is not to come back then.
         if self.stopping.is_some() && self.is_counted {
             return;
         }
         self.look_at_pulse();
         let node = self.node();
-        let mut command = script::HEARTBEAT.call(&self.keys.nodes());
+        let [nodes, versions, dead] = self.keys.nodes();
+        let keys = [&nodes, &versions, &dead, &self.keys.memory()];
+        let mut command = script::HEARTBEAT.call(&keys);
         command
             .arg(node.to_string())
             .arg(VERSION)
             .arg(self.settings.node_timeout.as_millis() as u64)
-            .arg(i32::from(self.is_new));
+            .arg(i32::from(self.is_new))
+            .arg(&*self.memory.name)
+            .arg(self.memory.beats)
+            .arg(NodeId::random().to_string());
         let then: Then = Box::new(move |alive, answer| {
             let pulse = answer.map(Pulse::read);
             if alive.node() != node {
@@ -52,7 +58,6 @@ impl Node {
                 Err(()) => {}
             }
         });
-        let [nodes, _, _] = self.keys.nodes();
         let beat = Plain::new(nodes, command, then);
         // Before all else that waits: a node that has much to say is not dead.
         if self.servers.link_of(beat.slot).is_some() {
@@ -75,8 +80,13 @@ impl Node {
     }
 
     fn on_pulse(&mut self, pulse: Pulse) {
+        let before = std::mem::replace(&mut self.memory, pulse.memory);
+        let has_forgotten = !before.name.is_empty() && before.name != self.memory.name;
+        if has_forgotten {
+            self.note_forgotten();
+        }
         if !pulse.is_known && !self.is_new {
-            return self.become_another();
+            return self.become_another(has_forgotten);
         }
         self.is_new = false;
         self.pulse_at = Instant::now();
@@ -89,23 +99,73 @@ impl Node {
             );
         }
         self.metrics.nodes.set(pulse.nodes as i64);
-        if !std::mem::replace(&mut self.is_counted, true) {
+        if has_forgotten {
+            for channel in self.channels.values_mut() {
+                channel.on_forgotten();
+            }
+        }
+        if !std::mem::replace(&mut self.is_counted, true) || has_forgotten {
             for topic in self.topics() {
                 self.look_after(&topic);
             }
         }
         self.show_standing();
+        if std::mem::take(&mut self.must_compare) {
+            self.compare_lists();
+        }
         for dead in pulse.dead {
             self.clean_up_after(dead);
         }
     }
 
+    /// Redis has lost its memory, or has an older one. The other nodes notice as this one does:
+    /// what is for them is kept until they have.
+    fn note_forgotten(&mut self) {
+        tracing::warn!(
+            "Redis has lost data, or has returned with older data: telling it all again"
+        );
+        self.metrics.memory_losses.inc();
+        self.keeps_until = Instant::now() + KEEPS_FOR;
+        self.must_compare = true;
+    }
+
+    /// What Redis has of this node on channels that it does not know, under any id that it had, is
+    /// taken out.
+    fn compare_lists(&mut self) {
+        let (current, earlier) = self
+            .own
+            .split_last()
+            .expect("a node has an id from the start");
+        let earlier: Vec<String> = earlier.iter().map(NodeId::to_string).collect();
+        let key = self.keys.topics_of(&current.to_string());
+        let current = *current;
+        let mut command = redis::cmd("SMEMBERS");
+        command.arg(&key);
+        let then: Then = Box::new(move |node, answer| match answer.map(script::texts) {
+            Ok(Ok(topics)) if node.node() == current => {
+                for topic in topics {
+                    if node.ensure(&topic).is_some() {
+                        node.with(&topic, |channel, _| channel.on_found());
+                    }
+                }
+            }
+            _ => node.must_compare = true,
+        });
+        self.call(Plain::new(key, command, then));
+        for id in earlier {
+            self.clean_up_after(id);
+        }
+    }
+
     /// Redis does not know this node (any more): it was away for too long, or Redis has lost what
     /// it knew. Its part may be removed at any time: it is told anew, under another id.
-    fn become_another(&mut self) {
+    fn become_another(&mut self, is_forgotten: bool) {
         let old = self.node();
         let new = NodeId::random();
         tracing::warn!(%old, %new, "this node was given up: it returns as another");
+        // Its channels are told of as soon as the new id counts.
+        self.is_counted = false;
+        self.must_compare = true;
         const MOST: usize = 64;
         if self.own.len() == MOST {
             self.own.remove(0);
@@ -114,7 +174,10 @@ impl Node {
         self.is_new = true;
         for topic in self.topics() {
             if let Some(channel) = self.channels.get_mut(&topic) {
-                channel.on_new_node();
+                match is_forgotten {
+                    true => channel.on_new_node(),
+                    false => channel.on_given_up(),
+                }
                 channel.orphans.push(old.to_string());
             }
         }
@@ -162,7 +225,9 @@ impl Node {
                 continue;
             }
             if let Some(channel) = self.channels.get_mut(&*topic) {
-                channel.orphans.push(dead.to_owned());
+                if !channel.orphans.iter().any(|orphan| orphan == dead) {
+                    channel.orphans.push(dead.to_owned());
+                }
                 left += 1;
             }
             self.look_after(&topic);
@@ -247,8 +312,9 @@ impl Node {
             command.arg(&key);
             self.call(Plain::new(key, command, Box::new(|_, _| {})));
         }
-        let names = self.keys.nodes();
-        let mut command = script::GOODBYE.call(&names);
+        let [nodes, versions, dead] = self.keys.nodes();
+        let keys = [&nodes, &versions, &dead, &self.keys.memory()];
+        let mut command = script::GOODBYE.call(&keys);
         command.arg(node).arg(i32::from(leaves_something));
         command.arg(self.settings.node_timeout.as_millis() as u64 / 2);
         let then: Then = Box::new(|node, answer| match stays_for(answer) {
@@ -256,7 +322,8 @@ impl Node {
                 for dead in dead {
                     node.clean_up_after(dead);
                 }
-                let owes = node.channels.values().any(Channel::owes_something);
+                let owes = |channel: &Channel| channel.owes_something() || channel.is_busy();
+                let owes = node.channels.values().any(owes);
                 if !owes && node.dead.is_empty() {
                     // Only connections are left. Whoever starts next cleans up after this node.
                     return node.end();
@@ -267,7 +334,6 @@ impl Node {
             // Gone, or away: then the others will notice.
             None => node.end(),
         });
-        let [nodes, _, _] = names;
         self.call(Plain::new(nodes, command, then));
     }
 }

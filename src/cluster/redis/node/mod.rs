@@ -34,6 +34,7 @@ use super::keys::{Keys, Subject, Topic, slot};
 use super::link::{Heard, Link, LinkId, Reach};
 use super::outgoing::Voice;
 use super::request::Settlement;
+use super::script::Memory;
 use super::settings::Settings;
 use crate::hub::AppHub;
 use crate::metrics::ClusterMetrics;
@@ -50,7 +51,9 @@ const HISTORY: Duration = Duration::from_secs(30);
 const LISTENS_ON_FOR: Duration = Duration::from_secs(5);
 /// How long after a connection entries are written even where nobody is known to listen: other
 /// nodes may still be on their way back, to a server that has forgotten them.
-const KEEPS_FOR: Duration = Duration::from_secs(20);
+pub(super) const KEEPS_FOR: Duration = Duration::from_secs(20);
+/// How soon a heartbeat is made when something says that Redis has forgotten what it was told.
+const AHEAD_OF_HEARTBEAT: Duration = Duration::from_millis(20);
 /// Messages and requests that are dealt with before calls are made.
 const AT_ONCE: usize = 1024;
 
@@ -103,6 +106,12 @@ pub(super) struct Node {
     keeps_until: Instant,
     /// Dead nodes, with the channels that are still to be cleaned up.
     dead: HashMap<String, usize>,
+    /// What Redis remembered when it was last heard of.
+    memory: Memory,
+    /// Whether what Redis has of this node is to be compared with what it is.
+    must_compare: bool,
+    /// Whether the next heartbeat is not waited for.
+    beats_early: bool,
 
     servers: Servers,
     channels: HashMap<Topic, Channel>,
@@ -145,6 +154,9 @@ impl Node {
             history_ms: (HISTORY + settings.node_timeout).as_millis() as u64,
             keeps_until: now,
             dead: HashMap::new(),
+            memory: Memory::default(),
+            must_compare: false,
+            beats_early: false,
             channels: HashMap::new(),
             timers: BinaryHeap::new(),
             under_way: FuturesUnordered::new(),
@@ -362,6 +374,11 @@ impl Node {
         let now = Instant::now();
         let is_reached = self.servers.link_of(channel.slot).is_some();
         let is_wanted = channel.is_wanted();
+        if std::mem::take(&mut channel.doubts_memory) && !self.beats_early {
+            self.beats_early = true;
+            let at = now + AHEAD_OF_HEARTBEAT;
+            self.timers.push(Reverse((at, Timer::Heartbeat)));
+        }
         if is_wanted && channel.listening == Asked::No && is_reached {
             channel.listening = Asked::UnderWay;
             self.servers.listen(channel.slot, Arc::clone(&topic));

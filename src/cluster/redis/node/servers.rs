@@ -421,6 +421,7 @@ impl Node {
                 server.state = State::Up(Arc::new(link));
                 self.servers.troubles = Throttle::default();
                 self.keeps_until = Instant::now() + KEEPS_FOR;
+                self.must_compare = true;
                 self.beat();
                 for topic in self.topics() {
                     self.look_after(&topic);
@@ -433,7 +434,9 @@ impl Node {
         let Some(server) = self.servers.by_link(link) else {
             return;
         };
-        server.state = State::Down;
+        if let State::Up(link) = std::mem::replace(&mut server.state, State::Down) {
+            linger(link);
+        }
         // A replica takes connections too, and then refuses.
         let pause = match server.connected_at.elapsed() < LONGEST_PAUSE {
             true => {
@@ -509,6 +512,16 @@ impl Node {
             tracing::warn!(target, reason, "Redis cannot be reached: trying again");
         }
     }
+}
+
+/// Keeps a lost link for a moment: what it was sent before it broke is still to be read, and a server
+/// that has died does not have it any more.
+fn linger(link: Arc<Link>) {
+    const LINGERS_FOR: Duration = Duration::from_millis(500);
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(LINGERS_FOR).await;
+        drop(link);
+    });
 }
 
 /// How long to wait after so many failures.
