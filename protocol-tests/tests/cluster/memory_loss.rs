@@ -166,7 +166,7 @@ async fn node_that_the_others_gave_up_tells_all_it_has_while_its_connection_hold
 /// Lets Redis die and return with what it had when it was saved.
 async fn go_back(redis: &mut RedisServer, cluster: &Cluster) {
     redis.kill().await;
-    redis.restart().await;
+    redis.restart_as_saved().await;
     cluster.wait_until_ready().await;
 }
 
@@ -330,6 +330,7 @@ async fn expect_no_reports_of_a_return(saves: bool, is_away: bool) {
     drop(members.pop());
     members.push(member(&cluster[1], &presence, "eve").await);
     match is_away {
+        true if saves => redis.restart_as_saved().await,
         true => redis.restart().await,
         false => redis.flush().await,
     }
