@@ -17,7 +17,7 @@ use crate::net::tally::Tally;
 use crate::protocol::member::Watchlist;
 use crate::protocol::server::{self, EventData};
 use crate::protocol::{ChannelName, ChannelRef, CloseCode, Frame, SocketId};
-use crate::session::{Action, CloseReason};
+use crate::session::{Action, CloseReason, Overload};
 use crate::tap::{Kind, Tap, TapEvent};
 use crate::webhooks::{ClientEventNotice, Notice};
 
@@ -315,6 +315,19 @@ impl Relay {
             Action::Close(reason) => {
                 self.show_error(peer, None, Some(reason.code.code()), &reason.text);
                 peer.close(&reason);
+            }
+            Action::CloseOverload { cause, reason } => {
+                self.show_error(peer, None, Some(reason.code.code()), &reason.text);
+                match cause {
+                    Overload::Stall => {
+                        app.metrics.write_timeouts.inc();
+                        peer.close_unread(&reason);
+                    }
+                    Overload::Flood(kind) => {
+                        app.metrics.overruns.with(kind).inc();
+                        peer.close(&reason);
+                    }
+                }
             }
         }
         None

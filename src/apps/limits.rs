@@ -22,6 +22,12 @@ pub struct Limits {
     /// Client events a second that one connection may send; also how many it may send at
     /// once. 10 (Pusher).
     pub client_events_per_second: u32,
+    /// Messages and control frames a second that one connection may send over a longer time;
+    /// client events that are within their own rate are not counted. 100.
+    pub messages_per_second: u32,
+    /// How long a connection that sends more is made to wait for its next messages before it
+    /// is closed with 4100. 60 s.
+    pub overrun_timeout: Duration,
     /// Members (users, not connections) of one presence channel. 100 (Pusher).
     pub presence_members: usize,
     /// Characters of a presence member's user id. 128 (Pusher).
@@ -31,8 +37,9 @@ pub struct Limits {
     /// Users of a watchlist that count; those behind are left out, and 4302 says so. 100
     /// (Pusher).
     pub watchlist_users: usize,
-    /// Bytes that may wait for one connection because its socket did not take them; beyond,
-    /// the connection is closed with 4100. 1 MiB.
+    /// Bytes that may wait for one connection because its socket did not take them, each
+    /// message counted with what it takes to keep it; beyond, the connection is closed with
+    /// 4100. 1 MiB.
     pub outbox_bytes: usize,
     /// Channels that one connection may be subscribed to. 1,000.
     pub channels_per_connection: usize,
@@ -90,6 +97,8 @@ impl Default for Limits {
             channels_per_event: 100,
             batch_events: 10,
             client_events_per_second: 10,
+            messages_per_second: 100,
+            overrun_timeout: Duration::from_secs(60),
             presence_members: 100,
             presence_user_id_length: 128,
             presence_user_info_bytes: 1024,

@@ -86,6 +86,8 @@ pub(super) const LIMITS: &[&str] = &[
     "channels_per_event",
     "batch_events",
     "client_events_per_second",
+    "messages_per_second",
+    "overrun_timeout",
     "presence_members",
     "presence_user_id_length",
     "presence_user_info_bytes",

@@ -15,8 +15,13 @@ pub(super) struct Outbox {
     frames: VecDeque<Bytes>,
     /// Whether the front is such a rest.
     partial: bool,
+    /// Where a pong waits, counted from 1 at the front; 0 if none does.
+    pong: usize,
+    /// What the frames cost, as [`cost`] counts it.
     bytes: usize,
     max_bytes: usize,
+    /// Whether the socket has taken anything since this was last asked.
+    progress: bool,
     state: State,
 }
 
@@ -34,13 +39,25 @@ pub(super) enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Overflow;
 
+/// What keeping a frame takes beside its bytes: the handle in the queue, with the room that the
+/// queue holds in reserve, and the allocations behind it.
+const OVERHEAD: usize = 128;
+
+/// The bytes that a frame takes while it waits. A frame that waits for many connections is
+/// counted for each of them.
+fn cost(frame: &Bytes) -> usize {
+    frame.len() + OVERHEAD
+}
+
 impl Outbox {
     pub(super) fn new(max_bytes: usize) -> Self {
         Self {
             frames: VecDeque::new(),
             partial: false,
+            pong: 0,
             bytes: 0,
             max_bytes,
+            progress: false,
             state: State::Open,
         }
     }
@@ -61,10 +78,32 @@ impl Outbox {
                 continue;
             }
             self.partial |= written > 0;
-            self.bytes += frame.len() - written;
-            self.frames.push_back(frame.slice(written..));
+            self.push_one(frame.slice(written..));
             written = 0;
         }
+        self.check_size()
+    }
+
+    /// Queues a pong. It takes the place of one that waits, as RFC 6455 §5.5.3 allows: so pings
+    /// that are sent without end by a client that does not read cost nothing.
+    pub(super) fn push_pong(&mut self, pong: &Bytes) -> Result<(), Overflow> {
+        if self.pong > usize::from(self.partial) {
+            let waiting = &mut self.frames[self.pong - 1];
+            self.bytes = self.bytes - waiting.len() + pong.len();
+            *waiting = pong.clone();
+        } else {
+            self.push_one(pong.clone());
+            self.pong = self.frames.len();
+        }
+        self.check_size()
+    }
+
+    fn push_one(&mut self, frame: Bytes) {
+        self.bytes += cost(&frame);
+        self.frames.push_back(frame);
+    }
+
+    fn check_size(&self) -> Result<(), Overflow> {
         if self.bytes > self.max_bytes && self.state == State::Open {
             return Err(Overflow);
         }
@@ -76,11 +115,12 @@ impl Outbox {
     pub(super) fn close(&mut self, last: &[Frame], discard: bool) {
         if discard {
             self.frames.truncate(usize::from(self.partial));
-            self.bytes = self.frames.iter().map(Bytes::len).sum();
+            self.frames.shrink_to_fit();
+            self.bytes = self.frames.iter().map(cost).sum();
+            self.pong = 0;
         }
         for frame in last {
-            self.bytes += frame.len();
-            self.frames.push_back(frame.bytes().clone());
+            self.push_one(frame.bytes().clone());
         }
         self.state = State::Closing;
     }
@@ -89,7 +129,13 @@ impl Outbox {
     pub(super) fn fail(&mut self) {
         self.frames = VecDeque::new();
         self.bytes = 0;
+        self.pong = 0;
         self.state = State::Dead;
+    }
+
+    /// Whether the socket has taken anything of what waited since this was last asked.
+    pub(super) fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.progress)
     }
 
     /// The next frames to be written together.
@@ -110,6 +156,7 @@ impl Outbox {
     /// The socket has taken so many bytes.
     pub(super) fn written(&mut self, mut count: usize) {
         self.bytes -= count;
+        self.progress = true;
         while count > 0 {
             let Some(front) = self.frames.front_mut() else {
                 break;
@@ -121,6 +168,8 @@ impl Outbox {
             }
             count -= front.len();
             self.frames.pop_front();
+            self.bytes -= OVERHEAD;
+            self.pong = self.pong.saturating_sub(1);
             self.partial = false;
         }
         if self.frames.is_empty() {
@@ -150,8 +199,8 @@ mod tests {
         for written in 0..=whole.len() {
             outbox.push(&frames, written).unwrap();
             assert_eq!(content(&outbox), whole[written..]);
-            assert_eq!(outbox.bytes, whole.len() - written);
-            let rest = outbox.bytes;
+            let rest = whole.len() - written;
+            assert_eq!(outbox.bytes, rest + outbox.frames.len() * OVERHEAD);
             outbox.written(rest / 2);
             assert_eq!(content(&outbox), whole[written + rest / 2..]);
             outbox.written(rest - rest / 2);
@@ -161,18 +210,67 @@ mod tests {
 
     #[test]
     fn only_what_the_socket_refused_counts() {
-        let mut outbox = Outbox::new(10);
+        let mut outbox = Outbox::new(10 + OVERHEAD);
         let large = frame(&"x".repeat(100));
         assert_eq!(outbox.push(&[large.bytes().clone()], 95), Ok(()));
         assert_eq!(outbox.push(&[large.bytes().clone()], 0), Err(Overflow));
     }
 
     #[test]
+    fn small_frames_count_for_what_it_takes_to_keep_them() {
+        let mut outbox = Outbox::new(10 * OVERHEAD);
+        let empty = frame("");
+        let kept = (0..20)
+            .take_while(|_| outbox.push(&[empty.bytes().clone()], 0).is_ok())
+            .count();
+        assert_eq!(kept, 9);
+        outbox.written(9 * empty.len());
+        assert_eq!(outbox.bytes, cost(empty.bytes()));
+    }
+
+    fn pong(payload: &str) -> Bytes {
+        Frame::pong(payload.as_bytes()).bytes().clone()
+    }
+
+    #[test]
+    fn only_the_newest_pong_waits() {
+        let mut outbox = Outbox::new(1000);
+        let first = frame("first").bytes().clone();
+        outbox.push(std::slice::from_ref(&first), 0).unwrap();
+        for payload in ["a", "longer", "b"] {
+            outbox.push_pong(&pong(payload)).unwrap();
+        }
+        let last = frame("last").bytes().clone();
+        outbox.push(std::slice::from_ref(&last), 0).unwrap();
+        outbox.push_pong(&pong("c")).unwrap();
+        let expected = [&first[..], &pong("c"), &last].concat();
+        assert_eq!(content(&outbox), expected);
+        assert_eq!(outbox.bytes, expected.len() + 3 * OVERHEAD);
+        outbox.written(first.len() + pong("c").len());
+        outbox.push_pong(&pong("d")).unwrap();
+        assert_eq!(content(&outbox), [&last[..], &pong("d")].concat());
+    }
+
+    #[test]
+    fn a_pong_that_was_begun_is_finished() {
+        let mut outbox = Outbox::new(1000);
+        outbox.push(&[pong("begun")], 3).unwrap();
+        outbox.push_pong(&pong("next")).unwrap();
+        outbox.push_pong(&pong("newest")).unwrap();
+        let expected = [&pong("begun")[3..], &pong("newest")].concat();
+        assert_eq!(content(&outbox), expected);
+        outbox.written(1);
+        outbox.push_pong(&pong("x")).unwrap();
+        assert_eq!(content(&outbox), [&pong("begun")[4..], &pong("x")].concat());
+    }
+
+    #[test]
     fn an_overflown_outbox_keeps_the_frame_that_was_begun() {
-        let mut outbox = Outbox::new(10);
+        let mut outbox = Outbox::new(2 * OVERHEAD);
         let begun = frame("begun");
         outbox.push(&[begun.bytes().clone()], 3).unwrap();
-        let _ = outbox.push(&[frame(&"x".repeat(50)).bytes().clone()], 0);
+        let large = frame(&"x".repeat(OVERHEAD)).bytes().clone();
+        assert_eq!(outbox.push(&[large], 0), Err(Overflow));
         let last = frame("last");
         outbox.close(std::slice::from_ref(&last), true);
         assert_eq!(

@@ -125,6 +125,20 @@ impl Peer {
         }
     }
 
+    /// Answers a ping. Of several answers that wait for the socket only the newest is sent.
+    pub fn send_pong(&self, payload: &[u8]) {
+        let pong = Frame::pong(payload);
+        let mut outbox = self.outbox.borrow_mut();
+        if outbox.is_empty() {
+            drop(outbox);
+            self.send(&pong);
+        } else if outbox.state() == State::Open {
+            let pushed = outbox.push_pong(pong.bytes());
+            drop(outbox);
+            self.check_overflow(pushed);
+        }
+    }
+
     /// Sends the answer to the upgrade request and the first frame behind it in one go.
     pub fn send_first(&self, answer: Bytes, frame: &Frame) {
         let bytes = [answer, frame.bytes().clone()];
@@ -158,19 +172,21 @@ impl Peer {
         let was_empty = outbox.is_empty();
         let pushed = outbox.push(frames, written);
         drop(outbox);
-        if pushed == Err(Overflow) {
-            self.app.metrics.outbox_overflows.inc();
-            self.close_now(
-                &CloseReason::new(
-                    CloseCode::OverCapacity,
-                    "the client takes its events too slowly",
-                ),
-                true,
-            );
-        } else if was_empty {
+        self.check_overflow(pushed);
+        if was_empty {
             self.wake();
         }
         true
+    }
+
+    fn check_overflow(&self, pushed: Result<(), Overflow>) {
+        if pushed == Err(Overflow) {
+            self.app.metrics.outbox_overflows.inc();
+            self.close_unread(&CloseReason::new(
+                CloseCode::OverCapacity,
+                "the client takes its events too slowly (outbox_bytes)",
+            ));
+        }
     }
 
     /// Bytes that the socket takes now; 0 if none. This is where nearly every delivery goes:
@@ -195,6 +211,11 @@ impl Peer {
     /// Says why and closes: `pusher:error`, then the close frame. Nothing follows.
     pub fn close(&self, reason: &CloseReason) {
         self.close_now(reason, false);
+    }
+
+    /// As [`Peer::close`], for a client that does not read: what waits for it is dropped.
+    pub fn close_unread(&self, reason: &CloseReason) {
+        self.close_now(reason, true);
     }
 
     fn close_now(&self, reason: &CloseReason, discard: bool) {
@@ -275,11 +296,23 @@ impl Peer {
         }
     }
 
+    /// Whether the socket has taken anything of what waited since this was last asked.
+    pub fn take_progress(&self) -> bool {
+        self.outbox.borrow_mut().take_progress()
+    }
+
     /// Who runs the connection from now on.
     pub fn set_task(&self, waker: &Waker) {
         let mut task = self.task.borrow_mut();
         if !task.as_ref().is_some_and(|task| task.will_wake(waker)) {
             *task = Some(waker.clone());
+        }
+    }
+
+    /// A connection that waits may do so for an answer.
+    fn wake_if_waiting(&self) {
+        if self.session.borrow().waits() {
+            self.wake();
         }
     }
 
@@ -300,8 +333,8 @@ impl Peer {
         self.time_is_up.take()
     }
 
-    pub(super) fn is_scheduled_for(&self, tick: u64) -> bool {
-        self.scheduled_for.get() == tick
+    pub(super) fn scheduled_for(&self) -> u64 {
+        self.scheduled_for.get()
     }
 
     pub(super) fn set_scheduled_for(&self, tick: u64) {
@@ -318,9 +351,11 @@ impl Peer {
         match as_what {
             JoinedAs::Subscriber { welcome, .. } => {
                 let channel = welcome.channel.as_str();
-                let answered = self.session.borrow_mut().joined(channel);
+                let members = welcome.roster.as_ref().map_or(0, Vec::len);
+                let answered = self.session.borrow_mut().joined(channel, members);
+                self.wake_if_waiting();
                 if let Answered::Expected = answered {
-                    self.welcome(welcome);
+                    self.send_welcome(welcome);
                 }
                 answered
             }
@@ -349,12 +384,17 @@ impl Peer {
         true
     }
 
-    /// Tells the connection that it is on a channel.
-    pub(super) fn welcome(&self, welcome: &Welcome) {
+    /// Tells the connection again that it is on a channel, if it still is.
+    pub(super) fn confirm(&self, welcome: &Welcome) {
         let name = welcome.channel.as_str();
-        if !self.session.borrow().is_subscribed(name) {
-            return;
+        if self.session.borrow_mut().confirmed(name) {
+            self.send_welcome(welcome);
         }
+    }
+
+    /// Tells the connection that it is on a channel.
+    fn send_welcome(&self, welcome: &Welcome) {
+        let name = welcome.channel.as_str();
         self.send(&match &welcome.roster {
             Some(roster) => server::presence_subscription_succeeded(name, roster),
             None => server::subscription_succeeded(name),
@@ -370,6 +410,7 @@ impl Peer {
     /// The channel's authority has refused the connection.
     pub(super) fn on_refused(&self, channel: &str, error: &Frame) -> Answered {
         let answered = self.session.borrow_mut().refused(channel);
+        self.wake_if_waiting();
         if let Answered::Expected = answered {
             self.app.metrics.subscription_errors.inc();
             self.send(error);

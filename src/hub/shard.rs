@@ -69,7 +69,11 @@ impl Shard {
     }
 
     pub(super) fn reschedule(&self, peer: &Peer) {
-        self.0.schedule(peer, peer.deadline());
+        let deadline = peer.deadline();
+        // Otherwise a client whose deadlines come and go would fill the wheel.
+        if !self.0.is_looked_at_before(peer, deadline) {
+            self.0.schedule(peer, deadline);
+        }
     }
 
     pub(super) fn forget(&self, id: PeerId) {
@@ -126,7 +130,7 @@ impl Tables {
             } => self.join(peer, channel, *joined),
             Command::Confirm { peer, welcome } => {
                 if let Some(peer) = self.peer(peer) {
-                    peer.welcome(&welcome);
+                    peer.confirm(&welcome);
                 }
             }
             Command::Refuse {
@@ -265,7 +269,7 @@ impl Tables {
             let Some(peer) = self.peer(scheduled.peer) else {
                 continue;
             };
-            if !peer.is_scheduled_for(scheduled.tick) {
+            if peer.scheduled_for() != scheduled.tick {
                 continue;
             }
             let deadline = peer.deadline();
@@ -278,6 +282,13 @@ impl Tables {
             };
             self.schedule(&peer, next);
         }
+    }
+
+    /// Whether the connection's deadline is looked at then at the latest, and again after that.
+    fn is_looked_at_before(&self, peer: &Peer, deadline: Instant) -> bool {
+        self.wheel
+            .borrow()
+            .comes_before(peer.scheduled_for(), deadline)
     }
 
     /// Looks at the connection's deadline at that time, and not at the time asked for before.

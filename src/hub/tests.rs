@@ -107,6 +107,7 @@ impl Fixture {
             activity: Duration::from_secs(120),
             pong: Duration::from_secs(30),
             message: Duration::from_secs(30),
+            write: Duration::from_secs(10),
         };
         let socket_id = SocketId::from_random(id << 70);
         let session = Session::new(
@@ -253,7 +254,7 @@ fn who_takes_events_too_slowly_is_closed_once_with_4100() {
         let mut received = Vec::new();
         let mut buffer = vec![0; 1 << 16];
         let read = async {
-            while !received.ends_with(b"too slowly") {
+            while !received.ends_with(b"(outbox_bytes)") {
                 let count = client.read(&mut buffer).await.unwrap();
                 received.extend_from_slice(&buffer[..count]);
             }

@@ -38,11 +38,19 @@ impl Wheel {
     /// Asks to be told of the connection at the deadline, or before if that is far away.
     /// Returns the tick in which it is.
     pub(super) fn insert(&mut self, peer: PeerId, deadline: Instant) -> u64 {
-        let ticks = self.tick_of(deadline) + 1;
-        let latest = self.tick + SLOTS as u64 - 1;
-        let tick = ticks.clamp(self.tick + 1, latest);
+        let tick = self.tick_for(deadline);
         self.slots[tick as usize % SLOTS].push(Scheduled { peer, tick });
         tick
+    }
+
+    fn tick_for(&self, deadline: Instant) -> u64 {
+        let latest = self.tick + SLOTS as u64 - 1;
+        (self.tick_of(deadline) + 1).clamp(self.tick + 1, latest)
+    }
+
+    /// Whether a tick is still to come, and no later than the one of that deadline.
+    pub(super) fn comes_before(&self, tick: u64, deadline: Instant) -> bool {
+        tick > self.tick && tick <= self.tick_for(deadline)
     }
 
     /// Takes out the connections whose time has come.
@@ -97,6 +105,18 @@ mod tests {
         let turn = TICK * SLOTS as u32;
         assert_eq!(peers(wheel.due(start + turn / 2)), []);
         assert_eq!(peers(wheel.due(start + turn)), [PeerId(1)]);
+    }
+
+    #[test]
+    fn a_tick_that_comes_first_is_known_until_it_has_come() {
+        let start = Instant::now();
+        let mut wheel = Wheel::new(start);
+        let tick = wheel.insert(PeerId(1), start + TICK * 4);
+        assert!(wheel.comes_before(tick, start + TICK * 4));
+        assert!(wheel.comes_before(tick, start + TICK * 9));
+        assert!(!wheel.comes_before(tick, start + TICK * 2));
+        wheel.due(start + TICK * 5);
+        assert!(!wheel.comes_before(tick, start + TICK * 9));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What each app does on this node.
 
 use super::declare::{Counter, CounterBy, Gauge, metrics};
-use super::labels::{ClosedWith, PublishRefusal, WebhookDrop, WebhookOutcome};
+use super::labels::{ClosedWith, MessageKind, PublishRefusal, WebhookDrop, WebhookOutcome};
 
 metrics! {
     /// The numbers of one app on this node, labelled `app`. Gauges are 0 when nobody is
@@ -44,6 +44,12 @@ metrics! {
         protocol_errors: Counter = "fanfare_protocol_errors_total",
         /// Connections closed because they took their events too slowly.
         outbox_overflows: Counter = "fanfare_outbox_overflows_total",
+        /// Times that a connection that sent too much was read no further for a while, by the kind of message.
+        reads_paused: CounterBy<MessageKind> = "fanfare_reads_paused_total",
+        /// Connections closed because they sent too much for too long, by the kind of message.
+        overruns: CounterBy<MessageKind> = "fanfare_overruns_total",
+        /// Connections closed because their socket took nothing for write_timeout.
+        write_timeouts: Counter = "fanfare_write_timeouts_total",
 
         /// Bytes that the last events of cache channels take up.
         cached_bytes: Gauge = "fanfare_cached_bytes",

@@ -115,6 +115,30 @@ impl From<Access> for LossOn {
 }
 
 label! {
+    /// What a client sent.
+    pub enum MessageKind = "kind" {
+        /// `pusher:ping` and `pusher:pong`.
+        Ping = "ping",
+        /// WebSocket pings and pongs.
+        Control = "control",
+        /// A part of a message.
+        Fragment = "fragment",
+        /// `pusher:subscribe`.
+        Subscribe = "subscribe",
+        /// `pusher:unsubscribe`.
+        Unsubscribe = "unsubscribe",
+        /// Coming to and leaving presence channels, for what their members are sent.
+        Presence = "presence",
+        /// `pusher:signin`.
+        Signin = "signin",
+        /// A client event that was refused.
+        ClientEvent = "client_event",
+        /// What is no message of the protocol.
+        Malformed = "malformed",
+    }
+}
+
+label! {
     /// What became of a request to a webhook.
     pub enum WebhookOutcome = "outcome" {
         /// A status from 200 to 299.

@@ -62,6 +62,7 @@ impl From<&config::Server> for WorkerSettings {
                     activity: server.activity_timeout,
                     pong: server.pong_timeout,
                     message: server.message_timeout,
+                    write: server.write_timeout,
                 },
                 close_timeout: server.close_timeout,
             },

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::metrics::MessageKind;
 use crate::protocol::member::{Member, Watchlist};
 use crate::protocol::{ChannelName, CloseCode, Frame};
 
@@ -72,6 +73,22 @@ pub enum Action {
     },
     /// Close the connection.
     Close(CloseReason),
+    /// Close the connection of a client that takes nothing, or sends too much.
+    CloseOverload {
+        /// Which of the two.
+        cause: Overload,
+        /// What the client is told.
+        reason: CloseReason,
+    },
+}
+
+/// How a client asks too much of the relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overload {
+    /// It takes nothing of what waits for it, which is dropped.
+    Stall,
+    /// It sends too much of this.
+    Flood(MessageKind),
 }
 
 impl Action {

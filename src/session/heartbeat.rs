@@ -55,6 +55,10 @@ impl Heartbeat {
         }
     }
 
+    pub(super) fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
     /// Something has arrived, whatever it was.
     pub(super) fn received(&mut self, now: Instant) {
         if self.sign_of_life == SignOfLife::Frame {

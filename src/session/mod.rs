@@ -2,10 +2,12 @@
 //!
 //! - [`Session`]: who the connection is, what it is subscribed to, when it is due
 //! - [`Action`]: what a message asks the relay to do
-//! - [`bucket`]: how many client events a connection may send
+//! - [`bucket`], [`allowance`]: how many client events, and how many messages, a connection may
+//!   send
 //! - [`SignOfLife`]: how a silent client is asked whether it is there
 
 mod action;
+mod allowance;
 mod bucket;
 mod heartbeat;
 mod subscribe;
@@ -14,7 +16,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use action::{Action, CloseReason};
+pub use action::{Action, CloseReason, Overload};
+use allowance::Allowance;
 use bucket::Bucket;
 use foldhash::fast::RandomState;
 use heartbeat::Heartbeat;
@@ -22,6 +25,7 @@ pub use heartbeat::SignOfLife;
 
 use crate::apps::App;
 use crate::auth::channel as signature;
+use crate::metrics::MessageKind;
 use crate::protocol::client::{self, ClientEvent, ClientMessage};
 use crate::protocol::member::{self, Member, MemberError, MemberLimits, Watchlist};
 use crate::protocol::{ChannelName, CloseCode, SocketId, json, server};
@@ -35,6 +39,8 @@ pub struct Timeouts {
     pub pong: Duration,
     /// How long a message may take from its first byte to its last.
     pub message: Duration,
+    /// How long a socket may take nothing of what waits for it.
+    pub write: Duration,
 }
 
 /// The state of one established connection.
@@ -48,12 +54,18 @@ pub struct Session {
     /// The users that it is told of.
     watchlist: Option<Watchlist>,
     client_events: Bucket,
+    allowance: Allowance,
+    /// Subscriptions that the authority has not answered yet.
+    unanswered: u32,
+    /// Since when the connection is not read, because of what it has sent.
+    waits_since: Option<Instant>,
+    /// Since when the socket has taken nothing of what waits for it.
+    stalled_since: Option<Instant>,
     heartbeat: Heartbeat,
     /// When a connection must have authorised itself; None once it has, or if it need not.
     authorize_by: Option<Instant>,
     /// When the message that has begun must be complete.
     complete_by: Option<Instant>,
-    message_timeout: Duration,
 }
 
 /// One subscription of a connection.
@@ -61,7 +73,14 @@ pub struct Session {
 struct Subscription {
     member: Option<Arc<Member>>,
     state: State,
+    /// Whether it is to be confirmed once more: one answer is enough for all who ask until then.
+    confirming: bool,
+    /// The members of the presence channel when the connection came.
+    members: u32,
 }
+
+/// Subscriptions that may wait for the authority before a connection is read no further.
+const MOST_UNANSWERED: u32 = 256;
 
 /// How far a subscription has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +112,11 @@ impl Session {
                 .authorized_connections_timeout
                 .map(|timeout| now + timeout),
             subscriptions: HashMap::default(),
+            allowance: Allowance::full(now),
+            unanswered: 0,
+            waits_since: None,
+            stalled_since: None,
             complete_by: None,
-            message_timeout: timeouts.message,
             user: None,
             registered_as_user: false,
             watchlist: None,
@@ -118,24 +140,96 @@ impl Session {
         self.heartbeat.received(now);
     }
 
-    /// The relay does not read what the client sends: its silence is not the client's.
-    pub fn on_unread(&mut self, now: Instant) {
-        self.heartbeat.alive(now);
-    }
-
     /// The next time at which [`Session::on_time`] has something to do.
     pub fn deadline(&self) -> Instant {
-        [self.authorize_by, self.complete_by]
-            .into_iter()
-            .flatten()
-            .fold(self.heartbeat.deadline(), Instant::min)
+        let limits = &self.app.limits;
+        let waits = self.waits_since.is_some();
+        [
+            self.authorize_by,
+            self.complete_by.filter(|_| !waits),
+            self.write_by(),
+            waits.then(|| self.allowance.free_at(limits)),
+            self.allowance.overrun_at(limits).filter(|_| waits),
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.heartbeat.deadline(), Instant::min)
+    }
+
+    /// A WebSocket ping or pong, or a part of a message, was received.
+    pub fn on_frame(&mut self, kind: MessageKind, now: Instant) {
+        self.allowance.charge(kind, 1, &self.app.limits, now);
+    }
+
+    /// Whether what was received must be done with before more is read: more came than the
+    /// connection may send in the time, or too much waits for the authority. The connection
+    /// waits, if so, until [`Session::may_read_on`].
+    pub fn must_wait(&mut self, now: Instant) -> Option<WaitsFor> {
+        let waits_for = if self.allowance.is_exceeded(&self.app.limits, now) {
+            WaitsFor::Allowance(self.allowance.wait(now))
+        } else if self.unanswered >= MOST_UNANSWERED {
+            WaitsFor::Answers
+        } else {
+            return None;
+        };
+        self.wait(now);
+        Some(waits_for)
+    }
+
+    /// The connection waits, and is not read, until [`Session::read_on`].
+    pub fn wait(&mut self, now: Instant) {
+        self.waits_since.get_or_insert(now);
+    }
+
+    /// Whether the connection waits.
+    pub fn waits(&self) -> bool {
+        self.waits_since.is_some()
+    }
+
+    /// Whether a connection that waits need not do so any longer; it is read on, then.
+    pub fn may_read_on(&mut self, now: Instant) -> bool {
+        let may = self.unanswered <= MOST_UNANSWERED / 2
+            && !self.allowance.is_exceeded(&self.app.limits, now);
+        if may {
+            self.read_on(now);
+        }
+        may
+    }
+
+    /// The wait is over. It was not the client that was silent, or slow, meanwhile.
+    pub fn read_on(&mut self, now: Instant) {
+        self.heartbeat.alive(now);
+        if let (Some(since), Some(by)) = (self.waits_since.take(), &mut self.complete_by) {
+            *by += now.saturating_duration_since(since);
+        }
+    }
+
+    /// All that the client has sent was read.
+    pub fn on_all_read(&mut self) {
+        self.allowance.all_read();
+    }
+
+    /// Something waits for the socket, which has taken some of it or nothing since the last
+    /// call. Returns whether the wait has just begun, which may bring the deadline closer.
+    pub fn on_write_blocked(&mut self, progress: bool, now: Instant) -> bool {
+        let begins = self.stalled_since.is_none();
+        if begins || progress {
+            self.stalled_since = Some(now);
+        }
+        begins
+    }
+
+    /// Nothing waits for the socket.
+    pub fn on_written(&mut self) {
+        self.stalled_since = None;
     }
 
     /// A message has begun to arrive, or goes on to. Returns whether it has just begun, which
     /// may bring the deadline closer.
     pub fn on_partial_message(&mut self, now: Instant) -> bool {
         let begins = self.complete_by.is_none();
-        self.complete_by.get_or_insert(now + self.message_timeout);
+        let timeout = self.heartbeat.timeouts().message;
+        self.complete_by.get_or_insert(now + timeout);
         begins
     }
 
@@ -152,6 +246,13 @@ impl Session {
                 "the connection did not sign in or subscribe to an authorised channel in time",
             );
         }
+        if let Some(action) = self.on_flood_or_stall(now) {
+            return action;
+        }
+        if self.waits_since.is_some() {
+            self.heartbeat.alive(now);
+            return Action::Nothing;
+        }
         if self.complete_by.is_some_and(|by| by <= now) {
             return Action::close(
                 CloseCode::ProtocolError,
@@ -161,21 +262,65 @@ impl Session {
         self.heartbeat.on_time(now)
     }
 
+    /// The client takes nothing, or sends too much, and has done so for too long.
+    fn on_flood_or_stall(&self, now: Instant) -> Option<Action> {
+        let limits = &self.app.limits;
+        let over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        let (cause, text) = if over(self.write_by()) {
+            let seconds = self.heartbeat.timeouts().write.as_secs();
+            let text = format!("the client took nothing for {seconds} seconds (write_timeout)");
+            (Overload::Stall, text)
+        } else if self.waits_since.is_some() && over(self.allowance.overrun_at(limits)) {
+            let most = limits.messages_per_second;
+            let text = format!("more than {most} messages a second (messages_per_second)");
+            (Overload::Flood(self.allowance.exceeded_by()), text)
+        } else {
+            return None;
+        };
+        let reason = CloseReason::new(CloseCode::OverCapacity, text);
+        Some(Action::CloseOverload { cause, reason })
+    }
+
+    /// When the socket must have taken something.
+    fn write_by(&self) -> Option<Instant> {
+        let timeout = self.heartbeat.timeouts().write;
+        self.stalled_since.map(|since| since + timeout)
+    }
+
     /// One text message was received.
     pub fn on_text(&mut self, text: &str, now: Instant) -> Action {
         self.heartbeat.alive(now);
-        client::parse(text, |message| match message {
-            Ok(ClientMessage::Ping) => Action::Send(server::pong()),
-            Ok(ClientMessage::Pong) => Action::Nothing,
-            Ok(ClientMessage::Subscribe(request)) => self.on_subscribe(&request),
-            Ok(ClientMessage::Unsubscribe { channel }) => self.on_unsubscribe(&channel),
-            Ok(ClientMessage::Signin { auth, user_data }) => self.on_signin(&auth, &user_data),
-            Ok(ClientMessage::ClientEvent(event)) => self.on_client_event(&event, now),
-            Err(error) => Action::Mistake {
-                code: None,
-                message: error.to_string(),
-            },
-        })
+        self.complete_by = None;
+        let (kind, action) = client::parse(text, |message| match message {
+            Ok(ClientMessage::Ping) => (MessageKind::Ping, Action::Send(server::pong())),
+            Ok(ClientMessage::Pong) => (MessageKind::Ping, Action::Nothing),
+            Ok(ClientMessage::Subscribe(request)) => {
+                (MessageKind::Subscribe, self.on_subscribe(&request))
+            }
+            Ok(ClientMessage::Unsubscribe { channel }) => {
+                (MessageKind::Unsubscribe, self.on_unsubscribe(&channel))
+            }
+            Ok(ClientMessage::Signin { auth, user_data }) => {
+                (MessageKind::Signin, self.on_signin(&auth, &user_data))
+            }
+            Ok(ClientMessage::ClientEvent(event)) => {
+                (MessageKind::ClientEvent, self.on_client_event(&event, now))
+            }
+            Err(error) => {
+                let message = error.to_string();
+                let mistake = Action::Mistake {
+                    code: None,
+                    message,
+                };
+                (MessageKind::Malformed, mistake)
+            }
+        });
+        // Client events that pass have a rate of their own.
+        if !matches!(action, Action::ClientEvent { .. }) {
+            let cost = allowance::cost_of_text(text.len());
+            self.allowance.charge(kind, cost, &self.app.limits, now);
+        }
+        action
     }
 
     fn on_unsubscribe(&mut self, channel: &str) -> Action {
@@ -188,10 +333,13 @@ impl Session {
             return Action::Nothing;
         }
         match self.subscriptions.remove_entry(channel) {
-            Some((channel, subscription)) => Action::Leave {
-                channel,
-                member: subscription.member,
-            },
+            Some((channel, subscription)) => {
+                self.charge_announcements(subscription.members as usize);
+                Action::Leave {
+                    channel,
+                    member: subscription.member,
+                }
+            }
             None => Action::Nothing,
         }
     }
@@ -318,15 +466,36 @@ impl Session {
         Ok((channel.clone(), sender.map(Arc::clone)))
     }
 
-    /// The channel's authority has let the connection in.
-    pub fn joined(&mut self, channel: &str) -> Answered {
+    /// The channel's authority has let the connection in, to so many members on a presence
+    /// channel.
+    pub fn joined(&mut self, channel: &str, members: usize) -> Answered {
+        self.charge_announcements(members);
         let answered = self.answered(channel);
         if let (Answered::Expected, Some(subscription)) =
             (&answered, self.subscriptions.get_mut(channel))
         {
             subscription.state = State::Live;
+            subscription.members = u32::try_from(members).unwrap_or(u32::MAX);
         }
         answered
+    }
+
+    /// Every member is told of one who comes or leaves.
+    fn charge_announcements(&mut self, members: usize) {
+        let cost = allowance::cost_of_announcements(members);
+        self.allowance
+            .charge_more(MessageKind::Presence, cost, &self.app.limits);
+    }
+
+    /// The connection is on the channel, and is told so again.
+    pub fn confirmed(&mut self, channel: &str) -> bool {
+        match self.subscriptions.get_mut(channel) {
+            Some(subscription) => {
+                subscription.confirming = false;
+                subscription.state == State::Live
+            }
+            None => false,
+        }
     }
 
     /// The channel's authority has refused the subscription.
@@ -343,8 +512,13 @@ impl Session {
             return Answered::Unwanted;
         };
         match subscription.state {
-            State::Asked | State::Live => Answered::Expected,
+            State::Live => Answered::Expected,
+            State::Asked => {
+                self.unanswered = self.unanswered.saturating_sub(1);
+                Answered::Expected
+            }
             State::Unwanted => {
+                self.unanswered = self.unanswered.saturating_sub(1);
                 self.subscriptions.remove(channel);
                 Answered::Unwanted
             }
@@ -387,6 +561,15 @@ impl Session {
             watchlist: self.watchlist.take(),
         }
     }
+}
+
+/// Why a connection is not read for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// It has sent more than it may in the time; this was too much.
+    Allowance(MessageKind),
+    /// The authority has not answered what it asked for.
+    Answers,
 }
 
 /// What an authority's answer means to the connection that asked.

@@ -78,12 +78,22 @@ impl Session {
                     subscription.member = member;
                     Action::Nothing
                 }
-                Some(_) => Action::Confirm { channel },
+                Some(subscription)
+                    if subscription.state == State::Live && !subscription.confirming =>
+                {
+                    subscription.confirming = true;
+                    Action::Confirm { channel }
+                }
+                // The answer that is on its way is one to this, too.
+                Some(_) => Action::Nothing,
                 None => {
                     let subscription = Subscription {
                         member: member.as_ref().map(Arc::clone),
                         state: State::Asked,
+                        confirming: false,
+                        members: 0,
                     };
+                    self.unanswered += 1;
                     self.subscriptions.insert(channel.clone(), subscription);
                     let sign_in = user.filter(|_| self.user.is_none());
                     if let Some(user) = &sign_in {

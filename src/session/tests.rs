@@ -25,6 +25,7 @@ fn fixture_of(sign_of_life: SignOfLife, change: impl FnOnce(&mut App)) -> Fixtur
         activity: SECOND * 120,
         pong: SECOND * 30,
         message: SECOND * 10,
+        write: SECOND * 10,
     };
     let socket_id = "12.34".parse().unwrap();
     Fixture {
@@ -66,7 +67,10 @@ impl Fixture {
 
     fn join(&mut self, channel: &str) {
         assert!(matches!(self.subscribe(channel, None), Action::Join { .. }));
-        assert!(matches!(self.session.joined(channel), Answered::Expected));
+        assert!(matches!(
+            self.session.joined(channel, 0),
+            Answered::Expected
+        ));
     }
 
     fn send_client_event(&mut self, channel: &str) -> Action {
@@ -250,6 +254,162 @@ fn subscribing_again_is_confirmed_and_changes_nothing() {
 }
 
 #[test]
+fn all_who_ask_before_an_answer_get_the_same_one() {
+    let mut fixture = fixture(|_| {});
+    let nothing = |action: &Action| matches!(action, Action::Nothing);
+    let asked = fixture.subscribe("private-a", None);
+    assert!(matches!(asked, Action::Join { .. }));
+    assert!(nothing(&fixture.subscribe("private-a", None)));
+    fixture.session.joined("private-a", 0);
+    for _ in 0..3 {
+        let confirmed = fixture.subscribe("private-a", None);
+        assert!(matches!(confirmed, Action::Confirm { .. }));
+        assert!(nothing(&fixture.subscribe("private-a", None)));
+        assert!(fixture.session.confirmed("private-a"));
+    }
+    fixture.subscribe("private-a", None);
+    let unsubscribe = json!({ "channel": "private-a" });
+    fixture.say("pusher:unsubscribe", unsubscribe);
+    assert!(!fixture.session.confirmed("private-a"));
+}
+
+#[test]
+fn a_connection_whose_subscriptions_wait_for_the_authority_is_not_read() {
+    let mut fixture = fixture(|_| {});
+    let name = |number: u32| format!("private-{number}");
+    for number in 0..MOST_UNANSWERED {
+        assert_eq!(fixture.session.must_wait(fixture.start), None);
+        fixture.subscribe(&name(number), None);
+    }
+    let (session, start) = (&mut fixture.session, fixture.start);
+    assert_eq!(session.must_wait(start), Some(WaitsFor::Answers));
+    assert!(session.waits() && !session.may_read_on(start));
+    // Its silence is not the client's.
+    let later = start + SECOND * 3600;
+    assert!(matches!(session.on_time(later), Action::Nothing));
+    for number in 0..MOST_UNANSWERED {
+        match number % 2 {
+            0 => session.joined(&name(number), 0),
+            _ => session.refused(&name(number)),
+        };
+    }
+    assert!(session.may_read_on(later) && !session.waits());
+    assert_eq!(session.deadline(), later + SECOND * 120);
+}
+
+#[test]
+fn whoever_sends_too_much_waits_and_is_closed_when_it_goes_on() {
+    let mut fixture = fixture(|app| {
+        app.limits.channels_per_connection = 10;
+        app.limits.messages_per_second = 10;
+        app.limits.overrun_timeout = SECOND * 60;
+    });
+    let start = fixture.start;
+    let mut sent = 0;
+    while fixture.session.must_wait(start).is_none() {
+        fixture.say("pusher:ping", json!({}));
+        sent += 1;
+    }
+    assert_eq!(sent, 10 * 10 + 2 * 10 + 1);
+    let session = &mut fixture.session;
+    let waits = session.must_wait(start);
+    assert_eq!(waits, Some(WaitsFor::Allowance(MessageKind::Ping)));
+    assert_eq!(session.deadline(), start + SECOND / 10);
+    assert!(!session.may_read_on(start));
+    assert!(session.may_read_on(start + SECOND / 10));
+    // One at a time goes on for ever, if everything was read in between.
+    let mut now = start + SECOND / 10;
+    for _ in 0..1000 {
+        now += SECOND / 10;
+        session.on_frame(MessageKind::Control, now);
+        assert_eq!(session.must_wait(now), None);
+        session.on_all_read();
+    }
+    session.on_frame(MessageKind::Control, now);
+    assert!(session.must_wait(now).is_some());
+    let late = now + SECOND * 60;
+    assert!(matches!(session.on_time(late - SECOND), Action::Nothing));
+    let Action::CloseOverload { cause, reason } = session.on_time(late) else {
+        panic!("it is closed");
+    };
+    assert_eq!(cause, Overload::Flood(MessageKind::Control));
+    assert_eq!(reason.code, CloseCode::OverCapacity);
+}
+
+#[test]
+fn coming_and_leaving_is_paid_for_by_members() {
+    let mut fixture = fixture(|app| {
+        app.limits.channels_per_connection = 10;
+        app.limits.messages_per_second = 10;
+    });
+    let mut pairs = 0;
+    while fixture.session.must_wait(fixture.start).is_none() {
+        fixture.subscribe("presence-a", Some(r#"{"user_id":"u"}"#));
+        fixture.session.joined("presence-a", 160);
+        fixture.say("pusher:unsubscribe", json!({ "channel": "presence-a" }));
+        pairs += 1;
+    }
+    // Two messages, and twice ten for the announcements.
+    assert_eq!(pairs, 120 / 22 + 1);
+}
+
+#[test]
+fn client_events_that_pass_cost_nothing_and_those_that_do_not_do() {
+    let mut fixture = fixture(|app| {
+        app.limits.client_events_per_second = 10_000;
+        app.limits.channels_per_connection = 1;
+        app.limits.messages_per_second = 1;
+    });
+    fixture.join("private-a");
+    for _ in 0..1000 {
+        let event = fixture.send_client_event("private-a");
+        assert!(matches!(event, Action::ClientEvent { .. }));
+    }
+    assert_eq!(fixture.session.must_wait(fixture.start), None);
+    for _ in 0..20 {
+        fixture.send_client_event("private-b");
+    }
+    let waits = fixture.session.must_wait(fixture.start);
+    assert_eq!(waits, Some(WaitsFor::Allowance(MessageKind::ClientEvent)));
+}
+
+#[test]
+fn a_message_that_was_not_read_on_is_not_late() {
+    let mut fixture = fixture(|_| {});
+    let (session, start) = (&mut fixture.session, fixture.start);
+    session.on_partial_message(start);
+    session.wait(start + SECOND);
+    let later = start + SECOND * 100;
+    assert!(matches!(session.on_time(later), Action::Nothing));
+    session.read_on(later);
+    assert_eq!(session.deadline(), later + SECOND * 9);
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_closed_whatever_it_sends() {
+    let mut fixture = fixture(|_| {});
+    let (session, start) = (&mut fixture.session, fixture.start);
+    assert!(session.on_write_blocked(false, start));
+    let later = start + SECOND * 9;
+    assert!(!session.on_write_blocked(true, later));
+    assert!(!session.on_write_blocked(false, later + SECOND));
+    assert_eq!(session.deadline(), later + SECOND * 10);
+    session.on_frame(MessageKind::Control, later + SECOND * 9);
+    session.wait(later + SECOND * 9);
+    let action = session.on_time(later + SECOND * 10);
+    let Action::CloseOverload { cause, reason } = action else {
+        panic!("{action:?}");
+    };
+    assert_eq!(cause, Overload::Stall);
+    assert_eq!(reason.code, CloseCode::OverCapacity);
+    session.on_written();
+    assert!(matches!(
+        session.on_time(later + SECOND * 10),
+        Action::Nothing
+    ));
+}
+
+#[test]
 fn who_leaves_before_the_answer_has_nothing_to_leave() {
     let mut fixture = fixture(|_| {});
     let unsubscribe = json!({ "channel": "private-a" });
@@ -259,7 +419,7 @@ fn who_leaves_before_the_answer_has_nothing_to_leave() {
         Action::Nothing
     ));
     assert!(matches!(
-        fixture.session.joined("private-a"),
+        fixture.session.joined("private-a", 0),
         Answered::Unwanted
     ));
     // And who changes their mind once more asks again after the answer.
@@ -270,11 +430,11 @@ fn who_leaves_before_the_answer_has_nothing_to_leave() {
         Action::Nothing
     ));
     assert!(matches!(
-        fixture.session.joined("private-a"),
+        fixture.session.joined("private-a", 0),
         Answered::AskAgain(None)
     ));
     assert!(matches!(
-        fixture.session.joined("private-a"),
+        fixture.session.joined("private-a", 0),
         Answered::Expected
     ));
     assert!(matches!(
@@ -290,7 +450,7 @@ fn client_events_are_for_subscribers_of_private_and_presence_channels() {
         fixture.join(channel);
     }
     fixture.say("pusher:subscribe", json!({ "channel": "public" }));
-    fixture.session.joined("public");
+    fixture.session.joined("public", 0);
     for (channel, passes) in [
         ("private-a", true),
         ("private-cache-a", true),
@@ -473,7 +633,7 @@ fn an_ended_session_leaves_what_it_was_let_into() {
     assert_eq!(channels, ["private-a"]);
     assert!(ended.user.is_some());
     assert!(matches!(
-        fixture.session.joined("private-asked"),
+        fixture.session.joined("private-asked", 0),
         Answered::Unwanted
     ));
     let again = fixture.session.end();

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -14,17 +14,21 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::Sleep;
 
+use super::discard::{Discard, Discarded};
 use super::frames::{Frames, Received};
 use crate::hub::broadcast::{BacklogFull, Reservation};
 use crate::hub::{Flushed, Registration};
-use crate::protocol::{CloseCode, Frame};
+use crate::metrics::MessageKind;
+use crate::protocol::CloseCode;
 use crate::relay::{ClientPublication, Relay};
-use crate::session::CloseReason;
+use crate::session::{CloseReason, WaitsFor};
 
 /// Bytes that are read at once at most.
 const READ_SIZE: usize = 16 << 10;
-/// Reads in a row until the thread's other tasks have their turn.
-const READS_IN_A_ROW: usize = 8;
+/// Reads until the thread's other tasks, its shard and its sockets have their turn.
+const READS_A_TURN: usize = 4;
+/// Messages handled until they have: about as much work as a slice of the shard's.
+const MESSAGES_A_TURN: usize = 16;
 
 thread_local! {
     /// Where the thread's connections read into, one after the other: so an idle connection
@@ -39,20 +43,30 @@ pub(super) struct Connection {
     relay: Arc<Relay>,
     reader: OwnedReadHalf,
     frames: Frames,
-    /// The beginning of a frame that has not come whole.
-    partial: BytesMut,
+    /// What was read and is not handled: the beginning of a frame that has not come whole, or
+    /// what is left for the next turn.
+    rest: BytesMut,
+    /// Whether `rest` may hold whole frames.
+    unhandled: bool,
+    messages_left: usize,
     mode: Mode,
     close_timeout: Duration,
-    started: bool,
 }
 
 enum Mode {
-    /// Reading.
+    /// Reading, unless the session waits.
     Open,
     /// A client event waits for room; nothing behind it is read until then.
     Paused(Pin<Box<dyn Future<Output = WaitedFor>>>),
     /// The close frame is queued or sent; waiting for it to go out and for the client's.
-    Closing(Pin<Box<Sleep>>),
+    Closing(Closing),
+}
+
+struct Closing {
+    deadline: Pin<Box<Sleep>>,
+    discard: Discard,
+    /// Whether the client has closed, too.
+    answered: bool,
 }
 
 type WaitedFor = (ClientPublication, Result<Reservation, BacklogFull>);
@@ -61,10 +75,12 @@ type WaitedFor = (ClientPublication, Result<Reservation, BacklogFull>);
 enum Read {
     /// Everything there was.
     All,
-    /// The client is gone, or has answered the close.
+    /// The client is gone.
     End,
     /// Something must be done before more is read.
     Stop,
+    /// There may be more, but it is the turn of others.
+    TurnOver,
 }
 
 impl Connection {
@@ -82,23 +98,25 @@ impl Connection {
             relay,
             reader,
             frames: Frames::new(max_message),
-            partial: BytesMut::from(received),
+            rest: BytesMut::from(received),
+            unhandled: !received.is_empty(),
+            messages_left: MESSAGES_A_TURN,
             mode: Mode::Open,
             close_timeout,
-            started: false,
         }
     }
 
-    /// Reads and handles what there is.
+    /// Reads and handles what there is, for one turn.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
-        for _ in 0..READS_IN_A_ROW {
+        for _ in 0..READS_A_TURN {
             let mut scratch = SCRATCH.take();
-            let filled = self.poll_fill(cx, &mut scratch);
+            let filled = poll_fill(&mut self.reader, cx, &mut scratch);
             let outcome = match filled {
                 Poll::Ready(true) => self.handle_input(&mut scratch),
                 Poll::Ready(false) => Read::End,
                 Poll::Pending => {
                     SCRATCH.replace(scratch);
+                    self.registration.session.borrow_mut().on_all_read();
                     return Poll::Pending;
                 }
             };
@@ -109,54 +127,54 @@ impl Connection {
                 other => return Poll::Ready(other),
             }
         }
-        Poll::Ready(Read::All)
-    }
-
-    /// Reads once; false at the end of the stream.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, scratch: &mut BytesMut) -> Poll<bool> {
-        scratch.reserve(READ_SIZE);
-        let mut buffer = ReadBuf::uninit(scratch.spare_capacity_mut());
-        let outcome = ready!(Pin::new(&mut self.reader).poll_read(cx, &mut buffer));
-        let count = buffer.filled().len();
-        // SAFETY: the reader has initialised as many bytes as it says are filled.
-        unsafe { scratch.set_len(scratch.len() + count) };
-        Poll::Ready(outcome.is_ok() && count > 0)
+        Poll::Ready(Read::TurnOver)
     }
 
     fn handle_input(&mut self, scratch: &mut BytesMut) -> Read {
         let now = Instant::now();
         self.registration.session.borrow_mut().on_received(now);
-        if self.partial.is_empty() {
+        if self.rest.is_empty() {
             let outcome = self.handle_frames(scratch, now);
-            self.partial.extend_from_slice(scratch);
+            self.rest.extend_from_slice(scratch);
             outcome
         } else {
-            let mut buffer = std::mem::take(&mut self.partial);
-            buffer.extend_from_slice(scratch);
-            let outcome = self.handle_frames(&mut buffer, now);
-            if !buffer.is_empty() {
-                self.partial = buffer;
-            }
-            outcome
+            self.rest.extend_from_slice(scratch);
+            self.handle_rest(now)
         }
     }
 
-    /// Handles every whole frame in the buffer, or up to the one that must be waited for.
+    /// Handles what was read and not handled.
+    fn handle_rest(&mut self, now: Instant) -> Read {
+        let mut buffer = std::mem::take(&mut self.rest);
+        let outcome = self.handle_frames(&mut buffer, now);
+        if !buffer.is_empty() {
+            self.rest = buffer;
+        }
+        outcome
+    }
+
+    /// Handles every whole frame in the buffer, or as many as the turn, the session and the one
+    /// that must be waited for allow.
     fn handle_frames(&mut self, buffer: &mut BytesMut, now: Instant) -> Read {
+        self.unhandled = true;
         loop {
+            if self.messages_left == 0 {
+                return Read::TurnOver;
+            }
             match self.frames.next(buffer) {
-                Ok(Some(received)) => match self.handle(received, now) {
-                    Read::All => {}
-                    other => return other,
-                },
-                Ok(None) => break,
-                Err(reason) => {
-                    buffer.clear();
-                    self.registration.close(&reason);
-                    return Read::Stop;
+                Ok(Some(received)) => {
+                    self.messages_left -= 1;
+                    self.handle(received, now);
                 }
+                Ok(None) => break,
+                Err(reason) => self.registration.close(&reason),
+            }
+            let is_paused = !matches!(self.mode, Mode::Open);
+            if is_paused || !self.registration.is_open() || self.must_wait(now) {
+                return Read::Stop;
             }
         }
+        self.unhandled = false;
         let incomplete = !buffer.is_empty() || self.frames.in_message();
         let mut session = self.registration.session.borrow_mut();
         if !incomplete {
@@ -168,48 +186,50 @@ impl Connection {
         Read::All
     }
 
-    fn handle(&mut self, received: Received, now: Instant) -> Read {
-        match received {
-            Received::Close(code) => {
-                if !self.registration.is_open() {
-                    return Read::End;
-                }
-                self.registration.echo_close(code);
-                Read::Stop
-            }
-            // Whatever else the client says after the close is not heard.
-            _ if !self.registration.is_open() => Read::All,
-            Received::Pong => Read::All,
+    fn handle(&mut self, received: Received, now: Instant) {
+        let kind = match received {
+            Received::Close(code) => return self.registration.echo_close(code),
+            Received::Text(text) => return self.handle_text(&text, now),
             Received::Ping(payload) => {
-                self.registration.send(&Frame::pong(&payload));
-                Read::All
+                self.registration.send_pong(&payload);
+                MessageKind::Control
             }
-            Received::Text(text) => self.handle_text(&text, now),
-        }
+            Received::Pong => MessageKind::Control,
+            Received::Fragment => MessageKind::Fragment,
+        };
+        self.registration.session.borrow_mut().on_frame(kind, now);
     }
 
-    fn handle_text(&mut self, text: &[u8], now: Instant) -> Read {
+    fn handle_text(&mut self, text: &[u8], now: Instant) {
         let metrics = &self.registration.app().metrics;
         metrics.messages_received.inc();
         metrics.received_bytes.inc_by(text.len() as u64);
         let Ok(text) = std::str::from_utf8(text) else {
-            self.registration.close(&CloseReason::new(
+            return self.registration.close(&CloseReason::new(
                 CloseCode::InvalidText,
                 "the message is not valid UTF-8",
             ));
-            return Read::Stop;
         };
         let action = self.registration.session.borrow_mut().on_text(text, now);
         if let Some(waiting) = self.relay.act(&self.registration, action) {
             let app = Arc::clone(self.registration.app());
             self.mode = Mode::Paused(Box::pin(waiting.wait(app)));
-            return Read::Stop;
+            self.registration.session.borrow_mut().wait(now);
         }
-        if self.registration.is_open() {
-            Read::All
-        } else {
-            Read::Stop
+    }
+
+    /// Whether nothing more is to be handled for a while.
+    fn must_wait(&self, now: Instant) -> bool {
+        let waits_for = self.registration.session.borrow_mut().must_wait(now);
+        let Some(waits_for) = waits_for else {
+            return false;
+        };
+        if let WaitsFor::Allowance(kind) = waits_for {
+            let metrics = &self.registration.app().metrics;
+            metrics.reads_paused.with(kind).inc();
         }
+        self.registration.reschedule();
+        true
     }
 
     /// The client event that the connection waited with.
@@ -225,26 +245,20 @@ impl Connection {
             }
         }
         self.mode = Mode::Open;
-        let now = Instant::now();
-        self.registration.session.borrow_mut().on_unread(now);
-        let mut buffer = std::mem::take(&mut self.partial);
-        self.handle_frames(&mut buffer, now);
-        self.partial = buffer;
+        let mut session = self.registration.session.borrow_mut();
+        session.read_on(Instant::now());
     }
 
     /// A deadline of the session has come. What waits in the socket is read before anything is
     /// decided: the relay may not have run for a while, and what the client did in time may have
     /// waited as long.
     fn on_time(&mut self) {
-        if matches!(self.mode, Mode::Open) && self.registration.is_open() {
+        let reads = matches!(self.mode, Mode::Open) && self.registration.is_open();
+        if reads && !self.unhandled && !self.registration.session.borrow().waits() {
             self.read_waiting();
         }
-        let now = Instant::now();
         let mut session = self.registration.session.borrow_mut();
-        if matches!(self.mode, Mode::Paused(_)) {
-            return session.on_unread(now);
-        }
-        let action = session.on_time(now);
+        let action = session.on_time(Instant::now());
         drop(session);
         self.relay.act(&self.registration, action);
     }
@@ -252,7 +266,7 @@ impl Connection {
     /// Reads what is there without asking the runtime, which may not have looked at the socket
     /// yet. An end or a fault is left to be noticed by [`Connection::poll_read`].
     fn read_waiting(&mut self) {
-        for _ in 0..READS_IN_A_ROW {
+        for _ in 0..READS_A_TURN {
             let mut scratch = SCRATCH.take();
             scratch.reserve(READ_SIZE);
             let socket: &TcpStream = self.reader.as_ref();
@@ -272,16 +286,36 @@ impl Connection {
         }
     }
 
+    /// Writes what waits, and lets the session know whether the socket takes it.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Flushed> {
+        let flushed = self.registration.poll_flush(cx);
+        let mut session = self.registration.session.borrow_mut();
+        if flushed.is_ready() {
+            session.on_written();
+        } else if session.on_write_blocked(self.registration.take_progress(), Instant::now()) {
+            drop(session);
+            self.registration.reschedule();
+        }
+        flushed
+    }
+
     /// The close has been decided on: leaves everything now, while the socket is still being
-    /// closed in good order.
+    /// closed in good order. Of what the client has sent and goes on to send nothing is kept.
     fn begin_closing(&mut self) {
         self.registration.end();
-        self.mode = Mode::Closing(Box::pin(tokio::time::sleep(self.close_timeout)));
+        self.frames = Frames::new(0);
+        let mut discard = Discard::new();
+        let answered = discard.take(&std::mem::take(&mut self.rest)) == Discarded::Close;
+        self.mode = Mode::Closing(Closing {
+            deadline: Box::pin(tokio::time::sleep(self.close_timeout)),
+            discard,
+            answered: answered || self.registration.client_closed(),
+        });
     }
 
     /// One step; Ready at the end of the connection, None when there is more to do at once.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        let flushed = self.registration.poll_flush(cx);
+        let flushed = self.poll_flush(cx);
         if flushed == Poll::Ready(Flushed::Dead) {
             return Poll::Ready(Some(()));
         }
@@ -294,27 +328,86 @@ impl Connection {
                 self.resume(waited);
                 return Poll::Ready(None);
             }
-            Mode::Closing(deadline) => {
-                if deadline.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Some(()));
-                }
-                // The client closed first, and has our answer.
-                if flushed == Poll::Ready(Flushed::Closed) && self.registration.client_closed() {
-                    return Poll::Ready(Some(()));
-                }
+            Mode::Closing(closing) => {
+                let closed = flushed == Poll::Ready(Flushed::Closed);
+                return closing.poll(&mut self.reader, closed, cx);
             }
             Mode::Open => {}
         }
-        match ready!(self.poll_read(cx)) {
-            Read::All => {
-                // More may be there: the others first.
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Read::Stop => Poll::Ready(None),
+        if !self.may_read() {
+            return Poll::Pending;
+        }
+        let read = match self.unhandled {
+            true => self.handle_rest(Instant::now()),
+            false => ready!(self.poll_read(cx)),
+        };
+        match read {
+            Read::All | Read::Stop => Poll::Ready(None),
+            Read::TurnOver => yield_to_others(cx),
             Read::End => Poll::Ready(Some(())),
         }
     }
+
+    fn may_read(&self) -> bool {
+        let mut session = self.registration.session.borrow_mut();
+        !session.waits() || session.may_read_on(Instant::now())
+    }
+}
+
+impl Closing {
+    /// One step, as [`Connection::poll_step`]; `closed` says whether the close frame is sent.
+    fn poll(
+        &mut self,
+        reader: &mut OwnedReadHalf,
+        closed: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<()>> {
+        if self.deadline.as_mut().poll(cx).is_ready() || (self.answered && closed) {
+            return Poll::Ready(Some(()));
+        }
+        if self.answered {
+            return Poll::Pending;
+        }
+        for _ in 0..READS_A_TURN {
+            let mut scratch = SCRATCH.take();
+            let filled = poll_fill(reader, cx, &mut scratch);
+            let discarded = self.discard.take(&scratch);
+            scratch.clear();
+            SCRATCH.replace(scratch);
+            match (ready!(filled), discarded) {
+                (false, _) | (_, Discarded::TooMuch) => return Poll::Ready(Some(())),
+                (true, Discarded::Nothing) => {}
+                (true, Discarded::Close) => {
+                    self.answered = true;
+                    return Poll::Ready(None);
+                }
+            }
+        }
+        yield_to_others(cx)
+    }
+}
+
+/// Reads once; false at the end of the stream.
+fn poll_fill(
+    reader: &mut OwnedReadHalf,
+    cx: &mut Context<'_>,
+    scratch: &mut BytesMut,
+) -> Poll<bool> {
+    scratch.reserve(READ_SIZE);
+    let mut buffer = ReadBuf::uninit(scratch.spare_capacity_mut());
+    let outcome = ready!(Pin::new(reader).poll_read(cx, &mut buffer));
+    let count = buffer.filled().len();
+    // SAFETY: the reader has initialised as many bytes as it says are filled.
+    unsafe { scratch.set_len(scratch.len() + count) };
+    Poll::Ready(outcome.is_ok() && count > 0)
+}
+
+/// Goes on after the thread's other tasks and its sockets have had their turn. (To wake itself
+/// would not do: the runtime polls such a task dozens of times before it looks at the sockets,
+/// and before the shard is polled again, which yields in this way.)
+fn yield_to_others(cx: &mut Context<'_>) -> Poll<Option<()>> {
+    let turn = pin!(tokio::task::yield_now());
+    turn.poll(cx).map(|()| None)
 }
 
 impl Future for Connection {
@@ -323,11 +416,10 @@ impl Future for Connection {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.registration.set_task(cx.waker());
-        if !std::mem::replace(&mut this.started, true) && !this.partial.is_empty() {
-            // What came right behind the upgrade request.
-            this.handle_input(&mut BytesMut::new());
-        }
+        this.messages_left = MESSAGES_A_TURN;
         if this.registration.take_time_up() {
+            // Written before anything is decided, for the same reason as it is read.
+            let _flushed = this.poll_flush(cx);
             this.on_time();
         }
         loop {

@@ -3,9 +3,11 @@
 //! - [`upgrade`]: from an HTTP request to a connection, or to a refusal that clients see
 //! - [`connection`]: the connection's task
 //! - [`frames`]: what arrives, cut into messages; the only place that knows the codec
+//! - [`discard`]: what arrives after the close
 //! - [`refusal`]: a WebSocket that is opened only to say why it is closed
 
 mod connection;
+mod discard;
 mod frames;
 mod refusal;
 mod upgrade;

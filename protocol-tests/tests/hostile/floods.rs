@@ -1,13 +1,15 @@
 //! Mistakes in masses: each is answered, none is logged, and who does not read the answers is dropped.
 
+use std::time::Duration;
+
 use protocol_tests::{
     AppConfig, Close, Frame, HttpClient, Opcode, PublishedEvent, Request, TestServer, WsClient,
     eventually, within,
 };
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use crate::support::{assert_log_is_quiet, assert_unharmed, scrape, series};
+use crate::support::{assert_log_is_quiet, assert_unharmed, resident_memory, scrape, series};
 
 const MISTAKES: [&str; 8] = [
     "nonsense",
@@ -26,7 +28,8 @@ async fn flood_of_bad_messages_is_answered_one_by_one_and_not_logged() {
         return;
     };
     let mut client = server.connect().await;
-    for _ in 0..100 {
+    // No more than may be sent at once.
+    for _ in 0..15 {
         let mut bytes = Vec::new();
         for _ in 0..20 {
             for mistake in MISTAKES {
@@ -74,7 +77,9 @@ async fn send_until_dropped(client: &mut WsClient, message: &str) {
 
 #[tokio::test]
 async fn flood_whose_answers_are_not_read_is_dropped_and_harms_nobody() {
-    let app = AppConfig::new("10001").limit("outbox_bytes", 64 << 10);
+    let app = AppConfig::new("10001")
+        .limit("outbox_bytes", 64 << 10)
+        .limit("overrun_timeout", 1);
     let Some(server) = TestServer::builder()
         .app(app)
         .set("server.workers", 1)
@@ -89,6 +94,146 @@ async fn flood_whose_answers_are_not_read_is_dropped_and_harms_nobody() {
         let mut flooder = server.connect().await;
         send_until_dropped(&mut flooder, message).await;
         healthy.expect_nothing().await;
+    }
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
+
+/// Reads to the close, whatever comes before it.
+async fn read_to_close(client: &mut WsClient) -> Close {
+    within("the close", async {
+        loop {
+            let frame = client.socket.next().await;
+            let frame = frame.unwrap_or_else(|ended| panic!("no close frame: {ended}"));
+            if frame.opcode == Opcode::CLOSE {
+                return Close::parse(&frame.payload);
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn flood_of_any_kind_is_made_to_wait_and_closed_when_it_goes_on() {
+    let app = AppConfig::new("10001")
+        .limit("messages_per_second", 50)
+        .limit("channels_per_connection", 10)
+        .limit("overrun_timeout", 1);
+    let Some(server) = TestServer::builder().app(app).start().await else {
+        return;
+    };
+    let subscribe = |channel: &str| {
+        json!({"event": "pusher:subscribe", "data": {"channel": channel}}).to_string()
+    };
+    let leave = json!({"event": "pusher:unsubscribe", "data": {"channel": "a"}}).to_string();
+    let text = |message: &str| Frame::text(message).encode();
+    let pair = [text(&subscribe("a")), text(&leave)].concat();
+    let part = Frame::new(Opcode::CONTINUATION, *b"").unfinished().encode();
+    let first = Frame::new(Opcode::TEXT, *b"{").unfinished().encode();
+    let ping = Frame::new(Opcode::PING, *b"").encode();
+    let pong = Frame::new(Opcode::PONG, *b"").encode();
+    for (kind, before, message) in [
+        ("ping", vec![], text(r#"{"event":"pusher:ping"}"#)),
+        ("control", vec![], ping),
+        ("control", vec![], pong),
+        ("fragment", first, part),
+        ("subscribe", vec![], text(&subscribe("a"))),
+        ("subscribe", vec![], text(&subscribe("private-a"))),
+        ("unsubscribe", vec![], text(&leave)),
+        ("", vec![], pair),
+        ("client_event", vec![], text(MISTAKES[6])),
+        ("malformed", vec![], text("nonsense")),
+    ] {
+        let mut flooder = server.connect().await;
+        let mut healthy = server.connect().await;
+        let overruns = || async {
+            let metrics = server.metrics().await;
+            metrics.sum("fanfare_overruns_total", &[("kind", kind)])
+        };
+        let before_it = if kind.is_empty() {
+            0.0
+        } else {
+            overruns().await
+        };
+        // What may come at once, and a few seconds' worth more.
+        let bytes = [before, message.repeat(520 + 200)].concat();
+        flooder.socket.send_bytes(&bytes).await;
+        healthy.ping_fence().await;
+        let close = read_to_close(&mut flooder).await;
+        assert_eq!(close.code, Some(4100), "{kind}: {close:?}");
+        assert!(close.reason.contains("messages_per_second"), "{close:?}");
+        if !kind.is_empty() {
+            assert_eq!(overruns().await, before_it + 1.0, "{kind}");
+        }
+    }
+    let metrics = server.metrics().await;
+    assert!(metrics.sum("fanfare_reads_paused_total", &[]) >= 10.0);
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn client_that_sends_too_much_for_a_moment_is_answered_to_the_last_message() {
+    let app = AppConfig::new("10001")
+        .limit("messages_per_second", 200)
+        .limit("channels_per_connection", 10);
+    let Some(server) = TestServer::builder().app(app).start().await else {
+        return;
+    };
+    let mut client = server.connect().await;
+    let count = 2020 + 200;
+    let ping = Frame::text(r#"{"event":"pusher:ping"}"#).encode();
+    client.socket.send_bytes(&ping.repeat(count)).await;
+    for pong in client.next_events(count).await {
+        assert_eq!(pong.name, "pusher:pong");
+    }
+    let metrics = server.metrics().await;
+    assert!(metrics.sum("fanfare_reads_paused_total", &[("kind", "ping")]) >= 1.0);
+    client.expect_nothing().await;
+    server.finish().await;
+}
+
+/// Sends the same for some seconds as fast as the server takes it.
+async fn flood(client: &mut WsClient, bytes: &[u8]) {
+    let started = Instant::now();
+    while started.elapsed().as_secs() < 3 {
+        let sent = client.socket.connection().try_send(bytes);
+        if !matches!(timeout(Duration::from_secs(1), sent).await, Ok(Ok(()))) {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn flood_without_a_rate_starves_nobody_and_is_not_collected() {
+    let app = AppConfig::new("10001").limit("messages_per_second", 1_000_000);
+    let Some(server) = TestServer::builder()
+        .app(app)
+        .own_process()
+        .set("server.workers", 1)
+        .start()
+        .await
+    else {
+        return;
+    };
+    let mut healthy = server.connect().await;
+    let ping = Frame::new(Opcode::PING, *b"").encode();
+    let again = json!({"event": "pusher:subscribe", "data": {"channel": "again"}}).to_string();
+    let before = resident_memory(&server);
+    for message in [Frame::text(&again).encode(), ping] {
+        let mut flooder = server.connect().await;
+        let bytes = message.repeat(1000);
+        let mut slowest = Duration::ZERO;
+        tokio::join!(flood(&mut flooder, &bytes), async {
+            for _ in 0..10 {
+                let started = Instant::now();
+                healthy.fence().await;
+                slowest = slowest.max(started.elapsed());
+            }
+        });
+        assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+        let grown = resident_memory(&server).saturating_sub(before);
+        assert!(grown < 32 << 20, "{grown} bytes more");
     }
     assert_unharmed(&server).await;
     server.finish().await;

@@ -1,7 +1,7 @@
 //! Frames that are wrong, huge or random. What each mistake is closed with is tested with the WebSocket protocol; here
 //! it is made in bulk.
 
-use protocol_tests::{Close, Frame, Opcode, TestServer, WsClient, within};
+use protocol_tests::{AppConfig, Close, Frame, Opcode, TestServer, WsClient, within};
 
 use crate::support::{Random, assert_unharmed, impatient};
 
@@ -107,7 +107,9 @@ async fn huge_announced_lengths_are_closed_at_once_and_not_allocated() {
 
 #[tokio::test]
 async fn message_in_a_hundred_thousand_fragments_is_bounded() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
+    let app = AppConfig::new("10001").limit("messages_per_second", 1_000_000);
+    let builder = TestServer::builder().app(app).own_process();
+    let Some(server) = builder.start().await else {
         return;
     };
     let mut client = server.connect().await;
@@ -136,7 +138,9 @@ async fn message_in_a_hundred_thousand_fragments_is_bounded() {
 
 #[tokio::test]
 async fn flood_of_pings_is_answered_in_order() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
+    let app = AppConfig::new("10001").limit("messages_per_second", 1_000_000);
+    let builder = TestServer::builder().app(app).own_process();
+    let Some(server) = builder.start().await else {
         return;
     };
     let mut client = server.connect().await;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use protocol_tests::{AppConfig, Close, Event, Frame, Opcode, TestServer, Upgrade, WsClient};
+use protocol_tests::{
+    AppConfig, Close, Event, Frame, Opcode, PublishedEvent, TestServer, Upgrade, WsClient,
+};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
@@ -118,6 +120,74 @@ async fn client_that_ignores_its_close_and_goes_on_sending_is_dropped() {
         assert_soon(started);
         tokio::task::yield_now().await;
     }
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn client_that_reads_nothing_is_ended_whatever_it_sends() {
+    const EVENT: usize = 200_000;
+    // More than the kernel holds of a connection, and less than may wait.
+    const EVENTS: usize = 80;
+    let app = AppConfig::new("10001")
+        .limit("event_data_bytes", EVENT as i64)
+        .limit("outbox_bytes", 2 * (EVENTS * EVENT) as i64);
+    let Some(server) = impatient().app(app).start().await else {
+        return;
+    };
+    let channel = server.channel("parked-");
+    let mut parked = server.connect().await;
+    parked.subscribe(&channel).await;
+    for _ in 0..EVENTS {
+        let event = PublishedEvent::new(&channel, "large", "x".repeat(EVENT));
+        server.publish(event).await;
+    }
+    let started = Instant::now();
+    let pong = Frame::new(Opcode::PONG, *b"").encode();
+    loop {
+        assert_soon(started);
+        let _ended = parked.socket.connection().try_send(&pong).await;
+        let metrics = server.metrics().await;
+        if metrics.sum("fanfare_write_timeouts_total", &[]) == 1.0 {
+            break;
+        }
+    }
+    server.expect_nothing_left().await;
+    let metrics = server.metrics().await;
+    let closed = metrics.sum("fanfare_closes_total", &[("code", "4100")]);
+    assert_eq!(closed, 1.0);
+    drop(parked);
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn what_comes_after_the_close_is_taken_only_up_to_a_point() {
+    let Some(server) = impatient().set("server.close_timeout", 300).start().await else {
+        return;
+    };
+    let mut client = server.connect().await;
+    let part = Frame::new(Opcode::TEXT, vec![b'x'; 60_000]).unfinished();
+    client.socket.send(part.clone()).await;
+    client.socket.send(Frame::new(Opcode::BINARY, *b"x")).await;
+    assert_eq!(client.socket.read_close().await.code, Some(1003));
+    let started = Instant::now();
+    let part = part.encode();
+    let mut sent = 0;
+    while client.socket.connection().try_send(&part).await.is_ok() {
+        assert_soon(started);
+        sent += part.len();
+        assert!(sent < 64 << 20, "{sent} bytes were taken");
+    }
+    // A close behind a message that was never finished is seen.
+    let mut client = server.connect().await;
+    client.socket.send(Frame::new(Opcode::BINARY, *b"x")).await;
+    let close = Frame::close(1003, "").encode();
+    client.socket.send_bytes(&part).await;
+    client.socket.send_bytes(&close).await;
+    assert_eq!(client.socket.read_close().await.code, Some(1003));
+    client.socket.expect_end().await;
+    assert_soon(started);
     assert_unharmed(&server).await;
     server.finish().await;
 }

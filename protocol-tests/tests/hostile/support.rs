@@ -16,6 +16,7 @@ pub(crate) fn impatient() -> TestServerBuilder {
         .set("server.request_timeout", 2)
         .set("server.keep_alive", 1)
         .set("server.message_timeout", 1)
+        .set("server.write_timeout", 1)
         .set("server.close_timeout", 1)
 }
 

@@ -31,6 +31,12 @@ pub(super) fn read(section: &Section<'_>) -> Result<Limits, ConfigError> {
             default.client_events_per_second,
             1..=1_000_000,
         )?,
+        messages_per_second: section.whole(
+            "messages_per_second",
+            default.messages_per_second,
+            1..=1_000_000,
+        )?,
+        overrun_timeout: section.seconds("overrun_timeout", default.overrun_timeout, 1..=86_400)?,
         presence_members: count("presence_members", default.presence_members, 100_000)?,
         presence_user_id_length: count(
             "presence_user_id_length",
