@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Registry;
 
-use super::declare::{CounterBy, Gauge, Instrument, metrics};
+use super::declare::{Counter, CounterBy, Gauge, Instrument, metrics};
 use super::labels::{ConnectionRefusal, Route, StatusClass};
 
 metrics! {
@@ -21,6 +21,8 @@ metrics! {
         connections_refused: CounterBy<ConnectionRefusal> = "fanfare_connections_refused_total",
         /// HTTP requests on the public listener, by what was asked for and class of status.
         http_requests: CounterBy<(Route, StatusClass)> = "fanfare_http_requests_total",
+        /// HTTP connections ended because the peer took nothing of its answers for write_timeout.
+        http_write_timeouts: Counter = "fanfare_http_write_timeouts_total",
     }
 }
 

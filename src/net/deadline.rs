@@ -1,4 +1,4 @@
-//! HTTP connections that do not wait for ever.
+//! HTTP connections that do not wait for ever, and do not hoard.
 
 use std::cell::Cell;
 use std::fmt;
@@ -12,6 +12,8 @@ use std::time::Duration;
 use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::metrics::Counter;
+
 /// How long an HTTP connection may wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
@@ -21,11 +23,21 @@ pub struct Waits {
     pub request: Duration,
     /// For the next request.
     pub idle: Duration,
+    /// For the peer to take anything of what waits to be written.
+    pub write: Duration,
 }
+
+/// Bytes that are read before the dispatcher has its turn: it takes apart all that it gets, and
+/// a request of twenty bytes costs it more than a thousand.
+const READ_AT_ONCE: usize = 8 << 10;
+
+/// Bytes a second that a peer must take, on average, while answers wait for it.
+const SLOWEST: u64 = 1024;
 
 /// A stream on which every request must arrive and be answered in time, however slowly it
 /// trickles in (actix-http watches the head of a connection's first request alone), and which
-/// does not idle for ever.
+/// does not idle for ever. While a write waits for the peer, nothing is read: the dispatcher of
+/// actix-http would go on answering what it reads, and keep the answers.
 ///
 /// The one timer is not set anew for each request. It goes off now and then, and is then set
 /// to what is due by that time.
@@ -36,13 +48,37 @@ pub struct Deadline<T> {
     since: Instant,
     head: HeadMark,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Bytes read since the dispatcher last came to its answers.
+    unanswered: usize,
+    blocked: Option<Blocked>,
+    /// A read was refused while a write waited, and nothing else wakes whoever reads.
+    refused: bool,
+    write_timeouts: Counter,
+}
+
+/// A write that the peer does not take.
+#[derive(Clone, Copy, Debug)]
+struct Blocked {
+    since: Instant,
+    progress: Instant,
+    taken: u64,
+    /// Whether the last attempt came to nothing.
+    is_full: bool,
+}
+
+impl Blocked {
+    /// Nothing must be taken for too long, and what is taken must be worth the wait.
+    fn due(&self, patience: Duration) -> Instant {
+        let earned = Duration::from_secs(self.taken / SLOWEST);
+        (self.progress + patience).min(self.since + patience + earned)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
     /// For the first byte of a request.
     ForRequest,
-    /// For an answer, or for the peer to take it.
+    /// For an answer.
     ForAnswer,
 }
 
@@ -63,8 +99,8 @@ impl<T> Deadline<T> {
         self.head.clone()
     }
 
-    /// Watches a stream from now on.
-    pub fn new(stream: T, waits: Waits) -> Self {
+    /// Watches a stream from now on. `write_timeouts` counts peers that took nothing.
+    pub fn new(stream: T, waits: Waits, write_timeouts: Counter) -> Self {
         Self {
             stream,
             waits,
@@ -72,6 +108,10 @@ impl<T> Deadline<T> {
             since: Instant::now(),
             head: HeadMark::default(),
             timer: None,
+            unanswered: 0,
+            blocked: None,
+            refused: false,
+            write_timeouts,
         }
     }
 
@@ -89,6 +129,9 @@ impl<T> Deadline<T> {
     }
 
     fn due(&self) -> Instant {
+        if let Some(blocked) = &self.blocked {
+            return blocked.due(self.waits.write);
+        }
         self.since
             + match self.waiting {
                 Waiting::ForRequest => self.waits.idle,
@@ -107,11 +150,73 @@ impl<T> Deadline<T> {
         }
         while timer.as_mut().poll(cx).is_ready() {
             if Instant::now() >= due {
+                if self.blocked.is_some() {
+                    self.write_timeouts.inc();
+                }
                 return Err(io::ErrorKind::TimedOut.into());
             }
             timer.as_mut().reset(due);
         }
         Ok(())
+    }
+
+    /// Whether nothing may be read now; whoever wants to is woken when it may.
+    fn refuses_reads(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.blocked.is_some_and(|blocked| blocked.is_full) {
+            self.refused = true;
+            return true;
+        }
+        if self.unanswered >= READ_AT_ONCE {
+            self.unanswered = 0;
+            cx.waker().wake_by_ref();
+            return true;
+        }
+        false
+    }
+
+    /// Takes note of what became of an attempt to write.
+    fn wrote(
+        &mut self,
+        outcome: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.unanswered = 0;
+        match &outcome {
+            Poll::Ready(Ok(taken)) => {
+                self.wait(Waiting::ForRequest);
+                if let Some(blocked) = &mut self.blocked {
+                    blocked.is_full = false;
+                    blocked.progress = Instant::now();
+                    blocked.taken += *taken as u64;
+                }
+            }
+            Poll::Pending => {
+                let blocked = self.blocked.get_or_insert_with(|| {
+                    let now = Instant::now();
+                    Blocked {
+                        since: now,
+                        progress: now,
+                        taken: 0,
+                        is_full: true,
+                    }
+                });
+                blocked.is_full = true;
+                if let Err(error) = self.poll_timer(cx) {
+                    return Poll::Ready(Err(error));
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+        outcome
+    }
+
+    /// Takes note that the peer has taken all there was.
+    fn flushed(&mut self, cx: &mut Context<'_>) {
+        self.unanswered = 0;
+        self.blocked = None;
+        if std::mem::take(&mut self.refused) {
+            cx.waker().wake_by_ref();
+        }
     }
 }
 
@@ -132,9 +237,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        let outcome = Pin::new(&mut this.stream).poll_read(cx, buf);
+        let outcome = match this.refuses_reads(cx) {
+            true => Poll::Pending,
+            false => Pin::new(&mut this.stream).poll_read(cx, buf),
+        };
         match outcome {
             Poll::Ready(Ok(())) if buf.filled().len() > before => {
+                this.unanswered += buf.filled().len() - before;
                 this.wait(Waiting::ForAnswer);
                 outcome
             }
@@ -155,23 +264,18 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Deadline<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        match outcome {
-            Poll::Ready(Ok(_)) => this.wait(Waiting::ForRequest),
-            // An answer that nobody takes is waited for no longer than a request.
-            Poll::Pending => {
-                this.wait(Waiting::ForAnswer);
-                this.head.set();
-                if let Err(error) = this.poll_timer(cx) {
-                    return Poll::Ready(Err(error));
-                }
-            }
-            Poll::Ready(Err(_)) => {}
-        }
-        outcome
+        this.wrote(outcome, cx)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_flush(cx);
+        match &outcome {
+            Poll::Ready(Ok(())) => this.flushed(cx),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => return this.wrote(Poll::Pending, cx).map_ok(|_| ()),
+        }
+        outcome
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -185,10 +289,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Deadline<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
-        if let Poll::Ready(Ok(_)) = outcome {
-            this.wait(Waiting::ForRequest);
-        }
-        outcome
+        this.wrote(outcome, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -206,11 +307,16 @@ mod tests {
         head: Duration::from_secs(5),
         request: Duration::from_secs(10),
         idle: Duration::from_secs(60),
+        write: Duration::from_secs(7),
     };
+
+    fn watch<T>(stream: T) -> Deadline<T> {
+        Deadline::new(stream, WAITS, Counter::default())
+    }
 
     async fn cut_off_after(head_arrives: bool) -> Duration {
         let (mut client, server) = duplex(64);
-        let mut server = Deadline::new(server, WAITS);
+        let mut server = watch(server);
         let mark = server.head_mark();
         let trickle = tokio::spawn(async move {
             while client.write_all(b"x").await.is_ok() {
@@ -252,7 +358,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn answered_requests_may_go_on_and_quiet_connections_wait() {
         let (mut client, server) = duplex(64);
-        let mut server = Deadline::new(server, WAITS);
+        let mut server = watch(server);
         let answers = async {
             let mut byte = [0];
             for _ in 0..5 {
@@ -274,7 +380,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_is_cut_off_after_its_last_answer() {
         let (mut client, server) = duplex(64);
-        let mut server = Deadline::new(server, WAITS);
+        let mut server = watch(server);
         let mut byte = [0];
         tokio::time::sleep(WAITS.idle / 2).await;
         client.write_all(b"x").await.unwrap();
@@ -288,5 +394,131 @@ mod tests {
             idle >= WAITS.idle && idle < WAITS.idle + Duration::from_secs(1),
             "{idle:?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_read_while_a_write_waits_for_the_peer() {
+        let (mut client, server) = duplex(64);
+        let mut server = watch(server);
+        client.write_all(b"request").await.unwrap();
+        let mut waker = Context::from_waker(std::task::Waker::noop());
+        let mut pinned = Pin::new(&mut server);
+        let full = [b'x'; 64];
+        assert!(pinned.as_mut().poll_write(&mut waker, &full).is_ready());
+        assert!(pinned.as_mut().poll_write(&mut waker, b"y").is_pending());
+        let mut space = [0; 16];
+        let mut space = ReadBuf::new(&mut space);
+        assert!(
+            pinned
+                .as_mut()
+                .poll_read(&mut waker, &mut space)
+                .is_pending()
+        );
+        let mut taken = [0; 64];
+        client.read_exact(&mut taken).await.unwrap();
+        assert!(pinned.as_mut().poll_write(&mut waker, b"y").is_ready());
+        assert!(pinned.as_mut().poll_flush(&mut waker).is_ready());
+        assert!(pinned.poll_read(&mut waker, &mut space).is_ready());
+        assert_eq!(space.filled(), b"request");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_was_refused_is_woken_when_all_is_written() {
+        let (mut client, server) = duplex(64);
+        let mut server = watch(server);
+        client.write_all(b"request").await.unwrap();
+        let mut written = 0;
+        let served = std::future::poll_fn(|cx| {
+            let mut space = [0; 16];
+            let mut space = ReadBuf::new(&mut space);
+            let mut server = Pin::new(&mut server);
+            // As the dispatcher does it: read, then write what there is.
+            if written > 0 && server.as_mut().poll_read(cx, &mut space).is_ready() {
+                return Poll::Ready(space.filled().len());
+            }
+            while written < 100 {
+                match server.as_mut().poll_write(cx, &[b'x'; 100][written..]) {
+                    Poll::Ready(taken) => written += taken.unwrap(),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            let _ = server.poll_flush(cx);
+            Poll::Pending
+        });
+        let mut taken = [0; 100];
+        let (served, _) = tokio::join!(served, client.read_exact(&mut taken));
+        assert_eq!(served, 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_or_next_to_nothing_is_cut_off() {
+        for every in [None, Some(Duration::from_secs(2))] {
+            let (mut client, server) = duplex(64);
+            let mut server = watch(server);
+            let count = server.write_timeouts.clone();
+            let reading = tokio::spawn(async move {
+                let Some(every) = every else {
+                    return std::future::pending::<()>().await;
+                };
+                let mut byte = [0];
+                loop {
+                    tokio::time::sleep(every).await;
+                    client.read_exact(&mut byte).await.unwrap();
+                }
+            });
+            let started = Instant::now();
+            let error = server.write_all(&[b'x'; 4096]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            assert!(started.elapsed() < WAITS.write + Duration::from_secs(1));
+            assert_eq!(count.get(), 1);
+            reading.abort();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_peer_gets_a_long_answer() {
+        let (mut client, server) = duplex(1024);
+        let mut server = watch(server);
+        let reading = tokio::spawn(async move {
+            let mut some = [0; 2048];
+            for _ in 0..32 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                client.read_exact(&mut some).await.unwrap();
+            }
+        });
+        server.write_all(&[b'x'; 64 << 10]).await.unwrap();
+        server.flush().await.unwrap();
+        reading.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn much_is_read_in_turns_with_what_is_answered() {
+        let (mut client, server) = duplex(256 << 10);
+        let mut server = watch(server);
+        client.write_all(&[b'x'; 200 << 10]).await.unwrap();
+        let mut most_at_once = 0;
+        let mut all = 0;
+        std::future::poll_fn(|cx| {
+            let mut at_once = 0;
+            loop {
+                let mut space = [0; 4096];
+                let mut space = ReadBuf::new(&mut space);
+                match Pin::new(&mut server).poll_read(cx, &mut space) {
+                    Poll::Ready(outcome) => {
+                        outcome.unwrap();
+                        at_once += space.filled().len();
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            most_at_once = at_once.max(most_at_once);
+            all += at_once;
+            match all == 200 << 10 {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+        assert_eq!(most_at_once, READ_AT_ONCE);
     }
 }

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use crate::config;
 use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
+use crate::metrics::Counter;
 use crate::net::deadline::{Deadline, Waits};
 use crate::relay::Relay;
 use crate::session::Timeouts;
@@ -52,6 +53,7 @@ impl From<&config::Server> for WorkerSettings {
                     head: server.request_head_timeout,
                     request: server.request_timeout,
                     idle: server.keep_alive,
+                    write: server.write_timeout,
                 },
                 close_timeout: server.close_timeout,
             },
@@ -123,6 +125,8 @@ fn serve(
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
 + use<> {
     let waits = settings.http.waits;
+    let process = relay.hub.metrics().process();
+    let write_timeouts = process.http_write_timeouts.clone();
     let shard = shard(&relay);
     let upgrader = Upgrader::new(Arc::clone(&relay), shard, settings.web_socket.clone());
     let api = Api {
@@ -131,21 +135,20 @@ fn serve(
         settings: settings.api.clone(),
     };
     let upgrade = move |request, framed| upgrader.upgrade(request, framed);
-    fn_service(move |stream: TcpStream| ready(accept(stream, waits))).and_then(assemble(
-        api,
-        upgrade,
-        settings.http,
-    ))
+    fn_service(move |stream: TcpStream| ready(accept(stream, waits, write_timeouts.clone())))
+        .and_then(assemble(api, upgrade, settings.http))
 }
 
 fn accept(
     stream: TcpStream,
     waits: Waits,
+    write_timeouts: Counter,
 ) -> Result<(Deadline<TcpStream>, Protocol, Option<SocketAddr>), DispatchError> {
     // Without this, the second of two events waits for the first to be acknowledged.
     stream.set_nodelay(true)?;
     let peer = stream.peer_addr().ok();
-    Ok((Deadline::new(stream, waits), Protocol::Http1, peer))
+    let stream = Deadline::new(stream, waits, write_timeouts);
+    Ok((stream, Protocol::Http1, peer))
 }
 
 /// HTTP over any stream, with WebSocket upgrades handed over together with the stream: over
@@ -207,7 +210,7 @@ mod tests {
                     _ => Protocol::Http1,
                 };
                 let peer = tcp.peer_addr().ok();
-                let stream = Deadline::new(stream, settings.waits);
+                let stream = Deadline::new(stream, settings.waits, Counter::default());
                 ready(Ok((stream, protocol, peer)))
             }))
             .and_then(assemble(api, upgrade, settings))
@@ -224,8 +227,9 @@ mod tests {
             head: Duration::from_secs(1),
             request: Duration::from_secs(1),
             idle: Duration::from_secs(1),
+            write: Duration::from_secs(1),
         };
-        let (stream, _, peer) = accept(accepted, waits).unwrap();
+        let (stream, _, peer) = accept(accepted, waits, Counter::default()).unwrap();
         assert!(stream.into_inner().nodelay().unwrap());
         assert_eq!(peer, client.unwrap().local_addr().ok());
     }

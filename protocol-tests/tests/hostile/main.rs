@@ -11,6 +11,7 @@ mod heads;
 mod json;
 mod memory;
 mod paths;
+mod pipelining;
 mod slow_http;
 mod slow_websocket;
 mod smuggling;
