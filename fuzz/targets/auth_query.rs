@@ -4,7 +4,7 @@
 #![no_main]
 
 use fanfare::auth::Signer;
-use fanfare::auth::request::{Query, RequestAuthError, Rules, SignedRequest, sign, verify};
+use fanfare::auth::request::{Query, RequestAuthError, Rules, SignedRequest, check_body, sign, verify};
 use libfuzzer_sys::fuzz_target;
 
 const NOW: u64 = 1_353_088_179;
@@ -23,14 +23,15 @@ fn check(request: &Request<'_>) -> Result<(), RequestAuthError> {
         method: request.method,
         path: request.path,
         query: &query,
-        body: request.body,
+        has_body: !request.body.is_empty(),
     };
     let rules = Rules {
         now: NOW,
         window: 600,
         path_prefix: "/relay",
     };
-    verify(&signers, signed, rules)
+    verify(&signers, signed, rules)?;
+    check_body(&query, request.body)
 }
 
 fuzz_target!(|input: &str| {

@@ -12,6 +12,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use subtle::ConstantTimeEq as _;
 
 use super::Signer;
+use crate::protocol::path;
 
 /// The query of a request, decoded, in the order of arrival; keys are in lower case.
 #[derive(Clone, Debug, Default)]
@@ -66,8 +67,8 @@ pub struct SignedRequest<'a> {
     pub path: &'a str,
     /// The decoded query.
     pub query: &'a Query<'a>,
-    /// The raw body.
-    pub body: &'a [u8],
+    /// Whether a body is announced.
+    pub has_body: bool,
 }
 
 /// How a request is judged.
@@ -77,7 +78,8 @@ pub struct Rules<'a> {
     pub now: u64,
     /// How far `auth_timestamp` may be from `now`, in seconds.
     pub window: u64,
-    /// A path prefix that the signer may or may not have seen.
+    /// A path prefix that the signer may or may not have seen; nor need it have seen slashes
+    /// that are too many.
     pub path_prefix: &'a str,
 }
 
@@ -130,7 +132,9 @@ pub enum RequestAuthError {
     },
 }
 
-/// Verifies a request against the key pairs of one app.
+/// Verifies all of a request but its body against the key pairs of one app: the query, which the
+/// signature covers, says what the body must be. So a stranger's body need not be read.
+/// What is read then is judged by [`check_body`].
 pub fn verify(
     signers: &[Signer],
     request: SignedRequest<'_>,
@@ -155,7 +159,9 @@ pub fn verify(
         .find(|signer| signer.key() == key)
         .ok_or(RequestAuthError::UnknownKey)?;
     check_timestamp(timestamp, rules)?;
-    check_body(request)?;
+    if request.has_body && request.query.get("body_md5").is_none() {
+        return Err(RequestAuthError::Missing("body_md5"));
+    }
 
     let query = canonical_query(request.query);
     let verifies = |prefix: &str, path: &str| {
@@ -169,22 +175,34 @@ pub fn verify(
         ];
         signer.verify(&parts, signature)
     };
-    if verifies("", request.path) {
-        return Ok(());
+    let prefix = rules.path_prefix;
+    let bare = path::bare(request.path, prefix);
+    let is_signed = verifies("", request.path)
+        || (bare != request.path && verifies("", bare))
+        || (!prefix.is_empty() && verifies(prefix, bare));
+    if !is_signed {
+        return Err(RequestAuthError::Signature {
+            string_to_sign: format!("{}\n{}\n{query}", request.method, request.path),
+            now: rules.now,
+        });
     }
-    if !rules.path_prefix.is_empty() {
-        let with_or_without = match request.path.strip_prefix(rules.path_prefix) {
-            Some(rest) => verifies("", rest),
-            None => verifies(rules.path_prefix, request.path),
-        };
-        if with_or_without {
-            return Ok(());
-        }
+    Ok(())
+}
+
+/// Whether a body is the one that a query was signed for.
+pub fn check_body(query: &Query<'_>, body: &[u8]) -> Result<(), RequestAuthError> {
+    let sent = match query.get("body_md5") {
+        Some(sent) => sent,
+        None if body.is_empty() => return Ok(()),
+        None => return Err(RequestAuthError::Missing("body_md5")),
+    };
+    let mut hex = [0; 32];
+    hex::encode_to_slice(Md5::digest(body), &mut hex).expect("an MD5 is 16 bytes");
+    if bool::from(hex.ct_eq(sent.as_bytes())) {
+        Ok(())
+    } else {
+        Err(RequestAuthError::BodyMd5 { length: body.len() })
     }
-    Err(RequestAuthError::Signature {
-        string_to_sign: format!("{}\n{}\n{query}", request.method, request.path),
-        now: rules.now,
-    })
 }
 
 fn check_timestamp(timestamp: &str, rules: Rules<'_>) -> Result<(), RequestAuthError> {
@@ -200,23 +218,6 @@ fn check_timestamp(timestamp: &str, rules: Rules<'_>) -> Result<(), RequestAuthE
         });
     }
     Ok(())
-}
-
-fn check_body(request: SignedRequest<'_>) -> Result<(), RequestAuthError> {
-    let sent = match request.query.get("body_md5") {
-        Some(sent) => sent,
-        None if request.body.is_empty() => return Ok(()),
-        None => return Err(RequestAuthError::Missing("body_md5")),
-    };
-    let mut hex = [0; 32];
-    hex::encode_to_slice(Md5::digest(request.body), &mut hex).expect("an MD5 is 16 bytes");
-    if bool::from(hex.ct_eq(sent.as_bytes())) {
-        Ok(())
-    } else {
-        Err(RequestAuthError::BodyMd5 {
-            length: request.body.len(),
-        })
-    }
 }
 
 fn canonical_query(query: &Query<'_>) -> String {
@@ -300,14 +301,15 @@ mod tests {
             method: "POST",
             path,
             query: &query,
-            body,
+            has_body: !body.is_empty(),
         };
         let rules = Rules {
             now: NOW,
             window: 600,
             path_prefix: prefix,
         };
-        verify(&signers(), request, rules)
+        verify(&signers(), request, rules)?;
+        check_body(&query, body)
     }
 
     #[test]
@@ -384,6 +386,39 @@ mod tests {
             }
         }
         assert!(check("/apps/3/events", &signed("/x/apps/3/events"), b"", "/ws").is_err());
+    }
+
+    #[test]
+    fn signatures_hold_whether_or_not_the_signer_saw_the_slashes_that_are_too_many() {
+        let signed = |path| sign(&signers()[0], "POST", path, &[], b"", NOW);
+        for path in ["//apps/3/events", "/apps/3/events/", "/ws//apps/3/events/"] {
+            for signed_path in [path, "/apps/3/events", "/ws/apps/3/events"] {
+                assert_eq!(
+                    check(path, &signed(signed_path), b"", "/ws"),
+                    Ok(()),
+                    "{signed_path} {path}"
+                );
+            }
+        }
+        assert!(check("//apps/3/events", &signed("/apps/4/events"), b"", "").is_err());
+    }
+
+    #[test]
+    fn a_body_is_judged_only_once_the_rest_is_signed() {
+        let query = Query::parse("auth_key=278d425bdf160c739803&auth_signature=x&auth_version=1.0");
+        let request = SignedRequest {
+            method: "POST",
+            path: "/p",
+            query: &query,
+            has_body: true,
+        };
+        let rules = Rules {
+            now: NOW,
+            window: 600,
+            path_prefix: "",
+        };
+        let missing = RequestAuthError::Missing("auth_timestamp");
+        assert_eq!(verify(&signers(), request, rules).err(), Some(missing));
     }
 
     #[test]

@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
     use crate::auth::Signer;
-    use crate::auth::request::{Query, Rules, SignedRequest, verify};
+    use crate::auth::request::{Query, Rules, SignedRequest, check_body, verify};
 
     /// Calls with `call` a server that gives one answer; returns the result and the request.
     fn exchange<T>(answer: &'static str, call: impl FnOnce(&Api) -> T) -> (T, String) {
@@ -177,14 +177,16 @@ mod tests {
             method,
             path,
             query: &query,
-            body: body.as_bytes(),
+            has_body: !body.is_empty(),
         };
         let rules = Rules {
             now,
             window: 0,
             path_prefix: "",
         };
-        verify(&[Signer::new("key", b"secret")], request, rules).is_ok()
+        verify(&[Signer::new("key", b"secret")], request, rules)
+            .and_then(|()| check_body(&query, body.as_bytes()))
+            .is_ok()
     }
 
     const EMPTY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";

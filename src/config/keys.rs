@@ -16,6 +16,7 @@ pub(super) const SERVER: &[&str] = &[
     "request_head_timeout",
     "request_timeout",
     "keep_alive",
+    "http_backlog_bytes",
     "message_timeout",
     "write_timeout",
     "close_timeout",

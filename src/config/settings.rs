@@ -55,6 +55,8 @@ pub struct Server {
     pub request_timeout: Duration,
     /// How long an HTTP connection may wait for its next request. 75 s.
     pub keep_alive: Duration,
+    /// Bytes of HTTP bodies that may be on their way at one time. 64 MiB.
+    pub http_backlog_bytes: usize,
     /// From the first byte of a WebSocket message to its last. 30 s.
     pub message_timeout: Duration,
     /// How long a peer may take nothing of what waits to be written to it. 10 s.
@@ -86,6 +88,7 @@ impl Default for Server {
             request_head_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
+            http_backlog_bytes: 64 << 20,
             message_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),

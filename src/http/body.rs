@@ -2,13 +2,15 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream as _;
 
 use super::error::ApiError;
+use crate::net::budget::{Budget, Share};
 
 /// A body that may not have arrived. How long that may take is watched by the connection.
 pub(super) struct Body {
@@ -16,10 +18,11 @@ pub(super) struct Body {
     /// What Content-Length says.
     declared: Option<u64>,
     ended: bool,
+    share: Share,
 }
 
 impl Body {
-    pub(super) fn new(request: &HttpRequest, payload: web::Payload) -> Self {
+    pub(super) fn new(request: &HttpRequest, payload: web::Payload, budget: &Arc<Budget>) -> Self {
         let declared = request
             .headers()
             .get(header::CONTENT_LENGTH)
@@ -29,7 +32,13 @@ impl Body {
             payload,
             declared,
             ended: false,
+            share: Share::of(budget),
         }
+    }
+
+    /// Whether it is known to have any bytes.
+    pub(super) fn is_announced(&self) -> bool {
+        self.declared.is_some_and(|declared| declared > 0)
     }
 
     /// The whole body, if it has at most so many bytes. What is declared to have more is not
@@ -53,17 +62,33 @@ impl Body {
             // The usual case: all of it came at once, and nothing is copied.
             return Ok(first);
         }
+        let declared = self
+            .declared
+            .and_then(|length| usize::try_from(length).ok());
+        self.hold(declared.unwrap_or(first.len()))?;
         let mut body = BytesMut::from(&first[..]);
         while let Some(chunk) = self.next().await? {
             if body.len() + chunk.len() > limit {
                 return Err(too_large());
             }
+            self.hold(body.len() + chunk.len())?;
             body.extend_from_slice(&chunk);
         }
         if body.len() > limit {
             return Err(too_large());
         }
         Ok(body.freeze())
+    }
+
+    /// Takes room for so many bytes, until the request is answered.
+    fn hold(&mut self, bytes: usize) -> Result<(), ApiError> {
+        self.share.grow_to(bytes).map_err(|_| {
+            ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many bodies are on their way (server.http_backlog_bytes): nothing was \
+                 published, try again later",
+            )
+        })
     }
 
     /// Reads what nobody wants to know, so that the connection can go on to its next request;

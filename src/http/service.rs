@@ -11,9 +11,10 @@ use bytes::Bytes;
 use super::body::Body;
 use super::error::ApiError;
 use super::route::{AppRoute, Route};
-use super::verified::Verified;
+use super::verified::{Claim, Head, Verified};
 use super::{channels, health, pages, publish, users};
 use crate::metrics;
+use crate::net::budget::Budget;
 use crate::net::deadline::HeadMark;
 use crate::net::tally::Tally;
 use crate::relay::Relay;
@@ -33,6 +34,8 @@ pub struct Api {
     pub relay: Arc<Relay>,
     /// The worker's requests under way.
     pub requests: Arc<Tally>,
+    /// Bytes of bodies that may be on their way in all.
+    pub bodies: Arc<Budget>,
     /// What holds for every request.
     pub settings: ApiSettings,
 }
@@ -93,7 +96,7 @@ async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload
     if let Some(head) = request.conn_data::<HeadMark>() {
         head.set();
     }
-    let mut body = Body::new(&request, payload);
+    let mut body = Body::new(&request, payload, &api.bodies);
     let path = request.uri().path();
     let route = Route::of(path, &api.settings.path_prefix);
     let label = route.as_ref().map_or(metrics::Route::Other, Route::label);
@@ -147,16 +150,16 @@ impl Api {
             return Err(ApiError::new(StatusCode::FORBIDDEN, "the app is disabled"));
         }
         pages::keep_out(&app.app, request.headers())?;
+        let head = Head {
+            method: request.method().as_str(),
+            path: request.uri().path(),
+            query: request.query_string(),
+            has_body: body.is_announced(),
+        };
+        let claim = Claim::check(app, head, &self.settings.path_prefix)?;
         let body = body.read(app.app.limits.http_body_bytes).await?;
         let headers = request.headers();
-        let request = Verified::check(
-            app,
-            request.method().as_str(),
-            request.uri().path(),
-            request.query_string(),
-            &body,
-            &self.settings.path_prefix,
-        )?;
+        let request = claim.with_body(&body)?;
         self.call(route, &request, headers).await
     }
 
@@ -228,6 +231,10 @@ fn refuse(error: ApiError) -> HttpResponse {
     if let Some(allow) = error.allow {
         let allow = HeaderValue::from_static(allow);
         response.headers_mut().insert(header::ALLOW, allow);
+    }
+    if error.status == StatusCode::UPGRADE_REQUIRED {
+        let websocket = HeaderValue::from_static("websocket");
+        response.headers_mut().insert(header::UPGRADE, websocket);
     }
     if error.status == StatusCode::SERVICE_UNAVAILABLE {
         let seconds = HeaderValue::from_static("1");

@@ -10,7 +10,7 @@ use crate::auth::request::{self, Query, Rules, SignedRequest};
 use crate::hub::AppHub;
 
 /// A request to an app that was signed with one of its keys. There is no other way to make
-/// one than [`Verified::check`].
+/// one than by [`Claim::check`] and [`Claim::with_body`].
 #[derive(Debug)]
 pub(super) struct Verified<'r> {
     pub(super) app: &'r Arc<AppHub>,
@@ -18,22 +18,39 @@ pub(super) struct Verified<'r> {
     pub(super) body: &'r Bytes,
 }
 
-impl<'r> Verified<'r> {
-    /// Checks the signature over method, path, query and body.
+/// A request whose query is signed, and whose body may not have been read yet.
+#[derive(Debug)]
+pub(super) struct Claim<'r> {
+    app: &'r Arc<AppHub>,
+    query: Query<'r>,
+}
+
+/// What a signature covers beside the body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head<'r> {
+    pub(super) method: &'r str,
+    pub(super) path: &'r str,
+    pub(super) query: &'r str,
+    /// Whether a body is announced.
+    pub(super) has_body: bool,
+}
+
+impl<'r> Claim<'r> {
+    /// Checks the signature, which covers method, path and query, and in that the body's MD5.
     pub(super) fn check(
         app: &'r Arc<AppHub>,
-        method: &str,
-        path: &str,
-        query: &'r str,
-        body: &'r Bytes,
+        head: Head<'r>,
         path_prefix: &str,
     ) -> Result<Self, ApiError> {
-        let query = Query::parse(query);
+        let claim = Self {
+            app,
+            query: Query::parse(head.query),
+        };
         let signed = SignedRequest {
-            method,
-            path,
-            query: &query,
-            body,
+            method: head.method,
+            path: head.path,
+            query: &claim.query,
+            has_body: head.has_body,
         };
         let rules = Rules {
             now: unix_time(),
@@ -41,7 +58,17 @@ impl<'r> Verified<'r> {
             path_prefix,
         };
         request::verify(&app.app.keys, signed, rules)?;
-        Ok(Self { app, query, body })
+        Ok(claim)
+    }
+
+    /// Checks that the body is the one that was signed.
+    pub(super) fn with_body(self, body: &'r Bytes) -> Result<Verified<'r>, ApiError> {
+        request::check_body(&self.query, body)?;
+        Ok(Verified {
+            app: self.app,
+            query: self.query,
+            body,
+        })
     }
 }
 

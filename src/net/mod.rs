@@ -1,9 +1,11 @@
 //! Sockets, apart from what is spoken over them.
 //!
+//! - [`budget`]: bytes that may be held in all
 //! - [`deadline`]: HTTP connections that do not wait for ever
 //! - [`descriptors`]: how many files the process may have open
 //! - [`tally`]: how many of something are under way
 
+pub mod budget;
 pub mod deadline;
 pub mod descriptors;
 pub mod tally;

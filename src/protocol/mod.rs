@@ -6,6 +6,7 @@
 //! - [`frame`]: one WebSocket frame that many connections share
 //! - [`close`]: close codes and what clients do on them
 //! - [`member`]: presence members and signed-in users, from the JSON that an app signed
+//! - [`path`]: paths of requests, as libraries put them together
 //! - [`socket_id`]: the id of a connection
 //! - [`json`]: the few JSON habits that the protocol needs beyond serde
 
@@ -16,6 +17,7 @@ pub mod event;
 pub mod frame;
 pub mod json;
 pub mod member;
+pub mod path;
 pub mod server;
 pub mod socket_id;
 

@@ -22,6 +22,7 @@ use crate::config;
 use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
 use crate::metrics::Counter;
+use crate::net::budget::Budget;
 use crate::net::deadline::{Deadline, Waits};
 use crate::relay::Relay;
 use crate::session::Timeouts;
@@ -33,6 +34,7 @@ pub(super) struct WorkerSettings {
     http: HttpSettings,
     web_socket: WebSocketSettings,
     api: ApiSettings,
+    bodies: Arc<Budget>,
     shutdown_timeout: Duration,
 }
 
@@ -71,6 +73,7 @@ impl From<&config::Server> for WorkerSettings {
             api: ApiSettings {
                 path_prefix: server.path_prefix.clone(),
             },
+            bodies: Budget::new(server.http_backlog_bytes),
             shutdown_timeout: server.shutdown_timeout,
         }
     }
@@ -132,6 +135,7 @@ fn serve(
     let api = Api {
         requests: relay.requests.of_worker(),
         relay,
+        bodies: Arc::clone(&settings.bodies),
         settings: settings.api.clone(),
     };
     let upgrade = move |request, framed| upgrader.upgrade(request, framed);

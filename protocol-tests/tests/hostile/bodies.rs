@@ -1,6 +1,6 @@
 //! Bodies that are far too large, or not what they say they are.
 
-use protocol_tests::{PublishedEvent, Request, TestServer};
+use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, eventually};
 use tokio::task::JoinSet;
 
 use crate::support::{assert_unharmed, impatient, resident_memory, statuses_of};
@@ -168,6 +168,89 @@ async fn huge_body_to_a_path_that_takes_none_is_not_kept() {
     // Of 80 MB that were sent.
     let grown = resident_memory(&server).saturating_sub(before);
     assert!(grown < 40 << 20, "{grown} bytes more");
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn unsigned_bodies_are_refused_unread() {
+    let Some(server) = TestServer::builder().own_process().start().await else {
+        return;
+    };
+    let event = PublishedEvent::new("public", "x", "x".repeat(1 << 20));
+    let request = || Request::post(server.app(), "/events").json(event.body());
+    let requests = [
+        request().without("auth_signature"),
+        request().without("body_md5"),
+        request().auth_key("another"),
+        request().timestamp("1"),
+        request().signature(&"0".repeat(64)),
+        request().signature(&"0".repeat(64)).chunked(65_536),
+    ];
+    let before = resident_memory(&server);
+    let mut waiting = Vec::new();
+    for number in 0..200 {
+        let bytes = encode(&server, &requests[number % requests.len()]);
+        let mut http = server.http();
+        // All but the last byte: whoever waits for the whole body answers nothing.
+        let _ended_early = http
+            .connection()
+            .await
+            .try_send(&bytes[..bytes.len() - 1])
+            .await;
+        waiting.push(http);
+    }
+    for http in &mut waiting {
+        http.read_response().await.expect_status(401);
+    }
+    let grown = resident_memory(&server).saturating_sub(before);
+    assert!(grown < 32 << 20, "{grown} bytes more");
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn signed_bodies_on_their_way_are_bounded_in_all() {
+    let app = AppConfig::new("10001").limit("http_body_bytes", 1 << 20);
+    let Some(server) = impatient()
+        .app(app)
+        .set("server.http_backlog_bytes", 2 << 20)
+        .set("server.request_timeout", 60)
+        .start()
+        .await
+    else {
+        return;
+    };
+    let padding = " ".repeat(900_000);
+    let body = format!(r#"{{"name":"x","channel":"public","data":"y"}}{padding}"#);
+    let request = Request::post(server.app(), "/events").body(body);
+    let bytes = encode(&server, &request);
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let mut http = server.http();
+        http.send_raw(&bytes[..bytes.len() - 1]).await;
+        waiting.push(http);
+    }
+    let refused = async || {
+        let mut http = server.http();
+        let _ended_early = http.connection().await.try_send(&bytes).await;
+        let response = http.read_response().await;
+        (response.status == 503).then_some(response)
+    };
+    let response = eventually("both bodies to be waited for", refused).await;
+    assert_eq!(response.header("Retry-After"), Some("1"));
+    assert!(response.text().contains("server.http_backlog_bytes"));
+    // Small ones come whole, and need no room.
+    server
+        .publish(PublishedEvent::new("public", "x", "y"))
+        .await;
+    for http in &mut waiting {
+        http.send_raw(&bytes[bytes.len() - 1..]).await;
+        http.read_response().await.expect_status(200);
+    }
+    let mut http = server.http();
+    http.send_raw(&bytes).await;
+    http.read_response().await.expect_status(200);
     assert_unharmed(&server).await;
     server.finish().await;
 }

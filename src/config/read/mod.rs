@@ -58,6 +58,11 @@ pub(super) fn server(section: &Section<'_>) -> Result<Server, ConfigError> {
         )?,
         request_timeout: section.seconds("request_timeout", default.request_timeout, WAIT)?,
         keep_alive: section.seconds("keep_alive", default.keep_alive, WAIT)?,
+        http_backlog_bytes: section.whole(
+            "http_backlog_bytes",
+            default.http_backlog_bytes,
+            1 << 20..=1 << 40,
+        )?,
         message_timeout: section.seconds("message_timeout", default.message_timeout, WAIT)?,
         write_timeout: section.seconds("write_timeout", default.write_timeout, WAIT)?,
         close_timeout: section.seconds("close_timeout", default.close_timeout, WAIT)?,

@@ -1,0 +1,80 @@
+//! Bytes that may be held in all, whoever holds them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::tally::Full;
+
+/// A number of bytes that many share.
+#[derive(Debug)]
+pub struct Budget {
+    left: AtomicUsize,
+}
+
+/// What one holder has taken of a budget; given back when it is dropped.
+#[derive(Debug)]
+pub struct Share {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Budget {
+    /// So many bytes, all of them left.
+    pub fn new(bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            left: AtomicUsize::new(bytes),
+        })
+    }
+}
+
+impl Share {
+    /// Nothing yet.
+    pub fn of(budget: &Arc<Budget>) -> Self {
+        Self {
+            budget: Arc::clone(budget),
+            bytes: 0,
+        }
+    }
+
+    /// Takes more until it is so many bytes, if they are left.
+    pub fn grow_to(&mut self, bytes: usize) -> Result<(), Full> {
+        let Some(more) = bytes.checked_sub(self.bytes) else {
+            return Ok(());
+        };
+        self.budget
+            .left
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+                left.checked_sub(more)
+            })
+            .map_err(|_| Full)?;
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.left.fetch_add(self.bytes, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_is_given_back() {
+        let budget = Budget::new(100);
+        let mut one = Share::of(&budget);
+        let mut other = Share::of(&budget);
+        assert_eq!(one.grow_to(60), Ok(()));
+        assert_eq!(one.grow_to(40), Ok(()));
+        assert_eq!(other.grow_to(41), Err(Full));
+        assert_eq!(other.grow_to(40), Ok(()));
+        assert_eq!(one.grow_to(61), Err(Full));
+        drop(other);
+        assert_eq!(one.grow_to(100), Ok(()));
+        drop(one);
+        assert_eq!(Share::of(&budget).grow_to(100), Ok(()));
+    }
+}
