@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use actix_web::http::Method;
+use actix_web::http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::error::ApiError;
 use crate::metrics;
+use crate::protocol::path;
 
 /// What a request is for; the parts of the path decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,15 +44,15 @@ pub(super) enum AppRoute<'p> {
 impl<'p> Route<'p> {
     /// The route of a path, which may or may not begin with the configured prefix.
     pub(super) fn of(path: &'p str, path_prefix: &str) -> Result<Self, ApiError> {
-        let path = path
-            .strip_prefix(path_prefix)
-            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
-            .unwrap_or(path);
+        let path = path::bare(path, path_prefix);
         match path {
             "" | "/" => return Ok(Self::Root),
             "/up" | "/health" => return Ok(Self::Alive),
             "/ready" => return Ok(Self::Ready),
             _ => {}
+        }
+        if path.starts_with("/app/") {
+            return Err(upgrade_required());
         }
         let below_apps = path.strip_prefix("/apps/").ok_or_else(unknown_path)?;
         if below_apps.split('/').any(str::is_empty) {
@@ -148,6 +149,15 @@ fn decode(segment: &str) -> Result<Cow<'_, str>, ApiError> {
         .map_err(|_| ApiError::bad_request("the path is not valid UTF-8 once it is decoded"))
 }
 
+fn upgrade_required() -> ApiError {
+    ApiError::new(
+        StatusCode::UPGRADE_REQUIRED,
+        "a WebSocket is opened here, but the request came without the headers `Upgrade: \
+         websocket` and `Connection: Upgrade`: is there a proxy that takes them away? It must \
+         speak HTTP/1.1 to the relay and pass both on",
+    )
+}
+
 fn unknown_path() -> ApiError {
     ApiError::not_found("no such path: the HTTP API is served below /apps/APP_ID")
 }
@@ -191,14 +201,16 @@ mod tests {
             ("/apps//events", None),
             ("/apps/7/channels//", None),
             ("/apps/7/channels//users", None),
-            ("/apps/7/events/", None),
+            ("/apps/7/events/", app(AppRoute::Events)),
+            ("/apps/7/events//", None),
             ("/apps/7/events/more", None),
             ("/apps/7/channels/a/users/b", None),
             ("/apps/7/users//force_reconnect", None),
             ("/apps/7/users/u/force_reconnect/more", None),
             ("/apps/7/channels/%ff", None),
             ("/apps/7/../7/events", None),
-            ("//apps/7/events", None),
+            ("//apps/7/events", app(AppRoute::Events)),
+            ("/up/", Some(Route::Alive)),
             ("*", None),
         ] {
             assert_eq!(Route::of(path, "").ok(), expected, "{path}");
@@ -207,6 +219,15 @@ mod tests {
                 assert_eq!(Route::of(&prefixed, "/ws").ok(), expected, "{prefixed}");
                 assert_eq!(Route::of(path, "/ws").ok(), expected, "{path}");
             }
+        }
+    }
+
+    #[test]
+    fn a_websockets_path_without_its_upgrade_is_told_of_proxies() {
+        for path in ["/app/key", "//app/key", "/ws/app/key/"] {
+            let error = Route::of(path, "/ws").unwrap_err();
+            assert_eq!(error.status, StatusCode::UPGRADE_REQUIRED);
+            assert!(error.message.contains("proxy"), "{}", error.message);
         }
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::upgrade;
 use crate::metrics::Counter;
 
 /// How long an HTTP connection may wait.
@@ -53,6 +54,8 @@ pub struct Deadline<T> {
     blocked: Option<Blocked>,
     /// A read was refused while a write waited, and nothing else wakes whoever reads.
     refused: bool,
+    /// Nothing was read yet.
+    is_new: bool,
     write_timeouts: Counter,
 }
 
@@ -111,6 +114,7 @@ impl<T> Deadline<T> {
             unanswered: 0,
             blocked: None,
             refused: false,
+            is_new: true,
             write_timeouts,
         }
     }
@@ -243,6 +247,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
         };
         match outcome {
             Poll::Ready(Ok(())) if buf.filled().len() > before => {
+                if this.is_new {
+                    this.is_new = false;
+                    upgrade::offer_plainly(&mut buf.filled_mut()[before..]);
+                }
                 this.unanswered += buf.filled().len() - before;
                 this.wait(Waiting::ForAnswer);
                 outcome

@@ -4,8 +4,10 @@
 //! - [`deadline`]: HTTP connections that do not wait for ever
 //! - [`descriptors`]: how many files the process may have open
 //! - [`tally`]: how many of something are under way
+//! - [`upgrade`]: Upgrade headers that actix-http does not know
 
 pub mod budget;
 pub mod deadline;
 pub mod descriptors;
 pub mod tally;
+mod upgrade;

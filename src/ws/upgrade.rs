@@ -18,7 +18,7 @@ use crate::auth::request::Query;
 use crate::hub::{AppHub, Drain, Shard, Standing};
 use crate::metrics::ConnectionRefusal;
 use crate::net::deadline::Deadline;
-use crate::protocol::{CloseCode, SocketId, server};
+use crate::protocol::{CloseCode, SocketId, path, server};
 use crate::relay::Relay;
 use crate::session::{CloseReason, Session, SignOfLife, Timeouts};
 
@@ -198,12 +198,8 @@ impl Shared {
 
     /// The key in `/app/{key}`, with or without the path prefix.
     fn app_key<'p>(&self, path: &'p str) -> Option<&'p str> {
-        let path = path
-            .strip_prefix(&*self.settings.path_prefix)
-            .filter(|rest| rest.starts_with('/'))
-            .unwrap_or(path);
-        path.strip_prefix("/app/")
-            .map(|key| key.strip_suffix('/').unwrap_or(key))
+        path::bare(path, &self.settings.path_prefix)
+            .strip_prefix("/app/")
             .filter(|key| !key.is_empty() && !key.contains('/'))
     }
 

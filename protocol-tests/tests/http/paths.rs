@@ -42,6 +42,30 @@ async fn decoded_path_is_not_what_is_signed() {
     server.finish().await;
 }
 
+#[tokio::test]
+async fn slashes_that_are_too_many_are_taken_whether_or_not_they_were_signed() {
+    let server = TestServer::start().await;
+    let app = server.app();
+    for path in [
+        "//apps/ID/channels",
+        "/apps/ID/channels/",
+        "///apps/ID/channels/",
+    ] {
+        let path = path.replace("ID", &app.id);
+        let as_sent = Request::new("GET", &path).signed(app);
+        let tidy = as_sent
+            .clone()
+            .signed_path(&format!("/apps/{}/channels", app.id));
+        for request in [as_sent, tidy] {
+            server.request(&request).await.expect_status(200);
+        }
+    }
+    let between = format!("/apps/{}//channels", app.id);
+    let between = Request::new("GET", &between).signed(app);
+    server.request(&between).await.expect_status(404);
+    server.finish().await;
+}
+
 async fn start_with_prefix() -> Option<TestServer> {
     TestServer::builder()
         .set("server.path_prefix", "/relay/v1")

@@ -20,6 +20,14 @@ async fn header_names_and_tokens_are_case_insensitive() {
             .without("Sec-WebSocket-Key")
             .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
             .header("Upgrade", "WEBSOCKET"),
+        request
+            .clone()
+            .without("Upgrade")
+            .header("Upgrade", "websocket, foo"),
+        request
+            .clone()
+            .without("Upgrade")
+            .header("UPGRADE", "h2c,WebSocket"),
         request.header("Connection", "keep-alive, upgrade"),
     ];
     for request in variants {
@@ -196,5 +204,29 @@ async fn refused_client_that_offers_a_subprotocol_can_read_why() {
     drop(socket);
     let (_, close) = server.open_refused(&request).await;
     assert_eq!(close.code, Some(4001));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn request_whose_upgrade_a_proxy_took_away_is_told_so() {
+    let server = TestServer::start().await;
+    for path in ["/app/KEY?protocol=7", "//app/KEY", "/app/KEY/"] {
+        let path = path.replace("KEY", &server.app().key);
+        let response = server.request(&Request::new("GET", &path)).await;
+        assert_eq!(response.header("Upgrade"), Some("websocket"), "{path}");
+        assert!(response.expect_status(426).text().contains("proxy"));
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn slashes_that_are_too_many_lead_to_the_app_all_the_same() {
+    let server = TestServer::start().await;
+    for path in ["//app/KEY", "///app/KEY/"] {
+        let path = path.replace("KEY", &server.app().key);
+        let request = protocol_tests::Upgrade::new(&format!("{path}?protocol=7"));
+        let mut client = server.connect_with(server.app(), &request).await;
+        assert_served(&server, &mut client).await;
+    }
     server.finish().await;
 }
