@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
-use super::body;
+use super::body::{self, Bodies};
 use super::error::Refusal;
 
 /// Bytes of a request with fields.
@@ -29,7 +29,9 @@ impl Input {
         request: &HttpRequest,
         payload: web::Payload,
     ) -> Result<Self, Refusal> {
-        let body = body::read(request, payload, LARGEST).await?;
+        let bodies = request.app_data::<web::Data<Bodies>>();
+        let bodies = bodies.expect("every endpoint has the bodies' budgets");
+        let body = body::read(request, payload, LARGEST, &bodies.fields).await?;
         Ok(Self {
             fields: fields(request, &body),
             errors: Errors::default(),

@@ -28,6 +28,7 @@ mod status;
 mod user;
 mod webhook;
 
+pub use body::Bodies;
 pub use broadcasting::Signing;
 pub use client::TrustedProxies;
 pub use routes::routes;

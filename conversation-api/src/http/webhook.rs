@@ -9,14 +9,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
-use super::body;
+use super::body::{self, Bodies};
 use super::error::Refusal;
 use crate::outbox::Wake;
 use crate::store::Store;
 use crate::store::incoming::{ReceiveMessage, Received};
 use crate::store::statuses::NoteDelivery;
 use crate::whatsapp::payload::{Notice, notices};
-use crate::whatsapp::signature;
+use crate::whatsapp::signature::{self, Claimed};
 
 /// Bytes of a webhook: what Meta sends at most.
 const LARGEST: usize = 3 * 1024 * 1024;
@@ -75,7 +75,7 @@ pub(super) async fn verify(
 pub(super) async fn receive(
     request: HttpRequest,
     payload: Payload,
-    secrets: Data<WebhookSecrets>,
+    (secrets, bodies): (Data<WebhookSecrets>, Data<Bodies>),
     store: Data<Store>,
     wake: Data<Wake>,
 ) -> Result<HttpResponse, Refusal> {
@@ -85,9 +85,10 @@ pub(super) async fn receive(
         .ok_or(Refusal::WrongSignature)?;
     let signature = request.headers().get(signature::HEADER);
     let signature = signature.and_then(|signature| signature.to_str().ok());
+    let signature = signature.and_then(Claimed::parse);
     let signature = signature.ok_or(Refusal::WrongSignature)?;
-    let body = body::read(&request, payload, LARGEST).await?;
-    if !signature::is_valid(secret.as_bytes(), &body, signature) {
+    let body = body::read(&request, payload, LARGEST, &bodies.webhooks).await?;
+    if !signature.is_of(secret.as_bytes(), &body) {
         return Err(Refusal::WrongSignature);
     }
     let payload: Value = serde_json::from_slice(&body).map_err(|_| Refusal::Malformed)?;

@@ -13,7 +13,7 @@ use super::ServeError;
 use crate::auth::attempts::Attempts;
 use crate::auth::password::Passwords;
 use crate::auth::sessions::Sessions;
-use crate::http::{self, Signing};
+use crate::http::{self, Bodies, Signing};
 use crate::metrics::Metrics;
 use crate::outbox::Wake;
 use crate::settings::{Origins, Settings};
@@ -55,6 +55,7 @@ pub(super) fn endpoints(parts: Parts, listener: TcpListener) -> Result<Server, S
     let proxies = Data::new(settings.proxies.clone());
     let signing = Data::new(signing);
     let webhooks = Data::new(settings.webhooks.clone());
+    let bodies = Data::new(Bodies::default());
     let wake = Data::new(wake);
     let server = HttpServer::new(move || {
         let metrics = metrics.clone();
@@ -66,6 +67,7 @@ pub(super) fn endpoints(parts: Parts, listener: TcpListener) -> Result<Server, S
             .app_data(proxies.clone())
             .app_data(signing.clone())
             .app_data(webhooks.clone())
+            .app_data(bodies.clone())
             .app_data(wake.clone())
             .wrap(cors(&settings.origins))
             .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
