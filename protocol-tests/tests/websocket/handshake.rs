@@ -213,7 +213,7 @@ async fn request_whose_upgrade_a_proxy_took_away_is_told_so() {
     for path in ["/app/KEY?protocol=7", "//app/KEY", "/app/KEY/"] {
         let path = path.replace("KEY", &server.app().key);
         let response = server.request(&Request::new("GET", &path)).await;
-        assert_eq!(response.header("Upgrade"), Some("websocket"), "{path}");
+        assert_eq!(response.header("upgrade"), Some("websocket"), "{path}");
         assert!(response.expect_status(426).text().contains("proxy"));
     }
     server.finish().await;
