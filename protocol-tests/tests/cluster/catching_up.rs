@@ -65,8 +65,8 @@ async fn slow_link_loses_nothing_and_nobody_else_notices() {
     for publisher in publishing.collect::<Vec<_>>() {
         within("the publisher to end", publisher).await.unwrap();
     }
-    proxy.limit(RATE);
     proxy.restore();
+    proxy.limit(RATE);
     cluster.wait_until_ready().await;
     let streams = Streams::start(&cluster).await;
 
