@@ -146,7 +146,8 @@ impl Session {
         let waits = self.waits_since.is_some();
         [
             self.authorize_by,
-            self.complete_by.filter(|_| !waits),
+            self.complete_by
+                .filter(|_| !waits || self.is_over_allowance()),
             self.write_by(),
             waits.then(|| self.allowance.free_at(limits)),
             self.allowance.overrun_at(limits).filter(|_| waits),
@@ -199,9 +200,18 @@ impl Session {
     /// The wait is over. It was not the client that was silent, or slow, meanwhile.
     pub fn read_on(&mut self, now: Instant) {
         self.heartbeat.alive(now);
-        if let (Some(since), Some(by)) = (self.waits_since.take(), &mut self.complete_by) {
+        let waited = self
+            .waits_since
+            .take()
+            .filter(|_| !self.is_over_allowance());
+        if let (Some(since), Some(by)) = (waited, &mut self.complete_by) {
             *by += now.saturating_duration_since(since);
         }
+    }
+
+    /// Whether the client itself keeps its messages waiting: that gives it no more time for them.
+    fn is_over_allowance(&self) -> bool {
+        self.allowance.overrun_at(&self.app.limits).is_some()
     }
 
     /// All that the client has sent was read.
@@ -249,8 +259,11 @@ impl Session {
         if let Some(action) = self.on_flood_or_stall(now) {
             return action;
         }
-        if self.waits_since.is_some() {
+        let waits = self.waits_since.is_some();
+        if waits {
             self.heartbeat.alive(now);
+        }
+        if waits && !self.is_over_allowance() {
             return Action::Nothing;
         }
         if self.complete_by.is_some_and(|by| by <= now) {

@@ -386,6 +386,21 @@ fn a_message_that_was_not_read_on_is_not_late() {
 }
 
 #[test]
+fn whoever_sends_too_much_meanwhile_has_no_longer_for_a_message() {
+    let mut fixture = fixture(|_| {});
+    let (session, start) = (&mut fixture.session, fixture.start);
+    session.on_partial_message(start);
+    while session.must_wait(start).is_none() {
+        session.on_frame(MessageKind::Control, start);
+    }
+    session.read_on(start + SECOND);
+    session.on_frame(MessageKind::Control, start + SECOND);
+    session.wait(start + SECOND);
+    let action = session.on_time(start + SECOND * 10);
+    assert_eq!(closes_with(&action), Some(CloseCode::ProtocolError));
+}
+
+#[test]
 fn a_client_that_takes_nothing_is_closed_whatever_it_sends() {
     let mut fixture = fixture(|_| {});
     let (session, start) = (&mut fixture.session, fixture.start);

@@ -78,7 +78,9 @@ async fn number_of_channels_is_configurable_and_counts_every_kind() {
 
 #[tokio::test]
 async fn ten_thousand_channels_that_came_and_went_leave_nothing_behind() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
+    let app = AppConfig::new("10001").limit("messages_per_second", 1_000_000);
+    let builder = TestServer::builder().app(app).own_process();
+    let Some(server) = builder.start().await else {
         return;
     };
     let mut client = server.connect().await;
