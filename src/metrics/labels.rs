@@ -218,15 +218,14 @@ impl From<u16> for StatusClass {
     }
 }
 
-/// How a connection ended: a code that the relay closes with, 1001 (a browser left the page),
-/// any other code, or none, when the connection just broke off.
+/// How a connection ended: a code that the relay closes with (1001 is also that of a browser that
+/// left the page), any other code, or none, when the connection just broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClosedWith(Option<u16>);
 
 impl ClosedWith {
-    const GOING_AWAY: u16 = 1001;
-    const OTHER: usize = CloseCode::ALL.len() + 1;
-    const NONE: usize = CloseCode::ALL.len() + 2;
+    const OTHER: usize = CloseCode::ALL.len();
+    const NONE: usize = CloseCode::ALL.len() + 1;
 }
 
 impl From<Option<u16>> for ClosedWith {
@@ -242,11 +241,11 @@ impl From<CloseCode> for ClosedWith {
 }
 
 impl LabelSet for ClosedWith {
-    const COUNT: usize = CloseCode::ALL.len() + 3;
+    const COUNT: usize = CloseCode::ALL.len() + 2;
 
     fn all() -> Vec<Vec<Label>> {
         let known = CloseCode::ALL.iter().map(|code| code.code());
-        let numbers = known.chain([Self::GOING_AWAY]).map(|code| code.to_string());
+        let numbers = known.map(|code| code.to_string());
         let words = ["other", "none"].map(str::to_owned);
         let label = |value: String| vec![("code", Arc::from(value))];
         numbers.chain(words).map(label).collect()
@@ -256,9 +255,6 @@ impl LabelSet for ClosedWith {
         let Some(code) = self.0 else {
             return Self::NONE;
         };
-        if code == Self::GOING_AWAY {
-            return CloseCode::ALL.len();
-        }
         let known = CloseCode::ALL.iter().position(|known| known.code() == code);
         known.unwrap_or(Self::OTHER)
     }
