@@ -2,9 +2,11 @@
 //!
 //! - [`listen`]: binding, before anything else is built
 //! - [`worker`]: what each worker thread serves
+//! - [`reclaim`]: memory that is free and still held is given back
 //! - [`shutdown`]: the phases of stopping
 
 mod listen;
+mod reclaim;
 mod shutdown;
 mod worker;
 
@@ -127,7 +129,8 @@ pub fn run(
 
     let system = actix_rt::System::new();
     system.block_on(async {
-        let settings = WorkerSettings::from(&config.server);
+        let (reclaim, reclaim_requests) = tokio::sync::watch::channel(0);
+        let settings = WorkerSettings::new(&config.server, reclaim_requests);
         let addresses = listen::addresses(&public);
         let server = worker::start(
             public,
@@ -146,6 +149,8 @@ pub fn run(
         });
 
         actix_rt::spawn(keep_house(Arc::clone(&relay)));
+        actix_rt::spawn(reclaim::on_this_thread(reclaim.subscribe()));
+        actix_rt::spawn(reclaim::watch_size(reclaim));
         actix_rt::spawn(webhooks.watch_departures());
         let ingest = start_ingest(&config, &relay);
         told_to_stop.await;

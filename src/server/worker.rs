@@ -17,7 +17,9 @@ use actix_service::{
 use actix_web::App;
 use actix_web::dev::AppConfig;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
+use super::reclaim;
 use crate::config;
 use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
@@ -35,6 +37,7 @@ pub(super) struct WorkerSettings {
     web_socket: WebSocketSettings,
     api: ApiSettings,
     bodies: Arc<Budget>,
+    reclaim: watch::Receiver<u64>,
     shutdown_timeout: Duration,
 }
 
@@ -46,8 +49,9 @@ struct HttpSettings {
     close_timeout: Duration,
 }
 
-impl From<&config::Server> for WorkerSettings {
-    fn from(server: &config::Server) -> Self {
+impl WorkerSettings {
+    /// What the configuration says. `reclaim` asks for memory back.
+    pub(super) fn new(server: &config::Server, reclaim: watch::Receiver<u64>) -> Self {
         Self {
             http: HttpSettings {
                 head_timeout: server.request_head_timeout,
@@ -74,6 +78,7 @@ impl From<&config::Server> for WorkerSettings {
                 path_prefix: server.path_prefix.clone(),
             },
             bodies: Budget::new(server.http_backlog_bytes),
+            reclaim,
             shutdown_timeout: server.shutdown_timeout,
         }
     }
@@ -107,7 +112,7 @@ thread_local! {
     static SHARD: OnceCell<Shard> = const { OnceCell::new() };
 }
 
-fn shard(relay: &Relay) -> Shard {
+fn shard(relay: &Relay, reclaim: &watch::Receiver<u64>) -> Shard {
     SHARD.with(|shard| {
         shard
             .get_or_init(|| {
@@ -115,6 +120,7 @@ fn shard(relay: &Relay) -> Shard {
                 let (deliveries, deadlines) = (shard.clone(), shard.clone());
                 actix_rt::spawn(async move { deliveries.run().await });
                 actix_rt::spawn(async move { deadlines.watch_time().await });
+                actix_rt::spawn(reclaim::on_this_thread(reclaim.clone()));
                 shard
             })
             .clone()
@@ -130,7 +136,7 @@ fn serve(
     let waits = settings.http.waits;
     let process = relay.hub.metrics().process();
     let write_timeouts = process.http_write_timeouts.clone();
-    let shard = shard(&relay);
+    let shard = shard(&relay, &settings.reclaim);
     let upgrader = Upgrader::new(Arc::clone(&relay), shard, settings.web_socket.clone());
     let api = Api {
         requests: relay.requests.of_worker(),
