@@ -87,6 +87,18 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// Bytes of a client's message that carries an event with the most data, in plain letters:
+    /// with a smaller `message_bytes`, clients cannot send what `event_data_bytes` promises.
+    pub fn full_client_event_bytes(&self) -> usize {
+        let envelope = r#"{"event":"","channel":"","data":""}"#.len();
+        self.event_data_bytes
+            .saturating_add(self.event_name_length)
+            .saturating_add(self.channel_name_length)
+            .saturating_add(envelope)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -125,6 +137,12 @@ mod tests {
     fn the_default_body_takes_a_full_batch() {
         let limits = Limits::default();
         assert!(limits.full_batch_bytes() <= limits.http_body_bytes);
+    }
+
+    #[test]
+    fn the_default_message_takes_a_full_client_event() {
+        let limits = Limits::default();
+        assert!(limits.full_client_event_bytes() <= limits.message_bytes);
     }
 
     #[test]

@@ -57,6 +57,20 @@ fn report(loaded: &Loaded) -> String {
         };
         let state = if app.enabled { "" } else { ", disabled" };
         add("app", format!("{} ({origin}{state})", app.id));
+        let (needed, allowed) = (
+            app.limits.full_client_event_bytes(),
+            app.limits.message_bytes,
+        );
+        if app.client_events && needed > allowed {
+            let data = app.limits.event_data_bytes;
+            add(
+                "",
+                format!(
+                    "! event_data_bytes is {data}, but clients can send less: message_bytes is \
+                     {allowed}, and such an event takes {needed}"
+                ),
+            );
+        }
         for webhook in &app.webhooks {
             let events: Vec<&str> = webhook.events.names().collect();
             add("", format!("→ {} ({})", webhook.url, events.join(", ")));
@@ -122,6 +136,30 @@ workers      3
 app          77 (environment)
 "
         );
+    }
+
+    #[test]
+    fn it_names_a_limit_that_another_one_makes_useless() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("relay.toml");
+        let app = "[[apps]]\nid = \"1\"\nkey = \"k\"\nsecret = \"s\"\n";
+        let limits = "[apps.limits]\nhttp_body_bytes = 300_000_000\nevent_data_bytes = 4_194_304\n";
+        let report_of = |more: &str| {
+            std::fs::write(&file, format!("{app}{limits}{more}")).unwrap();
+            let sources = Sources {
+                config_file: Some(file.clone()),
+                ..Sources::default()
+            };
+            report(&config::load(&sources).unwrap())
+        };
+        let narrow = report_of("");
+        assert!(
+            narrow.contains("! event_data_bytes is 4194304")
+                && narrow.contains("message_bytes is 65536"),
+            "{narrow}"
+        );
+        let wide = report_of("message_bytes = 5_000_000\n");
+        assert!(!wide.contains('!'), "{wide}");
     }
 
     #[test]
