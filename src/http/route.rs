@@ -154,7 +154,7 @@ fn upgrade_required() -> ApiError {
         StatusCode::UPGRADE_REQUIRED,
         "a WebSocket is opened here, but the request came without the headers `Upgrade: \
          websocket` and `Connection: Upgrade`: is there a proxy that takes them away? It must \
-         pass both on, which takes HTTP/1.1 between it and the relay",
+         pass both on, over HTTP/1.1",
     )
 }
 
