@@ -216,7 +216,10 @@ async fn signed_bodies_on_their_way_are_bounded_in_all() {
     let Some(server) = impatient()
         .app(app)
         .set("server.http_backlog_bytes", 2 << 20)
+        // What waits here waits for the test, however busy the machine is.
+        .set("server.request_head_timeout", 60)
         .set("server.request_timeout", 60)
+        .set("server.keep_alive", 60)
         .start()
         .await
     else {
