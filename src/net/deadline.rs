@@ -30,7 +30,7 @@ pub struct Waits {
 
 /// Bytes that are read before the dispatcher has its turn: it takes apart all that it gets, and
 /// a request of twenty bytes costs it more than a thousand.
-const READ_AT_ONCE: usize = 2 << 10;
+const READ_AT_ONCE: usize = 8 << 10;
 
 /// Bytes a second that a peer must take, on average, while answers wait for it.
 const SLOWEST: u64 = 1024;
@@ -54,11 +54,6 @@ pub struct Deadline<T> {
     blocked: Option<Blocked>,
     /// A read was refused while a write waited, and nothing else wakes whoever reads.
     refused: bool,
-    /// What the peer sent was once read in pieces: the dispatcher may have left whole requests of
-    /// an earlier piece alone while it was busy, and looks at them again only when it is woken.
-    in_pieces: bool,
-    /// Something was written since the last flush.
-    has_written: bool,
     /// Nothing was read yet.
     is_new: bool,
     write_timeouts: Counter,
@@ -119,8 +114,6 @@ impl<T> Deadline<T> {
             unanswered: 0,
             blocked: None,
             refused: false,
-            in_pieces: false,
-            has_written: false,
             is_new: true,
             write_timeouts,
         }
@@ -179,7 +172,6 @@ impl<T> Deadline<T> {
         }
         if self.unanswered >= READ_AT_ONCE {
             self.unanswered = 0;
-            self.in_pieces = true;
             wake_after_others(cx);
             return true;
         }
@@ -196,7 +188,6 @@ impl<T> Deadline<T> {
         match &outcome {
             Poll::Ready(Ok(taken)) => {
                 self.wait(Waiting::ForRequest);
-                self.has_written = true;
                 if let Some(blocked) = &mut self.blocked {
                     blocked.is_full = false;
                     blocked.progress = Instant::now();
@@ -227,8 +218,7 @@ impl<T> Deadline<T> {
     fn flushed(&mut self, cx: &mut Context<'_>) {
         self.unanswered = 0;
         self.blocked = None;
-        let has_written = std::mem::take(&mut self.has_written);
-        if std::mem::take(&mut self.refused) || (has_written && self.in_pieces) {
+        if std::mem::take(&mut self.refused) {
             wake_after_others(cx);
         }
     }
@@ -250,23 +240,6 @@ impl<T> fmt::Debug for Deadline<T> {
     }
 }
 
-/// Reads so many bytes at the most.
-fn poll_read_some<T: AsyncRead>(
-    stream: Pin<&mut T>,
-    cx: &mut Context<'_>,
-    buf: &mut ReadBuf<'_>,
-    most: usize,
-) -> Poll<io::Result<()>> {
-    let mut part = buf.take(most);
-    let outcome = stream.poll_read(cx, &mut part);
-    let count = part.filled().len();
-    // SAFETY: the part is the beginning of what `buf` has not filled, and the reader has
-    // initialised as many bytes of it as it says are filled.
-    unsafe { buf.assume_init(count) };
-    buf.advance(count);
-    outcome
-}
-
 impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -277,7 +250,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
         let before = buf.filled().len();
         let outcome = match this.refuses_reads(cx) {
             true => Poll::Pending,
-            false => poll_read_some(Pin::new(&mut this.stream), cx, buf, READ_AT_ONCE),
+            false => Pin::new(&mut this.stream).poll_read(cx, buf),
         };
         match outcome {
             Poll::Ready(Ok(())) if buf.filled().len() > before => {
