@@ -45,7 +45,7 @@ async fn flood_of(request: &'static [u8]) {
     let grown = resident_memory(&server).saturating_sub(before);
     // What a request of thirty bytes becomes once it is taken apart, and its answer, are there until the write blocks.
     assert!(
-        grown < (ATTACKERS as u64) * (24 << 20),
+        grown < (ATTACKERS as u64) * (16 << 20),
         "{grown} bytes more"
     );
     server
