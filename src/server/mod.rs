@@ -130,7 +130,8 @@ pub fn run(
     let system = actix_rt::System::new();
     system.block_on(async {
         let (reclaim, reclaim_requests) = tokio::sync::watch::channel(0);
-        let settings = WorkerSettings::new(&config.server, reclaim_requests);
+        let process = relay.hub.metrics().process();
+        let settings = WorkerSettings::new(&config.server, process, reclaim_requests);
         let addresses = listen::addresses(&public);
         let server = worker::start(
             public,

@@ -23,7 +23,7 @@ use super::reclaim;
 use crate::config;
 use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, ProcessMetrics};
 use crate::net::budget::Budget;
 use crate::net::deadline::{Deadline, Waits};
 use crate::relay::Relay;
@@ -51,7 +51,11 @@ struct HttpSettings {
 
 impl WorkerSettings {
     /// What the configuration says. `reclaim` asks for memory back.
-    pub(super) fn new(server: &config::Server, reclaim: watch::Receiver<u64>) -> Self {
+    pub(super) fn new(
+        server: &config::Server,
+        metrics: &ProcessMetrics,
+        reclaim: watch::Receiver<u64>,
+    ) -> Self {
         Self {
             http: HttpSettings {
                 head_timeout: server.request_head_timeout,
@@ -77,7 +81,7 @@ impl WorkerSettings {
             api: ApiSettings {
                 path_prefix: server.path_prefix.clone(),
             },
-            bodies: Budget::new(server.http_backlog_bytes),
+            bodies: Budget::new(server.http_backlog_bytes, metrics.http_backlog.clone()),
             reclaim,
             shutdown_timeout: server.shutdown_timeout,
         }
@@ -184,7 +188,7 @@ where
         .client_request_timeout(settings.head_timeout)
         .client_disconnect_timeout(settings.close_timeout)
         .on_connect_ext(|stream: &Deadline<S>, connection| {
-            connection.insert(stream.head_mark());
+            connection.insert(stream.request_mark());
         })
         .upgrade(fn_service(move |(request, framed)| {
             upgrade(request, framed);
