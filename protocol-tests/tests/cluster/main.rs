@@ -22,6 +22,7 @@ mod presence;
 mod readiness;
 mod refusals;
 mod reports;
+mod rights;
 mod roster;
 mod secrecy;
 mod sentinel;
