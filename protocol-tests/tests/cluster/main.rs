@@ -8,6 +8,7 @@ mod cache;
 mod catching_up;
 mod chaos;
 mod churn;
+mod clock;
 mod counts;
 mod death;
 mod delivery;
