@@ -161,6 +161,11 @@ impl Hub {
         self.authority.standing()
     }
 
+    /// Why the node is not well, where more is known than [`Hub::standing`] says.
+    pub fn trouble(&self) -> Option<String> {
+        self.authority.trouble()
+    }
+
     /// Whether the relay is going away.
     pub fn is_draining(&self) -> bool {
         self.draining().is_some()

@@ -8,6 +8,8 @@ metrics! {
     pub struct ClusterMetrics {
         /// 1 while the node reaches Redis and the others through it, else 0.
         connected: Gauge = "fanfare_cluster_connected",
+        /// 1 while Redis does not let the node do all that it needs, as its user lacks rights, else 0.
+        refused: Gauge = "fanfare_cluster_refused",
         /// Nodes that are alive, this one included.
         nodes: Gauge = "fanfare_cluster_nodes",
         /// Topics that the node listens to on Redis.

@@ -30,6 +30,11 @@ impl Known {
         command
     }
 
+    #[cfg(test)]
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// Makes the script known to a server.
     pub(super) fn load(&self) -> Cmd {
         let mut command = redis::cmd("SCRIPT");
@@ -58,6 +63,7 @@ scripts! {
     REPORT = "report",
     CLAIM = "claim",
     SETTLE = "settle",
+    RIGHTS = "rights",
 }
 
 /// What the channel script returns.

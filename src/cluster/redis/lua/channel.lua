@@ -289,7 +289,8 @@ end
 local count_is_due = flag('c') and redis.call('HDEL', due, 'C') == 1
 if flag('c') and (counted or count_is_due) then
   local told = tonumber(redis.call('HGET', meta, 't') or '0')
-  if total <= 100 or now - told >= 5000 then
+  -- The clock may have gone back since.
+  if total <= 100 or now < told or now - told >= 5000 then
     if occupied then
       redis.call('HSET', meta, 't', now)
     end
@@ -309,10 +310,16 @@ if orphans or flag('d') then
   touched = redis.call('HKEYS', due)
 end
 local mine = {}
+-- The clock may have gone back: nothing is due later than it was ever put off to.
+local latest = now + math.max(forgotten_delay, 5000)
 for _, name in ipairs(touched) do
   local value = redis.call('HGET', due, name)
   if value then
     local when, owner = string.match(value, '^(%d+) (.*)$')
+    if tonumber(when) > latest then
+      when = string.format('%d', latest)
+      redis.call('HSET', due, name, when .. ' ' .. owner)
+    end
     if orphans and owner == node then
       owner = asker
       redis.call('HSET', due, name, when .. ' ' .. asker)

@@ -27,6 +27,14 @@ end
 beats = redis.call('HINCRBY', memory, 'beats', 1)
 redis.call('PEXPIRE', memory, 600000 + timeout)
 
+-- The clock may have gone back. Nobody was heard of, or is cleaned up after, since a time to come: such a
+-- node would be believed alive until the clock is there again.
+for _, list in ipairs({ nodes, dead }) do
+  for _, other in ipairs(redis.call('ZRANGEBYSCORE', list, '(' .. string.format('%d', now), '+inf')) do
+    redis.call('ZADD', list, now, other)
+  end
+end
+
 -- If nobody was heard of for a while it was this server that was away, and nobody is to blame.
 local newest = redis.call('ZREVRANGE', nodes, 0, 0, 'WITHSCORES')
 if newest[2] and now - tonumber(newest[2]) > timeout / 2 then

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, RedisResult, Value};
+use redis::{Cmd, RedisResult, ServerError, Value};
 
 use super::super::channel::{Asked, Call, Channel, Page, Surroundings};
 use super::super::keys::{self, Topic};
 use super::super::link::LinkId;
 use super::super::outgoing::Voice;
+use super::super::rights::{Lack, Rights};
 use super::lanes::Lane;
 use super::{Event, Node, Timer};
 
@@ -81,17 +82,22 @@ enum Refusal {
     NotHere,
     /// The server cannot be written to: another one can.
     Replica,
+    /// The user may not do it (any more).
+    Rights(Lack),
     /// Something is wrong, and may not be for ever.
     Other,
 }
 
 impl Refusal {
-    fn of(code: &str) -> Self {
-        match code {
+    fn of(error: &ServerError, rights: &Rights) -> Self {
+        match error.code() {
             "NOSCRIPT" => Self::Scripts,
             "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => Self::NotHere,
             "READONLY" | "MASTERDOWN" | "LOADING" => Self::Replica,
-            _ => Self::Other,
+            _ => match rights.lack_of(&error.clone().into()) {
+                Some(lack) => Self::Rights(lack),
+                None => Self::Other,
+            },
         }
     }
 }
@@ -241,13 +247,16 @@ impl Node {
             }),
         };
         let Some(error) = error else { return };
-        let is_trouble = matches!(Refusal::of(error.code()), Refusal::Other);
-        let delay = if is_trouble {
-            self.note_refusal(&error.to_string());
-            LATER
-        } else {
-            self.at(Instant::now(), Timer::Discover);
-            SOON
+        let (is_trouble, delay) = match Refusal::of(&error, &self.rights) {
+            Refusal::Rights(lack) => return self.on_lack(link, lack, &error),
+            Refusal::Other => {
+                self.note_refusal(&error.to_string());
+                (true, LATER)
+            }
+            Refusal::Scripts | Refusal::NotHere | Refusal::Replica => {
+                self.at(Instant::now(), Timer::Discover);
+                (false, SOON)
+            }
         };
         for topic in topics {
             if let Some(channel) = self.channels.get_mut(&topic)
@@ -295,7 +304,7 @@ impl Node {
             answer => return self.on_good_answer(item, answer),
         };
         self.metrics.calls_refused.inc();
-        let delay = match Refusal::of(error.code()) {
+        let delay = match Refusal::of(&error, &self.rights) {
             Refusal::Scripts => {
                 self.load_scripts(link);
                 SOON
@@ -307,6 +316,11 @@ impl Node {
             Refusal::Replica => {
                 self.on_link_lost(link, &format!("it answered {error}"));
                 SOON
+            }
+            Refusal::Rights(lack) => {
+                // A script may have been run in part.
+                self.on_no_answer(item);
+                return self.on_lack(link, lack, &error);
             }
             Refusal::Other => {
                 self.note_refusal(&error.to_string());
@@ -335,6 +349,12 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// What the user may do is found out when the server is reached anew.
+    fn on_lack(&mut self, link: LinkId, lack: Lack, error: &ServerError) {
+        self.note_lack(lack, &error.to_string());
+        self.on_link_lost(link, "it does not let the relay do what it needs");
     }
 
     fn note_refusal(&mut self, error: &str) {

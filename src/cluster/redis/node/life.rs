@@ -188,6 +188,7 @@ impl Node {
         let standing = match self.is_counted && self.servers.all_reached() {
             true => Standing::Well,
             false if self.shared.standing() == Standing::NotYet => Standing::NotYet,
+            false if self.shared.lack.lock().is_some() => Standing::Refused,
             false => Standing::Away,
         };
         self.metrics

@@ -31,11 +31,12 @@ use super::Shared;
 use super::channel::{Asked, Channel, Kind, Surroundings};
 use super::entry::{Message, NodeId, VERSION};
 use super::keys::{Keys, Subject, Topic, slot};
-use super::link::{Heard, Link, LinkId, Reach};
+use super::link::{Heard, Link, LinkId, Reach, Unusable};
 use super::outgoing::Voice;
 use super::request::Settlement;
+use super::rights::Rights;
 use super::script::Memory;
-use super::settings::Settings;
+use super::settings::{Settings, Target};
 use crate::hub::AppHub;
 use crate::metrics::ClusterMetrics;
 use crate::protocol::ChannelName;
@@ -60,7 +61,7 @@ const AT_ONCE: usize = 1024;
 /// What the thread waits for.
 enum Event {
     Discovered(RedisResult<Discovered>),
-    Connected(String, RedisResult<Link>),
+    Connected(String, Result<Link, Unusable>),
     Answered(
         LinkId,
         (Lane, Instant),
@@ -87,6 +88,7 @@ enum Timer {
 pub(super) struct Node {
     settings: Settings,
     keys: Keys,
+    rights: Rights,
     reach: Reach,
     shared: Arc<Shared>,
     metrics: ClusterMetrics,
@@ -140,6 +142,10 @@ impl Node {
         let now = Instant::now();
         Self {
             keys: Keys::new(&settings.prefix),
+            rights: Rights::new(
+                &settings.prefix,
+                matches!(settings.target, Target::Cluster(_)),
+            ),
             servers: Servers::new(&settings.target, sender),
             reach,
             shared,
