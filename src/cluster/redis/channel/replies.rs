@@ -50,8 +50,11 @@ impl Channel {
         }
         if change.all_due {
             self.pending.clear();
+            self.end_doubts();
         }
         self.tell(&reply.due);
+        // Redis has lost something that this node does not know of yet.
+        self.doubts_memory |= !self.doubted.is_empty() && !around.is_doubtful;
         if let Some(dead) = change.orphans_of {
             return Ok(Some(dead));
         }
@@ -81,11 +84,13 @@ impl Channel {
         self.occupancy = match change.connections {
             0 if self.pending.contains("v") => Occupancy::Known,
             0 => Occupancy::No,
+            _ if self.doubted.contains("p") => Occupancy::Unsure,
             _ => Occupancy::Known,
         };
         for user_id in &change.news {
+            let is_reported = !self.is_doubted(user_id);
             if let Some(user) = self.users.get_mut(user_id) {
-                user.is_reported = true;
+                user.is_reported = is_reported;
             }
         }
         if self.place.is_none() {
@@ -289,12 +294,13 @@ impl Channel {
     fn let_in_granted(&mut self, change: &Change, reply: &ChannelReply) {
         self.keep_granted(change, reply);
         for user_id in std::mem::take(&mut self.granted) {
+            let is_reported = !self.is_doubted(&user_id);
             let Some(user) = self.users.get_mut(&user_id) else {
                 continue;
             };
             let joining = user.joining.take().unwrap_or_default();
             user.connections += joining.len();
-            user.is_reported = true;
+            user.is_reported = is_reported;
             for join in joining {
                 self.admit(join);
             }

@@ -9,6 +9,7 @@ use super::super::keys::{self, Topic};
 use super::super::link::LinkId;
 use super::super::outgoing::Voice;
 use super::lanes::Lane;
+use super::servers::Servers;
 use super::{Event, Node, Timer};
 
 /// Calls that go to a server together at most, and about how many bytes of them: what goes together
@@ -96,6 +97,12 @@ impl Refusal {
     }
 }
 
+/// What a call about a channel may look at: the servers of a Redis Cluster have not all of them the
+/// memory.
+fn memory_of<'a>(servers: &Servers, key: &'a str, name: &'a str) -> Option<(&'a str, &'a str)> {
+    (!servers.are_several() && !name.is_empty()).then_some((key, name))
+}
+
 /// Where the channel's next call goes.
 pub(super) fn lane_of(channel: &Channel, is_counted: bool) -> Lane {
     match channel.asks_for_much(is_counted) {
@@ -167,6 +174,8 @@ impl Node {
                         },
                         own: &self.own,
                         is_away: false,
+                        memory: memory_of(&self.servers, &self.memory_key, &self.memory.name),
+                        is_doubtful: now < self.doubts_until,
                         leave_delay: self.settings.leave_delay,
                         node_timeout: self.settings.node_timeout,
                         breaks: &self.breaks,

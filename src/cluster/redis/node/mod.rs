@@ -108,6 +108,9 @@ pub(super) struct Node {
     dead: HashMap<String, usize>,
     /// What Redis remembered when it was last heard of.
     memory: Memory,
+    memory_key: Box<str>,
+    /// Until when other nodes may not have told again what Redis has lost.
+    doubts_until: Instant,
     /// Whether what Redis has of this node is to be compared with what it is.
     must_compare: bool,
     /// Whether the next heartbeat is not waited for.
@@ -138,8 +141,10 @@ impl Node {
     ) -> Self {
         let (sender, heard) = mpsc::unbounded_channel();
         let now = Instant::now();
+        let keys = Keys::new(&settings.prefix);
         Self {
-            keys: Keys::new(&settings.prefix),
+            memory_key: keys.memory().into(),
+            keys,
             servers: Servers::new(&settings.target, sender),
             reach,
             shared,
@@ -155,6 +160,7 @@ impl Node {
             keeps_until: now,
             dead: HashMap::new(),
             memory: Memory::default(),
+            doubts_until: now,
             must_compare: false,
             beats_early: false,
             channels: HashMap::new(),
@@ -336,6 +342,8 @@ impl Node {
             },
             own: &self.own,
             is_away: self.servers.link_of(channel.slot).is_none(),
+            memory: None,
+            is_doubtful: self.doubts_until > Instant::now(),
             leave_delay: self.settings.leave_delay,
             node_timeout: self.settings.node_timeout,
             breaks: &self.breaks,

@@ -87,6 +87,11 @@ impl Servers {
         }
     }
 
+    /// Whether keys are spread over servers.
+    pub(super) fn are_several(&self) -> bool {
+        matches!(self.target, Target::Cluster(_))
+    }
+
     fn index_of(&self, slot: u16) -> usize {
         self.slots
             .as_ref()
