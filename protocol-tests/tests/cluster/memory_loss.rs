@@ -510,6 +510,44 @@ async fn sole_listener_that_is_given_up_and_returns_gets_what_was_published_mean
 }
 
 #[tokio::test]
+async fn what_redis_had_not_passed_on_when_it_died_and_forgot_is_delivered_in_order() {
+    let redis = RedisServer::start().await;
+    let proxy = TcpProxy::start(&[redis.authority()]).await;
+    let builder = nodes(&redis).nodes(1);
+    let (mut redis, Some(mut cluster)) = (redis, builder.start().await) else {
+        return;
+    };
+    let url = format!("redis://{}/0", proxy.authority());
+    let apart = cluster.add_at(&url).await;
+    cluster.wait_until_ready().await;
+    let name = channel_name("public-");
+    let mut client = cluster[apart].connect().await;
+    client.subscribe(&name).await;
+    let publish = async |data: &str| {
+        let event = PublishedEvent::new(&name, "x", data);
+        cluster[0].publish(event).await;
+    };
+    publish("before").await;
+    client.expect_event_on(&name, "x").await;
+    proxy.hold();
+    publish("1").await;
+    publish("2").await;
+    redis.kill().await;
+    proxy.cut();
+    publish("3").await;
+    redis.restart().await;
+    proxy.restore();
+    cluster.wait_until_ready().await;
+    publish("4").await;
+    for number in 1..=4 {
+        let event = client.expect_event_on(&name, "x").await;
+        assert_eq!(event.data_text(), number.to_string());
+    }
+    finish(cluster, &redis).await;
+    drop(proxy);
+}
+
+#[tokio::test]
 async fn what_the_log_does_not_have_any_more_is_counted() {
     let redis = RedisServer::start().await;
     let proxy = TcpProxy::start(&[redis.authority()]).await;

@@ -35,6 +35,7 @@ use crate::protocol::member::Member;
 use crate::protocol::{ChannelName, Frame};
 use crate::throttle::Throttle;
 pub(super) use calls::{Call, Page};
+pub(super) use replies::Done;
 
 /// What a channel is to this node.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, RedisResult, Value};
 
-use super::super::channel::{Asked, Call, Channel, Page, Surroundings};
+use super::super::channel::{Asked, Call, Channel, Done, Page, Surroundings};
 use super::super::keys::{self, Topic};
 use super::super::link::LinkId;
 use super::super::outgoing::Voice;
@@ -360,9 +360,12 @@ impl Node {
                     channel.on_reply(call, answer, around)
                 });
                 match outcome {
-                    Some(Ok(Some(dead))) => self.one_cleaned_up(&dead),
+                    Some(Ok(Done::Wrote(written))) => {
+                        self.recent.push(Instant::now(), topic, written);
+                    }
+                    Some(Ok(Done::CleanedUp(dead))) => self.one_cleaned_up(&dead),
                     Some(Err(_)) => self.on_unreadable(&topic),
-                    Some(Ok(None)) | None => {}
+                    Some(Ok(Done::Other)) | None => {}
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! - [`servers`], [`discovery`]: connecting, and knowing which server has what
 //! - [`calls`]: what is asked of Redis, and what it answers
 //! - [`lanes`]: what is asked apart from what, and how much at once
+//! - [`recent`]: what was written last
 //! - [`settling`]: what became of idempotency keys
 //! - [`life`]: heartbeats, the death of other nodes, and this one's end
 
@@ -11,6 +12,7 @@ mod calls;
 mod discovery;
 mod lanes;
 mod life;
+mod recent;
 mod requests;
 mod servers;
 mod settling;
@@ -43,6 +45,7 @@ use crate::throttle::Throttle;
 use calls::Job;
 use discovery::Discovered;
 use lanes::Lane;
+use recent::Recent;
 use servers::Servers;
 
 /// How long entries are kept beyond the time that a node may be away without being given up.
@@ -121,6 +124,7 @@ pub(super) struct Node {
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     under_way: FuturesUnordered<LocalBoxFuture<'static, Event>>,
     heard: mpsc::UnboundedReceiver<(LinkId, Heard)>,
+    recent: Recent,
     /// Calls that were refused for a while.
     resting: Vec<calls::Plain>,
     /// Idempotency keys whose fate Redis is not told yet.
@@ -167,6 +171,7 @@ impl Node {
             timers: BinaryHeap::new(),
             under_way: FuturesUnordered::new(),
             heard,
+            recent: Recent::default(),
             resting: Vec::new(),
             unsettled: Vec::new(),
             stopping: None,
