@@ -3,12 +3,12 @@
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
-use protocol_tests::cluster::PREFIX;
+use protocol_tests::cluster::{NODE_TIMEOUT, PREFIX};
 use protocol_tests::names::unique;
 use protocol_tests::random::Random;
 use protocol_tests::{AppConfig, Cluster, Receiver, RedisServer, TcpProxy};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::events::{Disturbance, Ledger, SharedLedger};
 use crate::faults::{Fault, Kind};
@@ -139,6 +139,10 @@ impl World {
             "round {number}, after {faults:?}, with {} tabs: {differences:#?}",
             self.tabs.len()
         );
+        if faults.iter().any(|fault| fault.kind.forgets()) {
+            // What Redis forgets once more before all nodes have told it again is nobody's promise.
+            sleep_until(ended + Duration::from_secs(u64::from(NODE_TIMEOUT))).await;
+        }
     }
 
     fn choose(&mut self) -> Vec<Fault> {

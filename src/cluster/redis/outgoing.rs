@@ -40,7 +40,14 @@ pub(super) enum Said {
 pub(super) struct Queue {
     waiting: VecDeque<Outgoing>,
     /// Said, and perhaps not heard: it is said again, word for word, before anything else.
-    unsure: Option<Utterance>,
+    unsure: VecDeque<Utterance>,
+}
+
+/// An entry that is in the log.
+#[derive(Debug)]
+pub(super) struct Written {
+    body: Vec<u8>,
+    head: usize,
 }
 
 /// What goes into one entry.
@@ -79,7 +86,7 @@ impl Queue {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.unsure.is_none()
+        self.waiting.is_empty() && self.unsure.is_empty()
     }
 
     /// Whoever waits need not: all this is kept until it can be said.
@@ -95,7 +102,7 @@ impl Queue {
 
     /// What is to be said next.
     pub(super) fn next(&mut self, voice: Voice<'_>) -> Option<Utterance> {
-        if let Some(unsure) = self.unsure.take() {
+        if let Some(unsure) = self.unsure.pop_front() {
             return Some(unsure);
         }
         let first = self.waiting.pop_front()?;
@@ -148,16 +155,47 @@ impl Queue {
 
     /// It is not known whether this was heard. Whoever waits need not: it is kept until it is.
     pub(super) fn put_back(&mut self, utterance: Utterance) {
-        self.unsure = Some(Utterance {
-            is_repetition: true,
-            ..utterance
-        });
+        let is_first = utterance.is_repetition;
+        self.put(
+            Utterance {
+                is_repetition: true,
+                ..utterance
+            },
+            is_first,
+        );
         self.send_receipts();
     }
 
     /// This was certainly not heard.
     pub(super) fn put_back_unheard(&mut self, utterance: Utterance) {
-        self.unsure = Some(utterance);
+        let is_first = utterance.is_repetition;
+        self.put(utterance, is_first);
+    }
+
+    /// What is repeated was before all else; what is not may come after what was written before it.
+    fn put(&mut self, utterance: Utterance, is_first: bool) {
+        match is_first {
+            true => self.unsure.push_front(utterance),
+            false => self.unsure.push_back(utterance),
+        }
+    }
+
+    /// Redis has ended right after this was written: if the log is lost too, others may not have it.
+    /// Of several the last comes first.
+    pub(super) fn say_again(&mut self, written: Written) {
+        self.unsure.push_front(Utterance {
+            body: written.body,
+            head: written.head,
+            cached: None,
+            said: Vec::new(),
+            is_repetition: true,
+        });
+    }
+}
+
+impl Written {
+    pub(super) fn bytes(&self) -> usize {
+        self.body.len()
     }
 }
 
@@ -194,12 +232,16 @@ impl Utterance {
     }
 
     /// It was heard.
-    pub(super) fn done(self) {
+    pub(super) fn done(self) -> Written {
         for outgoing in self.said {
             if let Some(receipt) = outgoing.receipt {
                 // Gone with the publisher.
                 let _ = receipt.send(());
             }
+        }
+        Written {
+            body: self.body,
+            head: self.head,
         }
     }
 }
@@ -280,6 +322,39 @@ mod tests {
         assert!(again.is_repetition && again.body == body);
         again.done();
         assert!(!queue.next(VOICE).unwrap().is_repetition);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_was_written_last_is_repeated_in_its_order_before_what_is_not_known_to_be() {
+        let mut queue = Queue::default();
+        let mut written = Vec::new();
+        let mut bodies = Vec::new();
+        for number in 1..=2 {
+            queue.push(event(number));
+            let utterance = queue
+                .next(Voice {
+                    number: number as u64,
+                    ..VOICE
+                })
+                .unwrap();
+            bodies.push(utterance.body.clone());
+            written.push(utterance.done());
+        }
+        queue.push(event(3));
+        let under_way = queue.next(VOICE).unwrap();
+        bodies.push(under_way.body.clone());
+        for written in written.into_iter().rev() {
+            queue.say_again(written);
+        }
+        queue.put_back(under_way);
+        // The first repetition fails once more.
+        let first = queue.next(VOICE).unwrap();
+        queue.put_back(first);
+        for body in bodies {
+            let again = queue.next(VOICE).unwrap();
+            assert!(again.is_repetition && again.body == body);
+        }
         assert!(queue.is_empty());
     }
 }

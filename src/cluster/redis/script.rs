@@ -1,6 +1,7 @@
 //! The scripts that Redis runs, and what they return.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use redis::{Cmd, Script, Value};
 
@@ -165,6 +166,8 @@ pub(super) struct Pulse {
     /// Nodes that this one is to clean up after.
     pub(super) dead: Vec<String>,
     pub(super) memory: Memory,
+    /// How long ago the memory lost anything, if it has.
+    pub(super) lost: Option<Duration>,
 }
 
 /// What Redis remembers, as of a heartbeat. Another name: it has lost what it had, or has an older
@@ -178,8 +181,8 @@ pub(super) struct Memory {
 
 impl Pulse {
     pub(super) fn read(value: Value) -> Result<Self, Unreadable> {
-        let parts: [Value; 7] = list(value)?.try_into().map_err(|_| Unreadable)?;
-        let [is_known, nodes, lowest, highest, dead, name, beats] = parts;
+        let parts: [Value; 8] = list(value)?.try_into().map_err(|_| Unreadable)?;
+        let [is_known, nodes, lowest, highest, dead, name, beats, lost] = parts;
         let version = |value| u8::try_from(number(value)?).map_err(|_| Unreadable);
         Ok(Self {
             is_known: number(is_known)? == 1,
@@ -190,6 +193,10 @@ impl Pulse {
             memory: Memory {
                 name: text(name)?.into(),
                 beats: number(beats)?,
+            },
+            lost: match lost {
+                Value::Nil | Value::Boolean(false) => None,
+                ms => Some(Duration::from_millis(number(ms)?)),
             },
         })
     }

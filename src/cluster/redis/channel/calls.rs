@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Cmd;
+use smallvec::SmallVec;
 
 use super::super::keys;
 use super::super::outgoing::Utterance;
@@ -139,6 +140,9 @@ impl Channel {
         if reconciles {
             flags.push('r');
         }
+        if tells_all {
+            flags.push('t');
+        }
         flags.push(self.occupancy_flag(tells_all));
         if self.connections > 0 && self.occupancy == Occupancy::No {
             self.occupancy = Occupancy::Unsure;
@@ -155,6 +159,7 @@ impl Channel {
         let (mut adds, mut news, mut removes) = (Vec::new(), Vec::new(), Vec::new());
         let steps = std::mem::take(&mut self.steps);
         if tells_all {
+            self.note_pending_as_departed();
             removes.extend(std::mem::take(&mut self.departed));
             self.tell_all(&mut command, &removes, &mut adds, &mut news);
         } else {
@@ -225,7 +230,8 @@ impl Channel {
             return;
         }
         for (user_id, is_reported) in departed {
-            if !self.users.contains_key(user_id) {
+            // Whoever waits to be let in has gone and come again.
+            if !self.is_here(user_id) {
                 remove(command, user_id, *is_reported);
             }
         }
@@ -287,6 +293,8 @@ impl Channel {
             keys::due(topic),
             keys::users_at(topic, node),
         ];
+        let mut keys: SmallVec<[&str; 8]> = keys.iter().map(String::as_str).collect();
+        keys.extend(around.memory.map(|(key, _)| key));
         let mut command = script::CHANNEL.call(&keys);
         let voice = around.voice;
         command
@@ -298,7 +306,14 @@ impl Channel {
             .arg(topic)
             .arg(voice.version)
             .arg(self.most_members())
-            .arg([flags, if from.is_none() { "x" } else { "" }].concat())
+            .arg(
+                [
+                    flags,
+                    if from.is_none() { "x" } else { "" },
+                    if around.is_doubtful { "D" } else { "" },
+                ]
+                .concat(),
+            )
             .arg(self.delay(around).as_millis() as u64);
         let bytes = from.map_or(0, |(_, bytes)| bytes);
         match from.map(|(place, _)| place).or(self.former.as_ref()) {
@@ -307,6 +322,7 @@ impl Channel {
         };
         command.arg(bytes);
         command.arg(around.node_timeout.as_millis() as u64);
+        command.arg(around.memory.map_or("", |(_, name)| name));
         command
     }
 

@@ -170,7 +170,7 @@ impl Channel {
 
     /// Whether the user is on this node, whatever the others think: they were told that this node
     /// is dead, and are about to be told otherwise.
-    fn is_here(&self, user_id: &str) -> bool {
+    pub(super) fn is_here(&self, user_id: &str) -> bool {
         let user = self.users.get(user_id);
         user.is_some_and(|user| user.joining.is_none())
     }

@@ -35,6 +35,7 @@ use crate::protocol::member::Member;
 use crate::protocol::{ChannelName, Frame};
 use crate::throttle::Throttle;
 pub(super) use calls::{Call, Page};
+pub(super) use replies::Done;
 
 /// What a channel is to this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +120,11 @@ pub(super) struct Surroundings<'a> {
     pub(super) own: &'a [NodeId],
     /// Whether Redis, or the part of it that the channel is on, is away.
     pub(super) is_away: bool,
+    /// The key of what tells whether Redis has lost anything, and the name that the node knows, where
+    /// a call about a channel can look at it.
+    pub(super) memory: Option<(&'a str, &'a str)>,
+    /// Whether other nodes may not have told again yet what Redis has lost.
+    pub(super) is_doubtful: bool,
     pub(super) leave_delay: Duration,
     pub(super) node_timeout: Duration,
     /// How often it is logged that events may be missing.
@@ -173,6 +179,9 @@ pub(super) struct Channel {
     departed: HashMap<Arc<str>, bool>,
     /// Departures that webhooks are told of when they are due: fields of what is due.
     pending: HashSet<String>,
+    /// Arrivals that webhooks are told of when they are due, unless other nodes say that they know:
+    /// fields of what is due.
+    doubted: HashSet<String>,
     occupancy: Occupancy,
     waiting: VecDeque<Waiting>,
     /// Users let in, but not before the copy is up to date.
@@ -239,6 +248,7 @@ impl Channel {
             steps: Vec::new(),
             departed: HashMap::new(),
             pending: HashSet::new(),
+            doubted: HashSet::new(),
             occupancy: Occupancy::No,
             waiting: VecDeque::new(),
             granted: Vec::new(),
@@ -377,6 +387,11 @@ impl Channel {
                 self.departed.insert(user_id, is_reported);
             }
         }
+        self.note_pending_as_departed();
+    }
+
+    /// Redis may not have the departures that webhooks are still to be told of.
+    fn note_pending_as_departed(&mut self) {
         for field in &self.pending {
             if let Some(user_id) = field.strip_prefix('r') {
                 self.departed.insert(user_id.into(), true);
@@ -453,6 +468,7 @@ impl Channel {
         self.steps.clear();
         self.departed.clear();
         self.pending.clear();
+        self.doubted.clear();
         self.occupancy = Occupancy::No;
         for user in self.users.values_mut() {
             user.is_reported = false;

@@ -9,6 +9,7 @@ use redis::Value;
 
 use super::super::entry::{self, EntryId, Unreadable};
 use super::super::node::KEEPS_FOR;
+use super::super::outgoing::Written;
 use super::super::script::{self, ChannelReply};
 use super::calls::{Call, Change};
 use super::entries::Reading;
@@ -17,24 +18,39 @@ use crate::metrics::{EventLoss, LossOn};
 use crate::protocol::Frame;
 use crate::protocol::member::Member;
 
+/// What Redis has done.
+#[derive(Debug)]
+pub(in super::super) enum Done {
+    /// Written what was said.
+    Wrote(Written),
+    /// Removed a dead node's part.
+    CleanedUp(String),
+    Other,
+}
+
 impl Channel {
-    /// Redis has done what it was asked. Returns the dead node that it was about, if it was.
+    /// Redis has done what it was asked.
     pub(in super::super) fn on_reply(
         &mut self,
         call: Call,
         value: Value,
         around: &Surroundings<'_>,
-    ) -> Result<Option<String>, Unreadable> {
+    ) -> Result<Done, Unreadable> {
         self.is_calling = false;
         let change = match call {
             Call::Publish(utterance) => {
+                const UNWANTED: Value = Value::Int(0);
                 const FORGOTTEN: Value = Value::Int(3);
                 self.doubts_memory |= value == FORGOTTEN;
+                let is_written = value != UNWANTED;
                 around.metrics.entries_sent.inc();
                 let evicted = script::evicted(value);
                 around.metrics.log_evictions.inc_by(evicted);
-                utterance.done();
-                return Ok(None);
+                let written = utterance.done();
+                return Ok(match is_written {
+                    true => Done::Wrote(written),
+                    false => Done::Other,
+                });
             }
             Call::Change(change) => change,
         };
@@ -50,10 +66,13 @@ impl Channel {
         }
         if change.all_due {
             self.pending.clear();
+            self.end_doubts();
         }
         self.tell(&reply.due);
+        // Redis has lost something that this node does not know of yet.
+        self.doubts_memory |= !self.doubted.is_empty() && !around.is_doubtful;
         if let Some(dead) = change.orphans_of {
-            return Ok(Some(dead));
+            return Ok(Done::CleanedUp(dead));
         }
         if !self.must_tell_all {
             self.told = Some((change.connections, change.watchers));
@@ -73,7 +92,7 @@ impl Channel {
                 }
             }
         }
-        Ok(None)
+        Ok(Done::Other)
     }
 
     /// Redis knows of this part.
@@ -81,11 +100,13 @@ impl Channel {
         self.occupancy = match change.connections {
             0 if self.pending.contains("v") => Occupancy::Known,
             0 => Occupancy::No,
+            _ if self.doubted.contains("p") => Occupancy::Unsure,
             _ => Occupancy::Known,
         };
         for user_id in &change.news {
+            let is_reported = !self.is_doubted(user_id);
             if let Some(user) = self.users.get_mut(user_id) {
-                user.is_reported = true;
+                user.is_reported = is_reported;
             }
         }
         if self.place.is_none() {
@@ -163,7 +184,7 @@ impl Channel {
             .former
             .as_ref()
             .filter(|former| *former.epoch != *epoch);
-        former.is_some_and(|former| id.ms < former.id.ms)
+        former.is_some_and(|former| (id.ms, id.offset) <= (former.id.ms, former.id.offset))
             && entry::Entry::parse(body).is_ok_and(|entry| {
                 let mut known = self.last_numbers.iter();
                 !known.any(|(origin, _)| *origin == entry.origin)
@@ -289,12 +310,13 @@ impl Channel {
     fn let_in_granted(&mut self, change: &Change, reply: &ChannelReply) {
         self.keep_granted(change, reply);
         for user_id in std::mem::take(&mut self.granted) {
+            let is_reported = !self.is_doubted(&user_id);
             let Some(user) = self.users.get_mut(&user_id) else {
                 continue;
             };
             let joining = user.joining.take().unwrap_or_default();
             user.connections += joining.len();
-            user.is_reported = true;
+            user.is_reported = is_reported;
             for join in joining {
                 self.admit(join);
             }

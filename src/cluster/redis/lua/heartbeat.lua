@@ -11,7 +11,7 @@
 --   6 the heartbeats that it had counted when the node last knew
 --   7 a name for the memory, should it be another one
 -- Returns { 1 if the node is known here, nodes alive, lowest version, highest version,
---   { node to clean up after }*, memory, heartbeats }
+--   { node to clean up after }*, memory, heartbeats, milliseconds since it lost anything or false }
 local nodes, versions, dead, memory = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local node, timeout = ARGV[1], tonumber(ARGV[3])
 local time = redis.call('TIME')
@@ -20,9 +20,16 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- The memory counts heartbeats under a name. A name that is gone, or a count that has gone back,
 -- says that the server has lost its data, or has older ones.
 local name, beats = redis.call('HGET', memory, 'name'), redis.call('HGET', memory, 'beats')
-if not name or (name == ARGV[5] and tonumber(beats) < tonumber(ARGV[6])) then
+local lost = redis.call('HGET', memory, 'lost')
+local has_gone_back = name and name == ARGV[5] and tonumber(beats) < tonumber(ARGV[6])
+if not name or has_gone_back then
   name = ARGV[7]
   redis.call('HSET', memory, 'name', name)
+end
+-- A memory that is merely new was known to nobody before.
+if ARGV[5] ~= '' and (has_gone_back or (name ~= ARGV[5] and not lost)) then
+  lost = now
+  redis.call('HSET', memory, 'lost', string.format('%d', lost))
 end
 beats = redis.call('HINCRBY', memory, 'beats', 1)
 redis.call('PEXPIRE', memory, 600000 + timeout)
@@ -72,4 +79,4 @@ for _, version in ipairs(redis.call('HVALS', versions)) do
   end
 end
 return { is_known and 1 or 0, redis.call('ZCARD', nodes), tonumber(lowest), tonumber(highest), mine,
-  name, beats }
+  name, beats, lost and math.max(0, now - tonumber(lost)) }

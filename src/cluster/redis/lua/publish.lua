@@ -25,10 +25,15 @@ if ARGV[10] ~= '' then
 end
 if ARGV[8] ~= '' then
   local length = string.len(ARGV[8])
-  for _, entry in ipairs(redis.call('XREVRANGE', log, '+', '-', 'COUNT', ARGV[4])) do
-    if string.sub(entry[2][2], 1, length) == ARGV[8] then
-      return 2
+  local from = '+'
+  while from do
+    local found = redis.call('XREVRANGE', log, from, '-', 'COUNT', 64)
+    for _, entry in ipairs(found) do
+      if string.sub(entry[2][2], 1, length) == ARGV[8] then
+        return 2
+      end
     end
+    from = #found == 64 and '(' .. found[64][1]
   end
 end
 local known = redis.call('HMGET', meta, 'e', 'l', 't', 'n:' .. node, 'w:' .. node, 'b', 'k')

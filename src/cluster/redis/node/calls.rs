@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, RedisResult, ServerError, Value};
 
-use super::super::channel::{Asked, Call, Channel, Page, Surroundings};
+use super::super::channel::{Asked, Call, Channel, Done, Page, Surroundings};
 use super::super::keys::{self, Topic};
 use super::super::link::LinkId;
 use super::super::outgoing::Voice;
 use super::super::rights::{Lack, Rights};
 use super::lanes::Lane;
+use super::servers::Servers;
 use super::{Event, Node, Timer};
 
 /// Calls that go to a server together at most, and about how many bytes of them: what goes together
@@ -102,6 +103,12 @@ impl Refusal {
     }
 }
 
+/// What a call about a channel may look at: the servers of a Redis Cluster have not all of them the
+/// memory.
+fn memory_of<'a>(servers: &Servers, key: &'a str, name: &'a str) -> Option<(&'a str, &'a str)> {
+    (!servers.are_several() && !name.is_empty()).then_some((key, name))
+}
+
 /// Where the channel's next call goes.
 pub(super) fn lane_of(channel: &Channel, is_counted: bool) -> Lane {
     match channel.asks_for_much(is_counted) {
@@ -173,6 +180,8 @@ impl Node {
                         },
                         own: &self.own,
                         is_away: false,
+                        memory: memory_of(&self.servers, &self.memory_key, &self.memory.name),
+                        is_doubtful: now < self.doubts_until,
                         leave_delay: self.settings.leave_delay,
                         node_timeout: self.settings.node_timeout,
                         breaks: &self.breaks,
@@ -371,9 +380,12 @@ impl Node {
                     channel.on_reply(call, answer, around)
                 });
                 match outcome {
-                    Some(Ok(Some(dead))) => self.one_cleaned_up(&dead),
+                    Some(Ok(Done::Wrote(written))) => {
+                        self.recent.push(Instant::now(), topic, written);
+                    }
+                    Some(Ok(Done::CleanedUp(dead))) => self.one_cleaned_up(&dead),
                     Some(Err(_)) => self.on_unreadable(&topic),
-                    Some(Ok(None)) | None => {}
+                    Some(Ok(Done::Other)) | None => {}
                 }
             }
         }

@@ -81,6 +81,12 @@ impl Node {
 
     fn on_pulse(&mut self, pulse: Pulse) {
         let before = std::mem::replace(&mut self.memory, pulse.memory);
+        if let Some(left) = pulse
+            .lost
+            .and_then(|ago| self.settings.node_timeout.checked_sub(ago))
+        {
+            self.doubts_until = Instant::now() + left;
+        }
         let has_forgotten = !before.name.is_empty() && before.name != self.memory.name;
         if has_forgotten {
             self.note_forgotten();

@@ -4,6 +4,7 @@
 //! - [`servers`], [`discovery`]: connecting, and knowing which server has what
 //! - [`calls`]: what is asked of Redis, and what it answers
 //! - [`lanes`]: what is asked apart from what, and how much at once
+//! - [`recent`]: what was written last
 //! - [`settling`]: what became of idempotency keys
 //! - [`life`]: heartbeats, the death of other nodes, and this one's end
 
@@ -11,6 +12,7 @@ mod calls;
 mod discovery;
 mod lanes;
 mod life;
+mod recent;
 mod requests;
 mod servers;
 mod settling;
@@ -44,6 +46,7 @@ use crate::throttle::Throttle;
 use calls::Job;
 use discovery::Discovered;
 use lanes::Lane;
+use recent::Recent;
 use servers::Servers;
 
 /// How long entries are kept beyond the time that a node may be away without being given up.
@@ -110,6 +113,9 @@ pub(super) struct Node {
     dead: HashMap<String, usize>,
     /// What Redis remembered when it was last heard of.
     memory: Memory,
+    memory_key: Box<str>,
+    /// Until when other nodes may not have told again what Redis has lost.
+    doubts_until: Instant,
     /// Whether what Redis has of this node is to be compared with what it is.
     must_compare: bool,
     /// Whether the next heartbeat is not waited for.
@@ -120,6 +126,7 @@ pub(super) struct Node {
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     under_way: FuturesUnordered<LocalBoxFuture<'static, Event>>,
     heard: mpsc::UnboundedReceiver<(LinkId, Heard)>,
+    recent: Recent,
     /// Calls that were refused for a while.
     resting: Vec<calls::Plain>,
     /// Idempotency keys whose fate Redis is not told yet.
@@ -140,8 +147,10 @@ impl Node {
     ) -> Self {
         let (sender, heard) = mpsc::unbounded_channel();
         let now = Instant::now();
+        let keys = Keys::new(&settings.prefix);
         Self {
-            keys: Keys::new(&settings.prefix),
+            memory_key: keys.memory().into(),
+            keys,
             rights: Rights::new(
                 &settings.prefix,
                 matches!(settings.target, Target::Cluster(_)),
@@ -161,12 +170,14 @@ impl Node {
             keeps_until: now,
             dead: HashMap::new(),
             memory: Memory::default(),
+            doubts_until: now,
             must_compare: false,
             beats_early: false,
             channels: HashMap::new(),
             timers: BinaryHeap::new(),
             under_way: FuturesUnordered::new(),
             heard,
+            recent: Recent::default(),
             resting: Vec::new(),
             unsettled: Vec::new(),
             stopping: None,
@@ -342,6 +353,8 @@ impl Node {
             },
             own: &self.own,
             is_away: self.servers.link_of(channel.slot).is_none(),
+            memory: None,
+            is_doubtful: self.doubts_until > Instant::now(),
             leave_delay: self.settings.leave_delay,
             node_timeout: self.settings.node_timeout,
             breaks: &self.breaks,

@@ -88,6 +88,11 @@ impl Servers {
         }
     }
 
+    /// Whether keys are spread over servers.
+    pub(super) fn are_several(&self) -> bool {
+        matches!(self.target, Target::Cluster(_))
+    }
+
     fn index_of(&self, slot: u16) -> usize {
         self.slots
             .as_ref()
@@ -478,6 +483,7 @@ impl Node {
         if self.servers.link_of(nodes_slot).is_none() {
             self.is_counted = false;
         }
+        self.repeat_recent();
         let topics = self.topics();
         for topic in &topics {
             let Some(channel) = self.channels.get_mut(topic) else {
@@ -502,6 +508,17 @@ impl Node {
                 self.at(Instant::now() + pause, Timer::Discover);
             }
             Target::Sentinel(_) => self.at(Instant::now() + pause, Timer::Discover),
+        }
+    }
+
+    /// What a server that is gone was told last is told again when it is back.
+    fn repeat_recent(&mut self) {
+        for (topic, written) in self.recent.take_last_first(Instant::now()) {
+            if let Some(channel) = self.channels.get_mut(&topic)
+                && self.servers.link_of(channel.slot).is_none()
+            {
+                channel.outgoing.say_again(written);
+            }
         }
     }
 
