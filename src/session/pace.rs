@@ -7,7 +7,7 @@ use crate::metrics::MessageKind;
 use crate::protocol::CloseCode;
 
 /// Subscriptions that may wait for the authority before a connection is read no further.
-const MOST_UNANSWERED: u32 = 256;
+pub(super) const MOST_UNANSWERED: u32 = 256;
 
 /// Why a connection is not read for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
