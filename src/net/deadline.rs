@@ -1,15 +1,14 @@
 //! HTTP connections that do not wait for ever, and do not hoard.
 
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
+use service::net::entry::{Entry, HeadMark, Waiting};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::upgrade;
@@ -45,9 +44,7 @@ const SLOWEST: u64 = 1024;
 pub struct Deadline<T> {
     stream: T,
     waits: Waits,
-    waiting: Waiting,
-    since: Instant,
-    head: HeadMark,
+    entry: Entry,
     timer: Option<Pin<Box<Sleep>>>,
     /// Bytes read since the dispatcher last came to its answers.
     unanswered: usize,
@@ -77,39 +74,18 @@ impl Blocked {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waiting {
-    /// For the first byte of a request.
-    ForRequest,
-    /// For an answer.
-    ForAnswer,
-}
-
-/// Says that the head of the request under way has arrived: the stream cannot tell.
-#[derive(Clone, Debug, Default)]
-pub struct HeadMark(Rc<Cell<bool>>);
-
-impl HeadMark {
-    /// The head has arrived.
-    pub fn set(&self) {
-        self.0.set(true);
-    }
-}
-
 impl<T> Deadline<T> {
     /// What the stream is to be told by.
     pub fn head_mark(&self) -> HeadMark {
-        self.head.clone()
+        self.entry.head_mark()
     }
 
     /// Watches a stream from now on. `write_timeouts` counts peers that took nothing.
-    pub fn new(stream: T, waits: Waits, write_timeouts: Counter) -> Self {
+    pub fn new(stream: T, waits: Waits, entry: Entry, write_timeouts: Counter) -> Self {
         Self {
             stream,
             waits,
-            waiting: Waiting::ForRequest,
-            since: Instant::now(),
-            head: HeadMark::default(),
+            entry,
             timer: None,
             unanswered: 0,
             blocked: None,
@@ -119,33 +95,28 @@ impl<T> Deadline<T> {
         }
     }
 
-    /// The stream, watched no longer.
-    pub fn into_inner(self) -> T {
-        self.stream
-    }
-
-    fn wait(&mut self, waiting: Waiting) {
-        if self.waiting != waiting {
-            self.waiting = waiting;
-            self.since = Instant::now();
-            self.head.0.set(false);
-        }
+    /// The stream, watched no longer, and what counts it among the HTTP connections.
+    pub fn into_parts(self) -> (T, Entry) {
+        (self.stream, self.entry)
     }
 
     fn due(&self) -> Instant {
         if let Some(blocked) = &self.blocked {
             return blocked.due(self.waits.write);
         }
-        self.since
-            + match self.waiting {
-                Waiting::ForRequest => self.waits.idle,
-                Waiting::ForAnswer if self.head.0.get() => self.waits.request,
-                Waiting::ForAnswer => self.waits.head,
+        self.entry.since()
+            + match self.entry.waiting() {
+                Waiting::FirstRequest | Waiting::NextRequest | Waiting::Close => self.waits.idle,
+                Waiting::Head => self.waits.head,
+                Waiting::Answer => self.waits.request,
             }
     }
 
-    /// Fails when it has been waited for too long.
+    /// Fails when it has been waited for too long, or others need the room.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.entry.must_end(cx) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         let due = self.due();
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
         // It may be set for later than what is due now: idling is usually allowed for longer.
@@ -187,7 +158,7 @@ impl<T> Deadline<T> {
         self.unanswered = 0;
         match &outcome {
             Poll::Ready(Ok(taken)) => {
-                self.wait(Waiting::ForRequest);
+                self.entry.on_written();
                 if let Some(blocked) = &mut self.blocked {
                     blocked.is_full = false;
                     blocked.progress = Instant::now();
@@ -205,6 +176,7 @@ impl<T> Deadline<T> {
                     }
                 });
                 blocked.is_full = true;
+                self.entry.set_blocked(true);
                 if let Err(error) = self.poll_timer(cx) {
                     return Poll::Ready(Err(error));
                 }
@@ -218,6 +190,7 @@ impl<T> Deadline<T> {
     fn flushed(&mut self, cx: &mut Context<'_>) {
         self.unanswered = 0;
         self.blocked = None;
+        self.entry.set_blocked(false);
         if std::mem::take(&mut self.refused) {
             wake_after_others(cx);
         }
@@ -234,8 +207,8 @@ fn wake_after_others(cx: &mut Context<'_>) {
 impl<T> fmt::Debug for Deadline<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deadline")
-            .field("waiting", &self.waiting)
-            .field("since", &self.since)
+            .field("waiting", &self.entry.waiting())
+            .field("since", &self.entry.since())
             .finish_non_exhaustive()
     }
 }
@@ -259,7 +232,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
                     upgrade::offer_plainly(&mut buf.filled_mut()[before..]);
                 }
                 this.unanswered += buf.filled().len() - before;
-                this.wait(Waiting::ForAnswer);
+                this.entry.on_read();
                 outcome
             }
             Poll::Pending => match this.poll_timer(cx) {
@@ -326,7 +299,7 @@ mod tests {
     };
 
     fn watch<T>(stream: T) -> Deadline<T> {
-        Deadline::new(stream, WAITS, Counter::default())
+        Deadline::new(stream, WAITS, Entry::alone(), Counter::default())
     }
 
     async fn cut_off_after(head_arrives: bool) -> Duration {

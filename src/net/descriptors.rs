@@ -4,6 +4,8 @@ use std::io;
 
 /// Descriptors left for everything but WebSockets: listeners, publishers, the log.
 const RESERVED: u64 = 512;
+/// Connections that the admin listener takes at most.
+const MOST_ADMIN: u64 = 128;
 
 /// Raises the soft limit on open files to the hard one, and returns the limit in force.
 pub fn raise_limit() -> io::Result<u64> {
@@ -36,6 +38,13 @@ pub fn sockets_within(limit: u64) -> usize {
     usize::try_from(sockets).unwrap_or(usize::MAX)
 }
 
+/// How many connections the admin listener may take, which has a limit of its own: neither
+/// listener can take the descriptors of the other.
+pub fn admin_within(limit: u64) -> usize {
+    let connections = (limit / 16).clamp(8, MOST_ADMIN);
+    usize::try_from(connections).unwrap_or(usize::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +56,12 @@ mod tests {
         }
         assert_eq!(sockets_within(20_000), 19_488);
         assert_eq!(sockets_within(256), 128);
+    }
+
+    #[test]
+    fn the_admin_listener_takes_few() {
+        assert_eq!(admin_within(700), 43);
+        assert_eq!(admin_within(1 << 20), 128);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::net::descriptors;
 use crate::relay::{Relay, Requests};
 use crate::tap::Tap;
 use crate::webhooks::{self, Webhooks};
+use service::net::room::Room;
 use worker::WorkerSettings;
 
 /// Why the relay could not serve.
@@ -130,7 +131,8 @@ pub fn run(
     let system = actix_rt::System::new();
     system.block_on(async {
         let (reclaim, reclaim_requests) = tokio::sync::watch::channel(0);
-        let settings = WorkerSettings::new(&config.server, reclaim_requests);
+        let room = Room::new(files, relay.hub.metrics().process().http_room());
+        let settings = WorkerSettings::new(&config.server, room, reclaim_requests);
         let addresses = listen::addresses(&public);
         let server = worker::start(
             public,
@@ -140,7 +142,7 @@ pub fn run(
         )
         .map_err(ServeError::system("start the workers"))?;
         let admin_addresses = listen::addresses(&admin);
-        let admin = start_admin(admin, &config, &relay)?;
+        let admin = start_admin(admin, files, &config, &relay)?;
         listen::announce("public", &addresses);
         listen::announce("admin", &admin_addresses);
         greet(Bound {
@@ -170,6 +172,7 @@ pub fn run(
 
 fn start_admin(
     listeners: Vec<std::net::TcpListener>,
+    files: u64,
     config: &Config,
     relay: &Arc<Relay>,
 ) -> Result<Option<actix_web::dev::ServerHandle>, ServeError> {
@@ -186,8 +189,9 @@ fn start_admin(
         tap: relay.tap.clone(),
         names,
     };
-    let server =
-        admin::server(listeners, state).map_err(ServeError::system("start the admin listener"))?;
+    let limit = descriptors::admin_within(files);
+    let server = admin::server(listeners, limit, state)
+        .map_err(ServeError::system("start the admin listener"))?;
     let handle = server.handle();
     actix_rt::spawn(server);
     Ok(Some(handle))
