@@ -147,6 +147,8 @@ impl WebhookConfig {
 pub(crate) struct ServerConfig {
     table: Table,
     pub(crate) apps: Vec<AppConfig>,
+    /// The limit on open files, where it is not that of the tests.
+    pub(crate) open_files: Option<u64>,
 }
 
 impl ServerConfig {
@@ -154,6 +156,7 @@ impl ServerConfig {
         let mut config = ServerConfig {
             table: Table::new(),
             apps: Vec::new(),
+            open_files: None,
         };
         config.set("server.listen", "127.0.0.1:0".into());
         config.set("admin.listen", "127.0.0.1:0".into());
