@@ -94,7 +94,8 @@ pub fn run(
     greet: impl FnOnce(Bound),
     told_to_stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let files = descriptors::raise_limit().map_err(ServeError::system("read the file limit"))?;
+    let files = service::net::descriptors::raise_limit()
+        .map_err(ServeError::system("read the file limit"))?;
     let public = listen::bind(&config.server.listen, "server.listen")?;
     let admin = listen::bind_admin(&config.admin)?;
 

@@ -17,6 +17,7 @@ use actix_service::{
 use actix_web::App;
 use actix_web::dev::AppConfig;
 use service::net::connections::Connections;
+use service::net::deadline::{Deadline, Waits};
 use service::net::entry::Entry;
 use service::net::room::Room;
 use tokio::net::TcpStream;
@@ -28,7 +29,6 @@ use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
 use crate::metrics::Counter;
 use crate::net::budget::Budget;
-use crate::net::deadline::{Deadline, Waits};
 use crate::relay::Relay;
 use crate::session::Timeouts;
 use crate::ws::{Upgrader, WebSocketSettings};

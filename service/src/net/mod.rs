@@ -1,9 +1,15 @@
 //! HTTP connections, apart from what is spoken over them.
 //!
 //! - [`connections`]: those of a thread, of which some are closed when there are too many
-//! - [`entry`]: what is known of one
+//! - [`deadline`]: streams that do not wait for ever
+//! - [`descriptors`]: how many files the process may have open
+//! - [`entry`]: what is known of a connection
 //! - [`room`]: how many the process may have
+//! - [`upgrade`]: Upgrade headers that actix-http does not know
 
 pub mod connections;
+pub mod deadline;
+pub mod descriptors;
 pub mod entry;
 pub mod room;
+mod upgrade;

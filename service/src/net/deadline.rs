@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
-use service::net::entry::{Entry, HeadMark, Waiting};
+use prometheus_client::metrics::counter::Counter;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::entry::{Entry, HeadMark, Waiting};
 use super::upgrade;
-use crate::metrics::Counter;
 
 /// How long an HTTP connection may wait.
 #[derive(Clone, Copy, Debug)]
