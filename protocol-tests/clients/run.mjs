@@ -1,6 +1,6 @@
 // Runs scenarios of a client library against a server:
 //
-//     node run.mjs <node|chromium> <pusher-js|echo|tabs> <version> <scenario…|all>
+//     node run.mjs <node|chromium> <pusher-js|echo|tabs|pages> <version> <scenario…|all>
 //     node run.mjs list
 //
 // The environment variable CLIENT_TEST holds the server under test: {"host", "port", "app": {"id", "key", "secret"},
@@ -13,10 +13,13 @@ import { openChromium } from "./environments/chromium.mjs";
 import { openNode } from "./environments/node.mjs";
 import { VERSIONS } from "./environments/versions.mjs";
 import * as echo from "./scenarios/echo.mjs";
+import * as pages from "./scenarios/pages.mjs";
 import * as pusherJs from "./scenarios/pusher-js.mjs";
 import * as tabs from "./scenarios/tabs.mjs";
 
-const SUITES = { "pusher-js": pusherJs, echo, tabs };
+const SUITES = { "pusher-js": pusherJs, echo, tabs, pages };
+/** Suites whose scenarios drive pages from outside. */
+const DRIVEN = new Set(["tabs", "pages"]);
 const SCENARIO_LIMIT_MS = 150_000;
 
 async function main([environment, suite, version, ...names]) {
@@ -28,7 +31,7 @@ async function main([environment, suite, version, ...names]) {
   }
   const packages = VERSIONS[suite]?.[version];
   if (!["node", "chromium"].includes(environment) || !packages || names.length === 0) {
-    throw new Error("usage: node run.mjs <node|chromium> <pusher-js|echo|tabs> <version> <scenario…|all>");
+    throw new Error("usage: node run.mjs <node|chromium> <pusher-js|echo|tabs|pages> <version> <scenario…|all>");
   }
   if (!process.env.CLIENT_TEST) throw new Error("CLIENT_TEST is not set: it names the server under test");
   const settings = JSON.parse(process.env.CLIENT_TEST);
@@ -63,8 +66,8 @@ async function runAll(opened, suite, names, settings) {
 }
 
 function runOne(opened, suite, scenario, settings) {
-  if (suite !== "tabs") return opened.run(scenario, suite);
-  return scenario({ openPage: opened.openPage, unique: (prefix) => `${prefix}${settings.tag}` });
+  if (!DRIVEN.has(suite)) return opened.run(scenario, suite);
+  return scenario({ openPage: opened.openPage, unique: (prefix) => `${prefix}${settings.tag}`, settings });
 }
 
 function within(name, running) {

@@ -57,6 +57,15 @@ impl AppConfig {
         AppConfig { table }
     }
 
+    /// The app that is served where none is configured.
+    pub(crate) fn development() -> AppConfig {
+        let mut table = Table::new();
+        for key in ["id", "key", "secret"] {
+            set(&mut table, key, "local".into());
+        }
+        AppConfig { table }
+    }
+
     /// Sets a key of the entry. Dots go down: `limits.max_connections`.
     pub fn set(mut self, key: &str, value: impl Into<Value>) -> AppConfig {
         set(&mut self.table, key, value.into());
@@ -149,6 +158,8 @@ pub(crate) struct ServerConfig {
     pub(crate) apps: Vec<AppConfig>,
     /// The limit on open files, where it is not that of the tests.
     pub(crate) open_files: Option<u64>,
+    /// The apps are not written down: the server is to serve its development app.
+    pub(crate) names_no_apps: bool,
 }
 
 impl ServerConfig {
@@ -157,6 +168,7 @@ impl ServerConfig {
             table: Table::new(),
             apps: Vec::new(),
             open_files: None,
+            names_no_apps: false,
         };
         config.set("server.listen", "127.0.0.1:0".into());
         config.set("admin.listen", "127.0.0.1:0".into());
@@ -176,6 +188,9 @@ impl ServerConfig {
 
     pub(crate) fn to_toml(&self) -> String {
         let mut table = self.table.clone();
+        if self.names_no_apps {
+            return table.to_string();
+        }
         let apps = self.apps.iter().map(|app| Value::Table(app.table.clone()));
         table.insert("apps".to_owned(), Value::Array(apps.collect()));
         table.to_string()

@@ -140,6 +140,13 @@ impl Connection {
             .expect("the socket is open");
     }
 
+    /// Sets the kernel's send buffer, so that little is on its way to a server that reads slowly.
+    pub fn set_send_buffer(&self, bytes: usize) {
+        SockRef::from(&*self.stream)
+            .set_send_buffer_size(bytes)
+            .expect("the socket is open");
+    }
+
     /// Sets the kernel's receive buffer, so that a client that stops reading stalls the server soon.
     pub fn set_receive_buffer(&self, bytes: usize) {
         SockRef::from(&*self.stream)

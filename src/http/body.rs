@@ -8,6 +8,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream as _;
+use service::net::request_mark::RequestMark;
 
 use super::error::ApiError;
 use crate::net::budget::{Budget, Share};
@@ -17,12 +18,20 @@ pub(super) struct Body {
     payload: web::Payload,
     /// What Content-Length says.
     declared: Option<u64>,
+    /// Bytes that have arrived.
+    arrived: u64,
     ended: bool,
+    mark: Option<RequestMark>,
     share: Share,
 }
 
 impl Body {
-    pub(super) fn new(request: &HttpRequest, payload: web::Payload, budget: &Arc<Budget>) -> Self {
+    pub(super) fn new(
+        request: &HttpRequest,
+        payload: web::Payload,
+        mark: Option<RequestMark>,
+        budget: &Arc<Budget>,
+    ) -> Self {
         let declared = request
             .headers()
             .get(header::CONTENT_LENGTH)
@@ -31,7 +40,9 @@ impl Body {
         Self {
             payload,
             declared,
+            arrived: 0,
             ended: false,
+            mark,
             share: Share::of(budget),
         }
     }
@@ -105,12 +116,36 @@ impl Body {
         }
     }
 
+    /// Bytes that have not arrived, if it is known how many there are.
+    fn missing(&self) -> Option<usize> {
+        let missing = self.declared?.saturating_sub(self.arrived);
+        usize::try_from(missing).ok()
+    }
+
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         if self.ended {
             return Ok(None);
         }
-        match poll_fn(|cx| Pin::new(&mut self.payload).poll_next(cx)).await {
-            Some(Ok(chunk)) => Ok(Some(chunk)),
+        let missing = self.missing();
+        let mark = self.mark.as_ref();
+        let mut waited = false;
+        let next = poll_fn(|cx| {
+            let next = Pin::new(&mut self.payload).poll_next(cx);
+            if let Some(mark) = mark {
+                match (next.is_pending(), waited) {
+                    (true, _) => mark.wait_for_body(missing, cx),
+                    (false, true) => mark.has_body(),
+                    (false, false) => {}
+                }
+                waited = next.is_pending();
+            }
+            next
+        });
+        match next.await {
+            Some(Ok(chunk)) => {
+                self.arrived += chunk.len() as u64;
+                Ok(Some(chunk))
+            }
             None => {
                 self.ended = true;
                 Ok(None)

@@ -7,7 +7,7 @@ use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
-use service::net::entry::HeadMark;
+use service::net::request_mark::RequestMark;
 
 use super::body::Body;
 use super::error::ApiError;
@@ -93,10 +93,9 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
 
 async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let _under_way = api.requests.enter();
-    if let Some(head) = request.conn_data::<HeadMark>() {
-        head.set();
-    }
-    let mut body = Body::new(&request, payload, &api.bodies);
+    let mark = request.conn_data::<RequestMark>();
+    let _handled = mark.map(RequestMark::enter);
+    let mut body = Body::new(&request, payload, mark.cloned(), &api.bodies);
     let path = request.uri().path();
     let route = Route::of(path, &api.settings.path_prefix);
     let label = route.as_ref().map_or(metrics::Route::Other, Route::label);

@@ -24,6 +24,8 @@ metrics! {
         http_requests: CounterBy<(Route, StatusClass)> = "fanfare_http_requests_total",
         /// HTTP connections ended because the peer took nothing of its answers for write_timeout.
         http_write_timeouts: Counter = "fanfare_http_write_timeouts_total",
+        /// Bytes of bodies that are on their way, of at most server.http_backlog_bytes.
+        http_backlog: Gauge = "fanfare_http_backlog_bytes",
         /// Open HTTP connections of the public listener.
         http_connections: Gauge = "fanfare_http_connections",
         /// HTTP connections closed to make room for others, by what they waited for.

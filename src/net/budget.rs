@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::tally::Full;
+use crate::metrics::Gauge;
 
 /// A number of bytes that many share.
 #[derive(Debug)]
 pub struct Budget {
     left: AtomicUsize,
+    held: Gauge,
 }
 
 /// What one holder has taken of a budget; given back when it is dropped.
@@ -19,10 +21,11 @@ pub struct Share {
 }
 
 impl Budget {
-    /// So many bytes, all of them left.
-    pub fn new(bytes: usize) -> Arc<Self> {
+    /// So many bytes, all of them left. `held` shows how many are not.
+    pub fn new(bytes: usize, held: Gauge) -> Arc<Self> {
         Arc::new(Self {
             left: AtomicUsize::new(bytes),
+            held,
         })
     }
 }
@@ -47,6 +50,7 @@ impl Share {
                 left.checked_sub(more)
             })
             .map_err(|_| Full)?;
+        self.budget.held.inc_by(more as i64);
         self.bytes = bytes;
         Ok(())
     }
@@ -54,7 +58,10 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.left.fetch_add(self.bytes, Ordering::AcqRel);
+        if self.bytes > 0 {
+            self.budget.held.dec_by(self.bytes as i64);
+            self.budget.left.fetch_add(self.bytes, Ordering::AcqRel);
+        }
     }
 }
 
@@ -64,7 +71,8 @@ mod tests {
 
     #[test]
     fn what_is_taken_is_given_back() {
-        let budget = Budget::new(100);
+        let held = Gauge::default();
+        let budget = Budget::new(100, held.clone());
         let mut one = Share::of(&budget);
         let mut other = Share::of(&budget);
         assert_eq!(one.grow_to(60), Ok(()));
@@ -72,9 +80,11 @@ mod tests {
         assert_eq!(other.grow_to(41), Err(Full));
         assert_eq!(other.grow_to(40), Ok(()));
         assert_eq!(one.grow_to(61), Err(Full));
+        assert_eq!(held.get(), 100);
         drop(other);
         assert_eq!(one.grow_to(100), Ok(()));
         drop(one);
+        assert_eq!(held.get(), 0);
         assert_eq!(Share::of(&budget).grow_to(100), Ok(()));
     }
 }

@@ -26,7 +26,6 @@ use crate::net::descriptors;
 use crate::relay::{Relay, Requests};
 use crate::tap::Tap;
 use crate::webhooks::{self, Webhooks};
-use service::net::room::Room;
 use worker::WorkerSettings;
 
 /// Why the relay could not serve.
@@ -132,8 +131,8 @@ pub fn run(
     let system = actix_rt::System::new();
     system.block_on(async {
         let (reclaim, reclaim_requests) = tokio::sync::watch::channel(0);
-        let room = Room::new(files, relay.hub.metrics().process().http_room());
-        let settings = WorkerSettings::new(&config.server, room, reclaim_requests);
+        let process = relay.hub.metrics().process();
+        let settings = WorkerSettings::new(&config.server, files, process, reclaim_requests);
         let addresses = listen::addresses(&public);
         let server = worker::start(
             public,

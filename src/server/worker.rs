@@ -27,7 +27,7 @@ use super::reclaim;
 use crate::config;
 use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, ProcessMetrics};
 use crate::net::budget::Budget;
 use crate::relay::Relay;
 use crate::session::Timeouts;
@@ -54,9 +54,14 @@ struct HttpSettings {
 }
 
 impl WorkerSettings {
-    /// What the configuration says. The HTTP connections share the `room`; `reclaim` asks for
-    /// memory back.
-    pub(super) fn new(server: &config::Server, room: Room, reclaim: watch::Receiver<u64>) -> Self {
+    /// What the configuration says, in a process that may have so many files open. `reclaim` asks
+    /// for memory back.
+    pub(super) fn new(
+        server: &config::Server,
+        files: u64,
+        metrics: &ProcessMetrics,
+        reclaim: watch::Receiver<u64>,
+    ) -> Self {
         Self {
             http: HttpSettings {
                 head_timeout: server.request_head_timeout,
@@ -82,8 +87,8 @@ impl WorkerSettings {
             api: ApiSettings {
                 path_prefix: server.path_prefix.clone(),
             },
-            bodies: Budget::new(server.http_backlog_bytes),
-            room: Arc::new(room),
+            bodies: Budget::new(server.http_backlog_bytes, metrics.http_backlog.clone()),
+            room: Arc::new(Room::new(files, metrics.http_room())),
             reclaim,
             shutdown_timeout: server.shutdown_timeout,
         }
@@ -205,7 +210,7 @@ where
         .client_request_timeout(settings.head_timeout)
         .client_disconnect_timeout(settings.close_timeout)
         .on_connect_ext(|stream: &Deadline<S>, connection| {
-            connection.insert(stream.head_mark());
+            connection.insert(stream.request_mark());
         })
         .upgrade(fn_service(move |(request, framed)| {
             upgrade(request, framed);

@@ -2,10 +2,11 @@
 //! descriptors for the rest.
 
 use std::fmt::Debug;
-use std::future::ready;
+use std::future::{poll_fn, ready};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
@@ -16,11 +17,13 @@ use actix_service::{
 };
 use actix_web::Error;
 use actix_web::body::MessageBody;
-use actix_web::dev::AppConfig;
+use actix_web::dev::{AppConfig, ServiceRequest};
+use actix_web::http::header;
 use prometheus_client::metrics::counter::Counter;
 use service::net::connections::Connections;
 use service::net::deadline::{Deadline, Waits};
 use service::net::entry::Entry;
+use service::net::request_mark::{Handled, RequestMark};
 use service::net::room::Room;
 use tokio::net::TcpStream;
 
@@ -69,7 +72,7 @@ where
             .client_request_timeout(waits.head)
             .client_disconnect_timeout(CLOSE_TIMEOUT)
             .on_connect_ext(|stream: &Deadline<TcpStream>, connection| {
-                connection.insert(stream.head_mark());
+                connection.insert(stream.request_mark());
             })
             .finish(map_config(app().into_factory(), |()| AppConfig::default()));
         fn_service(move |stream: TcpStream| {
@@ -79,6 +82,30 @@ where
         .and_then(http)
     })?;
     Ok(server.run())
+}
+
+/// Lets the connection know that a request is handled until what is returned is dropped: beyond
+/// its body, nothing is read meanwhile.
+pub(super) async fn handled(request: &ServiceRequest) -> Option<Handled> {
+    let mark = request.conn_data::<RequestMark>()?;
+    let handled = mark.enter();
+    let headers = request.headers();
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        wait_for_body(mark, None).await;
+    } else if let Some(length) = headers.get(header::CONTENT_LENGTH) {
+        // Some of it may have arrived: as much as that is read of what comes behind the body.
+        let length = length.to_str().ok().and_then(|length| length.parse().ok());
+        wait_for_body(mark, length).await;
+    }
+    Some(handled)
+}
+
+async fn wait_for_body(mark: &RequestMark, length: Option<usize>) {
+    poll_fn(|cx| {
+        mark.wait_for_body(length, cx);
+        Poll::Ready(())
+    })
+    .await;
 }
 
 fn accept(

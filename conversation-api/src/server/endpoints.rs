@@ -8,7 +8,6 @@ use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, middleware};
-use service::net::entry::HeadMark;
 
 use super::ServeError;
 use super::connections::{self, Limits};
@@ -75,10 +74,8 @@ pub(super) fn endpoints(
             .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
             .wrap(from_fn(move |request, next: middleware::Next<_>| {
                 let metrics = metrics.clone();
-                if let Some(head) = ServiceRequest::conn_data::<HeadMark>(&request) {
-                    head.set();
-                }
                 async move {
+                    let _handled = connections::handled(&request).await;
                     let method = ServiceRequest::method(&request).clone();
                     let response: ServiceResponse<_> = next.call(request).await?;
                     let route = response.request().match_pattern();

@@ -14,9 +14,7 @@ const CHEAPEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 async fn pipeline(connection: &mut Connection) {
     let requests = CHEAPEST.repeat(2000);
     let mut sent = 0;
-    while let Ok(Ok(())) =
-        timeout(Duration::from_secs(1), connection.try_send(&requests)).await
-    {
+    while let Ok(Ok(())) = timeout(Duration::from_secs(1), connection.try_send(&requests)).await {
         sent += requests.len();
         assert!(sent < 1 << 28, "whatever is sent is taken");
     }
@@ -88,7 +86,9 @@ async fn idle_connections_make_room_for_others() {
     let open = metrics.sum("conversation_http_connections", &[]);
     assert!(open < 200.0, "{open} are open");
     let log = api.log();
-    let lines = log.iter().filter(|line| line.contains("limit on open files"));
+    let lines = log
+        .iter()
+        .filter(|line| line.contains("limit on open files"));
     assert_eq!(lines.count(), 1);
     drop(idle);
     api.stop().await;

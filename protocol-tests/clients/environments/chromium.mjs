@@ -4,32 +4,38 @@ import { chromium } from "playwright-core";
 const FLAGS = [
   "--disable-background-networking", "--disable-component-update", "--disable-gpu", "--disable-quic",
   "--disable-sync", "--no-first-run",
+  // Every name is of this machine.
+  "--host-resolver-rules=MAP * 127.0.0.1",
 ];
 
 export async function openChromium({ packages, settings, app, restartServer }) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
     args: FLAGS,
+    // A page that was left may come back as it was, as in a browser that people use.
+    ignoreDefaultArgs: ["--disable-back-forward-cache"],
     chromiumSandbox: false,
   });
   const methods = { ...app.backend, restartServer };
 
-  /** Opens a page of a user's own, with the libraries loaded and a world in `window.world`. */
-  async function openPage({ encryption = false } = {}) {
+  /** Opens a page of a user's own, with the libraries loaded and a world in `window.world`; from a host of that name. */
+  async function openPage({ encryption = false, host = "127.0.0.1" } = {}) {
+    const url = app.url.replace("127.0.0.1", host);
     const context = await browser.newContext();
     const page = await context.newPage();
     const faults = [];
     page.on("pageerror", (error) => faults.push(error.stack ?? String(error)));
     await page.exposeFunction("callBackend", (method, parameters) => methods[method](...parameters));
-    await page.goto(`${app.url}/browser/page.html`);
+    await page.goto(`${url}/browser/page.html`);
     const build = encryption ? "pusher-with-encryption.min.js" : "pusher.min.js";
     await page.addScriptTag({ url: `/node_modules/${packages.pusher}/dist/web/${build}` });
     if (packages.echo) await page.addScriptTag({ url: `/node_modules/${packages.echo}/dist/echo.iife.js` });
     await page.evaluate((parts) => window.openWorld(parts), {
-      settings, appUrl: app.url, methods: Object.keys(methods),
+      settings, appUrl: url, methods: Object.keys(methods),
     });
     return {
       page,
+      url,
       async close() {
         await context.close();
         if (faults.length > 0) throw new Error(`errors in the page: ${faults.join("\n")}`);

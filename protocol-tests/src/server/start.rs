@@ -33,6 +33,13 @@ impl TestServerBuilder {
         self.needs(&reason)
     }
 
+    /// Configures no app, so that the development app is served; [`TestServer::app`] names it.
+    pub fn development_app(mut self) -> TestServerBuilder {
+        self.config.apps = vec![AppConfig::development()];
+        self.config.names_no_apps = true;
+        self.needs("the development app")
+    }
+
     /// Sets a key of the configuration file. Dots go down: `server.activity_timeout`.
     pub fn set(mut self, key: &str, value: impl Into<Value>) -> TestServerBuilder {
         let value = value.into();

@@ -235,13 +235,17 @@ async fn signed_bodies_on_their_way_are_bounded_in_all() {
         http.send_raw(&bytes[..bytes.len() - 1]).await;
         waiting.push(http);
     }
-    let refused = async || {
-        let mut http = server.http();
-        let _ended_early = http.connection().await.try_send(&bytes).await;
-        let response = http.read_response().await;
-        (response.status == 503).then_some(response)
-    };
-    let response = eventually("both bodies to be waited for", refused).await;
+    eventually("both bodies to be waited for", || async {
+        let held = server
+            .metrics()
+            .await
+            .sum("fanfare_http_backlog_bytes", &[]);
+        (held > 1_800_000.0).then_some(())
+    })
+    .await;
+    let mut http = server.http();
+    let _ended_early = http.connection().await.try_send(&bytes).await;
+    let response = http.read_response().await.expect_status(503);
     assert_eq!(response.header("retry-after"), Some("1"));
     assert!(response.text().contains("server.http_backlog_bytes"));
     // Small ones come whole, and need no room.

@@ -60,3 +60,15 @@ async fn echo_2_reconnects_after_a_server_restart() {
 async fn echo_2_in_two_tabs() {
     chromium("tabs", "2", "all").on_default_server().await;
 }
+
+#[tokio::test]
+async fn foreign_page_neither_joins_nor_publishes_at_the_development_app() {
+    let run = chromium("pages", "8", "foreign_page_at_the_development_app");
+    run.on_development_server().await;
+}
+
+#[tokio::test]
+async fn page_that_goes_into_the_back_forward_cache_is_no_member_until_it_is_back() {
+    let run = chromium("pages", "8", "page_in_the_back_forward_cache");
+    run.on_impatient_server().await;
+}

@@ -51,6 +51,23 @@ impl Run {
         }
     }
 
+    /// Runs it against a server that serves its development app.
+    pub(crate) async fn on_development_server(self) {
+        if let Some(server) = TestServer::builder().development_app().start().await {
+            self.on(server).await;
+        }
+    }
+
+    /// Runs it against a server that soon takes quiet clients for gone.
+    pub(crate) async fn on_impatient_server(self) {
+        let builder = TestServer::builder()
+            .set("server.activity_timeout", 2)
+            .set("server.pong_timeout", 2);
+        if let Some(server) = builder.start().await {
+            self.on(server).await;
+        }
+    }
+
     async fn on(self, server: TestServer) {
         let run = timeout(LIMIT, self.to_its_end(server)).await;
         run.unwrap_or_else(|_| panic!("{self:?} did not end within {LIMIT:?}"));

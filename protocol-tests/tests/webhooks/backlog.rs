@@ -129,3 +129,44 @@ async fn connections_notice_nothing_of_a_full_backlog() {
     wait_for_figure(&server, "events_dropped_total", &BACKLOG_FULL, 900.0).await;
     server.finish().await;
 }
+
+#[tokio::test]
+async fn channels_that_anybody_may_invent_leave_room_for_the_others() {
+    let mut receiver = receiver().await;
+    receiver.refuse_connections().await;
+    let app = app(&receiver, &["cache_miss", "client_event"]);
+    let builder = TestServer::builder()
+        .app(app)
+        .set("webhooks.backlog_bytes", BACKLOG);
+    let Some(server) = builder.start().await else {
+        return;
+    };
+    for _ in 0..EVENTS / 300 {
+        let mut stranger = server.connect().await;
+        for _ in 0..300 {
+            let invented = server.channel("cache-");
+            stranger.subscribe(&invented).await;
+            stranger
+                .expect_event_on(&invented, "pusher:cache_miss")
+                .await;
+        }
+    }
+    let share_full = [("reason", "public_backlog")];
+    wait_for_figure(&server, "events_dropped_total", &share_full, 1.0).await;
+    // As many as fit into three quarters of the other half.
+    let channel = server.channel("private-");
+    let mut client = subscriber(&server, &channel).await;
+    let sent = BACKLOG as usize * 3 / 8 / DATA;
+    for number in 0..sent {
+        send(&mut client, &channel, number).await;
+    }
+    client.ping_fence().await;
+    let dropped = figure(&server, "events_dropped_total", &BACKLOG_FULL).await;
+    assert_eq!(dropped, 0.0, "of private channels");
+    receiver.accept_connections();
+    for number in 0..sent {
+        let event = receiver.next_event_on(&channel).await;
+        assert_eq!(event.json["data"], data(number));
+    }
+    server.finish().await;
+}

@@ -1,9 +1,13 @@
 //! HTTP connections that do not wait for ever, and do not hoard.
 
+mod blocked;
+mod pipeline;
+mod turn;
+
 use std::fmt;
 use std::future::Future as _;
 use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,8 +15,12 @@ use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::entry::{Entry, HeadMark, Waiting};
+use self::blocked::Blocked;
+use self::turn::{Turn, poll_read_at_most};
+use super::entry::{Entry, Waiting};
+use super::request_mark::{Handling, RequestMark};
 use super::upgrade;
+use super::yielding::wake_after_others;
 
 /// How long an HTTP connection may wait.
 #[derive(Clone, Copy, Debug)]
@@ -27,17 +35,11 @@ pub struct Waits {
     pub write: Duration,
 }
 
-/// Bytes that are read before the dispatcher has its turn: it takes apart all that it gets, and
-/// a request of twenty bytes costs it more than a thousand.
-const READ_AT_ONCE: usize = 8 << 10;
-
-/// Bytes a second that a peer must take, on average, while answers wait for it.
-const SLOWEST: u64 = 1024;
-
 /// A stream on which every request must arrive and be answered in time, however slowly it
 /// trickles in (actix-http watches the head of a connection's first request alone), and which
-/// does not idle for ever. While a write waits for the peer, nothing is read: the dispatcher of
-/// actix-http would go on answering what it reads, and keep the answers.
+/// does not idle for ever. The dispatcher of actix-http would take in requests without end, and
+/// keep them or their answers: nothing is read while a write waits for the peer, and no more than
+/// a turn's bytes before what was read is handled.
 ///
 /// The one timer is not set anew for each request. It goes off now and then, and is then set
 /// to what is due by that time.
@@ -45,39 +47,19 @@ pub struct Deadline<T> {
     stream: T,
     waits: Waits,
     entry: Entry,
+    mark: RequestMark,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Bytes read since the dispatcher last came to its answers.
-    unanswered: usize,
+    turn: Turn,
     blocked: Option<Blocked>,
-    /// A read was refused while a write waited, and nothing else wakes whoever reads.
-    refused: bool,
     /// Nothing was read yet.
     is_new: bool,
     write_timeouts: Counter,
 }
 
-/// A write that the peer does not take.
-#[derive(Clone, Copy, Debug)]
-struct Blocked {
-    since: Instant,
-    progress: Instant,
-    taken: u64,
-    /// Whether the last attempt came to nothing.
-    is_full: bool,
-}
-
-impl Blocked {
-    /// Nothing must be taken for too long, and what is taken must be worth the wait.
-    fn due(&self, patience: Duration) -> Instant {
-        let earned = Duration::from_secs(self.taken / SLOWEST);
-        (self.progress + patience).min(self.since + patience + earned)
-    }
-}
-
 impl<T> Deadline<T> {
-    /// What the stream is to be told by.
-    pub fn head_mark(&self) -> HeadMark {
-        self.entry.head_mark()
+    /// What the connection's handlers mark their progress on.
+    pub fn request_mark(&self) -> RequestMark {
+        self.mark.clone()
     }
 
     /// Watches a stream from now on. `write_timeouts` counts peers that took nothing.
@@ -85,11 +67,11 @@ impl<T> Deadline<T> {
         Self {
             stream,
             waits,
+            mark: entry.request_mark(),
             entry,
             timer: None,
-            unanswered: 0,
+            turn: Turn::default(),
             blocked: None,
-            refused: false,
             is_new: true,
             write_timeouts,
         }
@@ -104,11 +86,12 @@ impl<T> Deadline<T> {
         if let Some(blocked) = &self.blocked {
             return blocked.due(self.waits.write);
         }
+        let handling = self.mark.handling();
         self.entry.since()
             + match self.entry.waiting() {
+                _ if handling != Handling::Nothing => self.waits.request,
                 Waiting::FirstRequest | Waiting::NextRequest | Waiting::Close => self.waits.idle,
-                Waiting::Head => self.waits.head,
-                Waiting::Answer => self.waits.request,
+                Waiting::Answer => self.waits.head,
             }
     }
 
@@ -135,18 +118,25 @@ impl<T> Deadline<T> {
         Ok(())
     }
 
-    /// Whether nothing may be read now; whoever wants to is woken when it may.
-    fn refuses_reads(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Bytes that may be read now. If there are none, whoever reads is woken when there are.
+    fn may_read(&mut self, handling: Handling, cx: &mut Context<'_>) -> usize {
         if self.blocked.is_some_and(|blocked| blocked.is_full) {
-            self.refused = true;
-            return true;
+            self.mark.set_left_over();
+            return 0;
         }
-        if self.unanswered >= READ_AT_ONCE {
-            self.unanswered = 0;
-            wake_after_others(cx);
-            return true;
+        let left = self.turn.left(handling);
+        if left > 0 {
+            return left;
         }
-        false
+        match handling {
+            // Its answer comes first.
+            Handling::Request | Handling::WaitsForBody(0) => self.mark.set_left_over(),
+            Handling::Nothing | Handling::WaitsForBody(_) => {
+                self.turn.end(handling);
+                wake_after_others(cx);
+            }
+        }
+        0
     }
 
     /// Takes note of what became of an attempt to write.
@@ -155,26 +145,17 @@ impl<T> Deadline<T> {
         outcome: Poll<io::Result<usize>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        self.unanswered = 0;
         match &outcome {
             Poll::Ready(Ok(taken)) => {
                 self.entry.on_written();
                 if let Some(blocked) = &mut self.blocked {
-                    blocked.is_full = false;
-                    blocked.progress = Instant::now();
-                    blocked.taken += *taken as u64;
+                    blocked.took(*taken, Instant::now());
                 }
             }
             Poll::Pending => {
-                let blocked = self.blocked.get_or_insert_with(|| {
-                    let now = Instant::now();
-                    Blocked {
-                        since: now,
-                        progress: now,
-                        taken: 0,
-                        is_full: true,
-                    }
-                });
+                let blocked = self
+                    .blocked
+                    .get_or_insert_with(|| Blocked::new(Instant::now()));
                 blocked.is_full = true;
                 self.entry.set_blocked(true);
                 if let Err(error) = self.poll_timer(cx) {
@@ -186,22 +167,20 @@ impl<T> Deadline<T> {
         outcome
     }
 
-    /// Takes note that the peer has taken all there was.
+    /// Takes note that the peer has taken all there was. The dispatcher flushes whenever it has
+    /// nothing more to do, so that nothing may have been written at all.
     fn flushed(&mut self, cx: &mut Context<'_>) {
-        self.unanswered = 0;
         self.blocked = None;
         self.entry.set_blocked(false);
-        if std::mem::take(&mut self.refused) {
+        let handling = self.mark.handling();
+        if handling == Handling::Request {
+            return;
+        }
+        self.turn.end(handling);
+        if self.mark.take_left_over() {
             wake_after_others(cx);
         }
     }
-}
-
-/// Wakes the task when the others, and the sockets that became ready meanwhile, have had their
-/// turn. A task that wakes itself outright is polled dozens of times before anything is accepted.
-fn wake_after_others(cx: &mut Context<'_>) {
-    let yielded = pin!(tokio::task::yield_now());
-    let _later = yielded.poll(cx);
 }
 
 impl<T> fmt::Debug for Deadline<T> {
@@ -221,9 +200,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        let outcome = match this.refuses_reads(cx) {
-            true => Poll::Pending,
-            false => Pin::new(&mut this.stream).poll_read(cx, buf),
+        let handling = this.mark.handling();
+        let outcome = match this.may_read(handling, cx) {
+            0 => Poll::Pending,
+            most => poll_read_at_most(&mut this.stream, most, cx, buf),
         };
         match outcome {
             Poll::Ready(Ok(())) if buf.filled().len() > before => {
@@ -231,7 +211,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
                     this.is_new = false;
                     upgrade::offer_plainly(&mut buf.filled_mut()[before..]);
                 }
-                this.unanswered += buf.filled().len() - before;
+                let read = &buf.filled()[before..];
+                this.turn.read(read, handling);
+                this.mark.read(read.len());
+                if handling == Handling::Request {
+                    // The dispatcher may leave them until it is polled again.
+                    this.mark.set_left_over();
+                }
                 this.entry.on_read();
                 outcome
             }
@@ -286,227 +272,4 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Deadline<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
-
-    use super::*;
-
-    const WAITS: Waits = Waits {
-        head: Duration::from_secs(5),
-        request: Duration::from_secs(10),
-        idle: Duration::from_secs(60),
-        write: Duration::from_secs(7),
-    };
-
-    fn watch<T>(stream: T) -> Deadline<T> {
-        Deadline::new(stream, WAITS, Entry::alone(), Counter::default())
-    }
-
-    async fn cut_off_after(head_arrives: bool) -> Duration {
-        let (mut client, server) = duplex(64);
-        let mut server = watch(server);
-        let mark = server.head_mark();
-        let trickle = tokio::spawn(async move {
-            while client.write_all(b"x").await.is_ok() {
-                tokio::time::sleep(Duration::from_secs(3)).await;
-            }
-        });
-        let started = Instant::now();
-        let mut byte = [0];
-        let error = loop {
-            if let Err(error) = server.read_exact(&mut byte).await {
-                break error;
-            }
-            if head_arrives {
-                mark.set();
-            }
-        };
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        let elapsed = started.elapsed();
-        drop(server);
-        trickle.await.unwrap();
-        elapsed
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_that_trickles_in_is_cut_off() {
-        let slack = Duration::from_millis(10);
-        let elapsed = cut_off_after(false).await;
-        assert!(
-            elapsed >= WAITS.head && elapsed <= WAITS.head + slack,
-            "{elapsed:?}"
-        );
-        let elapsed = cut_off_after(true).await;
-        assert!(
-            elapsed >= WAITS.request && elapsed <= WAITS.request + slack,
-            "{elapsed:?}"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn answered_requests_may_go_on_and_quiet_connections_wait() {
-        let (mut client, server) = duplex(64);
-        let mut server = watch(server);
-        let answers = async {
-            let mut byte = [0];
-            for _ in 0..5 {
-                server.read_exact(&mut byte).await.unwrap();
-                server.write_all(&byte).await.unwrap();
-            }
-        };
-        let requests = async {
-            let mut byte = [0];
-            for _ in 0..5 {
-                tokio::time::sleep(WAITS.request * 2).await;
-                client.write_all(b"x").await.unwrap();
-                client.read_exact(&mut byte).await.unwrap();
-            }
-        };
-        tokio::join!(answers, requests);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_is_cut_off_after_its_last_answer() {
-        let (mut client, server) = duplex(64);
-        let mut server = watch(server);
-        let mut byte = [0];
-        tokio::time::sleep(WAITS.idle / 2).await;
-        client.write_all(b"x").await.unwrap();
-        server.read_exact(&mut byte).await.unwrap();
-        server.write_all(b"y").await.unwrap();
-        let answered = Instant::now();
-        let error = server.read_exact(&mut byte).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        let idle = answered.elapsed();
-        assert!(
-            idle >= WAITS.idle && idle < WAITS.idle + Duration::from_secs(1),
-            "{idle:?}"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nothing_is_read_while_a_write_waits_for_the_peer() {
-        let (mut client, server) = duplex(64);
-        let mut server = watch(server);
-        client.write_all(b"request").await.unwrap();
-        let mut waker = Context::from_waker(std::task::Waker::noop());
-        let mut pinned = Pin::new(&mut server);
-        let full = [b'x'; 64];
-        assert!(pinned.as_mut().poll_write(&mut waker, &full).is_ready());
-        assert!(pinned.as_mut().poll_write(&mut waker, b"y").is_pending());
-        let mut space = [0; 16];
-        let mut space = ReadBuf::new(&mut space);
-        assert!(
-            pinned
-                .as_mut()
-                .poll_read(&mut waker, &mut space)
-                .is_pending()
-        );
-        let mut taken = [0; 64];
-        client.read_exact(&mut taken).await.unwrap();
-        assert!(pinned.as_mut().poll_write(&mut waker, b"y").is_ready());
-        assert!(pinned.as_mut().poll_flush(&mut waker).is_ready());
-        assert!(pinned.poll_read(&mut waker, &mut space).is_ready());
-        assert_eq!(space.filled(), b"request");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_reader_that_was_refused_is_woken_when_all_is_written() {
-        let (mut client, server) = duplex(64);
-        let mut server = watch(server);
-        client.write_all(b"request").await.unwrap();
-        let mut written = 0;
-        let served = std::future::poll_fn(|cx| {
-            let mut space = [0; 16];
-            let mut space = ReadBuf::new(&mut space);
-            let mut server = Pin::new(&mut server);
-            // As the dispatcher does it: read, then write what there is.
-            if written > 0 && server.as_mut().poll_read(cx, &mut space).is_ready() {
-                return Poll::Ready(space.filled().len());
-            }
-            while written < 100 {
-                match server.as_mut().poll_write(cx, &[b'x'; 100][written..]) {
-                    Poll::Ready(taken) => written += taken.unwrap(),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-            let _ = server.poll_flush(cx);
-            Poll::Pending
-        });
-        let mut taken = [0; 100];
-        let (served, _) = tokio::join!(served, client.read_exact(&mut taken));
-        assert_eq!(served, 7);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_peer_that_takes_nothing_or_next_to_nothing_is_cut_off() {
-        for every in [None, Some(Duration::from_secs(2))] {
-            let (mut client, server) = duplex(64);
-            let mut server = watch(server);
-            let count = server.write_timeouts.clone();
-            let reading = tokio::spawn(async move {
-                let Some(every) = every else {
-                    return std::future::pending::<()>().await;
-                };
-                let mut byte = [0];
-                loop {
-                    tokio::time::sleep(every).await;
-                    client.read_exact(&mut byte).await.unwrap();
-                }
-            });
-            let started = Instant::now();
-            let error = server.write_all(&[b'x'; 4096]).await.unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-            assert!(started.elapsed() < WAITS.write + Duration::from_secs(1));
-            assert_eq!(count.get(), 1);
-            reading.abort();
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_peer_gets_a_long_answer() {
-        let (mut client, server) = duplex(1024);
-        let mut server = watch(server);
-        let reading = tokio::spawn(async move {
-            let mut some = [0; 2048];
-            for _ in 0..32 {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                client.read_exact(&mut some).await.unwrap();
-            }
-        });
-        server.write_all(&[b'x'; 64 << 10]).await.unwrap();
-        server.flush().await.unwrap();
-        reading.await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn much_is_read_in_turns_with_what_is_answered() {
-        let (mut client, server) = duplex(256 << 10);
-        let mut server = watch(server);
-        client.write_all(&[b'x'; 200 << 10]).await.unwrap();
-        let mut most_at_once = 0;
-        let mut all = 0;
-        std::future::poll_fn(|cx| {
-            let mut at_once = 0;
-            loop {
-                let mut space = [0; 4096];
-                let mut space = ReadBuf::new(&mut space);
-                match Pin::new(&mut server).poll_read(cx, &mut space) {
-                    Poll::Ready(outcome) => {
-                        outcome.unwrap();
-                        at_once += space.filled().len();
-                    }
-                    Poll::Pending => break,
-                }
-            }
-            most_at_once = at_once.max(most_at_once);
-            all += at_once;
-            match all == 200 << 10 {
-                true => Poll::Ready(()),
-                false => Poll::Pending,
-            }
-        })
-        .await;
-        assert_eq!(most_at_once, READ_AT_ONCE);
-    }
-}
+mod tests;

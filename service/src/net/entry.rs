@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 use super::connections::List;
+use super::request_mark::{Handling, RequestMark};
 use super::room::ClosedWhile;
 
 /// What a connection waits for.
@@ -17,9 +18,7 @@ pub enum Waiting {
     FirstRequest,
     /// The first byte of its next request.
     NextRequest,
-    /// The end of a request's head.
-    Head,
-    /// The answer.
+    /// The rest of a request, or the answer.
     Answer,
     /// The peer, which is to take note that the connection is being closed.
     Close,
@@ -29,6 +28,7 @@ pub enum Waiting {
 pub(super) struct State {
     pub(super) waiting: Cell<Waiting>,
     pub(super) since: Cell<Instant>,
+    mark: RequestMark,
     /// Its peer does not take what is written.
     blocked: Cell<bool>,
     evicted: Cell<bool>,
@@ -42,6 +42,7 @@ impl State {
         Self {
             waiting: Cell::new(Waiting::FirstRequest),
             since: Cell::new(Instant::now()),
+            mark: RequestMark::default(),
             blocked: Cell::new(false),
             evicted: Cell::new(false),
             index: Cell::new(None),
@@ -52,10 +53,11 @@ impl State {
     pub(super) fn closed_while(&self) -> ClosedWhile {
         match self.waiting.get() {
             Waiting::Close => ClosedWhile::Idle,
-            _ if self.blocked.get() => ClosedWhile::Request,
+            _ if self.blocked.get() || self.mark.handling() != Handling::Nothing => {
+                ClosedWhile::Request
+            }
             Waiting::NextRequest => ClosedWhile::Idle,
-            Waiting::FirstRequest | Waiting::Head => ClosedWhile::Head,
-            Waiting::Answer => ClosedWhile::Request,
+            Waiting::FirstRequest | Waiting::Answer => ClosedWhile::Head,
         }
     }
 
@@ -117,9 +119,9 @@ impl Entry {
         &self.state
     }
 
-    /// What is to be set when a head has arrived.
-    pub fn head_mark(&self) -> HeadMark {
-        HeadMark(Rc::clone(&self.state))
+    /// What the connection's handlers mark their progress on.
+    pub fn request_mark(&self) -> RequestMark {
+        self.state.mark.clone()
     }
 
     /// What it waits for.
@@ -135,13 +137,14 @@ impl Entry {
     /// Something was read.
     pub fn on_read(&self) {
         if matches!(self.waiting(), Waiting::FirstRequest | Waiting::NextRequest) {
-            self.state.wait(Waiting::Head);
+            self.state.wait(Waiting::Answer);
         }
     }
 
     /// Something was written.
     pub fn on_written(&self) {
-        if matches!(self.waiting(), Waiting::Head | Waiting::Answer) {
+        // Each time: an answer may come in parts, and go on for longer than one may idle.
+        if self.waiting() != Waiting::Close {
             self.state.wait(Waiting::NextRequest);
         }
     }
@@ -176,22 +179,6 @@ impl Drop for Entry {
     fn drop(&mut self) {
         if let Some(list) = &self.list {
             list.remove(&self.state);
-        }
-    }
-}
-
-/// Says that the head of the request under way has arrived: the stream cannot tell.
-#[derive(Clone, Debug)]
-pub struct HeadMark(Rc<State>);
-
-impl HeadMark {
-    /// The head has arrived.
-    pub fn set(&self) {
-        match self.0.waiting.get() {
-            Waiting::Head => self.0.waiting.set(Waiting::Answer),
-            Waiting::Answer => {}
-            // It had come together with the one that was answered last.
-            _ => self.0.wait(Waiting::Answer),
         }
     }
 }
