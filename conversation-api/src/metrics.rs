@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use service::net::room::Numbers;
 
 use crate::clock::Timestamp;
 use crate::store::outbox::{Backlog, Kind};
@@ -26,6 +27,9 @@ pub struct Metrics {
     dead: Family<KindLabels, Gauge>,
     evicted: Counter,
     evictions_waiting: Gauge,
+    http_connections: Gauge,
+    http_closed_for_room: Family<ReasonLabels, Counter>,
+    http_write_timeouts: Counter,
     registry: Arc<RwLock<Registry>>,
 }
 
@@ -40,6 +44,11 @@ struct RequestLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabels {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
 }
 
 impl fmt::Debug for Metrics {
@@ -60,6 +69,9 @@ impl Default for Metrics {
             dead: Family::default(),
             evicted: Counter::default(),
             evictions_waiting: Gauge::default(),
+            http_connections: Gauge::default(),
+            http_closed_for_room: Family::default(),
+            http_write_timeouts: Counter::default(),
             registry: Arc::default(),
         };
         let Self {
@@ -71,6 +83,9 @@ impl Default for Metrics {
             dead,
             evicted,
             evictions_waiting,
+            http_connections,
+            http_closed_for_room,
+            http_write_timeouts,
             ..
         } = metrics.clone();
         registry.register("http_requests", "Requests answered", requests);
@@ -97,6 +112,21 @@ impl Default for Metrics {
             "evictions_waiting",
             "Users whose connections are yet to be ended",
             evictions_waiting,
+        );
+        registry.register(
+            "http_connections",
+            "Open connections of the endpoints",
+            http_connections,
+        );
+        registry.register(
+            "http_closed_for_room",
+            "Connections closed to make room for others, by what they waited for",
+            http_closed_for_room,
+        );
+        registry.register(
+            "http_write_timeouts",
+            "Connections ended because the peer took nothing of its answers",
+            http_write_timeouts,
         );
         registry.register_collector(Box::new(LinesDropped));
         *metrics.registry.write() = registry;
@@ -155,6 +185,25 @@ impl Metrics {
     /// Notes how many users' connections are yet to be ended.
     pub fn evictions_waiting(&self, users: i64) {
         self.evictions_waiting.set(users);
+    }
+
+    /// Where the connections of the endpoints are counted.
+    pub fn http_room(&self) -> Numbers {
+        let closed = |reason| {
+            let labels = ReasonLabels { reason };
+            self.http_closed_for_room.get_or_create_owned(&labels)
+        };
+        Numbers {
+            open: self.http_connections.clone(),
+            closed_idle: closed("idle"),
+            closed_head: closed("head"),
+            closed_request: closed("request"),
+        }
+    }
+
+    /// Where connections are counted whose peer takes nothing of its answers.
+    pub fn http_write_timeouts(&self) -> Counter {
+        self.http_write_timeouts.clone()
     }
 
     /// All of them, in the text format of OpenMetrics.

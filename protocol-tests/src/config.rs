@@ -156,6 +156,8 @@ impl WebhookConfig {
 pub(crate) struct ServerConfig {
     table: Table,
     pub(crate) apps: Vec<AppConfig>,
+    /// The limit on open files, where it is not that of the tests.
+    pub(crate) open_files: Option<u64>,
     /// The apps are not written down: the server is to serve its development app.
     pub(crate) names_no_apps: bool,
 }
@@ -165,6 +167,7 @@ impl ServerConfig {
         let mut config = ServerConfig {
             table: Table::new(),
             apps: Vec::new(),
+            open_files: None,
             names_no_apps: false,
         };
         config.set("server.listen", "127.0.0.1:0".into());

@@ -59,7 +59,7 @@ pub use connection::{Connection, Ended};
 pub use event::{Close, Event};
 pub use frame::{Frame, Opcode};
 pub use http::{HttpClient, Response};
-pub use process::{Exit, Signal};
+pub use process::{Exit, Signal, limit_open_files};
 pub use proxy::TcpProxy;
 pub use published::PublishedEvent;
 pub use receiver::{Answer, Delivery, Receiver, WebhookEvent};

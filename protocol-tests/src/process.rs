@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::config::ServerConfig;
 use crate::subject;
 use crate::wait::eventually;
 
@@ -79,11 +80,15 @@ pub(crate) struct ServerProcess {
 
 impl ServerProcess {
     /// Starts the binary with a configuration, in an empty directory and without settings from the environment.
-    pub(crate) fn start(config: &str) -> ServerProcess {
+    pub(crate) fn start(config: &ServerConfig) -> ServerProcess {
         let directory = tempfile::tempdir().expect("the temporary directory is writable");
         let file = directory.path().join("fanfare-test.toml");
-        std::fs::write(&file, config).expect("the temporary directory is writable");
-        let mut child = command(directory.path(), &file)
+        std::fs::write(&file, config.to_toml()).expect("the temporary directory is writable");
+        let mut command = command(directory.path(), &file);
+        if let Some(limit) = config.open_files {
+            limit_open_files(&mut command, limit);
+        }
+        let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start the server: {error}"));
         let stderr = child.stderr.take().expect("stderr is piped");
@@ -226,6 +231,23 @@ fn command(directory: &Path, config: &Path) -> Command {
         );
     }
     command
+}
+
+/// Lets a process that is to be started have no more than so many files open.
+pub fn limit_open_files(command: &mut Command, limit: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: limit,
+        rlim_max: limit,
+    };
+    // SAFETY: setrlimit is async-signal-safe, and the pointer is to a live rlimit for the length of the call.
+    unsafe {
+        command.pre_exec(
+            move || match libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            },
+        );
+    }
 }
 
 fn collect_lines(stderr: impl Read, log: &Mutex<Vec<String>>) {

@@ -47,9 +47,6 @@ pub struct Names {
     pub without_dot: bool,
 }
 
-/// Connections at the same time; more have to wait.
-const MAX_CONNECTIONS: usize = 128;
-
 /// How long the head of a request may take to arrive.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -62,11 +59,16 @@ const STALLED_FOR: Duration = Duration::from_secs(30);
 /// How long a stop waits for requests and watchers, in seconds.
 const SHUTDOWN_TIMEOUT: u64 = 2;
 
-/// Builds the server; it runs on a thread of its own while the returned future is polled. It
+/// Builds the server, which takes so many connections at the same time at most: more have to
+/// wait. It runs on a thread of its own while the returned future is polled. It
 /// heeds no signal and never ends by itself: stop it through its handle, after [`Tap::close`],
 /// which lets watchers leave with a close frame. Needs a Tokio runtime around it, and at least
 /// one listener. Fails when a listener cannot be set up.
-pub fn server(listeners: Vec<TcpListener>, state: AdminState) -> io::Result<Server> {
+pub fn server(
+    listeners: Vec<TcpListener>,
+    max_connections: usize,
+    state: AdminState,
+) -> io::Result<Server> {
     let app = move || {
         let headers = DefaultHeaders::new()
             .add((header::CACHE_CONTROL, "no-store"))
@@ -83,7 +85,7 @@ pub fn server(listeners: Vec<TcpListener>, state: AdminState) -> io::Result<Serv
     };
     let mut server = HttpServer::new(app)
         .workers(1)
-        .max_connections(MAX_CONNECTIONS)
+        .max_connections(max_connections)
         .client_request_timeout(REQUEST_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_TIMEOUT)

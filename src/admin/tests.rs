@@ -38,7 +38,7 @@ impl TestServer {
             tap: tap.clone(),
             names: Names::default(),
         };
-        let server = server(vec![listener], state).unwrap();
+        let server = server(vec![listener], 128, state).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self {

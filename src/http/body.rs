@@ -8,10 +8,10 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream as _;
+use service::net::request_mark::RequestMark;
 
 use super::error::ApiError;
 use crate::net::budget::{Budget, Share};
-use crate::net::request_mark::RequestMark;
 
 /// A body that may not have arrived. How long that may take is watched by the connection.
 pub(super) struct Body {

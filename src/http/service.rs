@@ -7,6 +7,7 @@ use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
+use service::net::request_mark::RequestMark;
 
 use super::body::Body;
 use super::error::ApiError;
@@ -15,7 +16,6 @@ use super::verified::{Claim, Head, Verified};
 use super::{channels, health, pages, publish, users};
 use crate::metrics;
 use crate::net::budget::Budget;
-use crate::net::request_mark::RequestMark;
 use crate::net::tally::Tally;
 use crate::relay::Relay;
 use crate::tap::{Kind, TapEvent};

@@ -63,6 +63,18 @@ label! {
 }
 
 label! {
+    /// What an HTTP connection waited for when it was closed to make room for others.
+    pub enum HttpClosedWhile = "reason" {
+        /// For the next request.
+        Idle = "idle",
+        /// For the head of a request.
+        Head = "head",
+        /// For the rest of a request, its answer, or the peer to take the answer.
+        Request = "request",
+    }
+}
+
+label! {
     /// Why events that other nodes published never reached this one.
     pub enum EventLoss = "reason" {
         /// The channel's log did not have them any more.

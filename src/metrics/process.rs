@@ -8,9 +8,10 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Registry;
+use service::net::room::Numbers;
 
 use super::declare::{Counter, CounterBy, Gauge, Instrument, metrics};
-use super::labels::{ConnectionRefusal, Route, StatusClass};
+use super::labels::{ConnectionRefusal, HttpClosedWhile, Route, StatusClass};
 
 metrics! {
     /// The numbers of the process as a whole.
@@ -25,6 +26,23 @@ metrics! {
         http_write_timeouts: Counter = "fanfare_http_write_timeouts_total",
         /// Bytes of bodies that are on their way, of at most server.http_backlog_bytes.
         http_backlog: Gauge = "fanfare_http_backlog_bytes",
+        /// Open HTTP connections of the public listener.
+        http_connections: Gauge = "fanfare_http_connections",
+        /// HTTP connections closed to make room for others, by what they waited for.
+        http_closed_for_room: CounterBy<HttpClosedWhile> = "fanfare_http_closed_for_room_total",
+    }
+}
+
+impl ProcessMetrics {
+    /// Those of the HTTP connections.
+    pub fn http_room(&self) -> Numbers {
+        let closed = |reason| self.http_closed_for_room.with(reason).clone();
+        Numbers {
+            open: self.http_connections.clone(),
+            closed_idle: closed(HttpClosedWhile::Idle),
+            closed_head: closed(HttpClosedWhile::Head),
+            closed_request: closed(HttpClosedWhile::Request),
+        }
     }
 }
 

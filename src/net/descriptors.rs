@@ -1,39 +1,22 @@
-//! How many files the process may have open.
-
-use std::io;
+//! What is made of the descriptors that the process may have.
 
 /// Descriptors left for everything but WebSockets: listeners, publishers, the log.
 const RESERVED: u64 = 512;
-
-/// Raises the soft limit on open files to the hard one, and returns the limit in force.
-pub fn raise_limit() -> io::Result<u64> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the pointer is to a live rlimit for the length of the call.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    if limit.rlim_cur < limit.rlim_max {
-        let raised = libc::rlimit {
-            rlim_cur: limit.rlim_max,
-            ..limit
-        };
-        // SAFETY: as above.
-        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        limit = raised;
-    }
-    Ok(limit.rlim_cur)
-}
+/// Connections that the admin listener takes at most.
+const MOST_ADMIN: u64 = 128;
 
 /// How many WebSockets fit under a limit on open files. When descriptors run out, nothing is
 /// accepted any more, health checks included: so sockets are refused before.
 pub fn sockets_within(limit: u64) -> usize {
     let sockets = limit.saturating_sub(RESERVED).max(limit / 2);
     usize::try_from(sockets).unwrap_or(usize::MAX)
+}
+
+/// How many connections the admin listener may take, which has a limit of its own: neither
+/// listener can take the descriptors of the other.
+pub fn admin_within(limit: u64) -> usize {
+    let connections = (limit / 16).clamp(8, MOST_ADMIN);
+    usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -50,7 +33,8 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_can_be_read() {
-        assert!(raise_limit().unwrap() >= 256);
+    fn the_admin_listener_takes_few() {
+        assert_eq!(admin_within(700), 43);
+        assert_eq!(admin_within(1 << 20), 128);
     }
 }

@@ -1,17 +1,9 @@
-//! Sockets, apart from what is spoken over them.
+//! Sockets, apart from what is spoken over them. HTTP connections are in `service::net`.
 //!
 //! - [`budget`]: bytes that may be held in all
-//! - [`deadline`]: HTTP connections that do not wait for ever
-//! - [`descriptors`]: how many files the process may have open
-//! - [`request_mark`]: what a stream cannot see of its requests
+//! - [`descriptors`]: what is made of those that the process may have
 //! - [`tally`]: how many of something are under way
-//! - [`upgrade`]: Upgrade headers that actix-http does not know
-//! - [`yielding`]: turns between tasks
 
 pub mod budget;
-pub mod deadline;
 pub mod descriptors;
-pub mod request_mark;
 pub mod tally;
-mod upgrade;
-mod yielding;

@@ -93,7 +93,8 @@ pub fn run(
     greet: impl FnOnce(Bound),
     told_to_stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let files = descriptors::raise_limit().map_err(ServeError::system("read the file limit"))?;
+    let files = service::net::descriptors::raise_limit()
+        .map_err(ServeError::system("read the file limit"))?;
     let public = listen::bind(&config.server.listen, "server.listen")?;
     let admin = listen::bind_admin(&config.admin)?;
 
@@ -131,7 +132,7 @@ pub fn run(
     system.block_on(async {
         let (reclaim, reclaim_requests) = tokio::sync::watch::channel(0);
         let process = relay.hub.metrics().process();
-        let settings = WorkerSettings::new(&config.server, process, reclaim_requests);
+        let settings = WorkerSettings::new(&config.server, files, process, reclaim_requests);
         let addresses = listen::addresses(&public);
         let server = worker::start(
             public,
@@ -141,7 +142,7 @@ pub fn run(
         )
         .map_err(ServeError::system("start the workers"))?;
         let admin_addresses = listen::addresses(&admin);
-        let admin = start_admin(admin, &config, &relay)?;
+        let admin = start_admin(admin, files, &config, &relay)?;
         listen::announce("public", &addresses);
         listen::announce("admin", &admin_addresses);
         greet(Bound {
@@ -171,6 +172,7 @@ pub fn run(
 
 fn start_admin(
     listeners: Vec<std::net::TcpListener>,
+    files: u64,
     config: &Config,
     relay: &Arc<Relay>,
 ) -> Result<Option<actix_web::dev::ServerHandle>, ServeError> {
@@ -187,8 +189,9 @@ fn start_admin(
         tap: relay.tap.clone(),
         names,
     };
-    let server =
-        admin::server(listeners, state).map_err(ServeError::system("start the admin listener"))?;
+    let limit = descriptors::admin_within(files);
+    let server = admin::server(listeners, limit, state)
+        .map_err(ServeError::system("start the admin listener"))?;
     let handle = server.handle();
     actix_rt::spawn(server);
     Ok(Some(handle))

@@ -16,6 +16,10 @@ use actix_service::{
 };
 use actix_web::App;
 use actix_web::dev::AppConfig;
+use service::net::connections::Connections;
+use service::net::deadline::{Deadline, Waits};
+use service::net::entry::Entry;
+use service::net::room::Room;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -25,7 +29,6 @@ use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
 use crate::metrics::{Counter, ProcessMetrics};
 use crate::net::budget::Budget;
-use crate::net::deadline::{Deadline, Waits};
 use crate::relay::Relay;
 use crate::session::Timeouts;
 use crate::ws::{Upgrader, WebSocketSettings};
@@ -37,6 +40,7 @@ pub(super) struct WorkerSettings {
     web_socket: WebSocketSettings,
     api: ApiSettings,
     bodies: Arc<Budget>,
+    room: Arc<Room>,
     reclaim: watch::Receiver<u64>,
     shutdown_timeout: Duration,
 }
@@ -50,9 +54,11 @@ struct HttpSettings {
 }
 
 impl WorkerSettings {
-    /// What the configuration says. `reclaim` asks for memory back.
+    /// What the configuration says, in a process that may have so many files open. `reclaim` asks
+    /// for memory back.
     pub(super) fn new(
         server: &config::Server,
+        files: u64,
         metrics: &ProcessMetrics,
         reclaim: watch::Receiver<u64>,
     ) -> Self {
@@ -82,6 +88,7 @@ impl WorkerSettings {
                 path_prefix: server.path_prefix.clone(),
             },
             bodies: Budget::new(server.http_backlog_bytes, metrics.http_backlog.clone()),
+            room: Arc::new(Room::new(files, metrics.http_room())),
             reclaim,
             shutdown_timeout: server.shutdown_timeout,
         }
@@ -114,6 +121,15 @@ pub(super) fn start(
 thread_local! {
     /// The worker's shard: made on first use, as a worker serves every listener.
     static SHARD: OnceCell<Shard> = const { OnceCell::new() };
+    /// Its HTTP connections, of every listener.
+    static CONNECTIONS: OnceCell<Connections> = const { OnceCell::new() };
+}
+
+fn connections(room: &Arc<Room>) -> Connections {
+    CONNECTIONS.with(|connections| {
+        let connections = connections.get_or_init(|| Connections::new(Arc::clone(room)));
+        connections.clone()
+    })
 }
 
 fn shard(relay: &Relay, reclaim: &watch::Receiver<u64>) -> Shard {
@@ -141,6 +157,8 @@ fn serve(
     let process = relay.hub.metrics().process();
     let write_timeouts = process.http_write_timeouts.clone();
     let shard = shard(&relay, &settings.reclaim);
+    let connections = connections(&settings.room);
+    let served = Arc::clone(&relay);
     let upgrader = Upgrader::new(Arc::clone(&relay), shard, settings.web_socket.clone());
     let api = Api {
         requests: relay.requests.of_worker(),
@@ -149,19 +167,23 @@ fn serve(
         settings: settings.api.clone(),
     };
     let upgrade = move |request, framed| upgrader.upgrade(request, framed);
-    fn_service(move |stream: TcpStream| ready(accept(stream, waits, write_timeouts.clone())))
-        .and_then(assemble(api, upgrade, settings.http))
+    fn_service(move |stream: TcpStream| {
+        let entry = connections.enter(served.hub.connections().get());
+        ready(accept(stream, waits, entry, write_timeouts.clone()))
+    })
+    .and_then(assemble(api, upgrade, settings.http))
 }
 
 fn accept(
     stream: TcpStream,
     waits: Waits,
+    entry: Entry,
     write_timeouts: Counter,
 ) -> Result<(Deadline<TcpStream>, Protocol, Option<SocketAddr>), DispatchError> {
     // Without this, the second of two events waits for the first to be acknowledged.
     stream.set_nodelay(true)?;
     let peer = stream.peer_addr().ok();
-    let stream = Deadline::new(stream, waits, write_timeouts);
+    let stream = Deadline::new(stream, waits, entry, write_timeouts);
     Ok((stream, Protocol::Http1, peer))
 }
 
@@ -224,7 +246,8 @@ mod tests {
                     _ => Protocol::Http1,
                 };
                 let peer = tcp.peer_addr().ok();
-                let stream = Deadline::new(stream, settings.waits, Counter::default());
+                let stream =
+                    Deadline::new(stream, settings.waits, Entry::alone(), Counter::default());
                 ready(Ok((stream, protocol, peer)))
             }))
             .and_then(assemble(api, upgrade, settings))
@@ -243,8 +266,10 @@ mod tests {
             idle: Duration::from_secs(1),
             write: Duration::from_secs(1),
         };
-        let (stream, _, peer) = accept(accepted, waits, Counter::default()).unwrap();
-        assert!(stream.into_inner().nodelay().unwrap());
+        let (stream, _, peer) =
+            accept(accepted, waits, Entry::alone(), Counter::default()).unwrap();
+        let (stream, _) = stream.into_parts();
+        assert!(stream.nodelay().unwrap());
         assert_eq!(peer, client.unwrap().local_addr().ok());
     }
 }

@@ -9,6 +9,8 @@ use actix_http::header::{self, HeaderMap};
 use actix_http::ws::{hash_key, verify_handshake};
 use actix_http::{Request, RequestHead, StatusCode, h1};
 use bytes::{Bytes, BytesMut};
+use service::net::deadline::Deadline;
+use service::net::entry::Entry;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -17,7 +19,6 @@ use super::refusal;
 use crate::auth::request::Query;
 use crate::hub::{AppHub, Drain, Shard, Standing};
 use crate::metrics::ConnectionRefusal;
-use crate::net::deadline::Deadline;
 use crate::protocol::{CloseCode, SocketId, path, server};
 use crate::relay::Relay;
 use crate::session::{CloseReason, Session, SignOfLife, Timeouts};
@@ -90,21 +91,28 @@ impl Upgrader {
         // The request pins the buffer that it was read into, and the connection may last.
         drop(request);
         let parts = framed.into_parts();
-        let (stream, received) = (parts.io.into_inner(), parts.read_buf);
+        let ((stream, entry), received) = (parts.io.into_parts(), parts.read_buf);
+        let timeout = self.0.settings.close_timeout;
         match admitted {
             Ok(admitted) => self.0.connect(admitted, stream, &received),
             Err(Refused::Http(status, text)) => {
-                actix_rt::spawn(answer(stream, status, text, self.0.settings.close_timeout));
+                actix_rt::spawn(close(entry, answer(stream, status, text, timeout)));
             }
             Err(Refused::WebSocket(accepted, reason)) => {
-                actix_rt::spawn(refusal::refuse(
-                    stream,
-                    accepted,
-                    reason,
-                    self.0.settings.close_timeout,
-                ));
+                let refusal = refusal::refuse(stream, accepted, reason, timeout);
+                actix_rt::spawn(close(entry, refusal));
             }
         }
+    }
+}
+
+/// Gives the last answer, unless others need the room: until it has been given, the connection
+/// counts among those of HTTP.
+async fn close(entry: Entry, last_answer: impl Future<Output = ()>) {
+    entry.close();
+    tokio::select! {
+        () = last_answer => {}
+        () = entry.evicted() => {}
     }
 }
 

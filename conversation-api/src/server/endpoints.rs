@@ -1,15 +1,16 @@
 //! The listeners, and what is wrapped around the routes.
 
 use std::net::TcpListener;
-use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::dev::{Server, ServiceResponse};
+use actix_server::ServerBuilder;
+use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web::Data;
-use actix_web::{App, HttpServer, middleware};
+use actix_web::{App, middleware};
 
 use super::ServeError;
+use super::connections::{self, Limits};
 use crate::auth::attempts::Attempts;
 use crate::auth::password::Passwords;
 use crate::auth::sessions::Sessions;
@@ -21,10 +22,6 @@ use crate::store::Store;
 
 /// How long requests that are under way may take after the order to stop, in seconds.
 const FINISH_REQUESTS: u64 = 20;
-/// How long a connection is kept between requests.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
-/// How long a client may take for the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the endpoints are made of.
 pub(super) struct Parts {
@@ -37,7 +34,11 @@ pub(super) struct Parts {
 }
 
 /// Serves the endpoints on a listener.
-pub(super) fn endpoints(parts: Parts, listener: TcpListener) -> Result<Server, ServeError> {
+pub(super) fn endpoints(
+    parts: Parts,
+    limits: Limits,
+    listener: TcpListener,
+) -> Result<Server, ServeError> {
     let address = listener.local_addr()?;
     let Parts {
         store,
@@ -57,7 +58,7 @@ pub(super) fn endpoints(parts: Parts, listener: TcpListener) -> Result<Server, S
     let webhooks = Data::new(settings.webhooks.clone());
     let bodies = Data::new(Bodies::default());
     let wake = Data::new(wake);
-    let server = HttpServer::new(move || {
+    let app = move || {
         let metrics = metrics.clone();
         App::new()
             .app_data(store.clone())
@@ -74,7 +75,8 @@ pub(super) fn endpoints(parts: Parts, listener: TcpListener) -> Result<Server, S
             .wrap(from_fn(move |request, next: middleware::Next<_>| {
                 let metrics = metrics.clone();
                 async move {
-                    let method = actix_web::dev::ServiceRequest::method(&request).clone();
+                    let _handled = connections::handled(&request).await;
+                    let method = ServiceRequest::method(&request).clone();
                     let response: ServiceResponse<_> = next.call(request).await?;
                     let route = response.request().match_pattern();
                     metrics.answered(route, method.as_str(), response.status().as_u16());
@@ -82,14 +84,9 @@ pub(super) fn endpoints(parts: Parts, listener: TcpListener) -> Result<Server, S
                 }
             }))
             .configure(|config| http::routes(&settings.page, config))
-    });
-    let server = server
-        .disable_signals()
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .shutdown_timeout(FINISH_REQUESTS)
-        .listen(listener)?
-        .run();
+    };
+    let builder = ServerBuilder::new().shutdown_timeout(FINISH_REQUESTS);
+    let server = connections::serve(builder, listener, limits, app)?;
     tracing::info!(listener = "public", %address, "listening");
     Ok(server)
 }
@@ -99,17 +96,18 @@ pub(super) fn figures(
     listener: TcpListener,
     store: &Store,
     metrics: &Metrics,
+    limits: Limits,
 ) -> Result<Server, ServeError> {
     let address = listener.local_addr()?;
     let store = Data::new(store.clone());
     let metrics = Data::new(metrics.clone());
-    let server = HttpServer::new(move || {
+    let app = move || {
         App::new()
             .app_data(store.clone())
             .app_data(metrics.clone())
             .configure(http::figures::routes)
-    });
-    let server = server.workers(1).disable_signals().listen(listener)?.run();
+    };
+    let server = connections::serve(ServerBuilder::new().workers(1), listener, limits, app)?;
     tracing::info!(listener = "metrics", %address, "listening");
     Ok(server)
 }

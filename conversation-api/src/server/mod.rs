@@ -1,16 +1,21 @@
 //! All of it at work: what is built in which order, and how it ends.
 //!
+//! - [`connections`]: how connections are served
 //! - [`endpoints`]: the listeners, and what is wrapped around the routes
 //! - [`sending`]: the outbox, and its last pass
 
+mod connections;
 mod endpoints;
 mod sending;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use actix_web::dev::{Server, ServerHandle};
+use service::net::descriptors;
+use service::net::room::{Numbers, Room};
 use tokio::task::JoinHandle;
 
 use crate::auth::password::{PasswordError, Passwords};
@@ -19,8 +24,13 @@ use crate::metrics::Metrics;
 use crate::outbox::{Wake, prune_for_ever};
 use crate::settings::Settings;
 use crate::store::{Database, Store, StoreError};
+use connections::Limits;
 use endpoints::Parts;
 use sending::Sending;
+
+/// One in so many descriptors is for the listener of the metrics, so that neither listener can take
+/// those of the other.
+const FOR_FIGURES: u64 = 8;
 
 /// Why the service cannot start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +68,7 @@ pub async fn run(
     settings: Settings,
     told_to_stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    let files = descriptors::raise_limit()?;
     let public = bind(settings.listen)?;
     let figures = settings.metrics_listen.map(bind).transpose()?;
     let store = open(&settings).await?;
@@ -67,8 +78,18 @@ pub async fn run(
     let mut sending = Sending::start(&settings, &store, &wake, &metrics)?;
     let kept = settings.kept;
     let pruning = tokio::spawn(prune_for_ever(store.clone(), sessions.clone(), kept));
-    let figures = figures.map(|listener| endpoints::figures(listener, &store, &metrics));
+    let for_figures = files / FOR_FIGURES;
+    let limits = |files, numbers| Limits {
+        room: Arc::new(Room::new(files, numbers)),
+        waits: settings.waits,
+        write_timeouts: metrics.http_write_timeouts(),
+    };
+    let figures = figures.map(|listener| {
+        let limits = limits(for_figures, Numbers::default());
+        endpoints::figures(listener, &store, &metrics, limits)
+    });
     let figures = figures.transpose()?.map(Serving::start);
+    let limits = limits(files - for_figures, metrics.http_room());
     let parts = Parts {
         store: store.clone(),
         sessions,
@@ -77,7 +98,7 @@ pub async fn run(
         metrics,
         settings,
     };
-    let mut serving = Serving::start(endpoints::endpoints(parts, public)?);
+    let mut serving = Serving::start(endpoints::endpoints(parts, limits, public)?);
     let result = tokio::select! {
         () = told_to_stop => Ok(()),
         error = serving.ended() => Err(ServeError::Server(error)),

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use service::net::deadline::Waits;
+
 use super::environment::{Environment, SettingError};
 use super::{Log, LogFormat, Origins, Settings};
 use crate::http::{WebhookSecrets, page};
@@ -60,6 +62,7 @@ impl Settings {
             proxies: environment
                 .parsed("TRUSTED_PROXIES", "addresses with commas between them")?
                 .unwrap_or_default(),
+            waits: waits(environment)?,
             token_lifetime: minutes * 60,
             authorisations,
             webhooks: WebhookSecrets {
@@ -90,6 +93,15 @@ fn seconds(
         return Err(environment.wrong(name, format!("expected a number from {least} on")));
     }
     Ok(Duration::from_secs(number))
+}
+
+fn waits(environment: &Environment) -> Result<Waits, SettingError> {
+    Ok(Waits {
+        head: seconds(environment, "HTTP_HEAD_SECONDS", 10, 1)?,
+        request: seconds(environment, "HTTP_REQUEST_SECONDS", 60, 1)?,
+        idle: seconds(environment, "HTTP_IDLE_SECONDS", 60, 1)?,
+        write: seconds(environment, "HTTP_WRITE_SECONDS", 10, 1)?,
+    })
 }
 
 fn origins(environment: &Environment) -> Origins {
@@ -193,6 +205,10 @@ mod tests {
             (
                 [("OUTBOX_LEASE_SECONDS", "2"), ("", "")],
                 "OUTBOX_LEASE_SECONDS: expected",
+            ),
+            (
+                [("HTTP_HEAD_SECONDS", "0"), ("", "")],
+                "HTTP_HEAD_SECONDS: expected a number from 1 on",
             ),
             (
                 [("TRUSTED_PROXIES", "proxy"), ("", "")],

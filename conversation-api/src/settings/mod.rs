@@ -15,6 +15,7 @@ use std::time::Duration;
 
 pub use environment::{Environment, SettingError};
 pub use load::database_url;
+use service::net::deadline::Waits;
 
 use crate::http::{TrustedProxies, WebhookSecrets};
 use crate::outbox::Timing;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub origins: Origins,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub proxies: TrustedProxies,
+    /// How long connections may wait.
+    pub waits: Waits,
     /// How long tokens are worth something.
     pub token_lifetime: Duration,
     /// How long after a connection was authorised it may still subscribe.

@@ -7,6 +7,7 @@ mod support;
 mod assigning;
 mod authorisation;
 mod command_line;
+mod connections;
 mod conversations;
 mod crashes;
 mod dead_letters;

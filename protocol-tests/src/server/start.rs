@@ -53,6 +53,12 @@ impl TestServerBuilder {
         self.needs("a process of its own")
     }
 
+    /// Lets the server have no more than so many files open.
+    pub fn open_files(mut self, limit: u64) -> TestServerBuilder {
+        self.config.open_files = Some(limit);
+        self.needs("a limit on open files")
+    }
+
     /// Says that the test needs something that Fanfare adds to the protocol.
     pub fn extension(self, what: &str) -> TestServerBuilder {
         self.needs(what)
@@ -78,7 +84,7 @@ impl TestServerBuilder {
             return None;
         }
         self.complete();
-        Some(ServerProcess::start(&self.config.to_toml()).exited().await)
+        Some(ServerProcess::start(&self.config).exited().await)
     }
 
     fn needs(mut self, reason: &str) -> TestServerBuilder {
@@ -109,7 +115,7 @@ pub(super) fn skip(reason: &str) {
 
 /// Starts a process with this configuration.
 pub(super) async fn own_server(config: ServerConfig) -> TestServer {
-    let mut process = ServerProcess::start(&config.to_toml());
+    let mut process = ServerProcess::start(&config);
     let prefix = config.text("server", "path_prefix").unwrap_or_default();
     let prefix = prefix.trim_matches('/');
     let endpoint = Endpoint {

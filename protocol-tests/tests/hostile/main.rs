@@ -4,6 +4,7 @@
 mod bodies;
 mod channels;
 mod connections;
+mod descriptors;
 mod floods;
 mod frames;
 mod garbage;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use protocol_tests::{Connection, Ended, PublishedEvent, Request, TestServer, within};
+use protocol_tests::{Connection, Ended, Request, TestServer, within};
 use tokio::time::{Instant, timeout};
 
-use crate::support::{SOON, assert_soon, assert_unharmed, impatient, statuses_of};
+use crate::support::{SOON, assert_soon, assert_unharmed, impatient, publish_head, statuses_of};
 
 /// Sends a byte now and then, until the server has ended the connection. Returns the statuses of what it answered.
 async fn trickle(connection: &mut Connection, bytes: impl IntoIterator<Item = u8>) -> Vec<u16> {
@@ -100,14 +100,6 @@ async fn request_line_that_trickles_in_is_ended() {
     assert_refused(&trickle(&mut connection, path).await);
     assert_unharmed(&server).await;
     server.finish().await;
-}
-
-/// The head of a signed publish, of which the body is to follow.
-fn publish_head(server: &TestServer, change: impl FnOnce(Request) -> Request) -> Vec<u8> {
-    let event = PublishedEvent::new("public", "x", "x".repeat(5000));
-    let request = change(Request::post(server.app(), "/events").json(event.body()));
-    let endpoint = server.endpoint();
-    request.encode_head(&endpoint.authority, &endpoint.prefix)
 }
 
 #[tokio::test]

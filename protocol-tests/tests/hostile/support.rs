@@ -66,6 +66,17 @@ pub(crate) async fn assert_unharmed(server: &TestServer) {
     assert_log_is_quiet(server);
 }
 
+/// The head of a signed publish, of which the body is to follow.
+pub(crate) fn publish_head(
+    server: &TestServer,
+    change: impl FnOnce(Request) -> Request,
+) -> Vec<u8> {
+    let event = PublishedEvent::new("public", "x", "x".repeat(5000));
+    let request = change(Request::post(server.app(), "/events").json(event.body()));
+    let endpoint = server.endpoint();
+    request.encode_head(&endpoint.authority, &endpoint.prefix)
+}
+
 /// Asserts that nothing but the server's own start was logged.
 pub(crate) fn assert_log_is_quiet(server: &TestServer) {
     const LINES_OF_A_START: usize = 10;

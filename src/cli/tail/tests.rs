@@ -30,7 +30,7 @@ impl Relay {
             tap: tap.clone(),
             names: crate::admin::Names::default(),
         };
-        let server = admin::server(vec![listener], state).unwrap();
+        let server = admin::server(vec![listener], 128, state).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self {

@@ -8,7 +8,9 @@ use std::thread::{self, JoinHandle};
 
 use protocol_tests::metrics::Metrics;
 use protocol_tests::subject::Endpoint;
-use protocol_tests::{App, Exit, HttpClient, Request, TestServer, eventually};
+use protocol_tests::{
+    App, Connection, Exit, HttpClient, Request, TestServer, eventually, limit_open_files,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -34,6 +36,7 @@ pub(crate) struct Api {
 #[derive(Clone)]
 pub(crate) struct Builder {
     variables: Vec<(String, String)>,
+    open_files: Option<u64>,
 }
 
 impl Api {
@@ -41,6 +44,7 @@ impl Api {
     pub(crate) fn on(database: &Database) -> Builder {
         Builder {
             variables: Vec::new(),
+            open_files: None,
         }
         .set("DATABASE_URL", &database.url)
         .set("LISTEN", "127.0.0.1:0")
@@ -61,6 +65,21 @@ impl Api {
     /// Somebody who is not logged in.
     pub(crate) fn stranger(&self) -> Desk {
         Desk::new(HttpClient::new(self.endpoint.clone()))
+    }
+
+    /// A connection on which nothing is sent yet.
+    pub(crate) async fn connection(&self) -> Connection {
+        Connection::open(&self.endpoint.authority).await
+    }
+
+    /// The resident memory of the process in bytes.
+    pub(crate) fn resident_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the process lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kibibytes: Option<u64> = kibibytes.and_then(|number| number.trim().parse().ok());
+        kibibytes.expect("VmRSS is in kB") * 1024
     }
 
     /// Somebody who is.
@@ -137,6 +156,12 @@ impl Builder {
         self
     }
 
+    /// With no more than so many files open.
+    pub(crate) fn open_files(mut self, limit: u64) -> Builder {
+        self.open_files = Some(limit);
+        self
+    }
+
     /// With a relay.
     pub(crate) fn relay(self, relay: &TestServer) -> Builder {
         self.relay_at(&relay.endpoint().authority, relay.app())
@@ -178,6 +203,9 @@ impl Builder {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         ends_with_its_test(&mut command);
+        if let Some(limit) = self.open_files {
+            limit_open_files(&mut command, limit);
+        }
         let mut child = command.spawn().expect("the program starts");
         let stderr = child.stderr.take().expect("stderr is piped");
         let log = Arc::new(Mutex::new(Vec::new()));

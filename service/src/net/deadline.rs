@@ -12,14 +12,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
+use prometheus_client::metrics::counter::Counter;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::blocked::Blocked;
 use self::turn::{Turn, poll_read_at_most};
+use super::entry::{Entry, Waiting};
 use super::request_mark::{Handling, RequestMark};
 use super::upgrade;
 use super::yielding::wake_after_others;
-use crate::metrics::Counter;
 
 /// How long an HTTP connection may wait.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +46,7 @@ pub struct Waits {
 pub struct Deadline<T> {
     stream: T,
     waits: Waits,
-    waiting: Waiting,
-    since: Instant,
+    entry: Entry,
     mark: RequestMark,
     timer: Option<Pin<Box<Sleep>>>,
     turn: Turn,
@@ -56,14 +56,6 @@ pub struct Deadline<T> {
     write_timeouts: Counter,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waiting {
-    /// For the first byte of a request.
-    ForRequest,
-    /// For an answer.
-    ForAnswer,
-}
-
 impl<T> Deadline<T> {
     /// What the connection's handlers mark their progress on.
     pub fn request_mark(&self) -> RequestMark {
@@ -71,13 +63,12 @@ impl<T> Deadline<T> {
     }
 
     /// Watches a stream from now on. `write_timeouts` counts peers that took nothing.
-    pub fn new(stream: T, waits: Waits, write_timeouts: Counter) -> Self {
+    pub fn new(stream: T, waits: Waits, entry: Entry, write_timeouts: Counter) -> Self {
         Self {
             stream,
             waits,
-            waiting: Waiting::ForRequest,
-            since: Instant::now(),
-            mark: RequestMark::default(),
+            mark: entry.request_mark(),
+            entry,
             timer: None,
             turn: Turn::default(),
             blocked: None,
@@ -86,16 +77,9 @@ impl<T> Deadline<T> {
         }
     }
 
-    /// The stream, watched no longer.
-    pub fn into_inner(self) -> T {
-        self.stream
-    }
-
-    fn wait(&mut self, waiting: Waiting) {
-        if self.waiting != waiting {
-            self.waiting = waiting;
-            self.since = Instant::now();
-        }
+    /// The stream, watched no longer, and what counts it among the HTTP connections.
+    pub fn into_parts(self) -> (T, Entry) {
+        (self.stream, self.entry)
     }
 
     fn due(&self) -> Instant {
@@ -103,16 +87,19 @@ impl<T> Deadline<T> {
             return blocked.due(self.waits.write);
         }
         let handling = self.mark.handling();
-        self.since
-            + match self.waiting {
+        self.entry.since()
+            + match self.entry.waiting() {
                 _ if handling != Handling::Nothing => self.waits.request,
-                Waiting::ForRequest => self.waits.idle,
-                Waiting::ForAnswer => self.waits.head,
+                Waiting::FirstRequest | Waiting::NextRequest | Waiting::Close => self.waits.idle,
+                Waiting::Answer => self.waits.head,
             }
     }
 
-    /// Fails when it has been waited for too long.
+    /// Fails when it has been waited for too long, or others need the room.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.entry.must_end(cx) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         let due = self.due();
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
         // It may be set for later than what is due now: idling is usually allowed for longer.
@@ -160,7 +147,7 @@ impl<T> Deadline<T> {
     ) -> Poll<io::Result<usize>> {
         match &outcome {
             Poll::Ready(Ok(taken)) => {
-                self.wait(Waiting::ForRequest);
+                self.entry.on_written();
                 if let Some(blocked) = &mut self.blocked {
                     blocked.took(*taken, Instant::now());
                 }
@@ -170,6 +157,7 @@ impl<T> Deadline<T> {
                     .blocked
                     .get_or_insert_with(|| Blocked::new(Instant::now()));
                 blocked.is_full = true;
+                self.entry.set_blocked(true);
                 if let Err(error) = self.poll_timer(cx) {
                     return Poll::Ready(Err(error));
                 }
@@ -183,6 +171,7 @@ impl<T> Deadline<T> {
     /// nothing more to do, so that nothing may have been written at all.
     fn flushed(&mut self, cx: &mut Context<'_>) {
         self.blocked = None;
+        self.entry.set_blocked(false);
         let handling = self.mark.handling();
         if handling == Handling::Request {
             return;
@@ -197,8 +186,8 @@ impl<T> Deadline<T> {
 impl<T> fmt::Debug for Deadline<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deadline")
-            .field("waiting", &self.waiting)
-            .field("since", &self.since)
+            .field("waiting", &self.entry.waiting())
+            .field("since", &self.entry.since())
             .finish_non_exhaustive()
     }
 }
@@ -229,7 +218,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
                     // The dispatcher may leave them until it is polled again.
                     this.mark.set_left_over();
                 }
-                this.wait(Waiting::ForAnswer);
+                this.entry.on_read();
                 outcome
             }
             Poll::Pending => match this.poll_timer(cx) {

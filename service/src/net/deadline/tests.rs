@@ -10,7 +10,7 @@ const WAITS: Waits = Waits {
 };
 
 fn watch<T>(stream: T) -> Deadline<T> {
-    Deadline::new(stream, WAITS, Counter::default())
+    Deadline::new(stream, WAITS, Entry::alone(), Counter::default())
 }
 
 async fn cut_off_after(head_arrives: bool) -> Duration {
@@ -95,6 +95,21 @@ async fn an_idle_connection_is_cut_off_after_its_last_answer() {
         idle >= WAITS.idle && idle < WAITS.idle + Duration::from_secs(1),
         "{idle:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_in_parts_is_not_idle() {
+    let (mut client, server) = duplex(64);
+    let mut server = watch(server);
+    let mut byte = [0];
+    client.write_all(b"x").await.unwrap();
+    server.read_exact(&mut byte).await.unwrap();
+    for _ in 0..5 {
+        server.write_all(b"part").await.unwrap();
+        let meanwhile = WAITS.idle / 2;
+        let next = tokio::time::timeout(meanwhile, server.read_exact(&mut byte)).await;
+        assert!(next.is_err(), "{next:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

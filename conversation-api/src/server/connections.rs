@@ -1,0 +1,121 @@
+//! How connections are served: none waits for ever or hoards answers, and all together leave
+//! descriptors for the rest.
+
+use std::fmt::Debug;
+use std::future::{poll_fn, ready};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
+use actix_server::{Server, ServerBuilder};
+use actix_service::{
+    IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, ServiceRequest};
+use actix_web::http::header;
+use prometheus_client::metrics::counter::Counter;
+use service::net::connections::Connections;
+use service::net::deadline::{Deadline, Waits};
+use service::net::entry::Entry;
+use service::net::request_mark::{Handled, RequestMark};
+use service::net::room::Room;
+use tokio::net::TcpStream;
+
+/// How long a client may take to take note of a close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What holds for the connections of a listener.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    /// How many there may be.
+    pub(super) room: Arc<Room>,
+    /// How long one may wait.
+    pub(super) waits: Waits,
+    /// Counts those whose peer took nothing of its answers.
+    pub(super) write_timeouts: Counter,
+}
+
+/// Serves an application on a listener. A stop in good order ends connections that are idle.
+pub(super) fn serve<F, I, S, B>(
+    builder: ServerBuilder,
+    listener: TcpListener,
+    limits: Limits,
+    app: F,
+) -> io::Result<Server>
+where
+    F: Fn() -> I + Clone + Send + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig, Error = Error> + 'static,
+    S::InitError: Debug,
+    S::Response: Into<Response<B>> + 'static,
+    B: MessageBody + 'static,
+{
+    let builder = builder.disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let server = builder.listen("http", listener, move || {
+        let connections = Connections::new(Arc::clone(&limits.room));
+        let (waits, write_timeouts) = (limits.waits, limits.write_timeouts.clone());
+        let stopping = stopping.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            // Idle connections are watched by the stream, at less cost.
+            .keep_alive(KeepAlive::Os)
+            .client_request_timeout(waits.head)
+            .client_disconnect_timeout(CLOSE_TIMEOUT)
+            .on_connect_ext(|stream: &Deadline<TcpStream>, connection| {
+                connection.insert(stream.request_mark());
+            })
+            .finish(map_config(app().into_factory(), |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| {
+            let entry = connections.enter(0);
+            ready(accept(stream, waits, entry, write_timeouts.clone()))
+        })
+        .and_then(http)
+    })?;
+    Ok(server.run())
+}
+
+/// Lets the connection know that a request is handled until what is returned is dropped: beyond
+/// its body, nothing is read meanwhile.
+pub(super) async fn handled(request: &ServiceRequest) -> Option<Handled> {
+    let mark = request.conn_data::<RequestMark>()?;
+    let handled = mark.enter();
+    let headers = request.headers();
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        wait_for_body(mark, None).await;
+    } else if let Some(length) = headers.get(header::CONTENT_LENGTH) {
+        // Some of it may have arrived: as much as that is read of what comes behind the body.
+        let length = length.to_str().ok().and_then(|length| length.parse().ok());
+        wait_for_body(mark, length).await;
+    }
+    Some(handled)
+}
+
+async fn wait_for_body(mark: &RequestMark, length: Option<usize>) {
+    poll_fn(|cx| {
+        mark.wait_for_body(length, cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+fn accept(
+    stream: TcpStream,
+    waits: Waits,
+    entry: Entry,
+    write_timeouts: Counter,
+) -> Result<(Deadline<TcpStream>, Protocol, Option<SocketAddr>), DispatchError> {
+    stream.set_nodelay(true)?;
+    let peer = stream.peer_addr().ok();
+    let stream = Deadline::new(stream, waits, entry, write_timeouts);
+    Ok((stream, Protocol::Http1, peer))
+}

@@ -1,0 +1,363 @@
+//! The HTTP connections of a thread. When the process has too many, those that have been idle for
+//! longest are closed, then those whose request has been awaited for longest, and then whatever
+//! has not moved for longest. One that was used a moment ago, or came a moment ago, is not yet
+//! among the first two: it has more of a right than one that clings to its place.
+
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::entry::{Entry, State};
+use super::room::{ClosedWhile, Room};
+
+/// How long a connection waits for a request before that is held against it.
+const A_MOMENT: Duration = Duration::from_secs(1);
+/// How long the order in which connections are to be closed holds.
+const ORDER_HOLDS: Duration = Duration::from_millis(100);
+/// There may be too many by one in so many of the limit while another thread has more than its
+/// part: that one closes some when it accepts the next.
+const LEFT_TO_OTHERS: usize = 4;
+
+/// The HTTP connections of a thread. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Connections(Rc<List>);
+
+#[derive(Debug)]
+pub(super) struct List {
+    room: Arc<Room>,
+    open: RefCell<Vec<Rc<State>>>,
+    order: RefCell<Vec<Candidate>>,
+    ordered: Cell<Option<Instant>>,
+}
+
+/// One that may be closed, if it still waits as it did.
+#[derive(Debug)]
+struct Candidate {
+    rank: Rank,
+    closed_while: ClosedWhile,
+    since: Instant,
+    state: Rc<State>,
+}
+
+/// Which are closed before which, whatever their age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Idle,
+    NoRequest,
+    Other,
+}
+
+impl Candidate {
+    fn new(state: &Rc<State>, now: Instant) -> Self {
+        let (closed_while, since) = (state.closed_while(), state.since.get());
+        let is_recent = now.duration_since(since) < A_MOMENT;
+        Self {
+            rank: match closed_while {
+                ClosedWhile::Idle if !is_recent || state.is_closing() => Rank::Idle,
+                ClosedWhile::Head if !is_recent => Rank::NoRequest,
+                _ => Rank::Other,
+            },
+            closed_while,
+            since,
+            state: Rc::clone(state),
+        }
+    }
+
+    fn still_waits(&self) -> bool {
+        self.state.index.get().is_some()
+            && self.state.since.get() == self.since
+            && self.state.closed_while() == self.closed_while
+    }
+}
+
+impl Connections {
+    /// Those of the calling thread: none yet.
+    pub fn new(room: Arc<Room>) -> Self {
+        room.add_thread();
+        Self(Rc::new(List {
+            room,
+            open: RefCell::default(),
+            order: RefCell::default(),
+            ordered: Cell::default(),
+        }))
+    }
+
+    /// Counts in a connection that was accepted beside so many WebSockets, and closes others if
+    /// there are too many. A closed one ends when its task has its turn.
+    pub fn enter(&self, web_sockets: usize) -> Entry {
+        let list = &self.0;
+        let open = list.room.enter();
+        let limit = list.room.limit(web_sockets);
+        match open.checked_sub(limit) {
+            None | Some(0) => list.forget_order(),
+            Some(excess) => list.evict(excess, limit),
+        }
+        let entry = Entry::listed(Rc::clone(list));
+        list.add(entry.state());
+        entry
+    }
+}
+
+impl List {
+    fn add(&self, state: &Rc<State>) {
+        let mut open = self.open.borrow_mut();
+        state.index.set(Some(open.len()));
+        open.push(Rc::clone(state));
+    }
+
+    /// Takes out one that has ended, unless it was taken out before, to make it end.
+    pub(super) fn remove(&self, state: &State) {
+        if self.take(state) {
+            self.room.leave();
+        }
+    }
+
+    fn take(&self, state: &State) -> bool {
+        let Some(index) = state.index.take() else {
+            return false;
+        };
+        let mut open = self.open.borrow_mut();
+        open.swap_remove(index);
+        if let Some(moved) = open.get(index) {
+            moved.index.set(Some(index));
+        }
+        true
+    }
+
+    /// Closes some, as there are too many by this `excess`: those that this thread has more than
+    /// its part.
+    fn evict(&self, excess: usize, limit: usize) {
+        let part = limit / self.room.threads();
+        let own = self.open.borrow().len() + 1;
+        let too_many = own.saturating_sub(part).min(excess);
+        let too_many = too_many.max(excess.saturating_sub(limit / LEFT_TO_OTHERS));
+        let now = Instant::now();
+        for _ in 0..too_many {
+            let Some(candidate) = self.next(now) else {
+                return;
+            };
+            self.take(&candidate.state);
+            self.room.evict(candidate.closed_while, limit);
+            candidate.state.evict();
+        }
+    }
+
+    /// The next to be closed.
+    fn next(&self, now: Instant) -> Option<Candidate> {
+        let holds = |ordered: Instant| now.duration_since(ordered) < ORDER_HOLDS;
+        if self.ordered.get().is_some_and(holds)
+            && let Some(next) = self.next_in_order()
+        {
+            return Some(next);
+        }
+        self.put_in_order(now);
+        self.next_in_order()
+    }
+
+    fn next_in_order(&self) -> Option<Candidate> {
+        let mut order = self.order.borrow_mut();
+        while let Some(last) = order.pop() {
+            if last.still_waits() {
+                return Some(last);
+            }
+        }
+        None
+    }
+
+    fn put_in_order(&self, now: Instant) {
+        let mut order = self.order.borrow_mut();
+        order.clear();
+        let open = self.open.borrow();
+        order.extend(open.iter().map(|state| Candidate::new(state, now)));
+        order.sort_unstable_by_key(|one| Reverse((one.rank, one.since)));
+        self.ordered.set(Some(now));
+    }
+
+    fn forget_order(&self) {
+        if self.ordered.take().is_some() {
+            self.order.take();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use super::super::entry::Waiting;
+    use super::super::room::Numbers;
+    use super::*;
+
+    const FILES: u64 = 80;
+    const LIMIT: usize = 40;
+
+    struct Fixture {
+        connections: Connections,
+        numbers: Numbers,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let numbers = Numbers::default();
+            let room = Arc::new(Room::new(FILES, numbers.clone()));
+            assert_eq!(room.limit(0), LIMIT);
+            Self {
+                connections: Connections::new(room),
+                numbers,
+            }
+        }
+
+        /// Connections that came a millisecond after each other.
+        async fn enter(&self, count: usize, then: impl Fn(&Entry)) -> Vec<Entry> {
+            let mut entries = Vec::new();
+            for _ in 0..count {
+                tokio::time::advance(Duration::from_millis(1)).await;
+                let entry = self.connections.enter(0);
+                then(&entry);
+                entries.push(entry);
+            }
+            entries
+        }
+
+        fn closed(&self) -> [u64; 3] {
+            let numbers = &self.numbers;
+            [
+                &numbers.closed_idle,
+                &numbers.closed_head,
+                &numbers.closed_request,
+            ]
+            .map(|counter| counter.get())
+        }
+    }
+
+    fn idle(entry: &Entry) {
+        entry.on_read();
+        entry.on_written();
+    }
+
+    fn busy(entry: &Entry) {
+        entry.on_read();
+        // For as long as the test takes.
+        std::mem::forget(entry.request_mark().enter());
+    }
+
+    fn ended(entries: &[Entry]) -> Vec<usize> {
+        let cx = Context::from_waker(Waker::noop());
+        let ended = |(index, entry): (usize, &Entry)| entry.must_end(&cx).then_some(index);
+        entries.iter().enumerate().filter_map(ended).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_idle_is_closed_for_each_one_too_many() {
+        let fixture = Fixture::new();
+        let entries = fixture.enter(LIMIT, idle).await;
+        tokio::time::advance(Duration::from_secs(1)).await;
+        idle(&entries[0]);
+        let more = fixture.enter(3, idle).await;
+        assert_eq!(ended(&entries), [1, 2, 3]);
+        assert!(ended(&more).is_empty());
+        assert_eq!(fixture.numbers.open.get(), LIMIT as i64);
+        assert_eq!(fixture.closed(), [3, 0, 0]);
+        drop((entries, more));
+        assert_eq!(fixture.numbers.open.get(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_whose_head_has_not_come_goes_before_one_with_a_request_under_way() {
+        let fixture = Fixture::new();
+        let busy_ones = fixture.enter(LIMIT - 2, busy).await;
+        let silent = fixture.enter(1, |_| ()).await;
+        let trickling = fixture.enter(1, Entry::on_read).await;
+        tokio::time::advance(A_MOMENT).await;
+        let more = fixture.enter(5, busy).await;
+        assert_eq!(fixture.closed(), [0, 2, 3]);
+        assert_eq!(ended(&silent), [0]);
+        assert_eq!(ended(&trickling), [0]);
+        assert_eq!(ended(&busy_ones), [0, 1, 2]);
+        assert!(ended(&more).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_has_ended_by_itself_is_nobodys_place() {
+        let fixture = Fixture::new();
+        let mut entries = fixture.enter(LIMIT, idle).await;
+        tokio::time::advance(A_MOMENT).await;
+        let mut more = fixture.enter(1, idle).await;
+        assert_eq!(ended(&entries), [0]);
+        // They are the next in the order that still holds.
+        drop(entries.drain(..3));
+        more.extend(fixture.enter(4, idle).await);
+        assert_eq!(ended(&entries), [0, 1]);
+        assert_eq!(fixture.numbers.open.get(), LIMIT as i64);
+        drop((entries, more));
+        assert_eq!(fixture.numbers.open.get(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thread_with_less_than_its_part_leaves_it_to_others() {
+        let fixture = Fixture::new();
+        let other = Fixture {
+            connections: Connections::new(Arc::clone(&fixture.connections.0.room)),
+            numbers: fixture.numbers.clone(),
+        };
+        let few = other.enter(5, idle).await;
+        let many = fixture.enter(LIMIT - 5, idle).await;
+        tokio::time::advance(A_MOMENT).await;
+        let more = other.enter(5, idle).await;
+        assert_eq!(fixture.closed(), [0, 0, 0]);
+        let _last = fixture.enter(1, idle).await;
+        assert_eq!(ended(&many), [0, 1, 2, 3, 4, 5]);
+        assert!(ended(&few).is_empty() && ended(&more).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_in_use_outlives_a_flood_of_silent_ones() {
+        let fixture = Fixture::new();
+        let publisher = fixture.enter(1, idle).await;
+        let mut silent = Vec::new();
+        for _ in 0..20 * LIMIT {
+            silent.extend(fixture.enter(1, |_| ()).await);
+            idle(&publisher[0]);
+            silent.retain(|entry| ended(std::slice::from_ref(entry)).is_empty());
+        }
+        assert!(ended(&publisher).is_empty());
+        assert_eq!(fixture.numbers.open.get(), LIMIT as i64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_does_not_take_its_answer_is_not_idle() {
+        let fixture = Fixture::new();
+        let blocked = fixture.enter(1, |entry| {
+            idle(entry);
+            entry.set_blocked(true);
+        });
+        let blocked = blocked.await;
+        let entries = fixture.enter(LIMIT - 1, idle).await;
+        tokio::time::advance(A_MOMENT).await;
+        let _last = fixture.enter(1, idle).await;
+        assert!(ended(&blocked).is_empty());
+        assert_eq!(ended(&entries), [0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_closed_is_woken() {
+        let fixture = Fixture::new();
+        let mut entries = fixture.enter(LIMIT, idle).await;
+        let first = entries.remove(0);
+        first.close();
+        assert_eq!(first.waiting(), Waiting::Close);
+        let (_, _more) = tokio::join!(first.evicted(), fixture.enter(LIMIT, idle));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn web_sockets_take_from_the_room() {
+        let fixture = Fixture::new();
+        let entries = fixture.enter(LIMIT, idle).await;
+        let _last = fixture.connections.enter(40);
+        assert_eq!(ended(&entries).len(), LIMIT + 1 - 20);
+    }
+}
