@@ -168,6 +168,11 @@ impl Utterance {
         self.body.len() + cached.map_or(0, |(payload, _)| payload.len())
     }
 
+    /// What it takes in the log.
+    pub(super) fn body_bytes(&self) -> usize {
+        self.body.len()
+    }
+
     /// `listens`: whether the node itself listens to the topic.
     pub(super) fn call(&self, topic: &Topic, voice: Voice<'_>, listens: bool) -> Cmd {
         let keys = [keys::meta(topic), keys::log(topic), keys::cache(topic)];

@@ -175,6 +175,7 @@ impl Node {
                         is_away: false,
                         leave_delay: self.settings.leave_delay,
                         node_timeout: self.settings.node_timeout,
+                        ledger: &self.ledger,
                         breaks: &self.breaks,
                     };
                     if !channel.wants_call(self.is_counted) {

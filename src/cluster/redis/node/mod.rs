@@ -4,6 +4,7 @@
 //! - [`servers`], [`discovery`]: connecting, and knowing which server has what
 //! - [`calls`]: what is asked of Redis, and what it answers
 //! - [`lanes`]: what is asked apart from what, and how much at once
+//! - [`trimming`]: all logs together are not too large
 //! - [`settling`]: what became of idempotency keys
 //! - [`life`]: heartbeats, the death of other nodes, and this one's end
 
@@ -14,6 +15,7 @@ mod life;
 mod requests;
 mod servers;
 mod settling;
+mod trimming;
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -31,6 +33,7 @@ use super::Shared;
 use super::channel::{Asked, Channel, Kind, Surroundings};
 use super::entry::{Message, NodeId, VERSION};
 use super::keys::{Keys, Subject, Topic, slot};
+use super::ledger::Ledger;
 use super::link::{Heard, Link, LinkId, Reach, Unusable};
 use super::outgoing::Voice;
 use super::request::Settlement;
@@ -128,6 +131,7 @@ pub(super) struct Node {
     ended: bool,
     refusals: Throttle,
     breaks: RefCell<Throttle>,
+    ledger: RefCell<Ledger>,
 }
 
 impl Node {
@@ -140,6 +144,7 @@ impl Node {
     ) -> Self {
         let (sender, heard) = mpsc::unbounded_channel();
         let now = Instant::now();
+        let history = HISTORY + settings.node_timeout;
         Self {
             keys: Keys::new(&settings.prefix),
             rights: Rights::new(
@@ -157,7 +162,8 @@ impl Node {
             is_new: true,
             version: VERSION,
             number: 0,
-            history_ms: (HISTORY + settings.node_timeout).as_millis() as u64,
+            history_ms: history.as_millis() as u64,
+            ledger: RefCell::new(Ledger::new(history, settings.total_log_bytes)),
             keeps_until: now,
             dead: HashMap::new(),
             memory: Memory::default(),
@@ -344,6 +350,7 @@ impl Node {
             is_away: self.servers.link_of(channel.slot).is_none(),
             leave_delay: self.settings.leave_delay,
             node_timeout: self.settings.node_timeout,
+            ledger: &self.ledger,
             breaks: &self.breaks,
         };
         let done = act(channel, &around);
