@@ -248,7 +248,7 @@ impl Authority for Redis {
             app: Arc::clone(app),
             channel: channel.into(),
             event,
-            admission: admission.clone(),
+            rank: admission.rank(),
             receipt,
         }));
         Receipt::pending(pending)
