@@ -50,7 +50,7 @@ use parking_lot::Mutex;
 pub use answer::Answer;
 pub use app::AppHub;
 pub use authority::{Authority, Join, Leave, Receipt, SignIn, Standing, Unavailable};
-pub use backlog::{Admission, Backlog};
+pub use backlog::{Admission, Backlog, Rank};
 pub use broadcast::{Broadcast, Room};
 pub use directory::{ChannelState, Wanted};
 pub use mailbox::Mailbox;

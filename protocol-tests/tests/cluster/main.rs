@@ -14,6 +14,7 @@ mod death;
 mod delivery;
 mod idempotency;
 mod isolation;
+mod logs;
 mod masters;
 mod memory;
 mod memory_loss;

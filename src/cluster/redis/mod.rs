@@ -10,12 +10,14 @@
 //! - [`request`], [`queries`]: what the other threads ask of the one that speaks to Redis
 //! - [`node`]: that thread
 //! - [`channel`], [`outgoing`], [`watch`]: one channel, what is said on it, and who waits for it
+//! - [`ledger`]: what is written and kept in all
 //! - [`link`], [`rights`]: a server of Redis, and what it lets a node do
 //! - [`script`], [`keys`], [`entry`]: what is in Redis
 
 mod channel;
 mod entry;
 mod keys;
+mod ledger;
 mod link;
 mod node;
 mod outgoing;
@@ -246,7 +248,7 @@ impl Authority for Redis {
             app: Arc::clone(app),
             channel: channel.into(),
             event,
-            admission: admission.clone(),
+            rank: admission.rank(),
             receipt,
         }));
         Receipt::pending(pending)

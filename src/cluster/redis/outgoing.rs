@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::entry::{Event, NodeId, Writer};
 use super::keys::{self, Topic};
 use super::script;
-use crate::hub::Admission;
+use crate::hub::Rank;
 
 /// Events that go into one entry at most, and their bytes.
 const MOST_EVENTS: usize = 64;
@@ -23,8 +23,8 @@ const HISTORY_ENTRIES: usize = 10_000;
 pub(super) struct Outgoing {
     pub(super) what: Said,
     pub(super) receipt: Option<oneshot::Sender<()>>,
-    /// Room in the backlog, until it is said.
-    pub(super) _admission: Admission,
+    /// When it is to be said, among others. It has room in the backlog until it is.
+    pub(super) rank: Rank,
 }
 
 #[derive(Debug)]
@@ -80,6 +80,12 @@ pub(super) struct Voice<'a> {
     pub(super) keep: bool,
 }
 
+impl Outgoing {
+    fn is_event(&self) -> bool {
+        matches!(self.what, Said::Event(..))
+    }
+}
+
 impl Queue {
     pub(super) fn push(&mut self, outgoing: Outgoing) {
         self.waiting.push_back(outgoing);
@@ -91,6 +97,7 @@ impl Queue {
 
     /// Whoever waits need not: all this is kept until it can be said.
     pub(super) fn send_receipts(&mut self) {
+        self.let_others_pass();
         let unsure = self.unsure.iter_mut().flat_map(|unsure| &mut unsure.said);
         for outgoing in unsure.chain(&mut self.waiting) {
             if let Some(receipt) = outgoing.receipt.take() {
@@ -100,12 +107,20 @@ impl Queue {
         }
     }
 
-    /// What is to be said next.
+    /// What other channels have to say does not wait for this.
+    pub(super) fn let_others_pass(&self) {
+        for outgoing in &self.waiting {
+            outgoing.rank.pass();
+        }
+    }
+
+    /// What is to be said next. Nothing, if something is to be said on another channel before.
     pub(super) fn next(&mut self, voice: Voice<'_>) -> Option<Utterance> {
         if let Some(unsure) = self.unsure.pop_front() {
             return Some(unsure);
         }
-        let first = self.waiting.pop_front()?;
+        let first = self.waiting.pop_front_if(|first| first.rank.has_come())?;
+        first.rank.pass();
         Some(match &first.what {
             Said::Close { code, reason } => {
                 let mut writer = Writer::new(voice.version, b'X', voice.node, voice.number);
@@ -124,7 +139,7 @@ impl Queue {
         })
     }
 
-    /// The event and those right behind it.
+    /// The event and those right behind it whose turn it is.
     fn events(&mut self, first: Outgoing, voice: Voice<'_>) -> Utterance {
         let mut writer = Writer::new(voice.version, b'E', voice.node, voice.number);
         let head = writer.len();
@@ -142,7 +157,10 @@ impl Queue {
             let has_room = said.len() < MOST_EVENTS && writer.len() < MOST_BYTES;
             next = self
                 .waiting
-                .pop_front_if(|next| has_room && matches!(next.what, Said::Event(..)));
+                .pop_front_if(|next| has_room && next.is_event() && next.rank.has_come());
+            if let Some(next) = &next {
+                next.rank.pass();
+            }
         }
         Utterance {
             body: writer.finish(),
@@ -204,6 +222,11 @@ impl Utterance {
     pub(super) fn bytes(&self) -> usize {
         let cached = self.cached.as_ref();
         self.body.len() + cached.map_or(0, |(payload, _)| payload.len())
+    }
+
+    /// What it takes in the log.
+    pub(super) fn body_bytes(&self) -> usize {
+        self.body.len()
     }
 
     /// `listens`: whether the node itself listens to the topic.
@@ -270,7 +293,7 @@ mod tests {
         Outgoing {
             what: Said::Event(event, None),
             receipt: None,
-            _admission: Admission::default(),
+            rank: Rank::default(),
         }
     }
 

@@ -65,6 +65,7 @@ scripts! {
     CLAIM = "claim",
     SETTLE = "settle",
     RIGHTS = "rights",
+    TRIM = "trim",
 }
 
 /// What the channel script returns.
@@ -127,11 +128,34 @@ impl ChannelReply {
     }
 }
 
-/// How many entries left a log before their time, by what the publish script returns.
-pub(super) fn evicted(value: Value) -> u64 {
-    match value {
-        Value::Array(mut parts) => parts.pop().map_or(0, |count| number(count).unwrap_or(0)),
-        _ => 0,
+/// What the publish script returns.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Published {
+    /// Whether an entry was written.
+    pub(super) is_logged: bool,
+    /// Whether others listen, though none is known to.
+    pub(super) was_forgotten: bool,
+    /// Entries that left the log before their time, and bytes of all that left it.
+    pub(super) evicted: u64,
+    pub(super) freed: usize,
+}
+
+impl Published {
+    pub(super) fn read(value: Value) -> Self {
+        let (done, evicted, freed) = match value {
+            Value::Array(parts) => {
+                let mut parts = parts.into_iter().map(|part| number(part).unwrap_or(0));
+                let mut next = || parts.next().unwrap_or(0);
+                (next(), next(), next() as usize)
+            }
+            done => (number(done).unwrap_or(0), 0, 0),
+        };
+        Self {
+            is_logged: done != 0,
+            was_forgotten: done == 3,
+            evicted,
+            freed,
+        }
     }
 }
 
@@ -168,6 +192,8 @@ pub(super) struct Pulse {
     pub(super) memory: Memory,
     /// How long ago the memory lost anything, if it has.
     pub(super) lost: Option<Duration>,
+    /// Bytes of channels' logs that all nodes have written and that are kept, about.
+    pub(super) logged: usize,
 }
 
 /// What Redis remembers, as of a heartbeat. Another name: it has lost what it had, or has an older
@@ -181,8 +207,18 @@ pub(super) struct Memory {
 
 impl Pulse {
     pub(super) fn read(value: Value) -> Result<Self, Unreadable> {
-        let parts: [Value; 8] = list(value)?.try_into().map_err(|_| Unreadable)?;
-        let [is_known, nodes, lowest, highest, dead, name, beats, lost] = parts;
+        let parts: [Value; 9] = list(value)?.try_into().map_err(|_| Unreadable)?;
+        let [
+            is_known,
+            nodes,
+            lowest,
+            highest,
+            dead,
+            name,
+            beats,
+            logged,
+            lost,
+        ] = parts;
         let version = |value| u8::try_from(number(value)?).map_err(|_| Unreadable);
         Ok(Self {
             is_known: number(is_known)? == 1,
@@ -194,6 +230,7 @@ impl Pulse {
                 name: text(name)?.into(),
                 beats: number(beats)?,
             },
+            logged: number(logged)? as usize,
             lost: match lost {
                 Value::Nil | Value::Boolean(false) => None,
                 ms => Some(Duration::from_millis(number(ms)?)),

@@ -92,8 +92,13 @@ impl Channel {
 
     /// Whether what it asks next may be answered with much: what the channel is, and its log.
     pub(in super::super) fn asks_for_much(&self, is_counted: bool) -> bool {
+        self.reads() && self.next(is_counted) == Some(Next::Change)
+    }
+
+    /// Whether the node reads what the channel is, or what was missed of it.
+    pub(in super::super) fn reads(&self) -> bool {
         let reads = self.is_behind || self.must_reconcile || !self.is_synced;
-        self.is_wanted() && reads && self.next(is_counted) == Some(Next::Change)
+        self.is_wanted() && reads
     }
 
     /// What Redis is to be asked next. One call at a time is under way.

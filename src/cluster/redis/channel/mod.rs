@@ -26,6 +26,7 @@ use smallvec::SmallVec;
 
 use super::entry::{EntryId, NodeId};
 use super::keys::{self, Topic};
+use super::ledger::Ledger;
 use super::outgoing::{Queue, Voice};
 use super::watch::PendingWatch;
 use crate::hub::authority::PeerHandle;
@@ -127,6 +128,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) is_doubtful: bool,
     pub(super) leave_delay: Duration,
     pub(super) node_timeout: Duration,
+    /// What the node has written to logs.
+    pub(super) ledger: &'a RefCell<Ledger>,
     /// How often it is logged that events may be missing.
     pub(super) breaks: &'a RefCell<Throttle>,
 }
@@ -188,6 +191,8 @@ pub(super) struct Channel {
     granted: Vec<Arc<str>>,
 
     pub(super) outgoing: Queue,
+    /// Where it was last noted that the node has written to the log.
+    ledger_page: u64,
     /// Whether Redis is being asked.
     is_calling: bool,
     last_was_change: bool,
@@ -253,6 +258,7 @@ impl Channel {
             waiting: VecDeque::new(),
             granted: Vec::new(),
             outgoing: Queue::default(),
+            ledger_page: 0,
             is_calling: false,
             last_was_change: false,
             orphans: Vec::new(),

@@ -10,7 +10,7 @@ use redis::Value;
 use super::super::entry::{self, EntryId, Unreadable};
 use super::super::node::KEEPS_FOR;
 use super::super::outgoing::Written;
-use super::super::script::{self, ChannelReply};
+use super::super::script::{ChannelReply, Published};
 use super::calls::{Call, Change};
 use super::entries::Reading;
 use super::{Asked, Channel, Kind, Occupancy, Place, Surroundings, Waiting};
@@ -39,15 +39,18 @@ impl Channel {
         self.is_calling = false;
         let change = match call {
             Call::Publish(utterance) => {
-                const UNWANTED: Value = Value::Int(0);
-                const FORGOTTEN: Value = Value::Int(3);
-                self.doubts_memory |= value == FORGOTTEN;
-                let is_written = value != UNWANTED;
+                let published = Published::read(value);
+                self.doubts_memory |= published.was_forgotten;
                 around.metrics.entries_sent.inc();
-                let evicted = script::evicted(value);
-                around.metrics.log_evictions.inc_by(evicted);
+                around.metrics.log_evictions.inc_by(published.evicted);
+                if published.is_logged {
+                    let (page, bytes) = (&mut self.ledger_page, utterance.body_bytes());
+                    let mut ledger = around.ledger.borrow_mut();
+                    ledger.wrote(&self.topic, page, bytes, Instant::now());
+                    ledger.freed(published.freed);
+                }
                 let written = utterance.done();
-                return Ok(match is_written {
+                return Ok(match published.is_logged {
                     true => Done::Wrote(written),
                     false => Done::Other,
                 });

@@ -17,7 +17,8 @@
 --  13 1: the node itself listens to the topic
 -- Returns 1 if the entry was published, 0 if no other node wants it, 2 if it was before, 3 if it was
 -- published because others listen, though none is known to want it: their parts were forgotten;
--- { 1, n } if n entries were dropped before their time.
+-- { one of these, n, bytes } if n entries were dropped before their time, or bytes of them as there were too
+-- many entries.
 local meta, log = KEYS[1], KEYS[2]
 local node = ARGV[1]
 if ARGV[10] ~= '' then
@@ -100,16 +101,31 @@ local function drop_oldest()
     from = '(' .. found[#found][1]
   end
 end
-local dropped, part = 0, most / 64
-if bytes > most and math.floor(bytes / part) ~= math.floor(bytes_before / part) then
-  dropped = drop_oldest()
+-- How many bytes there were before the first entry that the log still has.
+local function bytes_gone()
+  for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', 4)) do
+    if entry[2][4] then
+      return tonumber(entry[2][4]) - string.len(entry[2][2])
+    end
+  end
+  return bytes
 end
-if (last_offset + 1) % 256 == 0 then
-  redis.call('XTRIM', log, 'MAXLEN', '~', ARGV[4])
+local dropped, freed, part = 0, 0, most / 64
+local has_many_bytes = bytes > most and math.floor(bytes / part) ~= math.floor(bytes_before / part)
+local has_many_entries = (last_offset + 1) % 256 == 0
+if has_many_bytes or has_many_entries then
+  local gone_before = bytes_gone()
+  if has_many_bytes then
+    dropped = drop_oldest()
+  end
+  if has_many_entries then
+    redis.call('XTRIM', log, 'MAXLEN', '~', ARGV[4])
+  end
+  freed = math.max(0, bytes_gone() - gone_before)
 end
 redis.call('PEXPIRE', log, ARGV[3])
 redis.call(ARGV[5], ARGV[6], epoch .. ' ' .. id .. ' ' .. ARGV[7])
-if dropped > 0 then
-  return { done, dropped }
+if freed > 0 then
+  return { done, dropped, freed }
 end
 return done

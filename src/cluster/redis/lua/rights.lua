@@ -18,7 +18,7 @@ local attempts = {
   { 'ZADD', key, 1, 'a' }, { 'ZSCORE', key, 'a' }, { 'ZCARD', key }, { 'ZRANGE', key, 0, -1 },
   { 'ZREVRANGE', key, 0, -1 }, { 'ZRANGEBYSCORE', key, '-inf', '+inf' }, { 'ZREM', key, 'a' },
   { 'XADD', key, '*', 'a', 'b' }, { 'XRANGE', key, '-', '+' }, { 'XREVRANGE', key, '+', '-' },
-  { 'XTRIM', key, 'MAXLEN', 1 }, { 'DEL', key },
+  { 'XTRIM', key, 'MAXLEN', 1 }, { 'XLEN', key }, { 'DEL', key },
 }
 local topics = {
   { 'PUBLISH', topic, '' }, { 'SUBSCRIBE', topic }, { 'UNSUBSCRIBE', topic }, { 'PUBSUB', 'NUMSUB', topic },

@@ -1,5 +1,6 @@
 //! What is asked of Redis, and what it answers.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, RedisResult, ServerError, Value};
@@ -144,8 +145,15 @@ impl Node {
         let mut pipeline = redis::Pipeline::new();
         let mut items = Vec::new();
         let mut bytes = 0;
+        // Channels that may not say anything before others, and how many calls there were then.
+        let (mut held, mut items_before) = (VecDeque::new(), 0);
         while items.len() < most && bytes < BYTES_AT_ONCE {
-            let Some(job) = self.servers.lanes(index).queue(lane).pop_front() else {
+            let queue = self.servers.lanes(index).queue(lane);
+            if queue.is_empty() && items.len() > items_before {
+                items_before = items.len();
+                std::mem::swap(queue, &mut held);
+            }
+            let Some(job) = queue.pop_front() else {
                 break;
             };
             match job {
@@ -184,6 +192,7 @@ impl Node {
                         is_doubtful: now < self.doubts_until,
                         leave_delay: self.settings.leave_delay,
                         node_timeout: self.settings.node_timeout,
+                        ledger: &self.ledger,
                         breaks: &self.breaks,
                     };
                     if !channel.wants_call(self.is_counted) {
@@ -194,10 +203,16 @@ impl Node {
                         bytes += call.bytes();
                         pipeline.add_command(command);
                         items.push(Item::Channel(topic, call));
+                    } else if channel.wants_call(self.is_counted) {
+                        channel.is_queued = true;
+                        held.push_back(Job::Channel(topic));
                     }
                 }
             }
         }
+        let queue = self.servers.lanes(index).queue(lane);
+        held.append(queue);
+        *queue = held;
         if items.is_empty() {
             return;
         }

@@ -35,7 +35,13 @@ impl Node {
         self.look_at_pulse();
         let node = self.node();
         let [nodes, versions, dead] = self.keys.nodes();
-        let keys = [&nodes, &versions, &dead, &self.keys.memory()];
+        let keys = [
+            &nodes,
+            &versions,
+            &dead,
+            &self.keys.memory(),
+            &self.keys.logs(),
+        ];
         let mut command = script::HEARTBEAT.call(&keys);
         command
             .arg(node.to_string())
@@ -44,7 +50,8 @@ impl Node {
             .arg(i32::from(self.is_new))
             .arg(&*self.memory.name)
             .arg(self.memory.beats)
-            .arg(NodeId::random().to_string());
+            .arg(NodeId::random().to_string())
+            .arg(self.ledger.get_mut().bytes(Instant::now()));
         let then: Then = Box::new(move |alive, answer| {
             let pulse = answer.map(Pulse::read);
             if alive.node() != node {
@@ -105,6 +112,7 @@ impl Node {
             );
         }
         self.metrics.nodes.set(pulse.nodes as i64);
+        self.bound_logs(pulse.logged);
         if has_forgotten {
             for channel in self.channels.values_mut() {
                 channel.on_forgotten();

@@ -5,6 +5,7 @@
 //! - [`calls`]: what is asked of Redis, and what it answers
 //! - [`lanes`]: what is asked apart from what, and how much at once
 //! - [`recent`]: what was written last
+//! - [`trimming`]: all logs together are not too large
 //! - [`settling`]: what became of idempotency keys
 //! - [`life`]: heartbeats, the death of other nodes, and this one's end
 
@@ -16,6 +17,7 @@ mod recent;
 mod requests;
 mod servers;
 mod settling;
+mod trimming;
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -33,6 +35,7 @@ use super::Shared;
 use super::channel::{Asked, Channel, Kind, Surroundings};
 use super::entry::{Message, NodeId, VERSION};
 use super::keys::{Keys, Subject, Topic, slot};
+use super::ledger::Ledger;
 use super::link::{Heard, Link, LinkId, Reach, Unusable};
 use super::outgoing::Voice;
 use super::request::Settlement;
@@ -135,6 +138,7 @@ pub(super) struct Node {
     ended: bool,
     refusals: Throttle,
     breaks: RefCell<Throttle>,
+    ledger: RefCell<Ledger>,
 }
 
 impl Node {
@@ -148,6 +152,7 @@ impl Node {
         let (sender, heard) = mpsc::unbounded_channel();
         let now = Instant::now();
         let keys = Keys::new(&settings.prefix);
+        let history = HISTORY + settings.node_timeout;
         Self {
             memory_key: keys.memory().into(),
             keys,
@@ -166,7 +171,8 @@ impl Node {
             is_new: true,
             version: VERSION,
             number: 0,
-            history_ms: (HISTORY + settings.node_timeout).as_millis() as u64,
+            history_ms: history.as_millis() as u64,
+            ledger: RefCell::new(Ledger::new(history, settings.total_log_bytes)),
             keeps_until: now,
             dead: HashMap::new(),
             memory: Memory::default(),
@@ -357,6 +363,7 @@ impl Node {
             is_doubtful: self.doubts_until > Instant::now(),
             leave_delay: self.settings.leave_delay,
             node_timeout: self.settings.node_timeout,
+            ledger: &self.ledger,
             breaks: &self.breaks,
         };
         let done = act(channel, &around);
