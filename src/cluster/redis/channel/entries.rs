@@ -141,6 +141,9 @@ impl Channel {
                 for (user_id, info) in users {
                     let member = Arc::new(Member::from_escaped(&user_id, &info));
                     app.member_came(&self.name, &member);
+                    if !self.pending.is_empty() {
+                        self.pending.remove(&format!("r{user_id}"));
+                    }
                     if let Some(user) = self.users.get_mut(&*user_id) {
                         user.only_here = false;
                     }
@@ -202,28 +205,32 @@ impl Channel {
         is_own: bool,
         around: &Surroundings<'_>,
     ) -> bool {
+        let is_repeated = !self.note_number(origin, number);
+        if is_repeated && !is_own {
+            around.metrics.repeats_dropped.inc();
+        }
+        is_repeated
+    }
+
+    /// Whether the number is above all that the node has had from the same origin.
+    pub(super) fn note_number(&mut self, origin: NodeId, number: u64) -> bool {
         const MOST: usize = 64;
         match self
             .last_numbers
             .iter_mut()
             .find(|(node, _)| *node == origin)
         {
-            Some((_, last)) if *last >= number => {
-                if !is_own {
-                    around.metrics.repeats_dropped.inc();
-                }
-                true
-            }
+            Some((_, last)) if *last >= number => false,
             Some((_, last)) => {
                 *last = number;
-                false
+                true
             }
             None => {
                 if self.last_numbers.len() == MOST {
                     self.last_numbers.remove(0);
                 }
                 self.last_numbers.push((origin, number));
-                false
+                true
             }
         }
     }

@@ -155,6 +155,8 @@ pub(super) struct Channel {
     place: Option<Place>,
     /// The last place that was known, while none is.
     former: Option<Place>,
+    /// Where the node was in the log that was there before, while the one that was begun anew is read.
+    beyond: Option<EntryId>,
     /// Since when the topic was not listened to all the time.
     interrupted_at: Option<Instant>,
     /// Whether a message of another log came while this one was not known.
@@ -234,6 +236,7 @@ impl Channel {
             is_behind: false,
             place: None,
             former: None,
+            beyond: None,
             interrupted_at: None,
             hears_another_log: false,
             doubts_memory: false,
