@@ -26,6 +26,7 @@ use smallvec::SmallVec;
 
 use super::entry::{EntryId, NodeId};
 use super::keys::{self, Topic};
+use super::link::LinkId;
 use super::outgoing::{Queue, Voice};
 use super::watch::PendingWatch;
 use crate::hub::authority::PeerHandle;
@@ -120,6 +121,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) own: &'a [NodeId],
     /// Whether Redis, or the part of it that the channel is on, is away.
     pub(super) is_away: bool,
+    /// The connection over which Redis is listened to now, where that matters.
+    pub(super) link: Option<LinkId>,
     /// The key of what tells whether Redis has lost anything, and the name that the node knows, where
     /// a call about a channel can look at it.
     pub(super) memory: Option<(&'a str, &'a str)>,
