@@ -548,6 +548,33 @@ async fn what_redis_had_not_passed_on_when_it_died_and_forgot_is_delivered_in_or
 }
 
 #[tokio::test]
+async fn who_comes_right_before_redis_dies_and_forgets_gets_nothing_twice() {
+    let Some((mut redis, cluster)) = start().await else {
+        return;
+    };
+    let mut late = cluster[1].connect().await;
+    for round in 0..3 {
+        let name = channel_name("cache-");
+        let mut there = cluster[2].connect().await;
+        there.subscribe(&name).await;
+        let event = PublishedEvent::new(&name, "x", "first");
+        cluster[0].publish(event).await;
+        late.subscribe(&name).await;
+        let event = late.expect_event_on(&name, "x").await;
+        assert_eq!(event.data_text(), "first");
+        redis.kill().await;
+        redis.restart().await;
+        cluster.wait_until_ready().await;
+        let data = round.to_string();
+        let event = PublishedEvent::new(&name, "x", &*data);
+        cluster[0].publish(event).await;
+        let event = late.expect_event_on(&name, "x").await;
+        assert_eq!(event.data_text(), data);
+    }
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
 async fn what_the_log_does_not_have_any_more_is_counted() {
     let redis = RedisServer::start().await;
     let proxy = TcpProxy::start(&[redis.authority()]).await;

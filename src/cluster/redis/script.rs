@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::{Cmd, Script, Value};
 
-use super::entry::{EntryId, Unreadable};
+use super::entry::{EntryId, NodeId, Unreadable};
 
 /// A script with its name for EVALSHA.
 pub(super) struct Known {
@@ -87,6 +87,8 @@ pub(super) struct ChannelReply {
     pub(super) roster: Option<Vec<(String, String)>>,
     /// The last event, and for how many milliseconds it is kept.
     pub(super) cached: Option<(Vec<u8>, u64)>,
+    /// The numbers of what was written last, and the nodes that did.
+    pub(super) numbers: Vec<(NodeId, u64)>,
 }
 
 impl ChannelReply {
@@ -112,6 +114,8 @@ impl ChannelReply {
         let cached = next()?;
         let cached_for = number(next()?)?;
         let has_more = number(next()?)? == 1;
+        let parsed_number = |value| text(value)?.parse().map_err(|_| Unreadable);
+        let numbers = pairs(list(next()?)?, |node| text(node)?.parse(), parsed_number)?;
         Ok(Self {
             epoch,
             last,
@@ -124,6 +128,7 @@ impl ChannelReply {
             due,
             roster,
             cached: cached_event(cached, cached_for)?,
+            numbers,
         })
     }
 }

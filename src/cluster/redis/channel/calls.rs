@@ -145,9 +145,6 @@ impl Channel {
         if reconciles {
             flags.push('r');
         }
-        if tells_all {
-            flags.push('t');
-        }
         flags.push(self.occupancy_flag(tells_all));
         if self.connections > 0 && self.occupancy == Occupancy::No {
             self.occupancy = Occupancy::Unsure;

@@ -27,6 +27,7 @@ use smallvec::SmallVec;
 use super::entry::{EntryId, NodeId};
 use super::keys::{self, Topic};
 use super::ledger::Ledger;
+use super::link::LinkId;
 use super::outgoing::{Queue, Voice};
 use super::watch::PendingWatch;
 use crate::hub::authority::PeerHandle;
@@ -121,6 +122,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) own: &'a [NodeId],
     /// Whether Redis, or the part of it that the channel is on, is away.
     pub(super) is_away: bool,
+    /// The connection over which Redis is listened to now, where that matters.
+    pub(super) link: Option<LinkId>,
     /// The key of what tells whether Redis has lost anything, and the name that the node knows, where
     /// a call about a channel can look at it.
     pub(super) memory: Option<(&'a str, &'a str)>,
@@ -158,6 +161,8 @@ pub(super) struct Channel {
     place: Option<Place>,
     /// The last place that was known, while none is.
     former: Option<Place>,
+    /// Where the node was in the log that was there before, while the one that was begun anew is read.
+    beyond: Option<EntryId>,
     /// Since when the topic was not listened to all the time.
     interrupted_at: Option<Instant>,
     /// Whether a message of another log came while this one was not known.
@@ -239,6 +244,7 @@ impl Channel {
             is_behind: false,
             place: None,
             former: None,
+            beyond: None,
             interrupted_at: None,
             hears_another_log: false,
             doubts_memory: false,

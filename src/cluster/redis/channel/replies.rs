@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use redis::Value;
 
-use super::super::entry::{self, EntryId, Unreadable};
+use super::super::entry::{EntryId, Unreadable};
 use super::super::node::KEEPS_FOR;
 use super::super::outgoing::Written;
 use super::super::script::{ChannelReply, Published};
@@ -127,10 +127,15 @@ impl Channel {
             self.keep_granted(change, &reply);
             return;
         }
+        for (origin, number) in &reply.numbers {
+            self.note_number(*origin, *number);
+        }
         self.note_break(change, &reply, around);
         if change.is_from_before(&reply) {
             // The new log is read from its beginning.
             let first = reply.entries.first().map_or(1, |(id, _)| id.offset);
+            let was = self.place.as_ref().map(|place| place.id);
+            self.beyond = self.beyond.max(was);
             self.former = self.place.replace(Place {
                 epoch: reply.epoch.clone(),
                 id: EntryId {
@@ -157,6 +162,7 @@ impl Channel {
             self.tell_all_again();
         }
         self.interrupted_at = None;
+        self.beyond = None;
         if is_whole || self.offset() <= reply.last.offset {
             self.place = Some(Place {
                 epoch: reply.epoch.clone(),
@@ -180,18 +186,10 @@ impl Channel {
         }
     }
 
-    /// Whether an entry of a log that goes on from an older state of itself may be from before this
-    /// node's subscribers came: nothing says that it was not delivered.
-    fn is_from_before(&self, id: EntryId, body: &Bytes, epoch: &str) -> bool {
-        let former = self
-            .former
-            .as_ref()
-            .filter(|former| *former.epoch != *epoch);
-        former.is_some_and(|former| (id.ms, id.offset) <= (former.id.ms, former.id.offset))
-            && entry::Entry::parse(body).is_ok_and(|entry| {
-                let mut known = self.last_numbers.iter();
-                !known.any(|(origin, _)| *origin == entry.origin)
-            })
+    /// Whether an entry of a log that goes on from an older state of itself is one that this node was
+    /// beyond: it was delivered, or is from before its subscribers came.
+    fn is_from_before(&self, id: EntryId) -> bool {
+        self.beyond.is_some_and(|beyond| id <= beyond)
     }
 
     /// The offset of the last entry that is known.
@@ -211,11 +209,11 @@ impl Channel {
             if id.offset <= self.offset() {
                 continue;
             }
-            let body = Bytes::copy_from_slice(body);
-            if self.is_from_before(*id, &body, &reply.epoch) {
+            if self.is_from_before(*id) {
                 self.go_on_to(*id);
                 continue;
             }
+            let body = Bytes::copy_from_slice(body);
             if self.apply(&body, reading, around).is_err() {
                 self.wait_for_room();
                 return false;
@@ -412,6 +410,7 @@ mod tests {
             roster: None,
             cached: None,
             has_more: false,
+            numbers: Vec::new(),
         }
     }
 

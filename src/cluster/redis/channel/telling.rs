@@ -53,7 +53,12 @@ impl Channel {
             "o" => {
                 self.doubted.remove("p");
             }
-            "a" if self.doubted.remove(&format!("b{user_id}")) => self.note_known(user_id),
+            "a" => {
+                if !self.doubted.is_empty() {
+                    self.doubted.remove(&format!("b{user_id}"));
+                }
+                self.note_known(user_id);
+            }
             _ => {}
         }
     }
@@ -63,8 +68,12 @@ impl Channel {
         !self.doubted.is_empty() && self.doubted.contains(&format!("b{user_id}"))
     }
 
-    /// What is still in doubt will be among what is due. Of the rest webhooks know.
+    /// What is still in doubt will be among what is due. Of the rest webhooks know. (What is due of the
+    /// node that this one was is found when that one's part is removed.)
     pub(super) fn end_doubts(&mut self) {
+        if !self.orphans.is_empty() {
+            return;
+        }
         for field in std::mem::take(&mut self.doubted) {
             if let Some(user_id) = field.strip_prefix('b') {
                 self.note_known(user_id);

@@ -14,16 +14,16 @@
 --   8 members at most
 --   9 flags: p presence channel, u a user, c counts are told to subscribers; o, m, s webhooks want
 --     to know who occupies and vacates, of members, of counts; k the cached event is asked for, r
---     the roster in any case, d all that the node has to tell, t it tells its whole part, e one
---     entry is returned however large it is; x nothing is asked for that has happened since; D
---     nodes may not have told again yet what was forgotten; webhooks know that the node q has
---     occupied, z had occupied the channel, y knows nothing of that and vacates it without a word
+--     the roster in any case, d all that the node has to tell, e one entry is returned however
+--     large it is; x nothing is asked for that has happened since; D nodes may not have told again
+--     yet what was forgotten; webhooks know that the node q has occupied, z had occupied the
+--     channel, y knows nothing of that and vacates it without a word
 --  10 milliseconds that a departure waits
 --  11 the epoch that the asking node knows, or nothing
 --  12 the id of the last entry that it knows
 --  13 bytes of entries returned at most
 --  14 milliseconds after which all nodes have told again what was forgotten
---  15 the memory that the node knows, or nothing
+--  15 the memory that the node knows
 --  16.. steps, each with its arguments:
 --     n COUNT        the node has so many subscribers; 0: it is not on the channel
 --     w COUNT        the same of those who watch a user
@@ -36,7 +36,8 @@
 --     a FIELD        what was to be told has been told
 -- Returns { epoch, last id, subscribers, occupied, whether the known entry is known here too,
 --   { id, body }*, { refused user* }, { due field, milliseconds }*, roster or false,
---   cached event or false, its milliseconds, whether the log goes on after these entries }
+--   cached event or false, its milliseconds, whether the log goes on after these entries,
+--   { node, number }* of what was written last, for an asker who knew no entry }
 -- Of a log that was begun anew since the node last knew, the entries are from its beginning.
 local meta, log, cache, users, members, due, at =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
@@ -77,11 +78,27 @@ end
 if has_gone_back() then
   epoch = ARGV[3]
 end
+-- Who was there, and what was to be told, under another memory is out of date. All nodes tell again
+-- what they have.
+local memory = KEYS[8] and redis.call('HGET', KEYS[8], 'name')
+local known_under = redis.call('HGET', meta, 'm')
+local is_out_of_date = memory and known_under and known_under ~= memory
+if is_out_of_date then
+  epoch = ARGV[3]
+  local at_any = string.sub(at, 1, -1 - string.len(node))
+  for _, name in ipairs(redis.call('HKEYS', meta)) do
+    if string.sub(name, 2, 2) == ':' then
+      redis.call('HDEL', meta, name)
+      redis.call('DEL', at_any .. string.sub(name, 3))
+    end
+  end
+  redis.call('DEL', users, members, due)
+end
 -- Others may not have told again yet what was forgotten: who seems to come may have been there, and
 -- who seems to be gone may be on another node.
 local is_doubtful = flag('D')
-if KEYS[8] and ARGV[15] ~= '' then
-  is_doubtful = is_doubtful or redis.call('HGET', KEYS[8], 'name') ~= ARGV[15]
+if KEYS[8] then
+  is_doubtful = is_doubtful or memory ~= ARGV[15]
 end
 local is_forgotten = is_doubtful or (ARGV[11] ~= '' and ARGV[11] ~= epoch)
 local asked_from = flag('x') and '' or ARGV[11]
@@ -138,16 +155,6 @@ end
 local function goes(going, wait)
   tell(going, now + (is_doubtful and forgotten_delay or wait))
 end
--- An older state may have departures that were told since. Those that were not are told below.
-if is_forgotten and flag('t') then
-  local all = redis.call('HGETALL', due)
-  for i = 1, #all, 2 do
-    local owner = string.match(all[i + 1], ' (.*)$')
-    if owner == asker and string.find(all[i], '^[rRvV]') then
-      redis.call('HDEL', due, all[i])
-    end
-  end
-end
 
 local function is_wanted()
   for _, name in ipairs(redis.call('HKEYS', meta)) do
@@ -157,7 +164,7 @@ local function is_wanted()
   end
   return false
 end
-local was_wanted, was_occupied = is_wanted(), is_occupied()
+local was_wanted, was_occupied = is_out_of_date or is_wanted(), is_occupied()
 local added, removed, refused = {}, {}, {}
 local function add(user, info, is_known)
   if is_known then
@@ -369,6 +376,22 @@ for _, name in ipairs(touched) do
   end
 end
 
+-- What was written last may be written again should the server die now: whoever comes has it, or is
+-- not to have it.
+local numbers = {}
+local function read_numbers()
+  local since = string.format('%d-0', now - 1000)
+  for _, entry in ipairs(redis.call('XREVRANGE', log, '+', since, 'COUNT', 16)) do
+    local body = entry[2][2]
+    local kind, length = string.match(body, '^%d([EX])', 1), string.match(body, '^(%d+):', 19)
+    if kind and length then
+      local from = 20 + string.len(length)
+      numbers[#numbers + 1] = string.sub(body, 3, 18)
+      numbers[#numbers + 1] = string.sub(body, from, from + tonumber(length) - 1)
+    end
+  end
+end
+
 local entries, first, more, room = {}, nil, false, tonumber(ARGV[13])
 -- Entries from here on, as many as there is room for, read few at a time.
 local function read(from)
@@ -392,6 +415,9 @@ local function read(from)
 end
 if is_wanted() then
   redis.call('HSET', meta, 'e', epoch, 'l', last)
+  if memory then
+    redis.call('HSET', meta, 'm', memory)
+  end
   redis.call('HDEL', meta, 'k')
   redis.call('PERSIST', meta)
   if asked_from == epoch then
@@ -406,6 +432,8 @@ if is_wanted() then
     end
   elseif asked_from ~= '' then
     read('-')
+  elseif not orphans then
+    read_numbers()
   end
 elseif was_wanted and orphans then
   -- Nobody is known to be there any more; a node that was given up may return, and ask for what it
@@ -430,5 +458,5 @@ end
 local is_online = occupied or redis.call('HEXISTS', due, 'f') == 1
 return {
   epoch, last, total, is_online and 1 or 0, known_here and 1 or 0,
-  entries, refused, mine, roster, cached, cached_for, more and 1 or 0,
+  entries, refused, mine, roster, cached, cached_for, more and 1 or 0, numbers,
 }

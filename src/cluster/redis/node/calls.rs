@@ -188,6 +188,7 @@ impl Node {
                         },
                         own: &self.own,
                         is_away: false,
+                        link: None,
                         memory: memory_of(&self.servers, &self.memory_key, &self.memory.name),
                         is_doubtful: now < self.doubts_until,
                         leave_delay: self.settings.leave_delay,

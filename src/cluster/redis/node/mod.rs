@@ -249,14 +249,14 @@ impl Node {
 
     fn on_heard(&mut self, link: LinkId, heard: Heard) {
         match heard {
-            Heard::Message(topic, content) => self.on_message(&topic, content),
+            Heard::Message(topic, content) => self.on_message(link, &topic, content),
             Heard::Listening(topic) => self.on_listening(link, &topic),
             Heard::NotListening(topic) => self.on_not_listening(link, &topic),
             Heard::Lost => self.on_link_lost(link, "the connection was closed"),
         }
     }
 
-    fn on_message(&mut self, topic: &[u8], content: Vec<u8>) {
+    fn on_message(&mut self, link: LinkId, topic: &[u8], content: Vec<u8>) {
         let message = match Message::parse(content.into()) {
             Ok(message) => message,
             Err(_) => {
@@ -268,7 +268,7 @@ impl Node {
             return;
         };
         self.with(topic, |channel, around| {
-            channel.on_message(&message, around)
+            channel.on_message(&message, link, around)
         });
     }
 
@@ -345,6 +345,7 @@ impl Node {
         act: impl FnOnce(&mut Channel, &Surroundings<'_>) -> T,
     ) -> Option<T> {
         let channel = self.channels.get_mut(topic)?;
+        let link = self.servers.link_of(channel.slot).map(|link| link.id);
         let around = Surroundings {
             metrics: &self.metrics,
             voice: Voice {
@@ -358,7 +359,8 @@ impl Node {
                 keep: false,
             },
             own: &self.own,
-            is_away: self.servers.link_of(channel.slot).is_none(),
+            is_away: link.is_none(),
+            link,
             memory: None,
             is_doubtful: self.doubts_until > Instant::now(),
             leave_delay: self.settings.leave_delay,
