@@ -79,6 +79,14 @@ lint: ## formatting and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 
+.PHONY: check
+check: lint ## formatting, lints and unit tests: what needs nothing but the toolchain
+	cargo test --workspace --lib
+
+.PHONY: doc
+doc: ## the documentation of the code, with what is private, without broken links
+	RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items
+
 .PHONY: docker-check
 docker-check: ## Dockerfile, compose file and what they mount, with what will read them
 	@scripts/setup docker
