@@ -22,6 +22,9 @@ use super::request_mark::{Handling, RequestMark};
 use super::upgrade;
 use super::yielding::wake_after_others;
 
+/// A timer that goes off so much too late shows that the process stood still.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
 /// How long an HTTP connection may wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
@@ -53,6 +56,8 @@ pub struct Deadline<T> {
     blocked: Option<Blocked>,
     /// Nothing was read yet.
     is_new: bool,
+    /// The wait was once begun anew since the last answer, as the process had stood still.
+    was_renewed: bool,
     write_timeouts: Counter,
 }
 
@@ -73,6 +78,7 @@ impl<T> Deadline<T> {
             turn: Turn::default(),
             blocked: None,
             is_new: true,
+            was_renewed: false,
             write_timeouts,
         }
     }
@@ -100,22 +106,39 @@ impl<T> Deadline<T> {
         if self.entry.must_end(cx) {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        let due = self.due();
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        let mut due = self.due();
+        let mut timer = match self.timer.take() {
+            Some(timer) => timer,
+            None => Box::pin(sleep_until(due)),
+        };
         // It may be set for later than what is due now: idling is usually allowed for longer.
         if timer.deadline() > due {
             timer.as_mut().reset(due);
         }
         while timer.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= due {
-                if self.blocked.is_some() {
-                    self.write_timeouts.inc();
-                }
-                return Err(io::ErrorKind::TimedOut.into());
+            let now = Instant::now();
+            if now >= due {
+                self.judge(now, due)?;
+                due = self.due();
             }
             timer.as_mut().reset(due);
         }
+        self.timer = Some(timer);
         Ok(())
+    }
+
+    /// What was waited for did not come in time. That it is noticed late means that the process
+    /// stood still: what has come meanwhile may lie in the socket.
+    fn judge(&mut self, now: Instant, due: Instant) -> io::Result<()> {
+        if now >= due + STANDSTILL && !self.was_renewed && self.blocked.is_none() {
+            self.was_renewed = true;
+            self.entry.begin_anew();
+            return Ok(());
+        }
+        if self.blocked.is_some() {
+            self.write_timeouts.inc();
+        }
+        Err(io::ErrorKind::TimedOut.into())
     }
 
     /// Bytes that may be read now. If there are none, whoever reads is woken when there are.
@@ -148,6 +171,7 @@ impl<T> Deadline<T> {
         match &outcome {
             Poll::Ready(Ok(taken)) => {
                 self.entry.on_written();
+                self.was_renewed = false;
                 if let Some(blocked) = &mut self.blocked {
                     blocked.took(*taken, Instant::now());
                 }
@@ -221,6 +245,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
                 this.entry.on_read();
                 outcome
             }
+            // It is judged when the peer was given a chance to take it, which comes next.
+            Poll::Pending if this.blocked.is_some() => Poll::Pending,
             Poll::Pending => match this.poll_timer(cx) {
                 Ok(()) => Poll::Pending,
                 Err(error) => Poll::Ready(Err(error)),

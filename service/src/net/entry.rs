@@ -149,6 +149,11 @@ impl Entry {
         }
     }
 
+    /// It waits for the same from now on.
+    pub(super) fn begin_anew(&self) {
+        self.state.since.set(Instant::now());
+    }
+
     /// Whether the peer does not take what is written.
     pub fn set_blocked(&self, blocked: bool) {
         self.state.blocked.set(blocked);

@@ -348,3 +348,56 @@ async fn handler_that_comes_to_its_body_wakes_who_was_refused() {
     };
     tokio::join!(reading, handler);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_came_while_the_process_stood_still_is_read_before_it_is_judged() {
+    let (mut client, server) = duplex(64);
+    let mut server = watch(server);
+    let mut byte = [0];
+    client.write_all(b"x").await.unwrap();
+    server.read_exact(&mut byte).await.unwrap();
+    let mut waker = Context::from_waker(std::task::Waker::noop());
+    let mut poll = |server: &mut Deadline<_>| {
+        let mut space = [0; 16];
+        let mut space = ReadBuf::new(&mut space);
+        let poll = Pin::new(server).poll_read(&mut waker, &mut space);
+        poll.map(|outcome| outcome.map(|()| space.filled().len()))
+    };
+    assert!(poll(&mut server).is_pending());
+    tokio::time::advance(WAITS.head * 3).await;
+    client.write_all(b"y").await.unwrap();
+    assert!(matches!(poll(&mut server), Poll::Ready(Ok(1))));
+    assert!(poll(&mut server).is_pending());
+    // It has begun anew, once.
+    tokio::time::advance(WAITS.head * 3).await;
+    assert!(matches!(poll(&mut server), Poll::Ready(Err(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_took_what_was_written_while_the_process_stood_still_is_not_cut_off() {
+    let (mut client, server) = duplex(64);
+    let mut server = watch(server);
+    let mut waker = Context::from_waker(std::task::Waker::noop());
+    let mut pinned = Pin::new(&mut server);
+    assert!(
+        pinned
+            .as_mut()
+            .poll_write(&mut waker, &[b'x'; 64])
+            .is_ready()
+    );
+    assert!(pinned.as_mut().poll_write(&mut waker, b"y").is_pending());
+    tokio::time::advance(WAITS.write * 3).await;
+    client.read_exact(&mut [0; 64]).await.unwrap();
+    let mut space = [0; 16];
+    let mut space = ReadBuf::new(&mut space);
+    assert!(
+        pinned
+            .as_mut()
+            .poll_read(&mut waker, &mut space)
+            .is_pending()
+    );
+    assert!(matches!(
+        pinned.poll_write(&mut waker, b"y"),
+        Poll::Ready(Ok(1))
+    ));
+}
