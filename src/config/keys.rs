@@ -30,6 +30,7 @@ pub(super) const CLUSTER: &[&str] = &[
     "node_timeout",
     "backlog_bytes",
     "log_bytes",
+    "total_log_bytes",
     "ca_certificates",
 ];
 

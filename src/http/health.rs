@@ -23,9 +23,14 @@ pub(super) fn ready(hub: &Hub) -> Answer {
     let reason = match hub.standing() {
         _ if hub.is_draining() => "the relay is going away".to_owned(),
         Standing::Well => return Answer::ok(json!({ "ready": true })),
-        Standing::Away => Unavailable::Away.to_string(),
-        Standing::NotYet => Unavailable::NotYet.to_string(),
+        Standing::Away => because(hub, Unavailable::Away),
+        Standing::Refused => because(hub, Unavailable::Refused),
+        Standing::NotYet => because(hub, Unavailable::NotYet),
     };
     let status = StatusCode::SERVICE_UNAVAILABLE;
     Answer::Json(status, json!({ "ready": false, "reason": reason }))
+}
+
+fn because(hub: &Hub, reason: Unavailable) -> String {
+    hub.trouble().unwrap_or_else(|| reason.to_string())
 }

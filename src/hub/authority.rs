@@ -98,6 +98,11 @@ pub trait Authority: fmt::Debug + Send + Sync {
     fn standing(&self) -> Standing {
         Standing::Well
     }
+
+    /// Why it is not, where more is known than [`Standing`] says. It may be shown to anybody.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Whether a node can do all that it is there for.
@@ -107,6 +112,8 @@ pub enum Standing {
     Well,
     /// It has lost the others, and goes on with what it knows.
     Away,
+    /// It is not let to them, and takes nothing that is for them, too.
+    Refused,
     /// It has never reached them, and knows nothing yet.
     NotYet,
 }
@@ -128,6 +135,9 @@ pub enum Unavailable {
     /// The node is leaving the others.
     #[error("the relay is going away")]
     Leaving,
+    /// The node is not let to the others.
+    #[error("Redis does not let the relay do all that it needs (/ready says what)")]
+    Refused,
     /// The node has not found the others since it started.
     #[error("the relay has not reached Redis yet, where the nodes keep what they share")]
     NotYet,

@@ -1,7 +1,7 @@
 //! How much may wait for other nodes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::metrics::Gauge;
 
@@ -16,13 +16,59 @@ pub struct Backlog {
 /// Room in the backlog, for as long as this or a clone of it lives. The default takes none.
 #[derive(Clone, Debug, Default)]
 pub struct Admission {
-    _admitted: Option<Arc<Admitted>>,
+    admitted: Option<Arc<Admitted>>,
 }
 
 #[derive(Debug)]
 struct Admitted {
     backlog: Arc<Backlog>,
     bytes: usize,
+    /// Turns that were given out, and those that have passed.
+    turns: AtomicU32,
+    passed: AtomicU32,
+}
+
+/// The place of one event among those that were let in together: they go to the other nodes in this order,
+/// whatever their channels. It has the event's room in the backlog, and has passed at the latest when it is
+/// dropped.
+#[derive(Debug, Default)]
+pub struct Rank {
+    admission: Admission,
+    number: u32,
+}
+
+impl Admission {
+    /// The next turn.
+    pub fn rank(&self) -> Rank {
+        let admitted = self.admitted.as_ref();
+        Rank {
+            number: admitted.map_or(0, |admitted| admitted.turns.fetch_add(1, Ordering::Relaxed)),
+            admission: self.clone(),
+        }
+    }
+}
+
+impl Rank {
+    /// Whether all turns before it have passed.
+    pub fn has_come(&self) -> bool {
+        let admitted = self.admission.admitted.as_ref();
+        admitted.is_none_or(|admitted| self.number <= admitted.passed.load(Ordering::Relaxed))
+    }
+
+    /// Lets the turns behind it pass.
+    pub fn pass(&self) {
+        if let Some(admitted) = &self.admission.admitted {
+            admitted
+                .passed
+                .fetch_max(self.number + 1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Rank {
+    fn drop(&mut self) {
+        self.pass();
+    }
 }
 
 impl Backlog {
@@ -46,9 +92,11 @@ impl Backlog {
         let admitted = Admitted {
             backlog: Arc::clone(self),
             bytes,
+            turns: AtomicU32::new(0),
+            passed: AtomicU32::new(0),
         };
         Some(Admission {
-            _admitted: Some(Arc::new(admitted)),
+            admitted: Some(Arc::new(admitted)),
         })
     }
 
@@ -82,6 +130,20 @@ mod tests {
         assert_eq!(backlog.bytes(), 60);
         drop(copy);
         assert_eq!(backlog.bytes(), 0);
+    }
+
+    #[test]
+    fn turns_come_one_after_the_other_and_dropping_one_lets_the_next_pass() {
+        let backlog = Arc::new(Backlog::new(100, Gauge::default()));
+        let admission = backlog.admit(1).unwrap();
+        let [first, second, third] = [admission.rank(), admission.rank(), admission.rank()];
+        assert!(first.has_come() && !second.has_come() && !third.has_come());
+        first.pass();
+        assert!(second.has_come() && !third.has_come());
+        drop(second);
+        assert!(third.has_come());
+        let alone = backlog.admit(1).unwrap().rank();
+        assert!(alone.has_come() && Rank::default().has_come());
     }
 
     #[test]

@@ -50,7 +50,7 @@ use parking_lot::Mutex;
 pub use answer::Answer;
 pub use app::AppHub;
 pub use authority::{Authority, Join, Leave, Receipt, SignIn, Standing, Unavailable};
-pub use backlog::{Admission, Backlog};
+pub use backlog::{Admission, Backlog, Rank};
 pub use broadcast::{Broadcast, Room};
 pub use directory::{ChannelState, Wanted};
 pub use mailbox::Mailbox;
@@ -159,6 +159,11 @@ impl Hub {
     /// Whether this node can do all that it is there for.
     pub fn standing(&self) -> Standing {
         self.authority.standing()
+    }
+
+    /// Why the node is not well, where more is known than [`Hub::standing`] says.
+    pub fn trouble(&self) -> Option<String> {
+        self.authority.trouble()
     }
 
     /// Whether the relay is going away.

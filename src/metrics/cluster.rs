@@ -8,6 +8,8 @@ metrics! {
     pub struct ClusterMetrics {
         /// 1 while the node reaches Redis and the others through it, else 0.
         connected: Gauge = "fanfare_cluster_connected",
+        /// 1 while Redis does not let the node do all that it needs, as its user lacks rights, else 0.
+        refused: Gauge = "fanfare_cluster_refused",
         /// Nodes that are alive, this one included.
         nodes: Gauge = "fanfare_cluster_nodes",
         /// Topics that the node listens to on Redis.
@@ -31,7 +33,10 @@ metrics! {
         memory_losses: Counter = "fanfare_cluster_memory_losses_total",
         /// Times that a channel's log was found begun anew.
         epoch_changes: Counter = "fanfare_cluster_epoch_changes_total",
-        /// Entries that left a channel's log before their time, as cluster.log_bytes was used up.
+        /// Bytes of all channels' logs in Redis, about, as of the last heartbeat.
+        log_bytes: Gauge = "fanfare_cluster_log_bytes",
+        /// Entries that left a channel's log before their time, as cluster.log_bytes or cluster.total_log_bytes
+        /// was used up.
         log_evictions: Counter = "fanfare_cluster_log_evictions_total",
         /// Messages that this version cannot read.
         unreadable: Counter = "fanfare_cluster_unreadable_total",

@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 
+use super::pace::MOST_UNANSWERED;
 use super::*;
 use crate::auth::Signer;
 use crate::protocol::Frame;

@@ -3,6 +3,7 @@
 //! Each is a real `redis-server` on loopback that keeps nothing on disk by itself: one that is started again is empty,
 //! unless a test has saved what it had.
 
+mod clock;
 mod inspect;
 mod ports;
 mod process;
@@ -16,6 +17,7 @@ use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
 use crate::wait::within;
+use clock::Clock;
 use process::RedisProcess;
 
 pub use inspect::{Messages, Monitor};
@@ -36,6 +38,8 @@ pub struct RedisServer {
     password: Option<String>,
     /// `None` while it is down.
     process: Option<RedisProcess>,
+    /// `None`: the system's.
+    clock: Option<Clock>,
     directory: TempDir,
 }
 
@@ -48,11 +52,23 @@ impl RedisServer {
     /// An empty server with further arguments, `--maxclients 4` say.
     pub async fn start_with(arguments: &[&str]) -> RedisServer {
         let directory = tempfile::tempdir().expect("the temporary directory is writable");
+        RedisServer::start_in(directory, arguments, None).await
+    }
+
+    /// An empty server whose clock is so many seconds ahead of the system's.
+    pub async fn start_ahead(seconds: u32) -> RedisServer {
+        let directory = tempfile::tempdir().expect("the temporary directory is writable");
+        let clock = Clock::new(directory.path(), seconds);
+        RedisServer::start_in(directory, &[], Some(clock)).await
+    }
+
+    async fn start_in(directory: TempDir, arguments: &[&str], clock: Option<Clock>) -> RedisServer {
         let mut server = RedisServer {
             port: 0,
             arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
             password: None,
             process: None,
+            clock,
             directory,
         };
         for _ in 0..20 {
@@ -146,6 +162,12 @@ impl RedisServer {
         let () = self.command(&redis::cmd("FLUSHALL")).await;
     }
 
+    /// Sets the clock of a server that was started with one of its own: so many seconds ahead of the system's.
+    pub fn set_clock_ahead(&self, seconds: u32) {
+        let clock = self.clock.as_ref();
+        clock.expect("it has a clock of its own").set(seconds);
+    }
+
     // What it is told
 
     /// Sends a command and expects it to be done.
@@ -172,7 +194,8 @@ impl RedisServer {
         let mut arguments: Vec<String> = settings.map(str::to_owned).to_vec();
         arguments.extend(["--appendonly", "no"].map(str::to_owned));
         arguments.extend(self.arguments.iter().cloned());
-        self.process = RedisProcess::start(self.directory.path(), &arguments).await;
+        self.process =
+            RedisProcess::start(self.directory.path(), &arguments, self.clock.as_ref()).await;
         self.process.is_some()
     }
 

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use super::clock::Clock;
 use crate::wait::eventually;
 
 /// What a server logs once it can be spoken to, as Redis and as Sentinel.
@@ -21,8 +22,12 @@ pub(super) struct RedisProcess {
 
 impl RedisProcess {
     /// Starts a server in `directory`; `None` when it ends instead, as it does when its port is taken.
-    pub(super) async fn start(directory: &Path, arguments: &[String]) -> Option<RedisProcess> {
-        let mut child = command(directory, arguments)
+    pub(super) async fn start(
+        directory: &Path,
+        arguments: &[String],
+        clock: Option<&Clock>,
+    ) -> Option<RedisProcess> {
+        let mut child = command(directory, arguments, clock)
             .spawn()
             .unwrap_or_else(|error| {
                 panic!("cannot start redis-server: {error}: run `make setup` first")
@@ -83,7 +88,7 @@ impl Drop for RedisProcess {
     }
 }
 
-fn command(directory: &Path, arguments: &[String]) -> Command {
+fn command(directory: &Path, arguments: &[String], clock: Option<&Clock>) -> Command {
     let mut command = Command::new("redis-server");
     command
         .args(arguments)
@@ -91,6 +96,9 @@ fn command(directory: &Path, arguments: &[String]) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
+    if let Some(clock) = clock {
+        command.envs(clock.environment());
+    }
     // A test run that is itself killed runs no destructors: the kernel then ends the server with the thread that
     // started it, which is the test's own.
     // SAFETY: prctl is async-signal-safe and touches nothing of the parent.

@@ -134,7 +134,7 @@ impl Sentinel {
             std::fs::write(&file, configuration(port, master.port()))
                 .expect("the temporary directory is writable");
             let arguments = [file.display().to_string(), "--sentinel".to_owned()];
-            if let Some(process) = RedisProcess::start(directory.path(), &arguments).await {
+            if let Some(process) = RedisProcess::start(directory.path(), &arguments, None).await {
                 return Sentinel {
                     port,
                     _process: process,

@@ -70,7 +70,7 @@ impl World {
         found.extend(self.fresh_rosters(&truth).await);
         found.extend(converge(|| async { self.believed(&truth) }).await);
         found.extend(self.marks().await);
-        let webhooks = || async { webhooks::difference(&self.receiver, &truth) };
+        let webhooks = || async { webhooks::difference(&self.receiver, &truth, &self.history) };
         found.extend(converge(webhooks).await);
         for tab in &self.tabs {
             let seen = tab.seen();

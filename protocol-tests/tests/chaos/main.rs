@@ -13,6 +13,7 @@
 mod check;
 mod events;
 mod faults;
+mod history;
 mod publisher;
 mod tab;
 mod webhooks;

@@ -13,6 +13,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::history::History;
+
 /// The name of every event that backends publish here.
 pub(crate) const EVENT: &str = "chaos";
 /// The name of every event that tabs send.
@@ -25,6 +27,7 @@ pub(crate) struct Tab {
     pub(crate) node: usize,
     commands: UnboundedSender<Command>,
     seen: Arc<Mutex<Seen>>,
+    history: Arc<History>,
     task: JoinHandle<()>,
     /// Client events so far.
     sent: u64,
@@ -69,7 +72,12 @@ pub(crate) enum Phase {
 }
 
 impl Tab {
-    pub(crate) fn open(name: &str, user: &str, node: usize, endpoint: &Endpoint, app: &App) -> Tab {
+    pub(crate) fn open(
+        name: &str,
+        user: &str,
+        (node, endpoint, app): (usize, &Endpoint, &App),
+        history: &Arc<History>,
+    ) -> Tab {
         let (commands, queue) = unbounded_channel();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let connection = Line {
@@ -78,6 +86,7 @@ impl Tab {
             endpoint: endpoint.clone(),
             app: app.clone(),
             seen: Arc::clone(&seen),
+            history: Arc::clone(history),
         };
         Tab {
             name: name.to_owned(),
@@ -85,6 +94,7 @@ impl Tab {
             node,
             commands,
             seen,
+            history: Arc::clone(history),
             task: tokio::spawn(connection.run(queue)),
             sent: 0,
         }
@@ -100,6 +110,7 @@ impl Tab {
             believed: BTreeSet::new(),
         };
         self.seen().stays.insert(channel.to_owned(), stay);
+        self.note(channel, "asks");
         self.command(Command::Subscribe(channel.to_owned()));
     }
 
@@ -113,6 +124,7 @@ impl Tab {
                 if let Some(stay) = self.seen().stays.get_mut(channel) {
                     stay.phase = Phase::Left;
                 }
+                self.note(channel, "leaves");
                 self.command(Command::Unsubscribe(channel.to_owned()));
             }
         }
@@ -145,6 +157,11 @@ impl Tab {
         asked.next().map(|(channel, _)| channel.clone())
     }
 
+    fn note(&self, channel: &str, what: &str) {
+        let what = format!("{what}: {} of node {}", self.name, self.node);
+        self.history.note(channel, &self.user, what);
+    }
+
     fn command(&self, command: Command) {
         // The connection has ended; that is found elsewhere.
         let _ended = self.commands.send(command);
@@ -153,6 +170,12 @@ impl Tab {
 
 impl Drop for Tab {
     fn drop(&mut self) {
+        let stays = std::mem::take(&mut self.seen().stays);
+        for (channel, stay) in stays {
+            if stay.phase != Phase::Left {
+                self.note(&channel, "ends");
+            }
+        }
         self.task.abort();
     }
 }
@@ -164,6 +187,7 @@ struct Line {
     endpoint: Endpoint,
     app: App,
     seen: Arc<Mutex<Seen>>,
+    history: Arc<History>,
 }
 
 impl Line {
@@ -248,6 +272,10 @@ impl Line {
         let event = Event::parse(frame.as_text());
         if event.name == "pusher:ping" {
             return Some(Frame::text(r#"{"event":"pusher:pong"}"#));
+        }
+        if event.name == "pusher_internal:subscription_succeeded" {
+            let what = format!("is let in: {}", self.name);
+            self.history.note(event.channel(), &self.user, what);
         }
         let mut seen = self.seen();
         if let Err(what) = seen.take(&event, &self.user) {

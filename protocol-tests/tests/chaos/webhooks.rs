@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use protocol_tests::Receiver;
 
 use crate::check::Truth;
+use crate::history::History;
 
 pub(crate) const EVENTS: [&str; 4] = [
     "channel_occupied",
@@ -14,10 +15,10 @@ pub(crate) const EVENTS: [&str; 4] = [
 ];
 
 /// A channel, or a member of one.
-type Who = (String, Option<String>);
+pub(crate) type Who = (String, Option<String>);
 
 /// Where what was told sums up to something else than what is.
-pub(crate) fn difference(receiver: &Receiver, truth: &Truth) -> Option<String> {
+pub(crate) fn difference(receiver: &Receiver, truth: &Truth, history: &History) -> Option<String> {
     let (told, is) = (told(receiver), expected(truth));
     let everybody: BTreeSet<&Who> = told.keys().chain(is.keys()).collect();
     let wrong: Vec<String> = everybody
@@ -25,10 +26,36 @@ pub(crate) fn difference(receiver: &Receiver, truth: &Truth) -> Option<String> {
         .filter_map(|who| {
             let told = told.get(who).copied().unwrap_or_default();
             let is = is.get(who).copied().unwrap_or_default();
-            (told != is).then(|| format!("{who:?} is {is}, webhooks sum up to {told}"))
+            (told != is).then(|| {
+                let story = story(receiver, history, who);
+                format!("{who:?} is {is}, webhooks sum up to {told}: {story:#?}")
+            })
         })
         .collect();
-    (!wrong.is_empty()).then(|| format!("webhooks: {wrong:?}"))
+    (!wrong.is_empty()).then(|| format!("webhooks: {}", wrong.join("\n")))
+}
+
+/// The last that happened to somebody, and what webhooks were told of it; in milliseconds from now.
+fn story(receiver: &Receiver, history: &History, who: &Who) -> Vec<String> {
+    const MOST: usize = 40;
+    let mut story = history.of(who);
+    for delivery in receiver.deliveries_on(&who.0) {
+        for event in &delivery.events {
+            let is_meant =
+                event.channel == who.0 && event.json["user_id"].as_str() == who.1.as_deref();
+            if is_meant && EVENTS.contains(&event.name.as_str()) {
+                story.push((
+                    delivery.arrived,
+                    format!("webhook {} {}", event.name, event.id),
+                ));
+            }
+        }
+    }
+    story.sort_by_key(|(at, _)| *at);
+    let left = story.split_off(story.len().saturating_sub(MOST));
+    left.into_iter()
+        .map(|(at, what)| format!("-{} {what}", at.elapsed().as_millis()))
+        .collect()
 }
 
 /// Coming less going, by everything that was told: an event that comes again under its id counts once.

@@ -1,17 +1,18 @@
 //! Nodes, Redis and everybody who uses them, and a round of what happens to them.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use protocol_tests::cluster::PREFIX;
+use protocol_tests::cluster::{NODE_TIMEOUT, PREFIX};
 use protocol_tests::names::unique;
 use protocol_tests::random::Random;
 use protocol_tests::{AppConfig, Cluster, Receiver, RedisServer, TcpProxy};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::events::{Disturbance, Ledger, SharedLedger};
 use crate::faults::{Fault, Kind};
+use crate::history::History;
 use crate::publisher::Publisher;
 use crate::tab::Tab;
 use crate::webhooks;
@@ -45,6 +46,7 @@ pub(crate) struct World {
     pub(crate) channels: Vec<String>,
     pub(crate) tabs: Vec<Tab>,
     pub(crate) frozen: [bool; NODES],
+    pub(crate) history: Arc<History>,
     kinds: Vec<Kind>,
     random: Random,
     ledger: SharedLedger,
@@ -84,6 +86,7 @@ impl World {
             channels: CHANNELS.map(unique).to_vec(),
             tabs: Vec::new(),
             frozen: [false; NODES],
+            history: Arc::default(),
             kinds: Kind::chosen(),
             random: Random::from_environment(),
             ledger: SharedLedger::default(),
@@ -136,9 +139,16 @@ impl World {
         }
         assert!(
             differences.is_empty(),
-            "round {number}, after {faults:?}, with {} tabs: {differences:#?}",
-            self.tabs.len()
+            "round {number}, after {faults:?} from -{} to -{} ms, with {} tabs: {}",
+            begun.elapsed().as_millis(),
+            ended.elapsed().as_millis(),
+            self.tabs.len(),
+            differences.join("\n"),
         );
+        if faults.iter().any(|fault| fault.kind.forgets()) {
+            // What Redis forgets once more before all nodes have told it again is nobody's promise.
+            sleep_until(ended + Duration::from_secs(u64::from(NODE_TIMEOUT))).await;
+        }
     }
 
     fn choose(&mut self) -> Vec<Fault> {
@@ -208,7 +218,8 @@ impl World {
 
     pub(crate) fn open_tab(&self, name: &str, user: &str, node: usize) -> Tab {
         let server = &self.cluster[node];
-        Tab::open(name, user, node, server.endpoint(), server.app())
+        let place = (node, server.endpoint(), server.app());
+        Tab::open(name, user, place, &self.history)
     }
 
     // Nodes

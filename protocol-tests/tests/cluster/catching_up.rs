@@ -10,11 +10,11 @@ use crate::support::{channel_name, expect_nothing, figure, finish, nodes};
 
 /// Bytes a second of the slow link.
 const RATE: u32 = 3_000_000;
-const DATA: usize = 8_000;
-const BATCH: usize = 10;
+pub(crate) const DATA: usize = 8_000;
+pub(crate) const BATCH: usize = 10;
 
 /// Publishes so many events, each with its number and much behind it.
-async fn publish_large(app: App, mut http: HttpClient, channel: String, count: usize) {
+pub(crate) async fn publish_large(app: App, mut http: HttpClient, channel: String, count: usize) {
     let padding = "x".repeat(DATA);
     for first in (0..count).step_by(BATCH) {
         let batch: Vec<Value> = (first..first + BATCH)

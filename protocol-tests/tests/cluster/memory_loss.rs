@@ -372,6 +372,106 @@ async fn flushall_is_reported_to_nobody() {
     expect_no_reports_of_a_return(false, false).await;
 }
 
+/// Somebody who is on node 0, and comes to node 1 and leaves it again before node 0 has told Redis of it: webhooks hear
+/// nothing of that. Somebody who is really new is reported.
+async fn expect_doubts_to_be_settled(receiver: &mut Receiver, cluster: &Cluster, channel: &str) {
+    let both = member(&cluster[1], channel, "ann").await;
+    let fresh = channel_name("presence-fresh-");
+    let eve = member(&cluster[1], &fresh, "eve").await;
+    drop(both);
+    wait_for_users(cluster, channel, &["ann".to_owned()]).await;
+    let come = [
+        report("channel_occupied", &fresh, None),
+        report("member_added", &fresh, Some("eve")),
+    ];
+    expect_reports(receiver, &fresh, &come).await;
+    drop(eve);
+    let gone = [
+        report("member_removed", &fresh, Some("eve")),
+        report("channel_vacated", &fresh, None),
+    ];
+    expect_reports(receiver, &fresh, &gone).await;
+}
+
+/// Ann comes to a channel, and what `act` does with her is reported to nobody.
+async fn expect_no_reports_of_ann(
+    receiver: &mut Receiver,
+    cluster: &Cluster,
+    channel: &str,
+    act: impl AsyncFnOnce(&mut Receiver),
+) {
+    let ann = member(&cluster[0], channel, "ann").await;
+    let come = [
+        report("channel_occupied", channel, None),
+        report("member_added", channel, Some("ann")),
+    ];
+    expect_reports(receiver, channel, &come).await;
+    act(receiver).await;
+    drop(ann);
+    let gone = [
+        report("member_removed", channel, Some("ann")),
+        report("channel_vacated", channel, None),
+    ];
+    expect_reports(receiver, channel, &gone).await;
+    receiver.expect_nothing_more();
+}
+
+#[tokio::test]
+async fn who_comes_to_another_node_right_after_flushall_is_not_reported_again() {
+    let Some((mut receiver, redis, cluster)) = start_reporting().await else {
+        return;
+    };
+    for _ in 0..2 {
+        let channel = channel_name("presence-");
+        let cluster = &cluster;
+        expect_no_reports_of_ann(&mut receiver, cluster, &channel, async |receiver| {
+            redis.flush().await;
+            expect_doubts_to_be_settled(receiver, cluster, &channel).await;
+        })
+        .await;
+    }
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn who_comes_to_the_first_node_that_is_back_is_not_reported_again() {
+    let receiver = Receiver::start(&[&AppConfig::new("10001").app()]).await;
+    receiver.expect_several_senders();
+    let redis = RedisServer::start().await;
+    let proxy = TcpProxy::start(&[redis.authority()]).await;
+    let builder = Cluster::builder(format!("redis://{}/0", proxy.authority()))
+        .app(app().webhook(receiver.webhook(&REPORTED)))
+        .set("webhooks.leave_delay_ms", 50);
+    let (mut receiver, mut redis) = (receiver, redis);
+    let Some(mut cluster) = builder.nodes(1).start().await else {
+        return;
+    };
+    cluster.add_at(&redis.url()).await;
+    cluster.wait_until_ready().await;
+    let channel = channel_name("presence-");
+    {
+        let (cluster, redis) = (&cluster, &mut redis);
+        expect_no_reports_of_ann(&mut receiver, cluster, &channel, async |receiver| {
+            proxy.cut();
+            redis.kill().await;
+            redis.restart().await;
+            eventually("the other node to be back", || async {
+                (figure(&cluster[1], "connected").await == 1.0).then_some(())
+            })
+            .await;
+            let both = member(&cluster[1], &channel, "ann").await;
+            proxy.restore();
+            cluster.wait_until_ready().await;
+            drop(both);
+            wait_for_users(cluster, &channel, &["ann".to_owned()]).await;
+            expect_doubts_to_be_settled(receiver, cluster, &channel).await;
+        })
+        .await;
+    }
+    finish(cluster, &redis).await;
+    drop(proxy);
+}
+
 // What is lost is counted.
 
 #[tokio::test]
@@ -407,6 +507,71 @@ async fn sole_listener_that_is_given_up_and_returns_gets_what_was_published_mean
     assert_eq!(figure(&cluster[apart], "events_lost_total").await, 0.0);
     finish(cluster, &redis).await;
     drop(proxy);
+}
+
+#[tokio::test]
+async fn what_redis_had_not_passed_on_when_it_died_and_forgot_is_delivered_in_order() {
+    let redis = RedisServer::start().await;
+    let proxy = TcpProxy::start(&[redis.authority()]).await;
+    let builder = nodes(&redis).nodes(1);
+    let (mut redis, Some(mut cluster)) = (redis, builder.start().await) else {
+        return;
+    };
+    let url = format!("redis://{}/0", proxy.authority());
+    let apart = cluster.add_at(&url).await;
+    cluster.wait_until_ready().await;
+    let name = channel_name("public-");
+    let mut client = cluster[apart].connect().await;
+    client.subscribe(&name).await;
+    let publish = async |data: &str| {
+        let event = PublishedEvent::new(&name, "x", data);
+        cluster[0].publish(event).await;
+    };
+    publish("before").await;
+    client.expect_event_on(&name, "x").await;
+    proxy.hold();
+    publish("1").await;
+    publish("2").await;
+    redis.kill().await;
+    proxy.cut();
+    publish("3").await;
+    redis.restart().await;
+    proxy.restore();
+    cluster.wait_until_ready().await;
+    publish("4").await;
+    for number in 1..=4 {
+        let event = client.expect_event_on(&name, "x").await;
+        assert_eq!(event.data_text(), number.to_string());
+    }
+    finish(cluster, &redis).await;
+    drop(proxy);
+}
+
+#[tokio::test]
+async fn who_comes_right_before_redis_dies_and_forgets_gets_nothing_twice() {
+    let Some((mut redis, cluster)) = start().await else {
+        return;
+    };
+    let mut late = cluster[1].connect().await;
+    for round in 0..3 {
+        let name = channel_name("cache-");
+        let mut there = cluster[2].connect().await;
+        there.subscribe(&name).await;
+        let event = PublishedEvent::new(&name, "x", "first");
+        cluster[0].publish(event).await;
+        late.subscribe(&name).await;
+        let event = late.expect_event_on(&name, "x").await;
+        assert_eq!(event.data_text(), "first");
+        redis.kill().await;
+        redis.restart().await;
+        cluster.wait_until_ready().await;
+        let data = round.to_string();
+        let event = PublishedEvent::new(&name, "x", &*data);
+        cluster[0].publish(event).await;
+        let event = late.expect_event_on(&name, "x").await;
+        assert_eq!(event.data_text(), data);
+    }
+    finish(cluster, &redis).await;
 }
 
 #[tokio::test]

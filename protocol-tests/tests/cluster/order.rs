@@ -155,3 +155,78 @@ async fn publishers_on_every_node_at_once_each_keep_their_order() {
     crate::support::expect_nothing(&cluster, &mut clients).await;
     finish(cluster, &redis).await;
 }
+
+/// Publishes batches of consecutive numbers that go round the channels, several batches ahead of their answers.
+async fn publish_around(
+    app: App,
+    mut http: HttpClient,
+    name: &'static str,
+    channels: Vec<String>,
+    batches: usize,
+) {
+    let authority = http.endpoint().authority.clone();
+    let mut unanswered = 0;
+    for first in (0..batches * BATCH).step_by(BATCH) {
+        let batch: Vec<Value> = (first..first + BATCH)
+            .map(|number| {
+                let channel = &channels[number % channels.len()];
+                json!({"channel": channel, "name": name, "data": number.to_string()})
+            })
+            .collect();
+        let request = Request::post(&app, "/batch_events").json(&json!({ "batch": batch }));
+        http.send_raw(&request.encode(&authority, "")).await;
+        unanswered += 1;
+        if unanswered == AHEAD {
+            http.read_response().await.expect_status(200);
+            unanswered -= 1;
+        }
+    }
+    for _ in 0..unanswered {
+        http.read_response().await.expect_status(200);
+    }
+}
+
+#[tokio::test]
+async fn events_of_a_batch_arrive_on_every_node_in_order_whatever_their_channels() {
+    const BATCHES: usize = 50;
+    const PUBLISHERS: [&str; 3] = ["one", "two", "three"];
+    let Some((redis, cluster)) = start().await else {
+        return;
+    };
+    let channels: Vec<String> = (0..4).map(|_| channel_name("public-")).collect();
+    let mut clients = Vec::new();
+    for node in cluster.nodes() {
+        let mut client = node.connect().await;
+        for channel in &channels {
+            client.subscribe(channel).await;
+        }
+        clients.push(client);
+    }
+    let mut publishers = Vec::new();
+    for (position, name) in PUBLISHERS.into_iter().enumerate() {
+        let mut channels = channels.clone();
+        channels.rotate_left(position);
+        // Two of them use the same node.
+        let http = cluster[position % 2].http();
+        let publish = publish_around(cluster.app().clone(), http, name, channels, BATCHES);
+        publishers.push(tokio::spawn(publish));
+    }
+    for client in &mut clients {
+        let mut next = [0; PUBLISHERS.len()];
+        let mut inverted = 0;
+        for _ in 0..PUBLISHERS.len() * BATCHES * BATCH {
+            let event = client.next_event().await;
+            let publisher = PUBLISHERS.iter().position(|name| *name == event.name);
+            let next = &mut next[publisher.expect("it is one of theirs")];
+            let number: usize = event.data_text().parse().expect("it is a number");
+            inverted += usize::from(number != *next);
+            *next = number + 1;
+        }
+        assert_eq!(inverted, 0, "events out of order");
+    }
+    for publisher in publishers {
+        within("the publisher to end", publisher).await.unwrap();
+    }
+    crate::support::expect_nothing(&cluster, &mut clients).await;
+    finish(cluster, &redis).await;
+}

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use protocol_tests::{Cluster, PublishedEvent, RedisServer, Request, TestServer, eventually};
+use protocol_tests::{PublishedEvent, RedisServer, Request, TestServer, eventually};
 use redis::cmd;
 use tokio::time::sleep;
 
 use crate::roster::{Member, users_of};
-use crate::support::{app, channel_name, expect_nothing, finish, nodes, start, subscriber_of_each};
+use crate::support::{channel_name, expect_nothing, finish, nodes, start, subscriber_of_each};
 
 /// Sets how much memory Redis may use: with a single byte it refuses whatever needs some. 0: as much as there is.
 async fn limit_memory(redis: &RedisServer, bytes: u32) {
@@ -111,41 +111,4 @@ async fn replica_is_not_asked_without_a_pause() {
     let () = replica.command(cmd("REPLICAOF").arg("NO").arg("ONE")).await;
     cluster.wait_until_ready().await;
     finish(cluster, &replica).await;
-}
-
-#[tokio::test]
-async fn node_that_may_not_listen_says_so_and_serves_its_own_clients() {
-    let redis = RedisServer::start().await;
-    let mut user = cmd("ACL");
-    user.arg(&[
-        "SETUSER",
-        "deaf",
-        "on",
-        ">pw",
-        "~*",
-        "+@all",
-        "resetchannels",
-    ]);
-    let () = redis.command(&user).await;
-    let url = format!("redis://deaf:pw@{}/0", redis.authority());
-    let builder = Cluster::builder(url).app(app()).nodes(1);
-    let Some(mut cluster) = builder.start().await else {
-        return;
-    };
-    let channel = channel_name("private-");
-    let mut client = cluster[0].connect().await;
-    client.subscribe(&channel).await;
-    client
-        .subscribe_presence(&channel_name("presence-"), "u", serde_json::json!({}))
-        .await;
-    client.sign_in("u").await;
-    cluster[0]
-        .publish(PublishedEvent::new(&channel, "x", "y"))
-        .await;
-    client.expect_event_on(&channel, "x").await;
-    let log = cluster[0].log().join("\n");
-    assert!(log.contains("no permissions to access"), "{log}");
-    // It has logged an error: that would not be a clean end.
-    cluster.kill(0).await;
-    cluster.finish().await;
 }

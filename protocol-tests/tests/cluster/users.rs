@@ -43,6 +43,32 @@ async fn connections_of_a_user_are_closed_on_every_node_and_no_others() {
 }
 
 #[tokio::test]
+async fn connections_that_channel_data_signed_in_are_closed_by_any_node() {
+    let Some((redis, cluster)) = start().await else {
+        return;
+    };
+    let channel = cluster[0].channel("private-");
+    for (what, code) in [("terminate_connections", 4009), ("force_reconnect", 4200)] {
+        for asked in cluster.positions() {
+            let user = unique("u-");
+            let data = json!({"user_id": user, "sign_in": true}).to_string();
+            let mut connections = Vec::new();
+            for node in cluster.nodes() {
+                let mut client = node.connect().await;
+                client.send_signed_subscribe(&channel, Some(&data)).await;
+                client.expect_subscribed(&channel).await;
+                connections.push(client);
+            }
+            order(&cluster, asked, &user, what).await;
+            for client in &mut connections {
+                client.expect_close_code(code).await;
+            }
+        }
+    }
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
 async fn user_who_comes_back_after_the_order_stays() {
     let Some((redis, cluster)) = start().await else {
         return;

@@ -53,7 +53,7 @@ impl FromStr for NodeId {
 }
 
 /// An entry's place in its log: the server's clock in milliseconds, and the channel's count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct EntryId {
     pub(super) ms: u64,
     pub(super) offset: u64,

@@ -57,6 +57,11 @@ impl Keys {
         [&*self.prefix, "{nodes}:memory"].concat()
     }
 
+    /// How much of the channels' logs each node has written.
+    pub(super) fn logs(&self) -> String {
+        [&*self.prefix, "{nodes}:logs"].concat()
+    }
+
     /// The topics that a node has anything to do with.
     pub(super) fn topics_of(&self, node: &str) -> String {
         [&*self.prefix, "{node:", node, "}"].concat()

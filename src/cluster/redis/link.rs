@@ -12,10 +12,12 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline,
-    ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisResult, TlsCertificates, Value,
+    ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, RedisResult,
+    TlsCertificates, Value,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::rights::{Lack, Rights};
 use super::script;
 use super::settings::Sentinels;
 
@@ -45,6 +47,21 @@ pub(super) enum Heard {
     Lost,
 }
 
+/// Why a server cannot be used.
+#[derive(Debug)]
+pub(super) enum Unusable {
+    /// It cannot be reached, or answers with errors.
+    Failed(RedisError),
+    /// It is there, and does not let its user do what a node needs.
+    Lacks(Lack),
+}
+
+impl From<RedisError> for Unusable {
+    fn from(error: RedisError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 pub(super) struct Link {
     pub(super) id: LinkId,
     calls: MultiplexedConnection,
@@ -60,13 +77,14 @@ pub(super) struct Link {
 const BULK_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Link {
-    /// Connects, and makes the scripts known.
+    /// Connects, makes the scripts known, and sees whether the user may do what they do.
     pub(super) async fn connect(
         server: ConnectionInfo,
         reach: Reach,
         id: LinkId,
         heard: UnboundedSender<(LinkId, Heard)>,
-    ) -> RedisResult<Self> {
+        rights: &Rights,
+    ) -> Result<Self, Unusable> {
         let protocol = server.redis_settings().clone();
         let protocol = protocol.set_protocol(ProtocolVersion::RESP3);
         let client = client(server.set_redis_settings(protocol), &reach)?;
@@ -99,7 +117,18 @@ impl Link {
             pushes,
         };
         link.load_scripts().await?;
-        Ok(link)
+        match link.lack(rights).await? {
+            Some(lack) => Err(Unusable::Lacks(lack)),
+            None => Ok(link),
+        }
+    }
+
+    /// What the user may not do that a node needs.
+    async fn lack(&self, rights: &Rights) -> RedisResult<Option<Lack>> {
+        let mut pipeline = redis::pipe();
+        pipeline.add_command(rights.probe());
+        let answer = self.call(pipeline).await?.pop().unwrap_or_default();
+        Ok(rights.missing(answer.extract_error()?))
     }
 
     pub(super) async fn load_scripts(&self) -> RedisResult<()> {
@@ -250,7 +279,8 @@ async fn master_by(
         ConnectionAddr::Tcp(host.clone(), port),
         sentinels.redis.clone(),
     )?;
-    let role = script::list(ask(master.clone(), reach, redis::cmd("ROLE")).await?);
+    let role = ask(master.clone(), reach, redis::cmd("ROLE")).await?;
+    let role = script::list(role.extract_error()?);
     let role = role
         .ok()
         .and_then(|role| script::text(role.into_iter().next()?).ok());

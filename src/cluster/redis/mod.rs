@@ -10,17 +10,20 @@
 //! - [`request`], [`queries`]: what the other threads ask of the one that speaks to Redis
 //! - [`node`]: that thread
 //! - [`channel`], [`outgoing`], [`watch`]: one channel, what is said on it, and who waits for it
-//! - [`link`]: a server of Redis
+//! - [`ledger`]: what is written and kept in all
+//! - [`link`], [`rights`]: a server of Redis, and what it lets a node do
 //! - [`script`], [`keys`], [`entry`]: what is in Redis
 
 mod channel;
 mod entry;
 mod keys;
+mod ledger;
 mod link;
 mod node;
 mod outgoing;
 mod queries;
 mod request;
+mod rights;
 mod script;
 mod settings;
 mod watch;
@@ -32,6 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
@@ -53,6 +57,7 @@ use link::Reach;
 use node::Node;
 use queries::Asker;
 use request::{Close, Publish, Request, Requests};
+use rights::Lack;
 
 /// The authority of a node that shares its channels.
 pub struct Redis {
@@ -69,6 +74,8 @@ pub struct Redis {
 struct Shared {
     requests: Requests,
     standing: AtomicU8,
+    /// What Redis does not let this node do, though it is there.
+    lack: Mutex<Option<Lack>>,
     /// Whether the node goes, and takes no more events.
     is_leaving: AtomicBool,
 }
@@ -92,16 +99,18 @@ pub enum StartError {
 impl Shared {
     fn standing(&self) -> Standing {
         match self.standing.load(Ordering::Acquire) {
-            2 => Standing::Well,
-            1 => Standing::Away,
+            3 => Standing::Well,
+            2 => Standing::Away,
+            1 => Standing::Refused,
             _ => Standing::NotYet,
         }
     }
 
     fn set_standing(&self, standing: Standing) {
         let standing = match standing {
-            Standing::Well => 2,
-            Standing::Away => 1,
+            Standing::Well => 3,
+            Standing::Away => 2,
+            Standing::Refused => 1,
             Standing::NotYet => 0,
         };
         self.standing.store(standing, Ordering::Release);
@@ -239,7 +248,7 @@ impl Authority for Redis {
             app: Arc::clone(app),
             channel: channel.into(),
             event,
-            admission: admission.clone(),
+            rank: admission.rank(),
             receipt,
         }));
         Receipt::pending(pending)
@@ -280,7 +289,10 @@ impl Authority for Redis {
         match self.standing() {
             _ if self.is_leaving() => Err(Unavailable::Leaving),
             Standing::NotYet => Err(Unavailable::NotYet),
-            _ => self.backlog.admit(bytes).ok_or(Unavailable::BacklogFull),
+            Standing::Refused => Err(Unavailable::Refused),
+            Standing::Well | Standing::Away => {
+                self.backlog.admit(bytes).ok_or(Unavailable::BacklogFull)
+            }
         }
     }
 
@@ -321,5 +333,9 @@ impl Authority for Redis {
 
     fn standing(&self) -> Standing {
         self.shared.standing()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.shared.lack.lock().as_ref().map(Lack::to_string)
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::entry::{Event, NodeId, Writer};
 use super::keys::{self, Topic};
 use super::script;
-use crate::hub::Admission;
+use crate::hub::Rank;
 
 /// Events that go into one entry at most, and their bytes.
 const MOST_EVENTS: usize = 64;
@@ -23,8 +23,8 @@ const HISTORY_ENTRIES: usize = 10_000;
 pub(super) struct Outgoing {
     pub(super) what: Said,
     pub(super) receipt: Option<oneshot::Sender<()>>,
-    /// Room in the backlog, until it is said.
-    pub(super) _admission: Admission,
+    /// When it is to be said, among others. It has room in the backlog until it is.
+    pub(super) rank: Rank,
 }
 
 #[derive(Debug)]
@@ -40,7 +40,14 @@ pub(super) enum Said {
 pub(super) struct Queue {
     waiting: VecDeque<Outgoing>,
     /// Said, and perhaps not heard: it is said again, word for word, before anything else.
-    unsure: Option<Utterance>,
+    unsure: VecDeque<Utterance>,
+}
+
+/// An entry that is in the log.
+#[derive(Debug)]
+pub(super) struct Written {
+    body: Vec<u8>,
+    head: usize,
 }
 
 /// What goes into one entry.
@@ -73,17 +80,24 @@ pub(super) struct Voice<'a> {
     pub(super) keep: bool,
 }
 
+impl Outgoing {
+    fn is_event(&self) -> bool {
+        matches!(self.what, Said::Event(..))
+    }
+}
+
 impl Queue {
     pub(super) fn push(&mut self, outgoing: Outgoing) {
         self.waiting.push_back(outgoing);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.unsure.is_none()
+        self.waiting.is_empty() && self.unsure.is_empty()
     }
 
     /// Whoever waits need not: all this is kept until it can be said.
     pub(super) fn send_receipts(&mut self) {
+        self.let_others_pass();
         let unsure = self.unsure.iter_mut().flat_map(|unsure| &mut unsure.said);
         for outgoing in unsure.chain(&mut self.waiting) {
             if let Some(receipt) = outgoing.receipt.take() {
@@ -93,12 +107,20 @@ impl Queue {
         }
     }
 
-    /// What is to be said next.
+    /// What other channels have to say does not wait for this.
+    pub(super) fn let_others_pass(&self) {
+        for outgoing in &self.waiting {
+            outgoing.rank.pass();
+        }
+    }
+
+    /// What is to be said next. Nothing, if something is to be said on another channel before.
     pub(super) fn next(&mut self, voice: Voice<'_>) -> Option<Utterance> {
-        if let Some(unsure) = self.unsure.take() {
+        if let Some(unsure) = self.unsure.pop_front() {
             return Some(unsure);
         }
-        let first = self.waiting.pop_front()?;
+        let first = self.waiting.pop_front_if(|first| first.rank.has_come())?;
+        first.rank.pass();
         Some(match &first.what {
             Said::Close { code, reason } => {
                 let mut writer = Writer::new(voice.version, b'X', voice.node, voice.number);
@@ -117,7 +139,7 @@ impl Queue {
         })
     }
 
-    /// The event and those right behind it.
+    /// The event and those right behind it whose turn it is.
     fn events(&mut self, first: Outgoing, voice: Voice<'_>) -> Utterance {
         let mut writer = Writer::new(voice.version, b'E', voice.node, voice.number);
         let head = writer.len();
@@ -135,7 +157,10 @@ impl Queue {
             let has_room = said.len() < MOST_EVENTS && writer.len() < MOST_BYTES;
             next = self
                 .waiting
-                .pop_front_if(|next| has_room && matches!(next.what, Said::Event(..)));
+                .pop_front_if(|next| has_room && next.is_event() && next.rank.has_come());
+            if let Some(next) = &next {
+                next.rank.pass();
+            }
         }
         Utterance {
             body: writer.finish(),
@@ -148,16 +173,47 @@ impl Queue {
 
     /// It is not known whether this was heard. Whoever waits need not: it is kept until it is.
     pub(super) fn put_back(&mut self, utterance: Utterance) {
-        self.unsure = Some(Utterance {
-            is_repetition: true,
-            ..utterance
-        });
+        let is_first = utterance.is_repetition;
+        self.put(
+            Utterance {
+                is_repetition: true,
+                ..utterance
+            },
+            is_first,
+        );
         self.send_receipts();
     }
 
     /// This was certainly not heard.
     pub(super) fn put_back_unheard(&mut self, utterance: Utterance) {
-        self.unsure = Some(utterance);
+        let is_first = utterance.is_repetition;
+        self.put(utterance, is_first);
+    }
+
+    /// What is repeated was before all else; what is not may come after what was written before it.
+    fn put(&mut self, utterance: Utterance, is_first: bool) {
+        match is_first {
+            true => self.unsure.push_front(utterance),
+            false => self.unsure.push_back(utterance),
+        }
+    }
+
+    /// Redis has ended right after this was written: if the log is lost too, others may not have it.
+    /// Of several the last comes first.
+    pub(super) fn say_again(&mut self, written: Written) {
+        self.unsure.push_front(Utterance {
+            body: written.body,
+            head: written.head,
+            cached: None,
+            said: Vec::new(),
+            is_repetition: true,
+        });
+    }
+}
+
+impl Written {
+    pub(super) fn bytes(&self) -> usize {
+        self.body.len()
     }
 }
 
@@ -166,6 +222,11 @@ impl Utterance {
     pub(super) fn bytes(&self) -> usize {
         let cached = self.cached.as_ref();
         self.body.len() + cached.map_or(0, |(payload, _)| payload.len())
+    }
+
+    /// What it takes in the log.
+    pub(super) fn body_bytes(&self) -> usize {
+        self.body.len()
     }
 
     /// `listens`: whether the node itself listens to the topic.
@@ -194,12 +255,16 @@ impl Utterance {
     }
 
     /// It was heard.
-    pub(super) fn done(self) {
+    pub(super) fn done(self) -> Written {
         for outgoing in self.said {
             if let Some(receipt) = outgoing.receipt {
                 // Gone with the publisher.
                 let _ = receipt.send(());
             }
+        }
+        Written {
+            body: self.body,
+            head: self.head,
         }
     }
 }
@@ -228,7 +293,7 @@ mod tests {
         Outgoing {
             what: Said::Event(event, None),
             receipt: None,
-            _admission: Admission::default(),
+            rank: Rank::default(),
         }
     }
 
@@ -280,6 +345,39 @@ mod tests {
         assert!(again.is_repetition && again.body == body);
         again.done();
         assert!(!queue.next(VOICE).unwrap().is_repetition);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_was_written_last_is_repeated_in_its_order_before_what_is_not_known_to_be() {
+        let mut queue = Queue::default();
+        let mut written = Vec::new();
+        let mut bodies = Vec::new();
+        for number in 1..=2 {
+            queue.push(event(number));
+            let utterance = queue
+                .next(Voice {
+                    number: number as u64,
+                    ..VOICE
+                })
+                .unwrap();
+            bodies.push(utterance.body.clone());
+            written.push(utterance.done());
+        }
+        queue.push(event(3));
+        let under_way = queue.next(VOICE).unwrap();
+        bodies.push(under_way.body.clone());
+        for written in written.into_iter().rev() {
+            queue.say_again(written);
+        }
+        queue.put_back(under_way);
+        // The first repetition fails once more.
+        let first = queue.next(VOICE).unwrap();
+        queue.put_back(first);
+        for body in bodies {
+            let again = queue.next(VOICE).unwrap();
+            assert!(again.is_repetition && again.body == body);
+        }
         assert!(queue.is_empty());
     }
 }

@@ -192,7 +192,7 @@ impl Asker {
                     turn.get_or_insert_with(|| self.turn(key.clone(), claimant.clone()));
                     self.try_to_claim(&key, &claimant).await
                 }
-                Standing::Away | Standing::NotYet => Err(Unavailable::Away),
+                Standing::Away | Standing::Refused | Standing::NotYet => Err(Unavailable::Away),
             };
             let pause = match claimed {
                 Ok(Claimed::Granted) => {

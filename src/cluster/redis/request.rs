@@ -10,7 +10,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::entry::Event;
 use crate::hub::authority::PeerHandle;
-use crate::hub::{Admission, AppHub, Join, Leave, SignIn, Unavailable};
+use crate::hub::{AppHub, Join, Leave, Rank, SignIn, Unavailable};
 use crate::protocol::ChannelName;
 use crate::protocol::member::{Member, Watchlist};
 
@@ -37,7 +37,7 @@ pub(super) struct Publish {
     pub(super) app: Arc<AppHub>,
     pub(super) channel: Box<str>,
     pub(super) event: Event,
-    pub(super) admission: Admission,
+    pub(super) rank: Rank,
     pub(super) receipt: oneshot::Sender<()>,
 }
 

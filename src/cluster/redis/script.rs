@@ -1,10 +1,11 @@
 //! The scripts that Redis runs, and what they return.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use redis::{Cmd, Script, Value};
 
-use super::entry::{EntryId, Unreadable};
+use super::entry::{EntryId, NodeId, Unreadable};
 
 /// A script with its name for EVALSHA.
 pub(super) struct Known {
@@ -28,6 +29,11 @@ impl Known {
             command.arg(key.as_ref());
         }
         command
+    }
+
+    #[cfg(test)]
+    pub(super) fn code(&self) -> &'static str {
+        self.code
     }
 
     /// Makes the script known to a server.
@@ -58,6 +64,8 @@ scripts! {
     REPORT = "report",
     CLAIM = "claim",
     SETTLE = "settle",
+    RIGHTS = "rights",
+    TRIM = "trim",
 }
 
 /// What the channel script returns.
@@ -79,6 +87,8 @@ pub(super) struct ChannelReply {
     pub(super) roster: Option<Vec<(String, String)>>,
     /// The last event, and for how many milliseconds it is kept.
     pub(super) cached: Option<(Vec<u8>, u64)>,
+    /// The numbers of what was written last, and the nodes that did.
+    pub(super) numbers: Vec<(NodeId, u64)>,
 }
 
 impl ChannelReply {
@@ -104,6 +114,8 @@ impl ChannelReply {
         let cached = next()?;
         let cached_for = number(next()?)?;
         let has_more = number(next()?)? == 1;
+        let parsed_number = |value| text(value)?.parse().map_err(|_| Unreadable);
+        let numbers = pairs(list(next()?)?, |node| text(node)?.parse(), parsed_number)?;
         Ok(Self {
             epoch,
             last,
@@ -116,15 +128,39 @@ impl ChannelReply {
             due,
             roster,
             cached: cached_event(cached, cached_for)?,
+            numbers,
         })
     }
 }
 
-/// How many entries left a log before their time, by what the publish script returns.
-pub(super) fn evicted(value: Value) -> u64 {
-    match value {
-        Value::Array(mut parts) => parts.pop().map_or(0, |count| number(count).unwrap_or(0)),
-        _ => 0,
+/// What the publish script returns.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Published {
+    /// Whether an entry was written.
+    pub(super) is_logged: bool,
+    /// Whether others listen, though none is known to.
+    pub(super) was_forgotten: bool,
+    /// Entries that left the log before their time, and bytes of all that left it.
+    pub(super) evicted: u64,
+    pub(super) freed: usize,
+}
+
+impl Published {
+    pub(super) fn read(value: Value) -> Self {
+        let (done, evicted, freed) = match value {
+            Value::Array(parts) => {
+                let mut parts = parts.into_iter().map(|part| number(part).unwrap_or(0));
+                let mut next = || parts.next().unwrap_or(0);
+                (next(), next(), next() as usize)
+            }
+            done => (number(done).unwrap_or(0), 0, 0),
+        };
+        Self {
+            is_logged: done != 0,
+            was_forgotten: done == 3,
+            evicted,
+            freed,
+        }
     }
 }
 
@@ -159,6 +195,10 @@ pub(super) struct Pulse {
     /// Nodes that this one is to clean up after.
     pub(super) dead: Vec<String>,
     pub(super) memory: Memory,
+    /// How long ago the memory lost anything, if it has.
+    pub(super) lost: Option<Duration>,
+    /// Bytes of channels' logs that all nodes have written and that are kept, about.
+    pub(super) logged: usize,
 }
 
 /// What Redis remembers, as of a heartbeat. Another name: it has lost what it had, or has an older
@@ -172,8 +212,18 @@ pub(super) struct Memory {
 
 impl Pulse {
     pub(super) fn read(value: Value) -> Result<Self, Unreadable> {
-        let parts: [Value; 7] = list(value)?.try_into().map_err(|_| Unreadable)?;
-        let [is_known, nodes, lowest, highest, dead, name, beats] = parts;
+        let parts: [Value; 9] = list(value)?.try_into().map_err(|_| Unreadable)?;
+        let [
+            is_known,
+            nodes,
+            lowest,
+            highest,
+            dead,
+            name,
+            beats,
+            logged,
+            lost,
+        ] = parts;
         let version = |value| u8::try_from(number(value)?).map_err(|_| Unreadable);
         Ok(Self {
             is_known: number(is_known)? == 1,
@@ -184,6 +234,11 @@ impl Pulse {
             memory: Memory {
                 name: text(name)?.into(),
                 beats: number(beats)?,
+            },
+            logged: number(logged)? as usize,
+            lost: match lost {
+                Value::Nil | Value::Boolean(false) => None,
+                ms => Some(Duration::from_millis(number(ms)?)),
             },
         })
     }

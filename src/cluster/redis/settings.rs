@@ -19,6 +19,8 @@ pub struct Settings {
     pub backlog_bytes: usize,
     /// Bytes of events that a channel's log keeps in Redis at most. 64 MiB.
     pub log_bytes: usize,
+    /// Bytes of events that all channels' logs keep in Redis at most, about. 1 GiB.
+    pub total_log_bytes: usize,
     /// Certificates that Redis is trusted with, beside those of the system.
     pub ca_certificates: Option<PathBuf>,
     /// How long departures wait for a return before webhooks are told. 3 s.
@@ -34,6 +36,7 @@ impl Default for Settings {
             node_timeout: Duration::from_secs(6),
             backlog_bytes: 64 << 20,
             log_bytes: 64 << 20,
+            total_log_bytes: 1 << 30,
             ca_certificates: None,
             leave_delay: Duration::from_secs(3),
         }

@@ -37,6 +37,11 @@ pub(in crate::config) fn cluster(
         node_timeout: section.seconds("node_timeout", default.node_timeout, 1..=3600)?,
         backlog_bytes: section.whole("backlog_bytes", default.backlog_bytes, 1024..=1 << 40)?,
         log_bytes: section.whole("log_bytes", default.log_bytes, 1 << 16..=1 << 40)?,
+        total_log_bytes: section.whole(
+            "total_log_bytes",
+            default.total_log_bytes,
+            1 << 20..=1 << 40,
+        )?,
         ca_certificates: certificates
             .filter(|path| !path.is_empty())
             .map(PathBuf::from),

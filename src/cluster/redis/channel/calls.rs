@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Cmd;
+use smallvec::SmallVec;
 
 use super::super::keys;
 use super::super::outgoing::Utterance;
@@ -91,8 +92,13 @@ impl Channel {
 
     /// Whether what it asks next may be answered with much: what the channel is, and its log.
     pub(in super::super) fn asks_for_much(&self, is_counted: bool) -> bool {
+        self.reads() && self.next(is_counted) == Some(Next::Change)
+    }
+
+    /// Whether the node reads what the channel is, or what was missed of it.
+    pub(in super::super) fn reads(&self) -> bool {
         let reads = self.is_behind || self.must_reconcile || !self.is_synced;
-        self.is_wanted() && reads && self.next(is_counted) == Some(Next::Change)
+        self.is_wanted() && reads
     }
 
     /// What Redis is to be asked next. One call at a time is under way.
@@ -155,6 +161,7 @@ impl Channel {
         let (mut adds, mut news, mut removes) = (Vec::new(), Vec::new(), Vec::new());
         let steps = std::mem::take(&mut self.steps);
         if tells_all {
+            self.note_pending_as_departed();
             removes.extend(std::mem::take(&mut self.departed));
             self.tell_all(&mut command, &removes, &mut adds, &mut news);
         } else {
@@ -225,7 +232,8 @@ impl Channel {
             return;
         }
         for (user_id, is_reported) in departed {
-            if !self.users.contains_key(user_id) {
+            // Whoever waits to be let in has gone and come again.
+            if !self.is_here(user_id) {
                 remove(command, user_id, *is_reported);
             }
         }
@@ -287,6 +295,8 @@ impl Channel {
             keys::due(topic),
             keys::users_at(topic, node),
         ];
+        let mut keys: SmallVec<[&str; 8]> = keys.iter().map(String::as_str).collect();
+        keys.extend(around.memory.map(|(key, _)| key));
         let mut command = script::CHANNEL.call(&keys);
         let voice = around.voice;
         command
@@ -298,7 +308,14 @@ impl Channel {
             .arg(topic)
             .arg(voice.version)
             .arg(self.most_members())
-            .arg([flags, if from.is_none() { "x" } else { "" }].concat())
+            .arg(
+                [
+                    flags,
+                    if from.is_none() { "x" } else { "" },
+                    if around.is_doubtful { "D" } else { "" },
+                ]
+                .concat(),
+            )
             .arg(self.delay(around).as_millis() as u64);
         let bytes = from.map_or(0, |(_, bytes)| bytes);
         match from.map(|(place, _)| place).or(self.former.as_ref()) {
@@ -307,6 +324,7 @@ impl Channel {
         };
         command.arg(bytes);
         command.arg(around.node_timeout.as_millis() as u64);
+        command.arg(around.memory.map_or("", |(_, name)| name));
         command
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::super::entry::{Entry, EntryId, Event, Message, NodeId, What};
+use super::super::link::LinkId;
 use super::{Channel, Kind, Surroundings};
 use crate::hub::broadcast::Reservation;
 use crate::hub::{AppHub, Broadcast};
@@ -28,8 +29,13 @@ pub(super) enum Reading {
 pub(super) struct NoRoom;
 
 impl Channel {
-    /// Something was published on the topic.
-    pub(in super::super) fn on_message(&mut self, message: &Message, around: &Surroundings<'_>) {
+    /// Something was published on the topic, and heard over this link.
+    pub(in super::super) fn on_message(
+        &mut self,
+        message: &Message,
+        link: LinkId,
+        around: &Surroundings<'_>,
+    ) {
         self.heard = self.heard.max(message.id.offset);
         let Some((is_same_log, known)) = self.place.as_ref().map(|place| {
             let is_same_log = place.epoch.as_bytes() == message.epoch;
@@ -37,12 +43,15 @@ impl Channel {
         }) else {
             return;
         };
-        if !is_same_log && self.follows_on_former(message) {
+        // After an interruption the log may have gone back, and have other entries before this one: it
+        // is read first. What came before the interruption may be nowhere else.
+        let is_after_break = self.interrupted_at.is_some() && around.link == Some(link);
+        if !is_same_log && !is_after_break && self.follows_on_former(message) {
             // On its way when the log was begun anew. Not delivered twice, should it be in both.
             let _ = self.apply(&message.body, Reading::Remains, around);
             return;
         }
-        let is_next = is_same_log && message.id.offset == known + 1;
+        let is_next = is_same_log && !is_after_break && message.id.offset == known + 1;
         if !(self.is_synced || is_next) {
             self.hears_another_log |= !is_same_log;
             return;
@@ -141,6 +150,9 @@ impl Channel {
                 for (user_id, info) in users {
                     let member = Arc::new(Member::from_escaped(&user_id, &info));
                     app.member_came(&self.name, &member);
+                    if !self.pending.is_empty() {
+                        self.pending.remove(&format!("r{user_id}"));
+                    }
                     if let Some(user) = self.users.get_mut(&*user_id) {
                         user.only_here = false;
                     }
@@ -170,7 +182,7 @@ impl Channel {
 
     /// Whether the user is on this node, whatever the others think: they were told that this node
     /// is dead, and are about to be told otherwise.
-    fn is_here(&self, user_id: &str) -> bool {
+    pub(super) fn is_here(&self, user_id: &str) -> bool {
         let user = self.users.get(user_id);
         user.is_some_and(|user| user.joining.is_none())
     }
@@ -202,28 +214,32 @@ impl Channel {
         is_own: bool,
         around: &Surroundings<'_>,
     ) -> bool {
+        let is_repeated = !self.note_number(origin, number);
+        if is_repeated && !is_own {
+            around.metrics.repeats_dropped.inc();
+        }
+        is_repeated
+    }
+
+    /// Whether the number is above all that the node has had from the same origin.
+    pub(super) fn note_number(&mut self, origin: NodeId, number: u64) -> bool {
         const MOST: usize = 64;
         match self
             .last_numbers
             .iter_mut()
             .find(|(node, _)| *node == origin)
         {
-            Some((_, last)) if *last >= number => {
-                if !is_own {
-                    around.metrics.repeats_dropped.inc();
-                }
-                true
-            }
+            Some((_, last)) if *last >= number => false,
             Some((_, last)) => {
                 *last = number;
-                false
+                true
             }
             None => {
                 if self.last_numbers.len() == MOST {
                     self.last_numbers.remove(0);
                 }
                 self.last_numbers.push((origin, number));
-                false
+                true
             }
         }
     }

@@ -26,6 +26,8 @@ use smallvec::SmallVec;
 
 use super::entry::{EntryId, NodeId};
 use super::keys::{self, Topic};
+use super::ledger::Ledger;
+use super::link::LinkId;
 use super::outgoing::{Queue, Voice};
 use super::watch::PendingWatch;
 use crate::hub::authority::PeerHandle;
@@ -35,6 +37,7 @@ use crate::protocol::member::Member;
 use crate::protocol::{ChannelName, Frame};
 use crate::throttle::Throttle;
 pub(super) use calls::{Call, Page};
+pub(super) use replies::Done;
 
 /// What a channel is to this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,8 +122,17 @@ pub(super) struct Surroundings<'a> {
     pub(super) own: &'a [NodeId],
     /// Whether Redis, or the part of it that the channel is on, is away.
     pub(super) is_away: bool,
+    /// The connection over which Redis is listened to now, where that matters.
+    pub(super) link: Option<LinkId>,
+    /// The key of what tells whether Redis has lost anything, and the name that the node knows, where
+    /// a call about a channel can look at it.
+    pub(super) memory: Option<(&'a str, &'a str)>,
+    /// Whether other nodes may not have told again yet what Redis has lost.
+    pub(super) is_doubtful: bool,
     pub(super) leave_delay: Duration,
     pub(super) node_timeout: Duration,
+    /// What the node has written to logs.
+    pub(super) ledger: &'a RefCell<Ledger>,
     /// How often it is logged that events may be missing.
     pub(super) breaks: &'a RefCell<Throttle>,
 }
@@ -149,6 +161,8 @@ pub(super) struct Channel {
     place: Option<Place>,
     /// The last place that was known, while none is.
     former: Option<Place>,
+    /// Where the node was in the log that was there before, while the one that was begun anew is read.
+    beyond: Option<EntryId>,
     /// Since when the topic was not listened to all the time.
     interrupted_at: Option<Instant>,
     /// Whether a message of another log came while this one was not known.
@@ -173,12 +187,17 @@ pub(super) struct Channel {
     departed: HashMap<Arc<str>, bool>,
     /// Departures that webhooks are told of when they are due: fields of what is due.
     pending: HashSet<String>,
+    /// Arrivals that webhooks are told of when they are due, unless other nodes say that they know:
+    /// fields of what is due.
+    doubted: HashSet<String>,
     occupancy: Occupancy,
     waiting: VecDeque<Waiting>,
     /// Users let in, but not before the copy is up to date.
     granted: Vec<Arc<str>>,
 
     pub(super) outgoing: Queue,
+    /// Where it was last noted that the node has written to the log.
+    ledger_page: u64,
     /// Whether Redis is being asked.
     is_calling: bool,
     last_was_change: bool,
@@ -225,6 +244,7 @@ impl Channel {
             is_behind: false,
             place: None,
             former: None,
+            beyond: None,
             interrupted_at: None,
             hears_another_log: false,
             doubts_memory: false,
@@ -239,10 +259,12 @@ impl Channel {
             steps: Vec::new(),
             departed: HashMap::new(),
             pending: HashSet::new(),
+            doubted: HashSet::new(),
             occupancy: Occupancy::No,
             waiting: VecDeque::new(),
             granted: Vec::new(),
             outgoing: Queue::default(),
+            ledger_page: 0,
             is_calling: false,
             last_was_change: false,
             orphans: Vec::new(),
@@ -377,6 +399,11 @@ impl Channel {
                 self.departed.insert(user_id, is_reported);
             }
         }
+        self.note_pending_as_departed();
+    }
+
+    /// Redis may not have the departures that webhooks are still to be told of.
+    fn note_pending_as_departed(&mut self) {
         for field in &self.pending {
             if let Some(user_id) = field.strip_prefix('r') {
                 self.departed.insert(user_id.into(), true);
@@ -453,6 +480,7 @@ impl Channel {
         self.steps.clear();
         self.departed.clear();
         self.pending.clear();
+        self.doubted.clear();
         self.occupancy = Occupancy::No;
         for user in self.users.values_mut() {
             user.is_reported = false;

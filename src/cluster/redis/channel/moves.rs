@@ -71,7 +71,8 @@ impl Channel {
                     connections: 0,
                     joining: None,
                     only_here: false,
-                    is_reported: is_back || !is_news,
+                    // Of those whom another node has it is for that one to say.
+                    is_reported: is_back,
                 });
             user.connections += 1;
             user.only_here |= is_news;

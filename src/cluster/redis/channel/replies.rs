@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use redis::Value;
 
-use super::super::entry::{self, EntryId, Unreadable};
+use super::super::entry::{EntryId, Unreadable};
 use super::super::node::KEEPS_FOR;
-use super::super::script::{self, ChannelReply};
+use super::super::outgoing::Written;
+use super::super::script::{ChannelReply, Published};
 use super::calls::{Call, Change};
 use super::entries::Reading;
 use super::{Asked, Channel, Kind, Occupancy, Place, Surroundings, Waiting};
@@ -17,24 +18,42 @@ use crate::metrics::{EventLoss, LossOn};
 use crate::protocol::Frame;
 use crate::protocol::member::Member;
 
+/// What Redis has done.
+#[derive(Debug)]
+pub(in super::super) enum Done {
+    /// Written what was said.
+    Wrote(Written),
+    /// Removed a dead node's part.
+    CleanedUp(String),
+    Other,
+}
+
 impl Channel {
-    /// Redis has done what it was asked. Returns the dead node that it was about, if it was.
+    /// Redis has done what it was asked.
     pub(in super::super) fn on_reply(
         &mut self,
         call: Call,
         value: Value,
         around: &Surroundings<'_>,
-    ) -> Result<Option<String>, Unreadable> {
+    ) -> Result<Done, Unreadable> {
         self.is_calling = false;
         let change = match call {
             Call::Publish(utterance) => {
-                const FORGOTTEN: Value = Value::Int(3);
-                self.doubts_memory |= value == FORGOTTEN;
+                let published = Published::read(value);
+                self.doubts_memory |= published.was_forgotten;
                 around.metrics.entries_sent.inc();
-                let evicted = script::evicted(value);
-                around.metrics.log_evictions.inc_by(evicted);
-                utterance.done();
-                return Ok(None);
+                around.metrics.log_evictions.inc_by(published.evicted);
+                if published.is_logged {
+                    let (page, bytes) = (&mut self.ledger_page, utterance.body_bytes());
+                    let mut ledger = around.ledger.borrow_mut();
+                    ledger.wrote(&self.topic, page, bytes, Instant::now());
+                    ledger.freed(published.freed);
+                }
+                let written = utterance.done();
+                return Ok(match published.is_logged {
+                    true => Done::Wrote(written),
+                    false => Done::Other,
+                });
             }
             Call::Change(change) => change,
         };
@@ -50,10 +69,13 @@ impl Channel {
         }
         if change.all_due {
             self.pending.clear();
+            self.end_doubts();
         }
         self.tell(&reply.due);
+        // Redis has lost something that this node does not know of yet.
+        self.doubts_memory |= !self.doubted.is_empty() && !around.is_doubtful;
         if let Some(dead) = change.orphans_of {
-            return Ok(Some(dead));
+            return Ok(Done::CleanedUp(dead));
         }
         if !self.must_tell_all {
             self.told = Some((change.connections, change.watchers));
@@ -73,7 +95,7 @@ impl Channel {
                 }
             }
         }
-        Ok(None)
+        Ok(Done::Other)
     }
 
     /// Redis knows of this part.
@@ -81,11 +103,13 @@ impl Channel {
         self.occupancy = match change.connections {
             0 if self.pending.contains("v") => Occupancy::Known,
             0 => Occupancy::No,
+            _ if self.doubted.contains("p") => Occupancy::Unsure,
             _ => Occupancy::Known,
         };
         for user_id in &change.news {
+            let is_reported = !self.is_doubted(user_id);
             if let Some(user) = self.users.get_mut(user_id) {
-                user.is_reported = true;
+                user.is_reported = is_reported;
             }
         }
         if self.place.is_none() {
@@ -103,10 +127,15 @@ impl Channel {
             self.keep_granted(change, &reply);
             return;
         }
+        for (origin, number) in &reply.numbers {
+            self.note_number(*origin, *number);
+        }
         self.note_break(change, &reply, around);
         if change.is_from_before(&reply) {
             // The new log is read from its beginning.
             let first = reply.entries.first().map_or(1, |(id, _)| id.offset);
+            let was = self.place.as_ref().map(|place| place.id);
+            self.beyond = self.beyond.max(was);
             self.former = self.place.replace(Place {
                 epoch: reply.epoch.clone(),
                 id: EntryId {
@@ -133,6 +162,7 @@ impl Channel {
             self.tell_all_again();
         }
         self.interrupted_at = None;
+        self.beyond = None;
         if is_whole || self.offset() <= reply.last.offset {
             self.place = Some(Place {
                 epoch: reply.epoch.clone(),
@@ -156,18 +186,10 @@ impl Channel {
         }
     }
 
-    /// Whether an entry of a log that goes on from an older state of itself may be from before this
-    /// node's subscribers came: nothing says that it was not delivered.
-    fn is_from_before(&self, id: EntryId, body: &Bytes, epoch: &str) -> bool {
-        let former = self
-            .former
-            .as_ref()
-            .filter(|former| *former.epoch != *epoch);
-        former.is_some_and(|former| id.ms < former.id.ms)
-            && entry::Entry::parse(body).is_ok_and(|entry| {
-                let mut known = self.last_numbers.iter();
-                !known.any(|(origin, _)| *origin == entry.origin)
-            })
+    /// Whether an entry of a log that goes on from an older state of itself is one that this node was
+    /// beyond: it was delivered, or is from before its subscribers came.
+    fn is_from_before(&self, id: EntryId) -> bool {
+        self.beyond.is_some_and(|beyond| id <= beyond)
     }
 
     /// The offset of the last entry that is known.
@@ -187,11 +209,11 @@ impl Channel {
             if id.offset <= self.offset() {
                 continue;
             }
-            let body = Bytes::copy_from_slice(body);
-            if self.is_from_before(*id, &body, &reply.epoch) {
+            if self.is_from_before(*id) {
                 self.go_on_to(*id);
                 continue;
             }
+            let body = Bytes::copy_from_slice(body);
             if self.apply(&body, reading, around).is_err() {
                 self.wait_for_room();
                 return false;
@@ -289,12 +311,13 @@ impl Channel {
     fn let_in_granted(&mut self, change: &Change, reply: &ChannelReply) {
         self.keep_granted(change, reply);
         for user_id in std::mem::take(&mut self.granted) {
+            let is_reported = !self.is_doubted(&user_id);
             let Some(user) = self.users.get_mut(&user_id) else {
                 continue;
             };
             let joining = user.joining.take().unwrap_or_default();
             user.connections += joining.len();
-            user.is_reported = true;
+            user.is_reported = is_reported;
             for join in joining {
                 self.admit(join);
             }
@@ -387,6 +410,7 @@ mod tests {
             roster: None,
             cached: None,
             has_more: false,
+            numbers: Vec::new(),
         }
     }
 

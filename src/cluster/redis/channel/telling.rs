@@ -20,6 +20,8 @@ impl Channel {
                 _ => {
                     if matches!(kind, "r" | "v") {
                         self.pending.insert(field.clone());
+                    } else if matches!(kind, "p" | "b") {
+                        self.doubted.insert(field.clone());
                     }
                     let at = now + Duration::from_millis(*ms);
                     self.next_due = Some(self.next_due.map_or(at, |next| next.min(at)));
@@ -48,7 +50,40 @@ impl Channel {
                 self.pending.remove("v");
                 self.occupancy = Occupancy::No;
             }
+            "o" => {
+                self.doubted.remove("p");
+            }
+            "a" => {
+                if !self.doubted.is_empty() {
+                    self.doubted.remove(&format!("b{user_id}"));
+                }
+                self.note_known(user_id);
+            }
             _ => {}
+        }
+    }
+
+    /// Whether webhooks may not know of the user, whom another node may have told of.
+    pub(super) fn is_doubted(&self, user_id: &str) -> bool {
+        !self.doubted.is_empty() && self.doubted.contains(&format!("b{user_id}"))
+    }
+
+    /// What is still in doubt will be among what is due. Of the rest webhooks know. (What is due of the
+    /// node that this one was is found when that one's part is removed.)
+    pub(super) fn end_doubts(&mut self) {
+        if !self.orphans.is_empty() {
+            return;
+        }
+        for field in std::mem::take(&mut self.doubted) {
+            if let Some(user_id) = field.strip_prefix('b') {
+                self.note_known(user_id);
+            }
+        }
+    }
+
+    fn note_known(&mut self, user_id: &str) {
+        if let Some(user) = self.users.get_mut(user_id) {
+            user.is_reported = true;
         }
     }
 

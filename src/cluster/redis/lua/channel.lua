@@ -1,8 +1,8 @@
 -- Changes what one node has on one channel, tells the nodes that listen what follows from it for
 -- the cluster, and returns what has happened on the channel since the node last knew.
 --
--- KEYS: meta, log, cache, users (user -> nodes), members (user -> user_info), due, and the users
--- of the node whose part is changed
+-- KEYS: meta, log, cache, users (user -> nodes), members (user -> user_info), due, the users of the
+-- node whose part is changed, and the memory, where it is on the same server
 -- ARGV:
 --   1 the node that asks
 --   2 the node whose part is changed: the same, or one that is dead
@@ -15,27 +15,29 @@
 --   9 flags: p presence channel, u a user, c counts are told to subscribers; o, m, s webhooks want
 --     to know who occupies and vacates, of members, of counts; k the cached event is asked for, r
 --     the roster in any case, d all that the node has to tell, e one entry is returned however
---     large it is; x nothing is asked for that has happened since; webhooks know that the node
---     q has occupied, z had occupied the channel, y knows nothing of that and vacates it without
---     a word
+--     large it is; x nothing is asked for that has happened since; D nodes may not have told again
+--     yet what was forgotten; webhooks know that the node q has occupied, z had occupied the
+--     channel, y knows nothing of that and vacates it without a word
 --  10 milliseconds that a departure waits
 --  11 the epoch that the asking node knows, or nothing
 --  12 the id of the last entry that it knows
 --  13 bytes of entries returned at most
 --  14 milliseconds after which all nodes have told again what was forgotten
---  15.. steps, each with its arguments:
+--  15 the memory that the node knows
+--  16.. steps, each with its arguments:
 --     n COUNT        the node has so many subscribers; 0: it is not on the channel
 --     w COUNT        the same of those who watch a user
 --     + USER INFO    a user's first connection to the node
 --     - USER         a user's last connection to the node
 --     g USER         the same of one whom webhooks know of, even if it was forgotten here
---     = COUNT (USER INFO NEW)*   these are the node's users, and no others; webhooks know of them,
---                    unless NEW is 1, and of all others' departures
+--     = COUNT (USER INFO NEW)*   these are the node's users, and no others; if they were forgotten
+--                    here, webhooks know of them, unless NEW is 1, and of all others' departures
 --     f ALL          what is due is to be told; with 1, all that the node would tell later
 --     a FIELD        what was to be told has been told
 -- Returns { epoch, last id, subscribers, occupied, whether the known entry is known here too,
 --   { id, body }*, { refused user* }, { due field, milliseconds }*, roster or false,
---   cached event or false, its milliseconds, whether the log goes on after these entries }
+--   cached event or false, its milliseconds, whether the log goes on after these entries,
+--   { node, number }* of what was written last, for an asker who knew no entry }
 -- Of a log that was begun anew since the node last knew, the entries are from its beginning.
 local meta, log, cache, users, members, due, at =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
@@ -76,7 +78,29 @@ end
 if has_gone_back() then
   epoch = ARGV[3]
 end
-local is_forgotten = ARGV[11] ~= '' and ARGV[11] ~= epoch
+-- Who was there, and what was to be told, under another memory is out of date. All nodes tell again
+-- what they have.
+local memory = KEYS[8] and redis.call('HGET', KEYS[8], 'name')
+local known_under = redis.call('HGET', meta, 'm')
+local is_out_of_date = memory and known_under and known_under ~= memory
+if is_out_of_date then
+  epoch = ARGV[3]
+  local at_any = string.sub(at, 1, -1 - string.len(node))
+  for _, name in ipairs(redis.call('HKEYS', meta)) do
+    if string.sub(name, 2, 2) == ':' then
+      redis.call('HDEL', meta, name)
+      redis.call('DEL', at_any .. string.sub(name, 3))
+    end
+  end
+  redis.call('DEL', users, members, due)
+end
+-- Others may not have told again yet what was forgotten: who seems to come may have been there, and
+-- who seems to be gone may be on another node.
+local is_doubtful = flag('D')
+if KEYS[8] then
+  is_doubtful = is_doubtful or memory ~= ARGV[15]
+end
+local is_forgotten = is_doubtful or (ARGV[11] ~= '' and ARGV[11] ~= epoch)
 local asked_from = flag('x') and '' or ARGV[11]
 local known_here = asked_from == epoch and ARGV[12] == last
 local function append(kind, rest)
@@ -100,6 +124,7 @@ end
 -- What is to be told is in due, a field for each thing:
 --   o occupied   v vacated, once its time has come   V vacated, now
 --   aUSER added   rUSER removed, once its time has come   RUSER removed, now
+--   p occupied, bUSER added, once its time has come, unless a node says that webhooks know it
 --   c the count, once its time has come   C now, to subscribers   NCOUNT now, to webhooks
 --   f a user is offline, once its time has come
 -- A field's value is "<when> <who tells it>". What comes is told at once, what goes when it is
@@ -109,16 +134,26 @@ local function tell(name, when)
   redis.call('HSET', due, name, string.format('%d %s', when, asker))
   touched[#touched + 1] = name
 end
-local function comes(going, coming, is_known)
-  if redis.call('HDEL', due, going) == 0 and not is_known then
+local forgotten_delay = math.max(delay, tonumber(ARGV[14]))
+local function comes(going, coming, perhaps, is_known)
+  if redis.call('HDEL', due, going) == 1 or is_known then
+    return
+  end
+  if is_doubtful then
+    tell(perhaps, now + forgotten_delay)
+  else
     tell(coming, 0)
   end
 end
 local function is_due(name)
   return redis.call('HEXISTS', due, name) == 1
 end
+-- Webhooks were not told of who came, and need not be told of who goes.
+local function was_never_told(perhaps)
+  return redis.call('HDEL', due, perhaps) == 1
+end
 local function goes(going, wait)
-  tell(going, now + wait)
+  tell(going, now + (is_doubtful and forgotten_delay or wait))
 end
 
 local function is_wanted()
@@ -129,9 +164,12 @@ local function is_wanted()
   end
   return false
 end
-local was_wanted, was_occupied = is_wanted(), is_occupied()
+local was_wanted, was_occupied = is_out_of_date or is_wanted(), is_occupied()
 local added, removed, refused = {}, {}, {}
 local function add(user, info, is_known)
+  if is_known then
+    redis.call('HDEL', due, 'b' .. user)
+  end
   if redis.call('SADD', at, user) == 0 then
     return
   end
@@ -140,7 +178,7 @@ local function add(user, info, is_known)
     redis.call('HSET', members, user, info)
     added[#added + 1] = field(user) .. field(info)
     if flag('m') then
-      comes('r' .. user, 'a' .. user, is_known and not is_due('R' .. user))
+      comes('r' .. user, 'a' .. user, 'b' .. user, is_known and not is_due('R' .. user))
     end
   end
 end
@@ -152,14 +190,14 @@ local function remove(user, is_known)
     redis.call('HDEL', users, user)
     redis.call('HDEL', members, user)
     removed[#removed + 1] = field(user)
-    if flag('m') and not is_known then
+    if flag('m') and not was_never_told('b' .. user) and not is_known then
       goes('r' .. user, delay)
     end
   end
 end
 -- What was forgotten is told of when the others have told what they have.
-local forgotten_delay = math.max(delay, tonumber(ARGV[14]))
 local function remove_forgotten(user)
+  redis.call('HDEL', due, 'b' .. user)
   local is_there = redis.call('HEXISTS', users, user) == 1
   if flag('m') and not is_there and not is_due('r' .. user) and not is_due('R' .. user) then
     goes('r' .. user, forgotten_delay)
@@ -176,7 +214,7 @@ local function tell_members()
   end
 end
 
-local step = 15
+local step = 16
 local function next_argument()
   step = step + 1
   return ARGV[step - 1]
@@ -229,7 +267,7 @@ while step <= #ARGV do
     end
     tell_members()
     for user, info in pairs(wanted) do
-      add(user, info, not new[user])
+      add(user, info, is_forgotten and not new[user])
     end
     tell_members()
   elseif what == 'f' then
@@ -242,6 +280,9 @@ while step <= #ARGV do
       if is_time and (kind == 'r' or kind == 'v' or kind == 'c') then
         redis.call('HDEL', due, name)
         tell(string.upper(kind) .. string.sub(name, 2), 0)
+      elseif is_time and (kind == 'p' or kind == 'b') then
+        redis.call('HDEL', due, name)
+        tell((kind == 'p' and 'o' or 'a') .. string.sub(name, 2), 0)
       elseif is_time and kind == 'f' then
         redis.call('HDEL', due, name)
         append('F', '')
@@ -259,19 +300,23 @@ if is_user and occupied ~= was_occupied then
     if redis.call('HDEL', due, 'f') == 0 then
       append('O', '')
     end
-  elseif delay > 0 then
+  elseif delay > 0 or is_doubtful then
     goes('f', delay)
   else
     append('F', '')
   end
-elseif flag('o') and occupied ~= was_occupied then
-  if occupied then
-    comes('v', 'o', flag('q'))
-  elseif not flag('y') then
-    goes('v', delay)
+elseif flag('o') then
+  local is_known = is_forgotten and (flag('q') or flag('z'))
+  if is_known then
+    redis.call('HDEL', due, 'p')
   end
-elseif flag('o') and flag('z') and is_forgotten and not occupied then
-  if not is_due('v') and not is_due('V') then
+  if occupied ~= was_occupied then
+    if occupied then
+      comes('v', 'o', 'p', is_known and not is_due('V'))
+    elseif not was_never_told('p') and not flag('y') then
+      goes('v', delay)
+    end
+  elseif is_known and flag('z') and not occupied and not is_due('v') and not is_due('V') then
     goes('v', forgotten_delay)
   end
 end
@@ -289,7 +334,8 @@ end
 local count_is_due = flag('c') and redis.call('HDEL', due, 'C') == 1
 if flag('c') and (counted or count_is_due) then
   local told = tonumber(redis.call('HGET', meta, 't') or '0')
-  if total <= 100 or now - told >= 5000 then
+  -- The clock may have gone back since.
+  if total <= 100 or now < told or now - told >= 5000 then
     if occupied then
       redis.call('HSET', meta, 't', now)
     end
@@ -309,10 +355,16 @@ if orphans or flag('d') then
   touched = redis.call('HKEYS', due)
 end
 local mine = {}
+-- The clock may have gone back: nothing is due later than it was ever put off to.
+local latest = now + math.max(forgotten_delay, 5000)
 for _, name in ipairs(touched) do
   local value = redis.call('HGET', due, name)
   if value then
     local when, owner = string.match(value, '^(%d+) (.*)$')
+    if tonumber(when) > latest then
+      when = string.format('%d', latest)
+      redis.call('HSET', due, name, when .. ' ' .. owner)
+    end
     if orphans and owner == node then
       owner = asker
       redis.call('HSET', due, name, when .. ' ' .. asker)
@@ -320,6 +372,22 @@ for _, name in ipairs(touched) do
     if owner == asker then
       mine[#mine + 1] = name
       mine[#mine + 1] = math.max(0, tonumber(when) - now)
+    end
+  end
+end
+
+-- What was written last may be written again should the server die now: whoever comes has it, or is
+-- not to have it.
+local numbers = {}
+local function read_numbers()
+  local since = string.format('%d-0', now - 1000)
+  for _, entry in ipairs(redis.call('XREVRANGE', log, '+', since, 'COUNT', 16)) do
+    local body = entry[2][2]
+    local kind, length = string.match(body, '^%d([EX])', 1), string.match(body, '^(%d+):', 19)
+    if kind and length then
+      local from = 20 + string.len(length)
+      numbers[#numbers + 1] = string.sub(body, 3, 18)
+      numbers[#numbers + 1] = string.sub(body, from, from + tonumber(length) - 1)
     end
   end
 end
@@ -347,6 +415,9 @@ local function read(from)
 end
 if is_wanted() then
   redis.call('HSET', meta, 'e', epoch, 'l', last)
+  if memory then
+    redis.call('HSET', meta, 'm', memory)
+  end
   redis.call('HDEL', meta, 'k')
   redis.call('PERSIST', meta)
   if asked_from == epoch then
@@ -361,6 +432,8 @@ if is_wanted() then
     end
   elseif asked_from ~= '' then
     read('-')
+  elseif not orphans then
+    read_numbers()
   end
 elseif was_wanted and orphans then
   -- Nobody is known to be there any more; a node that was given up may return, and ask for what it
@@ -385,5 +458,5 @@ end
 local is_online = occupied or redis.call('HEXISTS', due, 'f') == 1
 return {
   epoch, last, total, is_online and 1 or 0, known_here and 1 or 0,
-  entries, refused, mine, roster, cached, cached_for, more and 1 or 0,
+  entries, refused, mine, roster, cached, cached_for, more and 1 or 0, numbers,
 }

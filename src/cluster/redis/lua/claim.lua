@@ -9,6 +9,10 @@ if not value or value == '?' .. ARGV[1] then
   redis.call('SET', KEYS[1], '?' .. ARGV[1], 'PX', ARGV[2])
   return { 1 }
 end
+-- The clock may have gone back: nothing is remembered for longer than a claim lasts.
+if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
 if string.sub(value, 1, 1) == '?' then
   return { 2 }
 end

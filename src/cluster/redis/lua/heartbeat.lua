@@ -1,7 +1,7 @@
 -- A node is alive. Returns who is alive, who has died, and what versions they speak.
 --
 -- KEYS: nodes (scores: when they were last heard of), versions, dead (scores: since when somebody
--- cleans up after them), memory
+-- cleans up after them), memory, logs (bytes of logs that each node has written and that are kept)
 -- ARGV:
 --   1 the node
 --   2 the version that it speaks
@@ -10,9 +10,11 @@
 --   5 the memory that the node knows, or nothing
 --   6 the heartbeats that it had counted when the node last knew
 --   7 a name for the memory, should it be another one
+--   8 bytes of logs that the node has written and that are kept
 -- Returns { 1 if the node is known here, nodes alive, lowest version, highest version,
---   { node to clean up after }*, memory, heartbeats }
-local nodes, versions, dead, memory = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+--   { node to clean up after }*, memory, heartbeats, bytes of logs that all nodes have written,
+--   milliseconds since it lost anything or false }
+local nodes, versions, dead, memory, logs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local node, timeout = ARGV[1], tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -20,12 +22,27 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- The memory counts heartbeats under a name. A name that is gone, or a count that has gone back,
 -- says that the server has lost its data, or has older ones.
 local name, beats = redis.call('HGET', memory, 'name'), redis.call('HGET', memory, 'beats')
-if not name or (name == ARGV[5] and tonumber(beats) < tonumber(ARGV[6])) then
+local lost = redis.call('HGET', memory, 'lost')
+local has_gone_back = name and name == ARGV[5] and tonumber(beats) < tonumber(ARGV[6])
+if not name or has_gone_back then
   name = ARGV[7]
   redis.call('HSET', memory, 'name', name)
 end
+-- A memory that is merely new was known to nobody before.
+if ARGV[5] ~= '' and (has_gone_back or (name ~= ARGV[5] and not lost)) then
+  lost = now
+  redis.call('HSET', memory, 'lost', string.format('%d', lost))
+end
 beats = redis.call('HINCRBY', memory, 'beats', 1)
 redis.call('PEXPIRE', memory, 600000 + timeout)
+
+-- The clock may have gone back. Nobody was heard of, or is cleaned up after, since a time to come: such a
+-- node would be believed alive until the clock is there again.
+for _, list in ipairs({ nodes, dead }) do
+  for _, other in ipairs(redis.call('ZRANGEBYSCORE', list, '(' .. string.format('%d', now), '+inf')) do
+    redis.call('ZADD', list, now, other)
+  end
+end
 
 -- If nobody was heard of for a while it was this server that was away, and nobody is to blame.
 local newest = redis.call('ZREVRANGE', nodes, 0, 0, 'WITHSCORES')
@@ -43,6 +60,8 @@ local is_known = redis.call('ZSCORE', nodes, node) ~= false
 if is_known or ARGV[4] == '1' then
   redis.call('ZADD', nodes, now, node)
   redis.call('HSET', versions, node, ARGV[2])
+  redis.call('HSET', logs, node, ARGV[8])
+  redis.call('PEXPIRE', logs, 600000 + timeout)
 end
 for _, silent in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - timeout)) do
   redis.call('ZREM', nodes, silent)
@@ -63,5 +82,13 @@ for _, version in ipairs(redis.call('HVALS', versions)) do
     highest = version
   end
 end
+local logged, by_node = 0, redis.call('HGETALL', logs)
+for i = 1, #by_node, 2 do
+  if redis.call('ZSCORE', nodes, by_node[i]) then
+    logged = logged + tonumber(by_node[i + 1])
+  else
+    redis.call('HDEL', logs, by_node[i])
+  end
+end
 return { is_known and 1 or 0, redis.call('ZCARD', nodes), tonumber(lowest), tonumber(highest), mine,
-  name, beats }
+  name, beats, logged, lost and math.max(0, now - tonumber(lost)) }

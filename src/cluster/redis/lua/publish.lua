@@ -17,7 +17,8 @@
 --  13 1: the node itself listens to the topic
 -- Returns 1 if the entry was published, 0 if no other node wants it, 2 if it was before, 3 if it was
 -- published because others listen, though none is known to want it: their parts were forgotten;
--- { 1, n } if n entries were dropped before their time.
+-- { one of these, n, bytes } if n entries were dropped before their time, or bytes of them as there were too
+-- many entries.
 local meta, log = KEYS[1], KEYS[2]
 local node = ARGV[1]
 if ARGV[10] ~= '' then
@@ -25,15 +26,20 @@ if ARGV[10] ~= '' then
 end
 if ARGV[8] ~= '' then
   local length = string.len(ARGV[8])
-  for _, entry in ipairs(redis.call('XREVRANGE', log, '+', '-', 'COUNT', ARGV[4])) do
-    if string.sub(entry[2][2], 1, length) == ARGV[8] then
-      return 2
+  local from = '+'
+  while from do
+    local found = redis.call('XREVRANGE', log, from, '-', 'COUNT', 64)
+    for _, entry in ipairs(found) do
+      if string.sub(entry[2][2], 1, length) == ARGV[8] then
+        return 2
+      end
     end
+    from = #found == 64 and '(' .. found[64][1]
   end
 end
-local known = redis.call('HMGET', meta, 'e', 'l', 't', 'n:' .. node, 'w:' .. node, 'b', 'k')
+local known = redis.call('HMGET', meta, 'e', 'l', 't', 'n:' .. node, 'w:' .. node, 'b', 'k', 'm')
 local others = redis.call('HLEN', meta)
-for i = 1, 7 do
+for i = 1, 8 do
   if known[i] then
     others = others - 1
   end
@@ -95,16 +101,31 @@ local function drop_oldest()
     from = '(' .. found[#found][1]
   end
 end
-local dropped, part = 0, most / 64
-if bytes > most and math.floor(bytes / part) ~= math.floor(bytes_before / part) then
-  dropped = drop_oldest()
+-- How many bytes there were before the first entry that the log still has.
+local function bytes_gone()
+  for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', 4)) do
+    if entry[2][4] then
+      return tonumber(entry[2][4]) - string.len(entry[2][2])
+    end
+  end
+  return bytes
 end
-if (last_offset + 1) % 256 == 0 then
-  redis.call('XTRIM', log, 'MAXLEN', '~', ARGV[4])
+local dropped, freed, part = 0, 0, most / 64
+local has_many_bytes = bytes > most and math.floor(bytes / part) ~= math.floor(bytes_before / part)
+local has_many_entries = (last_offset + 1) % 256 == 0
+if has_many_bytes or has_many_entries then
+  local gone_before = bytes_gone()
+  if has_many_bytes then
+    dropped = drop_oldest()
+  end
+  if has_many_entries then
+    redis.call('XTRIM', log, 'MAXLEN', '~', ARGV[4])
+  end
+  freed = math.max(0, bytes_gone() - gone_before)
 end
 redis.call('PEXPIRE', log, ARGV[3])
 redis.call(ARGV[5], ARGV[6], epoch .. ' ' .. id .. ' ' .. ARGV[7])
-if dropped > 0 then
-  return { done, dropped }
+if freed > 0 then
+  return { done, dropped, freed }
 end
 return done

@@ -1,14 +1,17 @@
 //! What is asked of Redis, and what it answers.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, RedisResult, Value};
+use redis::{Cmd, RedisResult, ServerError, Value};
 
-use super::super::channel::{Asked, Call, Channel, Page, Surroundings};
+use super::super::channel::{Asked, Call, Channel, Done, Page, Surroundings};
 use super::super::keys::{self, Topic};
 use super::super::link::LinkId;
 use super::super::outgoing::Voice;
+use super::super::rights::{Lack, Rights};
 use super::lanes::Lane;
+use super::servers::Servers;
 use super::{Event, Node, Timer};
 
 /// Calls that go to a server together at most, and about how many bytes of them: what goes together
@@ -81,19 +84,30 @@ enum Refusal {
     NotHere,
     /// The server cannot be written to: another one can.
     Replica,
+    /// The user may not do it (any more).
+    Rights(Lack),
     /// Something is wrong, and may not be for ever.
     Other,
 }
 
 impl Refusal {
-    fn of(code: &str) -> Self {
-        match code {
+    fn of(error: &ServerError, rights: &Rights) -> Self {
+        match error.code() {
             "NOSCRIPT" => Self::Scripts,
             "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => Self::NotHere,
             "READONLY" | "MASTERDOWN" | "LOADING" => Self::Replica,
-            _ => Self::Other,
+            _ => match rights.lack_of(&error.clone().into()) {
+                Some(lack) => Self::Rights(lack),
+                None => Self::Other,
+            },
         }
     }
+}
+
+/// What a call about a channel may look at: the servers of a Redis Cluster have not all of them the
+/// memory.
+fn memory_of<'a>(servers: &Servers, key: &'a str, name: &'a str) -> Option<(&'a str, &'a str)> {
+    (!servers.are_several() && !name.is_empty()).then_some((key, name))
 }
 
 /// Where the channel's next call goes.
@@ -131,8 +145,15 @@ impl Node {
         let mut pipeline = redis::Pipeline::new();
         let mut items = Vec::new();
         let mut bytes = 0;
+        // Channels that may not say anything before others, and how many calls there were then.
+        let (mut held, mut items_before) = (VecDeque::new(), 0);
         while items.len() < most && bytes < BYTES_AT_ONCE {
-            let Some(job) = self.servers.lanes(index).queue(lane).pop_front() else {
+            let queue = self.servers.lanes(index).queue(lane);
+            if queue.is_empty() && items.len() > items_before {
+                items_before = items.len();
+                std::mem::swap(queue, &mut held);
+            }
+            let Some(job) = queue.pop_front() else {
                 break;
             };
             match job {
@@ -167,8 +188,12 @@ impl Node {
                         },
                         own: &self.own,
                         is_away: false,
+                        link: None,
+                        memory: memory_of(&self.servers, &self.memory_key, &self.memory.name),
+                        is_doubtful: now < self.doubts_until,
                         leave_delay: self.settings.leave_delay,
                         node_timeout: self.settings.node_timeout,
+                        ledger: &self.ledger,
                         breaks: &self.breaks,
                     };
                     if !channel.wants_call(self.is_counted) {
@@ -179,10 +204,16 @@ impl Node {
                         bytes += call.bytes();
                         pipeline.add_command(command);
                         items.push(Item::Channel(topic, call));
+                    } else if channel.wants_call(self.is_counted) {
+                        channel.is_queued = true;
+                        held.push_back(Job::Channel(topic));
                     }
                 }
             }
         }
+        let queue = self.servers.lanes(index).queue(lane);
+        held.append(queue);
+        *queue = held;
         if items.is_empty() {
             return;
         }
@@ -241,13 +272,16 @@ impl Node {
             }),
         };
         let Some(error) = error else { return };
-        let is_trouble = matches!(Refusal::of(error.code()), Refusal::Other);
-        let delay = if is_trouble {
-            self.note_refusal(&error.to_string());
-            LATER
-        } else {
-            self.at(Instant::now(), Timer::Discover);
-            SOON
+        let (is_trouble, delay) = match Refusal::of(&error, &self.rights) {
+            Refusal::Rights(lack) => return self.on_lack(link, lack, &error),
+            Refusal::Other => {
+                self.note_refusal(&error.to_string());
+                (true, LATER)
+            }
+            Refusal::Scripts | Refusal::NotHere | Refusal::Replica => {
+                self.at(Instant::now(), Timer::Discover);
+                (false, SOON)
+            }
         };
         for topic in topics {
             if let Some(channel) = self.channels.get_mut(&topic)
@@ -295,7 +329,7 @@ impl Node {
             answer => return self.on_good_answer(item, answer),
         };
         self.metrics.calls_refused.inc();
-        let delay = match Refusal::of(error.code()) {
+        let delay = match Refusal::of(&error, &self.rights) {
             Refusal::Scripts => {
                 self.load_scripts(link);
                 SOON
@@ -307,6 +341,11 @@ impl Node {
             Refusal::Replica => {
                 self.on_link_lost(link, &format!("it answered {error}"));
                 SOON
+            }
+            Refusal::Rights(lack) => {
+                // A script may have been run in part.
+                self.on_no_answer(item);
+                return self.on_lack(link, lack, &error);
             }
             Refusal::Other => {
                 self.note_refusal(&error.to_string());
@@ -337,6 +376,12 @@ impl Node {
         }
     }
 
+    /// What the user may do is found out when the server is reached anew.
+    fn on_lack(&mut self, link: LinkId, lack: Lack, error: &ServerError) {
+        self.note_lack(lack, &error.to_string());
+        self.on_link_lost(link, "it does not let the relay do what it needs");
+    }
+
     fn note_refusal(&mut self, error: &str) {
         if self.refusals.lets_through(Instant::now()) {
             tracing::error!(error, "Redis refuses what this node asks of it");
@@ -351,9 +396,12 @@ impl Node {
                     channel.on_reply(call, answer, around)
                 });
                 match outcome {
-                    Some(Ok(Some(dead))) => self.one_cleaned_up(&dead),
+                    Some(Ok(Done::Wrote(written))) => {
+                        self.recent.push(Instant::now(), topic, written);
+                    }
+                    Some(Ok(Done::CleanedUp(dead))) => self.one_cleaned_up(&dead),
                     Some(Err(_)) => self.on_unreadable(&topic),
-                    Some(Ok(None)) | None => {}
+                    Some(Ok(Done::Other)) | None => {}
                 }
             }
         }

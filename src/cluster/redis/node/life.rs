@@ -35,7 +35,13 @@ impl Node {
         self.look_at_pulse();
         let node = self.node();
         let [nodes, versions, dead] = self.keys.nodes();
-        let keys = [&nodes, &versions, &dead, &self.keys.memory()];
+        let keys = [
+            &nodes,
+            &versions,
+            &dead,
+            &self.keys.memory(),
+            &self.keys.logs(),
+        ];
         let mut command = script::HEARTBEAT.call(&keys);
         command
             .arg(node.to_string())
@@ -44,7 +50,8 @@ impl Node {
             .arg(i32::from(self.is_new))
             .arg(&*self.memory.name)
             .arg(self.memory.beats)
-            .arg(NodeId::random().to_string());
+            .arg(NodeId::random().to_string())
+            .arg(self.ledger.get_mut().bytes(Instant::now()));
         let then: Then = Box::new(move |alive, answer| {
             let pulse = answer.map(Pulse::read);
             if alive.node() != node {
@@ -81,6 +88,12 @@ impl Node {
 
     fn on_pulse(&mut self, pulse: Pulse) {
         let before = std::mem::replace(&mut self.memory, pulse.memory);
+        if let Some(left) = pulse
+            .lost
+            .and_then(|ago| self.settings.node_timeout.checked_sub(ago))
+        {
+            self.doubts_until = Instant::now() + left;
+        }
         let has_forgotten = !before.name.is_empty() && before.name != self.memory.name;
         if has_forgotten {
             self.note_forgotten();
@@ -99,6 +112,7 @@ impl Node {
             );
         }
         self.metrics.nodes.set(pulse.nodes as i64);
+        self.bound_logs(pulse.logged);
         if has_forgotten {
             for channel in self.channels.values_mut() {
                 channel.on_forgotten();
@@ -188,6 +202,7 @@ impl Node {
         let standing = match self.is_counted && self.servers.all_reached() {
             true => Standing::Well,
             false if self.shared.standing() == Standing::NotYet => Standing::NotYet,
+            false if self.shared.lack.lock().is_some() => Standing::Refused,
             false => Standing::Away,
         };
         self.metrics

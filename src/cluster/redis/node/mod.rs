@@ -4,6 +4,8 @@
 //! - [`servers`], [`discovery`]: connecting, and knowing which server has what
 //! - [`calls`]: what is asked of Redis, and what it answers
 //! - [`lanes`]: what is asked apart from what, and how much at once
+//! - [`recent`]: what was written last
+//! - [`trimming`]: all logs together are not too large
 //! - [`settling`]: what became of idempotency keys
 //! - [`life`]: heartbeats, the death of other nodes, and this one's end
 
@@ -11,9 +13,11 @@ mod calls;
 mod discovery;
 mod lanes;
 mod life;
+mod recent;
 mod requests;
 mod servers;
 mod settling;
+mod trimming;
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -31,11 +35,13 @@ use super::Shared;
 use super::channel::{Asked, Channel, Kind, Surroundings};
 use super::entry::{Message, NodeId, VERSION};
 use super::keys::{Keys, Subject, Topic, slot};
-use super::link::{Heard, Link, LinkId, Reach};
+use super::ledger::Ledger;
+use super::link::{Heard, Link, LinkId, Reach, Unusable};
 use super::outgoing::Voice;
 use super::request::Settlement;
+use super::rights::Rights;
 use super::script::Memory;
-use super::settings::Settings;
+use super::settings::{Settings, Target};
 use crate::hub::AppHub;
 use crate::metrics::ClusterMetrics;
 use crate::protocol::ChannelName;
@@ -43,6 +49,7 @@ use crate::throttle::Throttle;
 use calls::Job;
 use discovery::Discovered;
 use lanes::Lane;
+use recent::Recent;
 use servers::Servers;
 
 /// How long entries are kept beyond the time that a node may be away without being given up.
@@ -60,7 +67,7 @@ const AT_ONCE: usize = 1024;
 /// What the thread waits for.
 enum Event {
     Discovered(RedisResult<Discovered>),
-    Connected(String, RedisResult<Link>),
+    Connected(String, Result<Link, Unusable>),
     Answered(
         LinkId,
         (Lane, Instant),
@@ -87,6 +94,7 @@ enum Timer {
 pub(super) struct Node {
     settings: Settings,
     keys: Keys,
+    rights: Rights,
     reach: Reach,
     shared: Arc<Shared>,
     metrics: ClusterMetrics,
@@ -108,6 +116,9 @@ pub(super) struct Node {
     dead: HashMap<String, usize>,
     /// What Redis remembered when it was last heard of.
     memory: Memory,
+    memory_key: Box<str>,
+    /// Until when other nodes may not have told again what Redis has lost.
+    doubts_until: Instant,
     /// Whether what Redis has of this node is to be compared with what it is.
     must_compare: bool,
     /// Whether the next heartbeat is not waited for.
@@ -118,6 +129,7 @@ pub(super) struct Node {
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     under_way: FuturesUnordered<LocalBoxFuture<'static, Event>>,
     heard: mpsc::UnboundedReceiver<(LinkId, Heard)>,
+    recent: Recent,
     /// Calls that were refused for a while.
     resting: Vec<calls::Plain>,
     /// Idempotency keys whose fate Redis is not told yet.
@@ -126,6 +138,7 @@ pub(super) struct Node {
     ended: bool,
     refusals: Throttle,
     breaks: RefCell<Throttle>,
+    ledger: RefCell<Ledger>,
 }
 
 impl Node {
@@ -138,8 +151,15 @@ impl Node {
     ) -> Self {
         let (sender, heard) = mpsc::unbounded_channel();
         let now = Instant::now();
+        let keys = Keys::new(&settings.prefix);
+        let history = HISTORY + settings.node_timeout;
         Self {
-            keys: Keys::new(&settings.prefix),
+            memory_key: keys.memory().into(),
+            keys,
+            rights: Rights::new(
+                &settings.prefix,
+                matches!(settings.target, Target::Cluster(_)),
+            ),
             servers: Servers::new(&settings.target, sender),
             reach,
             shared,
@@ -151,16 +171,19 @@ impl Node {
             is_new: true,
             version: VERSION,
             number: 0,
-            history_ms: (HISTORY + settings.node_timeout).as_millis() as u64,
+            history_ms: history.as_millis() as u64,
+            ledger: RefCell::new(Ledger::new(history, settings.total_log_bytes)),
             keeps_until: now,
             dead: HashMap::new(),
             memory: Memory::default(),
+            doubts_until: now,
             must_compare: false,
             beats_early: false,
             channels: HashMap::new(),
             timers: BinaryHeap::new(),
             under_way: FuturesUnordered::new(),
             heard,
+            recent: Recent::default(),
             resting: Vec::new(),
             unsettled: Vec::new(),
             stopping: None,
@@ -226,14 +249,14 @@ impl Node {
 
     fn on_heard(&mut self, link: LinkId, heard: Heard) {
         match heard {
-            Heard::Message(topic, content) => self.on_message(&topic, content),
+            Heard::Message(topic, content) => self.on_message(link, &topic, content),
             Heard::Listening(topic) => self.on_listening(link, &topic),
             Heard::NotListening(topic) => self.on_not_listening(link, &topic),
             Heard::Lost => self.on_link_lost(link, "the connection was closed"),
         }
     }
 
-    fn on_message(&mut self, topic: &[u8], content: Vec<u8>) {
+    fn on_message(&mut self, link: LinkId, topic: &[u8], content: Vec<u8>) {
         let message = match Message::parse(content.into()) {
             Ok(message) => message,
             Err(_) => {
@@ -245,7 +268,7 @@ impl Node {
             return;
         };
         self.with(topic, |channel, around| {
-            channel.on_message(&message, around)
+            channel.on_message(&message, link, around)
         });
     }
 
@@ -322,6 +345,7 @@ impl Node {
         act: impl FnOnce(&mut Channel, &Surroundings<'_>) -> T,
     ) -> Option<T> {
         let channel = self.channels.get_mut(topic)?;
+        let link = self.servers.link_of(channel.slot).map(|link| link.id);
         let around = Surroundings {
             metrics: &self.metrics,
             voice: Voice {
@@ -335,9 +359,13 @@ impl Node {
                 keep: false,
             },
             own: &self.own,
-            is_away: self.servers.link_of(channel.slot).is_none(),
+            is_away: link.is_none(),
+            link,
+            memory: None,
+            is_doubtful: self.doubts_until > Instant::now(),
             leave_delay: self.settings.leave_delay,
             node_timeout: self.settings.node_timeout,
+            ledger: &self.ledger,
             breaks: &self.breaks,
         };
         let done = act(channel, &around);

@@ -9,7 +9,7 @@ use super::super::request::{Close, Publish, Question, Request};
 use super::super::watch::PendingWatch;
 use super::calls::{Job, Plain, Then};
 use super::{Node, Timer};
-use crate::hub::{AppHub, SignIn, Unavailable};
+use crate::hub::{AppHub, Rank, SignIn, Unavailable};
 use crate::protocol::member::Member;
 
 impl Node {
@@ -95,7 +95,7 @@ impl Node {
         let outgoing = Outgoing {
             what: Said::Event(publish.event, kept_for),
             receipt: Some(publish.receipt),
-            _admission: publish.admission,
+            rank: publish.rank,
         };
         self.say(&topic, outgoing);
     }
@@ -108,7 +108,7 @@ impl Node {
                 reason: close.reason,
             },
             receipt: Some(close.receipt),
-            _admission: crate::hub::Admission::default(),
+            rank: Rank::default(),
         };
         self.say(&topic, outgoing);
     }
@@ -119,6 +119,9 @@ impl Node {
             channel.outgoing.push(outgoing);
             if around.is_away {
                 channel.outgoing.send_receipts();
+            } else if channel.reads() {
+                // It may take a while: what is said on other channels does not wait for it.
+                channel.outgoing.let_others_pass();
             }
         });
     }

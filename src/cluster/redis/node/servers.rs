@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{ConnectionInfo, ErrorKind, Pipeline, RedisResult};
+use redis::{ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::channel::Asked;
 use super::super::keys::Topic;
-use super::super::link::{Heard, Link, LinkId};
+use super::super::link::{Heard, Link, LinkId, Unusable};
+use super::super::rights::Lack;
 use super::super::settings::Target;
 use super::calls::Job;
 use super::discovery::{self, Discovered};
@@ -85,6 +86,11 @@ impl Servers {
             Target::Cluster(_) => "SPUBLISH",
             Target::Single(_) | Target::Sentinel(_) => "PUBLISH",
         }
+    }
+
+    /// Whether keys are spread over servers.
+    pub(super) fn are_several(&self) -> bool {
+        matches!(self.target, Target::Cluster(_))
     }
 
     fn index_of(&self, slot: u16) -> usize {
@@ -267,7 +273,10 @@ impl Node {
         match found {
             Err(error) => {
                 self.servers.failures += 1;
-                self.note_trouble(&error.to_string());
+                match self.rights.lack_of(&error) {
+                    Some(lack) => self.note_lack(lack, &error.to_string()),
+                    None => self.note_trouble(&error.to_string()),
+                }
                 let pause = pause(self.servers.failures);
                 self.at(Instant::now() + pause, Timer::Discover);
             }
@@ -383,18 +392,21 @@ impl Node {
         }
         server.state = State::Connecting;
         let (info, reach) = (server.info.clone(), self.reach.clone());
-        let address = address.to_owned();
+        let (address, rights) = (address.to_owned(), self.rights.clone());
         self.servers.next_link += 1;
         self.under_way.push(Box::pin(async move {
             let patience = reach.patience;
-            let connect = Link::connect(info, reach, link, heard);
+            let connect = Link::connect(info, reach, link, heard, &rights);
             let link = tokio::time::timeout(patience * 2, connect).await;
-            let link = link.unwrap_or_else(|_| Err((ErrorKind::Io, "no answer in time").into()));
+            let link = link.unwrap_or_else(|_| {
+                let error = RedisError::from((ErrorKind::Io, "no answer in time"));
+                Err(error.into())
+            });
             Event::Connected(address, link)
         }));
     }
 
-    pub(super) fn on_connected(&mut self, address: &str, link: RedisResult<Link>) {
+    pub(super) fn on_connected(&mut self, address: &str, link: Result<Link, Unusable>) {
         let mut list = self.servers.list.iter_mut();
         let Some(server) = list.find(|server| server.address == address) else {
             return;
@@ -404,7 +416,16 @@ impl Node {
                 server.state = State::Down;
                 server.failures += 1;
                 let pause = pause(server.failures);
-                self.note_trouble(&format!("{address}: {error}"));
+                match error {
+                    Unusable::Lacks(lack) => self.note_lack(lack, address),
+                    Unusable::Failed(error) => {
+                        let text = format!("{address}: {error}");
+                        match self.rights.lack_of(&error) {
+                            Some(lack) => self.note_lack(lack, &text),
+                            None => self.note_trouble(&text),
+                        }
+                    }
+                }
                 self.at(Instant::now() + pause, Timer::Connect(address.to_owned()));
                 if !matches!(self.servers.target, Target::Single(_)) {
                     self.at(Instant::now() + pause, Timer::Discover);
@@ -420,6 +441,9 @@ impl Node {
                 server.topics.clear();
                 server.state = State::Up(Arc::new(link));
                 self.servers.troubles = Throttle::default();
+                if self.servers.all_reached() {
+                    self.note_no_lack();
+                }
                 self.keeps_until = Instant::now() + KEEPS_FOR;
                 self.must_compare = true;
                 self.beat();
@@ -459,6 +483,7 @@ impl Node {
         if self.servers.link_of(nodes_slot).is_none() {
             self.is_counted = false;
         }
+        self.repeat_recent();
         let topics = self.topics();
         for topic in &topics {
             let Some(channel) = self.channels.get_mut(topic) else {
@@ -486,6 +511,17 @@ impl Node {
         }
     }
 
+    /// What a server that is gone was told last is told again when it is back.
+    fn repeat_recent(&mut self) {
+        for (topic, written) in self.recent.take_last_first(Instant::now()) {
+            if let Some(channel) = self.channels.get_mut(&topic)
+                && self.servers.link_of(channel.slot).is_none()
+            {
+                channel.outgoing.say_again(written);
+            }
+        }
+    }
+
     /// Pings the servers, so that one that has gone silently is noticed.
     pub(super) fn ping(&mut self, every: Duration) {
         let now = Instant::now();
@@ -503,6 +539,22 @@ impl Node {
                 Event::Pinged(link.id, answer)
             }));
         }
+    }
+
+    /// Redis is there, and does not let this node do what it needs. It is logged once.
+    pub(super) fn note_lack(&mut self, lack: Lack, context: &str) {
+        let before = self.shared.lack.lock().replace(lack.clone());
+        if before.as_ref() != Some(&lack) {
+            tracing::error!(context, "{lack}");
+        }
+        self.metrics.refused.set(1);
+        self.show_standing();
+    }
+
+    fn note_no_lack(&mut self) {
+        *self.shared.lack.lock() = None;
+        self.metrics.refused.set(0);
+        self.show_standing();
     }
 
     fn note_trouble(&mut self, reason: &str) {

@@ -1,0 +1,41 @@
+//! All logs together are bounded: each node drops the oldest of what it wrote, by as much as its share in
+//! all is too large.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use super::super::keys;
+use super::super::script;
+use super::Node;
+use super::calls::{Plain, Then};
+
+impl Node {
+    /// All nodes have written so many bytes that are kept.
+    pub(super) fn bound_logs(&mut self, logged: usize) {
+        self.metrics.log_bytes.set(logged as i64);
+        let most = self.settings.total_log_bytes;
+        if logged <= most {
+            return;
+        }
+        let ledger = self.ledger.get_mut();
+        let own = ledger.bytes(Instant::now()) as f64;
+        let share = own * (most as f64 / logged as f64);
+        let Some(oldest) = ledger.take_oldest(share as usize) else {
+            return;
+        };
+        let age = oldest.until.elapsed().as_millis() as u64;
+        let topics: HashSet<_> = oldest.topics.into_iter().collect();
+        for topic in topics {
+            let keys = [keys::meta(&topic), keys::log(&topic)];
+            let mut command = script::TRIM.call(&keys);
+            command.arg(age);
+            let then: Then = Box::new(|node, answer| {
+                if let Ok(Ok(dropped)) = answer.map(script::number) {
+                    node.metrics.log_evictions.inc_by(dropped);
+                }
+            });
+            // Publishes do not stand behind it.
+            self.call(Plain::question(keys::log(&topic), command, then));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What becomes of a subscription when the channel's authority has answered, and when the client
+//! leaves.
+
+use std::sync::Arc;
+
+use super::{Action, Session, State, allowance};
+use crate::metrics::MessageKind;
+use crate::protocol::member::Member;
+
+/// What an authority's answer means to the connection that asked.
+#[derive(Debug)]
+pub enum Answered {
+    /// It is what the connection waits for.
+    Expected,
+    /// The connection no longer wants to be on the channel.
+    Unwanted,
+    /// The connection has left since and wants to join anew, as this member.
+    AskAgain(Option<Arc<Member>>),
+}
+
+impl Session {
+    /// The channel's authority has let the connection in, to so many members on a presence
+    /// channel.
+    pub fn joined(&mut self, channel: &str, members: usize) -> Answered {
+        self.charge_announcements(members);
+        let answered = self.answered(channel);
+        if let (Answered::Expected, Some(subscription)) =
+            (&answered, self.subscriptions.get_mut(channel))
+        {
+            subscription.state = State::Live;
+            subscription.members = u32::try_from(members).unwrap_or(u32::MAX);
+        }
+        answered
+    }
+
+    /// Every member is told of one who comes or leaves.
+    fn charge_announcements(&mut self, members: usize) {
+        let cost = allowance::cost_of_announcements(members);
+        self.allowance
+            .charge_more(MessageKind::Presence, cost, &self.app.limits);
+    }
+
+    /// The connection is on the channel, and is told so again.
+    pub fn confirmed(&mut self, channel: &str) -> bool {
+        match self.subscriptions.get_mut(channel) {
+            Some(subscription) => {
+                subscription.confirming = false;
+                subscription.state == State::Live
+            }
+            None => false,
+        }
+    }
+
+    /// The channel's authority has refused the subscription.
+    pub fn refused(&mut self, channel: &str) -> Answered {
+        let answered = self.answered(channel);
+        if let Answered::Expected = answered {
+            self.subscriptions.remove(channel);
+        }
+        answered
+    }
+
+    fn answered(&mut self, channel: &str) -> Answered {
+        let Some(subscription) = self.subscriptions.get_mut(channel) else {
+            return Answered::Unwanted;
+        };
+        match subscription.state {
+            State::Live => Answered::Expected,
+            State::Asked => {
+                self.unanswered = self.unanswered.saturating_sub(1);
+                Answered::Expected
+            }
+            State::Unwanted => {
+                self.unanswered = self.unanswered.saturating_sub(1);
+                self.subscriptions.remove(channel);
+                Answered::Unwanted
+            }
+            State::WantedAgain => {
+                subscription.state = State::Asked;
+                Answered::AskAgain(subscription.member.as_ref().map(Arc::clone))
+            }
+        }
+    }
+
+    pub(super) fn on_unsubscribe(&mut self, channel: &str) -> Action {
+        let Some(subscription) = self.subscriptions.get_mut(channel) else {
+            return Action::Nothing;
+        };
+        if subscription.state != State::Live {
+            // Whether there is anything to leave is known when the authority has answered.
+            subscription.state = State::Unwanted;
+            return Action::Nothing;
+        }
+        match self.subscriptions.remove_entry(channel) {
+            Some((channel, subscription)) => {
+                self.charge_announcements(subscription.members as usize);
+                Action::Leave {
+                    channel,
+                    member: subscription.member,
+                }
+            }
+            None => Action::Nothing,
+        }
+    }
+}

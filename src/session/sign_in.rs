@@ -1,0 +1,75 @@
+//! Connections that sign in as users.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::{Action, CloseReason, Session};
+use crate::auth::channel as signature;
+use crate::protocol::member::{self, MemberError, MemberLimits, Watchlist};
+use crate::protocol::{CloseCode, server};
+
+impl Session {
+    pub(super) fn on_signin(&mut self, auth: &str, user_data: &str) -> Action {
+        let refuse =
+            |reason: String| Action::Close(CloseReason::new(CloseCode::Unauthorized, reason));
+        if let Err(error) = signature::verify_user(&self.app.keys, auth, self.socket_id, user_data)
+        {
+            return refuse(format!("sign-in: {error}"));
+        }
+        let user = match member::parse_user_data(user_data, self.member_limits()) {
+            Ok(user) => user.member,
+            Err(error) => return refuse(format!("sign-in: {error}")),
+        };
+        let (watchlist, is_cut) = match self.watchlist_in(user_data) {
+            Ok(watchlist) => watchlist,
+            Err(error) => return refuse(format!("sign-in: {error}")),
+        };
+        self.authorize_by = None;
+        let reply = server::signin_success(user_data);
+        match &self.user {
+            None => {
+                self.user = Some(Arc::clone(&user));
+                Action::SignIn {
+                    user,
+                    watchlist,
+                    is_cut,
+                    reply,
+                }
+            }
+            Some(known) if known.user_id() == user.user_id() => Action::Send(reply),
+            Some(_) => refuse("the connection is signed in as another user".into()),
+        }
+    }
+
+    pub(super) fn member_limits(&self) -> MemberLimits {
+        let limits = &self.app.limits;
+        MemberLimits {
+            user_id_length: limits.presence_user_id_length,
+            user_info_bytes: limits.presence_user_info_bytes,
+        }
+    }
+
+    /// The users of a watchlist that count, each once, and whether there are more.
+    fn watchlist_in(&self, user_data: &str) -> Result<(Watchlist, bool), MemberError> {
+        if !self.app.watchlist {
+            return Ok((Watchlist::default(), false));
+        }
+        let mut named = member::parse_watchlist(user_data)?;
+        let mut seen = HashSet::with_capacity(named.len());
+        named.retain(|user_id| !user_id.is_empty() && seen.insert(Arc::clone(user_id)));
+        let most = self.app.limits.watchlist_users;
+        let is_cut = named.len() > most;
+        named.truncate(most);
+        Ok((named.into(), is_cut))
+    }
+
+    /// The relay has registered the connection as its user's.
+    pub fn signed_in(&mut self) {
+        self.registered_as_user = true;
+    }
+
+    /// The connection is told of these users.
+    pub fn watching(&mut self, watchlist: Watchlist) {
+        self.watchlist = Some(watchlist);
+    }
+}
