@@ -33,6 +33,9 @@ use crate::relay::Relay;
 use crate::session::Timeouts;
 use crate::ws::{Upgrader, WebSocketSettings};
 
+/// How often a worker looks whether it has too many HTTP connections, beside whenever it accepts.
+const TRIM_EVERY: Duration = Duration::from_secs(1);
+
 /// What holds for every connection.
 #[derive(Clone, Debug)]
 pub(super) struct WorkerSettings {
@@ -104,6 +107,7 @@ pub(super) fn start(
 ) -> io::Result<ServerHandle> {
     let mut builder = ServerBuilder::new()
         .workers(workers)
+        .max_concurrent_connections(settings.room.at_once(workers))
         .disable_signals()
         .shutdown_timeout(settings.shutdown_timeout.as_secs().max(1));
     for listener in listeners {
@@ -125,11 +129,25 @@ thread_local! {
     static CONNECTIONS: OnceCell<Connections> = const { OnceCell::new() };
 }
 
-fn connections(room: &Arc<Room>) -> Connections {
+fn connections(room: &Arc<Room>, relay: &Arc<Relay>) -> Connections {
     CONNECTIONS.with(|connections| {
-        let connections = connections.get_or_init(|| Connections::new(Arc::clone(room)));
+        let connections = connections.get_or_init(|| {
+            let connections = Connections::new(Arc::clone(room));
+            actix_rt::spawn(keep_trim(connections.clone(), Arc::clone(relay)));
+            connections
+        });
         connections.clone()
     })
+}
+
+/// Lets a worker that accepts no more connections make room for those of others.
+async fn keep_trim(connections: Connections, relay: Arc<Relay>) {
+    let mut ticks = tokio::time::interval(TRIM_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        connections.trim(relay.hub.connections().get());
+    }
 }
 
 fn shard(relay: &Relay, reclaim: &watch::Receiver<u64>) -> Shard {
@@ -157,7 +175,7 @@ fn serve(
     let process = relay.hub.metrics().process();
     let write_timeouts = process.http_write_timeouts.clone();
     let shard = shard(&relay, &settings.reclaim);
-    let connections = connections(&settings.room);
+    let connections = connections(&settings.room, &relay);
     let served = Arc::clone(&relay);
     let upgrader = Upgrader::new(Arc::clone(&relay), shard, settings.web_socket.clone());
     let api = Api {

@@ -41,9 +41,10 @@ pub(super) struct Limits {
     pub(super) write_timeouts: Counter,
 }
 
-/// Serves an application on a listener. A stop in good order ends connections that are idle.
+/// Serves an application on a listener, with so many threads. A stop in good order ends connections that are idle.
 pub(super) fn serve<F, I, S, B>(
     builder: ServerBuilder,
+    workers: usize,
     listener: TcpListener,
     limits: Limits,
     app: F,
@@ -56,7 +57,10 @@ where
     S::Response: Into<Response<B>> + 'static,
     B: MessageBody + 'static,
 {
-    let builder = builder.disable_signals();
+    let builder = builder
+        .workers(workers)
+        .max_concurrent_connections(limits.room.at_once(workers))
+        .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let server = builder.listen("http", listener, move || {
         let connections = Connections::new(Arc::clone(&limits.room));

@@ -1,6 +1,7 @@
 //! The listeners, and what is wrapped around the routes.
 
 use std::net::TcpListener;
+use std::thread::available_parallelism;
 
 use actix_cors::Cors;
 use actix_server::ServerBuilder;
@@ -85,8 +86,9 @@ pub(super) fn endpoints(
             }))
             .configure(|config| http::routes(&settings.page, config))
     };
+    let workers = available_parallelism().map_or(1, usize::from);
     let builder = ServerBuilder::new().shutdown_timeout(FINISH_REQUESTS);
-    let server = connections::serve(builder, listener, limits, app)?;
+    let server = connections::serve(builder, workers, listener, limits, app)?;
     tracing::info!(listener = "public", %address, "listening");
     Ok(server)
 }
@@ -107,7 +109,7 @@ pub(super) fn figures(
             .app_data(metrics.clone())
             .configure(http::figures::routes)
     };
-    let server = connections::serve(ServerBuilder::new().workers(1), listener, limits, app)?;
+    let server = connections::serve(ServerBuilder::new(), 1, listener, limits, app)?;
     tracing::info!(listener = "metrics", %address, "listening");
     Ok(server)
 }

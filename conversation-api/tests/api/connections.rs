@@ -42,7 +42,7 @@ async fn pipelined_requests_whose_answers_nobody_reads_are_not_taken_without_end
     desk.get("/api/conversations").await.expect_status(200);
     let connections = attackers.join_all().await;
     let grown = api.resident_memory().saturating_sub(before);
-    assert!(grown < (ATTACKERS as u64) * (4 << 20), "{grown} bytes more");
+    assert!(grown < (ATTACKERS as u64) * (2 << 20), "{grown} bytes more");
     desk.get("/api/conversations").await.expect_status(200);
     eventually("all of them to be ended", || async {
         let metrics = api.metrics().await;

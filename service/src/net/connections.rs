@@ -12,16 +12,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::entry::{Entry, State};
-use super::room::{ClosedWhile, Room};
+use super::room::{ClosedWhile, LEFT_TO_OTHERS, Room};
 
 /// How long a connection waits for a request before that is held against it.
 const A_MOMENT: Duration = Duration::from_secs(1);
 /// How long the order in which connections are to be closed holds.
 const ORDER_HOLDS: Duration = Duration::from_millis(100);
-/// There may be too many by one in so many of the limit while another thread has more than its
-/// part: that one closes some when it accepts the next.
-const LEFT_TO_OTHERS: usize = 4;
-
 /// The HTTP connections of a thread. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Connections(Rc<List>);
@@ -94,11 +90,26 @@ impl Connections {
         let limit = list.room.limit(web_sockets);
         match open.checked_sub(limit) {
             None | Some(0) => list.forget_order(),
-            Some(excess) => list.evict(excess, limit),
+            Some(excess) => {
+                let own = list.beyond_part(1, limit).min(excess);
+                list.evict(
+                    own.max(excess.saturating_sub(limit / LEFT_TO_OTHERS)),
+                    limit,
+                );
+            }
         }
         let entry = Entry::listed(Rc::clone(list));
         list.add(entry.state());
         entry
+    }
+
+    /// Closes some if there are too many beside so many WebSockets and this thread has more than
+    /// its part: for a thread that accepts none any more.
+    pub fn trim(&self, web_sockets: usize) {
+        let list = &self.0;
+        let limit = list.room.limit(web_sockets);
+        let excess = list.room.open().saturating_sub(limit);
+        list.evict(excess.min(list.beyond_part(0, limit)), limit);
     }
 }
 
@@ -128,13 +139,13 @@ impl List {
         true
     }
 
-    /// Closes some, as there are too many by this `excess`: those that this thread has more than
-    /// its part.
-    fn evict(&self, excess: usize, limit: usize) {
+    /// How many this thread has beyond its part of the limit, with so many that are not listed.
+    fn beyond_part(&self, unlisted: usize, limit: usize) -> usize {
         let part = limit / self.room.threads();
-        let own = self.open.borrow().len() + 1;
-        let too_many = own.saturating_sub(part).min(excess);
-        let too_many = too_many.max(excess.saturating_sub(limit / LEFT_TO_OTHERS));
+        (self.open.borrow().len() + unlisted).saturating_sub(part)
+    }
+
+    fn evict(&self, too_many: usize, limit: usize) {
         let now = Instant::now();
         for _ in 0..too_many {
             let Some(candidate) = self.next(now) else {
@@ -351,6 +362,19 @@ mod tests {
         first.close();
         assert_eq!(first.waiting(), Waiting::Close);
         let (_, _more) = tokio::join!(first.evicted(), fixture.enter(LIMIT, idle));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thread_that_accepts_none_gives_up_what_is_beyond_its_part() {
+        let fixture = Fixture::new();
+        let other = Connections::new(Arc::clone(&fixture.connections.0.room));
+        let entries = fixture.enter(LIMIT - 10, idle).await;
+        let _others: Vec<_> = (0..10).map(|_| other.enter(0)).collect();
+        fixture.connections.trim(0);
+        assert!(ended(&entries).is_empty());
+        fixture.connections.trim(40);
+        other.trim(40);
+        assert_eq!(ended(&entries).len(), LIMIT - 20);
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,6 +10,9 @@ use prometheus_client::metrics::gauge::Gauge;
 /// Of the descriptors that WebSockets leave, HTTP connections get one in so many. The rest is for
 /// those that are accepted and not yet counted, and for everything else.
 const ONE_IN: usize = 2;
+/// There may be too many by one in so many of the limit while another thread has more than its
+/// part, which is to close some.
+pub(super) const LEFT_TO_OTHERS: usize = 4;
 /// What they get at least, however few descriptors there are.
 const FEWEST: usize = 16;
 /// What they get at most.
@@ -76,6 +79,13 @@ impl Room {
         (self.files.saturating_sub(web_sockets) / ONE_IN).clamp(FEWEST, MOST)
     }
 
+    /// How many each of so many threads may hold at one time, with those that wait to be counted:
+    /// whoever accepts waits then, and does not take the descriptors that are for the rest.
+    pub fn at_once(&self, threads: usize) -> usize {
+        let limit = self.limit(0);
+        (limit + limit / LEFT_TO_OTHERS).div_ceil(threads.max(1))
+    }
+
     /// One more thread takes part.
     pub(super) fn add_thread(&self) {
         self.threads.fetch_add(1, Ordering::Relaxed);
@@ -90,6 +100,11 @@ impl Room {
     pub(super) fn enter(&self) -> usize {
         let before = self.numbers.open.inc();
         usize::try_from(before).unwrap_or(0) + 1
+    }
+
+    /// How many there are.
+    pub(super) fn open(&self) -> usize {
+        usize::try_from(self.numbers.open.get()).unwrap_or(0)
     }
 
     /// Counts one out.
@@ -127,5 +142,6 @@ mod tests {
         assert_eq!(room(20_000).limit(19_488), 256);
         assert_eq!(room(u64::MAX).limit(1_000_000), MOST);
         assert_eq!(room(64).limit(100), FEWEST);
+        assert_eq!(room(700).at_once(2), 219);
     }
 }

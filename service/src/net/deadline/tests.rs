@@ -13,6 +13,14 @@ fn watch<T>(stream: T) -> Deadline<T> {
     Deadline::new(stream, WAITS, Entry::alone(), Counter::default())
 }
 
+async fn wait_for_body(mark: &RequestMark, missing: Option<usize>) {
+    std::future::poll_fn(|cx| {
+        mark.wait_for_body(missing, cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
 async fn cut_off_after(head_arrives: bool) -> Duration {
     let (mut client, server) = duplex(64);
     let mut server = watch(server);
@@ -31,7 +39,7 @@ async fn cut_off_after(head_arrives: bool) -> Duration {
         }
         if head_arrives && handled.is_none() {
             handled = Some(mark.enter());
-            std::future::poll_fn(|cx| Poll::Ready(mark.wait_for_body(None, cx))).await;
+            wait_for_body(&mark, None).await;
         }
     };
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -260,7 +268,7 @@ async fn body_is_read_in_long_turns() {
     client.write_all(&[b'x'; 100 << 10]).await.unwrap();
     let mark = server.request_mark();
     let _handled = mark.enter();
-    std::future::poll_fn(|cx| Poll::Ready(mark.wait_for_body(None, cx))).await;
+    wait_for_body(&mark, None).await;
     let turns = turns(&mut server, 100 << 10).await;
     assert_eq!(turns, [32 << 10, 32 << 10, 32 << 10, 4 << 10]);
 }
@@ -272,7 +280,7 @@ async fn body_is_read_to_its_end_and_no_further() {
     client.write_all(&[b'x'; 20 << 10]).await.unwrap();
     let mark = server.request_mark();
     let _handled = mark.enter();
-    std::future::poll_fn(|cx| Poll::Ready(mark.wait_for_body(Some(10_000), cx))).await;
+    wait_for_body(&mark, Some(10_000)).await;
     let mut waker = Context::from_waker(std::task::Waker::noop());
     for read in [10_000, 0] {
         assert_eq!(read_turn(&mut server, &mut waker), read);
@@ -344,7 +352,7 @@ async fn handler_that_comes_to_its_body_wakes_who_was_refused() {
     });
     let handler = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        std::future::poll_fn(|cx| Poll::Ready(mark.wait_for_body(None, cx))).await;
+        wait_for_body(&mark, None).await;
     };
     tokio::join!(reading, handler);
 }
