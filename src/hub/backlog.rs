@@ -58,7 +58,9 @@ impl Rank {
     /// Lets the turns behind it pass.
     pub fn pass(&self) {
         if let Some(admitted) = &self.admission.admitted {
-            admitted.passed.fetch_max(self.number + 1, Ordering::Relaxed);
+            admitted
+                .passed
+                .fetch_max(self.number + 1, Ordering::Relaxed);
         }
     }
 }
