@@ -47,6 +47,8 @@ pub(super) enum Answer {
     Empty,
     /// Any other JSON.
     Json(StatusCode, serde_json::Value),
+    /// 200 with JSON that is written already.
+    Written(Bytes),
     /// 204 with the methods that the path is served with. It allows no page of another origin
     /// anything.
     Methods(&'static str),
@@ -69,7 +71,7 @@ impl Answer {
         match self {
             Self::Json(status, _) => *status,
             Self::Methods(_) => StatusCode::NO_CONTENT,
-            Self::Empty | Self::Remembered { .. } => StatusCode::OK,
+            Self::Empty | Self::Written(_) | Self::Remembered { .. } => StatusCode::OK,
         }
     }
 
@@ -79,7 +81,7 @@ impl Answer {
             Self::Empty => Bytes::from_static(b"{}"),
             Self::Methods(_) => Bytes::new(),
             Self::Json(_, value) => value.to_string().into(),
-            Self::Remembered { body, .. } => body,
+            Self::Written(body) | Self::Remembered { body, .. } => body,
         }
     }
 }

@@ -14,6 +14,7 @@ mod death;
 mod delivery;
 mod idempotency;
 mod isolation;
+mod listing;
 mod logs;
 mod masters;
 mod memory;

@@ -142,6 +142,10 @@ impl Asker {
                 && let Ok(name) = ChannelName::parse(name, usize::MAX)
             {
                 topics.insert((topic, name));
+                if topics.len() % TOPICS_AT_ONCE == 0 {
+                    // Others on this thread have something to do, too.
+                    tokio::task::yield_now().await;
+                }
             }
         }
         Ok(topics)
