@@ -38,6 +38,8 @@ pub(crate) struct Disturbance {
 /// What some tab should have got and did not.
 pub(crate) struct Missing {
     pub(crate) description: String,
+    pub(crate) node: usize,
+    pub(crate) mark: Mark,
     /// Whether it was published while something failed or shortly before.
     pub(crate) is_excusable: bool,
 }
@@ -94,6 +96,8 @@ impl Ledger {
                 }
                 missing.push(Missing {
                     description: format!("{} of node {}: {:?}", tab.name, tab.node, event.mark),
+                    node: tab.node,
+                    mark: event.mark.clone(),
                     is_excusable: answered + ON_ITS_WAY > disturbance.begun
                         && event.begun < disturbance.ended,
                 });

@@ -34,7 +34,7 @@ pub(crate) enum Kind {
 }
 
 /// The kinds of a run that does not say otherwise.
-const DEFAULT: &str = "cut,hold,slow,kill,pause,close";
+const DEFAULT: &str = "cut,hold,slow,kill,freeze,pause,close,flush,empty,old";
 
 const KINDS: [(&str, Kind); 10] = [
     ("cut", Kind::Cut),
@@ -98,13 +98,26 @@ impl Fault {
         }
     }
 
-    /// Whether both cannot be at once: the one would have to work on what the other has taken away.
+    /// Whether both cannot be at once: the one would have to work on what the other has taken away, or nobody is left
+    /// who knows what webhooks were told of a node.
     pub(crate) fn excludes(&self, other: &Fault) -> bool {
+        if self.leaves_no_trace(other) || other.leaves_no_trace(self) {
+            return true;
+        }
         match (self.kind.is_of_redis(), other.kind.is_of_redis()) {
             (true, true) => true,
             (false, false) => self.node == other.node,
             _ => false,
         }
+    }
+
+    /// Whether Redis forgets when a node may be given up, or has not told again what was forgotten when it is.
+    fn leaves_no_trace(&self, node: &Fault) -> bool {
+        let is_of_node = self.kind.forgets() && !node.kind.is_of_redis();
+        let is_given_up = node.kind == Kind::Kill
+            || node.is_long()
+            || (self.kind == Kind::Flush && self.is_long());
+        is_of_node && is_given_up
     }
 
     /// Whether the cluster may have to give somebody up meanwhile, on a machine that is busy.

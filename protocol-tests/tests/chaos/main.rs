@@ -7,8 +7,7 @@
 //!
 //! - PROTOCOL_TESTS_CHAOS_SECONDS: how long, 20 without it; the round under way is finished
 //! - PROTOCOL_TESTS_SEED: repeats the choices of a run, which writes its seed down
-//! - PROTOCOL_TESTS_CHAOS_FAULTS: these of [`faults::Kind`] instead of the ones that are known to leave no difference,
-//!   such as `flush,old,freeze`
+//! - PROTOCOL_TESTS_CHAOS_FAULTS: these of [`faults::Kind`] instead of all, such as `flush,old,freeze`
 
 mod check;
 mod events;

@@ -62,6 +62,8 @@ pub(crate) struct Stay {
     pub(crate) phase: Phase,
     /// Who is there, if it is a presence channel.
     pub(crate) believed: BTreeSet<String>,
+    /// Whether the next event may be the one that its channel keeps, which the tab may have had before it came back.
+    takes_kept: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -108,6 +110,7 @@ impl Tab {
         let stay = Stay {
             phase: Phase::Asked,
             believed: BTreeSet::new(),
+            takes_kept: false,
         };
         self.seen().stays.insert(channel.to_owned(), stay);
         self.note(channel, "asks");
@@ -307,6 +310,7 @@ impl Seen {
             return Err("nobody asked for that".to_owned());
         }
         stay.phase = Phase::Joined(Instant::now());
+        stay.takes_kept = channel.contains("cache-");
         if channel.starts_with("presence-") {
             let roster = Roster::parse(&event.data_json());
             stay.believed = roster.ids.into_iter().collect();
@@ -342,9 +346,13 @@ impl Seen {
         let (publisher, number) = data.split_once(':').ok_or("data has no number")?;
         let number: u64 = number.parse().map_err(|_| "data has no number")?;
         let publisher = publisher.to_owned();
-        let is_new = self
-            .received
-            .insert((channel.clone(), publisher.clone(), number));
+        let stay = self.stays.get_mut(&channel);
+        let may_be_kept = stay.is_some_and(|stay| std::mem::take(&mut stay.takes_kept));
+        let mark = (channel.clone(), publisher.clone(), number);
+        if may_be_kept && self.received.contains(&mark) {
+            return Ok(());
+        }
+        let is_new = self.received.insert(mark);
         let last = self.last.entry((channel, publisher)).or_default();
         if !is_new {
             return Err("it came twice".to_owned());

@@ -1,5 +1,6 @@
 //! Nodes, Redis and everybody who uses them, and a round of what happens to them.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -286,8 +287,12 @@ impl World {
         let forgives = |fault: &Fault| fault.kind.forgets() || fault.is_long();
         let counted = self.counted_losses().await - counted_before;
         eprintln!("    {} events missing, {counted} counted", missing.len());
-        // A node that has died takes its count along.
-        let is_counted = counted > 0.0 || has_killed;
+        // A node counts once what several of its tabs lack; one that has died takes its count along.
+        let lost: BTreeSet<_> = missing
+            .iter()
+            .map(|missing| (missing.node, &missing.mark))
+            .collect();
+        let is_counted = lost.len() as f64 <= counted || has_killed;
         let is_forgiven = (has_killed || faults.iter().any(forgives)) && is_counted;
         let unforgiven = missing
             .iter()

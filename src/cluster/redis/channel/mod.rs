@@ -477,6 +477,8 @@ impl Channel {
         self.is_synced = false;
         self.told = Some((0, 0));
         self.must_tell_all = self.is_wanted();
+        // Who leaves in between is told of by nobody: the others have told it before.
+        self.must_reconcile = self.is_wanted();
         self.steps.clear();
         self.departed.clear();
         self.pending.clear();

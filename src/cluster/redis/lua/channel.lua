@@ -435,9 +435,9 @@ if is_wanted() then
   elseif not orphans then
     read_numbers()
   end
-elseif was_wanted and orphans then
-  -- Nobody is known to be there any more; a node that was given up may return, and ask for what it
-  -- has missed.
+elseif was_wanted and (orphans or is_forgotten) then
+  -- Nobody is known to be there any more; a node that was given up may return, or one that was
+  -- forgotten tell that it is there, and ask for what it has missed.
   redis.call('HSET', meta, 'e', epoch, 'l', last, 'k', now + history)
   redis.call('PEXPIRE', meta, history)
 elseif was_wanted then
