@@ -124,14 +124,15 @@ async fn give_up_a_node(redis: &RedisServer) {
     let mut command = redis::cmd("ZRANGE");
     command.arg(&list).arg(0).arg(0);
     let nodes: Vec<String> = redis.command(&command).await;
-    let mut command = redis::cmd("HDEL");
-    command.arg(format!("{list}:versions")).arg(&nodes[0]);
-    let _: usize = redis.command(&command).await;
     let mut command = redis::cmd("ZADD");
     command.arg(format!("{list}:dead")).arg(0).arg(&nodes[0]);
     let _: usize = redis.command(&command).await;
     let mut command = redis::cmd("ZREM");
     command.arg(&list).arg(&nodes[0]);
+    let _: usize = redis.command(&command).await;
+    // After the list: a heartbeat of a node that is on it writes its version again.
+    let mut command = redis::cmd("HDEL");
+    command.arg(format!("{list}:versions")).arg(&nodes[0]);
     let _: usize = redis.command(&command).await;
 }
 

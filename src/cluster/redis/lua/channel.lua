@@ -182,7 +182,9 @@ local function add(user, info, is_known)
     end
   end
 end
-local function remove(user, is_known)
+-- A user whose arrival was never told need not be told to have gone. (left_over: Redis has one of
+-- whom the node does not know: an arrival that was not answered.)
+local function remove(user, left_over)
   if redis.call('SREM', at, user) == 0 then
     return
   end
@@ -190,7 +192,9 @@ local function remove(user, is_known)
     redis.call('HDEL', users, user)
     redis.call('HDEL', members, user)
     removed[#removed + 1] = field(user)
-    if flag('m') and not was_never_told('b' .. user) and not is_known then
+    local is_untold = was_never_told('b' .. user)
+      or (left_over and (was_never_told('a' .. user) or is_forgotten))
+    if flag('m') and not is_untold then
       goes('r' .. user, delay)
     end
   end
