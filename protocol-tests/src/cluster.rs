@@ -1,7 +1,9 @@
 //! Several nodes of one relay, which share a Redis.
 
 use std::ops::Index;
+use std::sync::Arc;
 
+use tempfile::TempDir;
 use toml::Value;
 
 use crate::client::WsClient;
@@ -36,6 +38,7 @@ pub struct Cluster {
 pub struct ClusterBuilder {
     node: TestServerBuilder,
     count: usize,
+    journals: Option<Arc<TempDir>>,
 }
 
 impl ClusterBuilder {
@@ -49,6 +52,25 @@ impl ClusterBuilder {
     pub fn set(mut self, key: &str, value: impl Into<Value>) -> ClusterBuilder {
         self.node = self.node.set(key, value);
         self
+    }
+
+    /// Lets the webhooks that wait at a node outlast its process: whoever starts at its position sends them.
+    pub fn with_journals(mut self) -> ClusterBuilder {
+        let folder = tempfile::tempdir().expect("the temporary directory is writable");
+        self.journals = Some(Arc::new(folder));
+        self
+    }
+
+    fn node_at(&self, position: usize) -> TestServerBuilder {
+        let node = self.node.clone();
+        match &self.journals {
+            None => node,
+            Some(folder) => {
+                let folder = folder.path().join(position.to_string());
+                let folder = folder.to_str().expect("temporary paths are UTF-8");
+                node.set("webhooks.journal", folder)
+            }
+        }
     }
 
     /// So many nodes; three without this.
@@ -68,8 +90,8 @@ impl ClusterBuilder {
     /// Starts the nodes and waits for their listeners alone.
     pub async fn start_without_redis(self) -> Option<Cluster> {
         let mut nodes = Vec::new();
-        for _ in 0..self.count {
-            nodes.push(Some(self.node.clone().start().await?));
+        for position in 0..self.count {
+            nodes.push(Some(self.node_at(position).start().await?));
         }
         Some(Cluster {
             urls: vec![None; self.count],
@@ -87,7 +109,11 @@ impl Cluster {
             .set("cluster.url", url)
             .set("cluster.prefix", PREFIX)
             .set("cluster.node_timeout", NODE_TIMEOUT);
-        ClusterBuilder { node, count: 3 }
+        ClusterBuilder {
+            node,
+            count: 3,
+            journals: None,
+        }
     }
 
     // What there is
@@ -160,7 +186,7 @@ impl Cluster {
     /// As [`start`](Self::start), without waiting until it is ready.
     pub async fn launch(&mut self, position: usize) {
         assert!(self.nodes[position].is_none(), "the node is running");
-        let mut builder = self.builder.node.clone();
+        let mut builder = self.builder.node_at(position);
         if let Some(url) = &self.urls[position] {
             builder = builder.set("cluster.url", url.as_str());
         }

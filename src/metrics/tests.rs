@@ -225,3 +225,62 @@ fn an_app_id_cannot_break_the_format() {
         "{page}"
     );
 }
+
+/// docs/metrics.md, as it has to be.
+fn reference_page() -> String {
+    let metrics = with_one_of_each();
+    metrics.cluster();
+    metrics.ingest();
+    let mut page = String::from(
+        "# Metrics\n\n\
+         `GET /metrics` on the admin listener, in the OpenMetrics text format. All of them are there from\n\
+         the start, but for those of a cluster and of Laravel's Redis, which are there where they are\n\
+         configured.\n\n\
+         | metric | type | labels | meaning |\n| --- | --- | --- | --- |\n",
+    );
+    for (name, family) in parse(&metrics.encode()) {
+        let suffix = match family.kind.as_str() {
+            "counter" => "_total",
+            _ => "",
+        };
+        let mut labels: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (label, value) in family.samples.iter().flat_map(|sample| &sample.labels) {
+            labels.entry(label).or_default().insert(value);
+        }
+        let labels: Vec<String> = labels.into_iter().filter_map(label_with_values).collect();
+        page += &format!(
+            "| `{name}{suffix}` | {} | {} | {} |\n",
+            family.kind,
+            labels.join("; "),
+            family.help
+        );
+    }
+    page
+}
+
+fn label_with_values((label, values): (&str, BTreeSet<&str>)) -> Option<String> {
+    match label {
+        // The bounds of a histogram's buckets.
+        "le" => None,
+        "app" | "worker" | "version" => Some(format!("`{label}`")),
+        _ => {
+            let values: Vec<&str> = values.into_iter().collect();
+            Some(format!("`{label}`: {}", values.join(", ")))
+        }
+    }
+}
+
+/// `FANFARE_WRITE_DOCS=1 cargo test --lib reference` writes the page anew.
+#[test]
+fn reference_page_lists_every_metric() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let page = reference_page();
+    if std::env::var_os("FANFARE_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page,
+        "docs/metrics.md is not up to date: write it with FANFARE_WRITE_DOCS=1"
+    );
+}

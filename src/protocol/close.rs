@@ -89,3 +89,16 @@ impl fmt::Display for CloseCode {
         write!(f, "{}", self.code())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reference_page_lists_every_code() {
+        let page = include_str!("../../docs/close-codes.md");
+        let code = |line: &str| line.strip_prefix("| ")?.split(' ').next()?.parse().ok();
+        let listed: Vec<u16> = page.lines().filter_map(code).collect();
+        assert_eq!(listed, CloseCode::ALL.map(CloseCode::code));
+    }
+}

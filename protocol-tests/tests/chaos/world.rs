@@ -73,6 +73,7 @@ impl World {
         let app = AppConfig::new("10001").webhook(receiver.webhook(&webhooks::EVENTS));
         let builder = Cluster::builder(url(&proxies[0]))
             .app(app)
+            .with_journals()
             .set("webhooks.leave_delay_ms", LEAVE_DELAY_MS);
         let mut cluster = builder.nodes(1).start().await?;
         for proxy in &proxies[1..] {

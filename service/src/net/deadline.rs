@@ -225,7 +225,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
         let this = self.get_mut();
         let before = buf.filled().len();
         let handling = this.mark.handling();
-        let outcome = match this.may_read(handling, cx) {
+        let most = this.may_read(handling, cx).min(buf.remaining());
+        let outcome = match most {
             0 => Poll::Pending,
             most => poll_read_at_most(&mut this.stream, most, cx, buf),
         };
@@ -236,7 +237,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
                     upgrade::offer_plainly(&mut buf.filled_mut()[before..]);
                 }
                 let read = &buf.filled()[before..];
-                this.turn.read(read, handling);
+                this.turn.read(read, read.len() == most, handling);
                 this.mark.read(read.len());
                 if handling == Handling::Request {
                     // The dispatcher may leave them until it is polled again.

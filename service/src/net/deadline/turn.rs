@@ -19,14 +19,24 @@ const HEADS_OF_MANY: usize = 2 << 10;
 /// Bytes of a body that are read in a turn.
 const BODY: usize = 32 << 10;
 
-/// What was read of a connection in this turn.
-#[derive(Clone, Copy, Debug, Default)]
+/// What is read of a connection in a turn.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
     bytes: usize,
-    /// Bytes that may be read beyond the turn's own.
-    more: usize,
-    /// The last turn was used up by requests.
-    was_used_up: bool,
+    /// Bytes that may be read, but for those of a body that is waited for.
+    most: usize,
+    /// It ends with what has been read, but for what the last request lacks.
+    is_cut: bool,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self {
+            bytes: 0,
+            most: HEADS,
+            is_cut: false,
+        }
+    }
 }
 
 impl Turn {
@@ -34,20 +44,20 @@ impl Turn {
     pub(super) fn left(&self, handling: Handling) -> usize {
         match handling {
             Handling::WaitsForBody(missing) => BODY.saturating_sub(self.bytes).min(missing),
-            _ if self.was_used_up => (HEADS_OF_MANY + self.more).saturating_sub(self.bytes),
-            _ => (HEADS + self.more).saturating_sub(self.bytes),
+            Handling::Nothing | Handling::Request => self.most.saturating_sub(self.bytes),
         }
     }
 
-    /// Bytes were read.
-    pub(super) fn read(&mut self, bytes: &[u8], handling: Handling) {
+    /// Bytes were read: as many as there was room for, if `is_full`, so that there may be more. Then
+    /// the turn ends, as only what was read at once can be looked at as a whole.
+    pub(super) fn read(&mut self, bytes: &[u8], is_full: bool, handling: Handling) {
+        let is_alone = self.bytes == 0 && handling == Handling::Nothing;
         self.bytes += bytes.len();
         let is_body = matches!(handling, Handling::WaitsForBody(_));
-        if !is_body && self.more == 0 && self.left(handling) == 0 {
-            let missing = pipeline::missing(bytes);
-            if missing <= HEADS {
-                self.more = missing;
-            }
+        if is_full && !is_body && !self.is_cut {
+            self.is_cut = true;
+            let missing = pipeline::missing(bytes, is_alone);
+            self.most = self.bytes + if missing <= HEADS { missing } else { 0 };
         }
     }
 
@@ -55,9 +65,11 @@ impl Turn {
     pub(super) fn end(&mut self, handling: Handling) {
         if self.bytes > 0 {
             let is_body = matches!(handling, Handling::WaitsForBody(_));
-            self.was_used_up = !is_body && self.left(handling) == 0;
-            self.bytes = 0;
-            self.more = 0;
+            let is_used_up = !is_body && self.left(handling) == 0;
+            *self = Self {
+                most: if is_used_up { HEADS_OF_MANY } else { HEADS },
+                ..Self::default()
+            };
         }
     }
 }
