@@ -249,16 +249,6 @@ impl Relay {
                 member,
                 sign_in,
             } => {
-                if let Some(user) = sign_in {
-                    let sign_in = SignIn {
-                        peer: peer.handle(),
-                        user,
-                        watchlist: Watchlist::default(),
-                        reply: None,
-                        complaint: None,
-                    };
-                    app.authority().sign_in(app, sign_in);
-                }
                 self.show(
                     peer,
                     Kind::Subscribe,
@@ -270,7 +260,20 @@ impl Relay {
                     channel,
                     member,
                 };
-                app.authority().join(app, join);
+                match sign_in {
+                    None => app.authority().join(app, join),
+                    Some(user) => {
+                        let sign_in = SignIn {
+                            peer: peer.handle(),
+                            user,
+                            watchlist: Watchlist::default(),
+                            reply: None,
+                            complaint: None,
+                            join: Some(join),
+                        };
+                        app.authority().sign_in(app, sign_in);
+                    }
+                }
             }
             Action::Confirm { channel } => {
                 app.authority().confirm(app, peer.handle(), channel);
@@ -306,6 +309,7 @@ impl Relay {
                     watchlist,
                     reply: Some(reply),
                     complaint,
+                    join: None,
                 };
                 app.authority().sign_in(app, sign_in);
             }

@@ -226,6 +226,9 @@ pub struct SignIn {
     pub reply: Option<Frame>,
     /// What is wrong with the watchlist, sent behind the reply.
     pub complaint: Option<Frame>,
+    /// What the connection joins once it is registered, so that whoever is told that it is there can
+    /// be sure that it can be ended as the user's.
+    pub join: Option<Join>,
 }
 
 /// The moves as a single node makes them: decided by its own directory, at once.
@@ -258,6 +261,7 @@ impl AppHub {
             watchlist,
             reply,
             complaint,
+            join: next,
         } = sign_in;
         let join = Join {
             peer: peer.clone(),
@@ -271,6 +275,9 @@ impl AppHub {
             if !watchlist.is_empty() {
                 watchlists.watch(self, &peer, &watchlist, complaint);
             }
+        }
+        if let Some(join) = next {
+            self.join_locally(join);
         }
     }
 

@@ -81,6 +81,8 @@ pub(super) struct SigningIn {
     pub(super) reply: Option<Frame>,
     /// What it is told of other users, after the reply.
     pub(super) watch: Option<Rc<PendingWatch>>,
+    /// What it joins then.
+    pub(super) join: Option<Join>,
 }
 
 /// A user's connections to this node.

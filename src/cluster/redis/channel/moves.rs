@@ -152,6 +152,7 @@ impl Channel {
             user,
             reply,
             watch,
+            join,
         } = signing_in;
         self.let_in += 1;
         app.sign_in_shared(peer, Arc::clone(&user), reply);
@@ -160,6 +161,9 @@ impl Channel {
         }
         if let Some(watch) = watch {
             watch.one_known();
+        }
+        if let Some(join) = join {
+            app.authority().join(app, join);
         }
     }
 

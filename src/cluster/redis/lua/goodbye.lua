@@ -1,7 +1,7 @@
 -- A node goes. What it, or a dead one, still has to tell is left to the others; if there are none, it
 -- stays to do so itself.
 --
--- KEYS: nodes, versions, dead, memory
+-- KEYS: nodes, versions, dead, memory, logs
 -- ARGV: 1 the node, 2 1: it has something to leave, 3 milliseconds within which others must have
 --   been heard of
 -- Returns { 1 } if the node has gone; { 0, dead node* } if nobody else is there.
@@ -23,6 +23,6 @@ end
 redis.call('ZREM', nodes, ARGV[1])
 redis.call('HDEL', versions, ARGV[1])
 if redis.call('ZCARD', nodes) == 0 and redis.call('ZCARD', dead) == 0 then
-  redis.call('DEL', KEYS[4])
+  redis.call('DEL', KEYS[4], KEYS[5])
 end
 return { 1 }

@@ -328,7 +328,8 @@ impl Node {
             self.call(Plain::new(key, command, Box::new(|_, _| {})));
         }
         let [nodes, versions, dead] = self.keys.nodes();
-        let keys = [&nodes, &versions, &dead, &self.keys.memory()];
+        let (memory, logs) = (self.keys.memory(), self.keys.logs());
+        let keys = [&nodes, &versions, &dead, &memory, &logs];
         let mut command = script::GOODBYE.call(&keys);
         command.arg(node).arg(i32::from(leaves_something));
         command.arg(self.settings.node_timeout.as_millis() as u64 / 2);

@@ -58,6 +58,7 @@ impl Node {
             watchlist,
             reply,
             complaint,
+            join,
         } = sign_in;
         let topic = self.keys.topic_of_user(&app.app.id, user.user_id());
         let watched = match app.has_watchlists() {
@@ -73,6 +74,7 @@ impl Node {
             user,
             reply,
             watch: watch.clone(),
+            join,
         };
         self.ensure(&topic);
         self.with(&topic, |channel, around| {
