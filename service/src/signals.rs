@@ -16,7 +16,7 @@ use crate::log;
 ///
 /// # Errors
 /// When the system refuses a thread or the signals.
-pub fn told_to_stop(exit_code: u8) -> io::Result<impl Future<Output = ()>> {
+pub fn stop_requested(exit_code: u8) -> io::Result<impl Future<Output = ()>> {
     let runtime = Builder::new_current_thread().enable_io().build()?;
     let mut signals = {
         let _context = runtime.enter();

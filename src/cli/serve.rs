@@ -97,7 +97,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     for layer in &layers {
         tracing::info!(source = %layer.source, detail = %layer.detail, "configuration");
     }
-    let told_to_stop = signals::told_to_stop(FAILURE).map_err(Failure::other)?;
+    let stop_requested = signals::stop_requested(FAILURE).map_err(Failure::other)?;
     let greeted = config.clone();
     let greet = move |bound| {
         if greeted.log.format == LogFormat::Human
@@ -106,5 +106,5 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
             log::print(&text);
         }
     };
-    server::run(config, greet, told_to_stop).map_err(Failure::other)
+    server::run(config, greet, stop_requested).map_err(Failure::other)
 }

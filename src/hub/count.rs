@@ -12,7 +12,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Source: Pusher Channels, "Subscription counting": at once up to 100, then every 5 s.
 #[derive(Debug, Default)]
 pub(super) struct CountNotice {
-    told_at: Option<Instant>,
+    sent_at: Option<Instant>,
     pending: bool,
 }
 
@@ -31,7 +31,7 @@ impl CountNotice {
     /// The count has changed.
     pub(super) fn changed(&mut self, count: usize, now: Instant) -> Due {
         if count <= TOLD_AT_ONCE || self.interval_is_over(now) {
-            self.told_at = Some(now);
+            self.sent_at = Some(now);
             return Due::Now;
         }
         if std::mem::replace(&mut self.pending, true) {
@@ -46,14 +46,14 @@ impl CountNotice {
         if !self.interval_is_over(now) {
             return false;
         }
-        self.told_at = Some(now);
+        self.sent_at = Some(now);
         self.pending = false;
         true
     }
 
     fn interval_is_over(&self, now: Instant) -> bool {
-        self.told_at
-            .is_none_or(|told_at| now.saturating_duration_since(told_at) >= INTERVAL)
+        self.sent_at
+            .is_none_or(|sent_at| now.saturating_duration_since(sent_at) >= INTERVAL)
     }
 }
 

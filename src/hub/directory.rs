@@ -41,7 +41,7 @@ pub(super) struct Directory {
     occupied: Gauge,
     subscriptions: Option<Gauge>,
     presence_members: usize,
-    tells_counts: bool,
+    announces_counts: bool,
     /// Channels whose count must be told once its interval is over.
     counts_due: Mutex<Vec<ChannelName>>,
     cache: Mutex<EventCache>,
@@ -85,7 +85,7 @@ impl Directory {
     ) -> Self {
         Self {
             subscriptions: Some(metrics.subscriptions.clone()),
-            tells_counts: app.subscription_count,
+            announces_counts: app.subscription_count,
             webhooks,
             ..Self::new(app, metrics, metrics.channels.clone())
         }
@@ -103,7 +103,7 @@ impl Directory {
             occupied,
             subscriptions: None,
             presence_members: limits.presence_members,
-            tells_counts: false,
+            announces_counts: false,
             counts_due: Mutex::default(),
             cache: Mutex::new(EventCache::new(
                 limits.cache_bytes,
@@ -128,10 +128,10 @@ impl Directory {
         let slots: Vec<_> = self.slots.iter().map(Mutex::lock).collect();
         for (channel, entry) in slots.iter().flat_map(|slot| slot.iter()) {
             for member in entry.roster.members() {
-                self.tell_webhooks(|to| to.member_removed(channel, member.user_id()));
+                self.notify_webhooks(|to| to.member_removed(channel, member.user_id()));
             }
             if !entry.listeners.is_empty() {
-                self.tell_vacated(channel);
+                self.notify_vacated(channel);
             }
         }
         self.all_departed.store(true, Ordering::Relaxed);
@@ -153,13 +153,13 @@ impl Directory {
         let mut wakes = Wakes::default();
         let mut slot = self.slot(join.channel.as_str());
         if !slot.contains_key(join.channel.as_str()) {
-            self.tell_webhooks(|webhooks| webhooks.occupied(&join.channel));
+            self.notify_webhooks(|webhooks| webhooks.occupied(&join.channel));
         }
         let entry = self.entry(&mut slot, &join.channel);
         if let Some(member) = &join.member {
             match entry.roster.join(member, self.presence_members) {
                 Ok(true) => {
-                    self.tell_webhooks(|to| to.member_added(&join.channel, member.user_id()));
+                    self.notify_webhooks(|to| to.member_added(&join.channel, member.user_id()));
                     entry.listeners.announce(
                         server::member_added(join.channel.as_str(), member),
                         &mut wakes,
@@ -171,8 +171,8 @@ impl Directory {
             }
         }
         let channel = join.channel.clone();
-        self.let_in(app, entry, join, signed_in, &mut wakes);
-        self.tell_count(entry, &channel, &mut wakes);
+        self.admit_into(app, entry, join, signed_in, &mut wakes);
+        self.count_changed(entry, &channel, &mut wakes);
     }
 
     /// Lets a connection in whose coming is made known elsewhere.
@@ -185,7 +185,7 @@ impl Directory {
         let mut wakes = Wakes::default();
         let mut slot = self.slot(join.channel.as_str());
         let entry = self.entry(&mut slot, &join.channel);
-        self.let_in(app, entry, join, signed_in, &mut wakes);
+        self.admit_into(app, entry, join, signed_in, &mut wakes);
     }
 
     /// The channel, which is occupied from now on.
@@ -204,7 +204,7 @@ impl Directory {
     }
 
     /// Counts a connection as a listener, and posts its welcome into its own mailbox.
-    fn let_in(
+    fn admit_into(
         &self,
         app: &Arc<AppHub>,
         entry: &mut Entry,
@@ -219,7 +219,7 @@ impl Directory {
             None => {
                 let welcome = self.welcome(entry, &join.channel);
                 if welcome.cached.is_none() && join.channel.kind().cache {
-                    self.tell_webhooks(|webhooks| webhooks.cache_miss(&join.channel));
+                    self.notify_webhooks(|webhooks| webhooks.cache_miss(&join.channel));
                 }
                 JoinedAs::Subscriber {
                     welcome,
@@ -265,11 +265,11 @@ impl Directory {
             .as_ref()
             .and_then(|member| entry.roster.leave(member.user_id()));
         if let Some(member) = &gone {
-            self.tell_webhooks(|to| to.member_removed(&leave.channel, member.user_id()));
+            self.notify_webhooks(|to| to.member_removed(&leave.channel, member.user_id()));
         }
         if entry.listeners.is_empty() {
             self.forget(&mut slot, &leave.channel);
-            self.tell_vacated(&leave.channel);
+            self.notify_vacated(&leave.channel);
             return;
         }
         if self.is_silent() {
@@ -281,7 +281,7 @@ impl Directory {
                 &mut wakes,
             );
         }
-        self.tell_count(entry, &leave.channel, &mut wakes);
+        self.count_changed(entry, &leave.channel, &mut wakes);
     }
 
     /// Lets a connection go whose leaving is made known elsewhere.
@@ -332,7 +332,7 @@ impl Directory {
             entry.listeners.deliver(broadcast, &mut wakes);
         }
         if let Some((channel, notice)) = broadcast.notice() {
-            self.tell_webhooks(|webhooks| webhooks.tell(channel, notice));
+            self.notify_webhooks(|webhooks| webhooks.notify(channel, notice));
         }
     }
 
@@ -453,8 +453,8 @@ impl Directory {
     }
 
     /// The count of a channel has changed.
-    fn tell_count(&self, entry: &mut Entry, channel: &ChannelName, wakes: &mut Wakes) {
-        if !self.tells_count_of(channel) {
+    fn count_changed(&self, entry: &mut Entry, channel: &ChannelName, wakes: &mut Wakes) {
+        if !self.announces_count_of(channel) {
             return;
         }
         match entry.notice.changed(entry.listeners.len(), Instant::now()) {
@@ -464,8 +464,8 @@ impl Directory {
         }
     }
 
-    fn tells_count_of(&self, channel: &ChannelName) -> bool {
-        self.tells_counts && !channel.kind().is_presence()
+    fn announces_count_of(&self, channel: &ChannelName) -> bool {
+        self.announces_counts && !channel.kind().is_presence()
     }
 
     /// Tells subscribers and webhooks how many subscribers there are.
@@ -474,22 +474,22 @@ impl Directory {
         entry
             .listeners
             .announce(server::subscription_count(channel.as_str(), count), wakes);
-        self.tell_webhooks(|webhooks| webhooks.counted(channel, count));
+        self.notify_webhooks(|webhooks| webhooks.counted(channel, count));
     }
 
-    fn tell_vacated(&self, channel: &ChannelName) {
-        if self.tells_count_of(channel) {
-            self.tell_webhooks(|webhooks| webhooks.counted(channel, 0));
+    fn notify_vacated(&self, channel: &ChannelName) {
+        if self.announces_count_of(channel) {
+            self.notify_webhooks(|webhooks| webhooks.counted(channel, 0));
         }
-        self.tell_webhooks(|webhooks| webhooks.vacated(channel));
+        self.notify_webhooks(|webhooks| webhooks.vacated(channel));
     }
 
-    fn tell_webhooks(&self, tell: impl FnOnce(&AppWebhooks)) {
+    fn notify_webhooks(&self, notify: impl FnOnce(&AppWebhooks)) {
         // Read under a slot's lock, and written under all of them.
         if let Some(webhooks) = &self.webhooks
             && !self.all_departed.load(Ordering::Relaxed)
         {
-            tell(webhooks);
+            notify(webhooks);
         }
     }
 }

@@ -71,7 +71,7 @@ impl Watchlists {
         let user = users.user(user_id);
         user.connections += 1;
         if user.connections == 1 && !is_back {
-            self.tell(Status::Online, user_id, user, &mut wakes);
+            self.announce(Status::Online, user_id, user, &mut wakes);
         }
     }
 
@@ -99,19 +99,19 @@ impl Watchlists {
                 true => Status::Online,
                 false => Status::Offline,
             };
-            self.tell(status, user_id, user, &mut wakes);
+            self.announce(status, user_id, user, &mut wakes);
         }
         users.forget_if_idle(user_id);
     }
 
     /// Tells of those who have not come back in time.
     pub(super) fn housekeeping(&self, now: Instant) {
-        while self.tell_departures(now) {}
+        while self.announce_departures(now) {}
     }
 
     /// Tells of some of them; returns whether there may be more. In between, others have the
     /// lock.
-    fn tell_departures(&self, now: Instant) -> bool {
+    fn announce_departures(&self, now: Instant) -> bool {
         const AT_ONCE: usize = 64;
         let mut wakes = Wakes::default();
         let mut users = self.users.lock();
@@ -126,12 +126,12 @@ impl Watchlists {
 
     fn went_offline(&self, users: &mut Users, user_id: &Arc<str>, wakes: &mut Wakes) {
         if let Some(user) = users.by_id.get(user_id) {
-            self.tell(Status::Offline, user_id, user, wakes);
+            self.announce(Status::Offline, user_id, user, wakes);
         }
         users.forget_if_idle(user_id);
     }
 
-    fn tell(&self, status: Status, user_id: &Arc<str>, user: &User, wakes: &mut Wakes) {
+    fn announce(&self, status: Status, user_id: &Arc<str>, user: &User, wakes: &mut Wakes) {
         if !user.watchers.is_empty() && !self.silent.load(Ordering::Relaxed) {
             let frame = server::watchlist_events([(status, std::slice::from_ref(user_id))]);
             user.watchers.announce(frame, wakes);

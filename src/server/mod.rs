@@ -86,12 +86,12 @@ pub struct Bound {
 /// How often counts that are due and expired events are looked for.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
-/// Serves until `told_to_stop` is ready, and then stops in good order. `greet` is called with
+/// Serves until `stop_requested` is ready, and then stops in good order. `greet` is called with
 /// the addresses once they are bound.
 pub fn run(
     config: Config,
     greet: impl FnOnce(Bound),
-    told_to_stop: impl Future<Output = ()>,
+    stop_requested: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let files = service::net::descriptors::raise_limit()
         .map_err(ServeError::system("read the file limit"))?;
@@ -155,7 +155,7 @@ pub fn run(
         actix_rt::spawn(reclaim::watch_size(reclaim));
         actix_rt::spawn(webhooks.watch_departures());
         let ingest = start_ingest(&config, &relay);
-        told_to_stop.await;
+        stop_requested.await;
         if let Some(ingest) = ingest {
             ingest.abort();
         }

@@ -73,7 +73,7 @@ impl AppWebhooks {
 
     /// Tells the webhooks that want to know. Events of one channel are told in the order of the
     /// calls.
-    pub fn tell(&self, channel: &ChannelName, notice: &Notice) {
+    pub fn notify(&self, channel: &ChannelName, notice: &Notice) {
         let mut event = None;
         for outlet in &self.outlets {
             if outlet.wants(notice.event, channel.as_str()) {
@@ -127,21 +127,21 @@ impl AppWebhooks {
             }
             Transition::Counted(subscribers) => Notice::of_count(channel.as_str(), subscribers),
         };
-        self.tell(channel, &notice);
+        self.notify(channel, &notice);
     }
 
     /// A subscriber found the cache channel without an event.
     pub fn cache_miss(&self, channel: &ChannelName) {
         if self.wants(WebhookEvent::CacheMiss, channel.as_str()) {
             let notice = Notice::of_channel(WebhookEvent::CacheMiss, channel.as_str());
-            self.tell(channel, &notice);
+            self.notify(channel, &notice);
         }
     }
 
     /// The channel has so many subscribers now.
     pub fn counted(&self, channel: &ChannelName, subscribers: usize) {
         if self.wants(WebhookEvent::SubscriptionCount, channel.as_str()) {
-            self.tell(channel, &Notice::of_count(channel.as_str(), subscribers));
+            self.notify(channel, &Notice::of_count(channel.as_str(), subscribers));
         }
     }
 
@@ -157,7 +157,7 @@ impl AppWebhooks {
         }
         let who = who();
         if !self.departures.lock().is_back(&who) {
-            self.tell(channel, &who.notice(came));
+            self.notify(channel, &who.notice(came));
         }
     }
 
@@ -177,7 +177,7 @@ impl AppWebhooks {
         let waits = departures.leave(&who, Instant::now());
         drop(departures);
         if !waits {
-            self.tell(channel, &who.notice(left));
+            self.notify(channel, &who.notice(left));
         } else if was_empty {
             self.departed.notify_one();
         }
@@ -186,7 +186,7 @@ impl AppWebhooks {
     /// Tells of those who did not come back in time, for as long as the relay runs.
     pub(super) async fn watch_departures(&self) {
         loop {
-            self.tell_departures(Instant::now());
+            self.notify_departures(Instant::now());
             let next = self.departures.lock().next_due();
             match next {
                 Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -195,14 +195,14 @@ impl AppWebhooks {
         }
     }
 
-    fn tell_departures(&self, now: Instant) {
+    fn notify_departures(&self, now: Instant) {
         loop {
             // Told under the lock: a return that comes now is told behind it.
             let mut departures = self.departures.lock();
             let Some(who) = departures.take_due(now) else {
                 return;
             };
-            self.tell(who.channel(), &who.notice(who.event()));
+            self.notify(who.channel(), &who.notice(who.event()));
         }
     }
 
@@ -210,7 +210,7 @@ impl AppWebhooks {
     pub(super) fn stop_waiting(&self) {
         let now = Instant::now();
         self.departures.lock().give_up_waiting(now);
-        self.tell_departures(now);
+        self.notify_departures(now);
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) struct Sender {
     /// Events given up of which the log has not told.
     given_up: usize,
     /// Whether the log says last that the webhook fails.
-    said_to_fail: bool,
+    reported_failing: bool,
     phase: Phase,
 }
 
@@ -119,7 +119,7 @@ impl Sender {
             losses: Throttle::default(),
             report_losses_at: None,
             given_up: 0,
-            said_to_fail: false,
+            reported_failing: false,
             phase: Phase::Serving,
         }
     }
@@ -229,7 +229,7 @@ impl Sender {
             let count = batch.events.len() as u64;
             self.metrics.webhook_events_sent.inc_by(count);
             self.lanes.done(batch);
-            self.say_it_works();
+            self.report_working();
             return;
         }
         let is_down = self.pace.failed();
@@ -257,7 +257,7 @@ impl Sender {
             .webhook_events_dropped
             .with(WebhookDrop::Expired);
         expired.inc_by(given_up.len() as u64);
-        self.say_it_fails(outcome);
+        self.report_failing(outcome);
         self.given_up += given_up.len();
         if self.given_up > 0 {
             self.plan_report();
@@ -274,9 +274,9 @@ impl Sender {
         }
     }
 
-    fn say_it_fails(&mut self, outcome: &Outcome) {
+    fn report_failing(&mut self, outcome: &Outcome) {
         if self.failures.lets_through(Instant::now()) {
-            self.said_to_fail = true;
+            self.reported_failing = true;
             tracing::warn!(
                 app = &*self.name.app,
                 webhook = self.name.endpoint,
@@ -287,8 +287,8 @@ impl Sender {
         }
     }
 
-    fn say_it_works(&mut self) {
-        if std::mem::take(&mut self.said_to_fail) {
+    fn report_working(&mut self) {
+        if std::mem::take(&mut self.reported_failing) {
             tracing::info!(
                 app = &*self.name.app,
                 webhook = self.name.endpoint,

@@ -44,6 +44,6 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let log = Log::from_environment(&environment)?;
     let settings = Settings::from_environment(&environment)?;
     telemetry::init(log).map_err(Failure::other)?;
-    let told_to_stop = signals::told_to_stop(FAILURE).map_err(Failure::other)?;
-    block_on(server::run(settings, told_to_stop)).map_err(Failure::other)
+    let stop_requested = signals::stop_requested(FAILURE).map_err(Failure::other)?;
+    block_on(server::run(settings, stop_requested)).map_err(Failure::other)
 }

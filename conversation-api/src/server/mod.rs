@@ -63,10 +63,10 @@ pub enum ServeError {
     Server(#[from] io::Error),
 }
 
-/// Serves until `told_to_stop`, then finishes requests, sends what waits, and closes the database.
+/// Serves until `stop_requested`, then finishes requests, sends what waits, and closes the database.
 pub async fn run(
     settings: Settings,
-    told_to_stop: impl Future<Output = ()>,
+    stop_requested: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let files = descriptors::raise_limit()?;
     let public = bind(settings.listen)?;
@@ -100,7 +100,7 @@ pub async fn run(
     };
     let mut serving = Serving::start(endpoints::endpoints(parts, limits, public)?);
     let result = tokio::select! {
-        () = told_to_stop => Ok(()),
+        () = stop_requested => Ok(()),
         error = serving.ended() => Err(ServeError::Server(error)),
         () = sending.ended() => Err(ServeError::Outbox),
     };

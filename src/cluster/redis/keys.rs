@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_say_what_they_are_of() {
+    fn topics_name_what_they_are_of() {
         let keys = Keys::new("fanfare:");
         let topic = keys.topic("1", "a");
         assert_eq!(keys.parse(&topic), Some(("1", Subject::Channel("a"))));

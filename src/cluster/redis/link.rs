@@ -36,7 +36,7 @@ pub(super) struct LinkId(pub(super) u64);
 
 /// What a server says of its own accord.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum Pushed {
     /// A message: topic and content.
     Message(Vec<u8>, Vec<u8>),
     /// A topic is listened to.
@@ -82,7 +82,7 @@ impl Link {
         server: ConnectionInfo,
         reach: Reach,
         id: LinkId,
-        heard: UnboundedSender<(LinkId, Heard)>,
+        pushed: UnboundedSender<(LinkId, Pushed)>,
         rights: &Rights,
     ) -> Result<Self, Unusable> {
         let protocol = server.redis_settings().clone();
@@ -97,7 +97,7 @@ impl Link {
         let push = move |info: PushInfo| {
             counted.fetch_add(1, Ordering::Relaxed);
             match translate(info) {
-                Some(event) => heard.send((id, event)),
+                Some(event) => pushed.send((id, event)),
                 None => Ok(()),
             }
         };
@@ -209,7 +209,7 @@ fn client(server: ConnectionInfo, reach: &Reach) -> RedisResult<Client> {
     }
 }
 
-fn translate(info: PushInfo) -> Option<Heard> {
+fn translate(info: PushInfo) -> Option<Pushed> {
     let mut data = info.data.into_iter();
     let mut next = || match data.next() {
         Some(Value::BulkString(bytes)) => Some(bytes),
@@ -217,10 +217,10 @@ fn translate(info: PushInfo) -> Option<Heard> {
         _ => None,
     };
     match info.kind {
-        PushKind::Message | PushKind::SMessage => Some(Heard::Message(next()?, next()?)),
-        PushKind::Subscribe | PushKind::SSubscribe => Some(Heard::Listening(next()?)),
-        PushKind::Unsubscribe | PushKind::SUnsubscribe => Some(Heard::NotListening(next()?)),
-        PushKind::Disconnection => Some(Heard::Lost),
+        PushKind::Message | PushKind::SMessage => Some(Pushed::Message(next()?, next()?)),
+        PushKind::Subscribe | PushKind::SSubscribe => Some(Pushed::Listening(next()?)),
+        PushKind::Unsubscribe | PushKind::SUnsubscribe => Some(Pushed::NotListening(next()?)),
+        PushKind::Disconnection => Some(Pushed::Lost),
         _ => None,
     }
 }

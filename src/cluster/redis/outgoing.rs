@@ -21,14 +21,14 @@ const HISTORY_ENTRIES: usize = 10_000;
 /// Something to say, with what comes of having said it.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    pub(super) what: Said,
+    pub(super) what: Payload,
     pub(super) receipt: Option<oneshot::Sender<()>>,
     /// When it is to be said, among others. It has room in the backlog until it is.
     pub(super) rank: Rank,
 }
 
 #[derive(Debug)]
-pub(super) enum Said {
+pub(super) enum Payload {
     /// An event; if it is kept as the channel's last, for so many milliseconds.
     Event(Event, Option<u64>),
     /// The user's connections are to be closed.
@@ -40,7 +40,7 @@ pub(super) enum Said {
 pub(super) struct Queue {
     waiting: VecDeque<Outgoing>,
     /// Said, and perhaps not heard: it is said again, word for word, before anything else.
-    unsure: VecDeque<Utterance>,
+    unsure: VecDeque<Batch>,
 }
 
 /// An entry that is in the log.
@@ -52,18 +52,18 @@ pub(super) struct Written {
 
 /// What goes into one entry.
 #[derive(Debug)]
-pub(super) struct Utterance {
+pub(super) struct Batch {
     body: Vec<u8>,
     /// The bytes of the body that tell it from all others.
     head: usize,
     cached: Option<(Bytes, u64)>,
-    said: Vec<Outgoing>,
+    items: Vec<Outgoing>,
     is_repetition: bool,
 }
 
 /// What a call needs to know of the node that makes it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Voice<'a> {
+pub(super) struct PublishContext<'a> {
     pub(super) node: NodeId,
     pub(super) version: u8,
     /// A number above all that were used.
@@ -82,7 +82,7 @@ pub(super) struct Voice<'a> {
 
 impl Outgoing {
     fn is_event(&self) -> bool {
-        matches!(self.what, Said::Event(..))
+        matches!(self.what, Payload::Event(..))
     }
 }
 
@@ -98,7 +98,7 @@ impl Queue {
     /// Whoever waits need not: all this is kept until it can be said.
     pub(super) fn send_receipts(&mut self) {
         self.let_others_pass();
-        let unsure = self.unsure.iter_mut().flat_map(|unsure| &mut unsure.said);
+        let unsure = self.unsure.iter_mut().flat_map(|unsure| &mut unsure.items);
         for outgoing in unsure.chain(&mut self.waiting) {
             if let Some(receipt) = outgoing.receipt.take() {
                 // Gone with the publisher.
@@ -115,46 +115,47 @@ impl Queue {
     }
 
     /// What is to be said next. Nothing, if something is to be said on another channel before.
-    pub(super) fn next(&mut self, voice: Voice<'_>) -> Option<Utterance> {
+    pub(super) fn next(&mut self, publishing: PublishContext<'_>) -> Option<Batch> {
         if let Some(unsure) = self.unsure.pop_front() {
             return Some(unsure);
         }
         let first = self.waiting.pop_front_if(|first| first.rank.has_come())?;
         first.rank.pass();
         Some(match &first.what {
-            Said::Close { code, reason } => {
-                let mut writer = Writer::new(voice.version, b'X', voice.node, voice.number);
+            Payload::Close { code, reason } => {
+                let mut writer =
+                    Writer::new(publishing.version, b'X', publishing.node, publishing.number);
                 let head = writer.len();
                 writer.field(code.to_string().as_bytes());
                 writer.field(reason.as_bytes());
-                Utterance {
+                Batch {
                     body: writer.finish(),
                     head,
                     cached: None,
-                    said: vec![first],
+                    items: vec![first],
                     is_repetition: false,
                 }
             }
-            Said::Event(..) => self.events(first, voice),
+            Payload::Event(..) => self.events(first, publishing),
         })
     }
 
     /// The event and those right behind it whose turn it is.
-    fn events(&mut self, first: Outgoing, voice: Voice<'_>) -> Utterance {
-        let mut writer = Writer::new(voice.version, b'E', voice.node, voice.number);
+    fn events(&mut self, first: Outgoing, publishing: PublishContext<'_>) -> Batch {
+        let mut writer = Writer::new(publishing.version, b'E', publishing.node, publishing.number);
         let head = writer.len();
         let mut cached = None;
-        let mut said = Vec::with_capacity(1);
+        let mut items = Vec::with_capacity(1);
         let mut next = Some(first);
         while let Some(outgoing) = next {
-            if let Said::Event(event, kept_for) = &outgoing.what {
+            if let Payload::Event(event, kept_for) = &outgoing.what {
                 writer.event(event);
                 if let Some(ms) = kept_for {
                     cached = Some((event.payload.clone(), *ms));
                 }
             }
-            said.push(outgoing);
-            let has_room = said.len() < MOST_EVENTS && writer.len() < MOST_BYTES;
+            items.push(outgoing);
+            let has_room = items.len() < MOST_EVENTS && writer.len() < MOST_BYTES;
             next = self
                 .waiting
                 .pop_front_if(|next| has_room && next.is_event() && next.rank.has_come());
@@ -162,22 +163,22 @@ impl Queue {
                 next.rank.pass();
             }
         }
-        Utterance {
+        Batch {
             body: writer.finish(),
             head,
             cached,
-            said,
+            items,
             is_repetition: false,
         }
     }
 
     /// It is not known whether this was heard. Whoever waits need not: it is kept until it is.
-    pub(super) fn put_back(&mut self, utterance: Utterance) {
-        let is_first = utterance.is_repetition;
+    pub(super) fn put_back(&mut self, batch: Batch) {
+        let is_first = batch.is_repetition;
         self.put(
-            Utterance {
+            Batch {
                 is_repetition: true,
-                ..utterance
+                ..batch
             },
             is_first,
         );
@@ -185,27 +186,27 @@ impl Queue {
     }
 
     /// This was certainly not heard.
-    pub(super) fn put_back_unheard(&mut self, utterance: Utterance) {
-        let is_first = utterance.is_repetition;
-        self.put(utterance, is_first);
+    pub(super) fn put_back_unacknowledged(&mut self, batch: Batch) {
+        let is_first = batch.is_repetition;
+        self.put(batch, is_first);
     }
 
     /// What is repeated was before all else; what is not may come after what was written before it.
-    fn put(&mut self, utterance: Utterance, is_first: bool) {
+    fn put(&mut self, batch: Batch, is_first: bool) {
         match is_first {
-            true => self.unsure.push_front(utterance),
-            false => self.unsure.push_back(utterance),
+            true => self.unsure.push_front(batch),
+            false => self.unsure.push_back(batch),
         }
     }
 
     /// Redis has ended right after this was written: if the log is lost too, others may not have it.
     /// Of several the last comes first.
-    pub(super) fn say_again(&mut self, written: Written) {
-        self.unsure.push_front(Utterance {
+    pub(super) fn repeat(&mut self, written: Written) {
+        self.unsure.push_front(Batch {
             body: written.body,
             head: written.head,
             cached: None,
-            said: Vec::new(),
+            items: Vec::new(),
             is_repetition: true,
         });
     }
@@ -217,7 +218,7 @@ impl Written {
     }
 }
 
-impl Utterance {
+impl Batch {
     /// About how much goes to Redis.
     pub(super) fn bytes(&self) -> usize {
         let cached = self.cached.as_ref();
@@ -230,14 +231,14 @@ impl Utterance {
     }
 
     /// `listens`: whether the node itself listens to the topic.
-    pub(super) fn call(&self, topic: &Topic, voice: Voice<'_>, listens: bool) -> Cmd {
+    pub(super) fn call(&self, topic: &Topic, publishing: PublishContext<'_>, listens: bool) -> Cmd {
         let keys = [keys::meta(topic), keys::log(topic), keys::cache(topic)];
         let mut call = script::PUBLISH.call(&keys);
-        call.arg(voice.node.to_string())
-            .arg(voice.epoch)
-            .arg(voice.history_ms)
+        call.arg(publishing.node.to_string())
+            .arg(publishing.epoch)
+            .arg(publishing.history_ms)
             .arg(HISTORY_ENTRIES)
-            .arg(voice.publish)
+            .arg(publishing.publish)
             .arg(&**topic)
             .arg(&self.body);
         match self.is_repetition {
@@ -245,18 +246,18 @@ impl Utterance {
             false => call.arg(""),
         };
         // Who repeats itself cannot know who listened the first time.
-        call.arg(i32::from(voice.keep || self.is_repetition));
+        call.arg(i32::from(publishing.keep || self.is_repetition));
         match &self.cached {
             Some((payload, ms)) => call.arg(&payload[..]).arg(*ms),
             None => call.arg("").arg(0),
         };
-        call.arg(voice.log_bytes).arg(i32::from(listens));
+        call.arg(publishing.log_bytes).arg(i32::from(listens));
         call
     }
 
     /// It was heard.
     pub(super) fn done(self) -> Written {
-        for outgoing in self.said {
+        for outgoing in self.items {
             if let Some(receipt) = outgoing.receipt {
                 // Gone with the publisher.
                 let _ = receipt.send(());
@@ -273,7 +274,7 @@ impl Utterance {
 mod tests {
     use super::*;
 
-    const VOICE: Voice<'_> = Voice {
+    const VOICE: PublishContext<'_> = PublishContext {
         node: NodeId(1),
         version: 1,
         number: 9,
@@ -291,7 +292,7 @@ mod tests {
             payload: Bytes::from(vec![b'x'; size]),
         };
         Outgoing {
-            what: Said::Event(event, None),
+            what: Payload::Event(event, None),
             receipt: None,
             rank: Rank::default(),
         }
@@ -299,7 +300,7 @@ mod tests {
 
     fn close() -> Outgoing {
         Outgoing {
-            what: Said::Close {
+            what: Payload::Close {
                 code: 4009,
                 reason: String::new(),
             },
@@ -317,14 +318,14 @@ mod tests {
         queue.push(event(MOST_BYTES));
         queue.push(event(1));
         let mut sizes = Vec::new();
-        while let Some(utterance) = queue.next(VOICE) {
-            sizes.push(utterance.said.len());
+        while let Some(batch) = queue.next(VOICE) {
+            sizes.push(batch.items.len());
         }
         assert_eq!(sizes, [MOST_EVENTS, 1, 1, 1, 1]);
     }
 
     #[test]
-    fn what_may_not_have_been_heard_is_repeated_first_and_word_for_word() {
+    fn what_may_not_have_arrived_is_repeated_first_and_byte_for_byte() {
         let mut queue = Queue::default();
         let (receipt, mut waiting) = oneshot::channel();
         queue.push(Outgoing {
@@ -337,7 +338,7 @@ mod tests {
         queue.push(event(2));
         assert_eq!(waiting.try_recv(), Ok(()));
         let again = queue
-            .next(Voice {
+            .next(PublishContext {
                 number: 10,
                 ..VOICE
             })
@@ -355,20 +356,20 @@ mod tests {
         let mut bodies = Vec::new();
         for number in 1..=2 {
             queue.push(event(number));
-            let utterance = queue
-                .next(Voice {
+            let batch = queue
+                .next(PublishContext {
                     number: number as u64,
                     ..VOICE
                 })
                 .unwrap();
-            bodies.push(utterance.body.clone());
-            written.push(utterance.done());
+            bodies.push(batch.body.clone());
+            written.push(batch.done());
         }
         queue.push(event(3));
         let under_way = queue.next(VOICE).unwrap();
         bodies.push(under_way.body.clone());
         for written in written.into_iter().rev() {
-            queue.say_again(written);
+            queue.repeat(written);
         }
         queue.put_back(under_way);
         // The first repetition fails once more.

@@ -15,17 +15,17 @@ const TOPIC: usize = 200;
 pub(super) struct Complaints {
     last: Cell<Option<Instant>>,
     /// Since the last line.
-    untold: Cell<u64>,
+    unreported: Cell<u64>,
 }
 
 impl Complaints {
-    pub(super) fn tell(&self, topic: &str, refusal: &Refusal, now: Instant) {
-        if let Some(untold) = self.turn(now) {
+    pub(super) fn report(&self, topic: &str, refusal: &Refusal, now: Instant) {
+        if let Some(unreported) = self.turn(now) {
             let end = topic.char_indices().nth(TOPIC);
             let topic = end.map_or(topic, |(end, _)| &topic[..end]);
             tracing::warn!(
                 topic,
-                untold,
+                unreported,
                 "a message from Redis is not delivered: {refusal}"
             );
         }
@@ -34,11 +34,11 @@ impl Complaints {
     /// How many were not told of since the last line, if there may be a line now.
     fn turn(&self, now: Instant) -> Option<u64> {
         if self.last.get().is_some_and(|last| now < last + INTERVAL) {
-            self.untold.set(self.untold.get() + 1);
+            self.unreported.set(self.unreported.get() + 1);
             return None;
         }
         self.last.set(Some(now));
-        Some(self.untold.take())
+        Some(self.unreported.take())
     }
 }
 

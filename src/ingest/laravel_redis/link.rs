@@ -105,12 +105,12 @@ impl Drop for Link<'_> {
 /// Hands over every message until the connection is lost.
 async fn listen(sink: PubSubSink, stream: PubSubStream, take: impl FnMut(Msg)) -> Lost {
     tokio::select! {
-        lost = hear(stream, take) => lost,
+        lost = receive(stream, take) => lost,
         lost = ask(sink) => lost,
     }
 }
 
-async fn hear(mut stream: PubSubStream, mut take: impl FnMut(Msg)) -> Lost {
+async fn receive(mut stream: PubSubStream, mut take: impl FnMut(Msg)) -> Lost {
     // The stream has no bound, but what is taken from it has: so everything is taken at once,
     // and not only as much as a task may do in one turn.
     let all = async {

@@ -139,6 +139,6 @@ impl LaravelRedis {
 
     fn refuse(&self, topic: &str, refusal: &Refusal) {
         self.metrics.refused.with(refusal.reason()).inc();
-        self.complaints.tell(topic, refusal, Instant::now());
+        self.complaints.report(topic, refusal, Instant::now());
     }
 }

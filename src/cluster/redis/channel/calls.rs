@@ -7,9 +7,9 @@ use redis::Cmd;
 use smallvec::SmallVec;
 
 use super::super::keys;
-use super::super::outgoing::Utterance;
+use super::super::outgoing::Batch;
 use super::super::script::{self, ChannelReply};
-use super::{Asked, Channel, Kind, Occupancy, Place, Step, Surroundings};
+use super::{Asked, Channel, Context, Kind, Occupancy, Place, Step};
 use crate::apps::WebhookEvent;
 
 /// How much of a channel's log comes with an answer; the rest is asked for later.
@@ -23,7 +23,7 @@ pub(in super::super) struct Page {
 /// What Redis is asked, and what was said along with it.
 #[derive(Debug)]
 pub(in super::super) enum Call {
-    Publish(Utterance),
+    Publish(Batch),
     Change(Change),
 }
 
@@ -63,7 +63,7 @@ impl Call {
     /// About how much goes to Redis.
     pub(in super::super) fn bytes(&self) -> usize {
         match self {
-            Self::Publish(utterance) => utterance.bytes(),
+            Self::Publish(batch) => batch.bytes(),
             Self::Change(_) => 0,
         }
     }
@@ -83,7 +83,7 @@ impl Channel {
         let cleans_up = !self.orphans.is_empty() && self.may_clean_up(is_counted);
         match (changes, self.outgoing.is_empty()) {
             // Who is on this node as well is not gone in between.
-            _ if cleans_up && !(changes && self.must_tell_all) => Some(Next::CleanUp),
+            _ if cleans_up && !(changes && self.must_send_all) => Some(Next::CleanUp),
             (true, empty) if empty || !self.last_was_change => Some(Next::Change),
             (_, false) => Some(Next::Publish),
             _ => None,
@@ -106,41 +106,41 @@ impl Channel {
         &mut self,
         is_counted: bool,
         page: Page,
-        around: &Surroundings<'_>,
+        context: &Context<'_>,
     ) -> Option<(Call, Cmd)> {
         if self.is_calling {
             return None;
         }
         let call = match self.next(is_counted)? {
-            Next::CleanUp => self.remove_orphans(around),
-            Next::Change => self.change(page, around),
-            Next::Publish => self.say(around),
+            Next::CleanUp => self.remove_orphans(context),
+            Next::Change => self.change(page, context),
+            Next::Publish => self.publish_next(context),
         };
         self.is_calling = call.is_some();
         call
     }
 
-    fn say(&mut self, around: &Surroundings<'_>) -> Option<(Call, Cmd)> {
+    fn publish_next(&mut self, context: &Context<'_>) -> Option<(Call, Cmd)> {
         self.last_was_change = false;
-        let utterance = self.outgoing.next(around.voice)?;
+        let batch = self.outgoing.next(context.publishing)?;
         let listens = self.listening != Asked::No;
-        let command = utterance.call(&self.topic, around.voice, listens);
-        Some((Call::Publish(utterance), command))
+        let command = batch.call(&self.topic, context.publishing, listens);
+        Some((Call::Publish(batch), command))
     }
 
-    fn change(&mut self, page: Page, around: &Surroundings<'_>) -> Option<(Call, Cmd)> {
+    fn change(&mut self, page: Page, context: &Context<'_>) -> Option<(Call, Cmd)> {
         self.last_was_change = true;
-        let node = around.voice.node;
+        let node = context.publishing.node;
         if !self.is_wanted() {
             // Whoever comes from now on waits until Redis has been told: nobody tells this node of
             // what happens in between.
             self.forget_place();
         }
         let asked_from = self.place.clone();
-        let tells_all = std::mem::take(&mut self.must_tell_all);
+        let tells_all = std::mem::take(&mut self.must_send_all);
         let was_sync = !self.is_synced || tells_all;
         let reconciles = std::mem::take(&mut self.must_reconcile);
-        let all_due = was_sync || self.fires.is_some();
+        let all_due = was_sync || self.flushes_due.is_some();
         let mut flags = self.flags(was_sync, all_due);
         if reconciles {
             flags.push('r');
@@ -153,7 +153,7 @@ impl Channel {
             flags.push('e');
         }
         let from = asked_from.as_ref().map(|place| (place, page.bytes));
-        let mut command = self.call_of(&node.to_string(), from, &flags, around);
+        let mut command = self.call_of(&node.to_string(), from, &flags, context);
         let acknowledged = std::mem::take(&mut self.to_acknowledge);
         for field in &acknowledged {
             command.arg("a").arg(field);
@@ -163,7 +163,7 @@ impl Channel {
         if tells_all {
             self.note_pending_as_departed();
             removes.extend(std::mem::take(&mut self.departed));
-            self.tell_all(&mut command, &removes, &mut adds, &mut news);
+            self.add_whole_part(&mut command, &removes, &mut adds, &mut news);
         } else {
             for step in steps {
                 match step {
@@ -182,14 +182,14 @@ impl Channel {
                 }
             }
         }
-        if self.told != Some((self.connections, self.watchers)) || tells_all {
+        if self.acknowledged_counts != Some((self.connections, self.watchers)) || tells_all {
             command.arg("n").arg(self.connections);
             if matches!(self.kind, Kind::User(_)) {
                 command.arg("w").arg(self.watchers);
             }
         }
-        if let Some(all) = self.fires.take() {
-            self.tell_pending(&mut command);
+        if let Some(all) = self.flushes_due.take() {
+            self.add_pending(&mut command);
             command.arg("f").arg(i32::from(all));
         }
         self.is_behind = false;
@@ -210,7 +210,7 @@ impl Channel {
     }
 
     /// Departures that are due: Redis may have forgotten them since.
-    fn tell_pending(&self, command: &mut Cmd) {
+    fn add_pending(&self, command: &mut Cmd) {
         let departed = self
             .pending
             .iter()
@@ -221,7 +221,7 @@ impl Channel {
     }
 
     /// The whole part; users who wait to be let in come on top of it, as there may be no room.
-    fn tell_all(
+    fn add_whole_part(
         &self,
         command: &mut Cmd,
         departed: &[(Arc<str>, bool)],
@@ -256,9 +256,9 @@ impl Channel {
         }
     }
 
-    fn remove_orphans(&mut self, around: &Surroundings<'_>) -> Option<(Call, Cmd)> {
+    fn remove_orphans(&mut self, context: &Context<'_>) -> Option<(Call, Cmd)> {
         let dead = self.orphans.pop()?;
-        let mut command = self.call_of(&dead, None, &self.flags(false, true), around);
+        let mut command = self.call_of(&dead, None, &self.flags(false, true), context);
         command.arg("=").arg(0);
         command.arg("n").arg(0).arg("w").arg(0);
         let change = Change {
@@ -283,7 +283,7 @@ impl Channel {
         node: &str,
         from: Option<(&Place, usize)>,
         flags: &str,
-        around: &Surroundings<'_>,
+        context: &Context<'_>,
     ) -> Cmd {
         let topic = &*self.topic;
         let keys = [
@@ -296,35 +296,35 @@ impl Channel {
             keys::users_at(topic, node),
         ];
         let mut keys: SmallVec<[&str; 8]> = keys.iter().map(String::as_str).collect();
-        keys.extend(around.memory.map(|(key, _)| key));
+        keys.extend(context.memory.map(|(key, _)| key));
         let mut command = script::CHANNEL.call(&keys);
-        let voice = around.voice;
+        let publishing = context.publishing;
         command
-            .arg(voice.node.to_string())
+            .arg(publishing.node.to_string())
             .arg(node)
-            .arg(voice.epoch)
-            .arg(voice.history_ms)
-            .arg(voice.publish)
+            .arg(publishing.epoch)
+            .arg(publishing.history_ms)
+            .arg(publishing.publish)
             .arg(topic)
-            .arg(voice.version)
+            .arg(publishing.version)
             .arg(self.most_members())
             .arg(
                 [
                     flags,
                     if from.is_none() { "x" } else { "" },
-                    if around.is_doubtful { "D" } else { "" },
+                    if context.is_doubtful { "D" } else { "" },
                 ]
                 .concat(),
             )
-            .arg(self.delay(around).as_millis() as u64);
+            .arg(self.delay(context).as_millis() as u64);
         let bytes = from.map_or(0, |(_, bytes)| bytes);
         match from.map(|(place, _)| place).or(self.former.as_ref()) {
             Some(place) => command.arg(&*place.epoch).arg(place.id.to_string()),
             None => command.arg("").arg("0-0"),
         };
         command.arg(bytes);
-        command.arg(around.node_timeout.as_millis() as u64);
-        command.arg(around.memory.map_or("", |(_, name)| name));
+        command.arg(context.node_timeout.as_millis() as u64);
+        command.arg(context.memory.map_or("", |(_, name)| name));
         command
     }
 
@@ -340,7 +340,7 @@ impl Channel {
     }
 
     /// Whether subscribers are told how many they are.
-    pub(super) fn tells_counts(&self) -> bool {
+    pub(super) fn counts_subscriptions(&self) -> bool {
         let app = self.app.as_ref();
         let is_counted = self.kind == Kind::Channel && !self.name.kind().is_presence();
         is_counted && app.is_some_and(|app| app.app.subscription_count)
@@ -351,10 +351,10 @@ impl Channel {
         app.map_or(0, |app| app.app.limits.presence_members)
     }
 
-    fn delay(&self, around: &Surroundings<'_>) -> Duration {
+    fn delay(&self, context: &Context<'_>) -> Duration {
         match (&self.kind, &self.app) {
             (Kind::User(_), Some(app)) => app.app.watchlist_grace,
-            _ => around.leave_delay,
+            _ => context.leave_delay,
         }
     }
 
@@ -375,7 +375,7 @@ impl Channel {
         let kind = self.name.kind();
         if kind.is_presence() {
             flags.push('p');
-        } else if self.tells_counts() {
+        } else if self.counts_subscriptions() {
             flags.push('c');
         }
         if is_sync && kind.cache {
@@ -404,7 +404,7 @@ impl Channel {
     pub(in super::super) fn on_unsure(&mut self, call: Call) {
         self.is_calling = false;
         match call {
-            Call::Publish(utterance) => self.outgoing.put_back(utterance),
+            Call::Publish(batch) => self.outgoing.put_back(batch),
             Call::Change(change) => self.put_back_change(change),
         }
     }
@@ -413,7 +413,7 @@ impl Channel {
     pub(in super::super) fn on_refused(&mut self, call: Call) {
         self.is_calling = false;
         match call {
-            Call::Publish(utterance) => self.outgoing.put_back_unheard(utterance),
+            Call::Publish(batch) => self.outgoing.put_back_unacknowledged(batch),
             Call::Change(change) => self.put_back_change(change),
         }
     }
@@ -425,11 +425,11 @@ impl Channel {
             return;
         }
         if self.next_due.is_some() {
-            self.fires = Some(false);
+            self.flushes_due = Some(false);
         }
         self.must_reconcile |= change.reconciles;
         self.departed.extend(change.removes);
-        self.tell_all_again();
+        self.send_all_again();
     }
 }
 

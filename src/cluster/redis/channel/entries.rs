@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::super::entry::{Entry, EntryId, Event, Message, NodeId, What};
 use super::super::link::LinkId;
-use super::{Channel, Kind, Surroundings};
+use super::{Channel, Context, Kind};
 use crate::hub::broadcast::Reservation;
 use crate::hub::{AppHub, Broadcast};
 use crate::protocol::member::Member;
@@ -34,9 +34,9 @@ impl Channel {
         &mut self,
         message: &Message,
         link: LinkId,
-        around: &Surroundings<'_>,
+        context: &Context<'_>,
     ) {
-        self.heard = self.heard.max(message.id.offset);
+        self.pushed = self.pushed.max(message.id.offset);
         let Some((is_same_log, known)) = self.place.as_ref().map(|place| {
             let is_same_log = place.epoch.as_bytes() == message.epoch;
             (is_same_log, place.id.offset)
@@ -45,15 +45,15 @@ impl Channel {
         };
         // After an interruption the log may have gone back, and have other entries before this one: it
         // is read first. What came before the interruption may be nowhere else.
-        let is_after_break = self.interrupted_at.is_some() && around.link == Some(link);
+        let is_after_break = self.interrupted_at.is_some() && context.link == Some(link);
         if !is_same_log && !is_after_break && self.follows_on_former(message) {
             // On its way when the log was begun anew. Not delivered twice, should it be in both.
-            let _ = self.apply(&message.body, Reading::Remains, around);
+            let _ = self.apply(&message.body, Reading::Remains, context);
             return;
         }
         let is_next = is_same_log && !is_after_break && message.id.offset == known + 1;
         if !(self.is_synced || is_next) {
-            self.hears_another_log |= !is_same_log;
+            self.follows_another_log |= !is_same_log;
             return;
         }
         if is_same_log && message.id.offset <= known {
@@ -63,10 +63,10 @@ impl Channel {
             // Redis does not have what this node has told it either.
             self.is_behind = true;
             self.doubts_memory = true;
-            self.tell_all_again();
+            self.send_all_again();
         } else if message.id.offset > known + 1 {
             self.is_behind = true;
-        } else if self.apply(&message.body, Reading::InOrder, around).is_ok() {
+        } else if self.apply(&message.body, Reading::InOrder, context).is_ok() {
             self.go_on_to(message.id);
         } else {
             self.wait_for_room();
@@ -97,7 +97,7 @@ impl Channel {
     pub(super) fn wait_for_room(&mut self) {
         const PAUSE: Duration = Duration::from_millis(20);
         self.is_behind = true;
-        self.rests_until = Some(Instant::now() + PAUSE);
+        self.retry_at = Some(Instant::now() + PAUSE);
     }
 
     /// Does what an entry says, unless there is no room for its events.
@@ -105,29 +105,29 @@ impl Channel {
         &mut self,
         body: &Bytes,
         reading: Reading,
-        around: &Surroundings<'_>,
+        context: &Context<'_>,
     ) -> Result<(), NoRoom> {
         let Ok(entry) = Entry::parse(body) else {
-            around.metrics.unreadable.inc();
+            context.metrics.unreadable.inc();
             return Ok(());
         };
         let Some(app) = self.app.clone() else {
             return Ok(());
         };
-        let is_own = around.own.contains(&entry.origin);
+        let is_own = context.own.contains(&entry.origin);
         match entry.what {
             What::Events { number, events } if is_own => {
-                self.is_repeated(entry.origin, number, is_own, around);
+                self.is_repeated(entry.origin, number, is_own, context);
                 self.note_own(&app, &events);
             }
             What::Events { number, events } => {
-                let deliveries = self.let_in * events.len();
+                let deliveries = self.admitted * events.len();
                 let bytes = events.iter().map(|event| event.payload.len()).sum();
                 let room = app.room.try_reserve(deliveries, bytes);
                 if room.is_none() && reading == Reading::InOrder {
                     return Err(NoRoom);
                 }
-                if !self.is_repeated(entry.origin, number, is_own, around) {
+                if !self.is_repeated(entry.origin, number, is_own, context) {
                     self.deliver(&app, events, room);
                 }
             }
@@ -136,7 +136,7 @@ impl Channel {
                 code,
                 reason,
             } => {
-                let is_repeated = self.is_repeated(entry.origin, number, is_own, around);
+                let is_repeated = self.is_repeated(entry.origin, number, is_own, context);
                 if let Kind::User(user_id) = &self.kind
                     && !is_own
                     && !is_repeated
@@ -172,11 +172,11 @@ impl Channel {
             What::Total(subscribers) => self.total = Some(subscribers),
             What::Online | What::Offline => {
                 if let Kind::User(user_id) = &self.kind {
-                    app.set_online(user_id, entry.what == What::Online || self.let_in > 0);
+                    app.set_online(user_id, entry.what == What::Online || self.admitted > 0);
                 }
             }
         }
-        around.metrics.entries_received.inc();
+        context.metrics.entries_received.inc();
         Ok(())
     }
 
@@ -200,7 +200,7 @@ impl Channel {
             let frame = frame_of(&event);
             let share = room
                 .as_mut()
-                .map(|room| room.split(self.let_in, frame.len()));
+                .map(|room| room.split(self.admitted, frame.len()));
             let broadcast = Broadcast::forwarded(frame, event.except, share);
             app.publish_locally(self.name.as_str(), broadcast, event.is_cached);
         }
@@ -212,11 +212,11 @@ impl Channel {
         origin: NodeId,
         number: u64,
         is_own: bool,
-        around: &Surroundings<'_>,
+        context: &Context<'_>,
     ) -> bool {
         let is_repeated = !self.note_number(origin, number);
         if is_repeated && !is_own {
-            around.metrics.repeats_dropped.inc();
+            context.metrics.repeats_dropped.inc();
         }
         is_repeated
     }

@@ -8,13 +8,13 @@
 //! - [`moves`]: what connections do
 //! - [`entries`]: what others do, as the log tells
 //! - [`calls`], [`replies`]: what Redis is asked, and what follows from its answers
-//! - [`telling`]: what the app's backend is told
+//! - [`notices`]: what the app's backend is told
 
 mod calls;
 mod entries;
 mod moves;
+mod notices;
 mod replies;
-mod telling;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -28,7 +28,7 @@ use super::entry::{EntryId, NodeId};
 use super::keys::{self, Topic};
 use super::ledger::Ledger;
 use super::link::LinkId;
-use super::outgoing::{Queue, Voice};
+use super::outgoing::{PublishContext, Queue};
 use super::watch::PendingWatch;
 use crate::hub::authority::PeerHandle;
 use crate::hub::{AppHub, Join};
@@ -117,9 +117,9 @@ enum Step {
 }
 
 /// What is at hand when a channel acts.
-pub(super) struct Surroundings<'a> {
+pub(super) struct Context<'a> {
     pub(super) metrics: &'a ClusterMetrics,
-    pub(super) voice: Voice<'a>,
+    pub(super) publishing: PublishContext<'a>,
     /// This process, under all ids that it had.
     pub(super) own: &'a [NodeId],
     /// Whether Redis, or the part of it that the channel is on, is away.
@@ -157,7 +157,7 @@ pub(super) struct Channel {
     /// Whether the copy is up to date.
     is_synced: bool,
     /// Whether the whole part is to be told, as Redis may know another one.
-    must_tell_all: bool,
+    must_send_all: bool,
     /// Whether entries are known to be missing.
     is_behind: bool,
     place: Option<Place>,
@@ -168,21 +168,21 @@ pub(super) struct Channel {
     /// Since when the topic was not listened to all the time.
     interrupted_at: Option<Instant>,
     /// Whether a message of another log came while this one was not known.
-    hears_another_log: bool,
+    follows_another_log: bool,
     /// Whether something says that Redis has forgotten what it was told.
     pub(super) doubts_memory: bool,
     /// The highest offset that was heard while the place was not known.
-    heard: u64,
+    pushed: u64,
     last_numbers: SmallVec<[(NodeId, u64); 4]>,
     /// Subscribers in all, who have not been told yet.
     total: Option<usize>,
 
     /// Connections let in, and those that wait to be.
     connections: usize,
-    let_in: usize,
+    admitted: usize,
     watchers: usize,
     /// What Redis knows of the two; None if that is not known.
-    told: Option<(usize, usize)>,
+    acknowledged_counts: Option<(usize, usize)>,
     users: HashMap<Arc<str>, LocalUser>,
     steps: Vec<Step>,
     /// Users who have left since Redis was last known to know of them, and whether webhooks do.
@@ -208,8 +208,8 @@ pub(super) struct Channel {
     /// When the next of what is due has to be looked at.
     pub(super) next_due: Option<Instant>,
     /// What is due is to be told; true: all of it.
-    fires: Option<bool>,
-    told_to_webhooks: HashSet<String>,
+    flushes_due: Option<bool>,
+    notified: HashSet<String>,
     to_acknowledge: Vec<String>,
     /// Since when nobody has wanted the channel.
     pub(super) idle_since: Option<Instant>,
@@ -220,7 +220,7 @@ pub(super) struct Channel {
     /// Whether what the channel is for the cluster is to be asked for as a whole.
     must_reconcile: bool,
     /// Until when it is not to be asked for anything, as it was refused.
-    pub(super) rests_until: Option<Instant>,
+    pub(super) retry_at: Option<Instant>,
     /// When it is looked at next.
     pub(super) timer_at: Option<Instant>,
 }
@@ -242,21 +242,21 @@ impl Channel {
             listed: Asked::No,
             may_be_listed: false,
             is_synced: false,
-            must_tell_all: false,
+            must_send_all: false,
             is_behind: false,
             place: None,
             former: None,
             beyond: None,
             interrupted_at: None,
-            hears_another_log: false,
+            follows_another_log: false,
             doubts_memory: false,
-            heard: 0,
+            pushed: 0,
             last_numbers: SmallVec::new(),
             total: None,
             connections: 0,
-            let_in: 0,
+            admitted: 0,
             watchers: 0,
-            told: Some((0, 0)),
+            acknowledged_counts: Some((0, 0)),
             users: HashMap::new(),
             steps: Vec::new(),
             departed: HashMap::new(),
@@ -271,14 +271,14 @@ impl Channel {
             last_was_change: false,
             orphans: Vec::new(),
             next_due: None,
-            fires: None,
-            told_to_webhooks: HashSet::new(),
+            flushes_due: None,
+            notified: HashSet::new(),
             to_acknowledge: Vec::new(),
             idle_since: None,
             is_queued: false,
             reconcile_at: None,
             must_reconcile: false,
-            rests_until: None,
+            retry_at: None,
             timer_at: None,
         }
     }
@@ -294,15 +294,15 @@ impl Channel {
             && !self.has_work()
             && !self.is_calling
             && self.waiting.is_empty()
-            && self.told == Some((0, 0))
+            && self.acknowledged_counts == Some((0, 0))
             && self.next_due.is_none()
             && self.departed.is_empty()
-            && self.told_to_webhooks.is_empty()
+            && self.notified.is_empty()
     }
 
     /// Whether the node still has to tell of departures.
-    pub(super) fn owes_something(&self) -> bool {
-        self.next_due.is_some() || !self.told_to_webhooks.is_empty()
+    pub(super) fn has_pending(&self) -> bool {
+        self.next_due.is_some() || !self.notified.is_empty()
     }
 
     /// Whether something is to be said that is not said yet.
@@ -313,7 +313,7 @@ impl Channel {
     /// Whether Redis could be called now. Until the node counts as alive, its part is not told.
     pub(super) fn wants_call(&self, is_counted: bool) -> bool {
         !self.is_calling
-            && self.rests_until.is_none_or(|until| until <= Instant::now())
+            && self.retry_at.is_none_or(|until| until <= Instant::now())
             && (!self.outgoing.is_empty()
                 || (!self.orphans.is_empty() && self.may_clean_up(is_counted))
                 || (self.has_changes() && self.may_change(is_counted)))
@@ -325,10 +325,10 @@ impl Channel {
             true => self.idle_since.or(Some(now)),
             false => None,
         };
-        self.rests_until = self.rests_until.filter(|until| *until > now);
+        self.retry_at = self.retry_at.filter(|until| *until > now);
         let times = [
             self.next_due,
-            self.rests_until,
+            self.retry_at,
             self.reconcile_at,
             self.idle_since.map(|since| since + idle),
         ];
@@ -346,12 +346,12 @@ impl Channel {
     }
 
     fn has_changes(&self) -> bool {
-        self.must_tell_all
+        self.must_send_all
             || self.is_behind
             || self.must_reconcile
             || !self.steps.is_empty()
-            || self.told != Some((self.connections, self.watchers))
-            || self.fires.is_some()
+            || self.acknowledged_counts != Some((self.connections, self.watchers))
+            || self.flushes_due.is_some()
             || !self.to_acknowledge.is_empty()
             || (self.is_wanted() && !self.is_synced)
     }
@@ -376,26 +376,26 @@ impl Channel {
         self.note_interruption();
         self.listening = Asked::No;
         self.on_forgotten();
-        self.answer_apart();
+        self.answer_offline();
     }
 
     /// Redis may have forgotten what it was told, or have an older state of it.
     pub(super) fn on_forgotten(&mut self) {
         self.listed = Asked::No;
         self.is_synced = false;
-        let is_nothing = self.told == Some((0, 0))
+        let is_nothing = self.acknowledged_counts == Some((0, 0))
             && self.steps.is_empty()
             && self.pending.is_empty()
             && self.departed.is_empty();
         if self.is_wanted() || !is_nothing {
-            self.tell_all_again();
+            self.send_all_again();
         }
     }
 
     /// The whole part is to be told, whatever Redis knows of it.
-    pub(super) fn tell_all_again(&mut self) {
-        self.must_tell_all = true;
-        self.told = None;
+    pub(super) fn send_all_again(&mut self) {
+        self.must_send_all = true;
+        self.acknowledged_counts = None;
         for step in std::mem::take(&mut self.steps) {
             if let Step::Remove(user_id, is_reported) = step {
                 self.departed.insert(user_id, is_reported);
@@ -417,7 +417,7 @@ impl Channel {
     pub(super) fn on_found(&mut self) {
         self.may_be_listed = true;
         if !self.is_wanted() {
-            self.tell_all_again();
+            self.send_all_again();
         }
     }
 
@@ -436,7 +436,7 @@ impl Channel {
     }
 
     /// Redis cannot be asked now: whoever waits is answered from what this node knows.
-    pub(super) fn answer_apart(&mut self) {
+    pub(super) fn answer_offline(&mut self) {
         self.granted.clear();
         self.outgoing.send_receipts();
         let joining: Vec<Join> = self
@@ -446,11 +446,11 @@ impl Channel {
             .flatten()
             .collect();
         for join in joining {
-            self.join_apart(join);
+            self.join_offline(join);
         }
         for waiting in std::mem::take(&mut self.waiting) {
             match waiting {
-                Waiting::Join(join) => self.join_apart(join),
+                Waiting::Join(join) => self.join_offline(join),
                 Waiting::Confirm(peer) => self.confirm(peer),
                 Waiting::SignIn(signing_in) => self.register(signing_in),
                 Waiting::Watch(watch) => watch.one_known(),
@@ -477,8 +477,8 @@ impl Channel {
         self.listed = Asked::No;
         self.may_be_listed = false;
         self.is_synced = false;
-        self.told = Some((0, 0));
-        self.must_tell_all = self.is_wanted();
+        self.acknowledged_counts = Some((0, 0));
+        self.must_send_all = self.is_wanted();
         // Who leaves in between is told of by nobody: the others have told it before.
         self.must_reconcile = self.is_wanted();
         self.steps.clear();

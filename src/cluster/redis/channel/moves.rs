@@ -4,16 +4,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::super::watch::PendingWatch;
-use super::{Channel, Kind, LocalUser, SigningIn, Step, Surroundings, Waiting};
+use super::{Channel, Context, Kind, LocalUser, SigningIn, Step, Waiting};
 use crate::hub::authority::PeerHandle;
 use crate::hub::{AppHub, Join, Leave};
 use crate::protocol::member::Member;
 
 impl Channel {
-    pub(in super::super) fn join(&mut self, join: Join, around: &Surroundings<'_>) {
+    pub(in super::super) fn join(&mut self, join: Join, context: &Context<'_>) {
         self.connections += 1;
-        if around.is_away {
-            self.join_apart(join);
+        if context.is_away {
+            self.join_offline(join);
         } else if (self.is_live() && self.waiting.is_empty()) || self.must_be_asked_for(&join) {
             self.join_live(join);
         } else {
@@ -58,7 +58,7 @@ impl Channel {
     }
 
     /// Joins while nobody can be asked: what this node knows has to do.
-    pub(super) fn join_apart(&mut self, join: Join) {
+    pub(super) fn join_offline(&mut self, join: Join) {
         let Some(app) = self.app.clone() else { return };
         if let Some(member) = &join.member {
             let is_news = app.member_came(&self.name, member);
@@ -76,14 +76,14 @@ impl Channel {
                 });
             user.connections += 1;
             user.only_here |= is_news;
-            self.must_tell_all = true;
+            self.must_send_all = true;
         }
         self.admit(join);
     }
 
     pub(super) fn admit(&mut self, join: Join) {
         if let Some(app) = &self.app {
-            self.let_in += 1;
+            self.admitted += 1;
             app.admit_shared(join);
         }
     }
@@ -102,7 +102,7 @@ impl Channel {
         if let Some(member) = &leave.member {
             self.user_leaves(member.user_id(), &app);
         }
-        self.one_less(&app);
+        self.count_out(&app);
     }
 
     fn user_leaves(&mut self, user_id: &Arc<str>, app: &AppHub) {
@@ -115,7 +115,7 @@ impl Channel {
         }
         let (only_here, is_reported) = (user.only_here, user.is_reported);
         self.users.remove(user_id);
-        if !self.must_tell_all {
+        if !self.must_send_all {
             self.steps
                 .push(Step::Remove(Arc::clone(user_id), is_reported));
         } else if is_reported || !only_here {
@@ -127,18 +127,18 @@ impl Channel {
         }
     }
 
-    fn one_less(&mut self, app: &AppHub) {
-        self.let_in -= 1;
-        if self.let_in == 0 && self.kind == Kind::Channel {
+    fn count_out(&mut self, app: &AppHub) {
+        self.admitted -= 1;
+        if self.admitted == 0 && self.kind == Kind::Channel {
             // With its last listener the node has forgotten the roster.
             self.forget_place();
             app.forget_empty(&self.name);
         }
     }
 
-    pub(in super::super) fn sign_in(&mut self, signing_in: SigningIn, around: &Surroundings<'_>) {
+    pub(in super::super) fn sign_in(&mut self, signing_in: SigningIn, context: &Context<'_>) {
         self.connections += 1;
-        if around.is_away || (self.is_live() && self.waiting.is_empty()) {
+        if context.is_away || (self.is_live() && self.waiting.is_empty()) {
             self.register(signing_in);
         } else {
             self.waiting.push_back(Waiting::SignIn(signing_in));
@@ -154,7 +154,7 @@ impl Channel {
             watch,
             join,
         } = signing_in;
-        self.let_in += 1;
+        self.admitted += 1;
         app.sign_in_shared(peer, Arc::clone(&user), reply);
         if !self.is_live() {
             app.set_online(user.user_id(), true);
@@ -171,13 +171,13 @@ impl Channel {
         if let Some(app) = &self.app {
             app.sign_out_shared(peer, user);
             self.connections -= 1;
-            self.let_in -= 1;
+            self.admitted -= 1;
         }
     }
 
-    pub(in super::super) fn watch(&mut self, watch: &Rc<PendingWatch>, around: &Surroundings<'_>) {
+    pub(in super::super) fn watch(&mut self, watch: &Rc<PendingWatch>, context: &Context<'_>) {
         self.watchers += 1;
-        if around.is_away || (self.is_live() && self.waiting.is_empty()) {
+        if context.is_away || (self.is_live() && self.waiting.is_empty()) {
             watch.one_known();
         } else {
             self.waiting.push_back(Waiting::Watch(Rc::clone(watch)));

@@ -13,7 +13,7 @@ use super::super::outgoing::Written;
 use super::super::script::{ChannelReply, Published};
 use super::calls::{Call, Change};
 use super::entries::Reading;
-use super::{Asked, Channel, Kind, Occupancy, Place, Surroundings, Waiting};
+use super::{Asked, Channel, Context, Kind, Occupancy, Place, Waiting};
 use crate::metrics::{EventLoss, LossOn};
 use crate::protocol::Frame;
 use crate::protocol::member::Member;
@@ -34,22 +34,22 @@ impl Channel {
         &mut self,
         call: Call,
         value: Value,
-        around: &Surroundings<'_>,
+        context: &Context<'_>,
     ) -> Result<Done, Unreadable> {
         self.is_calling = false;
         let change = match call {
-            Call::Publish(utterance) => {
+            Call::Publish(batch) => {
                 let published = Published::read(value);
                 self.doubts_memory |= published.was_forgotten;
-                around.metrics.entries_sent.inc();
-                around.metrics.log_evictions.inc_by(published.evicted);
+                context.metrics.entries_sent.inc();
+                context.metrics.log_evictions.inc_by(published.evicted);
                 if published.is_logged {
-                    let (page, bytes) = (&mut self.ledger_page, utterance.body_bytes());
-                    let mut ledger = around.ledger.borrow_mut();
+                    let (page, bytes) = (&mut self.ledger_page, batch.body_bytes());
+                    let mut ledger = context.ledger.borrow_mut();
                     ledger.wrote(&self.topic, page, bytes, Instant::now());
                     ledger.freed(published.freed);
                 }
-                let written = utterance.done();
+                let written = batch.done();
                 return Ok(match published.is_logged {
                     true => Done::Wrote(written),
                     false => Done::Other,
@@ -65,26 +65,26 @@ impl Channel {
             }
         };
         for field in &change.acknowledged {
-            self.told_to_webhooks.remove(field);
+            self.notified.remove(field);
         }
         if change.all_due {
             self.pending.clear();
             self.end_doubts();
         }
-        self.tell(&reply.due);
+        self.on_due(&reply.due);
         // Redis has lost something that this node does not know of yet.
-        self.doubts_memory |= !self.doubted.is_empty() && !around.is_doubtful;
+        self.doubts_memory |= !self.doubted.is_empty() && !context.is_doubtful;
         if let Some(dead) = change.orphans_of {
             return Ok(Done::CleanedUp(dead));
         }
-        if !self.must_tell_all {
-            self.told = Some((change.connections, change.watchers));
+        if !self.must_send_all {
+            self.acknowledged_counts = Some((change.connections, change.watchers));
         }
         self.note_part(&change, &reply);
         if self.is_wanted() {
             // Else the channel may be nobody's since: what it is is asked for anew.
             if change.was_on_it() {
-                self.catch_up(&change, reply, around);
+                self.catch_up(&change, reply, context);
             }
         } else {
             self.forget_place();
@@ -121,7 +121,7 @@ impl Channel {
     }
 
     /// Brings the copy up to where the reply says the channel is, and lets in who waited for that.
-    fn catch_up(&mut self, change: &Change, reply: ChannelReply, around: &Surroundings<'_>) {
+    fn catch_up(&mut self, change: &Change, reply: ChannelReply, context: &Context<'_>) {
         if change.asked_from.is_some() && self.place.is_none() {
             // The copy is gone since the question was asked.
             self.keep_granted(change, &reply);
@@ -130,7 +130,7 @@ impl Channel {
         for (origin, number) in &reply.numbers {
             self.note_number(*origin, *number);
         }
-        self.note_break(change, &reply, around);
+        self.note_break(change, &reply, context);
         if change.is_from_before(&reply) {
             // The new log is read from its beginning.
             let first = reply.entries.first().map_or(1, |(id, _)| id.offset);
@@ -143,23 +143,23 @@ impl Channel {
                     offset: first.saturating_sub(1),
                 },
             });
-            self.reconcile_at = Some(Instant::now() + around.node_timeout);
+            self.reconcile_at = Some(Instant::now() + context.node_timeout);
         }
         let goes_on = reply.known_here && change.asked_from.is_some();
         let reading = match goes_on || reply.has_more {
             true => Reading::InOrder,
             false => Reading::Remains,
         };
-        if !self.read(reading, change, &reply, around) {
+        if !self.read(reading, change, &reply, context) {
             self.must_reconcile |= change.reconciles || !goes_on;
             self.keep_granted(change, &reply);
             return;
         }
         // What the reply says as a whole is as of its last entry: later ones are read again.
         let is_whole = !goes_on || change.reconciles;
-        if std::mem::take(&mut self.hears_another_log) {
+        if std::mem::take(&mut self.follows_another_log) {
             self.is_behind = true;
-            self.tell_all_again();
+            self.send_all_again();
         }
         self.interrupted_at = None;
         self.beyond = None;
@@ -172,10 +172,10 @@ impl Channel {
         let is_begun_anew = self.reconcile_at.is_some();
         self.take_over(&reply, is_begun_anew, is_whole);
         self.is_synced = self.listening == Asked::Done;
-        self.is_behind |= self.heard > self.offset();
-        self.heard = 0;
-        self.let_in_granted(change, &reply);
-        self.let_in_waiting();
+        self.is_behind |= self.pushed > self.offset();
+        self.pushed = 0;
+        self.admit_granted(change, &reply);
+        self.admit_waiting();
         if let Some(app) = &self.app {
             if let Some(subscribers) = self.total.take() {
                 app.announce_total(&self.name, subscribers);
@@ -203,7 +203,7 @@ impl Channel {
         reading: Reading,
         change: &Change,
         reply: &ChannelReply,
-        around: &Surroundings<'_>,
+        context: &Context<'_>,
     ) -> bool {
         for (id, body) in &reply.entries {
             if id.offset <= self.offset() {
@@ -214,12 +214,12 @@ impl Channel {
                 continue;
             }
             let body = Bytes::copy_from_slice(body);
-            if self.apply(&body, reading, around).is_err() {
+            if self.apply(&body, reading, context).is_err() {
                 self.wait_for_room();
                 return false;
             }
             if change.was_sync {
-                around.metrics.entries_recovered.inc();
+                context.metrics.entries_recovered.inc();
             }
             self.go_on_to(*id);
         }
@@ -255,7 +255,7 @@ impl Channel {
         {
             app.set_online(user_id, reply.is_online);
         }
-        if is_news && self.tells_counts() {
+        if is_news && self.counts_subscriptions() {
             self.total = Some(reply.subscribers);
         }
         for user in self.users.values_mut() {
@@ -264,7 +264,7 @@ impl Channel {
     }
 
     /// Counts and logs that events are missing.
-    fn note_break(&self, change: &Change, reply: &ChannelReply, around: &Surroundings<'_>) {
+    fn note_break(&self, change: &Change, reply: &ChannelReply, context: &Context<'_>) {
         let Some(place) = &change.asked_from else {
             return;
         };
@@ -272,24 +272,28 @@ impl Channel {
             return;
         }
         if place.epoch != reply.epoch {
-            around.metrics.epoch_changes.inc();
+            context.metrics.epoch_changes.inc();
         } else {
-            around.metrics.events_missed.inc();
+            context.metrics.events_missed.inc();
         }
         let away = self.interrupted_at.map(|since| since.elapsed());
         if let Some((reason, lost)) = lost_events(place, reply, away) {
-            self.note_loss(reason, lost, around);
+            self.note_loss(reason, lost, context);
         }
     }
 
-    fn note_loss(&self, reason: EventLoss, lost: u64, around: &Surroundings<'_>) {
+    fn note_loss(&self, reason: EventLoss, lost: u64, context: &Context<'_>) {
         let kind = match self.kind {
             Kind::User(_) => LossOn::User,
             Kind::Channel => self.name.kind().access.into(),
         };
-        around.metrics.events_lost.with((reason, kind)).inc_by(lost);
+        context
+            .metrics
+            .events_lost
+            .with((reason, kind))
+            .inc_by(lost);
         // An outage may concern any number of channels: the metric counts them.
-        if around.breaks.borrow_mut().lets_through(Instant::now()) {
+        if context.breaks.borrow_mut().lets_through(Instant::now()) {
             let (channel, kind) = (self.name.as_str(), kind.as_str());
             tracing::warn!(
                 channel,
@@ -308,7 +312,7 @@ impl Channel {
         self.granted.extend(granted.cloned());
     }
 
-    fn let_in_granted(&mut self, change: &Change, reply: &ChannelReply) {
+    fn admit_granted(&mut self, change: &Change, reply: &ChannelReply) {
         self.keep_granted(change, reply);
         for user_id in std::mem::take(&mut self.granted) {
             let is_reported = !self.is_doubted(&user_id);
@@ -341,7 +345,7 @@ impl Channel {
         }
     }
 
-    fn let_in_waiting(&mut self) {
+    fn admit_waiting(&mut self) {
         for waiting in std::mem::take(&mut self.waiting) {
             match waiting {
                 Waiting::Join(join) => self.join_live(join),

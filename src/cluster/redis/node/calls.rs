@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, RedisResult, ServerError, Value};
 
-use super::super::channel::{Asked, Call, Channel, Done, Page, Surroundings};
+use super::super::channel::{Asked, Call, Channel, Context, Done, Page};
 use super::super::keys::{self, Topic};
 use super::super::link::LinkId;
-use super::super::outgoing::Voice;
+use super::super::outgoing::PublishContext;
 use super::super::rights::{Lack, Rights};
 use super::lanes::Lane;
 use super::servers::Servers;
@@ -174,9 +174,9 @@ impl Node {
                         continue;
                     }
                     channel.is_queued = false;
-                    let around = Surroundings {
+                    let context = Context {
                         metrics: &self.metrics,
-                        voice: Voice {
+                        publishing: PublishContext {
                             node: *self.own.last().expect("a node has an id from the start"),
                             version: self.version,
                             number: self.number,
@@ -199,7 +199,7 @@ impl Node {
                     if !channel.wants_call(self.is_counted) {
                         continue;
                     }
-                    let call = channel.next_call(self.is_counted, page, &around);
+                    let call = channel.next_call(self.is_counted, page, &context);
                     if let Some((call, command)) = call {
                         bytes += call.bytes();
                         pipeline.add_command(command);
@@ -289,7 +289,7 @@ impl Node {
             {
                 channel.listening = Asked::No;
                 if is_trouble {
-                    channel.answer_apart();
+                    channel.answer_offline();
                 }
                 self.at(Instant::now() + delay, Timer::Channel(topic));
             }
@@ -357,10 +357,10 @@ impl Node {
                 if let Some(channel) = self.channels.get_mut(&topic) {
                     channel.on_refused(call);
                     if delay == LATER {
-                        channel.answer_apart();
+                        channel.answer_offline();
                     }
                     // Not before its time, though others may have something to do with it.
-                    channel.rests_until = Some(Instant::now() + delay);
+                    channel.retry_at = Some(Instant::now() + delay);
                     self.look_after(&topic);
                 }
             }
@@ -392,8 +392,8 @@ impl Node {
         match item {
             Item::Plain(plain) => (plain.then)(self, Ok(answer)),
             Item::Channel(topic, call) => {
-                let outcome = self.with(&topic, |channel, around| {
-                    channel.on_reply(call, answer, around)
+                let outcome = self.with(&topic, |channel, context| {
+                    channel.on_reply(call, answer, context)
                 });
                 match outcome {
                     Some(Ok(Done::Wrote(written))) => {
@@ -414,8 +414,8 @@ impl Node {
             tracing::error!("Redis gives an answer that this node cannot read");
         }
         if let Some(channel) = self.channels.get_mut(topic) {
-            channel.answer_apart();
-            channel.rests_until = Some(Instant::now() + LATER);
+            channel.answer_offline();
+            channel.retry_at = Some(Instant::now() + LATER);
         }
         self.look_after(topic);
     }

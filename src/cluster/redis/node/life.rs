@@ -81,7 +81,7 @@ impl Node {
         }
         if !self.is_counted || !self.servers.all_reached() {
             for channel in self.channels.values_mut() {
-                channel.answer_apart();
+                channel.answer_offline();
             }
         }
     }
@@ -290,19 +290,19 @@ impl Node {
             return self.at(again, Timer::Stop);
         }
         // A connection that is still there has its part left to the others, too.
-        let leaves = |channel: &Channel| channel.owes_something() || channel.is_wanted();
+        let leaves = |channel: &Channel| channel.has_pending() || channel.is_wanted();
         let leaves_something = self.channels.values().any(leaves);
-        self.say_goodbye(leaves_something);
+        self.leave_cluster(leaves_something);
     }
 
     /// Nobody else would tell: a node that goes alone tells all departures.
-    fn tell_everything(&mut self) {
+    fn send_everything_again(&mut self) {
         let owing: Vec<_> = self
             .channels
             .values_mut()
-            .filter(|channel| channel.owes_something())
+            .filter(|channel| channel.has_pending())
             .map(|channel| {
-                channel.fire(true);
+                channel.flush_due(true);
                 Arc::clone(&channel.topic)
             })
             .collect();
@@ -319,7 +319,7 @@ impl Node {
         }
     }
 
-    fn say_goodbye(&mut self, leaves_something: bool) {
+    fn leave_cluster(&mut self, leaves_something: bool) {
         let node = self.node().to_string();
         if !leaves_something {
             let key = self.keys.topics_of(&node);
@@ -338,13 +338,13 @@ impl Node {
                 for dead in dead {
                     node.clean_up_after(dead);
                 }
-                let owes = |channel: &Channel| channel.owes_something() || channel.is_busy();
+                let owes = |channel: &Channel| channel.has_pending() || channel.is_busy();
                 let owes = node.channels.values().any(owes);
                 if !owes && node.dead.is_empty() {
                     // Only connections are left. Whoever starts next cleans up after this node.
                     return node.end();
                 }
-                node.tell_everything();
+                node.send_everything_again();
                 node.at(Instant::now() + STOPS_EVERY, Timer::Stop);
             }
             // Gone, or away: then the others will notice.

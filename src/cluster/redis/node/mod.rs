@@ -32,12 +32,12 @@ use redis::{RedisResult, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
-use super::channel::{Asked, Channel, Kind, Surroundings};
+use super::channel::{Asked, Channel, Context, Kind};
 use super::entry::{Message, NodeId, VERSION};
 use super::keys::{Keys, Subject, Topic, slot};
 use super::ledger::Ledger;
-use super::link::{Heard, Link, LinkId, Reach, Unusable};
-use super::outgoing::Voice;
+use super::link::{Link, LinkId, Pushed, Reach, Unusable};
+use super::outgoing::PublishContext;
 use super::request::Settlement;
 use super::rights::Rights;
 use super::script::Memory;
@@ -128,7 +128,7 @@ pub(super) struct Node {
     channels: HashMap<Topic, Channel>,
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
     under_way: FuturesUnordered<LocalBoxFuture<'static, Event>>,
-    heard: mpsc::UnboundedReceiver<(LinkId, Heard)>,
+    pushed: mpsc::UnboundedReceiver<(LinkId, Pushed)>,
     recent: Recent,
     /// Calls that were refused for a while.
     resting: Vec<calls::Plain>,
@@ -149,7 +149,7 @@ impl Node {
         metrics: ClusterMetrics,
         apps: HashMap<Box<str>, Arc<AppHub>>,
     ) -> Self {
-        let (sender, heard) = mpsc::unbounded_channel();
+        let (sender, pushed) = mpsc::unbounded_channel();
         let now = Instant::now();
         let keys = Keys::new(&settings.prefix);
         let history = HISTORY + settings.node_timeout;
@@ -182,7 +182,7 @@ impl Node {
             channels: HashMap::new(),
             timers: BinaryHeap::new(),
             under_way: FuturesUnordered::new(),
-            heard,
+            pushed,
             recent: Recent::default(),
             resting: Vec::new(),
             unsettled: Vec::new(),
@@ -214,11 +214,11 @@ impl Node {
                         self.on_request(request);
                     }
                 }
-                Some((link, heard)) = self.heard.recv() => {
-                    self.on_heard(link, heard);
+                Some((link, pushed)) = self.pushed.recv() => {
+                    self.on_pushed(link, pushed);
                     for _ in 0..AT_ONCE {
-                        let Ok((link, heard)) = self.heard.try_recv() else { break };
-                        self.on_heard(link, heard);
+                        let Ok((link, pushed)) = self.pushed.try_recv() else { break };
+                        self.on_pushed(link, pushed);
                     }
                 }
                 Some(event) = self.under_way.next(), if !self.under_way.is_empty() => {
@@ -247,12 +247,12 @@ impl Node {
         }
     }
 
-    fn on_heard(&mut self, link: LinkId, heard: Heard) {
-        match heard {
-            Heard::Message(topic, content) => self.on_message(link, &topic, content),
-            Heard::Listening(topic) => self.on_listening(link, &topic),
-            Heard::NotListening(topic) => self.on_not_listening(link, &topic),
-            Heard::Lost => self.on_link_lost(link, "the connection was closed"),
+    fn on_pushed(&mut self, link: LinkId, pushed: Pushed) {
+        match pushed {
+            Pushed::Message(topic, content) => self.on_message(link, &topic, content),
+            Pushed::Listening(topic) => self.on_listening(link, &topic),
+            Pushed::NotListening(topic) => self.on_not_listening(link, &topic),
+            Pushed::Lost => self.on_link_lost(link, "the connection was closed"),
         }
     }
 
@@ -267,8 +267,8 @@ impl Node {
         let Ok(topic) = std::str::from_utf8(topic) else {
             return;
         };
-        self.with(topic, |channel, around| {
-            channel.on_message(&message, link, around)
+        self.with(topic, |channel, context| {
+            channel.on_message(&message, link, context)
         });
     }
 
@@ -342,13 +342,13 @@ impl Node {
     fn with<T>(
         &mut self,
         topic: &str,
-        act: impl FnOnce(&mut Channel, &Surroundings<'_>) -> T,
+        act: impl FnOnce(&mut Channel, &Context<'_>) -> T,
     ) -> Option<T> {
         let channel = self.channels.get_mut(topic)?;
         let link = self.servers.link_of(channel.slot).map(|link| link.id);
-        let around = Surroundings {
+        let context = Context {
             metrics: &self.metrics,
-            voice: Voice {
+            publishing: PublishContext {
                 node: *self.own.last()?,
                 version: self.version,
                 number: self.number,
@@ -368,7 +368,7 @@ impl Node {
             ledger: &self.ledger,
             breaks: &self.breaks,
         };
-        let done = act(channel, &around);
+        let done = act(channel, &context);
         self.look_after(topic);
         Some(done)
     }
@@ -446,7 +446,7 @@ impl Node {
         };
         channel.timer_at = None;
         if channel.next_due.is_some_and(|due| due <= now) {
-            channel.fire(false);
+            channel.flush_due(false);
         }
         channel.reconcile(now);
         let is_over = channel

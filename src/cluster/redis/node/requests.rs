@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::super::channel::{Asked, SigningIn};
-use super::super::outgoing::{Outgoing, Said};
+use super::super::outgoing::{Outgoing, Payload};
 use super::super::request::{Close, Publish, Question, Request};
 use super::super::watch::PendingWatch;
 use super::calls::{Job, Plain, Then};
@@ -18,7 +18,7 @@ impl Node {
             Request::Join(app, join) => {
                 let topic = self.channel_topic(&app, join.channel.as_str());
                 self.ensure(&topic);
-                self.with(&topic, |channel, around| channel.join(join, around));
+                self.with(&topic, |channel, context| channel.join(join, context));
             }
             Request::Confirm(app, peer, channel) => {
                 let topic = self.channel_topic(&app, channel.as_str());
@@ -77,14 +77,14 @@ impl Node {
             join,
         };
         self.ensure(&topic);
-        self.with(&topic, |channel, around| {
-            channel.sign_in(signing_in, around)
+        self.with(&topic, |channel, context| {
+            channel.sign_in(signing_in, context)
         });
         let Some(watch) = watch else { return };
         for user_id in watched.iter() {
             let topic = self.keys.topic_of_user(&app.app.id, user_id);
             self.ensure(&topic);
-            self.with(&topic, |channel, around| channel.watch(&watch, around));
+            self.with(&topic, |channel, context| channel.watch(&watch, context));
         }
     }
 
@@ -95,31 +95,31 @@ impl Node {
             .is_cached
             .then(|| publish.app.app.limits.cache_ttl.as_millis() as u64);
         let outgoing = Outgoing {
-            what: Said::Event(publish.event, kept_for),
+            what: Payload::Event(publish.event, kept_for),
             receipt: Some(publish.receipt),
             rank: publish.rank,
         };
-        self.say(&topic, outgoing);
+        self.publish_next(&topic, outgoing);
     }
 
     fn close(&mut self, close: Close) {
         let topic = self.keys.topic_of_user(&close.app.app.id, &close.user_id);
         let outgoing = Outgoing {
-            what: Said::Close {
+            what: Payload::Close {
                 code: close.code,
                 reason: close.reason,
             },
             receipt: Some(close.receipt),
             rank: Rank::default(),
         };
-        self.say(&topic, outgoing);
+        self.publish_next(&topic, outgoing);
     }
 
-    fn say(&mut self, topic: &str, outgoing: Outgoing) {
+    fn publish_next(&mut self, topic: &str, outgoing: Outgoing) {
         self.ensure(topic);
-        self.with(topic, |channel, around| {
+        self.with(topic, |channel, context| {
             channel.outgoing.push(outgoing);
-            if around.is_away {
+            if context.is_away {
                 channel.outgoing.send_receipts();
             } else if channel.reads() {
                 // It may take a while: what is said on other channels does not wait for it.

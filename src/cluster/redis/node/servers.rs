@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::channel::Asked;
 use super::super::keys::Topic;
-use super::super::link::{Heard, Link, LinkId, Unusable};
+use super::super::link::{Link, LinkId, Pushed, Unusable};
 use super::super::rights::Lack;
 use super::super::settings::Target;
 use super::calls::Job;
@@ -30,7 +30,7 @@ pub(super) struct Servers {
     target: Target,
     list: Vec<Server>,
     slots: Option<Box<[u16]>>,
-    heard: UnboundedSender<(LinkId, Heard)>,
+    pushed: UnboundedSender<(LinkId, Pushed)>,
     next_link: u64,
     is_discovering: bool,
     discovered_at: Option<Instant>,
@@ -58,12 +58,12 @@ enum State {
 }
 
 impl Servers {
-    pub(super) fn new(target: &Target, heard: UnboundedSender<(LinkId, Heard)>) -> Self {
+    pub(super) fn new(target: &Target, pushed: UnboundedSender<(LinkId, Pushed)>) -> Self {
         Self {
             target: target.clone(),
             list: Vec::new(),
             slots: None,
-            heard,
+            pushed,
             next_link: 0,
             is_discovering: false,
             discovered_at: None,
@@ -382,7 +382,7 @@ impl Node {
 
     pub(super) fn connect(&mut self, address: &str) {
         let link = LinkId(self.servers.next_link);
-        let heard = self.servers.heard.clone();
+        let pushed = self.servers.pushed.clone();
         let mut list = self.servers.list.iter_mut();
         let Some(server) = list.find(|server| server.address == address) else {
             return;
@@ -396,7 +396,7 @@ impl Node {
         self.servers.next_link += 1;
         self.under_way.push(Box::pin(async move {
             let patience = reach.patience;
-            let connect = Link::connect(info, reach, link, heard, &rights);
+            let connect = Link::connect(info, reach, link, pushed, &rights);
             let link = tokio::time::timeout(patience * 2, connect).await;
             let link = link.unwrap_or_else(|_| {
                 let error = RedisError::from((ErrorKind::Io, "no answer in time"));
@@ -517,7 +517,7 @@ impl Node {
             if let Some(channel) = self.channels.get_mut(&topic)
                 && self.servers.link_of(channel.slot).is_none()
             {
-                channel.outgoing.say_again(written);
+                channel.outgoing.repeat(written);
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::webhooks::Transition;
 
 impl Channel {
     /// Tells what is to be told now, and remembers when to look after the rest.
-    pub(super) fn tell(&mut self, due: &[(String, u64)]) {
+    pub(super) fn on_due(&mut self, due: &[(String, u64)]) {
         let now = Instant::now();
         for (field, ms) in due {
             let (kind, rest) = field.split_at(field.len().min(1));
@@ -29,7 +29,7 @@ impl Channel {
                 }
             };
             self.note_reported(kind, rest);
-            if !self.told_to_webhooks.insert(field.clone()) {
+            if !self.notified.insert(field.clone()) {
                 continue;
             }
             self.to_acknowledge.push(field.clone());
@@ -88,8 +88,8 @@ impl Channel {
     }
 
     /// What is due is to be told.
-    pub(in super::super) fn fire(&mut self, all: bool) {
+    pub(in super::super) fn flush_due(&mut self, all: bool) {
         self.next_due = None;
-        self.fires = Some(all || self.fires == Some(true));
+        self.flushes_due = Some(all || self.flushes_due == Some(true));
     }
 }
