@@ -169,18 +169,18 @@ fn add<F: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, famil
 }
 
 /// Declares metrics that share their labels: a struct of handles, and the `Families` that hand
-/// them out. The first line of a field's documentation is its help text.
+/// them out. A field's documentation is its help text.
 macro_rules! metrics {
     (
         $(#[$meta:meta])*
         pub struct $handles:ident {
-            $( #[doc = $help:literal] $(#[$more:meta])* $field:ident: $kind:ty = $name:literal, )*
+            $( $(#[doc = $help:literal])+ $field:ident: $kind:ty = $name:literal, )*
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug)]
         pub struct $handles {
-            $( #[doc = $help] $(#[$more])* pub $field: $kind, )*
+            $( $(#[doc = $help])+ pub $field: $kind, )*
         }
 
         #[derive(Debug)]
@@ -191,7 +191,7 @@ macro_rules! metrics {
         impl Families {
             pub(super) fn register(registry: &mut prometheus_client::registry::Registry) -> Self {
                 use $crate::metrics::declare::Instrument;
-                Self { $( $field: <$kind>::register(registry, $name, $help), )* }
+                Self { $( $field: <$kind>::register(registry, $name, concat!($($help),+)), )* }
             }
 
             pub(super) fn resolve(&self, labels: &[$crate::metrics::declare::Label]) -> $handles {
