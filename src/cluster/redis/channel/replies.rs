@@ -1,5 +1,6 @@
 //! What follows from what Redis answers.
 
+use std::collections::HashSet;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -241,7 +242,7 @@ impl Channel {
                     app.member_came(&self.name, &member);
                 }
             } else {
-                app.set_roster(&self.name, members.collect());
+                app.set_roster(&self.name, self.with_those_here(members.collect()));
             }
         }
         if let (Some((payload, ms)), true) = (&reply.cached, self.name.kind().cache) {
@@ -253,7 +254,7 @@ impl Channel {
             && is_news
             && (reply.is_online || !begun_anew)
         {
-            app.set_online(user_id, reply.is_online);
+            app.set_online(user_id, reply.is_online || self.admitted > 0);
         }
         if is_news && self.counts_subscriptions() {
             self.total = Some(reply.subscribers);
@@ -261,6 +262,21 @@ impl Channel {
         for user in self.users.values_mut() {
             user.only_here = false;
         }
+    }
+
+    /// The members and whoever is on this node, whatever the others think.
+    fn with_those_here(&self, mut members: Vec<Arc<Member>>) -> Vec<Arc<Member>> {
+        let named: HashSet<Arc<str>> = members
+            .iter()
+            .map(|member| Arc::clone(member.user_id()))
+            .collect();
+        let here = self
+            .users
+            .values()
+            .filter(|user| user.joining.is_none() && !named.contains(user.member.user_id()))
+            .map(|user| Arc::clone(&user.member));
+        members.extend(here);
+        members
     }
 
     /// Counts and logs that events are missing.
