@@ -20,7 +20,8 @@ use fanfare::auth::request::sign;
 use fanfare::cluster::Local;
 use fanfare::http::{Api, ApiSettings, configure};
 use fanfare::hub::{Authority, Hub};
-use fanfare::metrics::Metrics;
+use fanfare::metrics::{Gauge, Metrics};
+use fanfare::net::budget::Budget;
 use fanfare::relay::{Relay, Requests};
 use fanfare::webhooks::Webhooks;
 use fanfare::tap::Tap;
@@ -40,6 +41,7 @@ fn api() -> Api {
             tap: Tap::new(),
             requests,
         }),
+        bodies: Budget::new(1 << 20, Gauge::default()),
         settings: ApiSettings {
             path_prefix: "/relay".into(),
         },
