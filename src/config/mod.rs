@@ -1,7 +1,7 @@
 //! Configuration: defaults, then the file, then the environment, then flags; validated as a
 //! whole before anything is bound.
 //!
-//! - [`load`]: from [`Sources`] to a [`Config`]
+//! - [`mod@load`]: from [`Sources`] to a [`Config`]
 //! - [`Config`]: what the process runs with, parsed and in range
 //! - [`Address`]: where a listener is bound
 //! - [`ConfigError`]: one line that names source, key and what was expected

@@ -51,7 +51,7 @@ pub(super) struct Journal {
     trouble: Throttle,
 }
 
-/// A webhook, by [`WebhookKey`], and an event's id.
+/// A webhook, by its key, and an event's id.
 type EventKey = (Arc<str>, Arc<str>);
 
 #[derive(Clone, Copy, Debug)]

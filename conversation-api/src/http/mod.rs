@@ -1,6 +1,6 @@
 //! The endpoints.
 //!
-//! - [`routes`]: what is where
+//! - [`mod@routes`]: what is where
 //! - [`login`], [`user`], [`conversations`], [`messages`]: what the inbox calls
 //! - [`broadcasting`]: signatures for Laravel Echo
 //! - [`webhook`]: what WhatsApp calls

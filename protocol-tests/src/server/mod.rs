@@ -29,7 +29,7 @@ const LEFTOVERS: [&str; 3] = [
     "fanfare_subscriptions",
 ];
 
-/// A server under test: a process of its own or a foreign one (see [`subject`](crate::subject)).
+/// A server under test: a process of its own or a foreign one (see [`subject`]).
 ///
 /// Every test ends with [`finish`](TestServer::finish) (or [`exited`](TestServer::exited)), which checks what the test
 /// leaves behind; one that forgets fails.
