@@ -8,6 +8,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream as _;
+use service::net::marked_body::MarkedBody;
 use service::net::request_mark::RequestMark;
 
 use super::error::ApiError;
@@ -15,13 +16,10 @@ use crate::net::budget::{Budget, Share};
 
 /// A body that may not have arrived. How long that may take is watched by the connection.
 pub(super) struct Body {
-    payload: web::Payload,
+    payload: MarkedBody<web::Payload>,
     /// What Content-Length says.
     declared: Option<u64>,
-    /// Bytes that have arrived.
-    arrived: u64,
     ended: bool,
-    mark: Option<RequestMark>,
     share: Share,
 }
 
@@ -37,12 +35,11 @@ impl Body {
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok())
             .and_then(|length| length.parse().ok());
+        let length = declared.and_then(|length| usize::try_from(length).ok());
         Self {
-            payload,
+            payload: MarkedBody::new(payload, length, mark),
             declared,
-            arrived: 0,
             ended: false,
-            mark,
             share: Share::of(budget),
         }
     }
@@ -116,36 +113,12 @@ impl Body {
         }
     }
 
-    /// Bytes that have not arrived, if it is known how many there are.
-    fn missing(&self) -> Option<usize> {
-        let missing = self.declared?.saturating_sub(self.arrived);
-        usize::try_from(missing).ok()
-    }
-
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         if self.ended {
             return Ok(None);
         }
-        let missing = self.missing();
-        let mark = self.mark.as_ref();
-        let mut waited = false;
-        let next = poll_fn(|cx| {
-            let next = Pin::new(&mut self.payload).poll_next(cx);
-            if let Some(mark) = mark {
-                match (next.is_pending(), waited) {
-                    (true, _) => mark.wait_for_body(missing, cx),
-                    (false, true) => mark.has_body(),
-                    (false, false) => {}
-                }
-                waited = next.is_pending();
-            }
-            next
-        });
-        match next.await {
-            Some(Ok(chunk)) => {
-                self.arrived += chunk.len() as u64;
-                Ok(Some(chunk))
-            }
+        match poll_fn(|cx| Pin::new(&mut self.payload).poll_next(cx)).await {
+            Some(Ok(chunk)) => Ok(Some(chunk)),
             None => {
                 self.ended = true;
                 Ok(None)

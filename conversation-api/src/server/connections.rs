@@ -2,11 +2,10 @@
 //! descriptors for the rest.
 
 use std::fmt::Debug;
-use std::future::{poll_fn, ready};
+use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
@@ -15,14 +14,15 @@ use actix_server::{Server, ServerBuilder};
 use actix_service::{
     IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
 };
-use actix_web::Error;
 use actix_web::body::MessageBody;
-use actix_web::dev::{AppConfig, ServiceRequest};
+use actix_web::dev::{AppConfig, Payload, ServiceRequest};
 use actix_web::http::header;
+use actix_web::{Error, HttpMessage as _};
 use prometheus_client::metrics::counter::Counter;
 use service::net::connections::Connections;
 use service::net::deadline::{Deadline, Waits};
 use service::net::entry::Entry;
+use service::net::marked_body::MarkedBody;
 use service::net::request_mark::{Handled, RequestMark};
 use service::net::room::Room;
 use tokio::net::TcpStream;
@@ -41,7 +41,8 @@ pub(super) struct Limits {
     pub(super) write_timeouts: Counter,
 }
 
-/// Serves an application on a listener, with so many threads. A stop in good order ends connections that are idle.
+/// Serves an application on a listener, with so many threads. A stop in good order ends connections that
+/// are idle.
 pub(super) fn serve<F, I, S, B>(
     builder: ServerBuilder,
     workers: usize,
@@ -90,26 +91,17 @@ where
 
 /// Lets the connection know that a request is handled until what is returned is dropped: beyond
 /// its body, nothing is read meanwhile.
-pub(super) async fn handled(request: &ServiceRequest) -> Option<Handled> {
-    let mark = request.conn_data::<RequestMark>()?;
-    let handled = mark.enter();
-    let headers = request.headers();
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        wait_for_body(mark, None).await;
-    } else if let Some(length) = headers.get(header::CONTENT_LENGTH) {
-        // Some of it may have arrived: as much as that is read of what comes behind the body.
-        let length = length.to_str().ok().and_then(|length| length.parse().ok());
-        wait_for_body(mark, length).await;
-    }
-    Some(handled)
-}
-
-async fn wait_for_body(mark: &RequestMark, length: Option<usize>) {
-    poll_fn(|cx| {
-        mark.wait_for_body(length, cx);
-        Poll::Ready(())
-    })
-    .await;
+pub(super) fn handled(request: &mut ServiceRequest) -> Option<Handled> {
+    let mark = request.conn_data::<RequestMark>()?.clone();
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let body = MarkedBody::new(request.take_payload(), length, Some(mark.clone()));
+    request.set_payload(Payload::Stream {
+        payload: Box::pin(body),
+    });
+    Some(mark.enter())
 }
 
 fn accept(

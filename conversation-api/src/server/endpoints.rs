@@ -73,10 +73,10 @@ pub(super) fn endpoints(
             .app_data(wake.clone())
             .wrap(cors(&settings.origins))
             .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
-            .wrap(from_fn(move |request, next: middleware::Next<_>| {
+            .wrap(from_fn(move |mut request, next: middleware::Next<_>| {
                 let metrics = metrics.clone();
                 async move {
-                    let _handled = connections::handled(&request).await;
+                    let _handled = connections::handled(&mut request);
                     let method = ServiceRequest::method(&request).clone();
                     let response: ServiceResponse<_> = next.call(request).await?;
                     let route = response.request().match_pattern();

@@ -10,9 +10,13 @@ use crate::support::{Api, Database, Kind};
 
 const CHEAPEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
+/// Has a body that ends, and is not said to have so many bytes.
+const CHUNKED: &[u8] =
+    b"POST /api/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+
 /// Sends requests until nothing more is taken for a while. Nothing is read of the answers.
-async fn pipeline(connection: &mut Connection) {
-    let requests = CHEAPEST.repeat(2000);
+async fn pipeline(connection: &mut Connection, first: &[u8]) {
+    let requests = [first, &CHEAPEST.repeat(2000)].concat();
     let mut sent = 0;
     while let Ok(Ok(())) = timeout(Duration::from_secs(1), connection.try_send(&requests)).await {
         sent += requests.len();
@@ -22,6 +26,15 @@ async fn pipeline(connection: &mut Connection) {
 
 #[tokio::test]
 async fn pipelined_requests_whose_answers_nobody_reads_are_not_taken_without_end() {
+    flood_behind(b"").await;
+}
+
+#[tokio::test]
+async fn pipelined_requests_behind_a_body_in_chunks_are_not_taken_without_end() {
+    flood_behind(CHUNKED).await;
+}
+
+async fn flood_behind(first: &'static [u8]) {
     const ATTACKERS: usize = 20;
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::on(&database)
@@ -35,7 +48,7 @@ async fn pipelined_requests_whose_answers_nobody_reads_are_not_taken_without_end
         let mut connection = api.connection().await;
         connection.set_receive_buffer(4096);
         attackers.spawn(async move {
-            pipeline(&mut connection).await;
+            pipeline(&mut connection, first).await;
             connection
         });
     }

@@ -18,6 +18,7 @@ use super::room::{ClosedWhile, LEFT_TO_OTHERS, Room};
 const A_MOMENT: Duration = Duration::from_secs(1);
 /// How long the order in which connections are to be closed holds.
 const ORDER_HOLDS: Duration = Duration::from_millis(100);
+
 /// The HTTP connections of a thread. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Connections(Rc<List>);
