@@ -64,6 +64,8 @@ metrics! {
         webhook_events_sent: Counter = "fanfare_webhook_events_sent_total",
         /// Events that never reached a webhook, by reason.
         webhook_events_dropped: CounterBy<WebhookDrop> = "fanfare_webhook_events_dropped_total",
+        /// Cache misses that another one of the same channel stood for, which was sent within a second.
+        webhook_cache_misses_joined: Counter = "fanfare_webhook_cache_misses_joined_total",
         /// Requests to webhooks, by what became of them.
         webhook_requests: CounterBy<WebhookOutcome> = "fanfare_webhook_requests_total",
     }

@@ -153,7 +153,7 @@ pub fn run(
         actix_rt::spawn(keep_house(Arc::clone(&relay)));
         actix_rt::spawn(reclaim::on_this_thread(reclaim.subscribe()));
         actix_rt::spawn(reclaim::watch_size(reclaim));
-        actix_rt::spawn(webhooks.watch_departures());
+        actix_rt::spawn(webhooks.watch_due());
         let ingest = start_ingest(&config, &relay);
         stop_requested.await;
         if let Some(ingest) = ingest {

@@ -7,10 +7,12 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::event::Numbers;
+use super::misses::{Miss, Misses};
 use super::notice::Notice;
 use super::outlet::Outlet;
 use crate::apps::WebhookEvent;
 use crate::departures::Departures;
+use crate::metrics::AppMetrics;
 use crate::protocol::ChannelName;
 
 /// A channel without subscribers, or a user without a connection on a presence channel.
@@ -46,8 +48,10 @@ pub struct AppWebhooks {
     outlets: Vec<Outlet>,
     numbers: Arc<Numbers>,
     departures: Mutex<Departures<Departed>>,
-    /// Someone has left while nobody was being waited for.
-    departed: Notify,
+    misses: Mutex<Misses>,
+    /// Something is due in a while, and nothing was before.
+    due: Notify,
+    metrics: AppMetrics,
 }
 
 impl AppWebhooks {
@@ -55,12 +59,16 @@ impl AppWebhooks {
         outlets: Vec<Outlet>,
         numbers: Arc<Numbers>,
         departures: Departures<Departed>,
+        misses: Misses,
+        metrics: AppMetrics,
     ) -> Self {
         Self {
             outlets,
             numbers,
             departures: Mutex::new(departures),
-            departed: Notify::new(),
+            misses: Mutex::new(misses),
+            due: Notify::new(),
+            metrics,
         }
     }
 
@@ -130,12 +138,31 @@ impl AppWebhooks {
         self.notify(channel, &notice);
     }
 
-    /// A subscriber found the cache channel without an event.
+    /// A subscriber found the cache channel without an event. Of many such within a second, the
+    /// webhooks get the first at once, and one more at its end.
     pub fn cache_miss(&self, channel: &ChannelName) {
-        if self.wants(WebhookEvent::CacheMiss, channel.as_str()) {
-            let notice = Notice::of_channel(WebhookEvent::CacheMiss, channel.as_str());
-            self.notify(channel, &notice);
+        if !self.wants(WebhookEvent::CacheMiss, channel.as_str()) {
+            return;
         }
+        let mut misses = self.misses.lock();
+        let was_empty = misses.next_due().is_none();
+        let miss = misses.missed(channel, Instant::now());
+        drop(misses);
+        match miss {
+            Miss::Now => self.notify_miss(channel),
+            Miss::Later => {}
+            Miss::Joined => {
+                self.metrics.webhook_cache_misses_joined.inc();
+            }
+        }
+        if was_empty {
+            self.due.notify_one();
+        }
+    }
+
+    fn notify_miss(&self, channel: &ChannelName) {
+        let notice = Notice::of_channel(WebhookEvent::CacheMiss, channel.as_str());
+        self.notify(channel, &notice);
     }
 
     /// The channel has so many subscribers now.
@@ -179,19 +206,41 @@ impl AppWebhooks {
         if !waits {
             self.notify(channel, &who.notice(left));
         } else if was_empty {
-            self.departed.notify_one();
+            self.due.notify_one();
         }
     }
 
-    /// Tells of those who did not come back in time, for as long as the relay runs.
-    pub(super) async fn watch_departures(&self) {
+    /// Notifies of those who did not come back in time, and of cache misses that wait, for as long
+    /// as the relay runs.
+    pub(super) async fn watch_due(&self) {
         loop {
-            self.notify_departures(Instant::now());
-            let next = self.departures.lock().next_due();
-            match next {
-                Some(due) => tokio::time::sleep_until(due.into()).await,
-                None => self.departed.notified().await,
+            let now = Instant::now();
+            self.notify_departures(now);
+            self.notify_misses(now);
+            match self.next_due() {
+                Some(due) => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(due.into()) => {}
+                        () = self.due.notified() => {}
+                    }
+                }
+                None => self.due.notified().await,
             }
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let departure = self.departures.lock().next_due();
+        let miss = self.misses.lock().next_due();
+        departure.into_iter().chain(miss).min()
+    }
+
+    fn notify_misses(&self, now: Instant) {
+        loop {
+            let Some(channel) = self.misses.lock().take_due(now) else {
+                return;
+            };
+            self.notify_miss(&channel);
         }
     }
 
@@ -206,9 +255,14 @@ impl AppWebhooks {
         }
     }
 
-    /// Tells of all who have left and are not back; from now on nobody is waited for.
+    /// Notifies of all who have left and are not back, and of the cache misses that wait; from now
+    /// on nobody is waited for.
     pub(super) fn stop_waiting(&self) {
         let now = Instant::now();
+        let missed = self.misses.lock().take_all();
+        for channel in missed {
+            self.notify_miss(&channel);
+        }
         self.departures.lock().give_up_waiting(now);
         self.notify_departures(now);
     }

@@ -4,7 +4,7 @@
 //! webhook that wants it; a thread of its own, below the workers' priority, works the queues off,
 //! each webhook by itself.
 //!
-//! - [`app`], [`notice`]: what is told, and to whom
+//! - [`app`], [`notice`], [`misses`]: what is told, and to whom
 //! - [`event`], [`outlet`], [`inbox`]: an event on its way, and how much may wait
 //! - [`sender`], [`lanes`], [`retry`]: what goes when, in order for each channel
 //! - [`post`], [`client`], [`address`]: one request, and where it may go
@@ -18,6 +18,7 @@ mod event;
 mod inbox;
 mod journal;
 mod lanes;
+mod misses;
 mod notice;
 mod outlet;
 mod post;
@@ -44,12 +45,15 @@ use crate::departures::Departures;
 use crate::metrics::{AppMetrics, Metrics, WebhookDrop};
 use event::Numbers;
 use inbox::Inbox;
+use misses::Misses;
 use outlet::{Backlog, Outlet};
 use sender::Phase;
 use thread::Work;
 
 /// Departures of one app that may wait for a return. More are told at once.
 const MOST_DEPARTURES: usize = 100_000;
+/// Channels of one app whose cache misses are joined. Those of more are sent as they come.
+const MOST_MISSED: usize = 100_000;
 /// Between two looks whether anything still waits.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
@@ -144,16 +148,17 @@ impl Webhooks {
         self.apps.get(id).map(|app| &app.webhooks)
     }
 
-    /// Tells of those who have left and do not come back, for as long as the relay runs. Workers
-    /// may wait for what this holds: it is to run at their priority.
-    pub fn watch_departures(&self) -> impl Future<Output = ()> + use<> {
+    /// Notifies of what becomes due: of those who have left and do not come back, and of cache
+    /// misses that wait. It never ends. Workers may wait for what it holds: it is to run at their
+    /// priority.
+    pub fn watch_due(&self) -> impl Future<Output = ()> + use<> {
         let apps: Vec<_> = self
             .apps
             .values()
             .map(|app| Arc::clone(&app.webhooks))
             .collect();
         async move {
-            join_all(apps.iter().map(|app| app.watch_departures())).await;
+            join_all(apps.iter().map(|app| app.watch_due())).await;
         }
     }
 
@@ -250,11 +255,14 @@ fn prepare(
         });
     }
     let departures = Departures::new(settings.leave_delay, MOST_DEPARTURES);
-    let webhooks = AppWebhooks::new(outlets, Arc::clone(numbers), departures);
+    let misses = Misses::new(MOST_MISSED);
+    let metrics = metrics.clone();
+    let numbers = Arc::clone(numbers);
+    let webhooks = AppWebhooks::new(outlets, numbers, departures, misses, metrics.clone());
     let running = Running {
         webhooks: Arc::new(webhooks),
         backlogs,
-        metrics: metrics.clone(),
+        metrics,
     };
     (running, work)
 }

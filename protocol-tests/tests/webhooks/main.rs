@@ -6,6 +6,7 @@
 mod backlog;
 mod batches;
 mod broken_connections;
+mod cache_misses;
 mod client_events;
 mod configuration;
 mod delivery;
