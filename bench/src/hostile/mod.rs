@@ -24,6 +24,8 @@ use crate::receiver::Answer;
 use crate::sys;
 use crate::usage::{Processes, machine_json};
 
+/// For as long webhooks are sent before the attack.
+const FIRST_WEBHOOKS: Duration = Duration::from_secs(1);
 /// After the attack, until memory is looked at again.
 const SETTLE: Duration = Duration::from_secs(4);
 
@@ -175,6 +177,12 @@ impl Bench {
         let subscribers = self.subscribers_beside(attack);
         let processes = Processes::new(vec![server.pid() as i32])?;
         let address = server.address();
+        if receiver.is_some() {
+            // The first webhooks of all take memory once, whoever causes them.
+            let first = Attackers::start(address, Attack::CacheChannels, 1);
+            thread::sleep(FIRST_WEBHOOKS);
+            first.stop();
+        }
         let seconds = self.seconds;
         let healthy = Subscribers::start(&self.program, address, subscribers, seconds)?;
         thread::sleep(Duration::from_secs_f64(WARMUP_S * 0.75));
