@@ -8,8 +8,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName};
 use bytes::Bytes;
 
+use super::answer::Answer;
 use super::error::ApiError;
-use super::service::Answer;
 use crate::hub::AppHub;
 use crate::hub::idempotency::{Claim, SharedClaim, SharedTurn, Turn};
 use crate::relay::Receipts;

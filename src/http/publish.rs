@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::answer::Answer;
 use super::error::ApiError;
 use super::event::{Event, Fields, parse_object, text};
 use super::idempotency::{self, Key};
-use super::service::Answer;
 use super::verified::Verified;
 use crate::hub::AppHub;
 use crate::protocol::{ChannelRef, json as protocol_json};
@@ -25,14 +25,14 @@ pub(super) async fn events(
     request: &Verified<'_>,
     headers: &HeaderMap,
 ) -> Result<Answer, ApiError> {
-    let fields: Fields<'_> = if request.body.trim_ascii().is_empty() {
+    let fields: Fields<'_> = if request.body().trim_ascii().is_empty() {
         Fields::default()
     } else {
-        parse_object(request.body)?
+        parse_object(request.body())?
     };
-    let event = fields.check(&request.query, &request.app.app.limits)?;
+    let event = fields.check(request.query(), &request.app().app.limits)?;
     let key = key(request, fields.idempotency_key, headers)?;
-    let app = request.app;
+    let app = request.app();
     let post = async { Ok(relay.publish(app, &[event.publication()]).await?) };
     idempotency::once(app, key, post, answer_one(app, &event)).await
 }
@@ -64,11 +64,11 @@ pub(super) async fn batch_events(
     request: &Verified<'_>,
     headers: &HeaderMap,
 ) -> Result<Answer, ApiError> {
-    let limits = &request.app.app.limits;
-    let (slots, given_key): (Vec<&RawValue>, _) = if request.body.trim_ascii().is_empty() {
-        (list(request.query.get("batch"))?, None)
+    let limits = &request.app().app.limits;
+    let (slots, given_key): (Vec<&RawValue>, _) = if request.body().trim_ascii().is_empty() {
+        (list(request.query().get("batch"))?, None)
     } else {
-        let batch: Batch<'_> = parse_object(request.body)?;
+        let batch: Batch<'_> = parse_object(request.body())?;
         let slots = list(protocol_json::present(batch.batch).map(RawValue::get))?;
         (slots, batch.idempotency_key)
     };
@@ -92,7 +92,7 @@ pub(super) async fn batch_events(
         fields.check(&query, limits)
     })?;
     let key = key(request, given_key, headers)?;
-    let app = request.app;
+    let app = request.app();
     let publications: Vec<_> = events.iter().map(Event::publication).collect();
     let post = async { Ok(relay.publish(app, &publications).await?) };
     idempotency::once(app, key, post, answer_all(app, &events)).await
@@ -117,7 +117,7 @@ fn key<'r>(
     given: Option<&'r RawValue>,
     headers: &'r HeaderMap,
 ) -> Result<Option<Key<'r>>, ApiError> {
-    let parameter = text(idempotency::PARAMETER, given, &request.query)?;
+    let parameter = text(idempotency::PARAMETER, given, request.query())?;
     Key::of(parameter, headers)
 }
 
