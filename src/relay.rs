@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
@@ -13,7 +12,7 @@ use crate::hub::broadcast::{BacklogFull, Broadcast, Reservation};
 use crate::hub::{
     Admission, AppHub, Hub, Join, Leave, Peer, Receipt, SignIn, Standing, Unavailable,
 };
-use crate::net::tally::Tally;
+use crate::net::tally::Requests;
 use crate::protocol::member::Watchlist;
 use crate::protocol::server::{self, EventData};
 use crate::protocol::{ChannelName, ChannelRef, CloseCode, Frame, SocketId};
@@ -30,32 +29,6 @@ pub struct Relay {
     pub tap: Tap,
     /// HTTP requests under way.
     pub requests: Requests,
-}
-
-/// The HTTP requests under way, counted by each worker for itself.
-#[derive(Debug, Default)]
-pub struct Requests(Mutex<Vec<Arc<Tally>>>);
-
-impl Requests {
-    /// A count for one more worker.
-    pub fn of_worker(&self) -> Arc<Tally> {
-        let tally = Arc::new(Tally::default());
-        self.0.lock().push(Arc::clone(&tally));
-        tally
-    }
-
-    /// How many are under way.
-    pub fn get(&self) -> usize {
-        self.0.lock().iter().map(|tally| tally.get()).sum()
-    }
-
-    /// Waits until each worker has had none under way.
-    pub async fn emptied(&self) {
-        let tallies = self.0.lock().clone();
-        for tally in tallies {
-            tally.emptied().await;
-        }
-    }
 }
 
 /// An event as a backend publishes it; checked, and not yet accepted.

@@ -1,7 +1,9 @@
 //! How many of something are under way, and when there are none left.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// Counts what is under way. One atomic step each way.
@@ -59,6 +61,32 @@ impl Tally {
                 return;
             }
             emptied.await;
+        }
+    }
+}
+
+/// The HTTP requests under way, counted by each worker for itself.
+#[derive(Debug, Default)]
+pub struct Requests(Mutex<Vec<Arc<Tally>>>);
+
+impl Requests {
+    /// A count for one more worker.
+    pub fn of_worker(&self) -> Arc<Tally> {
+        let tally = Arc::new(Tally::default());
+        self.0.lock().push(Arc::clone(&tally));
+        tally
+    }
+
+    /// How many are under way.
+    pub fn get(&self) -> usize {
+        self.0.lock().iter().map(|tally| tally.get()).sum()
+    }
+
+    /// Waits until each worker has had none under way.
+    pub async fn emptied(&self) {
+        let tallies = self.0.lock().clone();
+        for tally in tallies {
+            tally.emptied().await;
         }
     }
 }
