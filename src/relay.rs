@@ -10,7 +10,8 @@ use smallvec::SmallVec;
 use crate::apps::WebhookEvent;
 use crate::hub::broadcast::{BacklogFull, Broadcast, Reservation};
 use crate::hub::{
-    Admission, AppHub, Hub, Join, Leave, Peer, Receipt, SignIn, Standing, Unavailable,
+    Admission, AppHub, Authority, Caching, Hub, Join, Leave, Peer, Receipt, SignIn, Standing,
+    Unavailable,
 };
 use crate::net::tally::Requests;
 use crate::protocol::member::Watchlist;
@@ -25,6 +26,8 @@ use crate::webhooks::{ClientEventNotice, Notice};
 pub struct Relay {
     /// Who is connected and subscribed.
     pub hub: Hub,
+    /// Who decides about joins and leaves, on this node or for all.
+    pub authority: Arc<dyn Authority>,
     /// The live stream of what passes.
     pub tap: Tap,
     /// HTTP requests under way.
@@ -101,7 +104,7 @@ impl Relay {
         app: &Arc<AppHub>,
         publications: &[Publication<'_>],
     ) -> Result<Receipts, PublishError> {
-        let authority = app.authority();
+        let authority = &*self.authority;
         if authority.standing() == Standing::NotYet {
             return Err(Unavailable::NotYet.into());
         }
@@ -129,7 +132,7 @@ impl Relay {
         if !posts.is_empty() {
             let reservation = app.room.reserve(deliveries, bytes).await?;
             let admission = authority.admit(bytes)?;
-            receipts = post_all(app, posts, reservation, &admission);
+            receipts = post_all(authority, app, posts, reservation, &admission);
         }
         for publication in publications {
             app.metrics
@@ -155,7 +158,7 @@ impl Relay {
             let frame = server::event(publication.name, channel.as_str(), publication.data);
             let reservation = app.room.reserve(wanted.deliveries, frame.len()).await?;
             let broadcast = Broadcast::reserved(frame, publication.except, reservation);
-            app.publish_locally(channel.as_str(), broadcast, channel.kind().cache);
+            app.publish_locally(channel.as_str(), broadcast, Caching::on(channel.kind()));
         }
         self.show_publication(app, publication);
         Ok(())
@@ -184,7 +187,7 @@ impl Relay {
             CloseCode::Unauthorized,
             "the app's backend has ended this user's connections",
         );
-        app.authority().close_user(app, user_id, reason)
+        self.authority.close_user(app, user_id, reason)
     }
 
     /// Closes every connection that is signed in as the user so that clients connect again at
@@ -194,7 +197,7 @@ impl Relay {
             CloseCode::Reconnect,
             "the app's backend asks this user's clients to connect again",
         );
-        app.authority().close_user(app, user_id, reason)
+        self.authority.close_user(app, user_id, reason)
     }
 
     /// Does what a connection's session wants. Returns a client event for which there is no
@@ -234,7 +237,7 @@ impl Relay {
                     member,
                 };
                 match sign_in {
-                    None => app.authority().join(app, join),
+                    None => self.authority.join(app, join),
                     Some(user) => {
                         let sign_in = SignIn {
                             peer: peer.handle(),
@@ -244,12 +247,12 @@ impl Relay {
                             complaint: None,
                             join: Some(join),
                         };
-                        app.authority().sign_in(app, sign_in);
+                        self.authority.sign_in(app, sign_in);
                     }
                 }
             }
             Action::Confirm { channel } => {
-                app.authority().confirm(app, peer.handle(), channel);
+                self.authority.confirm(app, peer.handle(), channel);
             }
             Action::Leave { channel, member } => {
                 self.show(
@@ -263,7 +266,7 @@ impl Relay {
                     channel,
                     member,
                 };
-                app.authority().leave(app, leave);
+                self.authority.leave(app, leave);
             }
             Action::SignIn {
                 user,
@@ -284,7 +287,7 @@ impl Relay {
                     complaint,
                     join: None,
                 };
-                app.authority().sign_in(app, sign_in);
+                self.authority.sign_in(app, sign_in);
             }
             Action::ClientEvent { channel, frame } => {
                 return self.client_event(peer, channel, frame);
@@ -317,7 +320,7 @@ impl Relay {
         frame: Frame,
     ) -> Option<ClientPublication> {
         let app = peer.app();
-        let admission = match app.authority().admit(frame.len()) {
+        let admission = match self.authority.admit(frame.len()) {
             Ok(admission) => admission,
             Err(error) => {
                 self.refuse_client_event(peer, &error.into());
@@ -363,10 +366,11 @@ impl Relay {
         if let Some(notice) = notice {
             broadcast = broadcast.with_notice(channel.clone(), notice);
         }
-        // Client events are not cached, and nobody waits for an answer.
-        let cache = false;
-        let authority = app.authority();
-        drop(authority.publish(app, channel.as_str(), broadcast, cache, &admission));
+        let receipt =
+            self.authority
+                .publish(app, channel.as_str(), broadcast, Caching::None, &admission);
+        // Nobody waits for an answer.
+        drop(receipt);
     }
 
     /// There was no room for a client's event for as long as it may wait.
@@ -508,6 +512,7 @@ fn client_event_notice(peer: &Peer, channel: &ChannelName, frame: &Frame) -> Opt
 
 /// Posts everything, each part with its share of the reservation.
 fn post_all(
+    authority: &dyn Authority,
     app: &Arc<AppHub>,
     posts: SmallVec<[Post<'_, '_>; 1]>,
     mut reservation: Reservation,
@@ -517,10 +522,9 @@ fn post_all(
     for post in posts {
         let share = reservation.split(post.deliveries, post.frame.len());
         let broadcast = Broadcast::reserved(post.frame, post.except, share);
-        let cache = post.channel.kind().cache;
+        let caching = Caching::on(post.channel.kind());
         let channel = post.channel.as_str();
-        let authority = app.authority();
-        receipts.add(authority.publish(app, channel, broadcast, cache, admission));
+        receipts.add(authority.publish(app, channel, broadcast, caching, admission));
     }
     receipts
 }

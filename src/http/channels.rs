@@ -9,12 +9,13 @@ use super::error::ApiError;
 use super::info::Info;
 use super::verified::Verified;
 use crate::protocol::{ChannelKind, ChannelRef};
+use crate::relay::Relay;
 
 /// Channels of a list that are written before others have their turn.
 const AT_ONCE: usize = 128;
 
 /// `GET …/channels`: the occupied channels.
-pub(super) async fn list(request: &Verified<'_>) -> Result<Answer, ApiError> {
+pub(super) async fn list(relay: &Relay, request: &Verified<'_>) -> Result<Answer, ApiError> {
     let prefix = request.query().get("filter_by_prefix").unwrap_or_default();
     let info = Info::parse(request.query().get("info"))?;
     if info.user_count && !ChannelKind::of(prefix).is_presence() {
@@ -24,7 +25,7 @@ pub(super) async fn list(request: &Verified<'_>) -> Result<Answer, ApiError> {
         ));
     }
     let app = request.app();
-    let occupied = app.authority().channels(app, prefix, info.cache);
+    let occupied = relay.authority.channels(app, prefix, info.detail());
     let occupied = occupied.get().await?;
     let mut body = br#"{"channels":{"#.to_vec();
     for (position, (name, report)) in occupied.into_iter().enumerate() {
@@ -42,19 +43,28 @@ pub(super) async fn list(request: &Verified<'_>) -> Result<Answer, ApiError> {
 }
 
 /// `GET …/channels/{channel}`: one channel, occupied or not.
-pub(super) async fn one(request: &Verified<'_>, name: &str) -> Result<Answer, ApiError> {
+pub(super) async fn one(
+    relay: &Relay,
+    request: &Verified<'_>,
+    name: &str,
+) -> Result<Answer, ApiError> {
     let channel = parse(request, name)?;
     let info = Info::parse(request.query().get("info"))?;
     info.check_applies_to(channel.kind())?;
     let app = request.app();
-    let report = app.authority().channel(app, name, info.cache).get().await?;
+    let report = relay.authority.channel(app, name, info.detail());
+    let report = report.get().await?;
     let mut attributes = info.describe(channel.kind(), &report);
     attributes.insert("occupied".into(), (report.state.subscribers > 0).into());
     Ok(Answer::ok(Value::Object(attributes)))
 }
 
 /// `GET …/channels/{channel}/users`: who is present.
-pub(super) async fn members(request: &Verified<'_>, name: &str) -> Result<Answer, ApiError> {
+pub(super) async fn members(
+    relay: &Relay,
+    request: &Verified<'_>,
+    name: &str,
+) -> Result<Answer, ApiError> {
     let channel = parse(request, name)?;
     if !channel.kind().is_presence() {
         return Err(ApiError::bad_request(
@@ -62,7 +72,7 @@ pub(super) async fn members(request: &Verified<'_>, name: &str) -> Result<Answer
         ));
     }
     let app = request.app();
-    let members = app.authority().members(app, name).get().await?;
+    let members = relay.authority.members(app, name).get().await?;
     let users: Vec<Value> = members
         .iter()
         .map(|user_id| json!({ "id": &**user_id }))

@@ -34,16 +34,17 @@ pub(super) async fn events(
     let key = key(request, fields.idempotency_key, headers)?;
     let app = request.app();
     let post = async { Ok(relay.publish(app, &[event.publication()]).await?) };
-    idempotency::once(app, key, post, answer_one(app, &event)).await
+    let answer = answer_one(relay, app, &event);
+    idempotency::once(&*relay.authority, app, key, post, answer).await
 }
 
-async fn answer_one(app: &Arc<AppHub>, event: &Event<'_>) -> Answer {
+async fn answer_one(relay: &Relay, app: &Arc<AppHub>, event: &Event<'_>) -> Answer {
     if !event.info.any() {
         return Answer::Empty;
     }
     let mut channels = Map::with_capacity(event.channels.len());
     for channel in &event.channels {
-        let attributes = describe(app, event, channel).await;
+        let attributes = describe(relay, app, event, channel).await;
         channels.insert(channel.as_str().to_owned(), Value::Object(attributes));
     }
     Answer::ok(json!({ "channels": channels }))
@@ -95,17 +96,18 @@ pub(super) async fn batch_events(
     let app = request.app();
     let publications: Vec<_> = events.iter().map(Event::publication).collect();
     let post = async { Ok(relay.publish(app, &publications).await?) };
-    idempotency::once(app, key, post, answer_all(app, &events)).await
+    let answer = answer_all(relay, app, &events);
+    idempotency::once(&*relay.authority, app, key, post, answer).await
 }
 
-async fn answer_all(app: &Arc<AppHub>, events: &[Event<'_>]) -> Answer {
+async fn answer_all(relay: &Relay, app: &Arc<AppHub>, events: &[Event<'_>]) -> Answer {
     if !events.iter().any(|event| event.info.any()) {
         return Answer::Empty;
     }
     let mut slots = Vec::with_capacity(events.len());
     for event in events {
         slots.push(match event.channels.first() {
-            Some(channel) => Value::Object(describe(app, event, channel).await),
+            Some(channel) => Value::Object(describe(relay, app, event, channel).await),
             None => json!({}),
         });
     }
@@ -154,12 +156,13 @@ fn each<'s, S, T>(
 /// What the publisher asked to know. It is left out if it cannot be had: the event is on its way
 /// already, and an error would have it sent again.
 async fn describe(
+    relay: &Relay,
     app: &Arc<AppHub>,
     event: &Event<'_>,
     channel: &ChannelRef<'_>,
 ) -> Map<String, Value> {
-    let authority = app.authority();
-    let report = authority.channel(app, channel.as_str(), event.info.cache);
+    let detail = event.info.detail();
+    let report = relay.authority.channel(app, channel.as_str(), detail);
     match report.get().await {
         Ok(report) => event.info.describe(channel.kind(), &report),
         Err(_) => Map::new(),

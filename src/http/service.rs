@@ -94,7 +94,7 @@ impl Api {
         let (app_id, route) = match route {
             Route::Root => return Ok(health::root()),
             Route::Alive => return Ok(health::alive()),
-            Route::Ready => return Ok(health::ready(hub)),
+            Route::Ready => return Ok(health::ready(&self.relay)),
             Route::App(app_id, route) => (app_id, route),
         };
         let app = hub
@@ -128,9 +128,9 @@ impl Api {
         match route {
             AppRoute::Events => publish::events(&self.relay, request, headers).await,
             AppRoute::BatchEvents => publish::batch_events(&self.relay, request, headers).await,
-            AppRoute::Channels => channels::list(request).await,
-            AppRoute::Channel(name) => channels::one(request, name).await,
-            AppRoute::ChannelUsers(name) => channels::members(request, name).await,
+            AppRoute::Channels => channels::list(&self.relay, request).await,
+            AppRoute::Channel(name) => channels::one(&self.relay, request, name).await,
+            AppRoute::ChannelUsers(name) => channels::members(&self.relay, request, name).await,
             AppRoute::TerminateConnections(user_id) => {
                 users::terminate_connections(&self.relay, request, user_id).await
             }

@@ -1,20 +1,22 @@
 //! The hub with real sockets, and with an authority that answers when it is told to.
 
+use std::io;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use super::authority::PeerHandle;
+use super::idempotency::SharedClaim;
 use super::*;
 use crate::apps::App;
 use crate::auth::Signer;
-use crate::protocol::member::Member;
+use crate::cluster::Local;
+use crate::protocol::member::{Member, Watchlist};
 use crate::protocol::{ChannelName, Frame, SocketId};
 use crate::session::{Session, SignOfLife, Timeouts};
 
-/// An authority that, like one behind a network, takes its time.
+/// An authority that, like one behind a network, takes its time with joins.
 #[derive(Debug, Default)]
 struct Slow {
     asked: Mutex<Vec<Join>>,
@@ -24,22 +26,26 @@ impl Slow {
     fn answer(&self, app: &Arc<AppHub>) {
         let asked = std::mem::take(&mut *self.asked.lock());
         for join in asked {
-            app.join_locally(join);
+            Local.join(app, join);
         }
     }
 }
 
 impl Authority for Slow {
+    fn start(&self, apps: Vec<Arc<AppHub>>) -> io::Result<()> {
+        Local.start(apps)
+    }
+
     fn join(&self, _app: &Arc<AppHub>, join: Join) {
         self.asked.lock().push(join);
     }
 
     fn confirm(&self, app: &Arc<AppHub>, peer: PeerHandle, channel: ChannelName) {
-        app.confirm_locally(&peer, &channel);
+        Local.confirm(app, peer, channel);
     }
 
     fn leave(&self, app: &Arc<AppHub>, leave: Leave) {
-        app.leave_locally(&leave);
+        Local.leave(app, leave);
     }
 
     fn publish(
@@ -47,24 +53,75 @@ impl Authority for Slow {
         app: &Arc<AppHub>,
         channel: &str,
         broadcast: Broadcast,
-        cache: bool,
-        _admission: &Admission,
+        caching: Caching,
+        admission: &Admission,
     ) -> Receipt {
-        app.publish_locally(channel, broadcast, cache);
-        Receipt::at_once()
+        Local.publish(app, channel, broadcast, caching, admission)
     }
 
     fn sign_in(&self, app: &Arc<AppHub>, sign_in: SignIn) {
-        app.sign_in_locally(sign_in);
+        Local.sign_in(app, sign_in);
     }
 
     fn sign_out(&self, app: &Arc<AppHub>, peer: PeerHandle, user: &Member) {
-        app.sign_out_locally(peer, user);
+        Local.sign_out(app, peer, user);
     }
 
     fn close_user(&self, app: &Arc<AppHub>, user_id: &str, reason: CloseReason) -> Receipt {
-        app.close_user_locally(user_id, reason);
-        Receipt::at_once()
+        Local.close_user(app, user_id, reason)
+    }
+
+    fn unwatch(&self, app: &Arc<AppHub>, peer: &PeerHandle, watchlist: &Watchlist) {
+        Local.unwatch(app, peer, watchlist);
+    }
+
+    fn reaches_beyond(&self) -> bool {
+        Local.reaches_beyond()
+    }
+
+    fn admit(&self, bytes: usize) -> Result<Admission, Unavailable> {
+        Local.admit(bytes)
+    }
+
+    fn channel(&self, app: &Arc<AppHub>, channel: &str, detail: Detail) -> Answer<ChannelReport> {
+        Local.channel(app, channel, detail)
+    }
+
+    fn channels(
+        &self,
+        app: &Arc<AppHub>,
+        prefix: &str,
+        detail: Detail,
+    ) -> Answer<Vec<(ChannelName, ChannelReport)>> {
+        Local.channels(app, prefix, detail)
+    }
+
+    fn members(&self, app: &Arc<AppHub>, channel: &str) -> Answer<Vec<Arc<str>>> {
+        Local.members(app, channel)
+    }
+
+    fn claim(&self, app: &Arc<AppHub>, key: &str) -> Answer<SharedClaim> {
+        Local.claim(app, key)
+    }
+
+    fn standing(&self) -> Standing {
+        Local.standing()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        Local.trouble()
+    }
+
+    fn backlog_bytes(&self) -> usize {
+        Local.backlog_bytes()
+    }
+
+    fn begin_leaving(&self) {
+        Local.begin_leaving();
+    }
+
+    fn stop(&self) -> Receipt {
+        Local.stop()
     }
 }
 
@@ -82,10 +139,9 @@ impl Fixture {
         app.limits.presence_members = 2;
         app.limits.outbox_bytes = 1 << 16;
         let authority = Arc::new(Slow::default());
-        let dynamic: Arc<dyn Authority> = authority.clone();
         let registry = Registry::new(vec![app]).unwrap();
-        let hub = Hub::new(registry, &dynamic, &Webhooks::none(), Metrics::new(), 10);
-        let shard = hub.register_shard();
+        let hub = Hub::new(registry, &Webhooks::none(), Metrics::new(), 10);
+        let shard = hub.register_shard(authority.clone());
         let worker = shard.clone();
         tokio::task::spawn_local(async move { worker.run().await });
         let app = Arc::clone(hub.app("1").unwrap());
@@ -143,7 +199,7 @@ impl Fixture {
             channel,
             member,
         };
-        self.app.authority().join(&self.app, join);
+        self.authority.join(&self.app, join);
     }
 
     fn publish(&self, channel: &str, size: usize) {
@@ -151,8 +207,9 @@ impl Fixture {
         let reservation = self.app.room.try_reserve(1, 0).unwrap();
         let broadcast = Broadcast::reserved(frame, None, reservation);
         let admission = Admission::default();
-        let authority = self.app.authority();
-        let receipt = authority.publish(&self.app, channel, broadcast, false, &admission);
+        let receipt =
+            self.authority
+                .publish(&self.app, channel, broadcast, Caching::None, &admission);
         assert!(!receipt.is_pending());
     }
 

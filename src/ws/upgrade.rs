@@ -127,7 +127,7 @@ impl Shared {
                 "the relay is going away: connect again",
             ));
         }
-        if hub.standing() == Standing::NotYet {
+        if self.relay.authority.standing() == Standing::NotYet {
             refused.with(ConnectionRefusal::NotReady).inc();
             return Err(Refused::Http(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -1,76 +1,87 @@
 //! The order of the modules, as ARCHITECTURE.md and `src/lib.rs` state it: each imports only
 //! those above it.
 
+mod imports;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules in the order in which `src/lib.rs` lists them.
-fn modules(src: &Path) -> Vec<String> {
-    let lib = fs::read_to_string(src.join("lib.rs")).expect("src/lib.rs is read");
-    lib.lines()
-        .filter_map(|line| line.strip_prefix("pub mod "))
-        .map(|rest| rest.trim_end_matches(';').to_owned())
+use imports::File;
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The modules of a folder in the order in which its file lists them.
+fn modules(list: &Path) -> Vec<String> {
+    let list = fs::read_to_string(list).expect("a list of modules is read");
+    list.lines()
+        .filter_map(|line| {
+            let line = line.strip_prefix("pub ").unwrap_or(line);
+            line.strip_prefix("mod ")?.strip_suffix(';')
+        })
+        .map(str::to_owned)
         .collect()
 }
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder of src/ is listed") {
-        let path = entry.expect("a folder of src/ is listed").path();
-        if path.is_dir() {
-            files.extend(sources(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            files.push(path);
-        }
-    }
-    files
+/// The module of `folder` that a file belongs to; None for those outside, and the folder's own.
+fn module_in(folder: &Path, file: &Path) -> Option<String> {
+    let first = file.strip_prefix(folder).ok()?.components().next()?;
+    let name = Path::new(first.as_os_str()).file_stem()?.to_str()?;
+    (!matches!(name, "mod" | "lib" | "main")).then(|| name.to_owned())
 }
 
-/// The modules that a source mentions as `crate::module`.
-fn mentioned(source: &str) -> impl Iterator<Item = &str> {
-    source.split("crate::").skip(1).filter_map(|rest| {
-        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'))?;
-        Some(&rest[..end])
-    })
-}
-
-#[test]
-fn modules_import_only_those_above_them() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let modules = modules(&src);
-    let place = |name: &str| modules.iter().position(|module| module == name);
+/// Holds the modules of a folder to the order in which its file lists them. Returns how many
+/// imports were looked at.
+fn check_order(files: &[File], folder: &str, list: &str) -> usize {
+    let folder = Path::new(folder);
+    let modules = modules(&src().join(folder).join(list));
+    let place = |name: &str| {
+        let place = modules.iter().position(|module| module == name);
+        place.unwrap_or_else(|| panic!("{name} is not listed in {}", folder.join(list).display()))
+    };
     let mut checked = 0;
-    for file in sources(&src) {
-        let relative = file.strip_prefix(&src).unwrap();
-        let first = relative.components().next().unwrap().as_os_str();
-        let own = Path::new(first).file_stem().unwrap().to_str().unwrap();
-        let Some(own_place) = place(own) else {
-            assert!(
-                matches!(own, "lib" | "main"),
-                "{own} is not listed in lib.rs"
-            );
+    for file in files {
+        let Some(own) = module_in(folder, &file.path) else {
             continue;
         };
-        let source = fs::read_to_string(&file).unwrap();
-        for module in mentioned(&source) {
-            if let Some(other) = place(module) {
+        for import in &file.imports {
+            if let Some(other) = module_in(folder, import) {
                 assert!(
-                    other <= own_place,
-                    "{}: {own} must not import {module}",
-                    file.display()
+                    place(&other) <= place(&own),
+                    "{}: {own} must not import {other}",
+                    file.path.display()
                 );
                 checked += 1;
             }
         }
     }
-    assert!(checked > 100, "only {checked} imports were found");
+    checked
+}
+
+#[test]
+fn modules_import_only_those_above_them() {
+    let files = imports::of(&src());
+    let checked = check_order(&files, "", "lib.rs");
+    assert!(checked > 500, "only {checked} imports were found");
+    let checked = check_order(&files, "hub", "mod.rs");
+    assert!(checked > 50, "only {checked} imports were found in hub");
+}
+
+#[test]
+fn no_files_import_one_another_in_a_circle() {
+    let files = imports::of(&src());
+    // One state machine spread over several files.
+    let is_let_off = |path: &Path| path.starts_with("cluster/redis");
+    let circles = imports::circles(&files, |from, to| !(is_let_off(from) && is_let_off(to)));
+    assert!(circles.is_empty(), "{circles:#?}");
 }
 
 #[test]
 fn the_architecture_document_describes_every_module() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let document = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
-    for module in modules(&root.join("src")) {
+    for module in modules(&root.join("src/lib.rs")) {
         assert!(
             document.contains(&format!("| `{module}")),
             "{module} is not described"

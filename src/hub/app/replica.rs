@@ -4,24 +4,22 @@
 //! nodes share, and subscribers hear of exactly the changes that these copies go through.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use super::app::AppHub;
-use super::authority::{Join, Leave, PeerHandle};
-use super::directory::Directory;
-use super::mailbox::Wakes;
+use super::AppHub;
+use crate::hub::moves::{Join, Leave, PeerHandle};
+use crate::hub::outcome::CachedEvent;
 use crate::protocol::member::{Member, Watchlist};
-use crate::protocol::{ChannelName, Frame, server};
+use crate::protocol::{ChannelName, Frame};
 
 impl AppHub {
     /// Lets the connection in, without a word to the others.
-    pub fn admit_shared(self: &Arc<Self>, join: Join) {
-        self.channels.admit(self, join, None);
+    pub fn admit_shared(&self, join: Join) {
+        self.channels.admit(join);
     }
 
     /// Tells the connection that the channel is full.
     pub fn refuse_full(&self, join: Join) {
-        self.channels.refuse_full(join, &mut Wakes::default());
+        self.channels.refuse_full(join);
     }
 
     /// Lets the connection go, without a word to the others.
@@ -57,33 +55,18 @@ impl AppHub {
     }
 
     /// The channel's last event, which others have seen; None if there is none.
-    pub fn set_cached(&self, channel: &ChannelName, cached: Option<(Frame, Duration)>) {
+    pub fn set_cached(&self, channel: &ChannelName, cached: Option<CachedEvent>) {
         self.channels.set_cached(channel, cached);
     }
 
     /// Registers the connection as the user's.
-    pub fn sign_in_shared(
-        self: &Arc<Self>,
-        peer: PeerHandle,
-        user: Arc<Member>,
-        reply: Option<Frame>,
-    ) {
-        let channel = ChannelName::server_to_user(user.user_id());
-        let join = Join {
-            peer,
-            channel,
-            member: None,
-        };
-        self.users.admit(self, join, Some((user, reply)));
+    pub fn sign_in_shared(&self, peer: &PeerHandle, user: Arc<Member>, reply: Option<Frame>) {
+        self.users.register(peer, user, reply);
     }
 
     /// Takes the connection out of the user's again.
-    pub fn sign_out_shared(&self, peer: PeerHandle, user: &Member) {
-        self.users.dismiss(&Leave {
-            peer,
-            channel: ChannelName::server_to_user(user.user_id()),
-            member: None,
-        });
+    pub fn sign_out_shared(&self, peer: &PeerHandle, user: &Member) {
+        self.users.remove(peer, user.user_id());
     }
 
     /// Whether connections of this app may watch users.
@@ -99,83 +82,9 @@ impl AppHub {
     }
 
     /// The connection is told who of its watchlist is online, and from now on of every change.
-    pub fn watch_shared(
-        self: &Arc<Self>,
-        peer: &PeerHandle,
-        watchlist: &Watchlist,
-        complaint: Option<Frame>,
-    ) {
+    pub fn watch_shared(&self, peer: &PeerHandle, watchlist: &Watchlist, complaint: Option<Frame>) {
         if let Some(watchlists) = &self.watchlists {
-            watchlists.watch(self, peer, watchlist, complaint);
+            watchlists.watch(peer, watchlist, complaint);
         }
-    }
-}
-
-impl Directory {
-    fn member_came(&self, channel: &ChannelName, member: &Arc<Member>) -> bool {
-        let mut wakes = Wakes::default();
-        let mut slot = self.slot(channel.as_str());
-        let entry = self.entry(&mut slot, channel);
-        let is_new = entry.roster.insert(member);
-        if is_new && !self.is_silent() {
-            let added = server::member_added(channel.as_str(), member);
-            entry.listeners.announce(added, &mut wakes);
-        }
-        is_new
-    }
-
-    fn member_went(&self, channel: &ChannelName, user_id: &str) -> bool {
-        let mut wakes = Wakes::default();
-        let mut slot = self.slot(channel.as_str());
-        let Some(entry) = slot.get_mut(channel.as_str()) else {
-            return false;
-        };
-        let Some(member) = entry.roster.remove(user_id) else {
-            return false;
-        };
-        if !self.is_silent() {
-            let removed = server::member_removed(channel.as_str(), &member);
-            entry.listeners.announce(removed, &mut wakes);
-        }
-        true
-    }
-
-    fn set_roster(&self, channel: &ChannelName, members: Vec<Arc<Member>>) {
-        let mut wakes = Wakes::default();
-        let mut slot = self.slot(channel.as_str());
-        let entry = self.entry(&mut slot, channel);
-        let (came, went) = entry.roster.replace(members);
-        for member in went {
-            let removed = server::member_removed(channel.as_str(), &member);
-            entry.listeners.announce(removed, &mut wakes);
-        }
-        for member in came {
-            let added = server::member_added(channel.as_str(), &member);
-            entry.listeners.announce(added, &mut wakes);
-        }
-    }
-
-    fn forget_empty(&self, channel: &ChannelName) {
-        let mut slot = self.slot(channel.as_str());
-        if let Some(entry) = slot.get(channel.as_str())
-            && entry.listeners.is_empty()
-        {
-            self.forget(&mut slot, channel);
-        }
-    }
-
-    fn announce_total(&self, channel: &ChannelName, subscribers: usize) {
-        let mut wakes = Wakes::default();
-        let slot = self.slot(channel.as_str());
-        if let Some(entry) = slot.get(channel.as_str()) {
-            let count = server::subscription_count(channel.as_str(), subscribers);
-            entry.listeners.announce(count, &mut wakes);
-        }
-    }
-
-    fn set_cached(&self, channel: &ChannelName, cached: Option<(Frame, Duration)>) {
-        // Under the channel's lock, as in a publish: who joins finds the one or the other.
-        let _slot = self.slot(channel.as_str());
-        self.set_cached_event(channel.as_str(), cached, Instant::now());
     }
 }

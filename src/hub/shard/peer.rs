@@ -11,16 +11,12 @@ use bytes::Bytes;
 use socket2::SockRef;
 use tokio::net::tcp::OwnedWriteHalf;
 
-use super::app::AppHub;
-use super::authority::PeerHandle;
-use super::mailbox::{JoinedAs, Mailbox, Watched, Welcome};
 use super::outbox::{Outbox, Overflow, State};
+use crate::hub::app::AppHub;
+use crate::hub::mailbox::{JoinedAs, Mailbox, PeerId, Watched, Welcome};
+use crate::hub::moves::PeerHandle;
 use crate::protocol::{CloseCode, Frame, SocketId, server};
 use crate::session::{Answered, CloseReason, Session};
-
-/// Which of a shard's connections; never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PeerId(pub(super) u64);
 
 /// One connection: its session, and the only way to write to its socket.
 #[derive(Debug)]
