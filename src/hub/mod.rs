@@ -42,7 +42,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-pub use app::{AppHub, idempotency};
+pub use app::{AppHub, AppPermit, idempotency};
 pub use authority::Authority;
 pub use backlog::{Admission, Backlog, Rank};
 pub use broadcast::{Broadcast, Caching, Room};
@@ -56,7 +56,7 @@ pub use shard::{Flushed, Peer, Registration, Shard};
 
 use crate::apps::Registry;
 use crate::metrics::Metrics;
-use crate::net::tally::{Full, Tally};
+use crate::net::tally::{Full, Permit, Tally};
 use crate::protocol::CloseCode;
 use crate::session::CloseReason;
 use crate::webhooks::Webhooks;
@@ -78,7 +78,7 @@ pub struct Hub {
     apps: HashMap<Box<str>, Arc<AppHub>>,
     mailboxes: Mutex<Vec<Arc<Mailbox>>>,
     metrics: Metrics,
-    connections: Tally,
+    connections: Arc<Tally>,
     max_connections: usize,
     draining: OnceLock<Drain>,
 }
@@ -107,7 +107,7 @@ impl Hub {
             apps,
             mailboxes: Mutex::default(),
             metrics,
-            connections: Tally::default(),
+            connections: Arc::default(),
             max_connections,
             draining: OnceLock::new(),
         }
@@ -139,12 +139,13 @@ impl Hub {
         Shard::new(mailbox, authority, self.metrics.worker(index))
     }
 
-    /// Counts a socket in, unless as many are open as the process may have.
-    pub fn admit(&self) -> Result<(), Full> {
-        self.connections.try_add(self.max_connections)
+    /// Counts a socket in for as long as the permit lives, unless as many are open as the process
+    /// may have.
+    pub fn admit(&self) -> Result<Permit, Full> {
+        self.connections.try_enter(self.max_connections)
     }
 
-    /// The sockets that are open now; one that [`Hub::admit`] counted in is to be removed.
+    /// The sockets that are open now.
     pub fn connections(&self) -> &Tally {
         &self.connections
     }

@@ -173,21 +173,15 @@ impl Fixture {
             SignOfLife::Frame,
             Instant::now(),
         );
-        self.app.admit().unwrap();
+        let permit = AppPermit::of(&self.app).unwrap();
         let (_reader, writer) = server.into_split();
-        (
-            self.shard.register(Arc::clone(&self.app), session, writer),
-            client,
-        )
+        (self.shard.register(permit, session, writer), client)
     }
 
     /// Asks for a public channel, as a client's message would.
     fn ask(&self, registration: &Registration, channel: &str) {
         let text = format!(r#"{{"event":"pusher:subscribe","data":{{"channel":"{channel}"}}}}"#);
-        let action = registration
-            .session
-            .borrow_mut()
-            .on_text(&text, Instant::now());
+        let action = registration.with_session(|session| session.on_text(&text, Instant::now()));
         let crate::session::Action::Join {
             channel, member, ..
         } = action
@@ -258,14 +252,11 @@ fn a_connection_that_unsubscribes_before_the_answer_leaves_again() {
         fixture.ask(&other, "news");
         fixture.ask(&registration, "news");
         let unsubscribe = r#"{"event":"pusher:unsubscribe","data":{"channel":"news"}}"#;
-        registration
-            .session
-            .borrow_mut()
-            .on_text(unsubscribe, Instant::now());
+        registration.with_session(|session| session.on_text(unsubscribe, Instant::now()));
         fixture.authority.answer(&fixture.app);
         fixture.settle().await;
         assert_eq!(fixture.gauges(), (1, 1));
-        assert!(!registration.session.borrow().is_subscribed("news"));
+        assert!(!registration.with_session(|session| session.is_subscribed("news")));
         drop(other);
         assert_eq!(fixture.gauges(), (0, 0));
     });
@@ -329,11 +320,10 @@ fn who_takes_events_too_slowly_is_closed_once_with_4100() {
 #[test]
 fn no_more_sockets_are_admitted_than_may_be_open() {
     run(async |fixture| {
-        for _ in 0..10 {
-            fixture.hub.admit().unwrap();
-        }
-        assert_eq!(fixture.hub.admit(), Err(Full));
-        fixture.hub.connections().remove();
-        assert_eq!(fixture.hub.admit(), Ok(()));
+        let mut permits: Vec<_> = (0..10).map(|_| fixture.hub.admit().unwrap()).collect();
+        assert_eq!(fixture.hub.admit().unwrap_err(), Full);
+        permits.pop();
+        permits.push(fixture.hub.admit().unwrap());
+        assert_eq!(fixture.hub.connections().get(), 10);
     });
 }

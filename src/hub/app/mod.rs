@@ -2,11 +2,13 @@
 //!
 //! - [`local`]: its moves where a single node decides
 //! - [`replica`]: its moves where others decide, and the node carries out
+//! - [`permit`]: a connection that counts among its app's
 //! - [`idempotency`], [`answers`]: publishes that carry a key, and the answers to those done
 
 mod answers;
 pub mod idempotency;
 mod local;
+mod permit;
 mod replica;
 
 use std::sync::Arc;
@@ -18,10 +20,11 @@ use super::mailbox::AppIndex;
 use super::outcome::ChannelState;
 use crate::apps::App;
 use crate::metrics::AppMetrics;
-use crate::net::tally::{Full, Tally};
+use crate::net::tally::Tally;
 use crate::protocol::ChannelRef;
 use crate::webhooks::AppWebhooks;
 use idempotency::Idempotency;
+pub use permit::AppPermit;
 
 /// An app's record with all that is going on in it. Nothing is shared between apps.
 #[derive(Debug)]
@@ -40,7 +43,7 @@ pub struct AppHub {
     users: Users,
     watchlists: Option<Watchlists>,
     webhooks: Option<Arc<AppWebhooks>>,
-    connections: Tally,
+    connections: Arc<Tally>,
 }
 
 impl AppHub {
@@ -63,7 +66,7 @@ impl AppHub {
                 .then(|| Watchlists::new(index, app.watchlist_grace)),
             index,
             webhooks,
-            connections: Tally::default(),
+            connections: Arc::default(),
             metrics,
             app,
         }
@@ -72,21 +75,6 @@ impl AppHub {
     /// Where the app's backend is told what happens, if it is to be told anything.
     pub fn webhooks(&self) -> Option<&AppWebhooks> {
         self.webhooks.as_deref()
-    }
-
-    /// Counts a connection in, unless the app's `max_connections` is reached.
-    pub fn admit(&self) -> Result<(), Full> {
-        let limit = self.app.limits.max_connections.unwrap_or(usize::MAX);
-        self.connections.try_add(limit)?;
-        self.metrics.connections.inc();
-        self.metrics.connections_opened.inc();
-        Ok(())
-    }
-
-    /// Counts a connection out that [`AppHub::admit`] counted in.
-    pub fn release(&self) {
-        self.connections.remove();
-        self.metrics.connections.dec();
     }
 
     /// What publishing to the channel would take now.

@@ -26,7 +26,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 pub use peer::{Flushed, Peer};
 pub use registration::Registration;
 
-use super::app::AppHub;
+use super::app::AppPermit;
 use super::authority::Authority;
 use super::mailbox::Mailbox;
 use crate::metrics::WorkerMetrics;
@@ -58,12 +58,14 @@ impl Shard {
     /// Takes a connection into the tables. It stays there until the registration is dropped.
     pub fn register(
         &self,
-        app: Arc<AppHub>,
+        permit: AppPermit,
         session: Session,
         socket: OwnedWriteHalf,
     ) -> Registration {
-        let peer = self.tables.insert(app, session, socket);
-        Registration::new(peer, Rc::clone(&self.tables))
+        let peer = self
+            .tables
+            .insert(Arc::clone(permit.app()), session, socket);
+        Registration::new(peer, Rc::clone(&self.tables), permit)
     }
 
     /// Does what the mailbox says, for as long as the worker lives. After each slice of work

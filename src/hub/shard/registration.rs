@@ -5,8 +5,10 @@ use std::rc::Rc;
 
 use super::peer::Peer;
 use super::tables::Tables;
+use crate::hub::app::AppPermit;
 use crate::hub::moves::Leave;
 use crate::metrics::ClosedWith;
+use crate::session::Session;
 
 /// A connection in the tables of its shard and in the directory. Dropping it is the only way
 /// out of both, on every path.
@@ -14,11 +16,17 @@ use crate::metrics::ClosedWith;
 pub struct Registration {
     peer: Rc<Peer>,
     tables: Rc<Tables>,
+    /// Given back when all else is.
+    _permit: AppPermit,
 }
 
 impl Registration {
-    pub(super) fn new(peer: Rc<Peer>, tables: Rc<Tables>) -> Self {
-        Self { peer, tables }
+    pub(super) fn new(peer: Rc<Peer>, tables: Rc<Tables>, permit: AppPermit) -> Self {
+        Self {
+            peer,
+            tables,
+            _permit: permit,
+        }
     }
 
     /// The session's deadline has come closer.
@@ -29,7 +37,7 @@ impl Registration {
     /// Leaves every channel and the user at once, though the socket may still have to be
     /// closed in good order. Costs as much as the connection has subscriptions.
     pub fn end(&self) {
-        let ended = self.peer.session.borrow_mut().end();
+        let ended = self.peer.with_session(Session::end);
         let (app, authority) = (self.peer.app(), self.tables.authority());
         for (channel, member) in ended.subscriptions {
             let leave = Leave {
@@ -63,6 +71,5 @@ impl Drop for Registration {
         let app = self.peer.app();
         let closed_with = ClosedWith::from(self.peer.closed_with());
         app.metrics.closes.with(closed_with).inc();
-        app.release();
     }
 }
