@@ -1,7 +1,6 @@
 //! What shards are told, in order.
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
@@ -54,6 +53,9 @@ pub(super) enum Command {
     /// Connections and their channels change.
     Control(Control),
 }
+
+// A backlog of deliveries takes no more memory for what else a command may be.
+const _: () = assert!(size_of::<Command>() == size_of::<Control>());
 
 /// A broadcast on its way to a channel's local subscribers.
 #[derive(Debug)]
@@ -249,16 +251,8 @@ impl<'l, T> Locked<'l, T> {
         }
     }
 
-    /// What the lock protects, to change it, and what to post with.
+    /// What the lock protects, and what to post with.
     pub(super) fn parts(&mut self) -> (&mut T, &mut Wakes) {
         (&mut self.guard, &mut self.wakes)
-    }
-}
-
-impl<T> Deref for Locked<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.guard
     }
 }

@@ -213,12 +213,12 @@ impl Fixture {
             self.app.metrics.subscriptions.get(),
         )
     }
+}
 
-    /// Lets the shard do all that it has been told.
-    async fn settle(&self) {
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
+/// Lets the shard do all that it has been told.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -238,7 +238,7 @@ fn a_connection_that_is_gone_before_the_answer_leaves_nothing_behind() {
         drop(registration);
         fixture.authority.answer(&fixture.app);
         assert_eq!(fixture.gauges(), (1, 1));
-        fixture.settle().await;
+        settle().await;
         assert_eq!(fixture.gauges(), (0, 0));
         assert_eq!(fixture.app.metrics.connections.get(), 0);
     });
@@ -254,7 +254,7 @@ fn a_connection_that_unsubscribes_before_the_answer_leaves_again() {
         let unsubscribe = r#"{"event":"pusher:unsubscribe","data":{"channel":"news"}}"#;
         registration.with_session(|session| session.on_text(unsubscribe, Instant::now()));
         fixture.authority.answer(&fixture.app);
-        fixture.settle().await;
+        settle().await;
         assert_eq!(fixture.gauges(), (1, 1));
         assert!(!registration.with_session(|session| session.is_subscribed("news")));
         drop(other);
@@ -270,7 +270,7 @@ fn events_between_question_and_answer_are_not_missed_after_it() {
         fixture.publish("news", 3);
         fixture.authority.answer(&fixture.app);
         fixture.publish("news", 5);
-        fixture.settle().await;
+        settle().await;
         let mut received = vec![0; 4096];
         let count = client.read(&mut received).await.unwrap();
         let received = String::from_utf8_lossy(&received[..count]).into_owned();
@@ -293,7 +293,7 @@ fn who_takes_events_too_slowly_is_closed_once_with_4100() {
             if !registration.is_open() {
                 break;
             }
-            fixture.settle().await;
+            settle().await;
         }
         assert_eq!(registration.closed_with(), Some(4100));
         assert_eq!(fixture.app.metrics.outbox_overflows.get(), 1);
@@ -314,6 +314,22 @@ fn who_takes_events_too_slowly_is_closed_once_with_4100() {
             .filter(|window| window == b"4100")
             .count();
         assert_eq!(codes, 1);
+    });
+}
+
+#[test]
+fn an_app_that_is_gone_is_not_kept_by_what_is_on_its_way_to_it() {
+    run(async |fixture| {
+        let (registration, _client) = fixture.connect(1).await;
+        fixture.ask(&registration, "news");
+        drop(registration);
+        fixture.authority.answer(&fixture.app);
+        let Fixture { hub, app, .. } = fixture;
+        let gone = Arc::downgrade(&app);
+        drop((hub, app));
+        assert_eq!(gone.strong_count(), 0);
+        // The shard finds a join that nobody is left to undo.
+        settle().await;
     });
 }
 

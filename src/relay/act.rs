@@ -127,12 +127,7 @@ impl Relay {
     }
 
     /// Counts and shows a client's mistake; returns what the client is to be told.
-    pub(super) fn note_mistake(
-        &self,
-        peer: &Peer,
-        code: Option<CloseCode>,
-        message: &str,
-    ) -> Frame {
+    fn note_mistake(&self, peer: &Peer, code: Option<CloseCode>, message: &str) -> Frame {
         let metrics = &peer.app().metrics;
         match code {
             Some(CloseCode::ClientEventRejected) => metrics.client_events_refused.inc(),

@@ -1,6 +1,7 @@
 //! What the files of `src/` import from one another, read from their text.
 //!
-//! Tests are left out, as they may import whatever they test with. A re-export is no import: whoever
+//! Tests are left out, as they may import whatever they test with, and so is `main.rs`, which is
+//! another crate. A re-export is no import: whoever
 //! imports by way of it is taken to import the file that the thing stands in.
 
 use std::collections::HashMap;
@@ -26,16 +27,19 @@ struct Source {
     reexports: HashMap<String, ModulePath>,
 }
 
-/// All files, in the order of their names.
+/// All files of the folder, in the order of their names.
 pub(crate) fn of(src: &Path) -> Vec<File> {
-    let sources: HashMap<ModulePath, Source> = files(src)
-        .into_iter()
-        .map(|path| path.strip_prefix(src).expect("it is in src").to_owned())
-        .filter(|path| !is_test(path))
-        .map(|path| {
-            let text = fs::read_to_string(src.join(&path)).expect("a source is read");
-            (module_of(&path), Source::read(path, &text))
-        })
+    of_texts(files(src).into_iter().map(|path| {
+        let text = fs::read_to_string(&path).expect("a source is read");
+        let path = path.strip_prefix(src).expect("it is in src").to_owned();
+        (path, text)
+    }))
+}
+
+fn of_texts(texts: impl Iterator<Item = (PathBuf, String)>) -> Vec<File> {
+    let sources: HashMap<ModulePath, Source> = texts
+        .filter(|(path, _)| !is_test(path) && path != Path::new("main.rs"))
+        .map(|(path, text)| (module_of(&path), Source::read(path, &text)))
         .collect();
     let mut files: Vec<File> = sources
         .iter()
@@ -112,7 +116,7 @@ fn module_of(path: &Path) -> ModulePath {
         .iter()
         .map(|part| part.to_str().expect("names are plain").to_owned())
         .collect();
-    if matches!(&*module[module.len() - 1], "mod" | "lib" | "main") {
+    if matches!(&*module[module.len() - 1], "mod" | "lib") {
         module.pop();
     }
     module
@@ -288,4 +292,61 @@ fn written_out(code: &str) -> Vec<ModulePath> {
         .map(segments)
         .filter(|path| matches!(path.first().map_or("", |first| first), "crate" | "super"))
         .collect()
+}
+
+#[test]
+fn imports_are_found_in_every_form() {
+    let file = |path: &str, text: &str| (PathBuf::from(path), text.to_owned());
+    let texts = [
+        file("lib.rs", "pub mod a;\npub mod b;\n"),
+        file(
+            "a/mod.rs",
+            "mod c;\npub mod d;\npub use c::C;\npub(crate) use d::D;\nstruct Own(D);\n",
+        ),
+        file(
+            "a/c.rs",
+            "use super::d;\n\n/// Not crate::b.\npub(in crate::b) struct C;\n",
+        ),
+        file(
+            "a/d.rs",
+            "use std::fmt;\n\n#[cfg(test)]\nmod tests {\n    use super::C;\n}\n",
+        ),
+        file("a/tests.rs", "use crate::b::B;\n"),
+        file(
+            "b.rs",
+            "use crate::a::{\n    C as Renamed, d::{self, Inner},\n};\nstruct Own(super::a::Own);\n",
+        ),
+        file("main.rs", "fn main() {\n    crate::b::run();\n}\n"),
+    ];
+    let files = of_texts(texts.into_iter());
+    let imports: Vec<(&str, Vec<&str>)> = files
+        .iter()
+        .map(|file| {
+            let imports = file.imports.iter().map(|path| path.to_str().unwrap());
+            (file.path.to_str().unwrap(), imports.collect())
+        })
+        .collect();
+    assert_eq!(
+        imports,
+        [
+            ("a/c.rs", vec!["a/d.rs"]),
+            ("a/d.rs", vec![]),
+            ("a/mod.rs", vec!["a/d.rs"]),
+            ("b.rs", vec!["a/c.rs", "a/d.rs", "a/mod.rs"]),
+            ("lib.rs", vec![]),
+        ]
+    );
+    assert!(circles(&files, |_, _| true).is_empty());
+}
+
+#[test]
+fn circles_are_found() {
+    let texts = [("a", "b"), ("b", "c"), ("c", "b"), ("d", "a")].map(|(own, other)| {
+        let text = format!("use crate::{other}::X;\n");
+        (PathBuf::from(format!("{own}.rs")), text)
+    });
+    let files = of_texts(texts.into_iter());
+    let circle = vec![PathBuf::from("b.rs"), PathBuf::from("c.rs")];
+    assert_eq!(circles(&files, |_, _| true), [circle]);
+    assert!(circles(&files, |from, _| from != Path::new("c.rs")).is_empty());
 }

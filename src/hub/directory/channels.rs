@@ -243,7 +243,7 @@ impl Channels {
 
     /// What publishing to the channel would take now.
     pub(in crate::hub) fn wanted(&self, channel: &str, cache: bool) -> Wanted {
-        let slot = self.table.lock(channel);
+        let slot = self.table.read(channel);
         let deliveries = slot.get(channel).map_or(0, |entry| entry.listeners.len());
         Wanted {
             deliveries,
@@ -275,7 +275,7 @@ impl Channels {
 
     /// What is known about the channel; all zero if nobody is on it.
     pub(in crate::hub) fn state(&self, channel: &str) -> ChannelState {
-        let slot = self.table.lock(channel);
+        let slot = self.table.read(channel);
         slot.get(channel).map(Entry::state).unwrap_or_default()
     }
 
@@ -293,7 +293,7 @@ impl Channels {
 
     /// The members of a presence channel.
     pub(in crate::hub) fn members(&self, channel: &str) -> Vec<Arc<Member>> {
-        let slot = self.table.lock(channel);
+        let slot = self.table.read(channel);
         slot.get(channel)
             .map(|entry| entry.roster.members())
             .unwrap_or_default()

@@ -35,11 +35,20 @@ impl<K: Borrow<str> + Clone + Eq + Hash, V> Table<K, V> {
         }
     }
 
-    /// Locks the slot of a name.
+    /// Locks the slot of a name, to post under the lock.
     pub(super) fn lock(&self, name: &str) -> Locked<'_, Slot<K, V>> {
+        Locked::new(self.slot(name))
+    }
+
+    /// Locks the slot of a name, to look at it.
+    pub(super) fn read(&self, name: &str) -> MutexGuard<'_, Slot<K, V>> {
+        self.slot(name).lock()
+    }
+
+    fn slot(&self, name: &str) -> &Mutex<Slot<K, V>> {
         // Bits that the tables inside the slots use least.
         let hash = self.hasher.hash_one(name) >> 32;
-        Locked::new(&self.slots[hash as usize % SLOTS])
+        &self.slots[hash as usize % SLOTS]
     }
 
     /// Every slot, locked one after the other. Nothing may be posted under these locks.
