@@ -81,9 +81,8 @@ pub(crate) fn circles(files: &[File], counts: impl Fn(&Path, &Path) -> bool) -> 
         })
         .collect();
     let mut circles: Vec<Vec<PathBuf>> = Vec::new();
-    for one in 0..files.len() {
-        let circle =
-            (0..files.len()).filter(|&other| reachable[one][other] && reachable[other][one]);
+    for (one, from_one) in reachable.iter().enumerate() {
+        let circle = (0..files.len()).filter(|&other| from_one[other] && reachable[other][one]);
         let circle: Vec<PathBuf> = circle.map(|other| files[other].path.clone()).collect();
         if !circle.is_empty() && !circles.contains(&circle) {
             circles.push(circle);
@@ -149,7 +148,7 @@ fn resolve(
         rest = &rest[1..];
     }
     while let Some(next) = rest.first() {
-        let inner = [&*at, &[next.clone()]].concat();
+        let inner = [&*at, std::slice::from_ref(next)].concat();
         if !sources.contains_key(&inner) {
             break;
         }
