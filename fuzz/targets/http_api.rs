@@ -19,10 +19,11 @@ use fanfare::auth::Signer;
 use fanfare::auth::request::sign;
 use fanfare::cluster::Local;
 use fanfare::http::{Api, ApiSettings, configure};
-use fanfare::hub::{Authority, Hub};
+use fanfare::hub::Hub;
 use fanfare::metrics::{Gauge, Metrics};
 use fanfare::net::budget::Budget;
-use fanfare::relay::{Relay, Requests};
+use fanfare::net::tally::Requests;
+use fanfare::relay::Relay;
 use fanfare::webhooks::Webhooks;
 use fanfare::tap::Tap;
 use libfuzzer_sys::fuzz_target;
@@ -31,13 +32,13 @@ use serde_json::Value;
 fn api() -> Api {
     let app = App::new("1", signer());
     let registry = Registry::new(vec![app]).expect("there is only one app");
-    let authority: Arc<dyn Authority> = Arc::new(Local);
-    let hub = Hub::new(registry, &authority, &Webhooks::none(), Metrics::new(), 10);
+    let hub = Hub::new(registry, &Webhooks::none(), Metrics::new(), 10);
     let requests = Requests::default();
     Api {
         requests: requests.of_worker(),
         relay: Arc::new(Relay {
             hub,
+            authority: Arc::new(Local),
             tap: Tap::new(),
             requests,
         }),

@@ -1,11 +1,15 @@
 //! A single node.
 
+use std::io;
 use std::sync::Arc;
 
-use crate::hub::authority::PeerHandle;
-use crate::hub::{Admission, AppHub, Authority, Broadcast, Join, Leave, Receipt, SignIn};
+use crate::hub::idempotency::{SharedClaim, SharedTurn};
+use crate::hub::{
+    Admission, Answer, AppHub, Authority, Broadcast, Caching, ChannelReport, Detail, Join, Leave,
+    PeerHandle, Receipt, SignIn, Standing, Unavailable,
+};
 use crate::protocol::ChannelName;
-use crate::protocol::member::Member;
+use crate::protocol::member::{Member, Watchlist};
 use crate::session::CloseReason;
 
 /// The node's own directory decides, under its lock.
@@ -13,6 +17,10 @@ use crate::session::CloseReason;
 pub struct Local;
 
 impl Authority for Local {
+    fn start(&self, _apps: Vec<Arc<AppHub>>) -> io::Result<()> {
+        Ok(())
+    }
+
     fn join(&self, app: &Arc<AppHub>, join: Join) {
         app.join_locally(join);
     }
@@ -30,10 +38,10 @@ impl Authority for Local {
         app: &Arc<AppHub>,
         channel: &str,
         broadcast: Broadcast,
-        cache: bool,
+        caching: Caching,
         _admission: &Admission,
     ) -> Receipt {
-        app.publish_locally(channel, broadcast, cache);
+        app.publish_locally(channel, broadcast, caching);
         Receipt::at_once()
     }
 
@@ -42,11 +50,63 @@ impl Authority for Local {
     }
 
     fn sign_out(&self, app: &Arc<AppHub>, peer: PeerHandle, user: &Member) {
-        app.sign_out_locally(peer, user);
+        app.sign_out_locally(&peer, user);
     }
 
     fn close_user(&self, app: &Arc<AppHub>, user_id: &str, reason: CloseReason) -> Receipt {
         app.close_user_locally(user_id, reason);
+        Receipt::at_once()
+    }
+
+    fn unwatch(&self, app: &Arc<AppHub>, peer: &PeerHandle, watchlist: &Watchlist) {
+        app.unwatch_locally(peer, watchlist);
+    }
+
+    fn reaches_beyond(&self) -> bool {
+        false
+    }
+
+    fn admit(&self, _bytes: usize) -> Result<Admission, Unavailable> {
+        Ok(Admission::default())
+    }
+
+    fn channel(&self, app: &Arc<AppHub>, channel: &str, detail: Detail) -> Answer<ChannelReport> {
+        Answer::Now(app.channel_locally(channel, detail))
+    }
+
+    fn channels(
+        &self,
+        app: &Arc<AppHub>,
+        prefix: &str,
+        detail: Detail,
+    ) -> Answer<Vec<(ChannelName, ChannelReport)>> {
+        Answer::Now(app.channels_locally(prefix, detail))
+    }
+
+    fn members(&self, app: &Arc<AppHub>, channel: &str) -> Answer<Vec<Arc<str>>> {
+        Answer::Now(app.members_locally(channel))
+    }
+
+    fn claim(&self, _app: &Arc<AppHub>, _key: &str) -> Answer<SharedClaim> {
+        Answer::Now(SharedClaim::Granted(SharedTurn::of_nobody()))
+    }
+
+    fn standing(&self) -> Standing {
+        Standing::Well
+    }
+
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    fn backlog_bytes(&self) -> usize {
+        0
+    }
+
+    /// There is nobody to leave: events are taken to the end.
+    fn begin_leaving(&self) {}
+
+    fn stop(&self) -> Receipt {
         Receipt::at_once()
     }
 }

@@ -3,8 +3,9 @@
 use actix_web::http::StatusCode;
 use serde_json::json;
 
-use super::service::Answer;
-use crate::hub::{Hub, Standing, Unavailable};
+use super::answer::Answer;
+use crate::hub::{Authority, Standing, Unavailable};
+use crate::relay::Relay;
 
 /// `/`
 pub(super) fn root() -> Answer {
@@ -19,18 +20,19 @@ pub(super) fn alive() -> Answer {
 }
 
 /// `/ready`: new connections are taken, and the node can do all that it is there for.
-pub(super) fn ready(hub: &Hub) -> Answer {
-    let reason = match hub.standing() {
-        _ if hub.is_draining() => "the relay is going away".to_owned(),
+pub(super) fn ready(relay: &Relay) -> Answer {
+    let authority = &*relay.authority;
+    let reason = match authority.standing() {
+        _ if relay.hub.is_draining() => "the relay is going away".to_owned(),
         Standing::Well => return Answer::ok(json!({ "ready": true })),
-        Standing::Away => because(hub, Unavailable::Away),
-        Standing::Refused => because(hub, Unavailable::Refused),
-        Standing::NotYet => because(hub, Unavailable::NotYet),
+        Standing::Away => because(authority, Unavailable::Away),
+        Standing::Refused => because(authority, Unavailable::Refused),
+        Standing::NotYet => because(authority, Unavailable::NotYet),
     };
     let status = StatusCode::SERVICE_UNAVAILABLE;
     Answer::Json(status, json!({ "ready": false, "reason": reason }))
 }
 
-fn because(hub: &Hub, reason: Unavailable) -> String {
-    hub.trouble().unwrap_or_else(|| reason.to_string())
+fn because(authority: &dyn Authority, reason: Unavailable) -> String {
+    authority.trouble().unwrap_or_else(|| reason.to_string())
 }

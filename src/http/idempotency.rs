@@ -8,10 +8,10 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName};
 use bytes::Bytes;
 
+use super::answer::Answer;
 use super::error::ApiError;
-use super::service::Answer;
-use crate::hub::AppHub;
 use crate::hub::idempotency::{Claim, SharedClaim, SharedTurn, Turn};
+use crate::hub::{AppHub, Authority};
 use crate::relay::Receipts;
 
 /// The parameter, in the body or in the query.
@@ -79,6 +79,7 @@ impl<'r> Key<'r> {
 /// `post` is done once the events are posted, and `answer` then puts together what to say. Who
 /// goes away in between has published all the same: the key is remembered.
 pub(super) async fn once(
+    authority: &dyn Authority,
     app: &Arc<AppHub>,
     key: Option<Key<'_>>,
     post: impl Future<Output = Result<Receipts, ApiError>>,
@@ -86,7 +87,7 @@ pub(super) async fn once(
 ) -> Result<Answer, ApiError> {
     let claimed = match &key {
         None => None,
-        Some(key) => match claim(app, key).await? {
+        Some(key) => match claim(authority, app, key).await? {
             Claimed::Granted(turn, shared) => Some((turn, shared)),
             Claimed::Answered(body) => {
                 let replayed = true;
@@ -125,12 +126,16 @@ enum Claimed<'a> {
 
 /// Asks for a key. Fails where it cannot be known what other nodes do under it: an event that may
 /// come twice is not what the key was sent for, and whoever is refused can send it again.
-async fn claim<'a>(app: &'a Arc<AppHub>, key: &Key<'_>) -> Result<Claimed<'a>, ApiError> {
+async fn claim<'a>(
+    authority: &dyn Authority,
+    app: &'a Arc<AppHub>,
+    key: &Key<'_>,
+) -> Result<Claimed<'a>, ApiError> {
     let turn = match app.idempotency.claim(&key.0).await {
         Claim::Granted(turn) => turn,
         Claim::Answered(body) => return Ok(Claimed::Answered(body)),
     };
-    match app.authority().claim(app, &key.0).get().await {
+    match authority.claim(app, &key.0).get().await {
         Ok(SharedClaim::Granted(shared)) => Ok(Claimed::Granted(turn, shared)),
         Ok(SharedClaim::Answered(body)) => {
             turn.complete(body.clone());
@@ -187,7 +192,7 @@ mod tests {
     use crate::apps::{App, Registry};
     use crate::auth::Signer;
     use crate::cluster::Local;
-    use crate::hub::{Authority, Hub};
+    use crate::hub::Hub;
     use crate::metrics::Metrics;
     use crate::webhooks::Webhooks;
 
@@ -249,9 +254,8 @@ mod tests {
 
     fn app() -> Arc<AppHub> {
         let app = App::new("1", Signer::new("key", b"secret"));
-        let authority: Arc<dyn Authority> = Arc::new(Local);
         let registry = Registry::new(vec![app]).unwrap();
-        let hub = Hub::new(registry, &authority, &Webhooks::none(), Metrics::new(), 10);
+        let hub = Hub::new(registry, &Webhooks::none(), Metrics::new(), 10);
         Arc::clone(hub.app("1").unwrap())
     }
 
@@ -265,7 +269,7 @@ mod tests {
         post: impl Future<Output = Result<Receipts, ApiError>>,
         answer: Answer,
     ) -> Result<(Bytes, bool), u16> {
-        let outcome = once(app, Some(Key("k".into())), post, ready(answer)).now_or_never();
+        let outcome = once(&Local, app, Some(Key("k".into())), post, ready(answer)).now_or_never();
         match outcome.expect("nobody else is publishing") {
             Ok(Answer::Remembered { body, replayed }) => Ok((body, replayed)),
             Ok(other) => panic!("{other:?}"),
@@ -280,7 +284,7 @@ mod tests {
         assert_eq!(at_once(&app, refused, Answer::Empty), Err(400));
         {
             let key = Some(Key("k".into()));
-            let mut cut_off = pin!(once(&app, key, pending(), ready(Answer::Empty)));
+            let mut cut_off = pin!(once(&Local, &app, key, pending(), ready(Answer::Empty)));
             assert!(cut_off.as_mut().now_or_never().is_none());
         }
         let first = serde_json::json!({ "batch": [{}] });
@@ -294,7 +298,13 @@ mod tests {
     fn who_goes_away_after_the_events_were_posted_has_published() {
         let app = app();
         {
-            let mut cut_off = pin!(once(&app, Some(Key("k".into())), posted(), pending()));
+            let mut cut_off = pin!(once(
+                &Local,
+                &app,
+                Some(Key("k".into())),
+                posted(),
+                pending()
+            ));
             assert!(cut_off.as_mut().now_or_never().is_none());
         }
         let empty = Bytes::from_static(b"{}");
@@ -305,7 +315,7 @@ mod tests {
     fn without_a_key_nothing_is_remembered() {
         let app = app();
         for _ in 0..2 {
-            let outcome = once(&app, None, posted(), ready(Answer::Empty)).now_or_never();
+            let outcome = once(&Local, &app, None, posted(), ready(Answer::Empty)).now_or_never();
             assert!(matches!(outcome, Some(Ok(Answer::Empty))));
         }
     }

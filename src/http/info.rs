@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
-use crate::hub::authority::ChannelReport;
+use crate::hub::{ChannelReport, Detail};
 use crate::protocol::{ChannelKind, Frame};
 
 /// What `info` asks for.
@@ -40,6 +40,14 @@ impl Info {
         self != Self::default()
     }
 
+    /// How much has to be known for it.
+    pub(super) fn detail(self) -> Detail {
+        match self.cache {
+            true => Detail::StateAndLastEvent,
+            false => Detail::State,
+        }
+    }
+
     /// Fails for an attribute that channels of this kind do not have.
     pub(super) fn check_applies_to(self, kind: ChannelKind) -> Result<(), ApiError> {
         if self.user_count && !kind.is_presence() {
@@ -66,10 +74,10 @@ impl Info {
             attributes.insert("subscription_count".into(), state.subscribers.into());
         }
         if self.cache && kind.cache {
-            let cached = report.cached.as_ref().map(|(event, left)| {
+            let cached = report.cached.as_ref().map(|cached| {
                 // Part of a second is still time left.
-                let ttl = left.as_millis().div_ceil(1000) as u64;
-                json!({ "data": data_of(event), "ttl": ttl })
+                let ttl = cached.left.as_millis().div_ceil(1000) as u64;
+                json!({ "data": data_of(&cached.frame), "ttl": ttl })
             });
             attributes.insert("cache".into(), cached.unwrap_or(Value::Null));
         }

@@ -2,7 +2,7 @@
 //!
 //! Source: Pusher Channels HTTP API reference.
 //!
-//! - [`service`]: the entry of every request: route, answer
+//! - [`service`]: the entry of every request
 //! - [`body`]: reading what comes with it
 //! - [`route`]: what a path asks for
 //! - [`pages`]: which web pages are kept out
@@ -12,8 +12,10 @@
 //! - [`info`]: attributes of channels that callers may ask for
 //! - [`channels`], [`users`]: queries and users
 //! - [`health`]: what load balancers look at
-//! - [`error`]: answers to what is wrong
+//! - [`answer`]: what is answered
+//! - [`error`]: what is wrong with a request
 
+mod answer;
 mod body;
 mod channels;
 mod error;

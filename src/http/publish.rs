@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::answer::Answer;
 use super::error::ApiError;
 use super::event::{Event, Fields, parse_object, text};
 use super::idempotency::{self, Key};
-use super::service::Answer;
 use super::verified::Verified;
 use crate::hub::AppHub;
 use crate::protocol::{ChannelRef, json as protocol_json};
@@ -25,25 +25,26 @@ pub(super) async fn events(
     request: &Verified<'_>,
     headers: &HeaderMap,
 ) -> Result<Answer, ApiError> {
-    let fields: Fields<'_> = if request.body.trim_ascii().is_empty() {
+    let fields: Fields<'_> = if request.body().trim_ascii().is_empty() {
         Fields::default()
     } else {
-        parse_object(request.body)?
+        parse_object(request.body())?
     };
-    let event = fields.check(&request.query, &request.app.app.limits)?;
+    let event = fields.check(request.query(), &request.app().app.limits)?;
     let key = key(request, fields.idempotency_key, headers)?;
-    let app = request.app;
+    let app = request.app();
     let post = async { Ok(relay.publish(app, &[event.publication()]).await?) };
-    idempotency::once(app, key, post, answer_one(app, &event)).await
+    let answer = answer_one(relay, app, &event);
+    idempotency::once(&*relay.authority, app, key, post, answer).await
 }
 
-async fn answer_one(app: &Arc<AppHub>, event: &Event<'_>) -> Answer {
+async fn answer_one(relay: &Relay, app: &Arc<AppHub>, event: &Event<'_>) -> Answer {
     if !event.info.any() {
         return Answer::Empty;
     }
     let mut channels = Map::with_capacity(event.channels.len());
     for channel in &event.channels {
-        let attributes = describe(app, event, channel).await;
+        let attributes = describe(relay, app, event, channel).await;
         channels.insert(channel.as_str().to_owned(), Value::Object(attributes));
     }
     Answer::ok(json!({ "channels": channels }))
@@ -64,11 +65,11 @@ pub(super) async fn batch_events(
     request: &Verified<'_>,
     headers: &HeaderMap,
 ) -> Result<Answer, ApiError> {
-    let limits = &request.app.app.limits;
-    let (slots, given_key): (Vec<&RawValue>, _) = if request.body.trim_ascii().is_empty() {
-        (list(request.query.get("batch"))?, None)
+    let limits = &request.app().app.limits;
+    let (slots, given_key): (Vec<&RawValue>, _) = if request.body().trim_ascii().is_empty() {
+        (list(request.query().get("batch"))?, None)
     } else {
-        let batch: Batch<'_> = parse_object(request.body)?;
+        let batch: Batch<'_> = parse_object(request.body())?;
         let slots = list(protocol_json::present(batch.batch).map(RawValue::get))?;
         (slots, batch.idempotency_key)
     };
@@ -92,20 +93,21 @@ pub(super) async fn batch_events(
         fields.check(&query, limits)
     })?;
     let key = key(request, given_key, headers)?;
-    let app = request.app;
+    let app = request.app();
     let publications: Vec<_> = events.iter().map(Event::publication).collect();
     let post = async { Ok(relay.publish(app, &publications).await?) };
-    idempotency::once(app, key, post, answer_all(app, &events)).await
+    let answer = answer_all(relay, app, &events);
+    idempotency::once(&*relay.authority, app, key, post, answer).await
 }
 
-async fn answer_all(app: &Arc<AppHub>, events: &[Event<'_>]) -> Answer {
+async fn answer_all(relay: &Relay, app: &Arc<AppHub>, events: &[Event<'_>]) -> Answer {
     if !events.iter().any(|event| event.info.any()) {
         return Answer::Empty;
     }
     let mut slots = Vec::with_capacity(events.len());
     for event in events {
         slots.push(match event.channels.first() {
-            Some(channel) => Value::Object(describe(app, event, channel).await),
+            Some(channel) => Value::Object(describe(relay, app, event, channel).await),
             None => json!({}),
         });
     }
@@ -117,7 +119,7 @@ fn key<'r>(
     given: Option<&'r RawValue>,
     headers: &'r HeaderMap,
 ) -> Result<Option<Key<'r>>, ApiError> {
-    let parameter = text(idempotency::PARAMETER, given, &request.query)?;
+    let parameter = text(idempotency::PARAMETER, given, request.query())?;
     Key::of(parameter, headers)
 }
 
@@ -154,12 +156,13 @@ fn each<'s, S, T>(
 /// What the publisher asked to know. It is left out if it cannot be had: the event is on its way
 /// already, and an error would have it sent again.
 async fn describe(
+    relay: &Relay,
     app: &Arc<AppHub>,
     event: &Event<'_>,
     channel: &ChannelRef<'_>,
 ) -> Map<String, Value> {
-    let authority = app.authority();
-    let report = authority.channel(app, channel.as_str(), event.info.cache);
+    let detail = event.info.detail();
+    let report = relay.authority.channel(app, channel.as_str(), detail);
     match report.get().await {
         Ok(report) => event.info.describe(channel.kind(), &report),
         Err(_) => Map::new(),

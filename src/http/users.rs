@@ -1,7 +1,7 @@
 //! Users.
 
+use super::answer::Answer;
 use super::error::ApiError;
-use super::service::Answer;
 use super::verified::Verified;
 use crate::relay::Relay;
 
@@ -12,7 +12,10 @@ pub(super) async fn terminate_connections(
     request: &Verified<'_>,
     user_id: &str,
 ) -> Result<Answer, ApiError> {
-    relay.terminate_user(request.app, user_id).settled().await?;
+    relay
+        .terminate_user(request.app(), user_id)
+        .settled()
+        .await?;
     Ok(Answer::Empty)
 }
 
@@ -25,6 +28,9 @@ pub(super) async fn force_reconnect(
     request: &Verified<'_>,
     user_id: &str,
 ) -> Result<Answer, ApiError> {
-    relay.reconnect_user(request.app, user_id).settled().await?;
+    relay
+        .reconnect_user(request.app(), user_id)
+        .settled()
+        .await?;
     Ok(Answer::Empty)
 }

@@ -13,9 +13,9 @@ use crate::hub::AppHub;
 /// one than by [`Claim::check`] and [`Claim::with_body`].
 #[derive(Debug)]
 pub(super) struct Verified<'r> {
-    pub(super) app: &'r Arc<AppHub>,
-    pub(super) query: Query<'r>,
-    pub(super) body: &'r Bytes,
+    app: &'r Arc<AppHub>,
+    query: Query<'r>,
+    body: &'r Bytes,
 }
 
 /// A request whose query is signed, and whose body may not have been read yet.
@@ -69,6 +69,23 @@ impl<'r> Claim<'r> {
             query: self.query,
             body,
         })
+    }
+}
+
+impl<'r> Verified<'r> {
+    /// The app that it is for.
+    pub(super) fn app(&self) -> &'r Arc<AppHub> {
+        self.app
+    }
+
+    /// Its query.
+    pub(super) fn query(&self) -> &Query<'r> {
+        &self.query
+    }
+
+    /// Its body; empty if it has none.
+    pub(super) fn body(&self) -> &'r Bytes {
+        self.body
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::protocol::{ChannelName, Frame, SocketId};
+use crate::protocol::{ChannelKind, ChannelName, Frame, SocketId};
 use crate::webhooks::Notice;
 
 /// One event on its way to the subscribers of a channel, shared by all shards.
@@ -18,9 +18,16 @@ pub struct Broadcast {
     /// When the relay took it.
     pub accepted_at: Instant,
     /// What webhooks are told once the event has its place among those of its channel.
-    notice: Option<Box<(ChannelName, Notice)>>,
+    notice: Option<Box<ChannelNotice>>,
     /// Given back when the last shard is done with it.
     reservation: Option<Reservation>,
+}
+
+/// What webhooks are told of a channel.
+#[derive(Debug)]
+pub(super) struct ChannelNotice {
+    pub(super) channel: ChannelName,
+    pub(super) notice: Notice,
 }
 
 impl Broadcast {
@@ -38,13 +45,13 @@ impl Broadcast {
     /// The same event, of which webhooks are told this on its channel.
     pub fn with_notice(self, channel: ChannelName, notice: Notice) -> Self {
         Self {
-            notice: Some(Box::new((channel, notice))),
+            notice: Some(Box::new(ChannelNotice { channel, notice })),
             ..self
         }
     }
 
-    /// What webhooks are told, and of which channel.
-    pub(super) fn notice(&self) -> Option<&(ChannelName, Notice)> {
+    /// What webhooks are told.
+    pub(super) fn notice(&self) -> Option<&ChannelNotice> {
         self.notice.as_deref()
     }
 
@@ -72,6 +79,25 @@ impl Broadcast {
     /// Whether the event came from outside.
     pub(super) fn is_event(&self) -> bool {
         self.reservation.is_some()
+    }
+}
+
+/// Whether an event is kept as the last of its channel, for those who come later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// It is.
+    AsLast,
+    /// It is not.
+    None,
+}
+
+impl Caching {
+    /// What becomes of an event of the app's backend on such a channel.
+    pub fn on(kind: ChannelKind) -> Self {
+        match kind.cache {
+            true => Self::AsLast,
+            false => Self::None,
+        }
     }
 }
 

@@ -2,33 +2,71 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
-use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
-use super::app::AppHub;
 use super::broadcast::Broadcast;
-use super::peer::PeerId;
 use crate::protocol::member::{Member, Watchlist};
 use crate::protocol::{ChannelName, Frame};
 use crate::session::CloseReason;
 
+/// An app at work on this node, as threads name it to one another: no thread keeps an app at work
+/// by having something on its way to it. Numbers are never used again, so that what comes for an app
+/// that is gone cannot reach another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct AppIndex(u64);
+
+impl AppIndex {
+    /// That of a new app.
+    pub(super) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Which of a shard's connections; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PeerId(pub(super) u64);
+
 /// A channel (or signed-in user) from its first connection to its last. Numbers are never used
 /// again, so what is still on its way to an old one cannot reach a new one of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ChannelId(pub(super) u64);
+pub(super) struct ChannelId(u64);
+
+impl ChannelId {
+    /// That of a channel that has just been occupied.
+    pub(super) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// What another thread, or this one, asks of a shard.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Send this to the channel's local subscribers.
-    Deliver {
-        channel: ChannelId,
-        broadcast: Arc<Broadcast>,
-    },
+    /// An event goes to subscribers.
+    Deliver(Delivery),
+    /// Connections and their channels change.
+    Control(Control),
+}
+
+// A backlog of deliveries takes no more memory for what else a command may be.
+const _: () = assert!(size_of::<Command>() == size_of::<Control>());
+
+/// A broadcast on its way to a channel's local subscribers.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) channel: ChannelId,
+    pub(super) broadcast: Arc<Broadcast>,
+}
+
+/// What is asked of a shard beside deliveries.
+#[derive(Debug)]
+pub(super) enum Control {
     /// A connection is on the channel from here on, unless it is gone or has changed its mind.
     Join {
         peer: PeerId,
@@ -61,7 +99,7 @@ pub(super) enum Command {
 /// A join that the authority has granted.
 #[derive(Debug)]
 pub(super) struct Joined {
-    pub(super) app: Arc<AppHub>,
+    pub(super) app: AppIndex,
     pub(super) as_what: JoinedAs,
 }
 
@@ -80,7 +118,7 @@ pub(super) enum JoinedAs {
 /// What a connection that watches users is told at first.
 #[derive(Debug)]
 pub(super) struct Watched {
-    pub(super) app: Arc<AppHub>,
+    pub(super) app: AppIndex,
     pub(super) watchlist: Watchlist,
     /// What the shards know the watched users by, in the same order.
     pub(super) lists: Vec<ChannelId>,
@@ -123,13 +161,28 @@ impl Mailbox {
         }
     }
 
-    /// Posts under a directory lock: the shard is woken later, when `wakes` is dropped.
-    pub(super) fn post(self: &Arc<Self>, command: Command, wakes: &mut Wakes) {
-        self.post_deliveries(command, 0, 0, wakes);
+    /// Posts under a lock: the shard is woken when that is gone.
+    pub(super) fn post(self: &Arc<Self>, control: Control, wakes: &mut Wakes) {
+        self.push(Command::Control(control), 0, 0, wakes);
     }
 
-    /// Posts a command that stands for so many deliveries of so many bytes each.
-    pub(super) fn post_deliveries(
+    /// Posts a delivery to so many subscribers, under a lock: the shard is woken when that is gone.
+    pub(super) fn deliver(
+        self: &Arc<Self>,
+        delivery: Delivery,
+        subscribers: usize,
+        wakes: &mut Wakes,
+    ) {
+        let bytes = subscribers * delivery.broadcast.frame.len();
+        self.push(Command::Deliver(delivery), subscribers, bytes, wakes);
+    }
+
+    /// Posts and wakes the shard, where no lock is held.
+    pub(super) fn send(self: &Arc<Self>, control: Control) {
+        self.post(control, &mut Wakes::none());
+    }
+
+    fn push(
         self: &Arc<Self>,
         command: Command,
         deliveries: usize,
@@ -140,16 +193,11 @@ impl Mailbox {
         let was_empty = queue.commands.is_empty();
         queue.commands.push(command);
         queue.deliveries += deliveries;
-        queue.bytes += deliveries * bytes;
+        queue.bytes += bytes;
         drop(queue);
         if was_empty {
             wakes.0.push(Arc::clone(self));
         }
-    }
-
-    /// Posts and wakes the shard, where no lock is held.
-    pub(super) fn send(self: &Arc<Self>, command: Command) {
-        self.post(command, &mut Wakes::default());
     }
 
     /// Exchanges all that waits for `empty`, an emptied queue whose memory is used again.
@@ -169,9 +217,14 @@ impl fmt::Debug for Mailbox {
     }
 }
 
-/// Shards to wake. Declared before a lock is taken, it wakes them after the lock is gone.
-#[derive(Default)]
+/// Shards to wake when this is dropped.
 pub(super) struct Wakes(SmallVec<[Arc<Mailbox>; 4]>);
+
+impl Wakes {
+    fn none() -> Self {
+        Self(SmallVec::new())
+    }
+}
 
 impl Drop for Wakes {
     fn drop(&mut self) {
@@ -181,5 +234,25 @@ impl Drop for Wakes {
     }
 }
 
-/// How often a shard looks at its connections' deadlines.
-pub(super) const TICK: Duration = Duration::from_millis(250);
+/// A lock under which commands are posted. The shards are woken when it is gone: none of them runs
+/// into it.
+pub(super) struct Locked<'l, T> {
+    // Dropped in this order.
+    guard: MutexGuard<'l, T>,
+    wakes: Wakes,
+}
+
+impl<'l, T> Locked<'l, T> {
+    /// Takes the lock.
+    pub(super) fn new(lock: &'l Mutex<T>) -> Self {
+        Self {
+            guard: lock.lock(),
+            wakes: Wakes::none(),
+        }
+    }
+
+    /// What the lock protects, and what to post with.
+    pub(super) fn parts(&mut self) -> (&mut T, &mut Wakes) {
+        (&mut self.guard, &mut self.wakes)
+    }
+}

@@ -6,40 +6,35 @@
 //! how many. The only way from the one to the other is a shard's [`mailbox`], a FIFO: whatever
 //! is posted under a channel's lock is seen in one order by all subscribers.
 //!
-//! - [`app`]: one app at work: its directory, users, cache and quotas
-//! - [`directory`], [`listeners`], [`roster`], [`count`]: channels, who listens, and members
-//! - [`watchlist`]: who is online, and who is told of it
-//! - [`authority`], [`answer`], [`backlog`]: who decides about joins and leaves, what it is asked
-//!   for, and how much may wait for it; the moves of a single node
-//! - [`shared`]: the moves of a node whose channels others share
-//! - [`cache`]: the last event of cache channels
-//! - [`idempotency`], [`answers`]: publishes that carry a key, and the answers to those done
+//! A module imports only those above it in this list, which a test holds it to:
+//!
 //! - [`broadcast`]: one event on its way, and the room it takes
+//! - [`backlog`]: how much may wait for other nodes
+//! - [`outcome`]: what comes of asking an authority
 //! - [`mailbox`]: what shards are told
-//! - [`shard`], [`delivery`], [`wheel`]: one thread's connections, its fan-out, its deadlines
-//! - [`peer`], [`outbox`], [`registration`]: one connection as the shard knows it
+//! - [`moves`]: what a connection asks for
+//! - [`directory`]: who listens, and where; the members; who is online
+//! - [`app`]: one app at work, with the moves of a single node and those of one that has copies
+//! - [`authority`]: who decides about joins and leaves
+//! - [`shard`]: one thread's connections, its fan-out, its deadlines
 
-pub mod answer;
-mod answers;
-pub mod app;
-pub mod authority;
-pub mod backlog;
 pub mod broadcast;
-mod cache;
-mod count;
-mod delivery;
-mod directory;
-pub mod idempotency;
-mod listeners;
+
+mod backlog;
+
+mod outcome;
+
 mod mailbox;
-mod outbox;
-mod peer;
-mod registration;
-mod roster;
+
+mod moves;
+
+mod directory;
+
+mod app;
+
+mod authority;
+
 mod shard;
-mod shared;
-mod watchlist;
-mod wheel;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -47,24 +42,25 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-pub use answer::Answer;
-pub use app::AppHub;
-pub use authority::{Authority, Join, Leave, Receipt, SignIn, Standing, Unavailable};
+pub use app::{AppHub, AppPermit, idempotency};
+pub use authority::Authority;
 pub use backlog::{Admission, Backlog, Rank};
-pub use broadcast::{Broadcast, Room};
-pub use directory::{ChannelState, Wanted};
-pub use mailbox::Mailbox;
-pub use peer::{Flushed, Peer, PeerId};
-pub use registration::Registration;
-pub use shard::Shard;
+pub use broadcast::{Broadcast, Caching, Room};
+pub use directory::Wanted;
+pub use mailbox::{Mailbox, PeerId};
+pub use moves::{Join, Leave, PeerHandle, SignIn};
+pub use outcome::{
+    Answer, CachedEvent, ChannelReport, ChannelState, Detail, Receipt, Standing, Unavailable,
+};
+pub use shard::{Flushed, Peer, Registration, Shard};
 
 use crate::apps::Registry;
 use crate::metrics::Metrics;
-use crate::net::tally::{Full, Tally};
+use crate::net::tally::{Full, Permit, Tally};
 use crate::protocol::CloseCode;
 use crate::session::CloseReason;
 use crate::webhooks::Webhooks;
-use mailbox::Command;
+use mailbox::Control;
 
 /// Where the clients of a relay that is going away are to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,17 +78,15 @@ pub struct Hub {
     apps: HashMap<Box<str>, Arc<AppHub>>,
     mailboxes: Mutex<Vec<Arc<Mailbox>>>,
     metrics: Metrics,
-    connections: Tally,
+    connections: Arc<Tally>,
     max_connections: usize,
     draining: OnceLock<Drain>,
-    authority: Arc<dyn Authority>,
 }
 
 impl Hub {
     /// A hub for these apps that takes at most `max_connections` sockets in all.
     pub fn new(
         registry: Registry,
-        authority: &Arc<dyn Authority>,
         webhooks: &Webhooks,
         metrics: Metrics,
         max_connections: usize,
@@ -102,7 +96,6 @@ impl Hub {
             .map(|app| {
                 let hub = AppHub::new(
                     Arc::clone(app),
-                    Arc::clone(authority),
                     metrics.app(&app.id),
                     webhooks.app(&app.id).cloned(),
                 );
@@ -114,10 +107,9 @@ impl Hub {
             apps,
             mailboxes: Mutex::default(),
             metrics,
-            connections: Tally::default(),
+            connections: Arc::default(),
             max_connections,
             draining: OnceLock::new(),
-            authority: Arc::clone(authority),
         }
     }
 
@@ -137,33 +129,25 @@ impl Hub {
         self.apps.get(&app.id)
     }
 
-    /// Makes the shard of the calling worker thread.
-    pub fn register_shard(&self) -> Shard {
+    /// Makes the shard of the calling worker thread. Its connections' moves are for `authority` to
+    /// decide.
+    pub fn register_shard(&self, authority: Arc<dyn Authority>) -> Shard {
         let mut mailboxes = self.mailboxes.lock();
         let index = mailboxes.len();
         let mailbox = Arc::new(Mailbox::new());
         mailboxes.push(Arc::clone(&mailbox));
-        Shard::new(mailbox, self.metrics.worker(index))
+        Shard::new(mailbox, authority, self.metrics.worker(index))
     }
 
-    /// Counts a socket in, unless as many are open as the process may have.
-    pub fn admit(&self) -> Result<(), Full> {
-        self.connections.try_add(self.max_connections)
+    /// Counts a socket in for as long as the permit lives, unless as many are open as the process
+    /// may have.
+    pub fn admit(&self) -> Result<Permit, Full> {
+        self.connections.try_enter(self.max_connections)
     }
 
-    /// The sockets that are open now; one that [`Hub::admit`] counted in is to be removed.
+    /// The sockets that are open now.
     pub fn connections(&self) -> &Tally {
         &self.connections
-    }
-
-    /// Whether this node can do all that it is there for.
-    pub fn standing(&self) -> Standing {
-        self.authority.standing()
-    }
-
-    /// Why the node is not well, where more is known than [`Hub::standing`] says.
-    pub fn trouble(&self) -> Option<String> {
-        self.authority.trouble()
     }
 
     /// Whether the relay is going away.
@@ -201,7 +185,7 @@ impl Hub {
             "the relay is going away: connect again",
         ));
         for mailbox in &*self.mailboxes.lock() {
-            mailbox.send(Command::CloseEveryone {
+            mailbox.send(Control::CloseEveryone {
                 reason: Arc::clone(&reason),
             });
         }

@@ -1,20 +1,22 @@
 //! The hub with real sockets, and with an authority that answers when it is told to.
 
+use std::io;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use super::authority::PeerHandle;
+use super::idempotency::SharedClaim;
 use super::*;
 use crate::apps::App;
 use crate::auth::Signer;
-use crate::protocol::member::Member;
+use crate::cluster::Local;
+use crate::protocol::member::{Member, Watchlist};
 use crate::protocol::{ChannelName, Frame, SocketId};
 use crate::session::{Session, SignOfLife, Timeouts};
 
-/// An authority that, like one behind a network, takes its time.
+/// An authority that, like one behind a network, takes its time with joins.
 #[derive(Debug, Default)]
 struct Slow {
     asked: Mutex<Vec<Join>>,
@@ -24,22 +26,26 @@ impl Slow {
     fn answer(&self, app: &Arc<AppHub>) {
         let asked = std::mem::take(&mut *self.asked.lock());
         for join in asked {
-            app.join_locally(join);
+            Local.join(app, join);
         }
     }
 }
 
 impl Authority for Slow {
+    fn start(&self, apps: Vec<Arc<AppHub>>) -> io::Result<()> {
+        Local.start(apps)
+    }
+
     fn join(&self, _app: &Arc<AppHub>, join: Join) {
         self.asked.lock().push(join);
     }
 
     fn confirm(&self, app: &Arc<AppHub>, peer: PeerHandle, channel: ChannelName) {
-        app.confirm_locally(&peer, &channel);
+        Local.confirm(app, peer, channel);
     }
 
     fn leave(&self, app: &Arc<AppHub>, leave: Leave) {
-        app.leave_locally(&leave);
+        Local.leave(app, leave);
     }
 
     fn publish(
@@ -47,24 +53,75 @@ impl Authority for Slow {
         app: &Arc<AppHub>,
         channel: &str,
         broadcast: Broadcast,
-        cache: bool,
-        _admission: &Admission,
+        caching: Caching,
+        admission: &Admission,
     ) -> Receipt {
-        app.publish_locally(channel, broadcast, cache);
-        Receipt::at_once()
+        Local.publish(app, channel, broadcast, caching, admission)
     }
 
     fn sign_in(&self, app: &Arc<AppHub>, sign_in: SignIn) {
-        app.sign_in_locally(sign_in);
+        Local.sign_in(app, sign_in);
     }
 
     fn sign_out(&self, app: &Arc<AppHub>, peer: PeerHandle, user: &Member) {
-        app.sign_out_locally(peer, user);
+        Local.sign_out(app, peer, user);
     }
 
     fn close_user(&self, app: &Arc<AppHub>, user_id: &str, reason: CloseReason) -> Receipt {
-        app.close_user_locally(user_id, reason);
-        Receipt::at_once()
+        Local.close_user(app, user_id, reason)
+    }
+
+    fn unwatch(&self, app: &Arc<AppHub>, peer: &PeerHandle, watchlist: &Watchlist) {
+        Local.unwatch(app, peer, watchlist);
+    }
+
+    fn reaches_beyond(&self) -> bool {
+        Local.reaches_beyond()
+    }
+
+    fn admit(&self, bytes: usize) -> Result<Admission, Unavailable> {
+        Local.admit(bytes)
+    }
+
+    fn channel(&self, app: &Arc<AppHub>, channel: &str, detail: Detail) -> Answer<ChannelReport> {
+        Local.channel(app, channel, detail)
+    }
+
+    fn channels(
+        &self,
+        app: &Arc<AppHub>,
+        prefix: &str,
+        detail: Detail,
+    ) -> Answer<Vec<(ChannelName, ChannelReport)>> {
+        Local.channels(app, prefix, detail)
+    }
+
+    fn members(&self, app: &Arc<AppHub>, channel: &str) -> Answer<Vec<Arc<str>>> {
+        Local.members(app, channel)
+    }
+
+    fn claim(&self, app: &Arc<AppHub>, key: &str) -> Answer<SharedClaim> {
+        Local.claim(app, key)
+    }
+
+    fn standing(&self) -> Standing {
+        Local.standing()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        Local.trouble()
+    }
+
+    fn backlog_bytes(&self) -> usize {
+        Local.backlog_bytes()
+    }
+
+    fn begin_leaving(&self) {
+        Local.begin_leaving();
+    }
+
+    fn stop(&self) -> Receipt {
+        Local.stop()
     }
 }
 
@@ -82,10 +139,9 @@ impl Fixture {
         app.limits.presence_members = 2;
         app.limits.outbox_bytes = 1 << 16;
         let authority = Arc::new(Slow::default());
-        let dynamic: Arc<dyn Authority> = authority.clone();
         let registry = Registry::new(vec![app]).unwrap();
-        let hub = Hub::new(registry, &dynamic, &Webhooks::none(), Metrics::new(), 10);
-        let shard = hub.register_shard();
+        let hub = Hub::new(registry, &Webhooks::none(), Metrics::new(), 10);
+        let shard = hub.register_shard(authority.clone());
         let worker = shard.clone();
         tokio::task::spawn_local(async move { worker.run().await });
         let app = Arc::clone(hub.app("1").unwrap());
@@ -117,21 +173,15 @@ impl Fixture {
             SignOfLife::Frame,
             Instant::now(),
         );
-        self.app.admit().unwrap();
+        let permit = AppPermit::of(&self.app).unwrap();
         let (_reader, writer) = server.into_split();
-        (
-            self.shard.register(Arc::clone(&self.app), session, writer),
-            client,
-        )
+        (self.shard.register(permit, session, writer), client)
     }
 
     /// Asks for a public channel, as a client's message would.
     fn ask(&self, registration: &Registration, channel: &str) {
         let text = format!(r#"{{"event":"pusher:subscribe","data":{{"channel":"{channel}"}}}}"#);
-        let action = registration
-            .session
-            .borrow_mut()
-            .on_text(&text, Instant::now());
+        let action = registration.with_session(|session| session.on_text(&text, Instant::now()));
         let crate::session::Action::Join {
             channel, member, ..
         } = action
@@ -143,7 +193,7 @@ impl Fixture {
             channel,
             member,
         };
-        self.app.authority().join(&self.app, join);
+        self.authority.join(&self.app, join);
     }
 
     fn publish(&self, channel: &str, size: usize) {
@@ -151,8 +201,9 @@ impl Fixture {
         let reservation = self.app.room.try_reserve(1, 0).unwrap();
         let broadcast = Broadcast::reserved(frame, None, reservation);
         let admission = Admission::default();
-        let authority = self.app.authority();
-        let receipt = authority.publish(&self.app, channel, broadcast, false, &admission);
+        let receipt =
+            self.authority
+                .publish(&self.app, channel, broadcast, Caching::None, &admission);
         assert!(!receipt.is_pending());
     }
 
@@ -162,12 +213,12 @@ impl Fixture {
             self.app.metrics.subscriptions.get(),
         )
     }
+}
 
-    /// Lets the shard do all that it has been told.
-    async fn settle(&self) {
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
+/// Lets the shard do all that it has been told.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -187,7 +238,7 @@ fn a_connection_that_is_gone_before_the_answer_leaves_nothing_behind() {
         drop(registration);
         fixture.authority.answer(&fixture.app);
         assert_eq!(fixture.gauges(), (1, 1));
-        fixture.settle().await;
+        settle().await;
         assert_eq!(fixture.gauges(), (0, 0));
         assert_eq!(fixture.app.metrics.connections.get(), 0);
     });
@@ -201,14 +252,11 @@ fn a_connection_that_unsubscribes_before_the_answer_leaves_again() {
         fixture.ask(&other, "news");
         fixture.ask(&registration, "news");
         let unsubscribe = r#"{"event":"pusher:unsubscribe","data":{"channel":"news"}}"#;
-        registration
-            .session
-            .borrow_mut()
-            .on_text(unsubscribe, Instant::now());
+        registration.with_session(|session| session.on_text(unsubscribe, Instant::now()));
         fixture.authority.answer(&fixture.app);
-        fixture.settle().await;
+        settle().await;
         assert_eq!(fixture.gauges(), (1, 1));
-        assert!(!registration.session.borrow().is_subscribed("news"));
+        assert!(!registration.with_session(|session| session.is_subscribed("news")));
         drop(other);
         assert_eq!(fixture.gauges(), (0, 0));
     });
@@ -222,7 +270,7 @@ fn events_between_question_and_answer_are_not_missed_after_it() {
         fixture.publish("news", 3);
         fixture.authority.answer(&fixture.app);
         fixture.publish("news", 5);
-        fixture.settle().await;
+        settle().await;
         let mut received = vec![0; 4096];
         let count = client.read(&mut received).await.unwrap();
         let received = String::from_utf8_lossy(&received[..count]).into_owned();
@@ -245,7 +293,7 @@ fn who_takes_events_too_slowly_is_closed_once_with_4100() {
             if !registration.is_open() {
                 break;
             }
-            fixture.settle().await;
+            settle().await;
         }
         assert_eq!(registration.closed_with(), Some(4100));
         assert_eq!(fixture.app.metrics.outbox_overflows.get(), 1);
@@ -270,13 +318,28 @@ fn who_takes_events_too_slowly_is_closed_once_with_4100() {
 }
 
 #[test]
+fn an_app_that_is_gone_is_not_kept_by_what_is_on_its_way_to_it() {
+    run(async |fixture| {
+        let (registration, _client) = fixture.connect(1).await;
+        fixture.ask(&registration, "news");
+        drop(registration);
+        fixture.authority.answer(&fixture.app);
+        let Fixture { hub, app, .. } = fixture;
+        let gone = Arc::downgrade(&app);
+        drop((hub, app));
+        assert_eq!(gone.strong_count(), 0);
+        // The shard finds a join that nobody is left to undo.
+        settle().await;
+    });
+}
+
+#[test]
 fn no_more_sockets_are_admitted_than_may_be_open() {
     run(async |fixture| {
-        for _ in 0..10 {
-            fixture.hub.admit().unwrap();
-        }
-        assert_eq!(fixture.hub.admit(), Err(Full));
-        fixture.hub.connections().remove();
-        assert_eq!(fixture.hub.admit(), Ok(()));
+        let mut permits: Vec<_> = (0..10).map(|_| fixture.hub.admit().unwrap()).collect();
+        assert_eq!(fixture.hub.admit().unwrap_err(), Full);
+        permits.pop();
+        permits.push(fixture.hub.admit().unwrap());
+        assert_eq!(fixture.hub.connections().get(), 10);
     });
 }

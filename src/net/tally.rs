@@ -1,7 +1,9 @@
 //! How many of something are under way, and when there are none left.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// Counts what is under way. One atomic step each way.
@@ -15,23 +17,28 @@ pub struct Tally {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// One that is under way until this is dropped, wherever that is.
+#[derive(Debug)]
+#[must_use = "it counts until it is dropped"]
+pub struct Permit(Arc<Tally>);
+
 /// One that is under way until this is dropped.
 #[derive(Debug)]
 pub struct UnderWay<'t>(&'t Tally);
 
 impl Tally {
-    /// Counts one in, unless that passes the limit: a rush cannot pass it either.
-    pub fn try_add(&self, limit: usize) -> Result<(), Full> {
+    /// Counts one in for as long as the permit lives, unless that passes the limit: a rush cannot
+    /// pass it either.
+    pub fn try_enter(self: &Arc<Self>, limit: usize) -> Result<Permit, Full> {
         self.count
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
                 (count < limit).then_some(count + 1)
             })
-            .map(|_| ())
+            .map(|_| Permit(Arc::clone(self)))
             .map_err(|_| Full)
     }
 
-    /// Counts one out that [`Tally::try_add`] counted in.
-    pub fn remove(&self) {
+    fn remove(&self) {
         if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.emptied.notify_waiters();
         }
@@ -63,6 +70,38 @@ impl Tally {
     }
 }
 
+/// The HTTP requests under way, counted by each worker for itself.
+#[derive(Debug, Default)]
+pub struct Requests(Mutex<Vec<Arc<Tally>>>);
+
+impl Requests {
+    /// A count for one more worker.
+    pub fn of_worker(&self) -> Arc<Tally> {
+        let tally = Arc::new(Tally::default());
+        self.0.lock().push(Arc::clone(&tally));
+        tally
+    }
+
+    /// How many are under way.
+    pub fn get(&self) -> usize {
+        self.0.lock().iter().map(|tally| tally.get()).sum()
+    }
+
+    /// Waits until each worker has had none under way.
+    pub async fn emptied(&self) {
+        let tallies = self.0.lock().clone();
+        for tally in tallies {
+            tally.emptied().await;
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.remove();
+    }
+}
+
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.0.remove();
@@ -75,10 +114,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_to_leave_is_noticed() {
-        let tally = Tally::default();
+        let tally = Arc::new(Tally::default());
         tally.emptied().await;
-        assert_eq!(tally.try_add(1), Ok(()));
-        assert_eq!(tally.try_add(1), Err(Full));
+        let permit = tally.try_enter(1).unwrap();
+        assert_eq!(tally.try_enter(1).unwrap_err(), Full);
         let guard = tally.enter();
         let (left, ()) = tokio::join!(
             async {
@@ -86,7 +125,7 @@ mod tests {
                 tally.get()
             },
             async {
-                tally.remove();
+                drop(permit);
                 tokio::task::yield_now().await;
                 assert_eq!(tally.get(), 1);
                 drop(guard);

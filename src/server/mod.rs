@@ -23,7 +23,8 @@ use crate::hub::{Authority, Hub};
 use crate::ingest::laravel_redis::LaravelRedis;
 use crate::metrics::Metrics;
 use crate::net::descriptors;
-use crate::relay::{Relay, Requests};
+use crate::net::tally::Requests;
+use crate::relay::Relay;
 use crate::tap::Tap;
 use crate::webhooks::{self, Webhooks};
 use worker::WorkerSettings;
@@ -54,7 +55,7 @@ pub enum ServeError {
     Webhooks(#[from] webhooks::StartError),
     /// Channels cannot be shared with other nodes.
     #[error(transparent)]
-    Cluster(#[from] redis::StartError),
+    Cluster(#[from] redis::UnreadableCertificates),
 }
 
 impl ServeError {
@@ -103,27 +104,18 @@ pub fn run(
         .max_connections
         .unwrap_or_else(|| descriptors::sockets_within(files));
     let metrics = Metrics::new();
-    let cluster = match &config.cluster {
-        Cluster::Local => None,
-        Cluster::Redis(settings) => Some(Arc::new(Redis::new((**settings).clone(), &metrics)?)),
-    };
-    let authority: Arc<dyn Authority> = match &cluster {
-        Some(redis) => Arc::clone(redis) as _,
-        None => Arc::new(Local),
+    let authority: Arc<dyn Authority> = match &config.cluster {
+        Cluster::Local => Arc::new(Local),
+        Cluster::Redis(settings) => Arc::new(Redis::new((**settings).clone(), &metrics)?),
     };
     let webhooks = Webhooks::start(&config.apps, &metrics, config.webhooks.clone())?;
-    let hub = Hub::new(
-        config.apps.clone(),
-        &authority,
-        &webhooks,
-        metrics,
-        max_connections,
-    );
-    if let Some(redis) = &cluster {
-        redis.start(&hub)?;
-    }
+    let hub = Hub::new(config.apps.clone(), &webhooks, metrics, max_connections);
+    authority
+        .start(hub.apps().map(Arc::clone).collect())
+        .map_err(ServeError::system("start to share channels"))?;
     let relay = Arc::new(Relay {
         hub,
+        authority,
         tap: Tap::new(),
         requests: Requests::default(),
     });
@@ -163,7 +155,6 @@ pub fn run(
         let parts = shutdown::Parts {
             relay: &relay,
             webhooks: &webhooks,
-            cluster: cluster.as_deref(),
         };
         shutdown::run(parts, server, admin, limit).await;
         Ok(())

@@ -6,7 +6,6 @@ use std::time::Duration;
 use actix_server::ServerHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::cluster::Redis;
 use crate::hub::Drain;
 use crate::protocol::CloseCode;
 use crate::relay::Relay;
@@ -29,7 +28,6 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 pub(super) struct Parts<'p> {
     pub(super) relay: &'p Arc<Relay>,
     pub(super) webhooks: &'p Webhooks,
-    pub(super) cluster: Option<&'p Redis>,
 }
 
 /// Stops in good order: nobody new is let in while HTTP is still answered, requests under way end,
@@ -44,9 +42,10 @@ pub(super) async fn run(
     let deadline = Instant::now() + limit;
     let connections = parts.relay.hub.connections().get();
     tracing::info!(connections, "stopping");
-    match parts.cluster {
-        Some(cluster) => leave_others(parts, cluster, &server, deadline, limit).await,
-        None => leave_alone(parts, deadline, limit).await,
+    if parts.relay.authority.reaches_beyond() {
+        leave_others(parts, &server, deadline, limit).await;
+    } else {
+        leave_alone(parts, deadline, limit).await;
     }
     // Every answer has been written by the thread that now hears of this: what is left idles.
     let left = deadline.saturating_duration_since(Instant::now());
@@ -62,9 +61,7 @@ pub(super) async fn run(
 /// A node by itself: its clients have nowhere else to go, and so are closed last, whatever takes
 /// its time until then.
 async fn leave_alone(parts: Parts<'_>, deadline: Instant, limit: Duration) {
-    let Parts {
-        relay, webhooks, ..
-    } = parts;
+    let Parts { relay, webhooks } = parts;
     let hub = &relay.hub;
     hub.begin_draining(Drain::UntilRestart);
     let settled = async {
@@ -101,16 +98,8 @@ async fn leave_alone(parts: Parts<'_>, deadline: Instant, limit: Duration) {
 
 /// A node of several: its clients go to the others at once, which are told of all that happened
 /// here.
-async fn leave_others(
-    parts: Parts<'_>,
-    cluster: &Redis,
-    server: &ServerHandle,
-    deadline: Instant,
-    limit: Duration,
-) {
-    let Parts {
-        relay, webhooks, ..
-    } = parts;
+async fn leave_others(parts: Parts<'_>, server: &ServerHandle, deadline: Instant, limit: Duration) {
+    let Parts { relay, webhooks } = parts;
     let hub = &relay.hub;
     hub.begin_draining(Drain::ToOthers);
     hub.close_all(CloseCode::Reconnect);
@@ -129,11 +118,14 @@ async fn leave_others(
     // Whoever comes now is to go to another node, and whoever is here gets its answer while
     // there is still somebody to tell the others.
     server.pause().await;
-    cluster.begin_leaving();
+    relay.authority.begin_leaving();
     let _ = timeout_at(until, relay.requests.emptied()).await;
     let until = before(deadline, AFTER_CLUSTER.min(limit / 4));
-    if timeout_at(until, cluster.stop()).await.is_err() {
-        let unsent_bytes = cluster.backlog_bytes();
+    if timeout_at(until, relay.authority.stop().settled())
+        .await
+        .is_err()
+    {
+        let unsent_bytes = relay.authority.backlog_bytes();
         tracing::warn!(unsent_bytes, "the other nodes could not be told in time");
     }
     // Whoever is still here after that has had its chance: what it leaves is not told.

@@ -154,7 +154,7 @@ fn shard(relay: &Relay, reclaim: &watch::Receiver<u64>) -> Shard {
     SHARD.with(|shard| {
         shard
             .get_or_init(|| {
-                let shard = relay.hub.register_shard();
+                let shard = relay.hub.register_shard(Arc::clone(&relay.authority));
                 let (deliveries, deadlines) = (shard.clone(), shard.clone());
                 actix_rt::spawn(async move { deliveries.run().await });
                 actix_rt::spawn(async move { deadlines.watch_time().await });

@@ -4,6 +4,7 @@
 //! - [`Action`]: what a message asks the relay to do
 //! - [`bucket`], [`allowance`]: how many client events, and how many messages, a connection may
 //!   send
+//! - [`Timeouts`]: times that are the same for every connection
 //! - [`SignOfLife`]: how a silent client is asked whether it is there
 //! - [`subscribe`], [`answered`]: a subscription, from being asked for to its end
 //! - [`sign_in`], [`client_event`]: what else a client asks for
@@ -18,10 +19,11 @@ mod heartbeat;
 mod pace;
 mod sign_in;
 mod subscribe;
+mod timeouts;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use action::{Action, CloseReason, Overload};
 use allowance::Allowance;
@@ -31,25 +33,13 @@ use foldhash::fast::RandomState;
 use heartbeat::Heartbeat;
 pub use heartbeat::SignOfLife;
 pub use pace::WaitsFor;
+pub use timeouts::Timeouts;
 
 use crate::apps::App;
 use crate::metrics::MessageKind;
 use crate::protocol::client::{self, ClientMessage};
 use crate::protocol::member::{Member, Watchlist};
 use crate::protocol::{ChannelName, CloseCode, SocketId, server};
-
-/// Times that are the same for every connection of the relay.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    /// Silence after which the relay asks whether anybody is there.
-    pub activity: Duration,
-    /// How long it waits for the answer.
-    pub pong: Duration,
-    /// How long a message may take from its first byte to its last.
-    pub message: Duration,
-    /// How long a socket may take nothing of what waits for it.
-    pub write: Duration,
-}
 
 /// The state of one established connection.
 #[derive(Debug)]

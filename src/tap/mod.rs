@@ -2,7 +2,8 @@
 //!
 //! - [`event`]: what can be seen, and its JSON
 //! - [`filter`]: which of it a watcher wants
-//! - [`watcher`]: the queue between the two
+//! - [`inbox`]: the queue between the two
+//! - [`watcher`], [`watchers`]: one who watches, and all of them
 //!
 //! Nobody watching, an [`emit`](Tap::emit) costs one relaxed atomic load. Watched, every event
 //! costs a look at each watcher's filter, and at most [`MAX_EVENTS_PER_SECOND`] a second are
@@ -11,55 +12,29 @@
 
 mod event;
 mod filter;
+mod inbox;
 mod watcher;
+mod watchers;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use parking_lot::RwLock;
 use tokio::time::Instant;
 
 pub use self::event::{Kind, TapEvent};
 pub use self::filter::{Filter, Pattern, PatternError};
-use self::watcher::Inbox;
 pub use self::watcher::Watcher;
+use self::watchers::Watchers;
+pub use self::watchers::{MAX_WATCHERS, WatchError};
 
 /// Events encoded in a second, over all watchers: each has an equal share, so that one who
 /// watches everything takes nothing from one who looks at a single quiet channel.
 pub const MAX_EVENTS_PER_SECOND: usize = 2_000;
 
-/// Watchers at the same time.
-pub const MAX_WATCHERS: usize = 8;
-
 /// Where events are emitted and watchers come from. Clones share the watchers.
 #[derive(Clone, Debug, Default)]
 pub struct Tap {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    /// Whether `watchers` has any; written under its lock.
-    watched: AtomicBool,
-    watchers: RwLock<Watchers>,
-}
-
-#[derive(Debug, Default)]
-struct Watchers {
-    inboxes: Vec<Arc<Inbox>>,
-    closed: bool,
-}
-
-/// Why nobody more can watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WatchError {
-    /// [`MAX_WATCHERS`] are there already.
-    #[error("{MAX_WATCHERS} watchers are there already, which is the most there can be")]
-    TooMany,
-    /// The relay is stopping.
-    #[error("the relay is stopping")]
-    Closed,
+    watchers: Arc<Watchers>,
 }
 
 impl Tap {
@@ -71,7 +46,7 @@ impl Tap {
     /// Whether anybody watches.
     #[inline]
     pub fn watched(&self) -> bool {
-        self.shared.watched.load(Ordering::Relaxed)
+        self.watchers.any()
     }
 
     /// Shows an event to the watchers who want it. Does not even build it when nobody watches.
@@ -85,7 +60,7 @@ impl Tap {
     #[cold]
     fn show(&self, event: &TapEvent<'_>) {
         let now = Instant::now();
-        let watchers = self.shared.watchers.read();
+        let watchers = self.watchers.read();
         let share = MAX_EVENTS_PER_SECOND / watchers.inboxes.len().max(1);
         let mut encoded: Option<Arc<str>> = None;
         for inbox in &watchers.inboxes {
@@ -98,34 +73,13 @@ impl Tap {
 
     /// Starts watching; events emitted from now on are seen. Ends when the watcher is dropped.
     pub fn watch(&self, filter: Filter) -> Result<Watcher, WatchError> {
-        let mut watchers = self.shared.watchers.write();
-        if watchers.closed {
-            return Err(WatchError::Closed);
-        }
-        if watchers.inboxes.len() >= MAX_WATCHERS {
-            return Err(WatchError::TooMany);
-        }
-        let inbox = Arc::new(Inbox::new(filter));
-        watchers.inboxes.push(Arc::clone(&inbox));
-        self.shared.watched.store(true, Ordering::Relaxed);
-        Ok(Watcher::new(self.clone(), inbox))
+        let inbox = self.watchers.enter(filter)?;
+        Ok(Watcher::new(Arc::clone(&self.watchers), inbox))
     }
 
     /// Ends every watcher, after what it has queued, and admits no more.
     pub fn close(&self) {
-        let mut watchers = self.shared.watchers.write();
-        watchers.closed = true;
-        self.shared.watched.store(false, Ordering::Relaxed);
-        for inbox in watchers.inboxes.drain(..) {
-            inbox.close();
-        }
-    }
-
-    fn leave(&self, inbox: &Arc<Inbox>) {
-        let mut watchers = self.shared.watchers.write();
-        watchers.inboxes.retain(|other| !Arc::ptr_eq(other, inbox));
-        let any = !watchers.inboxes.is_empty();
-        self.shared.watched.store(any, Ordering::Relaxed);
+        self.watchers.close();
     }
 }
 

@@ -7,8 +7,8 @@ use http::StatusCode;
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Certificate, Client, Url};
 
-use super::StartError;
 use super::address::PublicOnly;
+use super::error::StartError;
 use super::settings::Settings;
 
 /// Redirects that are followed for one request at most.

@@ -9,11 +9,12 @@
 //! - [`sender`], [`lanes`], [`retry`]: what goes when, in order for each channel
 //! - [`post`], [`client`], [`address`]: one request, and where it may go
 //! - [`journal`]: what outlasts the process
-//! - [`thread`]: all of it at work
+//! - [`thread`]: all of it at work; [`error`]: why it is not
 
 mod address;
 mod app;
 mod client;
+mod error;
 mod event;
 mod inbox;
 mod journal;
@@ -28,7 +29,6 @@ mod settings;
 mod thread;
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,7 @@ use tokio::sync::watch;
 
 pub use address::may_be_public;
 pub use app::{AppWebhooks, Transition};
+pub use error::StartError;
 pub use notice::{ClientEventNotice, Notice};
 pub use settings::Settings;
 
@@ -79,33 +80,6 @@ struct AtWork {
     /// True once everything is done.
     finished: watch::Receiver<bool>,
     keeps_journal: bool,
-}
-
-/// Why webhooks cannot be sent.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The journal cannot be used.
-    #[error("cannot use the folder {folder} (webhooks.journal): {source}")]
-    Journal {
-        /// The folder as configured.
-        folder: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The operator's certificates cannot be used.
-    #[error("cannot use the certificates {path} (webhooks.ca_certificates): {reason}")]
-    Certificates {
-        /// The file as configured.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The HTTP client cannot be made, such as for want of certificates to trust.
-    #[error("cannot prepare to send webhooks: {0}")]
-    Client(#[from] reqwest::Error),
-    /// The system refused a thread.
-    #[error("cannot start to send webhooks: {0}")]
-    Thread(#[from] io::Error),
 }
 
 impl Webhooks {

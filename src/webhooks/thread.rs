@@ -14,8 +14,8 @@ use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use super::StartError;
 use super::client::client;
+use super::error::StartError;
 use super::event::{Event, Numbers};
 use super::inbox::Inbox;
 use super::journal::Journal;

@@ -19,9 +19,10 @@ use super::frames::{Frames, Received};
 use crate::hub::broadcast::{BacklogFull, Reservation};
 use crate::hub::{Flushed, Registration};
 use crate::metrics::MessageKind;
+use crate::net::tally::Permit;
 use crate::protocol::CloseCode;
 use crate::relay::{ClientPublication, Relay};
-use crate::session::{CloseReason, WaitsFor};
+use crate::session::{CloseReason, Session, WaitsFor};
 
 /// Bytes that are read at once at most.
 const READ_SIZE: usize = 16 << 10;
@@ -51,6 +52,8 @@ pub(super) struct Connection {
     messages_left: usize,
     mode: Mode,
     close_timeout: Duration,
+    /// Given back last: whoever waits for the last connection to go waits for its leaves, too.
+    _permit: Permit,
 }
 
 enum Mode {
@@ -86,6 +89,7 @@ enum Read {
 impl Connection {
     /// A connection whose first `received` bytes came right behind the upgrade request.
     pub(super) fn new(
+        permit: Permit,
         registration: Registration,
         relay: Arc<Relay>,
         reader: OwnedReadHalf,
@@ -103,6 +107,7 @@ impl Connection {
             messages_left: MESSAGES_A_TURN,
             mode: Mode::Open,
             close_timeout,
+            _permit: permit,
         }
     }
 
@@ -116,7 +121,7 @@ impl Connection {
                 Poll::Ready(false) => Read::End,
                 Poll::Pending => {
                     SCRATCH.replace(scratch);
-                    self.registration.session.borrow_mut().on_all_read();
+                    self.registration.with_session(Session::on_all_read);
                     return Poll::Pending;
                 }
             };
@@ -132,7 +137,8 @@ impl Connection {
 
     fn handle_input(&mut self, scratch: &mut BytesMut) -> Read {
         let now = Instant::now();
-        self.registration.session.borrow_mut().on_received(now);
+        self.registration
+            .with_session(|session| session.on_received(now));
         if self.rest.is_empty() {
             let outcome = self.handle_frames(scratch, now);
             self.rest.extend_from_slice(scratch);
@@ -176,11 +182,12 @@ impl Connection {
         }
         self.unhandled = false;
         let incomplete = !buffer.is_empty() || self.frames.in_message();
-        let mut session = self.registration.session.borrow_mut();
         if !incomplete {
-            session.on_whole_message();
-        } else if session.on_partial_message(now) {
-            drop(session);
+            self.registration.with_session(Session::on_whole_message);
+        } else if self
+            .registration
+            .with_session(|session| session.on_partial_message(now))
+        {
             self.registration.reschedule();
         }
         Read::All
@@ -197,7 +204,8 @@ impl Connection {
             Received::Pong => MessageKind::Control,
             Received::Fragment => MessageKind::Fragment,
         };
-        self.registration.session.borrow_mut().on_frame(kind, now);
+        self.registration
+            .with_session(|session| session.on_frame(kind, now));
     }
 
     fn handle_text(&mut self, text: &[u8], now: Instant) {
@@ -210,17 +218,21 @@ impl Connection {
                 "the message is not valid UTF-8",
             ));
         };
-        let action = self.registration.session.borrow_mut().on_text(text, now);
+        let action = self
+            .registration
+            .with_session(|session| session.on_text(text, now));
         if let Some(waiting) = self.relay.act(&self.registration, action) {
             let app = Arc::clone(self.registration.app());
             self.mode = Mode::Paused(Box::pin(waiting.wait(app)));
-            self.registration.session.borrow_mut().wait(now);
+            self.registration.with_session(|session| session.wait(now));
         }
     }
 
     /// Whether nothing more is to be handled for a while.
     fn must_wait(&self, now: Instant) -> bool {
-        let waits_for = self.registration.session.borrow_mut().must_wait(now);
+        let waits_for = self
+            .registration
+            .with_session(|session| session.must_wait(now));
         let Some(waits_for) = waits_for else {
             return false;
         };
@@ -245,8 +257,8 @@ impl Connection {
             }
         }
         self.mode = Mode::Open;
-        let mut session = self.registration.session.borrow_mut();
-        session.read_on(Instant::now());
+        self.registration
+            .with_session(|session| session.read_on(Instant::now()));
     }
 
     /// A deadline of the session has come. What waits in the socket is read before anything is
@@ -254,12 +266,13 @@ impl Connection {
     /// waited as long.
     fn on_time(&mut self) {
         let reads = matches!(self.mode, Mode::Open) && self.registration.is_open();
-        if reads && !self.unhandled && !self.registration.session.borrow().waits() {
+        let waits = self.registration.with_session(|session| session.waits());
+        if reads && !self.unhandled && !waits {
             self.read_waiting();
         }
-        let mut session = self.registration.session.borrow_mut();
-        let action = session.on_time(Instant::now());
-        drop(session);
+        let action = self
+            .registration
+            .with_session(|session| session.on_time(Instant::now()));
         self.relay.act(&self.registration, action);
     }
 
@@ -289,11 +302,13 @@ impl Connection {
     /// Writes what waits, and lets the session know whether the socket takes it.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Flushed> {
         let flushed = self.registration.poll_flush(cx);
-        let mut session = self.registration.session.borrow_mut();
         if flushed.is_ready() {
-            session.on_written();
-        } else if session.on_write_blocked(self.registration.take_progress(), Instant::now()) {
-            drop(session);
+            self.registration.with_session(Session::on_written);
+            return flushed;
+        }
+        let (progress, now) = (self.registration.take_progress(), Instant::now());
+        let is_rescheduled = |session: &mut Session| session.on_write_blocked(progress, now);
+        if self.registration.with_session(is_rescheduled) {
             self.registration.reschedule();
         }
         flushed
@@ -349,8 +364,8 @@ impl Connection {
     }
 
     fn may_read(&self) -> bool {
-        let mut session = self.registration.session.borrow_mut();
-        !session.waits() || session.may_read_on(Instant::now())
+        self.registration
+            .with_session(|session| !session.waits() || session.may_read_on(Instant::now()))
     }
 }
 
@@ -433,6 +448,5 @@ impl Future for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.relay.on_disconnect(&self.registration);
-        self.relay.hub.connections().remove();
     }
 }

@@ -17,8 +17,9 @@ use tokio::net::TcpStream;
 use super::connection::Connection;
 use super::refusal;
 use crate::auth::request::Query;
-use crate::hub::{AppHub, Drain, Shard, Standing};
+use crate::hub::{AppHub, AppPermit, Drain, Shard, Standing};
 use crate::metrics::ConnectionRefusal;
+use crate::net::tally::Permit;
 use crate::protocol::{CloseCode, SocketId, path, server};
 use crate::relay::Relay;
 use crate::session::{CloseReason, Session, SignOfLife, Timeouts};
@@ -60,7 +61,8 @@ struct Shared {
 
 /// An app's connection, let in but not yet registered.
 struct Admitted {
-    app: Arc<AppHub>,
+    permit: Permit,
+    app: AppPermit,
     /// The answer to the handshake.
     accepted: Bytes,
     sign_of_life: SignOfLife,
@@ -127,7 +129,7 @@ impl Shared {
                 "the relay is going away: connect again",
             ));
         }
-        if hub.standing() == Standing::NotYet {
+        if self.relay.authority.standing() == Standing::NotYet {
             refused.with(ConnectionRefusal::NotReady).inc();
             return Err(Refused::Http(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -181,24 +183,24 @@ impl Shared {
             .map(|version| SignOfLife::of_client(query.get("client"), version))
             .map_err(|(code, text)| refuse(code, text))
             .inspect_err(|error| count_refusal(app, error))?;
-        if hub.admit().is_err() {
+        let Ok(permit) = hub.admit() else {
             refused.with(ConnectionRefusal::Capacity).inc();
             return Err(refuse(
                 CloseCode::OverCapacity,
                 "the relay is full (server.max_connections): try again later",
             ));
-        }
-        if app.admit().is_err() {
-            hub.connections().remove();
+        };
+        let Ok(app) = AppPermit::of(app) else {
             let error = refuse(
                 CloseCode::OverConnectionQuota,
                 "the app has as many connections as it may have (max_connections)",
             );
             count_refusal(app, &error);
             return Err(error);
-        }
+        };
         Ok(Admitted {
-            app: Arc::clone(app),
+            permit,
+            app,
             accepted,
             sign_of_life,
         })
@@ -213,6 +215,7 @@ impl Shared {
 
     fn connect(&self, admitted: Admitted, stream: TcpStream, received: &BytesMut) {
         let Admitted {
+            permit,
             app,
             accepted,
             sign_of_life,
@@ -220,7 +223,7 @@ impl Shared {
         let timeouts = self.settings.timeouts;
         let socket_id = SocketId::from_random(rand::random());
         let session = Session::new(
-            Arc::clone(&app.app),
+            Arc::clone(&app.app().app),
             socket_id,
             timeouts,
             sign_of_life,
@@ -233,6 +236,7 @@ impl Shared {
             server::connection_established(socket_id, timeouts.activity.as_secs().max(1));
         registration.send_first(accepted, &established);
         let connection = Connection::new(
+            permit,
             registration,
             Arc::clone(&self.relay),
             reader,

@@ -41,11 +41,10 @@ use tokio::task::LocalSet;
 
 pub use settings::{InvalidTarget, Sentinels, Settings, Target};
 
-use crate::hub::authority::{ChannelReport, PeerHandle};
 use crate::hub::idempotency::SharedClaim;
 use crate::hub::{
-    Admission, Answer, AppHub, Authority, Backlog, Broadcast, Hub, Join, Leave, Receipt, SignIn,
-    Standing, Unavailable,
+    Admission, Answer, AppHub, Authority, Backlog, Broadcast, Caching, ChannelReport, Detail, Join,
+    Leave, PeerHandle, Receipt, SignIn, Standing, Unavailable,
 };
 use crate::metrics::{ClusterMetrics, Metrics};
 use crate::protocol::ChannelName;
@@ -80,20 +79,14 @@ struct Shared {
     is_leaving: AtomicBool,
 }
 
-/// Why channels cannot be shared.
+/// The operator's certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The operator's certificates cannot be used.
-    #[error("cannot read the certificates {path} (cluster.ca_certificates): {source}")]
-    Certificates {
-        /// The file as configured.
-        path: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The system refused a thread.
-    #[error("cannot start to share channels: {0}")]
-    Thread(#[from] io::Error),
+#[error("cannot read the certificates {path} (cluster.ca_certificates): {source}")]
+pub struct UnreadableCertificates {
+    /// The file as configured.
+    path: String,
+    /// What the system said.
+    source: io::Error,
 }
 
 impl Shared {
@@ -119,12 +112,12 @@ impl Shared {
 
 impl Redis {
     /// The authority, which is at work once it is started.
-    pub fn new(settings: Settings, metrics: &Metrics) -> Result<Self, StartError> {
+    pub fn new(settings: Settings, metrics: &Metrics) -> Result<Self, UnreadableCertificates> {
         let root_certificates = match &settings.ca_certificates {
             None => None,
             Some(path) => Some(std::fs::read(path).map_err(|source| {
                 let path = path.display().to_string();
-                StartError::Certificates { path, source }
+                UnreadableCertificates { path, source }
             })?),
         };
         let metrics = metrics.cluster();
@@ -147,47 +140,8 @@ impl Redis {
         })
     }
 
-    /// Starts the thread that speaks to Redis, for the apps of this hub.
-    pub fn start(&self, hub: &Hub) -> Result<(), StartError> {
-        let apps: HashMap<Box<str>, Arc<AppHub>> = hub
-            .apps()
-            .map(|app| (app.app.id.clone(), Arc::clone(app)))
-            .collect();
-        let (settings, reach) = (self.settings.clone(), self.reach.clone());
-        let (shared, metrics) = (Arc::clone(&self.shared), self.metrics.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        std::thread::Builder::new()
-            .name("fanfare-cluster".to_owned())
-            .spawn(move || {
-                let _guard = AbortOnPanic;
-                let node = Node::new(settings, reach, shared, metrics, apps);
-                LocalSet::new().block_on(&runtime, node.run());
-            })?;
-        Ok(())
-    }
-
-    /// Events that come from now on are refused.
-    pub fn begin_leaving(&self) {
-        self.shared.is_leaving.store(true, Ordering::Release);
-    }
-
     fn is_leaving(&self) -> bool {
         self.shared.is_leaving.load(Ordering::Acquire)
-    }
-
-    /// Says all that is left to say, and leaves the cluster. May never be done while Redis is away.
-    pub async fn stop(&self) {
-        let (done, stopped) = oneshot::channel();
-        self.shared.requests.push(Request::Stop(done));
-        // An error: the thread is gone.
-        let _ = stopped.await;
-    }
-
-    /// Bytes of events that wait for Redis.
-    pub fn backlog_bytes(&self) -> usize {
-        self.backlog.bytes()
     }
 
     fn ask(&self, request: Request) {
@@ -217,6 +171,25 @@ impl fmt::Debug for Redis {
 }
 
 impl Authority for Redis {
+    /// Starts the thread that speaks to Redis.
+    fn start(&self, apps: Vec<Arc<AppHub>>) -> io::Result<()> {
+        let apps = apps.into_iter().map(|app| (app.app.id.clone(), app));
+        let apps: HashMap<Box<str>, Arc<AppHub>> = apps.collect();
+        let (settings, reach) = (self.settings.clone(), self.reach.clone());
+        let (shared, metrics) = (Arc::clone(&self.shared), self.metrics.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::Builder::new()
+            .name("fanfare-cluster".to_owned())
+            .spawn(move || {
+                let _guard = AbortOnPanic;
+                let node = Node::new(settings, reach, shared, metrics, apps);
+                LocalSet::new().block_on(&runtime, node.run());
+            })?;
+        Ok(())
+    }
+
     fn join(&self, app: &Arc<AppHub>, join: Join) {
         self.ask(Request::Join(Arc::clone(app), join));
     }
@@ -234,15 +207,15 @@ impl Authority for Redis {
         app: &Arc<AppHub>,
         channel: &str,
         broadcast: Broadcast,
-        cache: bool,
+        caching: Caching,
         admission: &Admission,
     ) -> Receipt {
         let event = Event {
-            is_cached: cache,
+            is_cached: caching == Caching::AsLast,
             except: broadcast.except,
             payload: Publish::payload(&broadcast.frame),
         };
-        app.publish_locally(channel, broadcast, cache);
+        app.publish_locally(channel, broadcast, caching);
         let (receipt, pending) = oneshot::channel();
         self.ask(Request::Publish(Publish {
             app: Arc::clone(app),
@@ -296,7 +269,8 @@ impl Authority for Redis {
         }
     }
 
-    fn channel(&self, app: &Arc<AppHub>, channel: &str, cached: bool) -> Answer<ChannelReport> {
+    fn channel(&self, app: &Arc<AppHub>, channel: &str, detail: Detail) -> Answer<ChannelReport> {
+        let cached = detail == Detail::StateAndLastEvent;
         let (asker, app) = (self.asker.clone(), Arc::clone(app));
         let channel = channel.to_owned();
         Answer::later(async move { asker.channel(&app, &channel, cached).await })
@@ -306,8 +280,9 @@ impl Authority for Redis {
         &self,
         app: &Arc<AppHub>,
         prefix: &str,
-        cached: bool,
+        detail: Detail,
     ) -> Answer<Vec<(ChannelName, ChannelReport)>> {
+        let cached = detail == Detail::StateAndLastEvent;
         let (asker, app) = (self.asker.clone(), Arc::clone(app));
         let prefix = prefix.to_owned();
         Answer::later(async move { asker.channels(&app, &prefix, cached).await })
@@ -337,5 +312,19 @@ impl Authority for Redis {
 
     fn trouble(&self) -> Option<String> {
         self.shared.lack.lock().as_ref().map(Lack::to_string)
+    }
+
+    fn backlog_bytes(&self) -> usize {
+        self.backlog.bytes()
+    }
+
+    fn begin_leaving(&self) {
+        self.shared.is_leaving.store(true, Ordering::Release);
+    }
+
+    fn stop(&self) -> Receipt {
+        let (done, stopped) = oneshot::channel();
+        self.ask(Request::Stop(done));
+        Receipt::pending(stopped)
     }
 }

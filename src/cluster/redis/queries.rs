@@ -14,9 +14,8 @@ use super::entry::{NodeId, Unreadable};
 use super::keys::{self, Keys, Subject};
 use super::request::{Question, Request, Settlement};
 use super::script::{self, Report};
-use crate::hub::authority::ChannelReport;
 use crate::hub::idempotency::{SharedClaim, SharedTurn};
-use crate::hub::{AppHub, ChannelState, Standing, Unavailable};
+use crate::hub::{AppHub, CachedEvent, ChannelReport, ChannelState, Standing, Unavailable};
 use crate::protocol::{ChannelName, Frame};
 
 /// How long an answer is waited for.
@@ -85,9 +84,9 @@ impl Asker {
                 subscribers: report.subscribers,
                 users: report.users,
             },
-            cached: report.cached.map(|(payload, ms)| {
-                let frame = Frame::text(payload.len(), |out| out.extend_from_slice(&payload));
-                (frame, Duration::from_millis(ms))
+            cached: report.cached.map(|(payload, ms)| CachedEvent {
+                frame: Frame::text(payload.len(), |out| out.extend_from_slice(&payload)),
+                left: Duration::from_millis(ms),
             }),
         })
     }

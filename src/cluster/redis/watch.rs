@@ -3,8 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use crate::hub::AppHub;
-use crate::hub::authority::PeerHandle;
+use crate::hub::{AppHub, PeerHandle};
 use crate::protocol::Frame;
 use crate::protocol::member::Watchlist;
 

@@ -9,7 +9,7 @@ use super::super::entry::{Entry, EntryId, Event, Message, NodeId, What};
 use super::super::link::LinkId;
 use super::{Channel, Context, Kind};
 use crate::hub::broadcast::Reservation;
-use crate::hub::{AppHub, Broadcast};
+use crate::hub::{AppHub, Broadcast, CachedEvent, Caching};
 use crate::protocol::member::Member;
 use crate::protocol::{CloseCode, Frame};
 use crate::session::CloseReason;
@@ -190,8 +190,11 @@ impl Channel {
     /// This node's subscribers have its own events; but which was the last is for the log to say.
     fn note_own(&self, app: &AppHub, events: &[Event]) {
         if let Some(last) = events.iter().rfind(|event| event.is_cached) {
-            let kept_for = app.app.limits.cache_ttl;
-            app.set_cached(&self.name, Some((frame_of(last), kept_for)));
+            let cached = CachedEvent {
+                frame: frame_of(last),
+                left: app.app.limits.cache_ttl,
+            };
+            app.set_cached(&self.name, Some(cached));
         }
     }
 
@@ -202,7 +205,11 @@ impl Channel {
                 .as_mut()
                 .map(|room| room.split(self.admitted, frame.len()));
             let broadcast = Broadcast::forwarded(frame, event.except, share);
-            app.publish_locally(self.name.as_str(), broadcast, event.is_cached);
+            let caching = match event.is_cached {
+                true => Caching::AsLast,
+                false => Caching::None,
+            };
+            app.publish_locally(self.name.as_str(), broadcast, caching);
         }
     }
 

@@ -29,9 +29,9 @@ use super::keys::{self, Topic};
 use super::ledger::Ledger;
 use super::link::LinkId;
 use super::outgoing::{PublishContext, Queue};
+use super::request::NextJoin;
 use super::watch::PendingWatch;
-use crate::hub::authority::PeerHandle;
-use crate::hub::{AppHub, Join};
+use crate::hub::{AppHub, Join, PeerHandle};
 use crate::metrics::ClusterMetrics;
 use crate::protocol::member::Member;
 use crate::protocol::{ChannelName, Frame};
@@ -82,7 +82,7 @@ pub(super) struct SigningIn {
     /// What it is told of other users, after the reply.
     pub(super) watch: Option<Rc<PendingWatch>>,
     /// What it joins then.
-    pub(super) join: Option<Join>,
+    pub(super) join: Option<NextJoin>,
 }
 
 /// A user's connections to this node.

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::super::watch::PendingWatch;
 use super::{Channel, Context, Kind, LocalUser, SigningIn, Step, Waiting};
-use crate::hub::authority::PeerHandle;
-use crate::hub::{AppHub, Join, Leave};
+use crate::hub::{AppHub, Join, Leave, PeerHandle};
 use crate::protocol::member::Member;
 
 impl Channel {
@@ -155,7 +154,7 @@ impl Channel {
             join,
         } = signing_in;
         self.admitted += 1;
-        app.sign_in_shared(peer, Arc::clone(&user), reply);
+        app.sign_in_shared(&peer, Arc::clone(&user), reply);
         if !self.is_live() {
             app.set_online(user.user_id(), true);
         }
@@ -163,13 +162,13 @@ impl Channel {
             watch.one_known();
         }
         if let Some(join) = join {
-            app.authority().join(app, join);
+            join.ask(app);
         }
     }
 
     pub(in super::super) fn sign_out(&mut self, peer: PeerHandle, user: &Member) {
         if let Some(app) = &self.app {
-            app.sign_out_shared(peer, user);
+            app.sign_out_shared(&peer, user);
             self.connections -= 1;
             self.admitted -= 1;
         }

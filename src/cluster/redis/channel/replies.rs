@@ -15,6 +15,7 @@ use super::super::script::{ChannelReply, Published};
 use super::calls::{Call, Change};
 use super::entries::Reading;
 use super::{Asked, Channel, Context, Kind, Occupancy, Place, Waiting};
+use crate::hub::CachedEvent;
 use crate::metrics::{EventLoss, LossOn};
 use crate::protocol::Frame;
 use crate::protocol::member::Member;
@@ -246,9 +247,11 @@ impl Channel {
             }
         }
         if let (Some((payload, ms)), true) = (&reply.cached, self.name.kind().cache) {
-            let frame = Frame::text(payload.len(), |out| out.extend_from_slice(payload));
-            let kept_for = Duration::from_millis(*ms);
-            app.set_cached(&self.name, Some((frame, kept_for)));
+            let cached = CachedEvent {
+                frame: Frame::text(payload.len(), |out| out.extend_from_slice(payload)),
+                left: Duration::from_millis(*ms),
+            };
+            app.set_cached(&self.name, Some(cached));
         }
         if let Kind::User(user_id) = &self.kind
             && is_news

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::channel::{Asked, SigningIn};
 use super::super::outgoing::{Outgoing, Payload};
-use super::super::request::{Close, Publish, Question, Request};
+use super::super::request::{Close, NextJoin, Publish, Question, Request};
 use super::super::watch::PendingWatch;
 use super::calls::{Job, Plain, Then};
 use super::{Node, Timer};
@@ -74,7 +74,7 @@ impl Node {
             user,
             reply,
             watch: watch.clone(),
-            join,
+            join: join.map(|join| NextJoin::new(&self.shared, join)),
         };
         self.ensure(&topic);
         self.with(&topic, |channel, context| {

@@ -11,16 +11,12 @@ use bytes::Bytes;
 use socket2::SockRef;
 use tokio::net::tcp::OwnedWriteHalf;
 
-use super::app::AppHub;
-use super::authority::PeerHandle;
-use super::mailbox::{JoinedAs, Mailbox, Watched, Welcome};
 use super::outbox::{Outbox, Overflow, State};
+use crate::hub::app::AppHub;
+use crate::hub::mailbox::{JoinedAs, Mailbox, PeerId, Watched, Welcome};
+use crate::hub::moves::PeerHandle;
 use crate::protocol::{CloseCode, Frame, SocketId, server};
 use crate::session::{Answered, CloseReason, Session};
-
-/// Which of a shard's connections; never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PeerId(pub(super) u64);
 
 /// One connection: its session, and the only way to write to its socket.
 #[derive(Debug)]
@@ -29,8 +25,7 @@ pub struct Peer {
     socket_id: SocketId,
     app: Arc<AppHub>,
     mailbox: Arc<Mailbox>,
-    /// The protocol state. Borrowed only for one call at a time.
-    pub session: RefCell<Session>,
+    session: RefCell<Session>,
     socket: OwnedWriteHalf,
     /// That of `socket`, at hand.
     descriptor: RawFd,
@@ -114,6 +109,12 @@ impl Peer {
             mailbox: Arc::clone(&self.mailbox),
             id: self.id,
         }
+    }
+
+    /// Asks or tells the protocol state something. It is lent for this one call, in which nothing else
+    /// may be done to the connection.
+    pub fn with_session<T>(&self, call: impl FnOnce(&mut Session) -> T) -> T {
+        call(&mut self.session.borrow_mut())
     }
 
     /// Sends one frame: at once, or when the socket takes it again.
@@ -311,7 +312,7 @@ impl Peer {
 
     /// A connection that waits may do so for an answer.
     fn wake_if_waiting(&self) {
-        if self.session.borrow().waits() {
+        if self.with_session(|session| session.waits()) {
             self.wake();
         }
     }
@@ -343,7 +344,7 @@ impl Peer {
 
     /// When the session next wants to know the time.
     pub(super) fn deadline(&self) -> Instant {
-        self.session.borrow().deadline()
+        self.with_session(|session| session.deadline())
     }
 
     /// The authority has let the connection in.
@@ -352,7 +353,7 @@ impl Peer {
             JoinedAs::Subscriber { welcome, .. } => {
                 let channel = welcome.channel.as_str();
                 let members = welcome.roster.as_ref().map_or(0, Vec::len);
-                let answered = self.session.borrow_mut().joined(channel, members);
+                let answered = self.with_session(|session| session.joined(channel, members));
                 self.wake_if_waiting();
                 if let Answered::Expected = answered {
                     self.send_welcome(welcome);
@@ -360,7 +361,7 @@ impl Peer {
                 answered
             }
             JoinedAs::User { reply, .. } if self.is_open() => {
-                self.session.borrow_mut().signed_in();
+                self.with_session(Session::signed_in);
                 if let Some(reply) = reply {
                     self.send(reply);
                 }
@@ -376,7 +377,7 @@ impl Peer {
             return false;
         }
         let watchlist = Arc::clone(&watched.watchlist);
-        self.session.borrow_mut().watching(watchlist);
+        self.with_session(|session| session.watching(watchlist));
         if let Some(complaint) = &watched.complaint {
             self.send(complaint);
         }
@@ -387,7 +388,7 @@ impl Peer {
     /// Tells the connection again that it is on a channel, if it still is.
     pub(super) fn confirm(&self, welcome: &Welcome) {
         let name = welcome.channel.as_str();
-        if self.session.borrow_mut().confirmed(name) {
+        if self.with_session(|session| session.confirmed(name)) {
             self.send_welcome(welcome);
         }
     }
@@ -409,7 +410,7 @@ impl Peer {
 
     /// The channel's authority has refused the connection.
     pub(super) fn on_refused(&self, channel: &str, error: &Frame) -> Answered {
-        let answered = self.session.borrow_mut().refused(channel);
+        let answered = self.with_session(|session| session.refused(channel));
         self.wake_if_waiting();
         if let Answered::Expected = answered {
             self.app.metrics.subscription_errors.inc();

@@ -1,10 +1,9 @@
 //! Which shards have subscribers of a channel.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::broadcast::Broadcast;
-use super::mailbox::{ChannelId, Command, Mailbox, Wakes};
+use crate::hub::broadcast::Broadcast;
+use crate::hub::mailbox::{ChannelId, Control, Delivery, Mailbox, Wakes};
 use crate::protocol::Frame;
 use crate::session::CloseReason;
 
@@ -26,9 +25,8 @@ struct Listener {
 impl Listeners {
     /// Those of a new channel: nobody yet.
     pub(super) fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
-            id: ChannelId(NEXT.fetch_add(1, Ordering::Relaxed)),
+            id: ChannelId::next(),
             shards: Vec::new(),
             subscribers: 0,
         }
@@ -88,25 +86,22 @@ impl Listeners {
     /// Sends a broadcast to all subscribers.
     pub(super) fn deliver(&self, broadcast: &Arc<Broadcast>, wakes: &mut Wakes) {
         for shard in &self.shards {
-            let command = Command::Deliver {
+            let delivery = Delivery {
                 channel: self.id,
                 broadcast: Arc::clone(broadcast),
             };
-            let bytes = broadcast.frame.len();
-            shard
-                .mailbox
-                .post_deliveries(command, shard.subscribers, bytes, wakes);
+            shard.mailbox.deliver(delivery, shard.subscribers, wakes);
         }
     }
 
     /// Closes all subscribers' connections.
     pub(super) fn close(&self, reason: &Arc<CloseReason>, wakes: &mut Wakes) {
         for shard in &self.shards {
-            let command = Command::Close {
+            let control = Control::Close {
                 channel: self.id,
                 reason: Arc::clone(reason),
             };
-            shard.mailbox.post(command, wakes);
+            shard.mailbox.post(control, wakes);
         }
     }
 }

@@ -1,139 +1,130 @@
-//! The connections of one worker thread.
+//! What one worker thread knows: its connections, and the channels that they are on.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use rustc_hash::FxBuildHasher;
 use tokio::net::tcp::OwnedWriteHalf;
 
-use super::app::AppHub;
-use super::authority::{Join, Leave, PeerHandle};
-use super::delivery::{Inbox, LocalChannel, Progress};
-use super::mailbox::{ChannelId, Command, Joined, JoinedAs, Mailbox, TICK, Watched};
-use super::peer::{Peer, PeerId};
-use super::registration::Registration;
-use super::wheel::Wheel;
+use super::channel::LocalChannel;
+use super::peer::Peer;
+use super::wheel::{TICK, Wheel};
+use crate::hub::app::AppHub;
+use crate::hub::authority::Authority;
+use crate::hub::mailbox::{
+    AppIndex, ChannelId, Control, Joined, JoinedAs, Mailbox, PeerId, Watched,
+};
+use crate::hub::moves::{Join, Leave, PeerHandle};
 use crate::metrics::WorkerMetrics;
 use crate::protocol::ChannelName;
 use crate::protocol::member::Member;
 use crate::session::{Answered, Session};
 
-/// The connections that live on one worker thread and the channels that they are on. Cloning
-/// it gives another handle to the same shard; it never leaves its thread.
-#[derive(Clone)]
-pub struct Shard(Rc<Tables>);
-
+/// The tables of a shard.
 pub(super) struct Tables {
     pub(super) mailbox: Arc<Mailbox>,
+    authority: Arc<dyn Authority>,
+    /// The apps that have, or had, connections here. It keeps none of them at work.
+    apps: RefCell<HashMap<AppIndex, Weak<AppHub>, FxBuildHasher>>,
     peers: RefCell<HashMap<PeerId, Rc<Peer>, FxBuildHasher>>,
     pub(super) channels: RefCell<HashMap<ChannelId, LocalChannel, FxBuildHasher>>,
-    inbox: RefCell<Inbox>,
     wheel: RefCell<Wheel>,
     next_peer: Cell<u64>,
     pub(super) metrics: WorkerMetrics,
 }
 
-impl Shard {
-    pub(super) fn new(mailbox: Arc<Mailbox>, metrics: WorkerMetrics) -> Self {
-        Self(Rc::new(Tables {
+impl Tables {
+    pub(super) fn new(
+        mailbox: Arc<Mailbox>,
+        authority: Arc<dyn Authority>,
+        metrics: WorkerMetrics,
+    ) -> Self {
+        Self {
             mailbox,
+            authority,
+            metrics,
+            apps: RefCell::default(),
             peers: RefCell::default(),
             channels: RefCell::default(),
-            inbox: RefCell::default(),
             wheel: RefCell::new(Wheel::new(Instant::now())),
             next_peer: Cell::new(0),
-            metrics,
-        }))
+        }
     }
 
-    /// Takes a connection into the tables. It stays there until the registration is dropped.
-    pub fn register(
+    /// Takes a connection in.
+    pub(super) fn insert(
         &self,
         app: Arc<AppHub>,
         session: Session,
         socket: OwnedWriteHalf,
-    ) -> Registration {
-        let tables = &self.0;
-        let id = PeerId(tables.next_peer.replace(tables.next_peer.get() + 1));
-        let peer = Peer::new(id, app, Arc::clone(&tables.mailbox), session, socket);
+    ) -> Rc<Peer> {
+        self.note_app(&app);
+        let id = PeerId(self.next_peer.replace(self.next_peer.get() + 1));
+        let peer = Peer::new(id, app, Arc::clone(&self.mailbox), session, socket);
         let peer = Rc::new(peer);
-        tables.schedule(&peer, peer.deadline());
-        tables.peers.borrow_mut().insert(id, Rc::clone(&peer));
-        tables.metrics.connections.inc();
-        Registration::new(peer, self.clone())
+        self.schedule(&peer, peer.deadline());
+        self.peers.borrow_mut().insert(id, Rc::clone(&peer));
+        self.metrics.connections.inc();
+        peer
     }
 
-    pub(super) fn reschedule(&self, peer: &Peer) {
-        let deadline = peer.deadline();
-        // Otherwise a client whose deadlines come and go would fill the wheel.
-        if !self.0.is_looked_at_before(peer, deadline) {
-            self.0.schedule(peer, deadline);
-        }
-    }
-
-    pub(super) fn forget(&self, id: PeerId) {
-        let peer = self.0.peers.borrow_mut().remove(&id);
-        self.0.metrics.connections.dec();
+    /// Takes a connection out.
+    pub(super) fn remove(&self, id: PeerId) {
+        let peer = self.peers.borrow_mut().remove(&id);
+        self.metrics.connections.dec();
         // Dropped only now: the tables are no longer borrowed.
         drop(peer);
     }
 
-    /// Does what the mailbox says, for as long as the worker lives. After each slice of work
-    /// the thread's other tasks and its sockets have their turn.
-    pub async fn run(&self) {
-        loop {
-            std::future::poll_fn(|cx| self.poll_work(cx)).await;
-            tokio::task::yield_now().await;
+    /// A connection's deadline has come closer.
+    pub(super) fn reschedule(&self, peer: &Peer) {
+        let deadline = peer.deadline();
+        // Otherwise a client whose deadlines come and go would fill the wheel.
+        if !self.is_looked_at_before(peer, deadline) {
+            self.schedule(peer, deadline);
         }
     }
 
-    /// Works for one slice. Pending while there is nothing to do.
-    fn poll_work(&self, cx: &mut Context<'_>) -> Poll<()> {
-        // Registered before looking, so that no post goes unnoticed.
-        self.0.mailbox.register(cx.waker());
-        match self.0.work() {
-            Progress::Idle => Poll::Pending,
-            Progress::More => Poll::Ready(()),
+    /// Who decides about joins and leaves.
+    pub(super) fn authority(&self) -> &dyn Authority {
+        &*self.authority
+    }
+
+    /// The app, which has a connection here.
+    fn note_app(&self, app: &Arc<AppHub>) {
+        let mut apps = self.apps.borrow_mut();
+        if apps.contains_key(&app.index) {
+            return;
         }
-    }
-
-    /// Watches the connections' deadlines, for as long as the worker lives.
-    pub async fn watch_time(&self) {
-        let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            self.0.look_at_deadlines(Instant::now());
+        if apps.len() == apps.capacity() {
+            apps.retain(|_, app| app.strong_count() > 0);
         }
-    }
-}
-
-impl Tables {
-    fn work(&self) -> Progress {
-        let mut inbox = self.inbox.borrow_mut();
-        inbox.work(self)
+        apps.insert(app.index, Arc::downgrade(app));
     }
 
-    /// Every command but the deliveries.
-    pub(super) fn apply(&self, command: Command) {
-        match command {
-            Command::Deliver { .. } => unreachable!("deliveries are taken in runs"),
-            Command::Join {
+    /// The app that a command is about, unless it is gone: then there is nothing left to do for it.
+    fn app(&self, index: AppIndex) -> Option<Arc<AppHub>> {
+        self.apps.borrow().get(&index).and_then(Weak::upgrade)
+    }
+
+    /// Does what the mailbox says about connections and their channels.
+    pub(super) fn apply(&self, control: Control) {
+        match control {
+            Control::Join {
                 peer,
                 channel,
                 joined,
             } => self.join(peer, channel, *joined),
-            Command::Confirm { peer, welcome } => {
+            Control::Confirm { peer, welcome } => {
                 if let Some(peer) = self.peer(peer) {
                     peer.confirm(&welcome);
                 }
             }
-            Command::Refuse {
+            Control::Refuse {
                 peer,
                 channel,
                 error,
@@ -144,25 +135,24 @@ impl Tables {
                     self.ask_again(&peer, channel, member);
                 }
             }
-            Command::Leave { peer, channel } => self.leave(peer, channel),
-            Command::Watch { peer, watched } => self.watch(peer, *watched),
-            Command::Unwatch { peer, lists } => {
+            Control::Leave { peer, channel } => self.leave(peer, channel),
+            Control::Watch { peer, watched } => self.watch(peer, *watched),
+            Control::Unwatch { peer, lists } => {
                 for list in lists {
                     self.leave(peer, list);
                 }
             }
-            Command::Close { channel, reason } => {
-                let peers = self
-                    .channels
-                    .borrow()
-                    .get(&channel)
-                    .map(LocalChannel::to_vec)
-                    .unwrap_or_default();
+            Control::Close { channel, reason } => {
+                let channels = self.channels.borrow();
+                let local = channels.get(&channel);
+                let local = local.into_iter().flat_map(LocalChannel::peers);
+                let peers: Vec<_> = local.map(Rc::clone).collect();
+                drop(channels);
                 for peer in peers {
                     peer.close(&reason);
                 }
             }
-            Command::CloseEveryone { reason } => {
+            Control::CloseEveryone { reason } => {
                 let peers: Vec<_> = self.peers.borrow().values().map(Rc::clone).collect();
                 for peer in peers {
                     peer.close(&reason);
@@ -185,7 +175,7 @@ impl Tables {
                 .channels
                 .borrow_mut()
                 .entry(channel)
-                .or_insert_with(|| LocalChannel::new(joined.app))
+                .or_insert_with(|| LocalChannel::new(Arc::clone(peer.app())))
                 .insert(peer),
             Answered::Unwanted => self.undo(id, joined),
             Answered::AskAgain(member) => {
@@ -207,7 +197,7 @@ impl Tables {
             channel,
             member,
         };
-        peer.app().authority().join(peer.app(), join);
+        self.authority.join(peer.app(), join);
     }
 
     /// Nobody is there any more for whom the authority has granted this.
@@ -216,7 +206,9 @@ impl Tables {
             mailbox: Arc::clone(&self.mailbox),
             id,
         };
-        let app = joined.app;
+        let Some(app) = self.app(joined.app) else {
+            return;
+        };
         match joined.as_what {
             JoinedAs::Subscriber { welcome, member } => {
                 let leave = Leave {
@@ -224,9 +216,9 @@ impl Tables {
                     channel: welcome.channel,
                     member,
                 };
-                app.authority().leave(&app, leave);
+                self.authority.leave(&app, leave);
             }
-            JoinedAs::User { user, .. } => app.authority().sign_out(&app, peer, &user),
+            JoinedAs::User { user, .. } => self.authority.sign_out(&app, peer, &user),
         }
     }
 
@@ -237,14 +229,16 @@ impl Tables {
                 mailbox: Arc::clone(&self.mailbox),
                 id,
             };
-            let app = &watched.app;
-            return app.authority().unwatch(app, &peer, &watched.watchlist);
+            if let Some(app) = self.app(watched.app) {
+                self.authority.unwatch(&app, &peer, &watched.watchlist);
+            }
+            return;
         };
         let mut channels = self.channels.borrow_mut();
         for list in watched.lists {
             channels
                 .entry(list)
-                .or_insert_with(|| LocalChannel::new(Arc::clone(&watched.app)))
+                .or_insert_with(|| LocalChannel::new(Arc::clone(peer.app())))
                 .insert(Rc::clone(&peer));
         }
     }
@@ -263,7 +257,8 @@ impl Tables {
         drop(peer);
     }
 
-    fn look_at_deadlines(&self, now: Instant) {
+    /// Looks at the deadlines that have come.
+    pub(super) fn look_at_deadlines(&self, now: Instant) {
         let due = self.wheel.borrow_mut().due(now);
         for scheduled in due {
             let Some(peer) = self.peer(scheduled.peer) else {
@@ -292,14 +287,14 @@ impl Tables {
     }
 
     /// Looks at the connection's deadline at that time, and not at the time asked for before.
-    pub(super) fn schedule(&self, peer: &Peer, deadline: Instant) {
+    fn schedule(&self, peer: &Peer, deadline: Instant) {
         let tick = self.wheel.borrow_mut().insert(peer.id(), deadline);
         peer.set_scheduled_for(tick);
     }
 }
 
-impl fmt::Debug for Shard {
+impl fmt::Debug for Tables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shard").finish_non_exhaustive()
+        f.debug_struct("Tables").finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 use lru::LruCache;
 
+use crate::hub::outcome::CachedEvent;
 use crate::metrics::AppMetrics;
 use crate::protocol::Frame;
 
@@ -73,11 +74,14 @@ impl EventCache {
         }
     }
 
-    /// The channel's last event, and for how long it is still kept.
-    pub(super) fn get(&mut self, channel: &str, now: Instant) -> Option<(Frame, Duration)> {
+    /// The channel's last event.
+    pub(super) fn get(&mut self, channel: &str, now: Instant) -> Option<CachedEvent> {
         let cached = self.events.get(channel)?;
         let left = cached.expires_at.saturating_duration_since(now);
-        (!left.is_zero()).then(|| (cached.frame.clone(), left))
+        (!left.is_zero()).then(|| CachedEvent {
+            frame: cached.frame.clone(),
+            left,
+        })
     }
 
     /// Drops what has expired, now and then: it is not handed out in any case, and looking
@@ -127,8 +131,12 @@ mod tests {
         let (mut cache, start) = (cache(10_000), Instant::now());
         cache.put("c", event(1), start);
         cache.put("c", event(2), start);
-        let (frame, left) = cache.get("c", start + Duration::from_secs(20)).unwrap();
-        assert_eq!((frame, left), (event(2), Duration::from_secs(40)));
+        let expected = CachedEvent {
+            frame: event(2),
+            left: Duration::from_secs(40),
+        };
+        let cached = cache.get("c", start + Duration::from_secs(20));
+        assert_eq!(cached, Some(expected));
         assert!(cache.get("c", start + Duration::from_secs(60)).is_none());
         cache.expire(start + Duration::from_secs(60));
         assert_eq!((cache.bytes, cache.events.len()), (0, 0));

@@ -1,45 +1,34 @@
-//! Which shards have subscribers of a channel, and who its members are.
+//! The channels of an app: which shards have subscribers, and who the members are.
 
-use std::collections::HashMap;
-use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use foldhash::fast::RandomState;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
-use super::app::AppHub;
-use super::authority::{Join, Leave, PeerHandle};
-use super::broadcast::Broadcast;
 use super::cache::EventCache;
 use super::count::{CountNotice, Due};
 use super::listeners::Listeners;
-use super::mailbox::{Command, Joined, JoinedAs, Wakes, Welcome};
 use super::roster::{Roster, RosterFull};
+use super::table::{self, Table};
 use crate::apps::App;
+use crate::hub::broadcast::{Broadcast, Caching};
+use crate::hub::mailbox::{AppIndex, Control, Joined, JoinedAs, PeerId, Wakes, Welcome};
+use crate::hub::moves::{Join, Leave, PeerHandle};
+use crate::hub::outcome::{CachedEvent, ChannelState};
 use crate::metrics::{AppMetrics, Gauge};
 use crate::protocol::member::Member;
-use crate::protocol::{ChannelName, Frame, server};
-use crate::session::CloseReason;
+use crate::protocol::{ChannelName, server};
 use crate::webhooks::AppWebhooks;
 
-/// Locks that an app's channels are spread over.
-const SLOTS: usize = 16;
+type Slot = table::Slot<ChannelName, Entry>;
 
-pub(super) type Slot = HashMap<ChannelName, Entry, RandomState>;
-
-/// The channels of an app that have subscribers, or its users that are signed in.
-///
-/// Every change of a channel and all that it makes known is posted under the channel's lock,
-/// into FIFO mailboxes: so all subscribers see one order, a new one misses nothing and sees
-/// nothing twice, and rosters fit together with the changes announced.
+/// The channels of an app that have subscribers.
 #[derive(Debug)]
-pub(super) struct Directory {
-    slots: [Mutex<Slot>; SLOTS],
-    hasher: RandomState,
-    occupied: Gauge,
-    subscriptions: Option<Gauge>,
+pub(in crate::hub) struct Channels {
+    app: AppIndex,
+    pub(super) table: Table<ChannelName, Entry>,
+    subscriptions: Gauge,
     presence_members: usize,
     announces_counts: bool,
     /// Channels whose count must be told once its interval is over.
@@ -59,15 +48,6 @@ pub(super) struct Entry {
     notice: CountNotice,
 }
 
-/// What is known about a channel.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ChannelState {
-    /// Connections subscribed.
-    pub subscribers: usize,
-    /// Users present; 0 on other than presence channels.
-    pub users: usize,
-}
-
 /// What publishing to a channel would take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -77,33 +57,20 @@ pub struct Wanted {
     pub any: bool,
 }
 
-impl Directory {
-    pub(super) fn of_channels(
+impl Channels {
+    pub(in crate::hub) fn new(
+        index: AppIndex,
         app: &App,
         metrics: &AppMetrics,
         webhooks: Option<Arc<AppWebhooks>>,
     ) -> Self {
-        Self {
-            subscriptions: Some(metrics.subscriptions.clone()),
-            announces_counts: app.subscription_count,
-            webhooks,
-            ..Self::new(app, metrics, metrics.channels.clone())
-        }
-    }
-
-    pub(super) fn of_users(app: &App, metrics: &AppMetrics) -> Self {
-        Self::new(app, metrics, metrics.users.clone())
-    }
-
-    fn new(app: &App, metrics: &AppMetrics, occupied: Gauge) -> Self {
         let limits = &app.limits;
         Self {
-            slots: Default::default(),
-            hasher: RandomState::default(),
-            occupied,
-            subscriptions: None,
+            app: index,
+            table: Table::new(metrics.channels.clone()),
+            subscriptions: metrics.subscriptions.clone(),
             presence_members: limits.presence_members,
-            announces_counts: false,
+            announces_counts: app.subscription_count,
             counts_due: Mutex::default(),
             cache: Mutex::new(EventCache::new(
                 limits.cache_bytes,
@@ -112,20 +79,20 @@ impl Directory {
             )),
             silent: AtomicBool::new(false),
             all_departed: AtomicBool::new(false),
-            webhooks: None,
+            webhooks,
         }
     }
 
     /// Leaves are no longer announced: everybody leaves.
-    pub(super) fn fall_silent(&self) {
+    pub(in crate::hub) fn fall_silent(&self) {
         self.silent.store(true, Ordering::Relaxed);
     }
 
     /// Tells webhooks that everybody leaves, before they do. From then on webhooks are told of no
     /// transition: those who are there stay to the end of the process, and no longer.
-    pub(super) fn all_depart(&self) {
+    pub(in crate::hub) fn all_depart(&self) {
         // Every lock at once: nobody is told of twice, or not at all.
-        let slots: Vec<_> = self.slots.iter().map(Mutex::lock).collect();
+        let slots: Vec<_> = self.table.slots().collect();
         for (channel, entry) in slots.iter().flat_map(|slot| slot.iter()) {
             for member in entry.roster.members() {
                 self.notify_webhooks(|to| to.member_removed(channel, member.user_id()));
@@ -142,124 +109,91 @@ impl Directory {
         self.silent.load(Ordering::Relaxed)
     }
 
-    /// Lets a connection in, and makes known who came. `signed_in` is the user and the answer
-    /// where the connection joins as one of a user's.
-    pub(super) fn join(
-        &self,
-        app: &Arc<AppHub>,
-        join: Join,
-        signed_in: Option<(Arc<Member>, Option<Frame>)>,
-    ) {
-        let mut wakes = Wakes::default();
-        let mut slot = self.slot(join.channel.as_str());
+    /// Lets a connection in, and makes known who came.
+    pub(in crate::hub) fn join(&self, join: Join) {
+        let mut locked = self.table.lock(join.channel.as_str());
+        let (slot, wakes) = locked.parts();
         if !slot.contains_key(join.channel.as_str()) {
             self.notify_webhooks(|webhooks| webhooks.occupied(&join.channel));
         }
-        let entry = self.entry(&mut slot, &join.channel);
+        let entry = self.entry(slot, &join.channel);
         if let Some(member) = &join.member {
             match entry.roster.join(member, self.presence_members) {
                 Ok(true) => {
                     self.notify_webhooks(|to| to.member_added(&join.channel, member.user_id()));
-                    entry.listeners.announce(
-                        server::member_added(join.channel.as_str(), member),
-                        &mut wakes,
-                    );
+                    let added = server::member_added(join.channel.as_str(), member);
+                    entry.listeners.announce(added, wakes);
                 }
                 Ok(false) => {}
                 // (An empty channel is never full, so no entry stays behind.)
-                Err(RosterFull) => return self.refuse_full(join, &mut wakes),
+                Err(RosterFull) => {
+                    let refusal = self.full(join.peer.id, join.channel);
+                    return join.peer.mailbox.post(refusal, wakes);
+                }
             }
         }
         let channel = join.channel.clone();
-        self.admit_into(app, entry, join, signed_in, &mut wakes);
-        self.count_changed(entry, &channel, &mut wakes);
+        self.admit_into(entry, join, wakes);
+        self.count_changed(entry, &channel, wakes);
     }
 
     /// Lets a connection in whose coming is made known elsewhere.
-    pub(super) fn admit(
-        &self,
-        app: &Arc<AppHub>,
-        join: Join,
-        signed_in: Option<(Arc<Member>, Option<Frame>)>,
-    ) {
-        let mut wakes = Wakes::default();
-        let mut slot = self.slot(join.channel.as_str());
-        let entry = self.entry(&mut slot, &join.channel);
-        self.admit_into(app, entry, join, signed_in, &mut wakes);
+    pub(in crate::hub) fn admit(&self, join: Join) {
+        let mut locked = self.table.lock(join.channel.as_str());
+        let (slot, wakes) = locked.parts();
+        let entry = self.entry(slot, &join.channel);
+        self.admit_into(entry, join, wakes);
     }
 
     /// The channel, which is occupied from now on.
     pub(super) fn entry<'s>(&self, slot: &'s mut Slot, channel: &ChannelName) -> &'s mut Entry {
-        slot.entry(channel.clone()).or_insert_with(|| {
-            self.occupied.inc();
-            Entry::new()
-        })
-    }
-
-    /// The channel is no longer occupied.
-    pub(super) fn forget(&self, slot: &mut Slot, channel: &ChannelName) {
-        if slot.remove(channel.as_str()).is_some() {
-            self.occupied.dec();
-        }
+        self.table.occupy(slot, channel, Entry::new)
     }
 
     /// Counts a connection as a listener, and posts its welcome into its own mailbox.
-    fn admit_into(
-        &self,
-        app: &Arc<AppHub>,
-        entry: &mut Entry,
-        join: Join,
-        signed_in: Option<(Arc<Member>, Option<Frame>)>,
-        wakes: &mut Wakes,
-    ) {
+    fn admit_into(&self, entry: &mut Entry, join: Join, wakes: &mut Wakes) {
         entry.listeners.add(&join.peer.mailbox);
-        self.count_subscriptions(1);
-        let as_what = match signed_in {
-            Some((user, reply)) => JoinedAs::User { user, reply },
-            None => {
-                let welcome = self.welcome(entry, &join.channel);
-                if welcome.cached.is_none() && join.channel.kind().cache {
-                    self.notify_webhooks(|webhooks| webhooks.cache_miss(&join.channel));
-                }
-                JoinedAs::Subscriber {
-                    welcome,
-                    member: join.member,
-                }
-            }
-        };
-        let command = Command::Join {
+        self.subscriptions.inc();
+        let welcome = self.welcome(entry, &join.channel);
+        if welcome.cached.is_none() && join.channel.kind().cache {
+            self.notify_webhooks(|webhooks| webhooks.cache_miss(&join.channel));
+        }
+        let control = Control::Join {
             peer: join.peer.id,
             channel: entry.listeners.id(),
             joined: Box::new(Joined {
-                app: Arc::clone(app),
-                as_what,
+                app: self.app,
+                as_what: JoinedAs::Subscriber {
+                    welcome,
+                    member: join.member,
+                },
             }),
         };
-        join.peer.mailbox.post(command, wakes);
+        join.peer.mailbox.post(control, wakes);
     }
 
     /// Tells a connection again that it is on the channel.
-    pub(super) fn confirm(&self, peer: &PeerHandle, channel: &ChannelName) {
-        let mut wakes = Wakes::default();
-        let slot = self.slot(channel.as_str());
+    pub(in crate::hub) fn confirm(&self, peer: &PeerHandle, channel: &ChannelName) {
+        let mut locked = self.table.lock(channel.as_str());
+        let (slot, wakes) = locked.parts();
         if let Some(entry) = slot.get(channel.as_str()) {
-            let command = Command::Confirm {
+            let control = Control::Confirm {
                 peer: peer.id,
                 welcome: Box::new(self.welcome(entry, channel)),
             };
-            peer.mailbox.post(command, &mut wakes);
+            peer.mailbox.post(control, wakes);
         }
     }
 
     /// Lets a connection go, and makes known who left.
-    pub(super) fn leave(&self, leave: &Leave) {
-        let mut wakes = Wakes::default();
-        let mut slot = self.slot(leave.channel.as_str());
+    pub(in crate::hub) fn leave(&self, leave: &Leave) {
+        let mut locked = self.table.lock(leave.channel.as_str());
+        let (slot, wakes) = locked.parts();
         let Some(entry) = slot.get_mut(leave.channel.as_str()) else {
             return;
         };
         // Before the announcements: who has left does not hear of it.
-        self.let_go(entry, &leave.peer, &mut wakes);
+        self.remove(entry, &leave.peer, wakes);
         let gone = leave
             .member
             .as_ref()
@@ -268,7 +202,7 @@ impl Directory {
             self.notify_webhooks(|to| to.member_removed(&leave.channel, member.user_id()));
         }
         if entry.listeners.is_empty() {
-            self.forget(&mut slot, &leave.channel);
+            self.table.forget(slot, leave.channel.as_str());
             self.notify_vacated(&leave.channel);
             return;
         }
@@ -278,86 +212,77 @@ impl Directory {
         if let Some(member) = gone {
             entry.listeners.announce(
                 server::member_removed(leave.channel.as_str(), &member),
-                &mut wakes,
+                wakes,
             );
         }
-        self.count_changed(entry, &leave.channel, &mut wakes);
+        self.count_changed(entry, &leave.channel, wakes);
     }
 
     /// Lets a connection go whose leaving is made known elsewhere.
-    pub(super) fn dismiss(&self, leave: &Leave) {
-        let mut wakes = Wakes::default();
-        let mut slot = self.slot(leave.channel.as_str());
+    pub(in crate::hub) fn dismiss(&self, leave: &Leave) {
+        let mut locked = self.table.lock(leave.channel.as_str());
+        let (slot, wakes) = locked.parts();
         let Some(entry) = slot.get_mut(leave.channel.as_str()) else {
             return;
         };
-        self.let_go(entry, &leave.peer, &mut wakes);
+        self.remove(entry, &leave.peer, wakes);
         if entry.listeners.is_empty() {
-            self.forget(&mut slot, &leave.channel);
+            self.table.forget(slot, leave.channel.as_str());
         }
     }
 
-    fn let_go(&self, entry: &mut Entry, peer: &PeerHandle, wakes: &mut Wakes) {
+    fn remove(&self, entry: &mut Entry, peer: &PeerHandle, wakes: &mut Wakes) {
         entry.listeners.remove(&peer.mailbox);
-        self.count_subscriptions(-1);
-        let command = Command::Leave {
+        self.subscriptions.dec();
+        let control = Control::Leave {
             peer: peer.id,
             channel: entry.listeners.id(),
         };
-        peer.mailbox.post(command, wakes);
+        peer.mailbox.post(control, wakes);
     }
 
     /// What publishing to the channel would take now.
-    pub(super) fn wanted(&self, channel: &str, cache: bool) -> Wanted {
-        let deliveries = self
-            .slot(channel)
-            .get(channel)
-            .map_or(0, |entry| entry.listeners.len());
+    pub(in crate::hub) fn wanted(&self, channel: &str, cache: bool) -> Wanted {
+        let slot = self.table.read(channel);
+        let deliveries = slot.get(channel).map_or(0, |entry| entry.listeners.len());
         Wanted {
             deliveries,
             any: deliveries > 0 || cache,
         }
     }
 
-    /// Sends an event to all subscribers. With `cache`, it is kept as the channel's last.
-    pub(super) fn publish(&self, channel: &str, broadcast: &Arc<Broadcast>, cache: bool) {
-        let mut wakes = Wakes::default();
-        let slot = self.slot(channel);
-        if cache {
+    /// Sends an event to all subscribers.
+    pub(in crate::hub) fn publish(
+        &self,
+        channel: &str,
+        broadcast: &Arc<Broadcast>,
+        caching: Caching,
+    ) {
+        let mut locked = self.table.lock(channel);
+        let (slot, wakes) = locked.parts();
+        if caching == Caching::AsLast {
             self.cache
                 .lock()
                 .put(channel, broadcast.frame.clone(), broadcast.accepted_at);
         }
         if let Some(entry) = slot.get(channel) {
-            entry.listeners.deliver(broadcast, &mut wakes);
+            entry.listeners.deliver(broadcast, wakes);
         }
-        if let Some((channel, notice)) = broadcast.notice() {
-            self.notify_webhooks(|webhooks| webhooks.notify(channel, notice));
-        }
-    }
-
-    /// Closes all connections on the channel.
-    pub(super) fn close(&self, channel: &str, reason: &Arc<CloseReason>) {
-        let mut wakes = Wakes::default();
-        let slot = self.slot(channel);
-        if let Some(entry) = slot.get(channel) {
-            entry.listeners.close(reason, &mut wakes);
+        if let Some(about) = broadcast.notice() {
+            self.notify_webhooks(|webhooks| webhooks.notify(&about.channel, &about.notice));
         }
     }
 
     /// What is known about the channel; all zero if nobody is on it.
-    pub(super) fn state(&self, channel: &str) -> ChannelState {
-        self.slot(channel)
-            .get(channel)
-            .map(Entry::state)
-            .unwrap_or_default()
+    pub(in crate::hub) fn state(&self, channel: &str) -> ChannelState {
+        let slot = self.table.read(channel);
+        slot.get(channel).map(Entry::state).unwrap_or_default()
     }
 
     /// All channels whose name begins so, with what is known about them.
-    pub(super) fn list(&self, prefix: &str) -> Vec<(ChannelName, ChannelState)> {
+    pub(in crate::hub) fn list(&self, prefix: &str) -> Vec<(ChannelName, ChannelState)> {
         let mut list = Vec::new();
-        for slot in &self.slots {
-            let slot = slot.lock();
+        for slot in self.table.slots() {
             let named = slot
                 .iter()
                 .filter(|(name, _)| name.as_str().starts_with(prefix));
@@ -367,15 +292,15 @@ impl Directory {
     }
 
     /// The members of a presence channel.
-    pub(super) fn members(&self, channel: &str) -> Vec<Arc<Member>> {
-        self.slot(channel)
-            .get(channel)
+    pub(in crate::hub) fn members(&self, channel: &str) -> Vec<Arc<Member>> {
+        let slot = self.table.read(channel);
+        slot.get(channel)
             .map(|entry| entry.roster.members())
             .unwrap_or_default()
     }
 
-    /// The channel's last event, and for how long it is still kept.
-    pub(super) fn cached(&self, channel: &str) -> Option<(Frame, Duration)> {
+    /// The channel's last event.
+    pub(in crate::hub) fn cached(&self, channel: &str) -> Option<CachedEvent> {
         self.cache.lock().get(channel, Instant::now())
     }
 
@@ -383,38 +308,32 @@ impl Directory {
     pub(super) fn set_cached_event(
         &self,
         channel: &str,
-        cached: Option<(Frame, Duration)>,
+        cached: Option<CachedEvent>,
         now: Instant,
     ) {
         let mut cache = self.cache.lock();
         match cached {
-            Some((frame, left)) => cache.put_for(channel, frame, now, left),
+            Some(CachedEvent { frame, left }) => cache.put_for(channel, frame, now, left),
             None => cache.remove(channel),
         }
     }
 
     /// Tells the counts that are due and drops cached events that have expired.
-    pub(super) fn housekeeping(&self, now: Instant) {
+    pub(in crate::hub) fn housekeeping(&self, now: Instant) {
         self.cache.lock().expire(now);
         let pending = std::mem::take(&mut *self.counts_due.lock());
         for channel in pending {
-            let mut wakes = Wakes::default();
-            let mut slot = self.slot(channel.as_str());
+            let mut locked = self.table.lock(channel.as_str());
+            let (slot, wakes) = locked.parts();
             let Some(entry) = slot.get_mut(channel.as_str()) else {
                 continue;
             };
             if entry.notice.is_due(now) {
-                self.announce_count(entry, &channel, &mut wakes);
+                self.announce_count(entry, &channel, wakes);
             } else {
                 self.counts_due.lock().push(channel);
             }
         }
-    }
-
-    pub(super) fn slot(&self, channel: &str) -> MutexGuard<'_, Slot> {
-        // Bits that the tables inside the slots use least.
-        let hash = self.hasher.hash_one(channel) >> 32;
-        self.slots[hash as usize % SLOTS].lock()
     }
 
     fn welcome(&self, entry: &Entry, channel: &ChannelName) -> Welcome {
@@ -425,30 +344,27 @@ impl Directory {
                 .cache
                 .then(|| self.cached(channel.as_str()))
                 .flatten()
-                .map(|(frame, _)| frame),
+                .map(|cached| cached.frame),
             channel: channel.clone(),
         }
     }
 
     /// Tells a connection that the channel is full.
-    pub(super) fn refuse_full(&self, join: Join, wakes: &mut Wakes) {
+    pub(in crate::hub) fn refuse_full(&self, join: Join) {
+        let refusal = self.full(join.peer.id, join.channel);
+        join.peer.mailbox.send(refusal);
+    }
+
+    fn full(&self, peer: PeerId, channel: ChannelName) -> Control {
         let message = format!(
             "the channel is full: at most {} members are allowed (presence_members)",
             self.presence_members
         );
-        let error =
-            server::subscription_error(join.channel.as_str(), "LimitReached", &message, 403);
-        let command = Command::Refuse {
-            peer: join.peer.id,
-            channel: join.channel,
+        let error = server::subscription_error(channel.as_str(), "LimitReached", &message, 403);
+        Control::Refuse {
+            peer,
+            channel,
             error,
-        };
-        join.peer.mailbox.post(command, wakes);
-    }
-
-    fn count_subscriptions(&self, change: i64) {
-        if let Some(subscriptions) = &self.subscriptions {
-            subscriptions.inc_by(change);
         }
     }
 

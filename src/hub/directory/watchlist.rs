@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
-use super::app::AppHub;
-use super::authority::PeerHandle;
 use super::listeners::Listeners;
-use super::mailbox::{Command, Wakes, Watched};
 use crate::departures::Departures;
+use crate::hub::mailbox::{AppIndex, Control, Locked, Wakes, Watched};
+use crate::hub::moves::PeerHandle;
 use crate::protocol::Frame;
 use crate::protocol::member::Watchlist;
 use crate::protocol::server::{self, Status};
@@ -26,7 +25,8 @@ use crate::protocol::server::{self, Status};
 /// One lock covers all users, as a watcher is told of all of its watchlist at one moment; it is
 /// held for a few hash look-ups a watched user.
 #[derive(Debug)]
-pub(super) struct Watchlists {
+pub(in crate::hub) struct Watchlists {
+    app: AppIndex,
     users: Mutex<Users>,
     silent: AtomicBool,
 }
@@ -48,8 +48,9 @@ struct User {
 
 impl Watchlists {
     /// Nobody yet. Users count as online for `grace` after their last connection.
-    pub(super) fn new(grace: Duration) -> Self {
+    pub(in crate::hub) fn new(app: AppIndex, grace: Duration) -> Self {
         Self {
+            app,
             users: Mutex::new(Users {
                 by_id: HashMap::default(),
                 departures: Departures::new(grace, usize::MAX),
@@ -59,26 +60,26 @@ impl Watchlists {
     }
 
     /// Nobody is told any more: everybody leaves.
-    pub(super) fn fall_silent(&self) {
+    pub(in crate::hub) fn fall_silent(&self) {
         self.silent.store(true, Ordering::Relaxed);
     }
 
     /// One more connection is signed in as the user.
-    pub(super) fn came(&self, user_id: &Arc<str>) {
-        let mut wakes = Wakes::default();
-        let mut users = self.users.lock();
+    pub(in crate::hub) fn came(&self, user_id: &Arc<str>) {
+        let mut locked = Locked::new(&self.users);
+        let (users, wakes) = locked.parts();
         let is_back = users.departures.is_back(user_id);
         let user = users.user(user_id);
         user.connections += 1;
         if user.connections == 1 && !is_back {
-            self.announce(Status::Online, user_id, user, &mut wakes);
+            self.announce(Status::Online, user_id, user, wakes);
         }
     }
 
     /// One connection less is signed in as the user.
-    pub(super) fn left(&self, user_id: &Arc<str>, now: Instant) {
-        let mut wakes = Wakes::default();
-        let mut users = self.users.lock();
+    pub(in crate::hub) fn left(&self, user_id: &Arc<str>, now: Instant) {
+        let mut locked = Locked::new(&self.users);
+        let (users, wakes) = locked.parts();
         let Some(user) = users.by_id.get_mut(user_id) else {
             return;
         };
@@ -86,26 +87,26 @@ impl Watchlists {
         if user.connections > 0 || users.departures.leave(user_id, now) {
             return;
         }
-        self.went_offline(&mut users, user_id, &mut wakes);
+        self.went_offline(users, user_id, wakes);
     }
 
     /// Those who share users say whether this one is online.
-    pub(super) fn set_online(&self, user_id: &Arc<str>, online: bool) {
-        let mut wakes = Wakes::default();
-        let mut users = self.users.lock();
+    pub(in crate::hub) fn set_online(&self, user_id: &Arc<str>, online: bool) {
+        let mut locked = Locked::new(&self.users);
+        let (users, wakes) = locked.parts();
         let user = users.user(user_id);
         if std::mem::replace(&mut user.online_elsewhere, online) != online {
             let status = match online {
                 true => Status::Online,
                 false => Status::Offline,
             };
-            self.announce(status, user_id, user, &mut wakes);
+            self.announce(status, user_id, user, wakes);
         }
         users.forget_if_idle(user_id);
     }
 
     /// Tells of those who have not come back in time.
-    pub(super) fn housekeeping(&self, now: Instant) {
+    pub(in crate::hub) fn housekeeping(&self, now: Instant) {
         while self.announce_departures(now) {}
     }
 
@@ -113,13 +114,13 @@ impl Watchlists {
     /// lock.
     fn announce_departures(&self, now: Instant) -> bool {
         const AT_ONCE: usize = 64;
-        let mut wakes = Wakes::default();
-        let mut users = self.users.lock();
+        let mut locked = Locked::new(&self.users);
+        let (users, wakes) = locked.parts();
         for _ in 0..AT_ONCE {
             let Some(user_id) = users.departures.take_due(now) else {
                 return false;
             };
-            self.went_offline(&mut users, &user_id, &mut wakes);
+            self.went_offline(users, &user_id, wakes);
         }
         true
     }
@@ -139,15 +140,14 @@ impl Watchlists {
     }
 
     /// A connection is told who of the watchlist is online, and from then on of every change.
-    pub(super) fn watch(
+    pub(in crate::hub) fn watch(
         &self,
-        app: &Arc<AppHub>,
         peer: &PeerHandle,
         watchlist: &Watchlist,
         complaint: Option<Frame>,
     ) {
-        let mut wakes = Wakes::default();
-        let mut users = self.users.lock();
+        let mut locked = Locked::new(&self.users);
+        let (users, wakes) = locked.parts();
         let mut lists = Vec::with_capacity(watchlist.len());
         let (mut online, mut offline) = (Vec::new(), Vec::new());
         for user_id in watchlist.iter() {
@@ -163,24 +163,24 @@ impl Watchlists {
         }
         let told = [(Status::Online, online), (Status::Offline, offline)];
         let watched = Watched {
-            app: Arc::clone(app),
+            app: self.app,
             watchlist: Arc::clone(watchlist),
             lists,
             complaint,
             statuses: server::watchlist_events(told),
         };
         // Posted under the lock: every later change is told behind it.
-        let command = Command::Watch {
+        let control = Control::Watch {
             peer: peer.id,
             watched: Box::new(watched),
         };
-        peer.mailbox.post(command, &mut wakes);
+        peer.mailbox.post(control, wakes);
     }
 
     /// A connection that watched is told no more.
-    pub(super) fn unwatch(&self, peer: &PeerHandle, watchlist: &Watchlist) {
-        let mut wakes = Wakes::default();
-        let mut users = self.users.lock();
+    pub(in crate::hub) fn unwatch(&self, peer: &PeerHandle, watchlist: &Watchlist) {
+        let mut locked = Locked::new(&self.users);
+        let (users, wakes) = locked.parts();
         let mut lists = Vec::with_capacity(watchlist.len());
         for user_id in watchlist.iter() {
             if let Some(user) = users.by_id.get_mut(user_id) {
@@ -189,11 +189,11 @@ impl Watchlists {
             }
             users.forget_if_idle(user_id);
         }
-        let command = Command::Unwatch {
+        let control = Control::Unwatch {
             peer: peer.id,
             lists,
         };
-        peer.mailbox.post(command, &mut wakes);
+        peer.mailbox.post(control, wakes);
     }
 }
 

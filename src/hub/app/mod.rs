@@ -1,18 +1,30 @@
 //! One app at work on this node.
+//!
+//! - [`local`]: its moves where a single node decides
+//! - [`replica`]: its moves where others decide, and the node carries out
+//! - [`permit`]: a connection that counts among its app's
+//! - [`idempotency`], [`answers`]: publishes that carry a key, and the answers to those done
+
+mod answers;
+pub mod idempotency;
+mod local;
+mod permit;
+mod replica;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::authority::Authority;
 use super::broadcast::Room;
-use super::directory::{ChannelState, Directory, Wanted};
-use super::idempotency::Idempotency;
-use super::watchlist::Watchlists;
+use super::directory::{Channels, Users, Wanted, Watchlists};
+use super::mailbox::AppIndex;
+use super::outcome::ChannelState;
 use crate::apps::App;
 use crate::metrics::AppMetrics;
-use crate::net::tally::{Full, Tally};
+use crate::net::tally::Tally;
 use crate::protocol::ChannelRef;
 use crate::webhooks::AppWebhooks;
+use idempotency::Idempotency;
+pub use permit::AppPermit;
 
 /// An app's record with all that is going on in it. Nothing is shared between apps.
 #[derive(Debug)]
@@ -25,61 +37,44 @@ pub struct AppHub {
     pub room: Room,
     /// The keys that publishes carry.
     pub idempotency: Idempotency,
-    pub(super) channels: Directory,
-    pub(super) users: Directory,
-    pub(super) watchlists: Option<Watchlists>,
-    authority: Arc<dyn Authority>,
+    /// What threads name it by to one another.
+    pub(super) index: AppIndex,
+    channels: Channels,
+    users: Users,
+    watchlists: Option<Watchlists>,
     webhooks: Option<Arc<AppWebhooks>>,
-    connections: Tally,
+    connections: Arc<Tally>,
 }
 
 impl AppHub {
     pub(super) fn new(
         app: Arc<App>,
-        authority: Arc<dyn Authority>,
         metrics: AppMetrics,
         webhooks: Option<Arc<AppWebhooks>>,
     ) -> Self {
+        let index = AppIndex::next();
         Self {
             room: Room::new(app.limits.publish_backlog, app.limits.publish_wait),
             idempotency: Idempotency::new(
                 app.limits.idempotency_bytes,
                 metrics.idempotency_evictions.clone(),
             ),
-            channels: Directory::of_channels(&app, &metrics, webhooks.clone()),
-            users: Directory::of_users(&app, &metrics),
-            watchlists: app.watchlist.then(|| Watchlists::new(app.watchlist_grace)),
-            authority,
+            channels: Channels::new(index, &app, &metrics, webhooks.clone()),
+            users: Users::new(index, metrics.users.clone()),
+            watchlists: app
+                .watchlist
+                .then(|| Watchlists::new(index, app.watchlist_grace)),
+            index,
             webhooks,
-            connections: Tally::default(),
+            connections: Arc::default(),
             metrics,
             app,
         }
     }
 
-    /// Who decides about joins and leaves.
-    pub fn authority(&self) -> &dyn Authority {
-        &*self.authority
-    }
-
     /// Where the app's backend is told what happens, if it is to be told anything.
     pub fn webhooks(&self) -> Option<&AppWebhooks> {
         self.webhooks.as_deref()
-    }
-
-    /// Counts a connection in, unless the app's `max_connections` is reached.
-    pub fn admit(&self) -> Result<(), Full> {
-        let limit = self.app.limits.max_connections.unwrap_or(usize::MAX);
-        self.connections.try_add(limit)?;
-        self.metrics.connections.inc();
-        self.metrics.connections_opened.inc();
-        Ok(())
-    }
-
-    /// Counts a connection out that [`AppHub::admit`] counted in.
-    pub fn release(&self) {
-        self.connections.remove();
-        self.metrics.connections.dec();
     }
 
     /// What publishing to the channel would take now.
@@ -98,7 +93,6 @@ impl AppHub {
 
     pub(super) fn fall_silent(&self) {
         self.channels.fall_silent();
-        self.users.fall_silent();
         if let Some(watchlists) = &self.watchlists {
             watchlists.fall_silent();
         }

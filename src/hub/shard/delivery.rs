@@ -2,50 +2,15 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use indexmap::IndexMap;
-use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
-use super::app::AppHub;
-use super::broadcast::Broadcast;
-use super::mailbox::{ChannelId, Command, Queue};
-use super::peer::{Peer, PeerId};
-use super::shard::Tables;
-
-/// The local subscribers of a channel.
-pub(super) struct LocalChannel {
-    app: Arc<AppHub>,
-    peers: IndexMap<PeerId, Rc<Peer>, FxBuildHasher>,
-}
-
-impl LocalChannel {
-    pub(super) fn new(app: Arc<AppHub>) -> Self {
-        Self {
-            app,
-            peers: IndexMap::default(),
-        }
-    }
-
-    pub(super) fn insert(&mut self, peer: Rc<Peer>) {
-        self.peers.insert(peer.id(), peer);
-    }
-
-    pub(super) fn remove(&mut self, id: PeerId) -> Option<Rc<Peer>> {
-        self.peers.swap_remove(&id)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.peers.is_empty()
-    }
-
-    pub(super) fn to_vec(&self) -> Vec<Rc<Peer>> {
-        self.peers.values().map(Rc::clone).collect()
-    }
-}
+use super::peer::Peer;
+use super::tables::Tables;
+use crate::hub::broadcast::Broadcast;
+use crate::hub::mailbox::{ChannelId, Command, Delivery, Queue};
 
 /// Whether a shard has more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,11 +74,9 @@ impl Inbox {
                 }
             } else if let Some(command) = self.next(tables) {
                 match command {
-                    Command::Deliver { channel, broadcast } => {
-                        self.run = Some(self.collect_run(channel, broadcast));
-                    }
-                    other => {
-                        tables.apply(other);
+                    Command::Deliver(first) => self.run = Some(self.collect_run(first)),
+                    Command::Control(control) => {
+                        tables.apply(control);
                         left -= 1;
                     }
                 }
@@ -146,16 +109,17 @@ impl Inbox {
     }
 
     /// The event and those of the same channel right behind it.
-    fn collect_run(&mut self, channel: ChannelId, first: Arc<Broadcast>) -> Run {
+    fn collect_run(&mut self, first: Delivery) -> Run {
+        let channel = first.channel;
         let mut run = Run::new(channel);
-        run.push(first);
+        run.push(first.broadcast);
         while run.frames.len() < MOST_EVENTS {
             match self.commands.front() {
-                Some(Command::Deliver {
-                    channel: next,
-                    broadcast,
-                }) if *next == channel && run.bytes + broadcast.frame.len() <= MOST_BYTES => {
-                    run.push(Arc::clone(broadcast));
+                Some(Command::Deliver(next))
+                    if next.channel == channel
+                        && run.bytes + next.broadcast.frame.len() <= MOST_BYTES =>
+                {
+                    run.push(Arc::clone(&next.broadcast));
                     self.commands.pop_front();
                 }
                 _ => break,
@@ -206,9 +170,9 @@ impl Run {
             .iter()
             .map(|frame| IoSlice::new(frame))
             .collect();
-        let end = local.peers.len().min(self.cursor + most);
+        let end = local.len().min(self.cursor + most);
         let start = self.cursor;
-        for peer in local.peers.values().skip(start).take(end - start) {
+        for peer in local.peers().skip(start).take(end - start) {
             let (frames, bytes) = if self.has_exception && self.leaves_out(peer) {
                 self.deliver_all_but_own(peer)
             } else if peer.send_run(&self.frames, &slices) {
@@ -249,13 +213,13 @@ impl Run {
         let channels = tables.channels.borrow();
         channels
             .get(&self.channel)
-            .is_none_or(|local| self.cursor >= local.peers.len())
+            .is_none_or(|local| self.cursor >= local.len())
     }
 
     /// Counts what was sent, once for the whole run.
     fn finish(&self, tables: &Tables) {
         if let Some(local) = tables.channels.borrow().get(&self.channel) {
-            let metrics = &local.app.metrics;
+            let metrics = &local.app().metrics;
             metrics.messages_sent.inc_by(self.sent as u64);
             metrics.sent_bytes.inc_by(self.sent_bytes as u64);
         }

@@ -1,9 +1,11 @@
 //! When which connection wants to know the time: no timer for each of them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::mailbox::TICK;
-use super::peer::PeerId;
+use crate::hub::mailbox::PeerId;
+
+/// How often a shard looks at its connections' deadlines.
+pub(super) const TICK: Duration = Duration::from_millis(250);
 
 /// Ticks that the wheel goes round in: a little over a minute. Later deadlines are looked at
 /// once a turn.
@@ -74,8 +76,6 @@ impl Wheel {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn peers(due: Vec<Scheduled>) -> Vec<PeerId> {

@@ -1,0 +1,105 @@
+//! The connections of one worker thread.
+//!
+//! - [`tables`]: the thread's connections and channels, and what is done to them
+//! - [`channel`]: the local subscribers of a channel
+//! - [`delivery`]: fan-out, from the mailbox to the sockets
+//! - [`wheel`]: when which connection wants to know the time
+//! - [`peer`], [`outbox`], [`registration`]: one connection as the shard knows it
+
+mod channel;
+mod delivery;
+mod outbox;
+mod peer;
+mod registration;
+mod tables;
+mod wheel;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::net::tcp::OwnedWriteHalf;
+
+pub use peer::{Flushed, Peer};
+pub use registration::Registration;
+
+use super::app::AppPermit;
+use super::authority::Authority;
+use super::mailbox::Mailbox;
+use crate::metrics::WorkerMetrics;
+use crate::session::Session;
+use delivery::{Inbox, Progress};
+use tables::Tables;
+use wheel::TICK;
+
+/// The connections that live on one worker thread and the channels that they are on. Cloning
+/// it gives another handle to the same shard; it never leaves its thread.
+#[derive(Clone)]
+pub struct Shard {
+    tables: Rc<Tables>,
+    inbox: Rc<RefCell<Inbox>>,
+}
+
+impl Shard {
+    pub(super) fn new(
+        mailbox: Arc<Mailbox>,
+        authority: Arc<dyn Authority>,
+        metrics: WorkerMetrics,
+    ) -> Self {
+        Self {
+            tables: Rc::new(Tables::new(mailbox, authority, metrics)),
+            inbox: Rc::default(),
+        }
+    }
+
+    /// Takes a connection into the tables. It stays there until the registration is dropped.
+    pub fn register(
+        &self,
+        permit: AppPermit,
+        session: Session,
+        socket: OwnedWriteHalf,
+    ) -> Registration {
+        let peer = self
+            .tables
+            .insert(Arc::clone(permit.app()), session, socket);
+        Registration::new(peer, Rc::clone(&self.tables), permit)
+    }
+
+    /// Does what the mailbox says, for as long as the worker lives. After each slice of work
+    /// the thread's other tasks and its sockets have their turn.
+    pub async fn run(&self) {
+        loop {
+            std::future::poll_fn(|cx| self.poll_work(cx)).await;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Works for one slice. Pending while there is nothing to do.
+    fn poll_work(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // Registered before looking, so that no post goes unnoticed.
+        self.tables.mailbox.register(cx.waker());
+        match self.inbox.borrow_mut().work(&self.tables) {
+            Progress::Idle => Poll::Pending,
+            Progress::More => Poll::Ready(()),
+        }
+    }
+
+    /// Watches the connections' deadlines, for as long as the worker lives.
+    pub async fn watch_time(&self) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.tables.look_at_deadlines(Instant::now());
+        }
+    }
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard").finish_non_exhaustive()
+    }
+}

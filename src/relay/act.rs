@@ -1,0 +1,140 @@
+//! What a connection's session wants.
+
+use super::Relay;
+use super::client_event::ClientPublication;
+use crate::hub::{Join, Leave, Peer, SignIn};
+use crate::protocol::member::Watchlist;
+use crate::protocol::{CloseCode, Frame, server};
+use crate::session::{Action, Overload};
+use crate::tap::Kind;
+
+impl Relay {
+    /// Does what a connection's session wants. Returns a client event for which there is no
+    /// room now: the connection waits with it and with everything behind it.
+    pub fn act(&self, peer: &Peer, action: Action) -> Option<ClientPublication> {
+        let app = peer.app();
+        match action {
+            Action::Nothing => {}
+            Action::Send(frame) => peer.send(&frame),
+            Action::Mistake { code, message } => self.report_mistake(peer, code, &message),
+            Action::RefuseSubscription {
+                channel,
+                kind,
+                status,
+                message,
+            } => {
+                app.metrics.subscription_errors.inc();
+                self.show_error(peer, Some(&channel), Some(status), &message);
+                peer.send(&server::subscription_error(
+                    &channel, kind, &message, status,
+                ));
+            }
+            Action::Join {
+                channel,
+                member,
+                sign_in,
+            } => {
+                self.show(
+                    peer,
+                    Kind::Subscribe,
+                    &channel,
+                    member.as_deref().map(|m| &**m.user_id()),
+                );
+                let join = Join {
+                    peer: peer.handle(),
+                    channel,
+                    member,
+                };
+                match sign_in {
+                    None => self.authority.join(app, join),
+                    Some(user) => {
+                        let sign_in = SignIn {
+                            peer: peer.handle(),
+                            user,
+                            watchlist: Watchlist::default(),
+                            reply: None,
+                            complaint: None,
+                            join: Some(join),
+                        };
+                        self.authority.sign_in(app, sign_in);
+                    }
+                }
+            }
+            Action::Confirm { channel } => {
+                self.authority.confirm(app, peer.handle(), channel);
+            }
+            Action::Leave { channel, member } => {
+                self.show(
+                    peer,
+                    Kind::Unsubscribe,
+                    &channel,
+                    member.as_deref().map(|m| &**m.user_id()),
+                );
+                let leave = Leave {
+                    peer: peer.handle(),
+                    channel,
+                    member,
+                };
+                self.authority.leave(app, leave);
+            }
+            Action::SignIn {
+                user,
+                watchlist,
+                is_cut,
+                reply,
+            } => {
+                let complaint = is_cut.then(|| {
+                    let most = app.app.limits.watchlist_users;
+                    let message = format!("only the first {most} users of the watchlist count");
+                    self.note_mistake(peer, Some(CloseCode::WatchlistLimit), &message)
+                });
+                let sign_in = SignIn {
+                    peer: peer.handle(),
+                    user,
+                    watchlist,
+                    reply: Some(reply),
+                    complaint,
+                    join: None,
+                };
+                self.authority.sign_in(app, sign_in);
+            }
+            Action::ClientEvent { channel, frame } => {
+                return self.client_event(peer, channel, frame);
+            }
+            Action::Close(reason) => {
+                self.show_error(peer, None, Some(reason.code.code()), &reason.text);
+                peer.close(&reason);
+            }
+            Action::CloseOverload { cause, reason } => {
+                self.show_error(peer, None, Some(reason.code.code()), &reason.text);
+                match cause {
+                    Overload::Stall => {
+                        app.metrics.write_timeouts.inc();
+                        peer.close_unread(&reason);
+                    }
+                    Overload::Flood(kind) => {
+                        app.metrics.overruns.with(kind).inc();
+                        peer.close(&reason);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    pub(super) fn report_mistake(&self, peer: &Peer, code: Option<CloseCode>, message: &str) {
+        peer.send(&self.note_mistake(peer, code, message));
+    }
+
+    /// Counts and shows a client's mistake; returns what the client is to be told.
+    fn note_mistake(&self, peer: &Peer, code: Option<CloseCode>, message: &str) -> Frame {
+        let metrics = &peer.app().metrics;
+        match code {
+            Some(CloseCode::ClientEventRejected) => metrics.client_events_refused.inc(),
+            _ => metrics.protocol_errors.inc(),
+        };
+        let code = code.map(CloseCode::code);
+        self.show_error(peer, None, code, message);
+        server::error(code, message)
+    }
+}

@@ -1,0 +1,35 @@
+//! What connections and publishers ask for, done on the hub.
+//!
+//! - [`act`]: what a connection's session wants
+//! - [`publish`]: events of backends
+//! - [`client_event`]: events of clients
+//! - [`terminate`]: ends of a user's connections
+//! - [`observe`]: what of all that the live stream shows
+
+mod act;
+mod client_event;
+mod observe;
+mod publish;
+mod terminate;
+
+use std::sync::Arc;
+
+pub use client_event::ClientPublication;
+pub use publish::{Publication, PublishError, Receipts};
+
+use crate::hub::{Authority, Hub};
+use crate::net::tally::Requests;
+use crate::tap::Tap;
+
+/// What connections and publishers ask for, done on the hub.
+#[derive(Debug)]
+pub struct Relay {
+    /// Who is connected and subscribed.
+    pub hub: Hub,
+    /// Who decides about joins and leaves, on this node or for all.
+    pub authority: Arc<dyn Authority>,
+    /// The live stream of what passes.
+    pub tap: Tap,
+    /// HTTP requests under way.
+    pub requests: Requests,
+}
