@@ -65,8 +65,9 @@ async fn many_huge_publishes_at_once_cost_no_memory() {
     }
     publishers.join_all().await;
     let grown = resident_memory(&server).saturating_sub(before);
-    // Each may have read as much as one body may have.
-    assert!(grown < 48 << 20, "{grown} bytes more");
+    // Of 160 MB that were sent: each may have read as much as one body may have, and each worker's
+    // allocator keeps a few buffers at hand.
+    assert!(grown < 64 << 20, "{grown} bytes more");
     assert_unharmed(&server).await;
     server.finish().await;
 }

@@ -221,7 +221,7 @@ async fn an_endpoint_that_is_down_for_a_minute_misses_nothing() {
     }
     for (channel, requests) in requests {
         let failed = requests as u64 - sent;
-        assert!((4..=12).contains(&failed), "{failed} in vain on {channel}");
+        assert!((3..=16).contains(&failed), "{failed} in vain on {channel}");
     }
     server.finish().await;
 }

@@ -158,7 +158,7 @@ async fn clients_are_served_while_a_dead_endpoint_holds_up_the_end_and_closed_la
     server.exited().await.expect_clean();
     let (served, after) = (closed - stopped, closed.elapsed());
     assert!(served > Duration::from_secs(3), "{served:?}");
-    assert!(after < Duration::from_secs(1), "{after:?}");
+    assert!(after < Duration::from_secs(3), "{after:?}");
 }
 
 #[tokio::test]
