@@ -14,6 +14,7 @@ use crate::process::{Exit, Signal};
 use crate::published::PublishedEvent;
 use crate::request::Request;
 use crate::server::{TestServer, TestServerBuilder};
+use crate::skipped::Skipped;
 use crate::wait::eventually;
 
 /// What every key and topic in Redis begins with.
@@ -79,21 +80,21 @@ impl ClusterBuilder {
         self
     }
 
-    /// Starts the nodes, and waits until each is ready and knows the others. `None`, with the reason on stderr, when the
-    /// tests run against a foreign server: the test returns then.
-    pub async fn start(self) -> Option<Cluster> {
+    /// Starts the nodes, and waits until each is ready and knows the others. The error is as for
+    /// [`TestServerBuilder::start`].
+    pub async fn start(self) -> Result<Cluster, Skipped> {
         let cluster = self.start_without_redis().await?;
         cluster.wait_until_ready().await;
-        Some(cluster)
+        Ok(cluster)
     }
 
     /// Starts the nodes and waits for their listeners alone.
-    pub async fn start_without_redis(self) -> Option<Cluster> {
+    pub async fn start_without_redis(self) -> Result<Cluster, Skipped> {
         let mut nodes = Vec::new();
         for position in 0..self.count {
             nodes.push(Some(self.node_at(position).start().await?));
         }
-        Some(Cluster {
+        Ok(Cluster {
             urls: vec![None; self.count],
             builder: self,
             nodes,

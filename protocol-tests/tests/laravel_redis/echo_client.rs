@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use protocol_tests::{RedisServer, TestServer, within};
+use protocol_tests::{RedisServer, TestServer, or_skip, within};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
@@ -78,9 +78,7 @@ impl Page {
 #[tokio::test]
 async fn echo_hears_what_laravel_publishes_on_redis() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let public = server.channel("orders.");
     let private = server.channel("private-orders.");
     let name = private.strip_prefix("private-").unwrap();
