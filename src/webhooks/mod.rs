@@ -1,14 +1,15 @@
-//! What an app's backend is told: transitions of channels, client events, counts.
+//! Notices to an app's backend: transitions of channels, client events, counts.
 //!
-//! Whoever tells never waits. [`AppWebhooks`] puts an event into the bounded queue of each
+//! Whoever notifies never waits. [`AppWebhooks`] puts an event into the bounded queue of each
 //! webhook that wants it; a thread of its own, below the workers' priority, works the queues off,
 //! each webhook by itself.
 //!
-//! - [`app`], [`notice`]: what is told, and to whom
+//! - [`app`], [`notice`]: what is reported, and to whom
 //! - [`event`], [`outlet`], [`inbox`]: an event on its way, and how much may wait
 //! - [`sender`], [`lanes`], [`retry`]: what goes when, in order for each channel
 //! - [`post`], [`client`], [`address`]: one request, and where it may go
-//! - [`journal`]: what outlasts the process
+//! - [`journal`], [`reports`]: what outlasts the process; what the log says of a webhook
+//! - [`settings`]: what holds for all webhooks
 //! - [`thread`]: all of it at work
 
 mod address;
@@ -21,6 +22,7 @@ mod lanes;
 mod notice;
 mod outlet;
 mod post;
+mod reports;
 mod retry;
 mod sender;
 mod settings;
@@ -48,7 +50,7 @@ use outlet::{Backlog, Outlet};
 use sender::Phase;
 use thread::Work;
 
-/// Departures of one app that may wait for a return. More are told at once.
+/// Departures of one app that may wait for a return. More are reported at once.
 const MOST_DEPARTURES: usize = 100_000;
 /// Between two looks whether anything still waits.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
@@ -85,7 +87,7 @@ pub enum StartError {
     Journal {
         /// The folder as configured.
         folder: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The operator's certificates cannot be used.
@@ -144,7 +146,7 @@ impl Webhooks {
         self.apps.get(id).map(|app| &app.webhooks)
     }
 
-    /// Tells of those who have left and do not come back, for as long as the relay runs. Workers
+    /// Reports those who have left and do not come back, for as long as the relay runs. Workers
     /// may wait for what this holds: it is to run at their priority.
     pub fn watch_departures(&self) -> impl Future<Output = ()> + use<> {
         let apps: Vec<_> = self

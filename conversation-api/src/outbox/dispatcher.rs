@@ -1,7 +1,7 @@
 //! Which lanes are sent when.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -10,6 +10,7 @@ use tokio::time::sleep_until;
 use super::health::Health;
 use super::lane::{Courier, TurnEnd};
 use super::target::Target;
+use super::timing::Timing;
 use crate::metrics::Metrics;
 use crate::store::outbox::{Claim, Lane, RetryNow, Settled};
 use crate::store::{Store, StoreError};
@@ -17,23 +18,7 @@ use crate::store::{Store, StoreError};
 /// Lanes that are sent at a time.
 const LANES: usize = 16;
 
-/// How long things may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    /// How long a lane is held. What a killed process held waits that long.
-    pub lease: Duration,
-    /// How often to look without being woken.
-    pub poll: Duration,
-}
-
-impl Timing {
-    /// How long one row may take: short enough that the lease outlasts it.
-    pub fn attempt(self) -> Duration {
-        self.lease / 3
-    }
-}
-
-/// Sends all rows of a kind, until it is told to stop.
+/// Sends all rows of a kind, until it is asked to stop.
 #[derive(Debug)]
 pub struct Dispatcher {
     courier: Courier,
@@ -69,7 +54,7 @@ impl Dispatcher {
         }
     }
 
-    /// Works until `stopping` says so, and then until nothing more can be sent.
+    /// Works until `stopping` is true, and then until nothing more can be sent.
     pub async fn run(mut self, mut stopping: watch::Receiver<bool>) {
         while !*stopping.borrow_and_update() {
             self.claim_what_is_due().await;
