@@ -4,9 +4,9 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
+use super::answer::Answer;
 use super::error::ApiError;
 use super::info::Info;
-use super::service::Answer;
 use super::verified::Verified;
 use crate::protocol::{ChannelKind, ChannelRef};
 

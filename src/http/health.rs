@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use serde_json::json;
 
-use super::service::Answer;
+use super::answer::Answer;
 use crate::hub::{Hub, Standing, Unavailable};
 
 /// `/`

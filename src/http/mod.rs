@@ -2,7 +2,7 @@
 //!
 //! Source: Pusher Channels HTTP API reference.
 //!
-//! - [`service`]: the entry of every request: route, answer
+//! - [`service`]: the entry of every request
 //! - [`body`]: reading what comes with it
 //! - [`route`]: what a path asks for
 //! - [`pages`]: which web pages are kept out
@@ -12,8 +12,9 @@
 //! - [`info`]: attributes of channels that callers may ask for
 //! - [`channels`], [`users`]: queries and users
 //! - [`health`]: what load balancers look at
-//! - [`error`]: answers to what is wrong
+//! - [`answer`], [`error`]: answers, and those to what is wrong
 
+mod answer;
 mod body;
 mod channels;
 mod error;

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::answer::Answer;
 use super::error::ApiError;
 use super::event::{Event, Fields, parse_object, text};
 use super::idempotency::{self, Key};
-use super::service::Answer;
 use super::verified::Verified;
 use crate::hub::AppHub;
 use crate::protocol::{ChannelRef, json as protocol_json};
@@ -137,7 +137,7 @@ fn list(batch: Option<&str>) -> Result<Vec<&RawValue>, ApiError> {
     serde_json::from_str(batch).map_err(|_| ApiError::bad_request("batch must be a list of events"))
 }
 
-/// Maps the slots of a batch; an error says in which slot it is.
+/// Maps the slots of a batch; an error names the slot.
 fn each<'s, S, T>(
     slots: &'s [S],
     map: impl Fn(&'s S) -> Result<T, ApiError>,

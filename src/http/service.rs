@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::HeaderMap;
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use bytes::Bytes;
 use service::net::request_mark::RequestMark;
 
+use super::answer::{self, Answer};
 use super::body::Body;
 use super::error::ApiError;
 use super::route::{AppRoute, Route};
@@ -40,52 +40,6 @@ pub struct Api {
     pub settings: ApiSettings,
 }
 
-/// What an answer says.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// `{}`
-    Empty,
-    /// Any other JSON.
-    Json(StatusCode, serde_json::Value),
-    /// 200 with JSON that is written already.
-    Written(Bytes),
-    /// 204 with the methods that the path is served with. It allows no page of another origin
-    /// anything.
-    Methods(&'static str),
-    /// 200, as the first request with the same idempotency key is or was answered.
-    Remembered {
-        /// JSON.
-        body: Bytes,
-        /// Whether it was an earlier request that published.
-        replayed: bool,
-    },
-}
-
-impl Answer {
-    /// 200 with this JSON.
-    pub(super) fn ok(value: serde_json::Value) -> Self {
-        Self::Json(StatusCode::OK, value)
-    }
-
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Json(status, _) => *status,
-            Self::Methods(_) => StatusCode::NO_CONTENT,
-            Self::Empty | Self::Written(_) | Self::Remembered { .. } => StatusCode::OK,
-        }
-    }
-
-    /// Its JSON. `{}`, which it nearly always is after a publish, is not allocated.
-    pub(super) fn into_body(self) -> Bytes {
-        match self {
-            Self::Empty => Bytes::from_static(b"{}"),
-            Self::Methods(_) => Bytes::new(),
-            Self::Json(_, value) => value.to_string().into(),
-            Self::Written(body) | Self::Remembered { body, .. } => body,
-        }
-    }
-}
-
 /// Serves the API and the health checks on an actix-web App.
 pub fn configure(config: &mut ServiceConfig, api: Api) {
     config
@@ -105,15 +59,14 @@ async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload
         Ok(route) => api.answer(&request, &route, &mut body).await,
         Err(error) => Err(error),
     };
-    let response = match outcome {
-        Ok(answer) => respond(answer),
+    let mut response = match outcome {
+        Ok(answer) => answer.into_response(),
         Err(error) => {
             body.skip().await;
             api.note(&request, label, &error);
-            refuse(error)
+            answer::refuse(error)
         }
     };
-    let mut response = response;
     if api.relay.hub.is_draining() {
         // The caller's next request had better go to another node.
         response
@@ -207,47 +160,4 @@ impl Api {
             ..TapEvent::new(Kind::Error)
         });
     }
-}
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-
-fn respond(answer: Answer) -> HttpResponse {
-    if let Answer::Methods(methods) = answer {
-        let allow = (header::ALLOW, HeaderValue::from_static(methods));
-        return HttpResponse::NoContent().insert_header(allow).finish();
-    }
-    let replayed = matches!(answer, Answer::Remembered { replayed: true, .. });
-    let response = HttpResponse::with_body(answer.status(), answer.into_body());
-    let mut response = with_headers(response.map_into_boxed_body());
-    if replayed {
-        let yes = HeaderValue::from_static("true");
-        response.headers_mut().insert(REPLAYED, yes);
-    }
-    response
-}
-
-fn refuse(error: ApiError) -> HttpResponse {
-    let body = serde_json::json!({ "error": error.message, "status": error.status.as_u16() });
-    let response = HttpResponse::with_body(error.status, body.to_string());
-    let mut response = with_headers(response.map_into_boxed_body());
-    if let Some(allow) = error.allow {
-        let allow = HeaderValue::from_static(allow);
-        response.headers_mut().insert(header::ALLOW, allow);
-    }
-    if error.status == StatusCode::UPGRADE_REQUIRED {
-        let websocket = HeaderValue::from_static("websocket");
-        response.headers_mut().insert(header::UPGRADE, websocket);
-    }
-    if error.status == StatusCode::SERVICE_UNAVAILABLE {
-        let seconds = HeaderValue::from_static("1");
-        response.headers_mut().insert(header::RETRY_AFTER, seconds);
-    }
-    response
-}
-
-fn with_headers(mut response: HttpResponse) -> HttpResponse {
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, JSON);
-    response
 }

@@ -1,7 +1,7 @@
 //! Users.
 
+use super::answer::Answer;
 use super::error::ApiError;
-use super::service::Answer;
 use super::verified::Verified;
 use crate::relay::Relay;
 

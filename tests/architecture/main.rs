@@ -1,8 +1,31 @@
 //! The order of the modules, as ARCHITECTURE.md and `src/lib.rs` state it: each imports only
-//! those above it.
+//! those above it, and within a folder none leads back to itself. Tables of contents name all.
+
+mod contents;
+mod siblings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Folders in and below which modules may lead back to each other.
+const CIRCULAR: [&str; 3] = [
+    "src/hub",
+    "src/cluster",
+    // A connection stands in a list, and knows which.
+    "service/src/net",
+];
+
+/// The sources whose folders are looked at.
+const CRATES: [&str; 4] = [
+    "src",
+    "service/src",
+    "publisher/src",
+    "conversation-api/src",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
 
 /// The modules in the order in which `src/lib.rs` lists them.
 fn modules(src: &Path) -> Vec<String> {
@@ -26,6 +49,17 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let mut all = vec![folder.to_owned()];
+    for entry in fs::read_dir(folder).expect("a folder of sources is listed") {
+        let path = entry.expect("a folder of sources is listed").path();
+        if path.is_dir() {
+            all.extend(folders(&path));
+        }
+    }
+    all
+}
+
 /// The modules that a source mentions as `crate::module`.
 fn mentioned(source: &str) -> impl Iterator<Item = &str> {
     source.split("crate::").skip(1).filter_map(|rest| {
@@ -36,7 +70,7 @@ fn mentioned(source: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn modules_import_only_those_above_them() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let src = root().join("src");
     let modules = modules(&src);
     let place = |name: &str| modules.iter().position(|module| module == name);
     let mut checked = 0;
@@ -68,7 +102,7 @@ fn modules_import_only_those_above_them() {
 
 #[test]
 fn the_architecture_document_describes_every_module() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let document = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
     for module in modules(&root.join("src")) {
         assert!(
@@ -76,4 +110,40 @@ fn the_architecture_document_describes_every_module() {
             "{module} is not described"
         );
     }
+}
+
+#[test]
+fn no_module_of_a_folder_leads_back_to_itself() {
+    let mut imports = 0;
+    for source in CRATES {
+        let source = root().join(source);
+        for folder in folders(&source) {
+            let graph = siblings::imports(&source, &folder);
+            imports += graph.values().map(|imported| imported.len()).sum::<usize>();
+            let name = folder.strip_prefix(root()).unwrap().to_str().unwrap();
+            if !CIRCULAR.iter().any(|circular| name.starts_with(circular)) {
+                assert_eq!(siblings::in_circles(&graph), [""; 0], "{name}: {graph:#?}");
+            }
+        }
+    }
+    assert!(imports > 200, "only {imports} imports were found");
+}
+
+#[test]
+fn tables_of_contents_are_complete() {
+    let mut tables = 0;
+    for source in CRATES {
+        for file in sources(&root().join(source)) {
+            // A crate's is for those who use it.
+            if file.ends_with("lib.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            if let Some(missing) = contents::missing(&text) {
+                assert_eq!(missing, [""; 0], "{}", file.display());
+                tables += 1;
+            }
+        }
+    }
+    assert!(tables > 20, "only {tables} tables were found");
 }
