@@ -84,17 +84,13 @@ impl Dispatcher {
     }
 
     async fn claim_what_is_due(&mut self) {
-        let free = match self.health.is_down() {
+        let free = if self.health.is_down() {
             // One is tried, and only after a pause.
-            true if self
-                .health
-                .pause()
-                .is_some_and(|until| until > Instant::now()) =>
-            {
-                0
-            }
-            true => usize::from(self.at_work.is_empty()),
-            false => LANES - self.at_work.len(),
+            let pause = self.health.pause();
+            let may_try = pause.is_none_or(|until| until <= Instant::now());
+            usize::from(may_try && self.at_work.is_empty())
+        } else {
+            LANES - self.at_work.len()
         };
         if !self.due || free == 0 {
             return;

@@ -314,10 +314,12 @@ async fn expect_no_reports_of_a_return(saves: bool, is_away: bool) {
     drop(leaver);
     drop(members.pop());
     members.push(member(&cluster[1], &presence, "eve").await);
-    match is_away {
-        true if saves => redis.restart_as_saved().await,
-        true => redis.restart().await,
-        false => redis.flush().await,
+    if !is_away {
+        redis.flush().await;
+    } else if saves {
+        redis.restart_as_saved().await;
+    } else {
+        redis.restart().await;
     }
     cluster.wait_until_ready().await;
     wait_for_nodes(&redis, 3).await;

@@ -99,12 +99,11 @@ impl Member {
         assert_eq!(event.channel(), self.channel, "{}", event.text);
         let data = event.data_json();
         let user_id = data["user_id"].as_str().expect("user_id is a string");
-        let is_news = match is_added {
-            true => {
-                let info = data["user_info"].clone();
-                self.believed.insert(user_id.to_owned(), info).is_none()
-            }
-            false => self.believed.remove(user_id).is_some(),
+        let is_news = if is_added {
+            let info = data["user_info"].clone();
+            self.believed.insert(user_id.to_owned(), info).is_none()
+        } else {
+            self.believed.remove(user_id).is_some()
         };
         let who = &self.user_id;
         assert!(is_news, "{who} knew that before: {}", event.text);

@@ -129,9 +129,12 @@ async fn body_that_never_comes_is_ended_at_the_request_timeout() {
     for expects in [false, true] {
         for _ in 0..20 {
             let mut connection = server.connection().await;
-            let head = publish_head(&server, |request| match expects {
-                true => request.header("Expect", "100-continue"),
-                false => request,
+            let head = publish_head(&server, |request| {
+                if expects {
+                    request.header("Expect", "100-continue")
+                } else {
+                    request
+                }
             });
             connection.send(&head).await;
             connections.push(connection);

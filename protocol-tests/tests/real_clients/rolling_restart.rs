@@ -32,6 +32,10 @@ async fn clients_of_nodes_that_are_restarted_miss_nothing_while_they_are_connect
     let [channel, presence] = [unique("rolling-"), unique("presence-rolling-")];
     let settings = settings(&cluster, &balancer, &channel, &presence);
     let mut script = Script::start(Interpreter::Node, &["rolling.mjs", &settings], None);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "there are a few lines for each client"
+    )]
     let (say, mut said) = mpsc::unbounded_channel();
     let (end, ended) = watch::channel(false);
     let listening = async {

@@ -255,9 +255,10 @@ async fn what_the_endpoint_refuses_keeps_nothing_else_of_its_batch_from_it() {
     let mut receiver = receiver().await;
     receiver.script(|delivery| {
         let mut events = delivery.events.iter();
-        match events.any(|event| event.channel.starts_with("private-bad")) {
-            true => Answer::Status(400),
-            false => Answer::OK,
+        if events.any(|event| event.channel.starts_with("private-bad")) {
+            Answer::Status(400)
+        } else {
+            Answer::OK
         }
     });
     let app = talkative().webhook(receiver.webhook(&["client_event"]).set("batch", true));

@@ -22,9 +22,10 @@ async fn lasting_and_passing_redirects_of_the_method_to_the_same_server_are_foll
     for status in [307, 308] {
         for absolute in [true, false] {
             let mut receiver = receiver().await;
-            let location = match absolute {
-                true => receiver.url("/moved?a=b"),
-                false => "/moved?a=b".to_owned(),
+            let location = if absolute {
+                receiver.url("/moved?a=b")
+            } else {
+                "/moved?a=b".to_owned()
             };
             redirect_first(&receiver, status, location);
             let server = or_skip!(relay(&receiver, &OCCUPANCY).start().await);
