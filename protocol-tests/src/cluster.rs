@@ -143,7 +143,7 @@ impl Cluster {
             .collect()
     }
 
-    /// Waits until every node says that it is ready, and sees as many others as there are.
+    /// Waits until every node reports that it is ready, and sees as many others as there are.
     pub async fn wait_until_ready(&self) {
         for node in self.nodes() {
             wait_until_ready(node).await;
@@ -246,7 +246,7 @@ impl Cluster {
         let mut seen = client.events_until(is_mine).await;
         seen.extend(self.fence_on(client, &channel).await);
         client.unsubscribe(&channel).await;
-        // Its count, where the app tells counts.
+        // Its count, where the app has counts sent.
         seen.retain(|event| event.channel.as_deref() != Some(channel.as_str()));
         seen
     }
@@ -271,7 +271,7 @@ impl Index<usize> for Cluster {
     }
 }
 
-/// Waits until a node says that it is ready.
+/// Waits until a node reports that it is ready.
 pub async fn wait_until_ready(node: &TestServer) {
     let ready = Request::new("GET", "/ready");
     eventually("the node to be ready", || async {
