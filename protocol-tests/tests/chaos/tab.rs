@@ -1,4 +1,4 @@
-//! A tab: one WebSocket that writes down what it is told, and what of that cannot be true.
+//! A tab: one WebSocket that writes down what it is sent, and what of that cannot be true.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};

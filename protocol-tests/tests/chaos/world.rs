@@ -22,7 +22,7 @@ pub(crate) const NODES: usize = 3;
 const USERS: usize = 8;
 const FEWEST_TABS: usize = 12;
 const MOST_TABS: usize = 28;
-/// Milliseconds for which a departure waits until webhooks are told of it.
+/// Milliseconds for which a departure waits until webhooks are sent it.
 const LEAVE_DELAY_MS: i64 = 200;
 const CHANNELS: [&str; 7] = [
     "public-a-",
@@ -147,7 +147,7 @@ impl World {
             differences.join("\n"),
         );
         if faults.iter().any(|fault| fault.kind.forgets()) {
-            // What Redis forgets once more before all nodes have told it again is nobody's promise.
+            // What Redis forgets once more before all nodes have reported it again is nobody's promise.
             sleep_until(ended + Duration::from_secs(u64::from(NODE_TIMEOUT))).await;
         }
     }

@@ -22,7 +22,7 @@ async fn start() -> Result<(RedisServer, Cluster, TestServer), Skipped> {
 }
 
 #[tokio::test]
-async fn websockets_are_refused_with_a_status_that_says_why() {
+async fn websockets_are_refused_with_a_status_that_explains_why() {
     let (redis, cluster, server) = or_skip!(start().await);
     let path = format!("/app/{}?protocol=7", server.app().key);
     for _ in 0..2 {

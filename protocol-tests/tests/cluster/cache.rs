@@ -1,4 +1,4 @@
-//! Cache channels: what one node was told last, another one knows.
+//! Cache channels: what one node was sent last, another one knows.
 
 use protocol_tests::{PublishedEvent, TestServer, eventually, or_skip};
 use serde_json::json;

@@ -119,7 +119,7 @@ async fn log_keeps_no_more_bytes_than_it_may() {
     let bytes: u32 = redis
         .command(redis::cmd("MEMORY").arg("USAGE").arg(log))
         .await;
-    // An entry holds a batch; what is told apart from it is small.
+    // An entry holds a batch; what is sent apart from it is small.
     assert!((MOST / 2..MOST * 3 / 2).contains(&bytes), "{bytes}");
     assert!(figure(&cluster[0], "log_evictions_total").await > 0.0);
     expect_nothing(&cluster, &mut clients).await;

@@ -98,7 +98,7 @@ async fn members_of_a_killed_node_are_removed_once_and_in_time() {
     finish(cluster, &redis).await;
 }
 
-/// Takes messages to the one that tells of so many subscribers.
+/// Takes messages to the one that reports so many subscribers.
 async fn until_count(client: &mut WsClient, count: u64) {
     let is_told = |event: &Event| {
         event.name == "pusher_internal:subscription_count"
@@ -228,7 +228,7 @@ async fn stopped_node_hands_over_at_once() {
     let watching = users_of(["watcher".to_owned()]);
     all.extend(watching.clone());
     watcher.until(&all).await;
-    // Clients that go when they are told to; else the node would wait for them.
+    // Clients that go when they are asked to; else the node would wait for them.
     let gone = tokio::spawn(async move {
         for client in &mut leavers {
             client.expect_close().await;

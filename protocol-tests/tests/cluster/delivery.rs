@@ -29,7 +29,7 @@ async fn published_event_reaches_the_subscribers_on_every_node_once() {
 }
 
 #[tokio::test]
-async fn subscriber_misses_nothing_from_the_moment_on_that_it_is_told_of_success() {
+async fn subscriber_misses_nothing_from_subscription_succeeded_on() {
     let (redis, cluster) = or_skip!(start().await);
     let mut client = cluster[1].connect().await;
     let mut publisher = cluster[0].http();
@@ -145,7 +145,7 @@ async fn client_event_reaches_everybody_on_every_node_but_its_sender() {
 }
 
 #[tokio::test]
-async fn client_event_of_a_member_says_on_every_node_who_sent_it() {
+async fn client_event_of_a_member_names_its_sender_on_every_node() {
     let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let mut ann = member(&cluster[0], &channel, "ann").await;
@@ -182,7 +182,7 @@ async fn answer_to_a_publish_counts_the_subscribers_of_every_node() {
 }
 
 #[tokio::test]
-async fn app_hears_nothing_of_another_one_on_another_node() {
+async fn app_gets_nothing_of_another_one_on_another_node() {
     let redis = RedisServer::start().await;
     let builder = nodes(&redis).app(AppConfig::new("20002")).nodes(2);
     let cluster = or_skip!(builder.start().await);

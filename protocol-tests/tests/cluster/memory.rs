@@ -1,4 +1,4 @@
-//! Redis comes back without its memory, which the nodes give it again: nobody is told of anything meanwhile.
+//! Redis comes back without its memory, which the nodes give it again: nothing is reported meanwhile.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ async fn members_stay_if_redis_is_gone_again_when_it_is_to_be_found_out() {
 }
 
 #[tokio::test]
-async fn user_who_is_online_all_the_time_is_never_told_to_be_offline() {
+async fn user_who_is_online_all_the_time_is_never_reported_offline() {
     let mut redis = RedisServer::start().await;
     let app = app().set("watchlist", true).set("watchlist_grace", 0);
     let builder = Cluster::builder(redis.url()).app(app);

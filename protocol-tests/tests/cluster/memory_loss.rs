@@ -1,4 +1,4 @@
-//! Redis loses its memory, or returns with an old one: the nodes make it good, and nobody hears of what did not happen.
+//! Redis loses its memory, or returns with an old one: the nodes make it good, and nobody is sent what did not happen.
 
 use protocol_tests::cluster::PREFIX;
 use protocol_tests::{
@@ -14,7 +14,7 @@ use crate::support::{
     subscriber_of_each, users, wait_for_channel, wait_for_users,
 };
 
-/// What webhooks are told of.
+/// What webhooks are sent.
 const REPORTED: [&str; 4] = [
     "channel_occupied",
     "channel_vacated",
@@ -131,7 +131,7 @@ async fn give_up_a_node(redis: &RedisServer) {
 }
 
 #[tokio::test]
-async fn node_that_the_others_gave_up_tells_all_it_has_while_its_connection_holds() {
+async fn node_that_the_others_gave_up_reports_all_it_has_while_its_connection_holds() {
     let redis = RedisServer::start().await;
     // Its heartbeats come once a second; the others have given it up by then.
     let builder = nodes(&redis).nodes(2).set("cluster.node_timeout", 600);
@@ -359,7 +359,7 @@ async fn flushall_is_reported_to_nobody() {
     expect_no_reports_of_a_return(false, false).await;
 }
 
-/// Somebody who is on node 0, and comes to node 1 and leaves it again before node 0 has told Redis of it: webhooks hear
+/// Somebody who is on node 0, and comes to node 1 and leaves it again before node 0 has reported it to Redis: webhooks are sent
 /// nothing of that. Somebody who is really new is reported.
 async fn expect_doubts_to_be_settled(receiver: &mut Receiver, cluster: &Cluster, channel: &str) {
     let both = member(&cluster[1], channel, "ann").await;

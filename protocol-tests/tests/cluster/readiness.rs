@@ -59,7 +59,7 @@ async fn expect_well(cluster: &Cluster) {
 }
 
 #[tokio::test]
-async fn node_is_not_ready_while_redis_is_away_and_says_why() {
+async fn node_is_not_ready_while_redis_is_away_and_reports_why() {
     let (mut redis, cluster) = or_skip!(start().await);
     expect_well(&cluster).await;
     redis.kill().await;

@@ -48,7 +48,7 @@ async fn use_everything(cluster: &Cluster) {
 }
 
 #[tokio::test]
-async fn no_secret_is_ever_told_to_redis() {
+async fn no_secret_is_ever_sent_to_redis() {
     let redis = RedisServer::start().await;
     let mut monitor = redis.monitor().await;
     let mut cluster = or_skip!(start_with_secrets(&redis).await);
@@ -73,7 +73,7 @@ async fn no_secret_is_ever_told_to_redis() {
 }
 
 #[tokio::test]
-async fn all_that_nodes_keep_and_say_is_under_the_prefix() {
+async fn all_that_nodes_keep_and_publish_is_under_the_prefix() {
     let redis = RedisServer::start().await;
     let cluster = or_skip!(start_with_secrets(&redis).await);
     let all = |name: &str| cmd(name).arg("*").clone();

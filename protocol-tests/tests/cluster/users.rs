@@ -109,7 +109,7 @@ async fn start_with_watchlists() -> Result<(RedisServer, Cluster), Skipped> {
     Ok((redis, cluster))
 }
 
-/// Takes one message, which must tell of this status of this user, and of nothing else.
+/// Takes one message, which must report this status of this user, and of nothing else.
 async fn expect_status(client: &mut WsClient, user: &str, status: &str) {
     let event = client
         .expect_event("pusher_internal:watchlist_events")
@@ -166,7 +166,7 @@ async fn user_who_moves_to_another_node_within_the_grace_was_never_offline() {
     }
     cluster.expect_nothing(&mut watcher).await;
     drop(page);
-    // The next thing that is told is the end.
+    // The next thing that is sent is the end.
     expect_status(&mut watcher, &user, "offline").await;
     finish(cluster, &redis).await;
 }

@@ -147,7 +147,7 @@ async fn idle_connections_make_room_for_others() {
 }
 
 #[tokio::test]
-async fn connections_that_say_nothing_make_room_for_others() {
+async fn connections_that_send_nothing_make_room_for_others() {
     flood_of(|_| Vec::new(), 1).await;
 }
 

@@ -204,7 +204,7 @@ async fn random_bytes_behind_the_handshake_are_closed_with_a_code() {
         clients.push(client);
     }
     for client in &mut clients {
-        // What is incomplete is closed at the message timeout; what happens to be whole is told that it is wrong.
+        // What is incomplete is closed at the message timeout; what happens to be whole is answered with what is wrong.
         within("an answer", async {
             loop {
                 match client.socket.next().await {

@@ -36,7 +36,7 @@ fn assert_refused(statuses: &[u16]) {
 }
 
 #[tokio::test]
-async fn connection_that_says_nothing_is_ended() {
+async fn connection_that_sends_nothing_is_ended() {
     let server = or_skip!(impatient().start().await);
     let mut connections = Vec::new();
     for _ in 0..50 {

@@ -169,7 +169,7 @@ async fn one_invalid_event_and_none_is_delivered() {
 }
 
 #[tokio::test]
-async fn refusal_says_which_event_is_wrong() {
+async fn refusal_names_the_event_that_is_wrong() {
     let server = TestServer::start().await;
     let mut events = numbered("public", 10);
     events[7] = PublishedEvent::new("bad name", "x", "");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{expect_refused, query, subscriber};
 
 #[tokio::test]
-async fn occupied_is_always_told_and_nothing_else_without_info() {
+async fn occupied_is_always_reported_and_nothing_else_without_info() {
     let server = TestServer::start().await;
     let (mut client, channel) = subscriber(&server, "public-").await;
     assert_eq!(

@@ -105,7 +105,7 @@ async fn user_without_a_connection_is_200_and_an_empty_object() {
 }
 
 #[tokio::test]
-async fn user_that_was_told_to_reconnect_may_sign_in_again() {
+async fn user_that_was_made_to_reconnect_may_sign_in_again() {
     let server = or_skip!(start().await);
     let user = unique("u/");
     for _ in 0..3 {

@@ -49,7 +49,7 @@ impl Page {
         }
     }
 
-    /// The next thing that the page has heard.
+    /// The next thing that the page has received.
     async fn hears(&mut self) -> Value {
         let line = within("the page", self.output.next_line()).await;
         let line = line.expect("the page writes UTF-8");
@@ -76,7 +76,7 @@ impl Page {
 }
 
 #[tokio::test]
-async fn echo_hears_what_laravel_publishes_on_redis() {
+async fn echo_receives_what_laravel_publishes_on_redis() {
     let redis = RedisServer::start().await;
     let server = or_skip!(relay(&redis).await);
     let public = server.channel("orders.");

@@ -36,7 +36,7 @@ async fn an_event_reaches_the_subscribers_of_each_of_its_channels() {
 }
 
 #[tokio::test]
-async fn a_client_cannot_tell_the_redis_driver_from_the_pusher_driver() {
+async fn a_client_cannot_distinguish_the_redis_driver_from_the_pusher_driver() {
     let redis = RedisServer::start().await;
     let server = or_skip!(relay(&redis).await);
     let channel = server.channel("orders.");

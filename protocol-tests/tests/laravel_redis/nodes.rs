@@ -61,7 +61,7 @@ async fn a_node_for_publishes_alone_does_not_listen() {
 }
 
 #[tokio::test]
-async fn what_nodes_tell_each_other_is_not_taken_for_laravel_s() {
+async fn what_nodes_send_each_other_is_not_taken_for_laravel_s() {
     let redis = RedisServer::start().await;
     let node = || {
         builder(&redis.url(), "")

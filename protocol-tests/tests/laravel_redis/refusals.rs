@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{PREFIX, builder, connected, lines, message, refused, relay};
 
 #[tokio::test]
-async fn garbage_is_counted_by_reason_and_told_once() {
+async fn garbage_is_counted_by_reason_and_logged_once() {
     let redis = RedisServer::start().await;
     let server = or_skip!(relay(&redis).await);
     let channel = server.channel("orders.");

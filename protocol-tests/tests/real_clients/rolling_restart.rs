@@ -204,7 +204,7 @@ async fn try_publish(http: &mut HttpClient, request: &Request) -> bool {
 
 // The clients
 
-/// What a client has told of itself.
+/// What a client has reported of itself.
 #[derive(Default)]
 struct Client {
     /// From when to when it was subscribed; `None` as the end: until now.

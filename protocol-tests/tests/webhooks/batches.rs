@@ -119,7 +119,7 @@ async fn events_of_a_channel_keep_their_order_within_and_between_batches() {
 }
 
 #[tokio::test]
-async fn a_batch_holds_what_its_own_webhook_is_told_of() {
+async fn a_batch_holds_what_its_own_webhook_takes() {
     let mut receiver = receiver().await;
     let webhook = |target: &str, events: &[&str]| {
         WebhookConfig::new(&receiver.url(target), events).set("batch", true)

@@ -140,7 +140,7 @@ async fn an_endpoint_that_closes_idle_connections_unannounced_gets_every_event_o
 }
 
 #[tokio::test]
-async fn what_an_endpoint_says_beside_its_status_does_not_matter() {
+async fn what_an_endpoint_answers_beside_its_status_does_not_matter() {
     let mut receiver = receiver().await;
     receiver.script(|delivery: &Delivery| {
         let size = match delivery.events[0].json["data"].as_str() {

@@ -1,4 +1,4 @@
-//! What clients send each other, told to the backend.
+//! What clients send each other, reported to the backend.
 
 use protocol_tests::{AppConfig, PublishedEvent, Receiver, TestServer, or_skip};
 use serde_json::{Value, json};
@@ -129,7 +129,7 @@ async fn the_largest_data_and_the_longest_name_come_whole() {
 }
 
 #[tokio::test]
-async fn what_is_rejected_is_told_to_nobody() {
+async fn what_is_rejected_is_sent_to_nobody() {
     let mut receiver = receiver().await;
     let app = AppConfig::new("10001").webhook(receiver.webhook(&CLIENT_EVENT));
     let server = or_skip!(TestServer::builder().app(app).start().await);
@@ -191,7 +191,7 @@ async fn an_event_of_the_backend_named_like_one_is_none() {
 }
 
 #[tokio::test]
-async fn each_is_told_once_whoever_is_there_to_hear_it() {
+async fn each_is_sent_once_whoever_is_there_to_receive_it() {
     let mut receiver = receiver().await;
     let app = talkative().webhook(receiver.webhook(&CLIENT_EVENT));
     let builder = TestServer::builder().app(app).set("server.workers", 4);

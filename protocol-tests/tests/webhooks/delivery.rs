@@ -107,7 +107,7 @@ async fn filters_look_at_how_channels_begin_and_end() {
 }
 
 #[tokio::test]
-async fn each_webhook_of_an_app_is_told_of_everything() {
+async fn each_webhook_of_an_app_is_sent_everything() {
     let mut receivers = [receiver().await, receiver().await, receiver().await];
     let mut app = talkative();
     for receiver in &receivers {

@@ -259,7 +259,7 @@ async fn a_journal_is_its_owners_only_and_of_one_process_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_journal_that_cannot_be_used_is_said_at_start() {
+async fn a_journal_that_cannot_be_used_is_reported_at_start() {
     let directory = tempdir().expect("the temporary directory is writable");
     let file = directory.path().join("file");
     std::fs::write(&file, "").expect("the temporary directory is writable");

@@ -9,7 +9,7 @@ use crate::support::{
 const ROUNDS: usize = 8;
 /// Rounds in which allocators, tables and connections find their size.
 const WARM_UP: usize = 3;
-/// Rounds that tell what has stayed.
+/// Rounds that show what has stayed.
 const LAST: usize = 3;
 const CLIENTS: usize = 20;
 

@@ -1,4 +1,4 @@
-//! The events that tell of channels and members, exactly as they come.
+//! The events that report channels and members, exactly as they come.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -83,7 +83,7 @@ async fn members_are_added_and_removed_by_their_ids_as_strings() {
 }
 
 #[tokio::test]
-async fn member_by_sign_in_is_told_of_by_the_id_of_the_sign_in() {
+async fn member_by_sign_in_is_reported_by_the_id_of_the_sign_in() {
     let mut receiver = receiver().await;
     let builder = relay(&receiver, &PRESENCE).set("webhooks.leave_delay_ms", 50);
     let server = or_skip!(builder.start().await);
@@ -134,7 +134,7 @@ async fn every_subscriber_that_finds_the_cache_empty_is_a_cache_miss() {
 }
 
 #[tokio::test]
-async fn whatever_is_no_leave_is_told_at_once() {
+async fn whatever_is_no_leave_is_sent_at_once() {
     let mut receiver = receiver().await;
     let app = app(&receiver, &ALL).set("subscription_count", true);
     let builder = TestServer::builder()
@@ -166,7 +166,7 @@ async fn whatever_is_no_leave_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn each_webhook_is_told_of_the_chosen_events_and_of_no_others() {
+async fn each_webhook_is_sent_the_chosen_events_and_no_others() {
     let mut receiver = receiver().await;
     let mut app = app(&receiver, &ALL).set("subscription_count", true);
     for event in ALL {
@@ -184,7 +184,7 @@ async fn each_webhook_is_told_of_the_chosen_events_and_of_no_others() {
     let public = server.channel("public-");
     ann.subscribe(&public).await;
     drop(ann);
-    // Each goes to its own path and to the one that is told of all.
+    // Each goes to its own path and to the one that is sent all.
     for (channel, count) in [(&presence, 6), (&public, 4)] {
         for _ in 0..2 * count {
             receiver.next_event_on(channel).await;

@@ -1,4 +1,4 @@
-//! How many subscribers a channel has, told to the backend as it is told to the subscribers.
+//! How many subscribers a channel has, reported to the backend as it is sent to the subscribers.
 
 use protocol_tests::{Receiver, TestServer, or_skip};
 use serde_json::json;
@@ -15,7 +15,7 @@ async fn expect_count(receiver: &mut Receiver, channel: &str, count: u64) {
 }
 
 #[tokio::test]
-async fn each_change_is_told_down_to_0() {
+async fn each_change_is_sent_down_to_0() {
     let mut receiver = receiver().await;
     let app = app(&receiver, &[COUNT]).set("subscription_count", true);
     let server = or_skip!(TestServer::builder().app(app).start().await);

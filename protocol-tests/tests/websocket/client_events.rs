@@ -332,7 +332,7 @@ async fn data_has_up_to_the_payload_limit() {
 }
 
 #[tokio::test]
-async fn rejection_says_why_and_the_connection_stays_open() {
+async fn rejection_explains_why_and_the_connection_stays_open() {
     let server = TestServer::start().await;
     let channel = server.channel("private-");
     let mut sender = server.connect().await;

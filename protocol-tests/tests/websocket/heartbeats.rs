@@ -62,7 +62,7 @@ async fn idle_client_is_pinged_after_the_activity_timeout() {
 }
 
 #[tokio::test]
-async fn who_is_no_page_or_says_nothing_gets_a_websocket_ping() {
+async fn who_is_no_page_or_sends_nothing_gets_a_websocket_ping() {
     let server = or_skip!(start(30).await);
     let mut clients = Vec::new();
     for query in [

@@ -70,7 +70,7 @@ async fn handshake_without_an_origin_is_let_in_where_that_is_configured() {
 }
 
 #[tokio::test]
-async fn refusal_says_what_would_let_in() {
+async fn refusal_names_what_would_be_accepted() {
     let server = or_skip!(start(&["https://example.com"]).await);
     for (upgrade, key) in [
         (upgrade(server.app(), "protocol=7"), "allow_missing_origin"),

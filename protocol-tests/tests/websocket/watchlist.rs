@@ -28,7 +28,7 @@ async fn sign_in_to(server: &TestServer, app: &App, user_id: &str, watchlist: &[
     client
 }
 
-/// Name and users of each status that a message tells of.
+/// Name and users of each status that a message reports.
 fn statuses(event: &Event) -> Vec<(String, Vec<String>)> {
     assert_eq!(
         event.name, "pusher_internal:watchlist_events",
@@ -70,7 +70,7 @@ async fn terminate(server: &TestServer, user_id: &str) {
 }
 
 #[tokio::test]
-async fn whoever_signs_in_is_told_who_is_online_and_who_is_not() {
+async fn whoever_signs_in_is_sent_who_is_online_and_who_is_not() {
     let server = or_skip!(start(3).await);
     let _online = sign_in(&server, "on-1", &[]).await;
     let _too = sign_in(&server, "on \"2\"", &[]).await;
@@ -92,7 +92,7 @@ async fn whoever_signs_in_is_told_who_is_online_and_who_is_not() {
 }
 
 #[tokio::test]
-async fn every_change_is_told_to_those_who_watch_and_to_nobody_else() {
+async fn every_change_is_sent_to_those_who_watch_and_to_nobody_else() {
     let server = or_skip!(start(0).await);
     let mut watcher = sign_in(&server, "w", &["u"]).await;
     let mut second_tab = sign_in(&server, "w", &["u"]).await;
@@ -145,7 +145,7 @@ async fn a_page_that_is_loaded_again_is_no_flicker() {
     }
     watcher.expect_nothing().await;
     drop(page);
-    // The next thing that is told is the end.
+    // The next thing that is sent is the end.
     expect_statuses(&mut watcher, &[("offline", &["u"])]).await;
     server.finish().await;
 }
@@ -170,7 +170,7 @@ async fn only_the_first_hundred_users_count() {
     assert_eq!((name.as_str(), users.len()), ("offline", 100));
     assert!(users.iter().eq(names.iter()));
 
-    // The connection stays, and is told of the hundredth, but not of the one behind.
+    // The connection stays, and is sent the hundredth, but not the one behind.
     let _behind = sign_in(&server, last, &[]).await;
     let _hundredth = sign_in(&server, "u99", &[]).await;
     expect_statuses(&mut client, &[("online", &["u99"])]).await;
@@ -223,7 +223,7 @@ async fn a_watchlist_that_is_none_is_an_error() {
 }
 
 #[tokio::test]
-async fn without_a_watchlist_nothing_is_told() {
+async fn without_a_watchlist_nothing_is_sent() {
     let server = or_skip!(start(0).await);
     for user_data in [
         r#"{"id":"w"}"#,
@@ -238,7 +238,7 @@ async fn without_a_watchlist_nothing_is_told() {
 }
 
 #[tokio::test]
-async fn an_app_has_no_watchlists_unless_it_says_so() {
+async fn an_app_has_no_watchlists_unless_it_is_configured_to() {
     let app = AppConfig::new("10001");
     let server = or_skip!(TestServer::builder().app(app).start().await);
     let mut watcher = sign_in(&server, "w", &["u"]).await;
