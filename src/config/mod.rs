@@ -6,7 +6,7 @@
 //! - [`Address`]: where a listener is bound
 //! - [`ConfigError`]: one line that names source, key and what was expected
 //! - [`EnvFile`]: an app's credentials in a `.env` file; [`dotenv`]: the dialect that Laravel reads
-//! - [`file`], [`variables`], [`keys`]: the file; names of variables; which keys there are
+//! - [`mod@file`], [`variables`], [`keys`]: the file; names of variables; which keys there are
 //! - [`mod@value`], [`section`], [`read`]: values as written, a table of them, what each key means
 
 mod address;
