@@ -75,9 +75,10 @@ screenshots: setup ## pictures of the inbox at work, docs/inbox-desktop.png and 
 	@scripts/screenshots
 
 .PHONY: lint
-lint: ## formatting and lints
+lint: ## formatting, lints and the links of the code's documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
+	@$(MAKE) --no-print-directory doc
 
 .PHONY: check
 check: lint ## formatting, lints and unit tests: what needs nothing but the toolchain

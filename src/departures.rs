@@ -1,4 +1,4 @@
-//! Who has left, and may be back before anybody is told.
+//! Who has left, and may be back before that is reported.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 
 /// What has left not long ago. A return in time takes it out again, so that neither the
-/// departure nor the return is ever told: a page that is loaded again changes nothing.
+/// departure nor the return is ever reported: a page that is loaded again changes nothing.
 #[derive(Debug)]
 pub struct Departures<K> {
     delay: Duration,
@@ -18,7 +18,7 @@ pub struct Departures<K> {
     left_so_far: u64,
 }
 
-/// When a departure is told, and which of those of the same moment it is.
+/// When a departure is reported, and which of those of the same moment it is.
 type Ticket = (Instant, u64);
 
 impl<K: Clone + Eq + Hash> Departures<K> {
@@ -33,7 +33,7 @@ impl<K: Clone + Eq + Hash> Departures<K> {
         }
     }
 
-    /// Someone has left. False if that does not wait, but is to be told now.
+    /// Someone has left. False if that does not wait, but is to be reported now.
     pub fn leave(&mut self, who: &K, now: Instant) -> bool {
         if self.delay.is_zero() || self.tickets.len() >= self.most {
             return false;
@@ -47,7 +47,7 @@ impl<K: Clone + Eq + Hash> Departures<K> {
         true
     }
 
-    /// Someone is there. True if they had left and nobody was told yet.
+    /// Someone is there. True if they had left and that was not reported yet.
     pub fn is_back(&mut self, who: &K) -> bool {
         match self.tickets.remove(who) {
             Some(ticket) => self.queue.remove(&ticket).is_some(),
@@ -55,7 +55,7 @@ impl<K: Clone + Eq + Hash> Departures<K> {
         }
     }
 
-    /// Whether someone has left and nobody was told yet.
+    /// Whether someone has left and that was not reported yet.
     pub fn is_away(&self, who: &K) -> bool {
         self.tickets.contains_key(who)
     }

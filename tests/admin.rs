@@ -8,13 +8,13 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 
 use protocol_tests::{
-    Close, Connection, Frame, HttpClient, PATIENCE, PublishedEvent, Request, Signal, TestServer,
-    Upgrade, WebSocket, eventually,
+    Close, Connection, Frame, HttpClient, PATIENCE, PublishedEvent, Request, Signal, Skipped,
+    TestServer, Upgrade, WebSocket, eventually, or_skip,
 };
 use serde_json::{Value, json};
 
 /// A server of our own: one that is only known by its URL has no admin listener for us.
-async fn start() -> Option<TestServer> {
+async fn start() -> Result<TestServer, Skipped> {
     TestServer::builder().own_process().start().await
 }
 
@@ -49,7 +49,7 @@ async fn the_public_listener_shows_nothing_of_it() {
 
 #[tokio::test]
 async fn the_admin_listener_takes_no_clients_and_no_publishes() {
-    let Some(server) = start().await else { return };
+    let server = or_skip!(start().await);
     let mut admin = HttpClient::new(server.admin_endpoint().unwrap().clone());
     let app = server.app();
     let publish = Request::post(app, &format!("/apps/{}/events", app.id)).body("{}");
@@ -65,9 +65,7 @@ async fn the_admin_listener_takes_no_clients_and_no_publishes() {
 
 #[tokio::test]
 async fn an_empty_address_turns_it_off() {
-    let Some(server) = TestServer::builder().set("admin.listen", "").start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().set("admin.listen", "").start().await);
     let bound: Vec<Value> = server
         .log()
         .iter()
@@ -84,7 +82,7 @@ async fn an_empty_address_turns_it_off() {
 
 #[tokio::test]
 async fn figures_follow_what_happens() {
-    let Some(server) = start().await else { return };
+    let server = or_skip!(start().await);
     let app = [("app", server.app().id.as_str())];
     let channel = server.channel("private-");
     let mut clients = [server.connect().await, server.connect().await];
@@ -156,7 +154,7 @@ async fn figures_follow_what_happens() {
 
 #[tokio::test]
 async fn the_stream_shows_what_passes() {
-    let Some(server) = start().await else { return };
+    let server = or_skip!(start().await);
     let mut watcher = watch(&server, "").await;
     let app = server.app().id.clone();
     let channel = server.channel("presence-");
@@ -214,7 +212,7 @@ async fn the_stream_shows_what_passes() {
 
 #[tokio::test]
 async fn the_stream_shows_only_what_was_asked_for() {
-    let Some(server) = start().await else { return };
+    let server = or_skip!(start().await);
     let mut watcher = watch(&server, "?channel=a*&event=x").await;
     for (channel, event) in [("b1", "x"), ("a1", "y"), ("a2", "x")] {
         server
@@ -232,7 +230,7 @@ async fn the_stream_shows_only_what_was_asked_for() {
 
 #[tokio::test]
 async fn a_stop_sends_watchers_away() {
-    let Some(server) = start().await else { return };
+    let server = or_skip!(start().await);
     let mut watcher = watch(&server, "").await;
     server.signal(Signal::Terminate);
     let Close { code, reason } = watcher.read_close().await;
@@ -310,7 +308,7 @@ impl Drop for Tail {
 
 #[tokio::test]
 async fn tail_shows_a_line_each_until_it_is_interrupted() {
-    let Some(server) = start().await else { return };
+    let server = or_skip!(start().await);
     let mut tail = Tail::start(&server, &["--channel", "orders*"]);
     for (channel, data) in [
         ("orders-1", "plain"),
@@ -342,7 +340,7 @@ async fn tail_shows_a_line_each_until_it_is_interrupted() {
 
 #[tokio::test]
 async fn tail_gives_the_json_as_it_is() {
-    let Some(server) = start().await else { return };
+    let server = or_skip!(start().await);
     let tail = Tail::start(&server, &["--json", "--event", "made"]);
     server
         .publish(PublishedEvent::new("orders", "made", "data"))
@@ -356,7 +354,7 @@ async fn tail_gives_the_json_as_it_is() {
 
 #[tokio::test]
 async fn tail_ends_in_peace_when_nobody_reads_on() {
-    let Some(server) = start().await else { return };
+    let server = or_skip!(start().await);
     let mut tail = spawn_tail(&server, &[]);
     drop(tail.stdout.take());
     server

@@ -250,7 +250,7 @@ mod without_serving {
     }
 
     #[test]
-    fn check_config_tells_layers_and_apps_but_no_secret() {
+    fn check_config_shows_layers_and_apps_but_no_secret() {
         let webhook = "[[apps.webhooks]]
             url = \"https://me:s3cr3t@example.com/s3cr3t?t=s3cr3t\"
             headers = { X-Token = \"s3cr3t\" }
@@ -317,7 +317,7 @@ mod serving {
     use super::*;
 
     #[test]
-    fn a_newcomer_is_told_what_to_paste_and_the_first_event_is_published() {
+    fn a_newcomer_is_shown_what_to_paste_and_the_first_event_is_published() {
         let directory = Directory::new();
         let mut relay = Relay::start(&directory, &[], "For apps of your own");
         let said = relay.said.concat();
@@ -559,7 +559,7 @@ mod serving {
     }
 
     #[test]
-    fn what_the_relay_refuses_is_shown_as_it_says_it() {
+    fn what_the_relay_refuses_is_shown_in_its_words() {
         let directory = Directory::new();
         let relay = Relay::start(&directory, &[], "listening");
         let wrong = [

@@ -4,7 +4,7 @@ const MOST_HEADERS: usize = 32;
 
 /// A whole request at the start of a buffer; `size` is how much of the buffer it takes.
 pub(crate) struct Request<'a> {
-    /// Without a body, whatever its headers say.
+    /// Without a body, whatever its headers declare.
     pub(crate) is_get: bool,
     pub(crate) path: &'a str,
     /// What an upgrade to WebSocket is asked with.
@@ -28,12 +28,11 @@ pub(crate) fn parse(input: &[u8]) -> Result<Option<Request<'_>>, &'static str> {
         found.and_then(|h| std::str::from_utf8(h.value).ok())
     };
     let is_get = request.method == Some("GET");
-    let length = match is_get {
-        true => 0,
-        false => {
-            let length = header("content-length").ok_or("no Content-Length")?;
-            length.trim().parse().map_err(|_| "bad Content-Length")?
-        }
+    let length = if is_get {
+        0
+    } else {
+        let length = header("content-length").ok_or("no Content-Length")?;
+        length.trim().parse().map_err(|_| "bad Content-Length")?
     };
     let size = head.checked_add(length).ok_or("bad Content-Length")?;
     let websocket_key = is_get.then(|| header("sec-websocket-key")).flatten();

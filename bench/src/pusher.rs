@@ -180,15 +180,16 @@ pub(crate) fn append_publish(
     batch: bool,
     out: &mut String,
 ) {
-    let _ = match batch {
-        true => write!(
+    let _ = if batch {
+        write!(
             out,
             "{{\"name\":\"{event}\",\"channel\":\"{channel}\",\"data\":\""
-        ),
-        false => write!(
+        )
+    } else {
+        write!(
             out,
             "{{\"name\":\"{event}\",\"channels\":[\"{channel}\"],\"data\":\""
-        ),
+        )
     };
     for part in data.split_inclusive('"') {
         match part.strip_suffix('"') {

@@ -46,7 +46,7 @@ pub struct MessageReceived<'m> {
     pub created_at: Timestamp,
 }
 
-/// What `message.received` tells of the conversation.
+/// The conversation, as `message.received` has it.
 #[derive(Debug, Serialize)]
 pub struct ConversationSummary<'m> {
     /// The conversation's id.

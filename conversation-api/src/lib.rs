@@ -6,7 +6,8 @@
 //! - [`clock`], [`people`]: points in time; users and roles
 //! - [`channels`]: who may see what, the only place that knows
 //! - [`events`]: what is announced
-//! - [`whatsapp`], [`store`]: WhatsApp's API; the database
+//! - [`whatsapp`]: its API
+//! - [`store`]: the database
 //! - [`auth`]: passwords, tokens, attempts
 //! - [`metrics`]: figures for Prometheus
 //! - [`outbox`]: sending what was committed

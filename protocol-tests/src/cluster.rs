@@ -14,6 +14,7 @@ use crate::process::{Exit, Signal};
 use crate::published::PublishedEvent;
 use crate::request::Request;
 use crate::server::{TestServer, TestServerBuilder};
+use crate::skipped::Skipped;
 use crate::wait::eventually;
 
 /// What every key and topic in Redis begins with.
@@ -79,21 +80,21 @@ impl ClusterBuilder {
         self
     }
 
-    /// Starts the nodes, and waits until each is ready and knows the others. `None`, with the reason on stderr, when the
-    /// tests run against a foreign server: the test returns then.
-    pub async fn start(self) -> Option<Cluster> {
+    /// Starts the nodes, and waits until each is ready and knows the others. The error is as for
+    /// [`TestServerBuilder::start`].
+    pub async fn start(self) -> Result<Cluster, Skipped> {
         let cluster = self.start_without_redis().await?;
         cluster.wait_until_ready().await;
-        Some(cluster)
+        Ok(cluster)
     }
 
     /// Starts the nodes and waits for their listeners alone.
-    pub async fn start_without_redis(self) -> Option<Cluster> {
+    pub async fn start_without_redis(self) -> Result<Cluster, Skipped> {
         let mut nodes = Vec::new();
         for position in 0..self.count {
             nodes.push(Some(self.node_at(position).start().await?));
         }
-        Some(Cluster {
+        Ok(Cluster {
             urls: vec![None; self.count],
             builder: self,
             nodes,
@@ -142,7 +143,7 @@ impl Cluster {
             .collect()
     }
 
-    /// Waits until every node says that it is ready, and sees as many others as there are.
+    /// Waits until every node reports that it is ready, and sees as many others as there are.
     pub async fn wait_until_ready(&self) {
         for node in self.nodes() {
             wait_until_ready(node).await;
@@ -245,7 +246,7 @@ impl Cluster {
         let mut seen = client.events_until(is_mine).await;
         seen.extend(self.fence_on(client, &channel).await);
         client.unsubscribe(&channel).await;
-        // Its count, where the app tells counts.
+        // Its count, where the app has counts sent.
         seen.retain(|event| event.channel.as_deref() != Some(channel.as_str()));
         seen
     }
@@ -270,7 +271,7 @@ impl Index<usize> for Cluster {
     }
 }
 
-/// Waits until a node says that it is ready.
+/// Waits until a node reports that it is ready.
 pub async fn wait_until_ready(node: &TestServer) {
     let ready = Request::new("GET", "/ready");
     eventually("the node to be ready", || async {

@@ -136,7 +136,7 @@ pub struct WebhookConfig {
 }
 
 impl WebhookConfig {
-    /// A webhook at `url` that is told of these events, and every other setting at its default.
+    /// A webhook at `url` that takes these events, and every other setting at its default.
     pub fn new(url: &str, events: &[&str]) -> WebhookConfig {
         let mut table = Table::new();
         set(&mut table, "url", url.into());

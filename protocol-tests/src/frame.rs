@@ -1,6 +1,6 @@
 //! WebSocket frames (RFC 6455 §5), with every bit open to misuse.
 
-/// The four bits that say what a frame is.
+/// The four bits that name what a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opcode(pub u8);
 

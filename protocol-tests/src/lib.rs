@@ -20,7 +20,8 @@
 //! ```
 //!
 //! - [`server`]: starts a server with a generated configuration, hands out clients, checks what a test leaves behind
-//! - [`config`]: apps and settings of that configuration; [`subject`]: which server is tested
+//! - [`config`]: apps and settings of that configuration; [`subject`]: which server is tested;
+//!   [`skipped`]: what a foreign one cannot be asked for
 //! - [`client`]: a Pusher client; [`websocket`], [`frame`]: the raw WebSocket below it, able to misbehave
 //! - [`http`], [`request`]: an HTTP client with raw access, requests with every signing parameter open to change
 //! - [`receiver`]: a webhook endpoint that checks all that it is sent and answers as a test says
@@ -47,6 +48,7 @@ pub mod redis;
 pub mod request;
 pub mod server;
 pub mod sign;
+pub mod skipped;
 pub mod subject;
 pub mod wait;
 pub mod websocket;
@@ -65,5 +67,6 @@ pub use published::PublishedEvent;
 pub use receiver::{Answer, Delivery, Receiver, WebhookEvent};
 pub use request::Request;
 pub use server::{TestServer, TestServerBuilder};
+pub use skipped::Skipped;
 pub use wait::{PATIENCE, eventually, within};
 pub use websocket::{Upgrade, WebSocket};

@@ -26,7 +26,7 @@ pub enum Signal {
     Kill,
     /// SIGHUP.
     HangUp,
-    /// SIGSTOP: the process does nothing until it is told to go on.
+    /// SIGSTOP: the process does nothing until SIGCONT.
     Stop,
     /// SIGCONT: it goes on.
     Continue,

@@ -8,7 +8,7 @@
 //! | `FANFARE_BIN` | the binary to start; default: `fanfare` in the directory that the tests were built into |
 //!
 //! A foreign server is taken to have its app's options at their defaults, client events allowed. Tests that need
-//! another configuration are skipped there, saying so on stderr.
+//! another configuration are skipped there ([`or_skip!`](crate::or_skip)).
 
 use std::env;
 use std::path::PathBuf;

@@ -51,10 +51,11 @@ impl Http {
             .connect_timeout(settings.connect_timeout);
         let more = settings.ca_certificates.map(tls::certificates);
         let more = more.transpose()?.unwrap_or_default();
-        let builder = match settings.tls {
-            true => builder.https_only(true).tls_certs_merge(more),
+        let builder = if settings.tls {
+            builder.https_only(true).tls_certs_merge(more)
+        } else {
             // Machines without certificates to trust can publish in plain text, too.
-            false => builder.tls_certs_only([]),
+            builder.tls_certs_only([])
         };
         let client = builder
             .build()
@@ -115,7 +116,7 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Bytes, 
     })
 }
 
-/// The beginning of what a server says, or what its status stands for.
+/// The beginning of a server's error, or what its status stands for.
 fn excerpt(status: StatusCode, body: &[u8]) -> String {
     let shown = &body[..body.len().min(MOST_OF_REFUSAL)];
     let text = String::from_utf8_lossy(shown);
@@ -141,9 +142,10 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 fn no_answer(error: reqwest::Error) -> Error {
-    Error::unavailable(match error.is_timeout() {
-        true => "there was no answer in time".into(),
-        false => reason(&error),
+    Error::unavailable(if error.is_timeout() {
+        "there was no answer in time".into()
+    } else {
+        reason(&error)
     })
 }
 

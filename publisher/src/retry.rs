@@ -111,7 +111,7 @@ impl Retry {
         let longest = doubled.min(self.longest_delay);
         let delay = longest.mul_f64(rand::random_range(0.5..=1.0));
         match retry_after {
-            // Whoever was told the same time does not come back at the same moment.
+            // Whoever was given the same time does not come back at the same moment.
             Some(asked) => asked.saturating_add(delay.min(self.first_delay)),
             None => delay,
         }

@@ -64,7 +64,7 @@ pub fn start(format: Format, filter: Targets) -> io::Result<()> {
 pub fn print(text: &str) {
     match LOG.get() {
         Some(queue) => queue.push(text.as_bytes()),
-        // There is nowhere else to say that stderr takes nothing.
+        // There is nowhere else to report that stderr takes nothing.
         None => drop(io::stderr().write_all(text.as_bytes())),
     }
 }

@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 const RETRY: Duration = Duration::from_millis(20);
 
 thread_local! {
-    /// Whether this thread reports lines that were dropped: what it says then is not dropped.
+    /// Whether this thread reports lines that were dropped: what it logs then is not dropped.
     static REPORTS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -146,7 +146,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// A writer that does as it is told, write by write, and then passes on what it took.
+    /// A writer that does as it is ordered, write by write, and then passes on what it took.
     struct Obedient {
         orders: Receiver<io::Result<usize>>,
         taken: Sender<String>,

@@ -26,7 +26,7 @@ pub fn stop_requested(exit_code: u8) -> io::Result<impl Future<Output = ()>> {
             hang_up: signal(SignalKind::hangup())?,
         }
     };
-    let (first, told) = oneshot::channel();
+    let (first, requested) = oneshot::channel();
     let wait = async move {
         signals.next_stop().await;
         // Nobody listens any more when the program has ended by itself.
@@ -40,8 +40,8 @@ pub fn stop_requested(exit_code: u8) -> io::Result<impl Future<Output = ()>> {
         .name("signals".into())
         .spawn(move || runtime.block_on(wait))?;
     Ok(async {
-        // Without its sender, nothing can be told any more: stop, too.
-        let _ = told.await;
+        // Without its sender, nothing can be requested any more: stop, too.
+        let _ = requested.await;
     })
 }
 
@@ -59,9 +59,10 @@ impl Signals {
                 tracing::warn!("SIGHUP: nothing is reloaded, restart to change the configuration");
             }
             let told = self.terminate.poll_recv(context).is_ready();
-            match told || self.interrupt.poll_recv(context).is_ready() {
-                true => Poll::Ready(()),
-                false => Poll::Pending,
+            if told || self.interrupt.poll_recv(context).is_ready() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
             }
         })
         .await;

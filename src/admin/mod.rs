@@ -1,7 +1,7 @@
 //! The second listener, for the people who run the relay: metrics and the live stream. It has a
 //! server of its own with one worker thread, shares no route with the public listener, and asks
 //! for no password: whoever reaches its address may read. That is why it listens on loopback
-//! unless told otherwise, and why [`guard`] keeps web pages out.
+//! unless configured otherwise, and why [`guard`] keeps web pages out.
 //!
 //! - [`guard`]: which requests are answered at all
 //! - [`stream`]: the live stream over a WebSocket

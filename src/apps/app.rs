@@ -16,7 +16,7 @@ pub struct App {
     pub keys: Keys,
     /// Whether clients may send `client-` events on private and presence channels.
     pub client_events: bool,
-    /// Whether subscribers are told how many they are.
+    /// Whether subscribers are sent their number.
     pub subscription_count: bool,
     /// The pages that may connect.
     pub allowed_origins: Origins,
@@ -26,11 +26,11 @@ pub struct App {
     /// How long a connection may live without having signed in or subscribed to an authorised
     /// channel; `None`: for ever.
     pub authorized_connections_timeout: Option<Duration>,
-    /// Whether a signed-in user's connections are told who of their watchlist is online.
+    /// Whether a signed-in user's connections are sent who of their watchlist is online.
     pub watchlist: bool,
     /// How long a user without a connection still counts as online for those who watch them.
     pub watchlist_grace: Duration,
-    /// Where the app's backend is told what happens.
+    /// Where the app's backend is notified.
     pub webhooks: Vec<Webhook>,
     /// The app's limits.
     pub limits: Limits,

@@ -34,7 +34,7 @@ pub struct Limits {
     pub presence_user_id_length: usize,
     /// Bytes of a presence member's user_info as JSON. 1,024 (Pusher).
     pub presence_user_info_bytes: usize,
-    /// Users of a watchlist that count; those behind are left out, and 4302 says so. 100
+    /// Users of a watchlist that count; those behind are left out, and 4302 reports it. 100
     /// (Pusher).
     pub watchlist_users: usize,
     /// Bytes that may wait for one connection because its socket did not take them, each

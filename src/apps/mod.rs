@@ -5,7 +5,7 @@
 //! - [`Limits`]: every limit that an app may set
 //! - [`Origins`]: which pages may connect; [`page`] reads where one is from, [`development`] knows
 //!   the names that people develop under
-//! - [`Webhook`]: where an app's backend is told what happens
+//! - [`Webhook`]: where an app's backend is notified
 //! - [`Registry`]: all apps, found by id or key
 
 mod app;

@@ -12,7 +12,7 @@ use super::page::{self, Page, Site};
 /// (`localhost:3000`) that port; without a port, a pattern with a scheme means the scheme's own
 /// port, any other (`*.example.com`) all ports. `*` stands for any number of characters of a
 /// host, a scheme or a port, and at the end of a host for any port as well. `null` means pages
-/// whose browser does not say where they are from. Letter case does not matter.
+/// whose browser does not report where they are from. Letter case does not matter.
 #[derive(Clone, Debug)]
 pub struct Origins {
     pages: Pages,
@@ -41,9 +41,9 @@ pub enum ForeignPage {
     NotListed,
     /// It is no page of the developer's.
     NotOfDevelopment,
-    /// It does not say where it is from, as programs that are no browsers do.
+    /// It does not report where it is from, as programs that are no browsers do.
     Missing,
-    /// It says that more than once, which no browser does.
+    /// It reports that more than once, which no browser does.
     Several,
 }
 
@@ -236,9 +236,10 @@ impl Pattern {
 impl Port {
     fn like(pattern: &str) -> Result<Self, InvalidPattern> {
         let fits = |byte: u8| byte.is_ascii_digit() || byte == b'*';
-        match pattern.bytes().all(fits) {
-            true => Ok(Self::Like(pattern.into())),
-            false => Err(InvalidPattern),
+        if pattern.bytes().all(fits) {
+            Ok(Self::Like(pattern.into()))
+        } else {
+            Err(InvalidPattern)
         }
     }
 
@@ -256,9 +257,10 @@ impl Port {
 
 /// A text that is good if its pattern is: what the stars stand for has to be good itself.
 fn filled(pattern: &str) -> Cow<'_, str> {
-    match pattern.contains('*') {
-        true => pattern.replace('*', "x").into(),
-        false => pattern.into(),
+    if pattern.contains('*') {
+        pattern.replace('*', "x").into()
+    } else {
+        pattern.into()
     }
 }
 

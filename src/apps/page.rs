@@ -1,4 +1,4 @@
-//! Where a page comes from, as its browser says it.
+//! Where a page comes from, as its browser reports it.
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 /// The origin of a page. Source: RFC 6454, sections 6.2 and 7.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Page<'o> {
-    /// One that its browser does not tell: a file, a sandboxed frame, a page behind a redirect.
+    /// One that its browser does not report: a file, a sandboxed frame, a page behind a redirect.
     Opaque,
     /// One with a host.
     Site(Site<'o>),

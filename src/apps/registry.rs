@@ -15,7 +15,7 @@ pub struct Registry {
     by_key: FxHashMap<Box<str>, (usize, usize)>,
 }
 
-/// Two apps cannot be told apart. Apps are meant by their index in what was given to
+/// Two apps cannot be distinguished. Apps are meant by their index in what was given to
 /// [`Registry::new`], key pairs by app and place in its [`Keys`](super::Keys).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DuplicateApp {

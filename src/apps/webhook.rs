@@ -1,27 +1,27 @@
-//! Where an app's backend is told what happens.
+//! Where an app's backend is notified.
 
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
 
-/// One webhook of an app: an address, and what it is told.
+/// One webhook of an app: an address, and its events.
 #[derive(Clone)]
 pub struct Webhook {
     /// Where the events are posted; `http` or `https`.
     pub url: WebhookUrl,
-    /// The events that it is told.
+    /// The events that it takes.
     pub events: WebhookEvents,
     /// Whether several events may come in one request.
     pub batch: bool,
     /// Headers that every request carries. Their values may be secrets.
     pub headers: HeaderMap,
-    /// The channels of which it is told.
+    /// The channels whose events it takes.
     pub filter: ChannelFilter,
 }
 
 impl Webhook {
-    /// Whether it is told of this event on this channel.
+    /// Whether it takes this event on this channel.
     pub fn wants(&self, event: WebhookEvent, channel: &str) -> bool {
         self.events.has(event) && self.filter.matches(channel)
     }
@@ -84,7 +84,7 @@ impl fmt::Debug for WebhookUrl {
     }
 }
 
-/// What a backend can be told.
+/// What a backend can be notified of.
 ///
 /// Source: Pusher Channels, "Webhooks".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,8 +186,8 @@ impl ChannelFilter {
     }
 }
 
-/// What a webhook's own headers may not be: they belong to the transport, or say what the relay
-/// has to say itself.
+/// What a webhook's own headers may not be: they belong to the transport, or carry what the relay
+/// has to set itself.
 fn is_reserved_header(name: &HeaderName) -> bool {
     const OF_THE_TRANSPORT: [HeaderName; 8] = [
         header::CONNECTION,

@@ -6,7 +6,7 @@ use super::Signer;
 use crate::protocol::SocketId;
 
 /// Why an `auth` string does not authorise. Which part failed is no secret: the signed string
-/// is known to the client, and the secret cannot be told from it.
+/// is known to the client, and the secret cannot be derived from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthStringError {
     /// There is none.

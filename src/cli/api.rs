@@ -143,9 +143,12 @@ mod tests {
     fn read_request(stream: &mut impl std::io::Read) -> String {
         let mut request = Vec::new();
         let mut byte = [0];
-        let ended = |request: &[u8]| match request.starts_with(b"GET") {
-            true => request.ends_with(b"\r\n\r\n"),
-            false => request.ends_with(b"}"),
+        let ended = |request: &[u8]| {
+            if request.starts_with(b"GET") {
+                request.ends_with(b"\r\n\r\n")
+            } else {
+                request.ends_with(b"}")
+            }
         };
         while !ended(&request) {
             stream.read_exact(&mut byte).unwrap();

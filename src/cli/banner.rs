@@ -1,4 +1,4 @@
-//! What a newcomer is told at start: how to connect and how to publish.
+//! What is printed for a newcomer at start: how to connect and how to publish.
 
 use std::net::SocketAddr;
 
@@ -18,12 +18,13 @@ pub(super) fn text(config: &Config, program: &str, bound: Bound) -> Option<Strin
     let port = address.port();
     let prefix = &config.server.path_prefix;
     let url = format!("http://{host}:{port}{prefix}");
-    let (ws_path, path_note) = match prefix.is_empty() {
-        true => (String::new(), String::new()),
-        false => (
+    let (ws_path, path_note) = if prefix.is_empty() {
+        (String::new(), String::new())
+    } else {
+        (
             format!("\n        wsPath: '{prefix}',"),
             format!("\n    (and 'path' => '{prefix}' in the options of config/broadcasting.php)"),
-        ),
+        )
     };
     let url_flag = if url == DEFAULT_URL {
         String::new()

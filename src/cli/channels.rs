@@ -40,9 +40,10 @@ pub(super) fn run(args: &ChannelsArgs) -> Result<(), Failure> {
     let info = args
         .info
         .as_deref()
-        .unwrap_or(match args.prefix.starts_with("presence-") {
-            true => "subscription_count,user_count",
-            false => "subscription_count",
+        .unwrap_or(if args.prefix.starts_with("presence-") {
+            "subscription_count,user_count"
+        } else {
+            "subscription_count"
         });
     let mut parameters = vec![("info", info)];
     if !args.prefix.is_empty() {
@@ -50,9 +51,10 @@ pub(super) fn run(args: &ChannelsArgs) -> Result<(), Failure> {
     }
     let api = Api::new(args.target.resolve()?);
     let answer = api.get("/channels", &parameters).map_err(Failure::other)?;
-    print(&match args.json {
-        true => format!("{answer}\n"),
-        false => table(&answer),
+    print(&if args.json {
+        format!("{answer}\n")
+    } else {
+        table(&answer)
     })
 }
 
@@ -80,9 +82,10 @@ fn table(answer: &Value) -> String {
         let line = format!("{name:<width$}  {}", attributes.join("  "));
         writeln!(table, "{}", line.trim_end()).expect("writing to a String cannot fail");
     }
-    match table.is_empty() {
-        true => "nobody is subscribed to any such channel\n".into(),
-        false => table,
+    if table.is_empty() {
+        "nobody is subscribed to any such channel\n".into()
+    } else {
+        table
     }
 }
 

@@ -36,7 +36,7 @@ enum Unwell {
     /// There was no answer in time.
     #[error("{url}: {reason}; is the relay running there?")]
     Unreachable { url: String, reason: String },
-    /// It says itself that it is not.
+    /// It reports itself that it is not.
     #[error("{url} answered {status}: {body}")]
     Refused {
         url: String,

@@ -7,7 +7,7 @@
 //! - [`health`]: whether a relay answers
 //! - [`target`], [`url`], [`api`]: which app and relay those speak to, and how
 //! - [`program`]: how to call this program once more
-//! - [`banner`], [`telemetry`]: what the relay says on stderr
+//! - [`banner`], [`telemetry`]: what the relay writes to stderr
 
 mod api;
 mod banner;
@@ -97,9 +97,10 @@ pub fn main() -> ExitCode {
         Err(answer) => {
             // Help that nobody reads to the end is no failure.
             let _ = answer.print();
-            return match answer.use_stderr() {
-                true => ExitCode::from(BAD_CONFIGURATION),
-                false => ExitCode::SUCCESS,
+            return if answer.use_stderr() {
+                ExitCode::from(BAD_CONFIGURATION)
+            } else {
+                ExitCode::SUCCESS
             };
         }
     };

@@ -90,7 +90,7 @@ fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Serves until it is told to stop.
+/// Serves until it is asked to stop.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let Loaded { config, layers, .. } = config::load(&args.sources())?;
     telemetry::init(&config.log).map_err(Failure::other)?;

@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use service::backoff::Backoff;
 use tokio::time::sleep;
 
 pub use self::address::Address;
@@ -74,8 +75,7 @@ pub enum TailError {
     Output(io::Error),
 }
 
-const FIRST_RETRY: Duration = Duration::from_millis(250);
-const LAST_RETRY: Duration = Duration::from_secs(4);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(4));
 
 /// Follows the stream until Ctrl-C, a closed pipe or an error that trying again cannot mend.
 /// `admin` is the listener where the arguments name none.
@@ -167,12 +167,12 @@ struct Connecting<'a> {
 impl Connecting<'_> {
     /// Tries until there is a stream, or an error that does not pass.
     async fn retry(&self) -> Result<StreamClient, TailError> {
-        let mut wait = FIRST_RETRY;
+        let mut failures = 1;
         loop {
-            sleep(wait).await;
+            sleep(BACKOFF.delay(failures)).await;
             match StreamClient::connect(self.admin, self.query).await {
                 Ok(client) => return Ok(client),
-                Err(error) if error.may_pass() => wait = LAST_RETRY.min(wait * 2),
+                Err(error) if error.may_pass() => failures += 1,
                 Err(error) => return Err(fatal(self.admin, error)),
             }
         }

@@ -102,7 +102,7 @@ fn app(config: &Config, id: Option<&str>) -> Result<(String, Signer), Failure> {
     Ok((app.id.to_string(), app.keys.signing().clone()))
 }
 
-/// What a Laravel project says of the app and the relay it publishes to.
+/// What a Laravel project configures of the app and the relay it publishes to.
 #[derive(Default)]
 struct Project {
     app_id: Option<String>,

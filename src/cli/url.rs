@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::config::{Address, Config};
 
-/// Where the relay is when nothing says otherwise.
+/// Where the relay is by default.
 pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:6001";
 
 /// A base address, taken apart.

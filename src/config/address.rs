@@ -56,9 +56,10 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         let (host, port) = text.rsplit_once(':').ok_or(InvalidAddress)?;
-        let port = match port.bytes().all(|byte| byte.is_ascii_digit()) {
-            true => port.parse().map_err(|_| InvalidAddress)?,
-            false => return Err(InvalidAddress),
+        let port = if port.bytes().all(|byte| byte.is_ascii_digit()) {
+            port.parse().map_err(|_| InvalidAddress)?
+        } else {
+            return Err(InvalidAddress);
         };
         let bracketed = host
             .strip_prefix('[')

@@ -20,7 +20,7 @@ pub(super) struct Entry {
     pub(super) value: Result<String, Malformed>,
 }
 
-/// What is wrong with a value; it tells nothing of the value.
+/// What is wrong with a value; it reveals nothing of the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed {
     /// What the syntax asks for.

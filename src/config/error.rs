@@ -12,7 +12,7 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         reason: io::Error,
     },
     /// A file is not TOML.
@@ -20,7 +20,7 @@ pub enum ConfigError {
     Syntax {
         /// Where it stops being TOML.
         origin: Origin,
-        /// What the parser says.
+        /// The parser's error.
         message: String,
     },
     /// A key that means nothing.

@@ -11,7 +11,7 @@ use super::{Config, ConfigError, Origin, Sources, keys, read};
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// The layers that had something to say, the weakest first.
+    /// The layers that set something, the weakest first.
     pub layers: Vec<Layer>,
     /// Where each app of the registry comes from, in its order.
     pub app_origins: Vec<Origin>,

@@ -5,7 +5,9 @@
 //! - [`Config`]: what the process runs with, parsed and in range
 //! - [`Address`]: where a listener is bound
 //! - [`ConfigError`]: one line that names source, key and what was expected
-//! - [`EnvFile`]: a `.env` file, in the dialect that Laravel reads
+//! - [`EnvFile`]: an app's credentials in a `.env` file; [`dotenv`]: the dialect that Laravel reads
+//! - [`mod@file`], [`variables`], [`keys`]: the file; names of variables; which keys there are
+//! - [`mod@value`], [`section`], [`read`]: values as written, a table of them, what each key means
 
 mod address;
 mod credentials;

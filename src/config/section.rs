@@ -176,9 +176,10 @@ impl<'a> Section<'a> {
         let parts = text.split([',', ' ']).filter(|part| !part.is_empty());
         let parts: Vec<&str> = parts.collect();
         Ok(Some(
-            match text.contains([',', ' ']) && parts.iter().all(|part| is_item(part)) {
-                true => Listed::Many(parts),
-                false => Listed::One(text),
+            if text.contains([',', ' ']) && parts.iter().all(|part| is_item(part)) {
+                Listed::Many(parts)
+            } else {
+                Listed::One(text)
             },
         ))
     }

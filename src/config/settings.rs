@@ -42,7 +42,7 @@ pub struct Server {
     pub path_prefix: Box<str>,
     /// Worker threads; `None`, the default: one a core.
     pub workers: Option<usize>,
-    /// What clients are told, and how long one may be silent before it is pinged. 120 s.
+    /// What clients are sent, and how long one may be silent before it is pinged. 120 s.
     pub activity_timeout: Duration,
     /// How long a pinged client may take to show life. 30 s.
     pub pong_timeout: Duration,

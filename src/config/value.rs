@@ -39,7 +39,7 @@ impl Given<'_> {
         }
     }
 
-    /// What to say was found.
+    /// How errors name what was found.
     pub(super) fn found(&self) -> String {
         match self {
             Self::Toml(value) => found(value),
@@ -47,7 +47,7 @@ impl Given<'_> {
         }
     }
 
-    /// What to say was found where the value must not be shown.
+    /// How errors name what was found where the value must not be shown.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Toml(value) => kind(value),

@@ -139,7 +139,7 @@ fn list(batch: Option<&str>) -> Result<Vec<&RawValue>, ApiError> {
     serde_json::from_str(batch).map_err(|_| ApiError::bad_request("batch must be a list of events"))
 }
 
-/// Maps the slots of a batch; an error says in which slot it is.
+/// Maps the slots of a batch; an error names the slot.
 fn each<'s, S, T>(
     slots: &'s [S],
     map: impl Fn(&'s S) -> Result<T, ApiError>,

@@ -112,9 +112,10 @@ impl<'p> Route<'p> {
 
     /// The methods that the path is served with.
     pub(super) fn methods(&self) -> &'static str {
-        match self.changes() {
-            true => "POST, OPTIONS",
-            false => "GET, HEAD, OPTIONS",
+        if self.changes() {
+            "POST, OPTIONS"
+        } else {
+            "GET, HEAD, OPTIONS"
         }
     }
 

@@ -58,9 +58,10 @@ impl Member {
     /// in may have a larger one.)
     pub fn check_info(&self, limits: MemberLimits) -> Result<(), MemberError> {
         let (length, limit) = (self.info_bytes, limits.user_info_bytes);
-        match length > limit {
-            true => Err(MemberError::InfoTooLarge { length, limit }),
-            false => Ok(()),
+        if length > limit {
+            Err(MemberError::InfoTooLarge { length, limit })
+        } else {
+            Ok(())
         }
     }
 }
@@ -74,7 +75,7 @@ pub struct MemberLimits {
     pub user_info_bytes: usize,
 }
 
-/// Why channel_data or user_data says nobody.
+/// Why channel_data or user_data names nobody.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MemberError {
     /// Not JSON, or not an object of the expected fields.
@@ -82,7 +83,7 @@ pub enum MemberError {
     Malformed {
         /// `channel_data` or `user_data`.
         field: &'static str,
-        /// What the parser said.
+        /// The parser's error.
         reason: String,
     },
     /// No id, or one that is neither text nor number.
@@ -170,7 +171,7 @@ pub fn signs_in(text: &str) -> bool {
     parse_object(text, "channel_data").is_ok_and(|data: SignsIn| data.sign_in)
 }
 
-/// Users whose coming and going somebody wants to be told of, each once.
+/// Users whose coming and going somebody watches, each once.
 pub type Watchlist = Arc<[Arc<str>]>;
 
 /// A user as the app signed them in.
@@ -250,9 +251,10 @@ fn parse_object<'a, T: Deserialize<'a>>(
 
 fn check_id(user_id: &str, limits: MemberLimits) -> Result<(), MemberError> {
     let (length, limit) = (user_id.chars().count(), limits.user_id_length);
-    match length > limit {
-        true => Err(MemberError::IdTooLong { length, limit }),
-        false => Ok(()),
+    if length > limit {
+        Err(MemberError::IdTooLong { length, limit })
+    } else {
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The Pusher Channels protocol as values: no IO, no clock, no runtime.
 //!
 //! - [`channel`]: channel names and the kind that a name's prefix gives
+//! - [`event`]: event names
 //! - [`client`]: messages from clients, parsed
 //! - [`server`]: messages to clients, as ready-made frames
 //! - [`frame`]: one WebSocket frame that many connections share

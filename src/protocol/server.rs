@@ -97,7 +97,7 @@ pub fn connection_established(socket_id: SocketId, activity_timeout: u64) -> Fra
     })
 }
 
-/// `pusher:error`: tells the client about its mistake, or why it is closed.
+/// `pusher:error`: the client's mistake, or why it is closed.
 pub fn error(code: Option<u16>, message: &str) -> Frame {
     Frame::text(64 + message.len(), |out| {
         out.extend_from_slice(br#"{"event":"pusher:error","data":{"code":"#);
@@ -217,7 +217,7 @@ pub fn subscription_count(channel: &str, count: usize) -> Frame {
     })
 }
 
-/// Whether a user has a signed-in connection, by the name of the event that tells of it.
+/// Whether a user has a signed-in connection, by the name of the event that reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// At least one.
@@ -436,12 +436,12 @@ mod tests {
             json!({"user_data": "{\"id\":\"1\"}"})
         );
         let ids = |ids: &[&str]| ids.iter().map(|id| Arc::from(*id)).collect::<Vec<_>>();
-        let told = [
+        let changes = [
             (Status::Online, ids(&["a", "\"ü\""])),
             (Status::Offline, ids(&["b"])),
         ];
         assert_eq!(
-            unpacked(&watchlist_events(told))["data"],
+            unpacked(&watchlist_events(changes))["data"],
             json!({"events": [
                 {"name": "online", "user_ids": ["a", "\"ü\""]},
                 {"name": "offline", "user_ids": ["b"]},

@@ -15,6 +15,8 @@ mod allowance;
 mod answered;
 mod bucket;
 mod client_event;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod heartbeat;
 mod pace;
 mod sign_in;

@@ -16,7 +16,7 @@ const MAX_TEXT: usize = 512;
 pub enum Kind {
     /// A connection was established.
     Connect,
-    /// A connection ended; `code` says how.
+    /// A connection ended, with `code`.
     Disconnect,
     /// A connection subscribed to a channel.
     Subscribe,
@@ -26,7 +26,7 @@ pub enum Kind {
     Publish,
     /// A client event was forwarded.
     ClientEvent,
-    /// A client or publisher was told that something is wrong: `code` and `message`.
+    /// A client or publisher was sent that something is wrong: `code` and `message`.
     Error,
 }
 
@@ -61,7 +61,7 @@ pub struct TapEvent<'a> {
     /// A close code, the code of a `pusher:error` or an HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
-    /// What the client or publisher was told.
+    /// What the client or publisher was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<&'a str>,
 }

@@ -1,4 +1,4 @@
-//! One app's webhooks, as the hub tells them what happens.
+//! One app's webhooks, as the hub notifies them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,6 +24,22 @@ pub(super) enum Departed {
     Member(ChannelName, Arc<str>),
 }
 
+/// Two events, of which the second undoes the first.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    came: WebhookEvent,
+    left: WebhookEvent,
+}
+
+const OCCUPANCY: Pair = Pair {
+    came: WebhookEvent::ChannelOccupied,
+    left: WebhookEvent::ChannelVacated,
+};
+const PRESENCE: Pair = Pair {
+    came: WebhookEvent::MemberAdded,
+    left: WebhookEvent::MemberRemoved,
+};
+
 /// What has become of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition<'a> {
@@ -39,10 +55,10 @@ pub enum Transition<'a> {
     Counted(usize),
 }
 
-/// What an app's backend is told. Nothing here waits for anybody: events are put into bounded
+/// Notifies an app's backend. Nothing here waits for anybody: events are put into bounded
 /// queues, which another thread works off.
 ///
-/// Transitions of a channel are told under its directory's lock, and so in their order.
+/// Transitions of a channel are reported under its directory's lock, and so in their order.
 #[derive(Debug)]
 pub struct AppWebhooks {
     outlets: Vec<Outlet>,
@@ -72,15 +88,15 @@ impl AppWebhooks {
         }
     }
 
-    /// Whether any webhook is told of this event on this channel.
+    /// Whether any webhook takes this event on this channel.
     pub fn wants(&self, event: WebhookEvent, channel: &str) -> bool {
         self.outlets
             .iter()
             .any(|outlet| outlet.wants(event, channel))
     }
 
-    /// Tells the webhooks that want to know. Events of one channel are told in the order of the
-    /// calls.
+    /// Notifies the webhooks that take this event. Events of one channel are sent in the order of
+    /// the calls.
     pub fn notify(&self, channel: &ChannelName, notice: &Notice) {
         let mut event = None;
         for outlet in &self.outlets {
@@ -94,31 +110,27 @@ impl AppWebhooks {
 
     /// The channel has its first subscriber.
     pub fn occupied(&self, channel: &ChannelName) {
-        let (came, left) = (WebhookEvent::ChannelOccupied, WebhookEvent::ChannelVacated);
-        self.came(channel, came, left, || Departed::Everybody(channel.clone()));
+        self.came(channel, OCCUPANCY, || Departed::Everybody(channel.clone()));
     }
 
     /// The channel's last subscriber has left.
     pub fn vacated(&self, channel: &ChannelName) {
-        let (came, left) = (WebhookEvent::ChannelOccupied, WebhookEvent::ChannelVacated);
-        self.left(channel, came, left, || Departed::Everybody(channel.clone()));
+        self.left(channel, OCCUPANCY, || Departed::Everybody(channel.clone()));
     }
 
     /// A user's first connection is on the presence channel.
     pub fn member_added(&self, channel: &ChannelName, user_id: &Arc<str>) {
-        let (came, left) = (WebhookEvent::MemberAdded, WebhookEvent::MemberRemoved);
         let who = || Departed::Member(channel.clone(), Arc::clone(user_id));
-        self.came(channel, came, left, who);
+        self.came(channel, PRESENCE, who);
     }
 
     /// A user's last connection has left the presence channel.
     pub fn member_removed(&self, channel: &ChannelName, user_id: &Arc<str>) {
-        let (came, left) = (WebhookEvent::MemberAdded, WebhookEvent::MemberRemoved);
         let who = || Departed::Member(channel.clone(), Arc::clone(user_id));
-        self.left(channel, came, left, who);
+        self.left(channel, PRESENCE, who);
     }
 
-    /// A transition that others have decided, and that is told without waiting for a return.
+    /// A transition that others have decided, and that is reported without waiting for a return.
     pub fn transition(&self, channel: &ChannelName, transition: &Transition<'_>) {
         let notice = match *transition {
             Transition::Occupied => {
@@ -172,30 +184,22 @@ impl AppWebhooks {
         }
     }
 
-    fn came(
-        &self,
-        channel: &ChannelName,
-        came: WebhookEvent,
-        left: WebhookEvent,
-        who: impl FnOnce() -> Departed,
-    ) {
-        if !self.wants(came, channel.as_str()) && !self.wants(left, channel.as_str()) {
+    fn wants_either(&self, events: Pair, channel: &ChannelName) -> bool {
+        self.wants(events.came, channel.as_str()) || self.wants(events.left, channel.as_str())
+    }
+
+    fn came(&self, channel: &ChannelName, events: Pair, who: impl FnOnce() -> Departed) {
+        if !self.wants_either(events, channel) {
             return;
         }
         let who = who();
         if !self.departures.lock().is_back(&who) {
-            self.notify(channel, &who.notice(came));
+            self.notify(channel, &who.notice(events.came));
         }
     }
 
-    fn left(
-        &self,
-        channel: &ChannelName,
-        came: WebhookEvent,
-        left: WebhookEvent,
-        who: impl FnOnce() -> Departed,
-    ) {
-        if !self.wants(came, channel.as_str()) && !self.wants(left, channel.as_str()) {
+    fn left(&self, channel: &ChannelName, events: Pair, who: impl FnOnce() -> Departed) {
+        if !self.wants_either(events, channel) {
             return;
         }
         let who = who();
@@ -204,7 +208,7 @@ impl AppWebhooks {
         let waits = departures.leave(&who, Instant::now());
         drop(departures);
         if !waits {
-            self.notify(channel, &who.notice(left));
+            self.notify(channel, &who.notice(events.left));
         } else if was_empty {
             self.due.notify_one();
         }
@@ -246,7 +250,7 @@ impl AppWebhooks {
 
     fn notify_departures(&self, now: Instant) {
         loop {
-            // Told under the lock: a return that comes now is told behind it.
+            // Reported under the lock: a return that comes now is reported behind it.
             let mut departures = self.departures.lock();
             let Some(who) = departures.take_due(now) else {
                 return;
@@ -275,11 +279,11 @@ impl Departed {
         }
     }
 
-    /// The event that tells of the departure.
+    /// The event that reports the departure.
     fn event(&self) -> WebhookEvent {
         match self {
-            Self::Everybody(_) => WebhookEvent::ChannelVacated,
-            Self::Member(..) => WebhookEvent::MemberRemoved,
+            Self::Everybody(_) => OCCUPANCY.left,
+            Self::Member(..) => PRESENCE.left,
         }
     }
 

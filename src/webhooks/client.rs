@@ -28,9 +28,10 @@ pub(super) fn client(settings: &Settings) -> Result<Client, StartError> {
         .pool_idle_timeout(KEEP_IDLE)
         .pool_max_idle_per_host(settings.concurrency)
         .redirect(Policy::custom(redirect));
-    let builder = match settings.private_addresses {
-        true => builder,
-        false => builder.dns_resolver(Arc::new(PublicOnly)),
+    let builder = if settings.private_addresses {
+        builder
+    } else {
+        builder.dns_resolver(Arc::new(PublicOnly))
     };
     Ok(builder.tls_certs_merge(certificates(settings)?).build()?)
 }
@@ -56,7 +57,7 @@ fn certificates(settings: &Settings) -> Result<Vec<Certificate>, StartError> {
 
 /// A redirect is followed to the same server only, and only where it keeps the request as it is:
 /// any other would hand signed events to a stranger, or turn the post into a question whose
-/// answer says nothing about them.
+/// answer is silent about them.
 fn redirect(attempt: Attempt<'_>) -> Action {
     let keeps_request = matches!(
         attempt.status(),

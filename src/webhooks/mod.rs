@@ -1,14 +1,15 @@
-//! What an app's backend is told: transitions of channels, client events, counts.
+//! Notices to an app's backend: transitions of channels, client events, counts.
 //!
-//! Whoever tells never waits. [`AppWebhooks`] puts an event into the bounded queue of each
+//! Whoever notifies never waits. [`AppWebhooks`] puts an event into the bounded queue of each
 //! webhook that wants it; a thread of its own, below the workers' priority, works the queues off,
 //! each webhook by itself.
 //!
-//! - [`app`], [`notice`], [`misses`]: what is told, and to whom
+//! - [`app`], [`notice`], [`misses`]: what is reported, and to whom
 //! - [`event`], [`outlet`], [`inbox`]: an event on its way, and how much may wait
 //! - [`sender`], [`lanes`], [`retry`]: what goes when, in order for each channel
 //! - [`post`], [`client`], [`address`]: one request, and where it may go
-//! - [`journal`]: what outlasts the process
+//! - [`journal`], [`reports`]: what outlasts the process; what the log says of a webhook
+//! - [`settings`]: what holds for all webhooks
 //! - [`thread`]: all of it at work; [`error`]: why it is not
 
 mod address;
@@ -23,6 +24,7 @@ mod misses;
 mod notice;
 mod outlet;
 mod post;
+mod reports;
 mod retry;
 mod sender;
 mod settings;
@@ -51,7 +53,7 @@ use outlet::{Backlog, Outlet};
 use sender::Phase;
 use thread::Work;
 
-/// Departures of one app that may wait for a return. More are told at once.
+/// Departures of one app that may wait for a return. More are reported at once.
 const MOST_DEPARTURES: usize = 100_000;
 /// Channels of one app whose cache misses are joined. Those of more are sent as they come.
 const MOST_MISSED: usize = 100_000;

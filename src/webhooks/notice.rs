@@ -1,4 +1,4 @@
-//! One thing that a backend is told, as the JSON that it will read.
+//! One notice to a backend, as the JSON that it will read.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ pub struct Notice {
     pub json: Bytes,
 }
 
-/// A client's event, as it is told.
+/// A client's event, as it is reported.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientEventNotice<'a> {
     /// The channel that it was sent to.

@@ -53,7 +53,7 @@ pub(super) struct Backlog {
     /// Of the bytes, those of events of public channels.
     public_bytes: AtomicUsize,
     most_bytes: usize,
-    /// Drops that nobody was told of yet.
+    /// Drops that have not been logged yet.
     unreported: AtomicU64,
     dropped: Notify,
     metrics: AppMetrics,

@@ -27,7 +27,7 @@ pub(super) enum Outcome {
     Refused(StatusCode),
     /// It did not answer in time.
     TimedOut,
-    /// It could not be reached, or broke off; with what the system says.
+    /// It could not be reached, or broke off; with the system's error.
     Unreachable(String),
 }
 
@@ -159,7 +159,7 @@ fn ids(events: &[Event]) -> String {
     ids.join(", ")
 }
 
-/// A status of success says that the events were taken. The rest of the answer is read only for
+/// A status of success means that the events were taken. The rest of the answer is read only for
 /// the sake of its connection.
 async fn judge(mut response: Response) -> Outcome {
     let status = response.status();
@@ -170,9 +170,10 @@ async fn judge(mut response: Response) -> Outcome {
             None => break,
         }
     }
-    match status.is_success() {
-        true => Outcome::Delivered,
-        false => Outcome::Refused(status),
+    if status.is_success() {
+        Outcome::Delivered
+    } else {
+        Outcome::Refused(status)
     }
 }
 

@@ -2,19 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-/// After the first failure.
-const FIRST: Duration = Duration::from_secs(1);
-/// However often it has failed.
-const LONGEST: Duration = Duration::from_secs(30);
-/// How much of a delay is left to chance, either way, so that many do not come back at once.
-const JITTER: f64 = 0.25;
+use service::backoff::Backoff;
 
-/// How long a batch waits after it has failed that often (from 1), give or take the jitter.
-pub(super) fn delay(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    let delay = (FIRST * 2_u32.pow(doublings)).min(LONGEST);
-    delay.mul_f64(rand::random_range(1.0 - JITTER..=1.0 + JITTER))
-}
+/// How long a batch waits after it has failed.
+pub(super) const BACKOFF: Backoff =
+    Backoff::new(Duration::from_secs(1), Duration::from_secs(30)).either_way(0.25);
 
 /// How fast requests to one webhook may follow each other. One that has failed many times in a
 /// row, whatever it was sent, is most likely down: it is still tried, but what is lost on it is
@@ -72,26 +64,6 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn delays_double_from_about_a_second_to_half_a_minute() {
-        for (failures, seconds) in [
-            (1, 1.0),
-            (2, 2.0),
-            (3, 4.0),
-            (5, 16.0),
-            (6, 30.0),
-            (999, 30.0),
-        ] {
-            let delays: Vec<f64> = (0..50).map(|_| delay(failures).as_secs_f64()).collect();
-            let within = seconds * 0.74..seconds * 1.26;
-            assert!(
-                delays.iter().all(|delay| within.contains(delay)),
-                "{delays:?}"
-            );
-            assert!(delays.iter().any(|delay| *delay != delays[0]));
-        }
-    }
 
     #[test]
     fn a_webhook_that_is_down_is_tried_now_and_then() {

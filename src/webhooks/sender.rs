@@ -17,10 +17,10 @@ use super::journal::Journal;
 use super::lanes::{Batch, Cut, Lanes, Verdict};
 use super::outlet::Backlog;
 use super::post::{Outcome, Poster};
+use super::reports::{Name, Reports};
 use super::retry::{self, Pace};
 use super::settings::Settings;
 use crate::metrics::{AppMetrics, WebhookDrop};
-use crate::throttle::Throttle;
 
 /// How long events stay in the inbox of a webhook that is down.
 const WHILE_DOWN: Duration = Duration::from_millis(50);
@@ -42,20 +42,10 @@ pub(super) enum Phase {
     Flushing,
 }
 
-/// Whose events a sender works off.
-#[derive(Clone, Debug)]
-pub(super) struct Name {
-    /// The app's id.
-    pub(super) app: Box<str>,
-    /// Scheme, host and port of the webhook.
-    pub(super) endpoint: String,
-    /// The webhook in the journal.
-    pub(super) key: Arc<str>,
-}
-
 /// The events of one webhook: what waits, and what is under way.
 pub(super) struct Sender {
-    name: Name,
+    /// The webhook in the journal.
+    key: Arc<str>,
     poster: Rc<Poster>,
     retry_for: Duration,
     concurrency: usize,
@@ -71,14 +61,7 @@ pub(super) struct Sender {
     /// When all that waits for a webhook that is down is next looked through for what is too old.
     next_sweep: Instant,
     under_way: FuturesUnordered<Post>,
-    failures: Throttle,
-    losses: Throttle,
-    /// When the log tells of what was lost; None while there is nothing to tell.
-    report_losses_at: Option<Instant>,
-    /// Events given up of which the log has not told.
-    given_up: usize,
-    /// Whether the log says last that the webhook fails.
-    reported_failing: bool,
+    reports: Reports,
     phase: Phase,
 }
 
@@ -94,12 +77,13 @@ impl Sender {
         journal: Option<Rc<RefCell<Journal>>>,
         metrics: AppMetrics,
     ) -> Self {
-        let (most_events, batch_wait) = match batch {
-            true => (settings.batch_events, settings.batch_wait),
-            false => (1, Duration::ZERO),
+        let (most_events, batch_wait) = if batch {
+            (settings.batch_events, settings.batch_wait)
+        } else {
+            (1, Duration::ZERO)
         };
         Self {
-            name,
+            key: Arc::clone(&name.key),
             poster: Rc::new(poster),
             retry_for: settings.retry_for,
             concurrency: settings.concurrency,
@@ -115,11 +99,7 @@ impl Sender {
             pace: Pace::new(Instant::now()),
             next_sweep: Instant::now(),
             under_way: FuturesUnordered::new(),
-            failures: Throttle::default(),
-            losses: Throttle::default(),
-            report_losses_at: None,
-            given_up: 0,
-            reported_failing: false,
+            reports: Reports::new(name),
             phase: Phase::Serving,
         }
     }
@@ -135,14 +115,14 @@ impl Sender {
         let backlog = Arc::clone(&self.backlog);
         while !(self.phase == Phase::Flushing && backlog.events() == 0) {
             let (next_start, take_in_at) = (self.next_start(), self.take_in_at);
-            let report_losses_at = self.report_losses_at;
+            let losses_due = self.reports.losses_due();
             tokio::select! {
                 () = inbox.woken() => self.plan_to_take_in(&inbox),
                 () = at(take_in_at) => self.take_in(&inbox),
                 Some((batch, outcome)) = self.under_way.next() => self.finish(batch, &outcome),
                 () = at(next_start) => {}
-                () = backlog.dropped() => self.plan_report(),
-                () = at(report_losses_at) => self.report_losses(),
+                () = backlog.dropped() => self.reports.plan_losses(),
+                () = at(losses_due) => self.reports.losses(&backlog),
                 changed = phase.changed(), if self.phase != Phase::Flushing => {
                     // Without the other end, nobody could ask any more: stop, too.
                     self.phase = match changed {
@@ -154,7 +134,7 @@ impl Sender {
             }
             self.start_posts();
         }
-        self.report_losses();
+        self.reports.losses(&backlog);
     }
 
     /// Something has come: it is taken in at once, or together with what comes soon.
@@ -178,7 +158,7 @@ impl Sender {
         self.take_in_at = None;
         let events = inbox.take();
         if let Some(journal) = &self.journal {
-            journal.borrow_mut().record(&self.name.key, &events);
+            journal.borrow_mut().record(&self.key, &events);
         }
         for event in events {
             self.lanes.push(event);
@@ -229,13 +209,14 @@ impl Sender {
             let count = batch.events.len() as u64;
             self.metrics.webhook_events_sent.inc_by(count);
             self.lanes.done(batch);
-            self.report_working();
+            self.reports.succeeded(&self.backlog);
             return;
         }
         let is_down = self.pace.failed();
-        let delay = match self.is_in_a_hurry() {
-            true => LAST_ATTEMPTS,
-            false => retry::delay(batch.attempts + 1),
+        let delay = if self.is_in_a_hurry() {
+            LAST_ATTEMPTS
+        } else {
+            retry::BACKOFF.delay(batch.attempts + 1)
         };
         let too_old = now.checked_sub(self.retry_for);
         let verdict = Verdict {
@@ -257,72 +238,18 @@ impl Sender {
             .webhook_events_dropped
             .with(WebhookDrop::Expired);
         expired.inc_by(given_up.len() as u64);
-        self.report_failing(outcome);
-        self.given_up += given_up.len();
-        if self.given_up > 0 {
-            self.plan_report();
-        }
+        self.reports.failed(outcome, &self.backlog);
+        self.reports.gave_up(given_up.len());
     }
 
     /// The events wait no longer.
     fn let_go(&self, events: &[Event]) {
         if let Some(journal) = &self.journal {
-            journal.borrow_mut().settle(&self.name.key, events);
+            journal.borrow_mut().settle(&self.key, events);
         }
         for event in events {
             self.backlog.release(event);
         }
-    }
-
-    fn report_failing(&mut self, outcome: &Outcome) {
-        if self.failures.lets_through(Instant::now()) {
-            self.reported_failing = true;
-            tracing::warn!(
-                app = &*self.name.app,
-                webhook = self.name.endpoint,
-                reason = %outcome,
-                waiting = self.backlog.events(),
-                "a webhook fails; it is tried again"
-            );
-        }
-    }
-
-    fn report_working(&mut self) {
-        if std::mem::take(&mut self.reported_failing) {
-            tracing::info!(
-                app = &*self.name.app,
-                webhook = self.name.endpoint,
-                waiting = self.backlog.events(),
-                "the webhook takes events again"
-            );
-        }
-    }
-
-    /// Something was lost: the log tells of it, once a minute.
-    fn plan_report(&mut self) {
-        if self.report_losses_at.is_none() {
-            let at = self.losses.next().unwrap_or_else(Instant::now);
-            self.report_losses_at = Some(at);
-        }
-    }
-
-    fn report_losses(&mut self) {
-        self.report_losses_at = None;
-        let given_up = std::mem::take(&mut self.given_up);
-        let dropped = self.backlog.take_unreported();
-        if (given_up, dropped) == (0, 0) {
-            return;
-        }
-        self.losses.lets_through(Instant::now());
-        tracing::warn!(
-            app = &*self.name.app,
-            webhook = self.name.endpoint,
-            dropped,
-            given_up,
-            waiting = self.backlog.events(),
-            "events for a webhook are lost: dropped, as too much waits for it \
-             (webhooks.backlog_bytes), or given up, as it kept failing (webhooks.retry_for)"
-        );
     }
 }
 

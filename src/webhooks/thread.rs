@@ -21,7 +21,8 @@ use super::inbox::Inbox;
 use super::journal::Journal;
 use super::outlet::Backlog;
 use super::post::Poster;
-use super::sender::{Name, Phase, Sender};
+use super::reports::Name;
+use super::sender::{Phase, Sender};
 use super::settings::Settings;
 use crate::apps::{App, Webhook};
 use crate::metrics::AppMetrics;
@@ -60,8 +61,8 @@ impl Work {
 
 type Handles = (watch::Sender<Phase>, watch::Receiver<bool>);
 
-/// Starts the thread. It works until it is told to flush, or the sender that is returned goes
-/// away, and says when everything is done.
+/// Starts the thread. It works until it is asked to flush, or the sender that is returned goes
+/// away, and reports when everything is done.
 pub(super) fn start(
     work: Vec<Work>,
     settings: Settings,

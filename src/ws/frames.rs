@@ -83,30 +83,40 @@ impl Frames {
         };
         let is_control = first & 0x08 != 0;
         let is_final = first & 0x80 != 0;
-        let length = match second & 0x7f {
+        let (length, least) = match second & 0x7f {
             126 => match *buffer {
-                [_, _, a, b, ..] => u64::from(u16::from_be_bytes([a, b])),
-                _ => 126,
+                [_, _, a, b, ..] => (u64::from(u16::from_be_bytes([a, b])), 126),
+                _ => (126, 126),
             },
             127 => match buffer.get(2..10) {
-                Some(bytes) => u64::from_be_bytes(bytes.try_into().expect("the slice is 8 bytes")),
-                None => 0x1_0000,
+                Some(bytes) => {
+                    let length = bytes.try_into().expect("the slice is 8 bytes");
+                    (u64::from_be_bytes(length), 0x1_0000)
+                }
+                None => (0x1_0000, 0x1_0000),
             },
-            short => u64::from(short),
+            short => (u64::from(short), 0),
         };
-        if is_control && (length > 125 || !is_final) {
+        let at_least = length.max(least);
+        if is_control && (at_least > 125 || !is_final) {
             return Err(protocol_error(
                 "a control frame must be one frame of at most 125 bytes".into(),
             ));
         }
         let so_far = self.fragments.as_ref().map_or(0, Vec::len) as u64;
-        if !is_control && so_far.saturating_add(length) > self.max_message as u64 {
+        if !is_control && so_far.saturating_add(at_least) > self.max_message as u64 {
             return Err(CloseReason::new(
                 CloseCode::TooLarge,
                 format!(
                     "a message may have at most {} bytes (message_bytes)",
                     self.max_message
                 ),
+            ));
+        }
+        // Judged last, so that a frame is judged alike however much of its header has come.
+        if length < least {
+            return Err(protocol_error(
+                "a frame's length must take as few bytes as it can".into(),
             ));
         }
         Ok(true)
@@ -234,6 +244,11 @@ mod tests {
             (
                 "close with one byte",
                 frame(0x88, b"x"),
+                CloseCode::ProtocolError,
+            ),
+            (
+                "length in more bytes than it takes",
+                vec![0x81, 0x80 | 126, 0, 1, 0, 0, 0, 0, b'x'],
                 CloseCode::ProtocolError,
             ),
             ("binary", frame(0x82, b"x"), CloseCode::Unsupported),

@@ -9,6 +9,8 @@
 mod connection;
 mod discard;
 mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod refusal;
 mod upgrade;
 

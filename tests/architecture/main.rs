@@ -1,15 +1,45 @@
 //! The order of the modules, as ARCHITECTURE.md and `src/lib.rs` state it: each imports only
-//! those above it.
+//! those above it, and within a folder none leads back to itself. Tables of contents name all.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod contents;
 mod imports;
+mod siblings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use imports::File;
 
+/// The other crates' sources whose folders are looked at.
+const OTHER_CRATES: [&str; 3] = ["service/src", "publisher/src", "conversation-api/src"];
+
+/// Its modules lead back to each other: a connection stands in a list, and knows which.
+const CIRCULAR: &str = "service/src/net";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 fn src() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+    root().join("src")
+}
+
+/// All files and folders in and below a folder, itself among them.
+fn below(folder: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    for entry in fs::read_dir(folder).expect("a folder of sources is listed") {
+        let path = entry.expect("a folder of sources is listed").path();
+        if path.is_dir() {
+            let (more_files, more_folders) = below(&path);
+            files.extend(more_files);
+            folders.extend(more_folders);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            files.push(path);
+        }
+    }
+    (files, folders)
 }
 
 /// The modules of a folder in the order in which its file lists them.
@@ -79,12 +109,47 @@ fn no_files_import_one_another_in_a_circle() {
 
 #[test]
 fn the_architecture_document_describes_every_module() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let document = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
-    for module in modules(&root.join("src/lib.rs")) {
+    let document = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    for module in modules(&root().join("src/lib.rs")) {
         assert!(
             document.contains(&format!("| `{module}")),
             "{module} is not described"
         );
     }
+}
+
+#[test]
+fn no_module_of_a_folder_leads_back_to_itself() {
+    let mut imports = 0;
+    for source in OTHER_CRATES {
+        let source = root().join(source);
+        for folder in below(&source).1 {
+            let graph = siblings::imports(&source, &folder);
+            imports += graph.values().map(|imported| imported.len()).sum::<usize>();
+            if !folder.starts_with(root().join(CIRCULAR)) {
+                let circles = siblings::in_circles(&graph);
+                assert_eq!(circles, [""; 0], "{}: {graph:#?}", folder.display());
+            }
+        }
+    }
+    assert!(imports > 50, "only {imports} imports were found");
+}
+
+#[test]
+fn tables_of_contents_are_complete() {
+    let mut tables = 0;
+    for source in ["src"].into_iter().chain(OTHER_CRATES) {
+        for file in below(&root().join(source)).0 {
+            // A crate's is for those who use it.
+            if file.ends_with("lib.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            if let Some(missing) = contents::missing(&text) {
+                assert_eq!(missing, [""; 0], "{}", file.display());
+                tables += 1;
+            }
+        }
+    }
+    assert!(tables > 20, "only {tables} tables were found");
 }

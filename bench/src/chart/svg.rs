@@ -40,7 +40,7 @@ const STYLE: &str = "
   }
 ";
 
-/// `what` says what the figures are of.
+/// `what` names what the figures are of.
 pub(super) fn document(panels: &[Panel], what: &str, footer: &[String]) -> String {
     let columns = panels.len().min(COLUMNS);
     let width = 2.0 * MARGIN + columns as f64 * (PANEL_WIDTH + PANEL_GAP) - PANEL_GAP;

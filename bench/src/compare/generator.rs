@@ -26,7 +26,7 @@ impl Generator {
     }
 
     /// Its report. An error means that the generator could not measure. `shared` is a server that
-    /// the servers use; the receiver, if there is one, is asked what their webhooks told of.
+    /// the servers use; the receiver, if there is one, is asked what their webhooks reported.
     pub(super) fn run(
         &self,
         measurement: &Measurement,

@@ -57,7 +57,7 @@ enum Subject {
     Fanfare,
     /// Tails are compared with one worker: two busy ones and the generator share two cores.
     FanfareOneWorker,
-    /// Fanfare with a webhook that is told of client events in batches.
+    /// Fanfare with a webhook that takes client events in batches.
     BatchedWebhook,
     /// The same with a request for each event.
     UnbatchedWebhook,
@@ -65,7 +65,7 @@ enum Subject {
     DeadWebhook,
     /// Fanfare with a webhook whose endpoint accepts all and never answers.
     HangingWebhook,
-    /// Fanfare with a webhook that is told who comes and goes.
+    /// Fanfare with a webhook that takes who comes and goes.
     TransitionsWebhook,
     /// Three nodes of Fanfare on one Redis.
     Cluster,
@@ -112,7 +112,7 @@ struct Run {
 }
 
 /// A server, or several that are one, with what it needs. Stopped in this order: a server that
-/// stops still sends the webhooks that wait, and tells the other nodes that it goes.
+/// stops still sends the webhooks that wait, and reports to the other nodes that it goes.
 #[derive(Default)]
 struct Started {
     servers: Vec<Server>,

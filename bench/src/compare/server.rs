@@ -113,7 +113,7 @@ impl Server {
         Self::start(command, receiver_address, |status| status.success(), None)
     }
 
-    /// Starts the server and waits until it has said where it listens.
+    /// Starts the server and waits until it has logged where it listens.
     pub(super) fn start(
         mut command: Command,
         address_in: impl Fn(&str) -> Option<SocketAddrV4> + Send + 'static,
@@ -133,7 +133,7 @@ impl Server {
             thread::spawn(move || {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                     if let Some(address) = address_in(&line) {
-                        // Nobody waits any more for what is said later.
+                        // Nobody waits any more for what is logged later.
                         let _ = found.send(address);
                     }
                     keep(&words, line);
@@ -172,7 +172,7 @@ impl Server {
         words.iter().cloned().collect::<Vec<_>>().join(" / ")
     }
 
-    /// Asks it to stop, and hands out what it printed meanwhile. An error says that it did not
+    /// Asks it to stop, and hands out what it printed meanwhile. An error means that it did not
     /// stop, or not as it should.
     pub(super) fn stop(mut self) -> anyhow::Result<String> {
         // SAFETY: touches no memory, and the child has not been waited for, so that the pid is

@@ -11,24 +11,24 @@ use super::server::Server;
 use crate::receiver::Answer;
 use crate::sys;
 
-/// What a webhook is told of.
+/// What a webhook takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Told {
+enum Taken {
     ClientEvents,
     /// Who comes and goes, and which channels.
     Transitions,
     Both,
 }
 
-impl Told {
+impl Taken {
     /// As TOML.
     fn events(self) -> &'static str {
         match self {
-            Told::ClientEvents => r#"["client_event"]"#,
-            Told::Transitions => {
+            Taken::ClientEvents => r#"["client_event"]"#,
+            Taken::Transitions => {
                 r#"["channel_occupied", "channel_vacated", "member_added", "member_removed"]"#
             }
-            Told::Both => {
+            Taken::Both => {
                 r#"["channel_occupied", "channel_vacated", "member_added", "member_removed", "client_event"]"#
             }
         }
@@ -46,14 +46,14 @@ enum Fate {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Webhook {
-    told: Told,
+    taken: Taken,
     batch: bool,
     fate: Fate,
 }
 
 impl Webhook {
     pub(super) const BATCHED: Self = Self {
-        told: Told::ClientEvents,
+        taken: Taken::ClientEvents,
         batch: true,
         fate: Fate::Answered,
     };
@@ -62,7 +62,7 @@ impl Webhook {
         ..Self::BATCHED
     };
     pub(super) const DEAD: Self = Self {
-        told: Told::Both,
+        taken: Taken::Both,
         batch: false,
         fate: Fate::Refused,
     };
@@ -71,13 +71,13 @@ impl Webhook {
         ..Self::DEAD
     };
     pub(super) const OF_TRANSITIONS: Self = Self {
-        told: Told::Transitions,
+        taken: Taken::Transitions,
         ..Self::UNBATCHED
     };
 
     /// The webhook in an app's configuration.
     pub(super) fn toml(self, endpoint: SocketAddrV4) -> String {
-        let (events, batch) = (self.told.events(), self.batch);
+        let (events, batch) = (self.taken.events(), self.batch);
         format!(
             "\n[[apps.webhooks]]\nurl = \"http://{endpoint}/\"\nevents = {events}\nbatch = {batch}\n"
         )
@@ -121,7 +121,7 @@ impl Endpoint {
         }
     }
 
-    /// Where the generator can ask what the webhooks told of; None where they get nowhere.
+    /// Where the generator can ask what the webhooks reported; None where they get nowhere.
     pub(super) fn receiver(&self) -> Option<SocketAddrV4> {
         match self {
             Endpoint::Receiver { receiver, answer } => {

@@ -50,11 +50,12 @@ impl Server {
             .next()
             .unwrap_or_default()
             .ends_with("/batch_events");
-        let accepted = match batch {
-            true => serde_json::from_slice(body).map(|Batch { batch }| {
+        let accepted = if batch {
+            serde_json::from_slice(body).map(|Batch { batch }| {
                 batch.iter().for_each(|publish| self.publish(publish));
-            }),
-            false => serde_json::from_slice(body).map(|publish| self.publish(&publish)),
+            })
+        } else {
+            serde_json::from_slice(body).map(|publish| self.publish(&publish))
         };
         let answer: &[u8] = match accepted {
             Ok(()) => OK,

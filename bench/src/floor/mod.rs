@@ -196,9 +196,10 @@ impl Server {
     fn input(&mut self, fd: RawFd, input: &mut [u8]) -> Option<usize> {
         let mut at = 0;
         loop {
-            let used = match self.conn(fd)?.websocket {
-                false => self.http_request(fd, &input[at..])?,
-                true => self.frame(fd, &mut input[at..])?,
+            let used = if self.conn(fd)?.websocket {
+                self.frame(fd, &mut input[at..])?
+            } else {
+                self.http_request(fd, &input[at..])?
             };
             if used == 0 {
                 return Some(at);
@@ -210,13 +211,14 @@ impl Server {
     /// Sends what the socket takes and keeps the rest until it is writable again.
     fn send(&mut self, fd: RawFd, bytes: &[u8]) {
         let Some(conn) = self.conn(fd) else { return };
-        let sent = match conn.unsent.is_empty() {
-            true => match sys::send(fd, bytes) {
+        let sent = if conn.unsent.is_empty() {
+            match sys::send(fd, bytes) {
                 Ok(sent) => sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(_) => return,
-            },
-            false => 0,
+            }
+        } else {
+            0
         };
         if sent < bytes.len() {
             self.queue(fd, &bytes[sent..]);

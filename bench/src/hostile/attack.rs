@@ -6,7 +6,7 @@ use crate::compare::server::{APP_ID, APP_KEY, APP_SECRET};
 use crate::pusher::Credentials;
 use crate::ws;
 
-/// Members who are told of every coming and going in a presence channel.
+/// Members who are sent every coming and going in a presence channel.
 pub(super) const AUDIENCE: usize = 99;
 pub(super) const PRESENCE_CHANNEL: &str = "presence-hostile";
 /// Bytes that are prepared at a time.
@@ -69,7 +69,7 @@ impl Attack {
         matches!(self, Attack::IdleHttp | Attack::Bodies)
     }
 
-    /// How many connections make it, where one or some say nothing.
+    /// How many connections make it, where one or some are silent.
     pub(super) fn fixed_connections(self) -> Option<usize> {
         match self {
             Attack::IdleHttp => Some(700),

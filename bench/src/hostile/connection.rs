@@ -58,7 +58,7 @@ impl Attackers {
         Self { shared, threads }
     }
 
-    /// Ends the attack and says how its connections fared.
+    /// Ends the attack and reports how its connections fared.
     pub(super) fn stop(self) -> Ends {
         self.shared.stop.store(true, Ordering::Relaxed);
         for thread in self.threads {
@@ -103,7 +103,7 @@ impl Shared {
         upgrade(stream)
     }
 
-    /// Sends until the attack is over or the server has ended the connection, and says how.
+    /// Sends until the attack is over or the server has ended the connection, and reports how.
     fn attack(&self, mut stream: TcpStream, socket_id: &str) -> String {
         let reader = self.attack.reads().then(|| stream.try_clone());
         let reader = reader.and_then(Result::ok).map(|stream| {
@@ -125,7 +125,7 @@ impl Shared {
         }
     }
 
-    /// An error says that the server has ended the connection.
+    /// An error means that the server has ended the connection.
     fn send(&self, stream: &mut TcpStream, socket_id: &str) -> std::io::Result<()> {
         stream.set_write_timeout(Some(LOOK_EVERY))?;
         let mut batch = Vec::new();
@@ -150,7 +150,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Members of the presence channel who read what they are told.
+    /// Members of the presence channel who read what they are sent.
     fn watch(&self) {
         let members = (0..AUDIENCE).map(|number| {
             let (mut stream, socket_id) = upgrade(TcpStream::connect(self.server)?)?;

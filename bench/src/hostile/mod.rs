@@ -94,9 +94,10 @@ pub(crate) fn run(options: HostileOptions) -> anyhow::Result<()> {
         subscribers: options.subscribers,
         seconds: options.seconds,
     };
-    let attacks = match options.only.is_empty() {
-        true => Attack::value_variants().to_vec(),
-        false => options.only,
+    let attacks = if options.only.is_empty() {
+        Attack::value_variants().to_vec()
+    } else {
+        options.only
     };
     let machine = machine_json();
     let mut findings = Vec::new();

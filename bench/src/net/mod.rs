@@ -35,7 +35,7 @@ fn source_address(count: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, 2 + (count % SOURCE_ADDRESSES) as u8)
 }
 
-/// What a scenario wants to hear. `conn` counts WebSocket connections from 0 as opened.
+/// What a scenario is called with. `conn` counts WebSocket connections from 0 as opened.
 pub(crate) trait Handler {
     /// A frame that carries a mark: one delivered event. `now` is just after its read.
     fn delivery(&mut self, _net: &mut Net, _conn: usize, _event: Delivery<'_>, _now: u64) {}
@@ -66,7 +66,7 @@ pub(crate) enum Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    /// What went wrong; None for a publish that was accepted. A 200 alone does not say so:
+    /// What went wrong; None for a publish that was accepted. A 200 alone is not enough:
     /// soketi 1.6 answers 200 to everything and puts its refusals into the body.
     pub(crate) fn refusal(&self) -> Option<String> {
         match self {

@@ -41,7 +41,7 @@ pub(crate) fn parse_response(received: &[u8], at_end: bool) -> Result<Option<Ans
     };
     let closes = match text("connection") {
         Some(value) => value.eq_ignore_ascii_case("close"),
-        // HTTP/1.0 closes unless it says otherwise.
+        // HTTP/1.0 closes by default.
         None => response.version == Some(0),
     };
     let status = response.code.unwrap_or(0);

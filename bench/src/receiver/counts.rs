@@ -1,4 +1,4 @@
-//! What the bodies of webhooks tell of, by plain search.
+//! What the bodies of webhooks report, by plain search.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The receiver of webhooks: counts what it is told of, and does no more.
+//! The receiver of webhooks: counts what is reported, and does no more.
 //!
 //! A thread for each connection, which reads, counts and answers: as cheap as the floor, and a
 //! process of its own, so that nothing of it is the relay's.

@@ -61,9 +61,10 @@ impl Plan {
                 Scenario::ManyChannels => connections.div_ceil(10),
                 _ => 1,
             },
-            stalled: match slow {
-                true => ((connections as f64 * options.stalled) as usize).max(1),
-                false => 0,
+            stalled: if slow {
+                ((connections as f64 * options.stalled) as usize).max(1)
+            } else {
+                0
             },
             payload: options.payload.unwrap_or(if slow { 8192 } else { 128 }),
             pace,

@@ -135,7 +135,7 @@ pub(crate) struct RunOptions {
     #[arg(long, default_value_t = 10)]
     pub(crate) observers: usize,
     /// client-fanout, presence-reload: the server's webhooks go to the `relay-bench receiver` at
-    /// this address, which is asked what it was told
+    /// this address, which is asked what it was sent
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) receiver: Option<SocketAddrV4>,
     /// health, presence-reload: what is asked for
@@ -394,7 +394,7 @@ impl Bench {
         }
     }
 
-    /// Asks a receiver of webhooks until it was told enough, or for so long; what it was told then.
+    /// Asks a receiver of webhooks until it was sent enough, or for so long; what it was sent then.
     fn await_webhooks(
         &mut self,
         receiver: SocketAddrV4,
@@ -403,9 +403,9 @@ impl Bench {
     ) -> anyhow::Result<Counts> {
         let until = sys::now_ns() + ns(seconds);
         loop {
-            let told = receiver::ask(receiver)?;
-            if enough(&told) || sys::now_ns() > until {
-                return Ok(told);
+            let reported = receiver::ask(receiver)?;
+            if enough(&reported) || sys::now_ns() > until {
+                return Ok(reported);
             }
             self.idle(0.05)?;
         }

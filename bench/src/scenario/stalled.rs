@@ -58,8 +58,13 @@ impl Stalled {
         let disconnected = ends.len() - unsent.len();
         let most_unsent = unsent.iter().max().copied();
         let ends = self.read_to_the_end(&mut bench.net)?;
-        let told = |(reason, _): &(&String, &u64)| reason.starts_with("close 4100");
-        let closed_4100: u64 = ends.by_reason.iter().filter(told).map(|(_, n)| n).sum();
+        let is_closed = |(reason, _): &(&String, &u64)| reason.starts_with("close 4100");
+        let closed_4100: u64 = ends
+            .by_reason
+            .iter()
+            .filter(is_closed)
+            .map(|(_, n)| n)
+            .sum();
         bench.report.set(
             "stalled",
             json!({

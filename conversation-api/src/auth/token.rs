@@ -39,7 +39,7 @@ impl Token {
     }
 
     /// SHA-256 in hex. The token is random enough that a plain hash cannot be reversed, and so
-    /// that how long a look-up takes tells nothing.
+    /// that how long a look-up takes reveals nothing.
     pub fn hash(&self) -> String {
         hex::encode(Sha256::digest(&self.0))
     }

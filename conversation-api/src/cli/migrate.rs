@@ -4,7 +4,7 @@ use super::{DatabaseArgs, Failure, block_on, print};
 use crate::settings::database_url;
 use crate::store::Store;
 
-/// Brings the schema up to date, and says what that took.
+/// Brings the schema up to date, and prints what that took.
 pub(super) fn run(args: &DatabaseArgs) -> Result<(), Failure> {
     let url = database_url(&args.environment())?;
     let due = block_on(Store::migrate(&url)).map_err(Failure::other)?;

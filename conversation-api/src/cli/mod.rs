@@ -87,9 +87,10 @@ pub fn main() -> ExitCode {
         Err(answer) => {
             // Help that nobody reads to the end is no failure.
             let _ = answer.print();
-            return match answer.use_stderr() {
-                true => ExitCode::from(BAD_CONFIGURATION),
-                false => ExitCode::SUCCESS,
+            return if answer.use_stderr() {
+                ExitCode::from(BAD_CONFIGURATION)
+            } else {
+                ExitCode::SUCCESS
             };
         }
     };

@@ -8,7 +8,7 @@ use crate::settings::database_url;
 use crate::store::demo::{PASSWORD, Seed, Seeded, USERS};
 use crate::store::{Database, DatabaseUrl, Store};
 
-/// Fills an empty database with demonstration data, and says who can log in.
+/// Fills an empty database with demonstration data, and prints who can log in.
 pub(super) fn run(args: &DatabaseArgs) -> Result<(), Failure> {
     let url = database_url(&args.environment())?;
     let passwords: Result<_, _> = USERS.iter().map(|_| password::hash(PASSWORD)).collect();

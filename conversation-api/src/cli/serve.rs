@@ -28,7 +28,7 @@ pub(super) struct ServeArgs {
     web: Option<PathBuf>,
 }
 
-/// Serves until it is told to stop.
+/// Serves until it is asked to stop.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let web = args.web.as_ref().map(|folder| folder.to_string_lossy());
     let environment = args

@@ -26,7 +26,7 @@ struct App {
     authorizer: Authorizer,
 }
 
-/// What others are told of a user.
+/// What others see of a user.
 #[derive(Serialize)]
 struct UserInfo<'u> {
     name: &'u str,

@@ -61,7 +61,7 @@ pub(super) async fn show(
     answer(&store, &who.user, id).await
 }
 
-/// Says who answers a conversation: `{"user_id": 5}`, or null for nobody in particular.
+/// Decides who answers a conversation: `{"user_id": 5}`, or null for nobody in particular.
 pub(super) async fn assign(
     request: HttpRequest,
     who: Authenticated,
@@ -74,9 +74,10 @@ pub(super) async fn assign(
         return Err(Refusal::Forbidden);
     }
     let mut input = Input::read(&request, body).await?;
-    let user_id = match input.has("user_id") {
-        true => input.optional_id("user_id"),
-        false => Some(input.id("user_id")),
+    let user_id = if input.has("user_id") {
+        input.optional_id("user_id")
+    } else {
+        Some(input.id("user_id"))
     };
     input.check()?;
     if let Some(user_id) = user_id {
@@ -118,9 +119,10 @@ pub(super) async fn read(
 /// A conversation that exists and that `user` may see.
 pub(super) async fn visible(store: &Store, user: &User, id: i64) -> Result<Ownership, Refusal> {
     let ownership = store.ownership(id).await?.ok_or(Refusal::NotFound)?;
-    match may_see(user, ownership) {
-        true => Ok(ownership),
-        false => Err(Refusal::Forbidden),
+    if may_see(user, ownership) {
+        Ok(ownership)
+    } else {
+        Err(Refusal::Forbidden)
     }
 }
 

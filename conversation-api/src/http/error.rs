@@ -8,7 +8,7 @@ use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
-use super::input::Errors;
+use super::field_errors::Errors;
 use crate::auth::attempts::TooMany;
 use crate::auth::password::PasswordError;
 use crate::store::StoreError;
@@ -16,11 +16,11 @@ use crate::store::StoreError;
 /// Why a request is refused.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// 400: the body is not what it says it is.
+    /// 400: the body is not what its headers declare.
     Malformed,
     /// 401: no token, or one that is worth nothing.
     Unauthenticated,
-    /// 401: the e-mail address or the password is wrong; which of them is not told.
+    /// 401: the e-mail address or the password is wrong; which of them is not revealed.
     WrongCredentials,
     /// 401: a webhook that Meta has not signed.
     WrongSignature,

@@ -3,12 +3,11 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Bytes, Query};
-use serde::Serialize;
-use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
 use super::body::{self, Bodies};
 use super::error::Refusal;
+use super::field_errors::Errors;
 
 /// Bytes of a request with fields.
 const LARGEST: usize = 64 * 1024;
@@ -18,10 +17,6 @@ pub(super) struct Input {
     fields: Map<String, Value>,
     errors: Errors,
 }
-
-/// Why fields are refused.
-#[derive(Debug, Default)]
-pub(super) struct Errors(Vec<(&'static str, String)>);
 
 impl Input {
     /// Reads the fields. What is neither JSON nor a form has none, as Laravel sees it.
@@ -111,25 +106,26 @@ impl Input {
         self.fields.contains_key(name)
     }
 
-    /// Says that a field is not one of those that there are.
+    /// Refuses a field's value as not one of those that there are.
     pub(super) fn unknown(&mut self, name: &'static str) {
         self.wrong(name, format!("The selected {} is invalid.", shown(name)));
     }
 
     /// Refuses the request if anything was wrong.
     pub(super) fn check(&mut self) -> Result<(), Refusal> {
-        match self.errors.0.is_empty() {
-            true => Ok(()),
-            false => Err(Refusal::Invalid(std::mem::take(&mut self.errors))),
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal::Invalid(std::mem::take(&mut self.errors)))
         }
     }
 
     fn is_wrong(&self, name: &str) -> bool {
-        self.errors.0.iter().any(|(wrong, _)| *wrong == name)
+        self.errors.contains(name)
     }
 
     fn wrong(&mut self, name: &'static str, text: String) -> String {
-        self.errors.0.push((name, text));
+        self.errors.add(name, text);
         String::new()
     }
 }
@@ -150,32 +146,6 @@ fn fields(request: &HttpRequest, body: &Bytes) -> Map<String, Value> {
 /// A field's name in a sentence.
 fn shown(name: &str) -> String {
     name.replace('_', " ")
-}
-
-/// `{"message": …, "errors": {field: [text]}}`, the message being the first text.
-impl Serialize for Errors {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        struct ByField<'e>(&'e Errors);
-        impl Serialize for ByField<'_> {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_map(self.0.0.iter().map(|(name, text)| (name, [text])))
-            }
-        }
-        let first = self
-            .0
-            .first()
-            .map(|(_, text)| text.as_str())
-            .unwrap_or_default();
-        let message = match self.0.len() {
-            0 | 1 => first.to_owned(),
-            2 => format!("{first} (and 1 more error)"),
-            number => format!("{first} (and {} more errors)", number - 1),
-        };
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("message", &message)?;
-        map.serialize_entry("errors", &ByField(self))?;
-        map.end()
-    }
 }
 
 #[cfg(test)]
@@ -199,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_as_laravel_tells_it() {
+    fn what_is_wrong_is_reported_as_laravel_reports_it() {
         let mut wrong = input(json!({"email": "nobody", "conversation_id": 1.5}));
         wrong.email("email");
         wrong.secret("password", 100);

@@ -35,7 +35,7 @@ pub(super) async fn list(
     visible(&store, &who.user, id).await?;
     let before = number(paging.before.as_deref(), i64::MAX, i64::MAX);
     let per_page = number(paging.per_page.as_deref(), 50, 200);
-    // One more than a page tells whether there is another.
+    // One more than a page shows whether there is another.
     let mut messages = store.messages(id, before, per_page + 1).await?;
     let has_more = i64::try_from(messages.len()).is_ok_and(|number| number > per_page);
     if has_more {

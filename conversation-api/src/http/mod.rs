@@ -5,9 +5,9 @@
 //! - [`broadcasting`]: signatures for Laravel Echo
 //! - [`webhook`]: what WhatsApp calls
 //! - [`status`]: whether the service is there; [`page`]: the inbox itself
-//! - [`authenticated`], [`client`], [`socket`]: what is read from a request's head
+//! - [`authenticated`], [`client`], [`socket`], [`path`]: what is read from a request's head
 //! - [`body`], [`input`]: what is read from its body
-//! - [`error`]: every answer that is a refusal
+//! - [`error`]: every answer that is a refusal; [`field_errors`]: what is wrong with fields
 //! - [`figures`]: the listener of the metrics
 
 mod authenticated;
@@ -16,6 +16,7 @@ mod broadcasting;
 mod client;
 mod conversations;
 mod error;
+mod field_errors;
 pub mod figures;
 mod input;
 mod login;

@@ -23,7 +23,7 @@ pub fn default_folder() -> PathBuf {
     found.unwrap_or_else(|| BUILT.into())
 }
 
-/// Serves the folder below `/inbox/`, or says why there is nothing to serve.
+/// Serves the folder below `/inbox/`, or explains why there is nothing to serve.
 pub(super) fn routes(folder: &Path, config: &mut web::ServiceConfig) {
     if folder.join("index.html").is_file() {
         let redirect = web::redirect(MOUNT, format!("{MOUNT}/"));

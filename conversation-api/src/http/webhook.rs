@@ -62,15 +62,16 @@ pub(super) async fn verify(
     };
     let expected = secrets.verify_token.as_deref().ok_or(Refusal::Forbidden)?;
     let is_right = bool::from(expected.as_bytes().ct_eq(claimed.as_bytes()));
-    match is_right && mode == "subscribe" {
-        true => Ok(HttpResponse::Ok()
+    if is_right && mode == "subscribe" {
+        Ok(HttpResponse::Ok()
             .content_type(ContentType::plaintext())
-            .body(challenge)),
-        false => Err(Refusal::Forbidden),
+            .body(challenge))
+    } else {
+        Err(Refusal::Forbidden)
     }
 }
 
-/// Stores what a webhook tells, and answers once that is safe: what fails, Meta sends again.
+/// Stores what a webhook reports, and answers once that is safe: what fails, Meta sends again.
 /// Nothing of the body is looked at before its signature has been checked.
 pub(super) async fn receive(
     request: HttpRequest,

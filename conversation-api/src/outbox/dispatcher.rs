@@ -1,7 +1,7 @@
 //! Which lanes are sent when.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -10,6 +10,7 @@ use tokio::time::sleep_until;
 use super::health::Health;
 use super::lane::{Courier, TurnEnd};
 use super::target::Target;
+use super::timing::Timing;
 use crate::metrics::Metrics;
 use crate::store::outbox::{Claim, Lane, RetryNow, Settled};
 use crate::store::{Store, StoreError};
@@ -17,23 +18,7 @@ use crate::store::{Store, StoreError};
 /// Lanes that are sent at a time.
 const LANES: usize = 16;
 
-/// How long things may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    /// How long a lane is held. What a killed process held waits that long.
-    pub lease: Duration,
-    /// How often to look without being woken.
-    pub poll: Duration,
-}
-
-impl Timing {
-    /// How long one row may take: short enough that the lease outlasts it.
-    pub fn attempt(self) -> Duration {
-        self.lease / 3
-    }
-}
-
-/// Sends all rows of a kind, until it is told to stop.
+/// Sends all rows of a kind, until it is asked to stop.
 #[derive(Debug)]
 pub struct Dispatcher {
     courier: Courier,
@@ -69,7 +54,7 @@ impl Dispatcher {
         }
     }
 
-    /// Works until `stopping` says so, and then until nothing more can be sent.
+    /// Works until `stopping` is true, and then until nothing more can be sent.
     pub async fn run(mut self, mut stopping: watch::Receiver<bool>) {
         while !*stopping.borrow_and_update() {
             self.claim_what_is_due().await;
@@ -99,17 +84,13 @@ impl Dispatcher {
     }
 
     async fn claim_what_is_due(&mut self) {
-        let free = match self.health.is_down() {
+        let free = if self.health.is_down() {
             // One is tried, and only after a pause.
-            true if self
-                .health
-                .pause()
-                .is_some_and(|until| until > Instant::now()) =>
-            {
-                0
-            }
-            true => usize::from(self.at_work.is_empty()),
-            false => LANES - self.at_work.len(),
+            let pause = self.health.pause();
+            let may_try = pause.is_none_or(|until| until <= Instant::now());
+            usize::from(may_try && self.at_work.is_empty())
+        } else {
+            LANES - self.at_work.len()
         };
         if !self.due || free == 0 {
             return;

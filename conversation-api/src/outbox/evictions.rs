@@ -3,7 +3,7 @@
 //! A user who lost a conversation, a role, a department or a session is made to connect again:
 //! every channel is authorised anew, and only what was lost is refused. A user who was disabled or
 //! deleted is disconnected for good. What is due goes before every event that is read after it, so
-//! that nothing that was written later reaches who may not hear it.
+//! that nothing that was written later reaches who may not see it.
 //!
 //! Signatures do not end by themselves: who was authorised just before may subscribe a moment
 //! later. So each is done once more, after the time that a connection may take to subscribe.
@@ -61,7 +61,7 @@ impl Evictions {
         }
     }
 
-    /// Does what is due whenever it is woken and every `poll`, until `stopping` says so, and then
+    /// Does what is due whenever it is woken and every `poll`, until `stopping` is true, and then
     /// once more.
     pub async fn run(
         self,
@@ -147,9 +147,10 @@ impl Evictions {
             return Ok(());
         };
         let user = user_id.to_string();
-        let mut result = match for_good {
-            true => relay.terminate_connections(&user).await,
-            false => relay.force_reconnect(&user).await,
+        let mut result = if for_good {
+            relay.terminate_connections(&user).await
+        } else {
+            relay.force_reconnect(&user).await
         };
         let is_unknown = |error: &publisher::Error| !error.can_retry();
         if !for_good && result.as_ref().is_err_and(is_unknown) {

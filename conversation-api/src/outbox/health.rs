@@ -7,15 +7,12 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
+use service::backoff::Backoff;
 
 /// Conversations that fail in a row before it is everybody's trouble.
 const CONVERSATIONS: usize = 2;
 
-const BACKOFF: Backoff = Backoff {
-    first: Duration::from_millis(250),
-    longest: Duration::from_secs(5),
-};
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
 
 /// What has been seen since something was last taken.
 #[derive(Debug, Default)]

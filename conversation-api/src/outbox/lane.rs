@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use service::backoff::Backoff;
 use tokio::time::timeout;
 
-use super::backoff::Backoff;
-use super::dispatcher::Timing;
 use super::target::{NotTaken, Target};
+use super::timing::Timing;
 use crate::metrics::Metrics;
 use crate::store::outbox::{Dead, Lane, Settle, Settled, Waiting, WhatsappId};
 use crate::store::{Store, StoreError};
@@ -18,10 +18,7 @@ const ROWS: i64 = 50;
 /// The longest that a target may ask to be left alone.
 const LONGEST_ASKED: Duration = Duration::from_secs(300);
 
-const BACKOFF: Backoff = Backoff {
-    first: Duration::from_millis(250),
-    longest: Duration::from_secs(10),
-};
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 
 /// What is needed to send a lane.
 #[derive(Clone, Debug)]

@@ -6,27 +6,28 @@
 //!
 //! Rows are sent one a request. A batch would save requests under load, but its idempotency key
 //! is that of the whole batch: after a crash another batch would be made of the same rows, and a
-//! relay could not tell the repeats.
+//! relay could not recognise the repeats.
 //!
-//! - [`wake`]: telling that there is something to send
+//! - [`wake`]: waking those who send
 //! - [`dispatcher`]: which lanes are sent when
 //! - [`lane`]: sending one lane's rows
-//! - [`target`]: the relay and WhatsApp
-//! - [`evictions`]: ending connections that may hear what they must not, before what they would hear
-//! - [`health`], [`backoff`]: what happens when they do not answer
+//! - [`target`]: the relay and WhatsApp; [`timing`]: how long they may take
+//! - [`evictions`]: ending connections that would get what they must not, before it is sent
+//! - [`health`]: what happens when they do not answer
 //! - [`pruning`]: forgetting what was sent
 
-mod backoff;
 mod dispatcher;
 mod evictions;
 mod health;
 mod lane;
 mod pruning;
 mod target;
+mod timing;
 mod wake;
 
-pub use dispatcher::{Dispatcher, Timing};
+pub use dispatcher::Dispatcher;
 pub use evictions::Evictions;
 pub use pruning::prune_for_ever;
 pub use target::Target;
+pub use timing::Timing;
 pub use wake::Wake;

@@ -95,15 +95,16 @@ fn read<'p, T: serde::Deserialize<'p>>(payload: &'p str) -> Result<T, NotTaken> 
 
 impl From<publisher::Error> for NotTaken {
     fn from(error: publisher::Error) -> Self {
-        match error.can_retry() {
-            true => Self::Later {
+        if error.can_retry() {
+            Self::Later {
                 retry_after: error.retry_after(),
                 error: error.to_string(),
-            },
-            false => Self::Never {
+            }
+        } else {
+            Self::Never {
                 error: error.to_string(),
                 message_id: None,
-            },
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Telling that there is something to send.
+//! Waking those who send, when there is something to send.
 
 use std::sync::Arc;
 

@@ -111,9 +111,10 @@ fn origins(environment: &Environment) -> Origins {
         .map(str::trim)
         .filter(|origin| !origin.is_empty());
     let origins: Vec<_> = origins.map(str::to_owned).collect();
-    match origins.iter().any(|origin| origin == "*") {
-        true => Origins::All,
-        false => Origins::These(origins),
+    if origins.iter().any(|origin| origin == "*") {
+        Origins::All
+    } else {
+        Origins::These(origins)
     }
 }
 

@@ -1,6 +1,6 @@
-//! What the environment and the flags say.
+//! What the environment and the flags set.
 //!
-//! Every value in [`Settings`] is valid; what is wrong is told in one line that names the variable
+//! Every value in [`Settings`] is valid; what is wrong is reported in one line that names the variable
 //! and what is expected of it.
 //!
 //! - [`environment`]: reading variables

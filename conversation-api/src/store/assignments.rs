@@ -4,7 +4,7 @@ use sqlx::query;
 
 use super::{Connection, Write};
 
-/// Says who answers a conversation, or that nobody in particular does.
+/// Assigns a conversation to a user, or to nobody in particular.
 #[derive(Debug)]
 pub struct Assign {
     /// The conversation.

@@ -40,11 +40,12 @@ impl Write for SettleEvictions {
     async fn apply(&self, connection: &mut Connection) -> Result<(), sqlx::Error> {
         let again_at = Timestamp::now().after(self.again_in);
         for eviction in &self.done {
-            let settled = match eviction.is_repeat {
-                true => query("DELETE FROM evictions WHERE id = $1").bind(eviction.id),
-                false => query("UPDATE evictions SET is_repeat = 1, due_at = $2 WHERE id = $1")
+            let settled = if eviction.is_repeat {
+                query("DELETE FROM evictions WHERE id = $1").bind(eviction.id)
+            } else {
+                query("UPDATE evictions SET is_repeat = 1, due_at = $2 WHERE id = $1")
                     .bind(eviction.id)
-                    .bind(again_at.millis()),
+                    .bind(again_at.millis())
             };
             settled.execute(&mut *connection).await?;
         }

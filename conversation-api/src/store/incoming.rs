@@ -16,7 +16,7 @@ pub struct ReceiveMessage {
     pub whatsapp_id: String,
     /// The customer's number, digits only.
     pub phone: String,
-    /// The customer's name, if it was told.
+    /// The customer's name, if it was given.
     pub name: Option<String>,
     /// The text.
     pub content: String,
@@ -76,7 +76,7 @@ impl ReceiveMessage {
         Ok(row.is_some())
     }
 
-    /// Finds or creates the contact; a name that was told is kept.
+    /// Finds or creates the contact; a name that was given is kept.
     async fn contact(&self, connection: &mut Connection) -> Result<Contact, sqlx::Error> {
         let row = query(
             "INSERT INTO contacts (phone, name, created_at) VALUES ($1, $2, $3)

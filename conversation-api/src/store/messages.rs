@@ -5,8 +5,8 @@ use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{Row as _, query};
 
-use super::conversations::ownership;
 use super::outbox::{self, Item, Kind};
+use super::ownership::ownership;
 use super::{Connection, Store, StoreError, Write, encoding};
 use crate::channels::may_see;
 use crate::clock::Timestamp;

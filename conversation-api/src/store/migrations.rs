@@ -7,7 +7,7 @@ use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType, Migrat
 use sqlx::{AnyPool, SqlSafeStr as _};
 
 use super::StoreError;
-use super::connect::Database;
+use super::database::Database;
 
 /// Version, description and SQL of each.
 type Source = (i64, &'static str, &'static str);

@@ -7,10 +7,11 @@
 //! Reads go to a pool. Everything that writes is a [`Write`] and goes through the [`Writer`],
 //! which on SQLite commits the writes of many requests at once.
 //!
-//! - [`connect`], [`migrations`]: opening a database
+//! - [`mod@database`]: which there are; [`connect`], [`migrations`]: opening one
 //! - [`writer`]: how writes are committed
 //! - [`users`], [`tokens`], [`departments`]: who works here
 //! - [`conversations`], [`messages`], [`reads`], [`assignments`]: what is seen and done in the inbox
+//! - [`ownership`]: whose a conversation is
 //! - [`incoming`], [`statuses`]: what WhatsApp reports
 //! - [`outbox`], [`evictions`]: what is to be sent; whose connections are to end
 //! - [`demo`]: demonstration data
@@ -18,6 +19,7 @@
 pub mod assignments;
 mod connect;
 pub mod conversations;
+mod database;
 pub mod demo;
 pub mod departments;
 pub mod evictions;
@@ -25,6 +27,7 @@ pub mod incoming;
 pub mod messages;
 mod migrations;
 pub mod outbox;
+mod ownership;
 pub mod reads;
 pub mod statuses;
 pub mod tokens;
@@ -37,7 +40,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyPool};
 use tokio::runtime::Handle;
 
-pub use connect::{Database, DatabaseUrl, InvalidUrl};
+pub use database::{Database, DatabaseUrl, InvalidUrl};
 pub use writer::{Write, Writer};
 
 /// A connection of either database.

@@ -201,7 +201,7 @@ impl<W: Write> Pending for PendingWrite<W> {
 
     fn committed(self: Box<Self>) {
         if let Some(outcome) = self.outcome {
-            // A request that was given up has nobody to tell.
+            // A request that was given up has nobody to answer.
             let _ = self.answer.send(Ok(outcome));
         }
     }

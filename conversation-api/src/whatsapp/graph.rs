@@ -38,7 +38,7 @@ impl fmt::Debug for Sender {
 /// Why a message was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// It may be sent later: there was no answer, or one that says so.
+    /// It may be sent later: there was no answer, or one that allows it.
     #[error("{0}")]
     Later(String),
     /// It will never be taken.
@@ -113,9 +113,10 @@ fn refusal(status: StatusCode, body: &[u8]) -> SendError {
         StatusCode::REQUEST_TIMEOUT,
         StatusCode::TOO_MANY_REQUESTS,
     ];
-    match status.is_client_error() && !heals.contains(&status) {
-        true => SendError::Never(text),
-        false => SendError::Later(text),
+    if status.is_client_error() && !heals.contains(&status) {
+        SendError::Never(text)
+    } else {
+        SendError::Later(text)
     }
 }
 

@@ -1,13 +1,15 @@
 //! WhatsApp's Cloud API: what it sends by webhook, and what is sent through it.
 //!
 //! - [`signature`]: whether a webhook comes from Meta
-//! - [`payload`]: what a webhook tells
+//! - [`payload`], [`delivery`]: what a webhook reports
 //! - [`graph`]: sending messages
 
+pub mod delivery;
 pub mod graph;
 pub mod payload;
 pub mod signature;
 
+pub use delivery::Delivery;
 use serde::{Deserialize, Serialize};
 
 /// An agent's reply on its way to the customer, as the outbox keeps it.

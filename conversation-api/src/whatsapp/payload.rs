@@ -1,9 +1,9 @@
-//! What a webhook of the Cloud API tells. Whatever is not understood is passed over: Meta adds
+//! What a webhook of the Cloud API reports. Whatever is not understood is passed over: Meta adds
 //! kinds of messages without asking.
 
 use serde_json::Value;
 
-use crate::store::statuses::Delivery;
+use super::delivery::Delivery;
 
 /// Characters of an id that are plausible.
 const LONGEST_ID: usize = 255;
@@ -12,7 +12,7 @@ const LONGEST_PHONE: usize = 20;
 /// Characters of a contact's name that are kept.
 const LONGEST_NAME: usize = 255;
 
-/// Something that a webhook tells.
+/// Something that a webhook reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// A customer has written.
@@ -21,7 +21,7 @@ pub enum Notice {
         id: String,
         /// The customer's number, digits only.
         phone: String,
-        /// The customer's name, if it is told.
+        /// The customer's name, if it is given.
         name: Option<String>,
         /// The text.
         text: String,
@@ -99,6 +99,7 @@ fn items<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -163,6 +164,78 @@ mod tests {
             with("id", "x".repeat(256).into()),
         ] {
             assert_eq!(notices(&payload), [], "{payload}");
+        }
+    }
+
+    /// JSON whose objects have the names that are looked for.
+    fn any_payload() -> impl Strategy<Value = Value> {
+        let name = prop::sample::select(vec![
+            "entry", "changes", "field", "value", "messages", "statuses", "contacts", "type",
+            "text", "body", "from", "id", "wa_id", "profile", "name", "status",
+        ]);
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            "messages|text|sent|read|[0-9]{1,22}|\\PC{0,300}|[\0a ]{0,4}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(8, 64, 4, move |inner| {
+            let object =
+                prop::collection::vec((name.clone(), inner.clone()), 0..6).prop_map(|members| {
+                    members
+                        .into_iter()
+                        .map(|(k, v)| (k.to_owned(), v))
+                        .collect()
+                });
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(Value::from),
+                object.prop_map(Value::Object)
+            ]
+        })
+    }
+
+    fn assert_storable(notice: &Notice) {
+        let text = |text: &str, longest: usize| {
+            assert!(!text.is_empty() && text.chars().count() <= longest);
+            assert!(!text.contains('\0'), "PostgreSQL cannot store {text:?}");
+        };
+        match notice {
+            Notice::Message {
+                id,
+                phone,
+                name,
+                text: content,
+            } => {
+                text(id, LONGEST_ID);
+                text(phone, LONGEST_PHONE);
+                assert!(phone.bytes().all(|byte| byte.is_ascii_digit()));
+                text(content, usize::MAX);
+                if let Some(name) = name {
+                    text(name, LONGEST_NAME);
+                }
+            }
+            Notice::Status { id, .. } => text(id, LONGEST_ID),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn whatever_is_read_of_a_webhook_can_be_stored(
+            value in any_payload(),
+            message in any_payload(),
+            contact in any_payload(),
+        ) {
+            let inside = payload(json!({
+                "messages": [message, {"from": "491701", "id": "1", "type": "text", "text": message}],
+                "contacts": [contact, {"wa_id": "491701", "profile": contact}],
+                "statuses": message,
+            }));
+            for payload in [&value, &inside] {
+                for notice in notices(payload) {
+                    assert_storable(&notice);
+                }
+            }
         }
     }
 }

@@ -8,9 +8,10 @@ use crate::support::{Api, Database, Desk, Kind, StandIn};
 fn refused_content(content: &'static str, status: u16) -> impl Future<Output = StandIn> {
     StandIn::start(move |arrived| {
         let data = arrived.body["data"].as_str().unwrap_or_default();
-        match data.contains(content) {
-            true => (status, r#"{"error":"no"}"#.into()),
-            false => (200, "{}".into()),
+        if data.contains(content) {
+            (status, r#"{"error":"no"}"#.into())
+        } else {
+            (200, "{}".into())
         }
     })
 }
@@ -68,9 +69,10 @@ async fn what_can_heal_is_tried_again_under_the_same_key_and_holds_back_what_fol
         let mut failures = 0;
         let relay = StandIn::start(move |_| {
             failures += 1;
-            match failures <= 2 {
-                true => (status, "{}".into()),
-                false => (200, "{}".into()),
+            if failures <= 2 {
+                (status, "{}".into())
+            } else {
+                (200, "{}".into())
             }
         })
         .await;

@@ -1,4 +1,4 @@
-//! Whoever loses a right no longer hears what it was for: the relay ends the connection at once,
+//! Whoever loses a right no longer receives what it was for: the relay ends the connection at once,
 //! also one that never signed in.
 
 use protocol_tests::{TestServer, WsClient};
@@ -39,7 +39,7 @@ async fn whoever_loses_a_conversation_must_connect_again_and_hears_nothing_more_
         let mut elsewhere = listener(&relay, &mut other, "private-user.6").await;
         assign(&mut manager, Some(6)).await;
         let id = manager.write(1, "not for you").await;
-        // It is the first thing that it hears: the message is not.
+        // It is the first thing that it receives: the message is not.
         lost.expect_error(Some(4200)).await;
         lost.expect_close_code(4200).await;
         looking.wait_for_event("pusher:error").await;

@@ -116,12 +116,15 @@ async fn what_whatsapp_reports_never_goes_backwards() {
 #[tokio::test]
 async fn a_reply_that_is_refused_fails_and_the_next_one_goes_out() {
     let database = Database::seeded(Kind::Sqlite).await;
-    let graph = StandIn::start(|arrived| match arrived.body["text"]["body"] == "refused" {
-        true => (
-            400,
-            json!({"error": {"message": "Re-engagement message"}}).to_string(),
-        ),
-        false => takes(arrived),
+    let graph = StandIn::start(|arrived| {
+        if arrived.body["text"]["body"] == "refused" {
+            (
+                400,
+                json!({"error": {"message": "Re-engagement message"}}).to_string(),
+            )
+        } else {
+            takes(arrived)
+        }
     })
     .await;
     let (api, mut agent) = start(&database, &graph).await;

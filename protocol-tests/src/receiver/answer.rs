@@ -17,7 +17,7 @@ pub enum Answer {
     Redirect(u16, String),
     /// Answers with this status and this body, in chunks.
     Body(u16, Vec<u8>),
-    /// Answers with this status, then closes the connection without having said so.
+    /// Answers with this status, then closes the connection without having announced it.
     ThenClose(u16),
     /// Closes the connection in the middle of the head of a 200.
     Broken,
@@ -28,7 +28,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// What an endpoint should say.
+    /// What an endpoint should answer.
     pub const OK: Answer = Answer::Status(200);
 
     /// Whether the request counts as delivered once this answer is given.

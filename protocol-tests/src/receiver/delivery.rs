@@ -88,7 +88,7 @@ impl Delivery {
     }
 }
 
-/// Reads a request for one of `apps`; an error says which rule it breaks.
+/// Reads a request for one of `apps`; an error names the rule that it breaks.
 pub(super) fn read(
     request: RawRequest,
     apps: &[App],

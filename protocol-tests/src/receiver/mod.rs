@@ -96,17 +96,17 @@ impl Receiver {
         format!("http://{}{target}", self.address)
     }
 
-    /// The configuration of a webhook at the path `/hook` that is told of these events.
+    /// The configuration of a webhook at the path `/hook` that takes these events.
     pub fn webhook(&self, events: &[&str]) -> WebhookConfig {
         WebhookConfig::new(&self.url("/hook"), events)
     }
 
-    /// Says that several nodes of a cluster send: requests of one channel may then be under way together.
+    /// Expects that several nodes of a cluster send: requests of one channel may then be under way together.
     pub fn expect_several_senders(&self) {
         self.shared.record().several_senders = true;
     }
 
-    /// Says that an event may come again, with its id, after it was accepted: senders die, and others go on for them.
+    /// Expects that an event may come again, with its id, after it was accepted: senders die, and others go on for them.
     pub fn expect_repeats(&self) {
         self.shared.record().repeats = true;
     }

@@ -1,4 +1,4 @@
-//! What is in a Redis server, who is connected to it and what they say.
+//! What is in a Redis server, who is connected to it and what they send.
 
 use std::time::Duration;
 
@@ -119,16 +119,16 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Everything that was said until the server is asked for `mark`, which nobody else may ask for.
+    /// Everything that was sent until the server is asked for `mark`, which nobody else may ask for.
     pub async fn until(&mut self, server: &RedisServer, mark: &str) -> Vec<String> {
         let _answer: String = server.command(cmd("ECHO").arg(mark)).await;
-        let mut said = Vec::new();
+        let mut sent = Vec::new();
         loop {
             let line = String::from_utf8_lossy(&self.lines.next().await).into_owned();
             if line.contains(mark) {
-                return said;
+                return sent;
             }
-            said.push(line);
+            sent.push(line);
         }
     }
 }
@@ -192,7 +192,7 @@ impl Lines {
     }
 
     async fn receive(&mut self) {
-        let more = within("Redis to say more", self.connection.receive()).await;
+        let more = within("Redis to send more", self.connection.receive()).await;
         more.expect("Redis is running");
     }
 }

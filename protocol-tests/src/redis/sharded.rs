@@ -106,9 +106,10 @@ impl RedisCluster {
         let count = u16::try_from(self.masters.len()).expect("there are three");
         for (position, master) in (0..count).zip(&self.masters) {
             let first = SLOTS / count * position;
-            let last = match position + 1 == count {
-                true => SLOTS - 1,
-                false => SLOTS / count * (position + 1) - 1,
+            let last = if position + 1 == count {
+                SLOTS - 1
+            } else {
+                SLOTS / count * (position + 1) - 1
             };
             let assign = cmd("CLUSTER")
                 .arg("ADDSLOTSRANGE")

@@ -17,6 +17,7 @@ use crate::names::unique;
 use crate::process::{Exit, ServerProcess, Signal};
 use crate::published::PublishedEvent;
 use crate::request::{Request, percent_encode};
+use crate::skipped::Skipped;
 use crate::subject::{self, Endpoint};
 use crate::wait::eventually;
 use crate::websocket::{Upgrade, WebSocket};
@@ -51,15 +52,14 @@ impl TestServer {
         TestServer::builder().start_anyhow().await
     }
 
-    /// A server with two apps at their defaults: [`app`](Self::app) and [`second_app`](Self::second_app). `None` as for
-    /// [`TestServerBuilder::start`].
-    pub async fn start_with_two_apps() -> Option<TestServer> {
+    /// A server with two apps at their defaults: [`app`](Self::app) and [`second_app`](Self::second_app). The error is as
+    /// for [`TestServerBuilder::start`].
+    pub async fn start_with_two_apps() -> Result<TestServer, Skipped> {
         if let Some(foreign) = subject::foreign() {
             if foreign.second_app.is_some() {
-                return Some(TestServer::builder().start_anyhow().await);
+                return Ok(TestServer::builder().start_anyhow().await);
             }
-            start::skip("it needs a second app");
-            return None;
+            return Err(Skipped::for_want_of("a second app"));
         }
         let builder = TestServer::builder();
         let builder = builder

@@ -1,7 +1,6 @@
 //! Starting a server, or turning to one that runs already.
 
 use std::sync::Mutex;
-use std::thread;
 
 use toml::Value;
 
@@ -9,6 +8,7 @@ use super::TestServer;
 use crate::config::{AppConfig, ServerConfig};
 use crate::connection::OpenConnections;
 use crate::process::{Exit, ServerProcess};
+use crate::skipped::Skipped;
 use crate::subject::{self, Endpoint, ForeignServer};
 
 /// What a test asks of its server.
@@ -64,27 +64,27 @@ impl TestServerBuilder {
         self.needs(what)
     }
 
-    /// Starts the server. `None`, with the reason on stderr, when the tests run against a foreign server, which cannot
-    /// be configured: the test returns then.
-    pub async fn start(self) -> Option<TestServer> {
+    /// Starts the server.
+    ///
+    /// # Errors
+    /// When the tests run against a foreign server, which cannot be configured: see [`or_skip!`](crate::or_skip).
+    pub async fn start(self) -> Result<TestServer, Skipped> {
         if subject::foreign().is_some()
             && let Some(reason) = &self.reason_to_own
         {
-            skip(&format!("it needs {reason}"));
-            return None;
+            return Err(Skipped::for_want_of(reason));
         }
-        Some(self.start_anyhow().await)
+        Ok(self.start_anyhow().await)
     }
 
-    /// Starts the binary with a configuration that it must refuse, and waits for its end. `None` as for
+    /// Starts the binary with a configuration that it must refuse, and waits for its end. The error is as for
     /// [`start`](Self::start).
-    pub async fn start_and_exit(mut self) -> Option<Exit> {
+    pub async fn start_and_exit(mut self) -> Result<Exit, Skipped> {
         if subject::foreign().is_some() {
-            skip("it needs a process of its own");
-            return None;
+            return Err(Skipped::for_want_of("a process of its own"));
         }
         self.complete();
-        Some(ServerProcess::start(&self.config).exited().await)
+        Ok(ServerProcess::start(&self.config).exited().await)
     }
 
     fn needs(mut self, reason: &str) -> TestServerBuilder {
@@ -105,12 +105,6 @@ impl TestServerBuilder {
         self.complete();
         own_server(self.config).await
     }
-}
-
-pub(super) fn skip(reason: &str) {
-    let current = thread::current();
-    let test = current.name().unwrap_or("a test");
-    eprintln!("skipped against a foreign server: {test}: {reason}");
 }
 
 /// Starts a process with this configuration.

@@ -99,7 +99,7 @@ impl Fault {
     }
 
     /// Whether both cannot be at once: the one would have to work on what the other has taken away, or nobody is left
-    /// who knows what webhooks were told of a node.
+    /// who knows what webhooks were sent of a node.
     pub(crate) fn excludes(&self, other: &Fault) -> bool {
         if self.leaves_no_trace(other) || other.leaves_no_trace(self) {
             return true;
@@ -111,7 +111,7 @@ impl Fault {
         }
     }
 
-    /// Whether Redis forgets when a node may be given up, or has not told again what was forgotten when it is.
+    /// Whether Redis forgets when a node may be given up, or has not reported again what was forgotten when it is.
     fn leaves_no_trace(&self, node: &Fault) -> bool {
         let is_of_node = self.kind.forgets() && !node.kind.is_of_redis();
         let is_given_up = node.kind == Kind::Kill

@@ -1,4 +1,4 @@
-//! What users did, for those whom webhooks were told wrongly of.
+//! What users did, for those whom webhooks reported wrongly.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -20,6 +20,7 @@ mod world;
 
 use std::time::Duration;
 
+use protocol_tests::or_skip;
 use protocol_tests::random::number_from;
 use tokio::time::Instant;
 
@@ -30,9 +31,7 @@ const SECONDS: usize = 20;
 #[tokio::test]
 async fn nothing_differs_from_the_model_after_random_faults() {
     let seconds = number_from("PROTOCOL_TESTS_CHAOS_SECONDS", SECONDS);
-    let Some(mut world) = World::start().await else {
-        return;
-    };
+    let mut world = or_skip!(World::start().await);
     let end = Instant::now() + Duration::from_secs(seconds as u64);
     let mut rounds = 0;
     while rounds == 0 || Instant::now() < end {

@@ -1,4 +1,4 @@
-//! A tab: one WebSocket that writes down what it is told, and what of that cannot be true.
+//! A tab: one WebSocket that writes down what it is sent, and what of that cannot be true.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -80,6 +80,10 @@ impl Tab {
         (node, endpoint, app): (usize, &Endpoint, &App),
         history: &Arc<History>,
     ) -> Tab {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a tab is given few commands a round"
+        )]
         let (commands, queue) = unbounded_channel();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let connection = Line {
@@ -333,9 +337,10 @@ impl Seen {
         if user == own {
             return Err("it is told of itself".to_owned());
         }
-        let is_news = match is_added {
-            true => stay.believed.insert(user.to_owned()),
-            false => stay.believed.remove(user),
+        let is_news = if is_added {
+            stay.believed.insert(user.to_owned())
+        } else {
+            stay.believed.remove(user)
         };
         is_news.then_some(()).ok_or("it knew that".to_owned())
     }

@@ -17,7 +17,7 @@ pub(crate) const EVENTS: [&str; 4] = [
 /// A channel, or a member of one.
 pub(crate) type Who = (String, Option<String>);
 
-/// Where what was told sums up to something else than what is.
+/// Where what was reported sums up to something else than what is.
 pub(crate) fn difference(receiver: &Receiver, truth: &Truth, history: &History) -> Option<String> {
     let (told, is) = (told(receiver), expected(truth));
     let everybody: BTreeSet<&Who> = told.keys().chain(is.keys()).collect();
@@ -35,7 +35,7 @@ pub(crate) fn difference(receiver: &Receiver, truth: &Truth, history: &History) 
     (!wrong.is_empty()).then(|| format!("webhooks: {}", wrong.join("\n")))
 }
 
-/// The last that happened to somebody, and what webhooks were told of it; in milliseconds from now.
+/// The last that happened to somebody, and what webhooks were sent of it; in milliseconds from now.
 fn story(receiver: &Receiver, history: &History, who: &Who) -> Vec<String> {
     const MOST: usize = 40;
     let mut story = history.of(who);
@@ -58,7 +58,7 @@ fn story(receiver: &Receiver, history: &History, who: &Who) -> Vec<String> {
         .collect()
 }
 
-/// Coming less going, by everything that was told: an event that comes again under its id counts once.
+/// Coming less going, by everything that was reported: an event that comes again under its id counts once.
 fn told(receiver: &Receiver) -> BTreeMap<Who, i64> {
     let mut balances = BTreeMap::new();
     let mut ids = HashSet::new();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use protocol_tests::cluster::{NODE_TIMEOUT, PREFIX};
 use protocol_tests::names::unique;
 use protocol_tests::random::Random;
-use protocol_tests::{AppConfig, Cluster, Receiver, RedisServer, TcpProxy};
+use protocol_tests::{AppConfig, Cluster, Receiver, RedisServer, Skipped, TcpProxy};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -22,7 +22,7 @@ pub(crate) const NODES: usize = 3;
 const USERS: usize = 8;
 const FEWEST_TABS: usize = 12;
 const MOST_TABS: usize = 28;
-/// Milliseconds for which a departure waits until webhooks are told of it.
+/// Milliseconds for which a departure waits until webhooks are sent it.
 const LEAVE_DELAY_MS: i64 = 200;
 const CHANNELS: [&str; 7] = [
     "public-a-",
@@ -59,8 +59,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// `None` when the tests run against a foreign server.
-    pub(crate) async fn start() -> Option<World> {
+    pub(crate) async fn start() -> Result<World, Skipped> {
         let receiver = Receiver::start(&[&AppConfig::new("10001").app()]).await;
         receiver.expect_several_senders();
         receiver.expect_repeats();
@@ -97,7 +96,7 @@ impl World {
             names: 0,
         };
         (0..NODES).for_each(|node| world.start_publisher(node));
-        Some(world)
+        Ok(world)
     }
 
     pub(crate) async fn finish(mut self) {
@@ -148,7 +147,7 @@ impl World {
             differences.join("\n"),
         );
         if faults.iter().any(|fault| fault.kind.forgets()) {
-            // What Redis forgets once more before all nodes have told it again is nobody's promise.
+            // What Redis forgets once more before all nodes have reported it again is nobody's promise.
             sleep_until(ended + Duration::from_secs(u64::from(NODE_TIMEOUT))).await;
         }
     }

@@ -1,13 +1,13 @@
 //! A node whose `server.role` is `api`: it takes publishes and no WebSockets.
 
 use protocol_tests::cluster::wait_until_ready;
-use protocol_tests::{Cluster, PublishedEvent, RedisServer, TestServer, Upgrade};
+use protocol_tests::{Cluster, PublishedEvent, RedisServer, Skipped, TestServer, Upgrade, or_skip};
 use serde_json::json;
 
 use crate::support::{app, channel_name, finish, nodes};
 
 /// A node that takes publishes alone, and one that has subscribers.
-async fn start() -> Option<(RedisServer, Cluster, TestServer)> {
+async fn start() -> Result<(RedisServer, Cluster, TestServer), Skipped> {
     let redis = RedisServer::start().await;
     let cluster = nodes(&redis).nodes(1).start().await?;
     let api = TestServer::builder()
@@ -18,14 +18,12 @@ async fn start() -> Option<(RedisServer, Cluster, TestServer)> {
         .start()
         .await?;
     wait_until_ready(&api).await;
-    Some((redis, cluster, api))
+    Ok((redis, cluster, api))
 }
 
 #[tokio::test]
-async fn websockets_are_refused_with_a_status_that_says_why() {
-    let Some((redis, cluster, server)) = start().await else {
-        return;
-    };
+async fn websockets_are_refused_with_a_status_that_explains_why() {
+    let (redis, cluster, server) = or_skip!(start().await);
     let path = format!("/app/{}?protocol=7", server.app().key);
     for _ in 0..2 {
         let refused = server.open(&Upgrade::new(&path)).await;
@@ -46,9 +44,7 @@ async fn websockets_are_refused_with_a_status_that_says_why() {
 
 #[tokio::test]
 async fn what_it_takes_reaches_the_subscribers_of_other_nodes() {
-    let Some((redis, cluster, server)) = start().await else {
-        return;
-    };
+    let (redis, cluster, server) = or_skip!(start().await);
     let channel = channel_name("public-");
     let mut client = cluster[0].connect().await;
     client.subscribe(&channel).await;

@@ -1,7 +1,7 @@
 //! While Redis is away, each node does what it can by itself; afterwards all is made good.
 
 use protocol_tests::cluster::PREFIX;
-use protocol_tests::{Cluster, PublishedEvent, RedisServer, Request};
+use protocol_tests::{Cluster, PublishedEvent, RedisServer, Request, or_skip};
 
 use crate::roster::{Member, users_of};
 use crate::stream::{Listener, Stream};
@@ -29,9 +29,7 @@ async fn bring_back(redis: &mut RedisServer, cluster: &Cluster) {
 
 #[tokio::test]
 async fn event_is_delivered_at_once_on_its_node_and_later_on_the_others() {
-    let Some((mut redis, cluster)) = start().await else {
-        return;
-    };
+    let (mut redis, cluster) = or_skip!(start().await);
     let channel = channel_name("private-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     take_away(&mut redis, &cluster).await;
@@ -59,9 +57,7 @@ async fn event_is_delivered_at_once_on_its_node_and_later_on_the_others() {
 
 #[tokio::test]
 async fn join_is_answered_from_what_is_known_and_announced_elsewhere_later() {
-    let Some((mut redis, cluster)) = start().await else {
-        return;
-    };
+    let (mut redis, cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let mut ann = Member::of(&cluster[0], &channel, "ann").await;
     let mut bob = Member::of(&cluster[1], &channel, "bob").await;
@@ -107,9 +103,7 @@ async fn join_is_answered_from_what_is_known_and_announced_elsewhere_later() {
 
 #[tokio::test]
 async fn subscriptions_made_while_redis_is_away_work_afterwards() {
-    let Some((mut redis, cluster)) = start().await else {
-        return;
-    };
+    let (mut redis, cluster) = or_skip!(start().await);
     take_away(&mut redis, &cluster).await;
     let channel = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
@@ -129,11 +123,9 @@ async fn subscriptions_made_while_redis_is_away_work_afterwards() {
 
 #[tokio::test]
 async fn publishes_beyond_the_backlog_are_refused_and_those_within_arrive() {
-    let redis = RedisServer::start().await;
+    let mut redis = RedisServer::start().await;
     let builder = nodes(&redis).set("cluster.backlog_bytes", 100_000);
-    let (mut redis, Some(cluster)) = (redis, builder.start().await) else {
-        return;
-    };
+    let cluster = or_skip!(builder.start().await);
     let channel = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     take_away(&mut redis, &cluster).await;
@@ -193,11 +185,9 @@ async fn publishes_beyond_the_backlog_are_refused_and_those_within_arrive() {
 
 #[tokio::test]
 async fn stream_that_outgrows_the_backlog_loses_what_was_refused_and_nothing_else() {
-    let redis = RedisServer::start().await;
+    let mut redis = RedisServer::start().await;
     let builder = nodes(&redis).set("cluster.backlog_bytes", 30_000);
-    let (mut redis, Some(cluster)) = (redis, builder.start().await) else {
-        return;
-    };
+    let cluster = or_skip!(builder.start().await);
     let channel = channel_name("public-");
     let mut listeners = Vec::new();
     for client in subscriber_of_each(&cluster, &channel).await {
@@ -221,9 +211,7 @@ async fn stream_that_outgrows_the_backlog_loses_what_was_refused_and_nothing_els
 
 #[tokio::test]
 async fn last_event_of_a_cache_is_known_again_when_redis_comes_back_empty() {
-    let Some((mut redis, cluster)) = start().await else {
-        return;
-    };
+    let (mut redis, cluster) = or_skip!(start().await);
     let channel = channel_name("cache-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     take_away(&mut redis, &cluster).await;
@@ -244,9 +232,7 @@ async fn last_event_of_a_cache_is_known_again_when_redis_comes_back_empty() {
 
 #[tokio::test]
 async fn node_that_is_stopped_while_redis_is_away_ends() {
-    let Some((mut redis, mut cluster)) = start().await else {
-        return;
-    };
+    let (mut redis, mut cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let mut ann = Member::of(&cluster[0], &channel, "ann").await;
     let mut bob = Member::of(&cluster[1], &channel, "bob").await;
@@ -267,9 +253,7 @@ async fn node_that_is_stopped_while_redis_is_away_ends() {
 
 #[tokio::test]
 async fn channels_that_were_left_meanwhile_are_struck_from_the_nodes_list() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("private-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     for id in redis.clients().await {

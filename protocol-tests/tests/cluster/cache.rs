@@ -1,6 +1,6 @@
-//! Cache channels: what one node was told last, another one knows.
+//! Cache channels: what one node was sent last, another one knows.
 
-use protocol_tests::{PublishedEvent, TestServer, eventually};
+use protocol_tests::{PublishedEvent, TestServer, eventually, or_skip};
 use serde_json::json;
 
 use crate::support::{
@@ -29,9 +29,7 @@ async fn expect_cached(node: &TestServer, channel: &str, name: &str, data: &str)
 
 #[tokio::test]
 async fn last_event_of_any_node_is_what_a_later_subscriber_of_any_other_gets() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     for kind in KINDS {
         let channel = channel_name(kind);
         for (number, node) in cluster.nodes().enumerate() {
@@ -49,9 +47,7 @@ async fn last_event_of_any_node_is_what_a_later_subscriber_of_any_other_gets() {
 
 #[tokio::test]
 async fn last_event_is_known_to_the_http_api_of_every_node() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let name = channel_name("private-cache-");
     for node in cluster.nodes() {
         let answer = channel(node, &name, "cache").await;
@@ -73,9 +69,7 @@ async fn last_event_is_known_to_the_http_api_of_every_node() {
 
 #[tokio::test]
 async fn empty_cache_is_a_miss_on_every_node() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     for kind in KINDS {
         let channel = channel_name(kind);
         // Each of them expects the miss.
@@ -90,9 +84,7 @@ async fn last_event_ends_on_every_node_with_its_ttl() {
     let redis = protocol_tests::RedisServer::start().await;
     let builder = protocol_tests::Cluster::builder(redis.url());
     let builder = builder.app(app().limit("cache_ttl", 1)).nodes(2);
-    let Some(cluster) = builder.start().await else {
-        return;
-    };
+    let cluster = or_skip!(builder.start().await);
     let name = channel_name("cache-");
     cluster[0]
         .publish(PublishedEvent::new(&name, "brief", "x"))
@@ -112,9 +104,7 @@ async fn last_event_ends_on_every_node_with_its_ttl() {
 #[tokio::test]
 async fn event_that_races_with_a_subscription_on_another_node_arrives_once() {
     let redis = protocol_tests::RedisServer::start().await;
-    let Some(cluster) = nodes(&redis).nodes(2).start().await else {
-        return;
-    };
+    let cluster = or_skip!(nodes(&redis).nodes(2).start().await);
     for round in 0..30 {
         let channel = channel_name("cache-");
         let mut client = cluster[1].connect().await;
@@ -130,9 +120,7 @@ async fn event_that_races_with_a_subscription_on_another_node_arrives_once() {
 
 #[tokio::test]
 async fn client_events_are_not_kept() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("private-cache-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     clients[0]

@@ -1,7 +1,7 @@
 //! A node reads what it missed over a slow link, to the end and without disturbing anybody.
 
 use protocol_tests::cluster::PREFIX;
-use protocol_tests::{App, HttpClient, RedisServer, Request, TcpProxy, TestServer};
+use protocol_tests::{App, HttpClient, RedisServer, Request, TcpProxy, TestServer, or_skip};
 use protocol_tests::{eventually, within};
 use serde_json::{Value, json};
 
@@ -41,9 +41,7 @@ async fn slow_link_loses_nothing_and_nobody_else_notices() {
     let redis = RedisServer::start().await;
     let proxy = TcpProxy::start(&[redis.authority()]).await;
     let builder = nodes(&redis).set("cluster.node_timeout", 30);
-    let Some(mut cluster) = builder.nodes(2).start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(builder.nodes(2).start().await);
     let healthy = redis.clients().await;
     let url = format!("redis://{}/0", proxy.authority());
     cluster.add_at(&url).await;
@@ -94,9 +92,7 @@ async fn log_keeps_no_more_bytes_than_it_may() {
     const MOST: u32 = 200_000;
     let redis = RedisServer::start().await;
     let builder = nodes(&redis).set("cluster.log_bytes", MOST);
-    let Some(cluster) = builder.nodes(2).start().await else {
-        return;
-    };
+    let cluster = or_skip!(builder.nodes(2).start().await);
     let channel = channel_name("public-");
     let mut clients = Vec::new();
     for node in cluster.nodes() {
@@ -123,7 +119,7 @@ async fn log_keeps_no_more_bytes_than_it_may() {
     let bytes: u32 = redis
         .command(redis::cmd("MEMORY").arg("USAGE").arg(log))
         .await;
-    // An entry holds a batch; what is told apart from it is small.
+    // An entry holds a batch; what is sent apart from it is small.
     assert!((MOST / 2..MOST * 3 / 2).contains(&bytes), "{bytes}");
     assert!(figure(&cluster[0], "log_evictions_total").await > 0.0);
     expect_nothing(&cluster, &mut clients).await;
@@ -134,9 +130,7 @@ async fn log_keeps_no_more_bytes_than_it_may() {
 async fn all_channels_are_listed_by_every_node_however_many_they_are() {
     const COUNT: usize = 700;
     let redis = RedisServer::start().await;
-    let Some(cluster) = nodes(&redis).nodes(2).start().await else {
-        return;
-    };
+    let cluster = or_skip!(nodes(&redis).nodes(2).start().await);
     let prefix = channel_name("public-");
     let mut client = cluster[0].connect().await;
     for number in 0..COUNT {

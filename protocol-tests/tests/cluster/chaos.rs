@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol_tests::random::number_from;
-use protocol_tests::{Cluster, RedisServer, TcpProxy};
+use protocol_tests::{Cluster, RedisServer, Skipped, TcpProxy, or_skip};
 use tokio::time::sleep;
 
 use crate::churn::Tabs;
@@ -24,14 +24,14 @@ struct World {
 }
 
 impl World {
-    async fn start() -> Option<World> {
+    async fn start() -> Result<World, Skipped> {
         let redis = RedisServer::start().await;
         let proxy = TcpProxy::start(&[redis.authority()]).await;
         let mut cluster = nodes(&redis).nodes(2).start().await?;
         let url = format!("redis://{}/0", proxy.authority());
         cluster.add_at(&url).await;
         cluster.wait_until_ready().await;
-        Some(World {
+        Ok(World {
             redis,
             proxy,
             cluster,
@@ -92,9 +92,7 @@ impl World {
 
 #[tokio::test]
 async fn rosters_are_true_whatever_has_failed() {
-    let Some(mut world) = World::start().await else {
-        return;
-    };
+    let mut world = or_skip!(World::start().await);
     for _ in 0..number_from("PROTOCOL_TESTS_CLUSTER_FAILURES", FAILURES) {
         world.go_on().await;
         let kind = world.tabs.random.below(KINDS_OF_FAILURE);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol_tests::cluster::NODE_TIMEOUT;
-use protocol_tests::{AppConfig, Cluster, PublishedEvent, Receiver, RedisServer, Request};
+use protocol_tests::{AppConfig, Cluster, PublishedEvent, Receiver, RedisServer, Request, or_skip};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -16,9 +16,7 @@ const STEP: u32 = 3600;
 #[tokio::test]
 async fn node_that_died_before_the_step_is_noticed() {
     let redis = RedisServer::start_ahead(STEP).await;
-    let Some(mut cluster) = nodes(&redis).start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(nodes(&redis).start().await);
     let channel = channel_name("presence-");
     let mut ann = Member::of(&cluster[0], &channel, "ann").await;
     let bob = Member::of(&cluster[1], &channel, "bob").await;
@@ -41,9 +39,7 @@ async fn node_that_died_before_the_step_is_noticed() {
 #[tokio::test]
 async fn nodes_that_are_alive_stay_so_and_events_go_on() {
     let redis = RedisServer::start_ahead(STEP).await;
-    let Some(cluster) = nodes(&redis).nodes(2).start().await else {
-        return;
-    };
+    let cluster = or_skip!(nodes(&redis).nodes(2).start().await);
     let channel = channel_name("presence-");
     let mut ann = Member::of(&cluster[0], &channel, "ann").await;
     let mut bob = Member::of(&cluster[1], &channel, "bob").await;
@@ -74,9 +70,7 @@ async fn departure_that_waits_is_reported() {
     let builder = Cluster::builder(redis.url())
         .app(app().webhook(receiver.webhook(&EVENTS)))
         .set("webhooks.leave_delay_ms", 3000);
-    let Some(cluster) = builder.nodes(2).start().await else {
-        return;
-    };
+    let cluster = or_skip!(builder.nodes(2).start().await);
     let channel = channel_name("presence-");
     let ann = member(&cluster[0], &channel, "ann").await;
     drop(ann);
@@ -93,9 +87,7 @@ async fn departure_that_waits_is_reported() {
 #[tokio::test]
 async fn idempotency_key_is_not_remembered_for_longer() {
     let redis = RedisServer::start_ahead(STEP).await;
-    let Some(cluster) = nodes(&redis).nodes(2).start().await else {
-        return;
-    };
+    let cluster = or_skip!(nodes(&redis).nodes(2).start().await);
     let event = PublishedEvent::new("public-x", "x", "y").with("idempotency_key", json!("k"));
     cluster[0].publish(event.clone()).await;
     redis.set_clock_ahead(0);

@@ -2,7 +2,7 @@
 
 use protocol_tests::client::channel_data;
 use protocol_tests::names::unique;
-use protocol_tests::{Cluster, Event, RedisServer, Roster, WsClient};
+use protocol_tests::{Cluster, Event, RedisServer, Roster, Skipped, WsClient, or_skip};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -15,9 +15,7 @@ const COUNT: &str = "pusher_internal:subscription_count";
 
 #[tokio::test]
 async fn channel_is_the_same_from_every_node() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let name = channel_name("presence-");
     let empty = json!({"occupied": false, "user_count": 0, "subscription_count": 0});
     let info = "user_count,subscription_count";
@@ -42,9 +40,7 @@ async fn channel_is_the_same_from_every_node() {
 
 #[tokio::test]
 async fn list_of_channels_is_the_same_from_every_node() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let mark = unique("presence-listed-");
     let mut members = Vec::new();
     let mut expected = serde_json::Map::new();
@@ -79,9 +75,7 @@ async fn list_of_channels_is_the_same_from_every_node() {
 
 #[tokio::test]
 async fn channel_without_members_is_occupied_by_subscribers_of_any_node() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let name = channel_name("private-");
     let clients = subscriber_of_each(&cluster, &name).await;
     let all = json!({"occupied": true, "subscription_count": 3});
@@ -106,9 +100,7 @@ async fn counts_until(client: &mut WsClient, channel: &str, last: u64) {
 async fn subscription_counts_count_the_subscribers_of_every_node() {
     let redis = RedisServer::start().await;
     let app = app().set("subscription_count", true);
-    let Some(cluster) = Cluster::builder(redis.url()).app(app).start().await else {
-        return;
-    };
+    let cluster = or_skip!(Cluster::builder(redis.url()).app(app).start().await);
     let channel = channel_name("public-");
     let mut clients: Vec<WsClient> = Vec::new();
     for round in 0..2 {
@@ -134,11 +126,11 @@ async fn subscription_counts_count_the_subscribers_of_every_node() {
 
 // The limit on members
 
-async fn start_with_members_limited_to(limit: i64) -> Option<(RedisServer, Cluster)> {
+async fn start_with_members_limited_to(limit: i64) -> Result<(RedisServer, Cluster), Skipped> {
     let redis = RedisServer::start().await;
     let app = app().limit("presence_members", limit);
     let cluster = Cluster::builder(redis.url()).app(app).start().await?;
-    Some((redis, cluster))
+    Ok((redis, cluster))
 }
 
 /// Asks to join, and returns the answer: success or an error.
@@ -163,9 +155,7 @@ fn is_full(answer: &Event) -> bool {
 
 #[tokio::test]
 async fn members_of_every_node_count_towards_the_limit() {
-    let Some((redis, cluster)) = start_with_members_limited_to(3).await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start_with_members_limited_to(3).await);
     let channel = channel_name("presence-");
     let mut members = Vec::new();
     for (number, node) in cluster.nodes().enumerate() {
@@ -191,9 +181,7 @@ async fn members_of_every_node_count_towards_the_limit() {
 
 #[tokio::test]
 async fn joins_on_every_node_at_once_do_not_get_past_the_limit() {
-    let Some((redis, cluster)) = start_with_members_limited_to(5).await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start_with_members_limited_to(5).await);
     for _ in 0..5 {
         let channel = channel_name("presence-");
         let mut joins = JoinSet::new();

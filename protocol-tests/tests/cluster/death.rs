@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol_tests::cluster::{NODE_TIMEOUT, PREFIX};
 use protocol_tests::names::unique;
 use protocol_tests::random::number_from;
-use protocol_tests::{Cluster, Event, PublishedEvent, RedisServer, WsClient, eventually};
+use protocol_tests::{Cluster, Event, PublishedEvent, RedisServer, WsClient, eventually, or_skip};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -50,9 +50,7 @@ async fn wait_for_keys(redis: &RedisServer, idle: &[String]) {
 
 #[tokio::test]
 async fn members_of_a_killed_node_are_removed_once_and_in_time() {
-    let Some((redis, mut cluster)) = start().await else {
-        return;
-    };
+    let (redis, mut cluster) = or_skip!(start().await);
     let idle = redis.keys(PREFIX).await;
     let count = number_from("PROTOCOL_TESTS_CLUSTER_MEMBERS", MEMBERS);
     let channels: Vec<String> = (0..count.div_ceil(MEMBERS_OF_CHANNEL))
@@ -100,7 +98,7 @@ async fn members_of_a_killed_node_are_removed_once_and_in_time() {
     finish(cluster, &redis).await;
 }
 
-/// Takes messages to the one that tells of so many subscribers.
+/// Takes messages to the one that reports so many subscribers.
 async fn until_count(client: &mut WsClient, count: u64) {
     let is_told = |event: &Event| {
         event.name == "pusher_internal:subscription_count"
@@ -116,9 +114,7 @@ async fn users_and_subscribers_who_are_left_keep_their_channels_when_another_nod
         .set("watchlist", true)
         .set("watchlist_grace", 0)
         .set("subscription_count", true);
-    let Some(mut cluster) = Cluster::builder(redis.url()).app(app).start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(Cluster::builder(redis.url()).app(app).start().await);
     let presence = channel_name("presence-");
     let public = channel_name("public-");
     let [both, gone] = [unique("both-"), unique("gone-")];
@@ -161,9 +157,7 @@ async fn users_and_subscribers_who_are_left_keep_their_channels_when_another_nod
 #[tokio::test]
 async fn node_that_starts_after_all_others_were_killed_cleans_up_after_them() {
     let redis = RedisServer::start().await;
-    let Some(mut cluster) = nodes(&redis).nodes(2).start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(nodes(&redis).nodes(2).start().await);
     let idle = redis.keys(PREFIX).await;
     let channel = channel_name("presence-");
     let members = [
@@ -187,9 +181,7 @@ async fn node_that_starts_after_all_others_were_killed_cleans_up_after_them() {
 #[tokio::test]
 async fn killed_node_that_is_started_again_takes_part_and_its_members_come_back() {
     let redis = RedisServer::start().await;
-    let Some(mut cluster) = nodes(&redis).nodes(2).start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(nodes(&redis).nodes(2).start().await);
     let channel = channel_name("presence-");
     let mut watcher = Member::of(&cluster[0], &channel, "watcher").await;
     let lost = member(&cluster[1], &channel, "ann").await;
@@ -225,9 +217,7 @@ async fn stopped_node_hands_over_at_once() {
     let redis = RedisServer::start().await;
     // Nobody is taken for dead while this test lasts.
     let builder = nodes(&redis).set("cluster.node_timeout", 600);
-    let Some(mut cluster) = builder.start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(builder.start().await);
     let channel = channel_name("presence-");
     let mut watcher = Member::of(&cluster[0], &channel, "watcher").await;
     let mut leavers = Vec::new();
@@ -238,7 +228,7 @@ async fn stopped_node_hands_over_at_once() {
     let watching = users_of(["watcher".to_owned()]);
     all.extend(watching.clone());
     watcher.until(&all).await;
-    // Clients that go when they are told to; else the node would wait for them.
+    // Clients that go when they are asked to; else the node would wait for them.
     let gone = tokio::spawn(async move {
         for client in &mut leavers {
             client.expect_close().await;
@@ -255,9 +245,7 @@ async fn stopped_node_hands_over_at_once() {
 
 #[tokio::test]
 async fn nothing_is_left_in_redis_once_everybody_has_gone() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let idle = redis.keys(PREFIX).await;
     let mut clients = Vec::new();
     for node in cluster.nodes() {

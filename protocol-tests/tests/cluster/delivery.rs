@@ -1,6 +1,6 @@
 //! What is published on one node reaches the subscribers on all, once.
 
-use protocol_tests::{AppConfig, Cluster, PublishedEvent, RedisServer, Request};
+use protocol_tests::{AppConfig, Cluster, PublishedEvent, RedisServer, Request, or_skip};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -10,9 +10,7 @@ use crate::support::{
 
 #[tokio::test]
 async fn published_event_reaches_the_subscribers_on_every_node_once() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     for kind in KINDS {
         let channel = channel_name(kind);
         let mut clients = subscriber_of_each(&cluster, &channel).await;
@@ -31,10 +29,8 @@ async fn published_event_reaches_the_subscribers_on_every_node_once() {
 }
 
 #[tokio::test]
-async fn subscriber_misses_nothing_from_the_moment_on_that_it_is_told_of_success() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+async fn subscriber_misses_nothing_from_subscription_succeeded_on() {
+    let (redis, cluster) = or_skip!(start().await);
     let mut client = cluster[1].connect().await;
     let mut publisher = cluster[0].http();
     for number in 0..50 {
@@ -51,9 +47,7 @@ async fn subscriber_misses_nothing_from_the_moment_on_that_it_is_told_of_success
 
 #[tokio::test]
 async fn nothing_comes_after_an_unsubscribe() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     clients[1].unsubscribe(&channel).await;
@@ -73,9 +67,7 @@ async fn nothing_comes_after_an_unsubscribe() {
 
 #[tokio::test]
 async fn connection_on_another_node_can_be_excluded() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     for kind in KINDS {
         let channel = channel_name(kind);
         let mut clients = subscriber_of_each(&cluster, &channel).await;
@@ -96,9 +88,7 @@ async fn connection_on_another_node_can_be_excluded() {
 
 #[tokio::test]
 async fn batch_and_event_on_many_channels_reach_every_node_in_order() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channels = [channel_name("a-"), channel_name("private-b-")];
     let mut clients = subscriber_of_each(&cluster, &channels[0]).await;
     for client in &mut clients {
@@ -134,9 +124,7 @@ async fn batch_and_event_on_many_channels_reach_every_node_in_order() {
 
 #[tokio::test]
 async fn client_event_reaches_everybody_on_every_node_but_its_sender() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("private-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     clients.extend(subscriber_of_each(&cluster, &channel).await);
@@ -157,10 +145,8 @@ async fn client_event_reaches_everybody_on_every_node_but_its_sender() {
 }
 
 #[tokio::test]
-async fn client_event_of_a_member_says_on_every_node_who_sent_it() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+async fn client_event_of_a_member_names_its_sender_on_every_node() {
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let mut ann = member(&cluster[0], &channel, "ann").await;
     let mut bob = member(&cluster[1], &channel, "bob").await;
@@ -180,9 +166,7 @@ async fn client_event_of_a_member_says_on_every_node_who_sent_it() {
 
 #[tokio::test]
 async fn answer_to_a_publish_counts_the_subscribers_of_every_node() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let mut ann = member(&cluster[0], &channel, "ann").await;
     let _bob = member(&cluster[1], &channel, "bob").await;
@@ -198,12 +182,10 @@ async fn answer_to_a_publish_counts_the_subscribers_of_every_node() {
 }
 
 #[tokio::test]
-async fn app_hears_nothing_of_another_one_on_another_node() {
+async fn app_gets_nothing_of_another_one_on_another_node() {
     let redis = RedisServer::start().await;
     let builder = nodes(&redis).app(AppConfig::new("20002")).nodes(2);
-    let Some(cluster) = builder.start().await else {
-        return;
-    };
+    let cluster = or_skip!(builder.start().await);
     let channel = channel_name("public-");
     let mut ours = cluster[1].connect().await;
     let mut theirs = cluster[1].connect_to(cluster[1].second_app()).await;
@@ -220,9 +202,7 @@ async fn app_hears_nothing_of_another_one_on_another_node() {
 #[tokio::test]
 async fn clusters_of_different_prefixes_share_a_redis_and_nothing_else() {
     let redis = RedisServer::start().await;
-    let Some(cluster) = nodes(&redis).nodes(2).start().await else {
-        return;
-    };
+    let cluster = or_skip!(nodes(&redis).nodes(2).start().await);
     let other = Cluster::builder(redis.url())
         .app(app())
         .set("cluster.prefix", "fanfare:other:")
@@ -244,9 +224,7 @@ async fn clusters_of_different_prefixes_share_a_redis_and_nothing_else() {
 #[tokio::test]
 async fn node_that_is_added_takes_part_at_once() {
     let redis = RedisServer::start().await;
-    let Some(mut cluster) = nodes(&redis).nodes(1).start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(nodes(&redis).nodes(1).start().await);
     let channel = channel_name("presence-");
     let mut ann = member(&cluster[0], &channel, "ann").await;
     let added = cluster.add().await;

@@ -1,7 +1,9 @@
 //! Idempotency keys: one publish that two nodes are asked for is one publish.
 
 use protocol_tests::names::unique;
-use protocol_tests::{App, PublishedEvent, RedisServer, Request, TcpProxy, TestServer, eventually};
+use protocol_tests::{
+    App, PublishedEvent, RedisServer, Request, TcpProxy, TestServer, eventually, or_skip,
+};
 use serde_json::json;
 
 use crate::support::{
@@ -10,9 +12,7 @@ use crate::support::{
 
 #[tokio::test]
 async fn key_used_on_two_nodes_at_the_same_moment_delivers_once_and_is_answered_alike() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     for round in 0..30 {
@@ -43,9 +43,7 @@ async fn key_used_on_two_nodes_at_the_same_moment_delivers_once_and_is_answered_
 
 #[tokio::test]
 async fn later_use_of_a_key_on_another_node_is_answered_again_and_not_delivered() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     let batch = json!([
@@ -81,9 +79,7 @@ fn keyed(app: &App, channel: &str, key: &str) -> Request {
 
 #[tokio::test]
 async fn keyed_publish_is_refused_while_redis_is_away_and_delivered_once_afterwards() {
-    let Some((mut redis, cluster)) = start().await else {
-        return;
-    };
+    let (mut redis, cluster) = or_skip!(start().await);
     let channel = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     redis.kill().await;
@@ -133,9 +129,7 @@ async fn keys_used_while_the_link_breaks_are_settled_and_delivered_once() {
     const AT_ONCE: usize = 10;
     let redis = RedisServer::start().await;
     let proxy = TcpProxy::start(&[redis.authority()]).await;
-    let Some(mut cluster) = nodes(&redis).nodes(2).start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(nodes(&redis).nodes(2).start().await);
     cluster
         .add_at(&format!("redis://{}/0", proxy.authority()))
         .await;

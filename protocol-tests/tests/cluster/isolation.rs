@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::{Cluster, RedisServer, TcpProxy};
+use protocol_tests::{Cluster, RedisServer, Skipped, TcpProxy, or_skip};
 use tokio::time::sleep;
 
 use crate::roster::{expect_unchanged, spread_members, users_of};
@@ -10,7 +10,7 @@ use crate::stream::Streams;
 use crate::support::{channel_name, finish, nodes, wait_for_users};
 
 /// Two nodes with a way of their own to Redis, and a third one behind a proxy.
-async fn start(node_timeout: u32) -> Option<(RedisServer, TcpProxy, Cluster)> {
+async fn start(node_timeout: u32) -> Result<(RedisServer, TcpProxy, Cluster), Skipped> {
     let redis = RedisServer::start().await;
     let proxy = TcpProxy::start(&[redis.authority()]).await;
     let builder = nodes(&redis).set("cluster.node_timeout", node_timeout);
@@ -18,14 +18,12 @@ async fn start(node_timeout: u32) -> Option<(RedisServer, TcpProxy, Cluster)> {
     let url = format!("redis://{}/0", proxy.authority());
     cluster.add_at(&url).await;
     cluster.wait_until_ready().await;
-    Some((redis, proxy, cluster))
+    Ok((redis, proxy, cluster))
 }
 
 #[tokio::test]
 async fn node_that_is_back_before_it_counts_as_dead_was_never_away() {
-    let Some((redis, proxy, cluster)) = start(6).await else {
-        return;
-    };
+    let (redis, proxy, cluster) = or_skip!(start(6).await);
     let channel = channel_name("presence-");
     let (mut members, truth) = spread_members(&cluster, &channel, 6).await;
     let streams = Streams::start(&cluster).await;
@@ -51,9 +49,7 @@ async fn node_that_is_back_before_it_counts_as_dead_was_never_away() {
 
 /// Takes the third node's Redis away for longer than it may be, in this way, and looks at both sides.
 async fn isolate_for_long(isolate: impl Fn(&TcpProxy)) {
-    let Some((redis, proxy, cluster)) = start(2).await else {
-        return;
-    };
+    let (redis, proxy, cluster) = or_skip!(start(2).await);
     let channel = channel_name("presence-");
     let (mut members, truth) = spread_members(&cluster, &channel, 6).await;
     let streams = Streams::start(&cluster).await;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use protocol_tests::random::number_from;
-use protocol_tests::{Cluster, HttpClient, PublishedEvent, RedisServer, Request, WsClient};
+use protocol_tests::{
+    Cluster, HttpClient, PublishedEvent, RedisServer, Request, WsClient, or_skip,
+};
 use tokio::time::Instant;
 
 use crate::support::{channel_name, finish, nodes};
@@ -65,9 +67,7 @@ async fn list_for_ever(mut http: HttpClient, request: Request, lists: &std::cell
 #[tokio::test]
 async fn publishes_are_quick_beside_lists_of_all_channels() {
     let redis = RedisServer::start().await;
-    let Some(cluster) = nodes(&redis).nodes(2).start().await else {
-        return;
-    };
+    let cluster = or_skip!(nodes(&redis).nodes(2).start().await);
     let count = number_from("PROTOCOL_TESTS_CLUSTER_CHANNELS", CHANNELS);
     let clients = occupy(&cluster, count).await;
     let channel = channel_name("public-");

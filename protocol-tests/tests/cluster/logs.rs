@@ -1,7 +1,7 @@
 //! The logs of all channels together are bounded, however many they are: the oldest of them goes.
 
 use protocol_tests::cluster::PREFIX;
-use protocol_tests::{RedisServer, eventually};
+use protocol_tests::{RedisServer, eventually, or_skip};
 
 use crate::catching_up::{BATCH, DATA, publish_large};
 use crate::support::{channel_name, figure, finish, nodes};
@@ -30,9 +30,7 @@ async fn all_log_bytes(redis: &RedisServer, channels: &[String]) -> usize {
 async fn all_logs_together_keep_no_more_bytes_than_they_may_and_the_newest() {
     let redis = RedisServer::start().await;
     let builder = nodes(&redis).set("cluster.total_log_bytes", MOST as i64);
-    let Some(cluster) = builder.nodes(3).start().await else {
-        return;
-    };
+    let cluster = or_skip!(builder.nodes(3).start().await);
     let channels: Vec<String> = (0..CHANNELS).map(|_| channel_name("public-")).collect();
     let mut listener = cluster[2].connect().await;
     for channel in &channels {

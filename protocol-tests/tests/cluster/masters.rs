@@ -1,7 +1,7 @@
 //! A master of a Redis Cluster fails: what is on the others goes on, and the nodes live.
 
 use protocol_tests::cluster::PREFIX;
-use protocol_tests::{Cluster, PublishedEvent, RedisCluster, eventually};
+use protocol_tests::{Cluster, PublishedEvent, RedisCluster, eventually, or_skip};
 
 use crate::support::{app, channel_name, figure, subscriber_of_each};
 
@@ -23,9 +23,7 @@ async fn wait_until_noticed(cluster: &Cluster) {
 #[tokio::test]
 async fn node_survives_the_loss_of_any_master() {
     let redis = RedisCluster::start().await;
-    let Some(cluster) = Cluster::builder(redis.urls()).app(app()).start().await else {
-        return;
-    };
+    let cluster = or_skip!(Cluster::builder(redis.urls()).app(app()).start().await);
     let mut channels = Vec::new();
     for _ in 0..CHANNELS {
         let channel = channel_name("private-");

@@ -1,10 +1,10 @@
-//! Redis comes back without its memory, which the nodes give it again: nobody is told of anything meanwhile.
+//! Redis comes back without its memory, which the nodes give it again: nothing is reported meanwhile.
 
 use std::time::Duration;
 
 use protocol_tests::cluster::NODE_TIMEOUT;
 use protocol_tests::names::unique;
-use protocol_tests::{Cluster, PublishedEvent, RedisServer, TcpProxy};
+use protocol_tests::{Cluster, PublishedEvent, RedisServer, TcpProxy, or_skip};
 use redis::cmd;
 use tokio::time::sleep;
 
@@ -17,9 +17,7 @@ const RECONCILED_AFTER: Duration = Duration::from_secs(NODE_TIMEOUT as u64 + 1);
 
 #[tokio::test]
 async fn events_go_on_while_it_is_found_out_who_has_not_come_back() {
-    let Some((mut redis, cluster)) = start().await else {
-        return;
-    };
+    let (mut redis, cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let (mut members, truth) = spread_members(&cluster, &channel, 6).await;
     let streams = Streams::start(&cluster).await;
@@ -38,11 +36,9 @@ async fn events_go_on_while_it_is_found_out_who_has_not_come_back() {
 
 #[tokio::test]
 async fn members_stay_if_redis_is_gone_again_when_it_is_to_be_found_out() {
-    let redis = RedisServer::start().await;
+    let mut redis = RedisServer::start().await;
     let builder = nodes(&redis).set("cluster.node_timeout", 4);
-    let (mut redis, Some(cluster)) = (redis, builder.start().await) else {
-        return;
-    };
+    let cluster = or_skip!(builder.start().await);
     let channel = channel_name("presence-");
     let (mut members, truth) = spread_members(&cluster, &channel, 9).await;
     redis.kill().await;
@@ -59,13 +55,11 @@ async fn members_stay_if_redis_is_gone_again_when_it_is_to_be_found_out() {
 }
 
 #[tokio::test]
-async fn user_who_is_online_all_the_time_is_never_told_to_be_offline() {
-    let redis = RedisServer::start().await;
+async fn user_who_is_online_all_the_time_is_never_reported_offline() {
+    let mut redis = RedisServer::start().await;
     let app = app().set("watchlist", true).set("watchlist_grace", 0);
     let builder = Cluster::builder(redis.url()).app(app);
-    let (mut redis, Some(cluster)) = (redis, builder.start().await) else {
-        return;
-    };
+    let cluster = or_skip!(builder.start().await);
     let (mut pages, mut watchers) = (Vec::new(), Vec::new());
     for position in 0..12 {
         let user = unique("u-");
@@ -98,9 +92,7 @@ async fn user_who_is_online_all_the_time_is_never_told_to_be_offline() {
 async fn nothing_counts_as_missed_where_the_log_has_only_grown_old() {
     let redis = RedisServer::start().await;
     let proxy = TcpProxy::start(&[redis.authority()]).await;
-    let Some(mut cluster) = nodes(&redis).nodes(1).start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(nodes(&redis).nodes(1).start().await);
     let url = format!("redis://{}/0", proxy.authority());
     let second = cluster.add_at(&url).await;
     cluster.wait_until_ready().await;

@@ -1,9 +1,9 @@
-//! Redis loses its memory, or returns with an old one: the nodes make it good, and nobody hears of what did not happen.
+//! Redis loses its memory, or returns with an old one: the nodes make it good, and nobody is sent what did not happen.
 
 use protocol_tests::cluster::PREFIX;
 use protocol_tests::{
-    AppConfig, Cluster, PublishedEvent, Receiver, RedisServer, TcpProxy, TestServer, WebhookEvent,
-    WsClient, eventually,
+    AppConfig, Cluster, PublishedEvent, Receiver, RedisServer, Skipped, TcpProxy, TestServer,
+    WebhookEvent, WsClient, eventually, or_skip,
 };
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::support::{
     subscriber_of_each, users, wait_for_channel, wait_for_users,
 };
 
-/// What webhooks are told of.
+/// What webhooks are sent.
 const REPORTED: [&str; 4] = [
     "channel_occupied",
     "channel_vacated",
@@ -53,9 +53,7 @@ async fn expect_delivery(cluster: &Cluster, channel: &str, clients: &mut [WsClie
 
 #[tokio::test]
 async fn quiet_channels_are_known_again_after_flushall() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let public = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &public).await;
     let presence = channel_name("presence-");
@@ -79,9 +77,7 @@ async fn quiet_channels_are_known_again_after_flushall() {
 
 #[tokio::test]
 async fn nothing_is_lost_under_load_by_flushall() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let presence = channel_name("presence-");
     let (mut members, truth) = spread_members(&cluster, &presence, 6).await;
     let streams = Streams::start(&cluster).await;
@@ -101,9 +97,7 @@ async fn nothing_is_lost_under_load_by_flushall() {
 
 #[tokio::test]
 async fn first_event_after_flushall_arrives_where_nobody_else_has_noticed() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("public-");
     let mut client = cluster[1].connect().await;
     client.subscribe(&channel).await;
@@ -137,13 +131,11 @@ async fn give_up_a_node(redis: &RedisServer) {
 }
 
 #[tokio::test]
-async fn node_that_the_others_gave_up_tells_all_it_has_while_its_connection_holds() {
+async fn node_that_the_others_gave_up_reports_all_it_has_while_its_connection_holds() {
     let redis = RedisServer::start().await;
     // Its heartbeats come once a second; the others have given it up by then.
     let builder = nodes(&redis).nodes(2).set("cluster.node_timeout", 600);
-    let Some(cluster) = builder.start().await else {
-        return;
-    };
+    let cluster = or_skip!(builder.start().await);
     let public = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &public).await;
     let presence = channel_name("presence-");
@@ -173,9 +165,7 @@ async fn go_back(redis: &mut RedisServer, cluster: &Cluster) {
 
 #[tokio::test]
 async fn who_left_since_the_dump_is_gone_and_who_came_is_there() {
-    let Some((mut redis, cluster)) = start().await else {
-        return;
-    };
+    let (mut redis, cluster) = or_skip!(start().await);
     let presence = channel_name("presence-");
     let left = channel_name("public-left-");
     let (mut members, mut truth) = spread_members(&cluster, &presence, 6).await;
@@ -213,11 +203,9 @@ async fn who_left_since_the_dump_is_gone_and_who_came_is_there() {
 
 #[tokio::test]
 async fn node_that_ended_since_the_dump_leaves_nothing() {
-    let redis = RedisServer::start().await;
+    let mut redis = RedisServer::start().await;
     let builder = nodes(&redis).nodes(2);
-    let (mut redis, Some(mut cluster)) = (redis, builder.start().await) else {
-        return;
-    };
+    let mut cluster = or_skip!(builder.start().await);
     let presence = channel_name("presence-");
     let _ann = member(&cluster[0], &presence, "ann").await;
     let mut bob = member(&cluster[1], &presence, "bob").await;
@@ -239,9 +227,7 @@ async fn node_that_ended_since_the_dump_leaves_nothing() {
 
 #[tokio::test]
 async fn events_after_an_old_dump_are_not_taken_for_old_ones() {
-    let Some((mut redis, cluster)) = start().await else {
-        return;
-    };
+    let (mut redis, cluster) = or_skip!(start().await);
     let channel = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     redis.save().await;
@@ -259,7 +245,7 @@ async fn events_after_an_old_dump_are_not_taken_for_old_ones() {
 
 // Webhooks
 
-async fn start_reporting() -> Option<(Receiver, RedisServer, Cluster)> {
+async fn start_reporting() -> Result<(Receiver, RedisServer, Cluster), Skipped> {
     let receiver = Receiver::start(&[&AppConfig::new("10001").app()]).await;
     receiver.expect_several_senders();
     let redis = RedisServer::start().await;
@@ -268,7 +254,7 @@ async fn start_reporting() -> Option<(Receiver, RedisServer, Cluster)> {
         .set("webhooks.leave_delay_ms", 50)
         .start()
         .await?;
-    Some((receiver, redis, cluster))
+    Ok((receiver, redis, cluster))
 }
 
 /// Takes the next events on the channel, which must be these in any order.
@@ -292,9 +278,7 @@ fn report(name: &str, channel: &str, user_id: Option<&str>) -> Value {
 
 /// A member on each node, and a channel that two of them are on and will leave while Redis is away.
 async fn expect_no_reports_of_a_return(saves: bool, is_away: bool) {
-    let Some((mut receiver, mut redis, cluster)) = start_reporting().await else {
-        return;
-    };
+    let (mut receiver, mut redis, cluster) = or_skip!(start_reporting().await);
     let presence = channel_name("presence-");
     let left = channel_name("presence-left-");
     let mut members = Vec::new();
@@ -330,10 +314,12 @@ async fn expect_no_reports_of_a_return(saves: bool, is_away: bool) {
     drop(leaver);
     drop(members.pop());
     members.push(member(&cluster[1], &presence, "eve").await);
-    match is_away {
-        true if saves => redis.restart_as_saved().await,
-        true => redis.restart().await,
-        false => redis.flush().await,
+    if !is_away {
+        redis.flush().await;
+    } else if saves {
+        redis.restart_as_saved().await;
+    } else {
+        redis.restart().await;
     }
     cluster.wait_until_ready().await;
     wait_for_nodes(&redis, 3).await;
@@ -373,7 +359,7 @@ async fn flushall_is_reported_to_nobody() {
     expect_no_reports_of_a_return(false, false).await;
 }
 
-/// Somebody who is on node 0, and comes to node 1 and leaves it again before node 0 has told Redis of it: webhooks hear
+/// Somebody who is on node 0, and comes to node 1 and leaves it again before node 0 has reported it to Redis: webhooks are sent
 /// nothing of that. Somebody who is really new is reported.
 async fn expect_doubts_to_be_settled(receiver: &mut Receiver, cluster: &Cluster, channel: &str) {
     let both = member(&cluster[1], channel, "ann").await;
@@ -419,9 +405,7 @@ async fn expect_no_reports_of_ann(
 
 #[tokio::test]
 async fn who_comes_to_another_node_right_after_flushall_is_not_reported_again() {
-    let Some((mut receiver, redis, cluster)) = start_reporting().await else {
-        return;
-    };
+    let (mut receiver, redis, cluster) = or_skip!(start_reporting().await);
     for _ in 0..2 {
         let channel = channel_name("presence-");
         let cluster = &cluster;
@@ -444,9 +428,7 @@ async fn who_comes_to_the_first_node_that_is_back_is_not_reported_again() {
         .app(app().webhook(receiver.webhook(&REPORTED)))
         .set("webhooks.leave_delay_ms", 50);
     let (mut receiver, mut redis) = (receiver, redis);
-    let Some(mut cluster) = builder.nodes(1).start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(builder.nodes(1).start().await);
     cluster.add_at(&redis.url()).await;
     cluster.wait_until_ready().await;
     let channel = channel_name("presence-");
@@ -479,9 +461,7 @@ async fn who_comes_to_the_first_node_that_is_back_is_not_reported_again() {
 async fn sole_listener_that_is_given_up_and_returns_gets_what_was_published_meanwhile() {
     let redis = RedisServer::start().await;
     let proxy = TcpProxy::start(&[redis.authority()]).await;
-    let Some(mut cluster) = nodes(&redis).nodes(1).start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(nodes(&redis).nodes(1).start().await);
     let url = format!("redis://{}/0", proxy.authority());
     let apart = cluster.add_at(&url).await;
     cluster.wait_until_ready().await;
@@ -512,12 +492,10 @@ async fn sole_listener_that_is_given_up_and_returns_gets_what_was_published_mean
 
 #[tokio::test]
 async fn what_redis_had_not_passed_on_when_it_died_and_forgot_is_delivered_in_order() {
-    let redis = RedisServer::start().await;
+    let mut redis = RedisServer::start().await;
     let proxy = TcpProxy::start(&[redis.authority()]).await;
     let builder = nodes(&redis).nodes(1);
-    let (mut redis, Some(mut cluster)) = (redis, builder.start().await) else {
-        return;
-    };
+    let mut cluster = or_skip!(builder.start().await);
     let url = format!("redis://{}/0", proxy.authority());
     let apart = cluster.add_at(&url).await;
     cluster.wait_until_ready().await;
@@ -550,9 +528,7 @@ async fn what_redis_had_not_passed_on_when_it_died_and_forgot_is_delivered_in_or
 
 #[tokio::test]
 async fn who_comes_right_before_redis_dies_and_forgets_gets_nothing_twice() {
-    let Some((mut redis, cluster)) = start().await else {
-        return;
-    };
+    let (mut redis, cluster) = or_skip!(start().await);
     let mut late = cluster[1].connect().await;
     for round in 0..3 {
         let name = channel_name("cache-");
@@ -581,9 +557,7 @@ async fn what_the_log_does_not_have_any_more_is_counted() {
     let proxy = TcpProxy::start(&[redis.authority()]).await;
     // The log is what is lost here, not the node.
     let builder = nodes(&redis).nodes(1).set("cluster.node_timeout", 60);
-    let Some(mut cluster) = builder.start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(builder.start().await);
     let url = format!("redis://{}/0", proxy.authority());
     let apart = cluster.add_at(&url).await;
     cluster.wait_until_ready().await;

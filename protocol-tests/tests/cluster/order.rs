@@ -1,7 +1,7 @@
 //! Order: what one publisher sends through one node arrives everywhere in that order, complete and once.
 
 use protocol_tests::random::number_from;
-use protocol_tests::{App, Cluster, HttpClient, RedisServer, Request, WsClient, within};
+use protocol_tests::{App, Cluster, HttpClient, RedisServer, Request, WsClient, or_skip, within};
 use serde_json::{Value, json};
 
 use crate::support::{app, channel_name, finish, start, subscriber_of_each};
@@ -44,9 +44,7 @@ async fn expect_numbered(client: &mut WsClient, name: &str, count: usize) {
 
 #[tokio::test]
 async fn ten_thousand_events_arrive_on_every_node_in_order() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let count = number_from("PROTOCOL_TESTS_CLUSTER_EVENTS", EVENTS);
     let channel = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
@@ -75,9 +73,7 @@ async fn node_without_room_for_what_others_publish_takes_it_from_the_log_in_orde
     let redis = RedisServer::start().await;
     // Any event takes all of the room, and those that follow at once find none.
     let app = app().limit("publish_backlog", 1);
-    let Some(cluster) = Cluster::builder(redis.url()).app(app).start().await else {
-        return;
-    };
+    let cluster = or_skip!(Cluster::builder(redis.url()).app(app).start().await);
     const COUNT: usize = 1000;
     let channel = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
@@ -97,9 +93,7 @@ async fn node_without_room_for_what_others_publish_takes_it_from_the_log_in_orde
 
 #[tokio::test]
 async fn client_events_of_one_connection_arrive_on_every_node_in_order() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     const COUNT: usize = 2000;
     let channel = channel_name("private-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
@@ -124,9 +118,7 @@ async fn client_events_of_one_connection_arrive_on_every_node_in_order() {
 
 #[tokio::test]
 async fn publishers_on_every_node_at_once_each_keep_their_order() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     const COUNT: usize = 1000;
     let channel = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
@@ -190,9 +182,7 @@ async fn publish_around(
 async fn events_of_a_batch_arrive_on_every_node_in_order_whatever_their_channels() {
     const BATCHES: usize = 50;
     const PUBLISHERS: [&str; 3] = ["one", "two", "three"];
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channels: Vec<String> = (0..4).map(|_| channel_name("public-")).collect();
     let mut clients = Vec::new();
     for node in cluster.nodes() {

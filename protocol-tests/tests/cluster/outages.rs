@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::RedisServer;
+use protocol_tests::{RedisServer, or_skip};
 use tokio::time::sleep;
 
 use crate::roster::{expect_alive, expect_unchanged, spread_members};
@@ -14,12 +14,10 @@ const PAUSE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn redis_that_is_killed_and_comes_back_empty_costs_nothing() {
-    let redis = RedisServer::start().await;
+    let mut redis = RedisServer::start().await;
     // Longer than Redis is away.
     let builder = nodes(&redis).set("cluster.node_timeout", 6);
-    let (mut redis, Some(cluster)) = (redis, builder.start().await) else {
-        return;
-    };
+    let cluster = or_skip!(builder.start().await);
     let channel = channel_name("presence-");
     let (mut members, truth) = spread_members(&cluster, &channel, 9).await;
     let streams = Streams::start(&cluster).await;
@@ -40,9 +38,7 @@ async fn redis_that_is_killed_and_comes_back_empty_costs_nothing() {
 
 #[tokio::test]
 async fn redis_that_stays_away_for_longer_than_nodes_live_costs_nothing_that_was_accepted() {
-    let Some((mut redis, cluster)) = start().await else {
-        return;
-    };
+    let (mut redis, cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let (mut members, mut truth) = spread_members(&cluster, &channel, 9).await;
     let streams = Streams::start(&cluster).await;
@@ -68,9 +64,7 @@ async fn redis_that_stays_away_for_longer_than_nodes_live_costs_nothing_that_was
 
 #[tokio::test]
 async fn redis_that_hangs_for_20_seconds_costs_nothing_that_was_accepted() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let (mut members, mut truth) = spread_members(&cluster, &channel, 9).await;
     let streams = Streams::start(&cluster).await;
@@ -94,9 +88,7 @@ async fn redis_that_hangs_for_20_seconds_costs_nothing_that_was_accepted() {
 
 #[tokio::test]
 async fn connections_to_redis_that_are_cut_one_by_one_cost_nothing() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let (mut members, truth) = spread_members(&cluster, &channel, 9).await;
     let streams = Streams::start(&cluster).await;

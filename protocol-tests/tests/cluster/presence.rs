@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol_tests::names::unique;
 use protocol_tests::random::number_from;
-use protocol_tests::{AppConfig, Cluster, Receiver, RedisServer};
+use protocol_tests::{AppConfig, Cluster, Receiver, RedisServer, or_skip};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -29,9 +29,7 @@ async fn rosters_are_true_after_a_thousand_random_changes_on_three_nodes() {
     let builder = Cluster::builder(redis.url())
         .app(app)
         .set("webhooks.leave_delay_ms", 50);
-    let Some(cluster) = builder.start().await else {
-        return;
-    };
+    let cluster = or_skip!(builder.start().await);
     let channel = channel_name("presence-");
     let mut tabs = Tabs::new(&channel);
     let changes = number_from("PROTOCOL_TESTS_CLUSTER_CHANGES", CHANGES);
@@ -66,9 +64,7 @@ async fn expect_webhooks_to_add_up(receiver: &Receiver, present: &[String]) {
 
 #[tokio::test]
 async fn user_comes_with_the_first_tab_on_any_node_and_goes_with_the_last() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let mut watchers = Vec::new();
     for (number, node) in cluster.nodes().enumerate() {
@@ -115,9 +111,7 @@ async fn user_comes_with_the_first_tab_on_any_node_and_goes_with_the_last() {
 
 #[tokio::test]
 async fn members_that_join_at_once_on_three_nodes_learn_of_every_other() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     for _ in 0..5 {
         let channel = channel_name("presence-");
         let mut joins = JoinSet::new();
@@ -142,9 +136,7 @@ async fn members_that_join_at_once_on_three_nodes_learn_of_every_other() {
 #[tokio::test]
 async fn user_who_moves_from_node_to_node_is_there_once_or_not_at_all() {
     // Whether the move is seen depends on how fast it is; that each roster stays true does not.
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let mut watcher = Member::of(&cluster[0], &channel, "watcher").await;
     let mut page = Member::of(&cluster[0], &channel, "ann").await;

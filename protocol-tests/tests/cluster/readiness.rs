@@ -2,6 +2,7 @@
 
 use protocol_tests::{
     Cluster, PublishedEvent, RedisServer, Request, Response, TestServer, Upgrade, eventually,
+    or_skip,
 };
 
 use crate::support::{channel_name, figure, finish, nodes, start, subscriber_of_each};
@@ -58,10 +59,8 @@ async fn expect_well(cluster: &Cluster) {
 }
 
 #[tokio::test]
-async fn node_is_not_ready_while_redis_is_away_and_says_why() {
-    let Some((mut redis, cluster)) = start().await else {
-        return;
-    };
+async fn node_is_not_ready_while_redis_is_away_and_reports_why() {
+    let (mut redis, cluster) = or_skip!(start().await);
     expect_well(&cluster).await;
     redis.kill().await;
     for node in cluster.nodes() {
@@ -75,9 +74,7 @@ async fn node_is_not_ready_while_redis_is_away_and_says_why() {
 
 #[tokio::test]
 async fn node_is_not_ready_while_redis_hangs() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     redis.pause();
     for node in cluster.nodes() {
         wait_until_unready(node).await;
@@ -92,9 +89,7 @@ async fn node_is_not_ready_while_redis_hangs() {
 async fn node_that_starts_without_redis_refuses_everything_until_it_has_reached_it() {
     let mut redis = RedisServer::start().await;
     redis.kill().await;
-    let Some(cluster) = nodes(&redis).nodes(2).start_without_redis().await else {
-        return;
-    };
+    let cluster = or_skip!(nodes(&redis).nodes(2).start_without_redis().await);
     for node in cluster.nodes() {
         wait_until_unready(node).await;
         let alive = node.request(&Request::new("GET", "/up")).await;
@@ -115,9 +110,7 @@ async fn node_that_starts_without_redis_refuses_everything_until_it_has_reached_
 #[tokio::test]
 async fn new_connections_are_taken_while_redis_is_away() {
     // A page that is loaded again during an outage must not end up without a connection.
-    let Some((mut redis, cluster)) = start().await else {
-        return;
-    };
+    let (mut redis, cluster) = or_skip!(start().await);
     redis.kill().await;
     wait_until_unready(&cluster[0]).await;
     let channel = channel_name("public-");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::{PublishedEvent, RedisServer, Request, TestServer, eventually};
+use protocol_tests::{PublishedEvent, RedisServer, Request, TestServer, eventually, or_skip};
 use redis::cmd;
 use tokio::time::sleep;
 
@@ -26,9 +26,7 @@ async fn wait_for_readiness(node: &TestServer, status: u16) {
 
 #[tokio::test]
 async fn nobody_waits_for_a_redis_that_has_no_memory_left() {
-    let Some((redis, mut cluster)) = start().await else {
-        return;
-    };
+    let (redis, mut cluster) = or_skip!(start().await);
     let channel = channel_name("private-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     limit_memory(&redis, 1).await;
@@ -63,9 +61,7 @@ async fn nobody_waits_for_a_redis_that_has_no_memory_left() {
 
 #[tokio::test]
 async fn member_who_came_and_went_while_redis_refused_is_gone() {
-    let Some((redis, mut cluster)) = start().await else {
-        return;
-    };
+    let (redis, mut cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let mut watcher = Member::of(&cluster[0], &channel, "watcher").await;
     limit_memory(&redis, 1).await;
@@ -92,9 +88,7 @@ async fn replica_is_not_asked_without_a_pause() {
     let port = master.port().to_string();
     let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &port]).await;
     let builder = nodes(&replica).nodes(1);
-    let Some(cluster) = builder.start_without_redis().await else {
-        return;
-    };
+    let cluster = or_skip!(builder.start_without_redis().await);
     let connections = || async {
         let stats: String = replica.command(cmd("INFO").arg("stats")).await;
         let line = stats

@@ -1,6 +1,6 @@
 //! Webhooks: what happens in the cluster is reported once, whichever nodes it happens on.
 
-use protocol_tests::{AppConfig, Cluster, Receiver, RedisServer, WebhookEvent};
+use protocol_tests::{AppConfig, Cluster, Receiver, RedisServer, Skipped, WebhookEvent, or_skip};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -31,7 +31,7 @@ fn removed(channel: &str, user_id: &str) -> Value {
 }
 
 /// Three nodes that report to a receiver, departures after this many milliseconds.
-async fn start(leave_delay_ms: i64) -> Option<(Receiver, RedisServer, Cluster)> {
+async fn start(leave_delay_ms: i64) -> Result<(Receiver, RedisServer, Cluster), Skipped> {
     let receiver = Receiver::start(&[&AppConfig::new("10001").app()]).await;
     receiver.expect_several_senders();
     let redis = RedisServer::start().await;
@@ -40,7 +40,7 @@ async fn start(leave_delay_ms: i64) -> Option<(Receiver, RedisServer, Cluster)> 
         .set("webhooks.leave_delay_ms", leave_delay_ms)
         .start()
         .await?;
-    Some((receiver, redis, cluster))
+    Ok((receiver, redis, cluster))
 }
 
 /// Takes the next events on the channel, which must be these in any order: several nodes may send them.
@@ -69,9 +69,7 @@ async fn settle(cluster: &Cluster, receiver: &mut Receiver) {
 
 #[tokio::test]
 async fn channel_is_occupied_with_the_first_node_and_vacated_with_the_last() {
-    let Some((mut receiver, redis, cluster)) = start(50).await else {
-        return;
-    };
+    let (mut receiver, redis, cluster) = or_skip!(start(50).await);
     let channel = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     expect_events(&mut receiver, &channel, &[occupied(&channel)]).await;
@@ -89,9 +87,7 @@ async fn channel_is_occupied_with_the_first_node_and_vacated_with_the_last() {
 
 #[tokio::test]
 async fn member_is_added_with_the_first_tab_and_removed_with_the_last() {
-    let Some((mut receiver, redis, cluster)) = start(50).await else {
-        return;
-    };
+    let (mut receiver, redis, cluster) = or_skip!(start(50).await);
     let channel = channel_name("presence-");
     let mut tabs = Vec::new();
     for node in cluster.nodes() {
@@ -109,9 +105,7 @@ async fn member_is_added_with_the_first_tab_and_removed_with_the_last() {
 
 #[tokio::test]
 async fn return_to_another_node_within_the_delay_is_no_departure() {
-    let Some((mut receiver, redis, cluster)) = start(3000).await else {
-        return;
-    };
+    let (mut receiver, redis, cluster) = or_skip!(start(3000).await);
     let channel = channel_name("presence-");
     let mut page = member(&cluster[0], &channel, "ann").await;
     let come = [occupied(&channel), added(&channel, "ann")];
@@ -130,9 +124,7 @@ async fn return_to_another_node_within_the_delay_is_no_departure() {
 
 #[tokio::test]
 async fn departures_by_the_death_of_a_node_are_reported_once() {
-    let Some((mut receiver, redis, mut cluster)) = start(100).await else {
-        return;
-    };
+    let (mut receiver, redis, mut cluster) = or_skip!(start(100).await);
     let [only_there, shared] = [channel_name("presence-"), channel_name("presence-")];
     let _ann = member(&cluster[0], &shared, "ann").await;
     let mut lost = Vec::new();
@@ -162,9 +154,7 @@ async fn departures_by_the_death_of_a_node_are_reported_once() {
 
 #[tokio::test]
 async fn departure_that_was_waiting_on_a_node_that_dies_is_reported_once() {
-    let Some((mut receiver, redis, mut cluster)) = start(3000).await else {
-        return;
-    };
+    let (mut receiver, redis, mut cluster) = or_skip!(start(3000).await);
     let channel = channel_name("presence-");
     let ann = member(&cluster[2], &channel, "ann").await;
     let come = [occupied(&channel), added(&channel, "ann")];
@@ -184,9 +174,7 @@ async fn departure_that_was_waiting_on_a_node_that_dies_is_reported_once() {
 
 #[tokio::test]
 async fn member_who_comes_back_elsewhere_after_the_death_of_a_node_never_left() {
-    let Some((mut receiver, redis, mut cluster)) = start(10_000).await else {
-        return;
-    };
+    let (mut receiver, redis, mut cluster) = or_skip!(start(10_000).await);
     let channel = channel_name("presence-");
     let lost = member(&cluster[2], &channel, "ann").await;
     let come = [occupied(&channel), added(&channel, "ann")];

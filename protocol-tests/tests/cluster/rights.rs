@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use protocol_tests::cluster::PREFIX;
 use protocol_tests::{
     Cluster, PublishedEvent, RedisCluster, RedisServer, Request, Response, TestServer, eventually,
+    or_skip,
 };
 use redis::cmd;
 use serde_json::json;
@@ -126,9 +127,7 @@ async fn documented_rights_are_enough() {
     let redis = RedisServer::start().await;
     grant(&redis, "relay", &documented()).await;
     let builder = Cluster::builder(url_for(&redis, "relay")).app(app());
-    let Some(cluster) = builder.nodes(2).start().await else {
-        return;
-    };
+    let cluster = or_skip!(builder.nodes(2).start().await);
     expect_all_to_work(&cluster).await;
     assert_eq!(figure(&cluster[0], "refused").await, 0.0);
     finish(cluster, &redis).await;
@@ -143,9 +142,7 @@ async fn documented_rights_are_enough_for_a_redis_cluster() {
         urls.push(url_for(master, "relay"));
     }
     let builder = Cluster::builder(urls).app(app());
-    let Some(cluster) = builder.nodes(2).start().await else {
-        return;
-    };
+    let cluster = or_skip!(builder.nodes(2).start().await);
     expect_all_to_work(&cluster).await;
     cluster.finish().await;
 }
@@ -169,9 +166,7 @@ async fn every_missing_right_is_named_and_nothing_is_taken() {
         let rest = all.iter().filter(|rule| !missing.contains(rule));
         grant(&redis, &user, &rest.cloned().collect::<Vec<_>>()).await;
         let builder = Cluster::builder(url_for(&redis, &user)).app(app());
-        let Some(mut cluster) = builder.nodes(1).start_without_redis().await else {
-            return;
-        };
+        let mut cluster = or_skip!(builder.nodes(1).start_without_redis().await);
         let reason = wait_until_named(&cluster[0], &missing[0]).await;
         let named: BTreeSet<&str> = reason.split(' ').filter(|word| word.len() > 3).collect();
         for one in missing {
@@ -189,9 +184,7 @@ async fn rights_that_are_taken_away_and_given_back_lose_no_event() {
     let redis = RedisServer::start().await;
     grant(&redis, "relay", &documented()).await;
     let builder = Cluster::builder(url_for(&redis, "relay")).app(app());
-    let Some(mut cluster) = builder.nodes(2).start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(builder.nodes(2).start().await);
     let name = channel_name("private-");
     let mut clients = subscriber_of_each(&cluster, &name).await;
     change(&redis, "relay", "-xadd").await;
@@ -227,9 +220,7 @@ async fn password_that_is_wrong_is_named() {
     for url in ["redis://:wrong@", "redis://"] {
         let url = format!("{url}{}/0", redis.authority());
         let builder = Cluster::builder(url).app(app()).nodes(1);
-        let Some(mut cluster) = builder.start_without_redis().await else {
-            return;
-        };
+        let mut cluster = or_skip!(builder.start_without_redis().await);
         let reason = wait_until_named(&cluster[0], "password,").await;
         assert!(reason.contains("cluster.url"), "{reason}");
         publish(&cluster[0], "public-x").await.expect_status(503);

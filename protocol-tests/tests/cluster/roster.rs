@@ -19,14 +19,14 @@ pub(crate) fn users_of(ids: impl IntoIterator<Item = String>) -> Users {
         .collect()
 }
 
-/// A connection on a presence channel, which folds what it is told into what it believes. It panics on an event that
+/// A connection on a presence channel, which folds what it is sent into what it believes. It panics on an event that
 /// contradicts that: somebody added who is there, or removed who is not.
 pub(crate) struct Member {
     pub(crate) client: WsClient,
     pub(crate) channel: String,
     pub(crate) user_id: String,
     pub(crate) believed: Users,
-    /// How often it was told that somebody came or left.
+    /// How often it was sent that somebody came or left.
     pub(crate) changes: usize,
 }
 
@@ -99,12 +99,11 @@ impl Member {
         assert_eq!(event.channel(), self.channel, "{}", event.text);
         let data = event.data_json();
         let user_id = data["user_id"].as_str().expect("user_id is a string");
-        let is_news = match is_added {
-            true => {
-                let info = data["user_info"].clone();
-                self.believed.insert(user_id.to_owned(), info).is_none()
-            }
-            false => self.believed.remove(user_id).is_some(),
+        let is_news = if is_added {
+            let info = data["user_info"].clone();
+            self.believed.insert(user_id.to_owned(), info).is_none()
+        } else {
+            self.believed.remove(user_id).is_some()
         };
         let who = &self.user_id;
         assert!(is_news, "{who} knew that before: {}", event.text);
@@ -175,7 +174,7 @@ pub(crate) async fn spread_members(
     (members, truth)
 }
 
-/// Asserts that everybody is there for everybody, and that nobody was told of any change since [`spread_members`].
+/// Asserts that everybody is there for everybody, and that nobody was sent any change since [`spread_members`].
 pub(crate) async fn expect_unchanged(cluster: &Cluster, members: &mut [Member], truth: &Users) {
     let channel = members[0].channel.clone();
     for member in members {

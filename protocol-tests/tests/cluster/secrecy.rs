@@ -2,7 +2,7 @@
 
 use protocol_tests::cluster::PREFIX;
 use protocol_tests::names::unique;
-use protocol_tests::{AppConfig, Cluster, PublishedEvent, RedisServer, Request};
+use protocol_tests::{AppConfig, Cluster, PublishedEvent, RedisServer, Request, Skipped, or_skip};
 use redis::cmd;
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::support::{
 const SECRETS: [&str; 3] = ["s3cret-of-app", "s3cret-of-rotation", "s3cret-of-header"];
 
 /// Three nodes whose app has all these secrets.
-async fn start_with_secrets(redis: &RedisServer) -> Option<Cluster> {
+async fn start_with_secrets(redis: &RedisServer) -> Result<Cluster, Skipped> {
     let webhook = protocol_tests::WebhookConfig::new("http://127.0.0.1:9/", &["member_added"]);
     let app = AppConfig::new("10001")
         .set("secret", SECRETS[0])
@@ -48,12 +48,10 @@ async fn use_everything(cluster: &Cluster) {
 }
 
 #[tokio::test]
-async fn no_secret_is_ever_told_to_redis() {
+async fn no_secret_is_ever_sent_to_redis() {
     let redis = RedisServer::start().await;
     let mut monitor = redis.monitor().await;
-    let Some(mut cluster) = start_with_secrets(&redis).await else {
-        return;
-    };
+    let mut cluster = or_skip!(start_with_secrets(&redis).await);
     use_everything(&cluster).await;
     for key in redis.keys("").await {
         let value = redis.value(&key).await;
@@ -75,11 +73,9 @@ async fn no_secret_is_ever_told_to_redis() {
 }
 
 #[tokio::test]
-async fn all_that_nodes_keep_and_say_is_under_the_prefix() {
+async fn all_that_nodes_keep_and_publish_is_under_the_prefix() {
     let redis = RedisServer::start().await;
-    let Some(cluster) = start_with_secrets(&redis).await else {
-        return;
-    };
+    let cluster = or_skip!(start_with_secrets(&redis).await);
     let all = |name: &str| cmd(name).arg("*").clone();
     use_everything(&cluster).await;
     let keys: Vec<String> = redis.command(&all("KEYS")).await;
@@ -102,9 +98,7 @@ async fn all_that_nodes_keep_and_say_is_under_the_prefix() {
 async fn password_of_redis_is_used_and_not_logged() {
     const PASSWORD: &str = "p4ss-of-redis";
     let mut redis = RedisServer::start_with_password(PASSWORD).await;
-    let Some(cluster) = nodes(&redis).nodes(2).start().await else {
-        return;
-    };
+    let cluster = or_skip!(nodes(&redis).nodes(2).start().await);
     let channel = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     cluster[0]
@@ -132,9 +126,7 @@ async fn password_of_redis_is_used_and_not_logged() {
 
 #[tokio::test]
 async fn messages_that_nobody_can_read_are_counted_and_do_no_harm() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     let topics = redis.topics(PREFIX).await;
@@ -173,9 +165,7 @@ async fn messages_that_nobody_can_read_are_counted_and_do_no_harm() {
 
 #[tokio::test]
 async fn messages_that_are_cut_short_do_no_harm() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = channel_name("presence-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     let topics = redis.topics(PREFIX).await;

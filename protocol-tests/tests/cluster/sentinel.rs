@@ -1,7 +1,7 @@
 //! Sentinels make a replica the master: the nodes follow.
 
 use protocol_tests::cluster::PREFIX;
-use protocol_tests::{Cluster, Sentinels};
+use protocol_tests::{Cluster, Sentinels, or_skip};
 
 use crate::roster::{expect_alive, spread_members};
 use crate::stream::Streams;
@@ -11,9 +11,7 @@ use crate::support::{app, channel_name};
 async fn nodes_follow_to_the_new_master_and_lose_nothing_that_was_accepted() {
     let mut redis = Sentinels::start().await;
     let builder = Cluster::builder(redis.url()).app(app());
-    let Some(cluster) = builder.start().await else {
-        return;
-    };
+    let cluster = or_skip!(builder.start().await);
     let channel = channel_name("presence-");
     let (mut members, mut truth) = spread_members(&cluster, &channel, 9).await;
     let streams = Streams::start(&cluster).await;

@@ -2,17 +2,17 @@
 
 use protocol_tests::cluster::PREFIX;
 use protocol_tests::names::unique;
-use protocol_tests::{Cluster, PublishedEvent, RedisCluster, Request};
+use protocol_tests::{Cluster, PublishedEvent, RedisCluster, Request, Skipped, or_skip};
 use serde_json::json;
 
 use crate::roster::{expect_alive, expect_unchanged, spread_members};
 use crate::stream::Streams;
 use crate::support::{app, channel, channel_name, signed_in, subscriber_of_each, wait_for_users};
 
-async fn start() -> Option<(RedisCluster, Cluster)> {
+async fn start() -> Result<(RedisCluster, Cluster), Skipped> {
     let redis = RedisCluster::start().await;
     let cluster = Cluster::builder(redis.urls()).app(app()).start().await?;
-    Some((redis, cluster))
+    Ok((redis, cluster))
 }
 
 async fn finish(cluster: Cluster, redis: &RedisCluster) {
@@ -33,9 +33,7 @@ async fn move_channel(redis: &RedisCluster, channel: &str) {
 
 #[tokio::test]
 async fn events_of_channels_on_every_master_reach_every_node_once() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let mut channels = Vec::new();
     for _ in 0..12 {
         let channel = channel_name("private-");
@@ -78,9 +76,7 @@ async fn events_of_channels_on_every_master_reach_every_node_once() {
 
 #[tokio::test]
 async fn what_nodes_share_is_shared() {
-    let Some((redis, mut cluster)) = start().await else {
-        return;
-    };
+    let (redis, mut cluster) = or_skip!(start().await);
     let presence = channel_name("presence-");
     let (mut members, truth) = spread_members(&cluster, &presence, 6).await;
     expect_alive(&cluster, &mut members, &truth).await;
@@ -130,9 +126,7 @@ async fn what_nodes_share_is_shared() {
 
 #[tokio::test]
 async fn slot_that_moves_while_it_is_in_use_costs_nothing() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let presence = channel_name("presence-");
     let (mut members, truth) = spread_members(&cluster, &presence, 6).await;
     let streams = Streams::start(&cluster).await;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use protocol_tests::names::unique;
-use protocol_tests::{App, HttpClient, PublishedEvent, Request, eventually};
+use protocol_tests::{App, HttpClient, PublishedEvent, Request, eventually, or_skip};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -64,9 +64,7 @@ async fn publish(
 
 #[tokio::test]
 async fn publishes_on_a_node_that_is_stopped_arrive_or_can_be_sent_again_elsewhere() {
-    let Some((redis, mut cluster)) = start().await else {
-        return;
-    };
+    let (redis, mut cluster) = or_skip!(start().await);
     let channel = channel_name("public-");
     let mut client = cluster[1].connect().await;
     client.subscribe(&channel).await;

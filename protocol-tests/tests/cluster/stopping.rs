@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::eventually;
+use protocol_tests::{eventually, or_skip};
 use tokio::time::sleep;
 
 use crate::roster::{Member, users_of};
@@ -13,9 +13,7 @@ async fn node_hands_over_if_redis_is_back_before_the_node_must_end() {
     let redis = protocol_tests::RedisServer::start().await;
     // Nobody is taken for dead while this test lasts.
     let builder = nodes(&redis).set("cluster.node_timeout", 600).nodes(2);
-    let Some(mut cluster) = builder.start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(builder.start().await);
     let channel = channel_name("presence-");
     let mut watcher = Member::of(&cluster[0], &channel, "watcher").await;
     let mut leaver = Member::of(&cluster[1], &channel, "leaver").await;

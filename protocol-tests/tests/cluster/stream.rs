@@ -93,7 +93,7 @@ async fn publish(
     accepted
 }
 
-/// A client that hears a stream to its end.
+/// A client that receives a stream to its end.
 pub(crate) struct Listener(JoinHandle<(WsClient, Vec<usize>)>);
 
 impl Listener {

@@ -3,7 +3,7 @@
 use protocol_tests::cluster::{ClusterBuilder, PREFIX};
 use protocol_tests::names::unique;
 use protocol_tests::request::percent_encode;
-use protocol_tests::{AppConfig, Cluster, RedisServer, TestServer, WsClient, eventually};
+use protocol_tests::{AppConfig, Cluster, RedisServer, Skipped, TestServer, WsClient, eventually};
 use serde_json::{Value, json};
 
 /// Every kind of channel, but for presence among the kinds that keep their last event.
@@ -27,10 +27,10 @@ pub(crate) fn nodes(redis: &RedisServer) -> ClusterBuilder {
 }
 
 /// Three nodes of the app [`app`], and their Redis.
-pub(crate) async fn start() -> Option<(RedisServer, Cluster)> {
+pub(crate) async fn start() -> Result<(RedisServer, Cluster), Skipped> {
     let redis = RedisServer::start().await;
     let cluster = nodes(&redis).start().await?;
-    Some((redis, cluster))
+    Ok((redis, cluster))
 }
 
 /// Ends a test: nothing may be left of it on the nodes, and nothing in Redis that has no expiry.

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use protocol_tests::cluster::ClusterBuilder;
-use protocol_tests::{Cluster, PublishedEvent, RedisServer};
+use protocol_tests::{Cluster, PublishedEvent, RedisServer, or_skip};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
@@ -82,9 +82,7 @@ async fn nodes_share_channels_through_a_redis_that_speaks_tls() {
     let nodes = redis
         .nodes()
         .set("cluster.ca_certificates", redis.authority());
-    let Some(cluster) = nodes.start().await else {
-        return;
-    };
+    let cluster = or_skip!(nodes.start().await);
     let channel = channel_name("public-");
     let mut clients = subscriber_of_each(&cluster, &channel).await;
     cluster[0]
@@ -100,9 +98,7 @@ async fn nodes_share_channels_through_a_redis_that_speaks_tls() {
 #[tokio::test]
 async fn redis_whose_certificate_is_not_trusted_is_not_used() {
     let redis = TlsRedis::start().await;
-    let Some(cluster) = redis.nodes().nodes(1).start_without_redis().await else {
-        return;
-    };
+    let cluster = or_skip!(redis.nodes().nodes(1).start_without_redis().await);
     protocol_tests::eventually("the node to say what is wrong", || async {
         let log = cluster[0].log();
         let says = |line: &String| line.contains("Redis cannot be reached");

@@ -1,7 +1,7 @@
 //! Users: signed in on whatever node, they are the cluster's.
 
 use protocol_tests::names::unique;
-use protocol_tests::{Cluster, PublishedEvent, RedisServer, Request, WsClient};
+use protocol_tests::{Cluster, PublishedEvent, RedisServer, Request, Skipped, WsClient, or_skip};
 use serde_json::{Value, json};
 
 use crate::support::{app, expect_nothing, finish, signed_in, start};
@@ -16,9 +16,7 @@ async fn order(cluster: &Cluster, node: usize, user: &str, what: &str) {
 
 #[tokio::test]
 async fn connections_of_a_user_are_closed_on_every_node_and_no_others() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let bystander = unique("other-");
     let mut others = Vec::new();
     for node in cluster.nodes() {
@@ -44,9 +42,7 @@ async fn connections_of_a_user_are_closed_on_every_node_and_no_others() {
 
 #[tokio::test]
 async fn connections_that_channel_data_signed_in_are_closed_by_any_node() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let channel = cluster[0].channel("private-");
     for (what, code) in [("terminate_connections", 4009), ("force_reconnect", 4200)] {
         for asked in cluster.positions() {
@@ -70,9 +66,7 @@ async fn connections_that_channel_data_signed_in_are_closed_by_any_node() {
 
 #[tokio::test]
 async fn user_who_comes_back_after_the_order_stays() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let user = unique("u-");
     let mut client = signed_in(&cluster[0], &user, &[]).await;
     order(&cluster, 1, &user, "terminate_connections").await;
@@ -84,9 +78,7 @@ async fn user_who_comes_back_after_the_order_stays() {
 
 #[tokio::test]
 async fn event_for_a_user_reaches_each_of_the_users_connections() {
-    let Some((redis, cluster)) = start().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start().await);
     let user = unique("u-");
     let channel = format!("#server-to-user-{user}");
     let mut clients = Vec::new();
@@ -110,14 +102,14 @@ async fn event_for_a_user_reaches_each_of_the_users_connections() {
 // Watchlists
 
 /// Three nodes whose app has watchlists, without a grace for who leaves.
-async fn start_with_watchlists() -> Option<(RedisServer, Cluster)> {
+async fn start_with_watchlists() -> Result<(RedisServer, Cluster), Skipped> {
     let redis = RedisServer::start().await;
     let app = app().set("watchlist", true).set("watchlist_grace", 0);
     let cluster = Cluster::builder(redis.url()).app(app).start().await?;
-    Some((redis, cluster))
+    Ok((redis, cluster))
 }
 
-/// Takes one message, which must tell of this status of this user, and of nothing else.
+/// Takes one message, which must report this status of this user, and of nothing else.
 async fn expect_status(client: &mut WsClient, user: &str, status: &str) {
     let event = client
         .expect_event("pusher_internal:watchlist_events")
@@ -129,9 +121,7 @@ async fn expect_status(client: &mut WsClient, user: &str, status: &str) {
 
 #[tokio::test]
 async fn user_is_online_from_the_first_connection_to_any_node_to_the_last() {
-    let Some((redis, cluster)) = start_with_watchlists().await else {
-        return;
-    };
+    let (redis, cluster) = or_skip!(start_with_watchlists().await);
     let user = unique("u-");
     let mut watchers = Vec::new();
     for node in cluster.nodes() {
@@ -164,9 +154,7 @@ async fn user_who_moves_to_another_node_within_the_grace_was_never_offline() {
     let redis = RedisServer::start().await;
     let app = app().set("watchlist", true).set("watchlist_grace", 3);
     let builder = Cluster::builder(redis.url()).app(app);
-    let Some(cluster) = builder.start().await else {
-        return;
-    };
+    let cluster = or_skip!(builder.start().await);
     let user = unique("u-");
     let mut watcher = signed_in(&cluster[0], &unique("w-"), &[&user]).await;
     expect_status(&mut watcher, &user, "offline").await;
@@ -178,7 +166,7 @@ async fn user_who_moves_to_another_node_within_the_grace_was_never_offline() {
     }
     cluster.expect_nothing(&mut watcher).await;
     drop(page);
-    // The next thing that is told is the end.
+    // The next thing that is sent is the end.
     expect_status(&mut watcher, &user, "offline").await;
     finish(cluster, &redis).await;
 }

@@ -1,6 +1,6 @@
 //! Bodies that are far too large, or not what they say they are.
 
-use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, eventually};
+use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, eventually, or_skip};
 use tokio::task::JoinSet;
 
 use crate::support::{assert_unharmed, impatient, resident_memory, statuses_of};
@@ -14,9 +14,7 @@ fn encode(server: &TestServer, request: &Request) -> Vec<u8> {
 
 #[tokio::test]
 async fn publish_of_10_megabytes_is_413_and_costs_no_memory() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().own_process().start().await);
     let data = "x".repeat(HUGE);
     let event = PublishedEvent::new("public", "x", data);
     let plain = encode(
@@ -45,9 +43,7 @@ async fn publish_of_10_megabytes_is_413_and_costs_no_memory() {
 
 #[tokio::test]
 async fn many_huge_publishes_at_once_cost_no_memory() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().own_process().start().await);
     let event = PublishedEvent::new("public", "x", "x".repeat(HUGE));
     let request = Request::post(server.app(), "/events")
         .json(event.body())
@@ -74,9 +70,7 @@ async fn many_huge_publishes_at_once_cost_no_memory() {
 
 #[tokio::test]
 async fn body_that_ends_early_is_refused_and_nothing_is_published() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let channel = server.channel("watched-");
     let mut witness = server.connect().await;
     witness.subscribe(&channel).await;
@@ -108,9 +102,7 @@ async fn body_that_ends_early_is_refused_and_nothing_is_published() {
 
 #[tokio::test]
 async fn more_than_was_announced_is_another_request() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let request = Request::post(server.app(), "/users/nobody/terminate_connections").body("{}");
     let bytes = [encode(&server, &request), b"}}}}\r\n\r\n".to_vec()].concat();
     let mut connection = server.connection().await;
@@ -147,9 +139,7 @@ async fn body_in_a_hundred_thousand_tiny_chunks_is_read_in_time() {
 
 #[tokio::test]
 async fn huge_body_to_a_path_that_takes_none_is_not_kept() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let before = resident_memory(&server);
     for (method, path) in [
         ("POST", "/nowhere"),
@@ -175,9 +165,7 @@ async fn huge_body_to_a_path_that_takes_none_is_not_kept() {
 
 #[tokio::test]
 async fn unsigned_bodies_are_refused_unread() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().own_process().start().await);
     let event = PublishedEvent::new("public", "x", "x".repeat(1_000_000));
     let request = || Request::post(server.app(), "/events").json(event.body());
     let requests = [
@@ -214,18 +202,17 @@ async fn unsigned_bodies_are_refused_unread() {
 #[tokio::test]
 async fn signed_bodies_on_their_way_are_bounded_in_all() {
     let app = AppConfig::new("10001").limit("http_body_bytes", 1 << 20);
-    let Some(server) = impatient()
-        .app(app)
-        .set("server.http_backlog_bytes", 2 << 20)
-        // What waits here waits for the test, however busy the machine is.
-        .set("server.request_head_timeout", 60)
-        .set("server.request_timeout", 60)
-        .set("server.keep_alive", 60)
-        .start()
-        .await
-    else {
-        return;
-    };
+    let server = or_skip!(
+        impatient()
+            .app(app)
+            .set("server.http_backlog_bytes", 2 << 20)
+            // What waits here waits for the test, however busy the machine is.
+            .set("server.request_head_timeout", 60)
+            .set("server.request_timeout", 60)
+            .set("server.keep_alive", 60)
+            .start()
+            .await
+    );
     let padding = " ".repeat(900_000);
     let body = format!(r#"{{"name":"x","channel":"public","data":"y"}}{padding}"#);
     let request = Request::post(server.app(), "/events").body(body);

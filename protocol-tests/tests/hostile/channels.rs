@@ -1,6 +1,8 @@
 //! Channels in masses: on one connection, and one after another.
 
-use protocol_tests::{AppConfig, HttpClient, PublishedEvent, Request, TestServer, WsClient};
+use protocol_tests::{
+    AppConfig, HttpClient, PublishedEvent, Request, TestServer, WsClient, or_skip,
+};
 use serde_json::json;
 
 use crate::support::{assert_unharmed, resident_memory, scrape, series};
@@ -55,9 +57,7 @@ async fn connection_may_be_on_1000_channels_and_no_more() {
 #[tokio::test]
 async fn number_of_channels_is_configurable_and_counts_every_kind() {
     let app = AppConfig::new("10001").limit("channels_per_connection", 3);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let mut client = server.connect().await;
     client.subscribe(&server.channel("public-")).await;
     client.subscribe(&server.channel("private-")).await;
@@ -80,9 +80,7 @@ async fn number_of_channels_is_configurable_and_counts_every_kind() {
 async fn ten_thousand_channels_that_came_and_went_leave_nothing_behind() {
     let app = AppConfig::new("10001").limit("messages_per_second", 1_000_000);
     let builder = TestServer::builder().app(app).own_process();
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let mut client = server.connect().await;
     client.ping_fence().await;
     let before = series(&scrape(&server).await);
@@ -125,9 +123,7 @@ async fn ten_thousand_channels_that_came_and_went_leave_nothing_behind() {
 
 #[tokio::test]
 async fn channels_that_are_only_asked_about_or_published_to_leave_nothing_behind() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().own_process().start().await);
     let base = server.channel("nobody-");
     let mut http = server.http();
     let ask = async |http: &mut HttpClient, numbers: std::ops::Range<usize>| {
@@ -154,9 +150,7 @@ async fn channels_that_are_only_asked_about_or_published_to_leave_nothing_behind
 async fn cached_events_are_bounded_however_many_channels_there_are() {
     const CACHE: f64 = 1_000_000.0;
     let app = AppConfig::new("10001").limit("cache_bytes", CACHE as i64);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let base = server.channel("cache-");
     let mut http = server.http();
     for number in 0..1000 {

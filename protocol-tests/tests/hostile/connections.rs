@@ -1,6 +1,6 @@
 //! Connections in masses, and connections that end in every way there is.
 
-use protocol_tests::{AppConfig, Event, Frame, Request, TestServer, Upgrade, eventually};
+use protocol_tests::{AppConfig, Event, Frame, Request, TestServer, Upgrade, eventually, or_skip};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -12,13 +12,12 @@ async fn connections(server: &TestServer) -> f64 {
 
 #[tokio::test]
 async fn flood_up_to_max_connections_of_the_server_is_closed_with_4100_beyond_it() {
-    let Some(server) = TestServer::builder()
-        .set("server.max_connections", 50)
-        .start()
-        .await
-    else {
-        return;
-    };
+    let server = or_skip!(
+        TestServer::builder()
+            .set("server.max_connections", 50)
+            .start()
+            .await
+    );
     for _ in 0..3 {
         let mut admitted = Vec::new();
         for _ in 0..50 {
@@ -49,15 +48,14 @@ async fn flood_up_to_max_connections_of_the_server_is_closed_with_4100_beyond_it
 #[tokio::test]
 async fn connections_that_come_at_once_never_exceed_the_apps_limit() {
     let app = AppConfig::new("10001").limit("max_connections", 20);
-    let Some(server) = TestServer::builder()
-        .app(app)
-        .app(AppConfig::new("20002"))
-        .set("server.workers", 4)
-        .start()
-        .await
-    else {
-        return;
-    };
+    let server = or_skip!(
+        TestServer::builder()
+            .app(app)
+            .app(AppConfig::new("20002"))
+            .set("server.workers", 4)
+            .start()
+            .await
+    );
     let server = std::sync::Arc::new(server);
     let mut attempts = JoinSet::new();
     for _ in 0..100 {
@@ -92,9 +90,7 @@ async fn connections_that_come_at_once_never_exceed_the_apps_limit() {
 
 #[tokio::test]
 async fn half_open_connections_are_ended_and_counted_no_longer() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let channel = server.channel("presence-");
     let mut halves = Vec::new();
     for number in 0..100 {
@@ -116,9 +112,7 @@ async fn half_open_connections_are_ended_and_counted_no_longer() {
 
 #[tokio::test]
 async fn connections_that_are_reset_at_any_moment_leave_nothing_behind() {
-    let Some(server) = impatient().set("server.workers", 4).start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().set("server.workers", 4).start().await);
     let upgrade = Upgrade::new(&format!("/app/{}?protocol=7", server.app().key));
     let endpoint = server.endpoint().clone();
     let upgrade = upgrade.encode(&endpoint.authority, &endpoint.prefix);
@@ -141,9 +135,7 @@ async fn connections_that_are_reset_at_any_moment_leave_nothing_behind() {
 
 #[tokio::test]
 async fn members_whose_connections_are_reset_have_left() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let channel = server.channel("presence-");
     let mut watcher = server.connect().await;
     watcher
@@ -166,9 +158,7 @@ async fn members_whose_connections_are_reset_have_left() {
 
 #[tokio::test]
 async fn thousands_of_short_connections_leave_nothing_behind() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let open_files = || {
         let pid = server
             .process_id()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol_tests::{
     Connection, HttpClient, PublishedEvent, Request, TestServer, TestServerBuilder, Upgrade,
-    WsClient, eventually,
+    WsClient, eventually, or_skip,
 };
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
@@ -145,9 +145,7 @@ fn assert_logged_once(server: &TestServer) {
 }
 
 async fn flood_of(bytes: impl Fn(&TestServer) -> Vec<u8>, reason: usize) {
-    let Some(server) = patient().start().await else {
-        return;
-    };
+    let server = or_skip!(patient().start().await);
     let mut healthy = Healthy::with(&server).await;
     let connections = flood(&server, &bytes(&server), &mut healthy).await;
     healthy.assert_undisturbed();
@@ -173,7 +171,7 @@ async fn idle_connections_make_room_for_others() {
 }
 
 #[tokio::test]
-async fn connections_that_say_nothing_make_room_for_others() {
+async fn connections_that_send_nothing_make_room_for_others() {
     flood_of(|_| Vec::new(), 1).await;
 }
 
@@ -201,9 +199,7 @@ async fn refused_web_sockets_that_stay_make_room_for_others() {
 
 #[tokio::test]
 async fn the_longest_idle_is_closed_first() {
-    let Some(server) = patient().start().await else {
-        return;
-    };
+    let server = or_skip!(patient().start().await);
     let mut first = server.http();
     let mut used = server.http();
     for http in [&mut first, &mut used] {
@@ -234,9 +230,7 @@ async fn the_longest_idle_is_closed_first() {
 
 #[tokio::test]
 async fn floods_of_every_kind_at_once_make_room_for_others() {
-    let Some(server) = patient().start().await else {
-        return;
-    };
+    let server = or_skip!(patient().start().await);
     let kinds = [
         PROBE.to_vec(),
         Vec::new(),
@@ -274,9 +268,7 @@ async fn floods_of_every_kind_at_once_make_room_for_others() {
 
 #[tokio::test]
 async fn connections_to_the_admin_listener_take_nothing_from_the_public_one() {
-    let Some(server) = patient().start().await else {
-        return;
-    };
+    let server = or_skip!(patient().start().await);
     let admin = server.admin_endpoint().expect("there is one").clone();
     let mut silent = Vec::new();
     for _ in 0..FLOOD {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol_tests::{
     AppConfig, Close, Frame, HttpClient, Opcode, PublishedEvent, Request, TestServer, WsClient,
-    eventually, within,
+    eventually, or_skip, within,
 };
 use serde_json::json;
 use tokio::time::{Instant, timeout};
@@ -24,9 +24,7 @@ const MISTAKES: [&str; 8] = [
 
 #[tokio::test]
 async fn flood_of_bad_messages_is_answered_one_by_one_and_not_logged() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().own_process().start().await);
     let mut client = server.connect().await;
     // No more than may be sent at once.
     for _ in 0..15 {
@@ -50,9 +48,7 @@ async fn flood_of_bad_messages_is_answered_one_by_one_and_not_logged() {
 
 #[tokio::test]
 async fn flood_of_bad_sign_ins_and_upgrades_is_not_logged() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().own_process().start().await);
     for number in 0..200 {
         let mut client = server.connect().await;
         let data = json!({"auth": "key-10001:00", "user_data": "{\"id\":\"u1\"}"});
@@ -80,15 +76,14 @@ async fn flood_whose_answers_are_not_read_is_dropped_and_harms_nobody() {
     let app = AppConfig::new("10001")
         .limit("outbox_bytes", 64 << 10)
         .limit("overrun_timeout", 1);
-    let Some(server) = TestServer::builder()
-        .app(app)
-        .set("server.workers", 1)
-        .set("server.close_timeout", 1)
-        .start()
-        .await
-    else {
-        return;
-    };
+    let server = or_skip!(
+        TestServer::builder()
+            .app(app)
+            .set("server.workers", 1)
+            .set("server.close_timeout", 1)
+            .start()
+            .await
+    );
     let mut healthy = server.connect().await;
     for message in ["nonsense", r#"{"event":"pusher:ping"}"#] {
         let mut flooder = server.connect().await;
@@ -119,9 +114,7 @@ async fn flood_of_any_kind_is_made_to_wait_and_closed_when_it_goes_on() {
         .limit("messages_per_second", 50)
         .limit("channels_per_connection", 10)
         .limit("overrun_timeout", 1);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let subscribe = |channel: &str| {
         json!({"event": "pusher:subscribe", "data": {"channel": channel}}).to_string()
     };
@@ -177,9 +170,7 @@ async fn client_that_sends_too_much_for_a_moment_is_answered_to_the_last_message
     let app = AppConfig::new("10001")
         .limit("messages_per_second", 200)
         .limit("channels_per_connection", 10);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let mut client = server.connect().await;
     let count = 2020 + 200;
     let ping = Frame::text(r#"{"event":"pusher:ping"}"#).encode();
@@ -207,15 +198,14 @@ async fn flood(client: &mut WsClient, bytes: &[u8]) {
 #[tokio::test]
 async fn flood_without_a_rate_starves_nobody_and_is_not_collected() {
     let app = AppConfig::new("10001").limit("messages_per_second", 1_000_000);
-    let Some(server) = TestServer::builder()
-        .app(app)
-        .own_process()
-        .set("server.workers", 1)
-        .start()
-        .await
-    else {
-        return;
-    };
+    let server = or_skip!(
+        TestServer::builder()
+            .app(app)
+            .own_process()
+            .set("server.workers", 1)
+            .start()
+            .await
+    );
     let mut healthy = server.connect().await;
     let ping = Frame::new(Opcode::PING, *b"").encode();
     let again = json!({"event": "pusher:subscribe", "data": {"channel": "again"}}).to_string();
@@ -298,9 +288,7 @@ async fn send_bad_requests(server: &TestServer, http: &mut HttpClient, count: us
 
 #[tokio::test]
 async fn flood_of_bad_requests_is_answered_and_neither_logged_nor_counted_by_name() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().own_process().start().await);
     let mut http = server.http();
     send_bad_requests(&server, &mut http, 6).await;
     let before = series(&scrape(&server).await);
@@ -315,9 +303,7 @@ async fn flood_of_bad_requests_is_answered_and_neither_logged_nor_counted_by_nam
 
 #[tokio::test]
 async fn flood_of_malformed_heads_is_not_logged() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().own_process().start().await);
     for _ in 0..300 {
         let mut connection = server.connection().await;
         let _refused_early = connection.try_send(b"NONSENSE\0\r\n\r\n").await;
@@ -400,9 +386,7 @@ async fn leaving_and_coming_back_as_another_user_in_one_write_is_being_that_user
 
 #[tokio::test]
 async fn closes_in_a_flood_end_each_connection_once() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().own_process().start().await);
     for _ in 0..100 {
         let mut client = server.connect().await;
         let bytes = Frame::close(1000, "bye").encode().repeat(50);

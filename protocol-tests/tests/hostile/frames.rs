@@ -1,7 +1,7 @@
 //! Frames that are wrong, huge or random. What each mistake is closed with is tested with the WebSocket protocol; here
 //! it is made in bulk.
 
-use protocol_tests::{AppConfig, Close, Frame, Opcode, TestServer, WsClient, within};
+use protocol_tests::{AppConfig, Close, Frame, Opcode, TestServer, WsClient, or_skip, within};
 
 use crate::support::{Random, assert_unharmed, impatient};
 
@@ -17,9 +17,7 @@ async fn assert_closed(client: &mut WsClient, codes: &[u16], what: &str) {
 
 #[tokio::test]
 async fn every_first_byte_is_served_or_closed_with_a_code() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     for first in 0..=255u8 {
         let mut client = server.connect().await;
         client
@@ -50,9 +48,7 @@ async fn every_first_byte_is_served_or_closed_with_a_code() {
 
 #[tokio::test]
 async fn every_second_byte_without_a_mask_is_closed_with_1002() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     for second in 0..=127u8 {
         let mut client = server.connect().await;
         // Enough for the longest header of a frame.
@@ -66,9 +62,7 @@ async fn every_second_byte_without_a_mask_is_closed_with_1002() {
 
 #[tokio::test]
 async fn huge_announced_lengths_are_closed_at_once_and_not_allocated() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let before = crate::support::resident_memory(&server);
     let mut clients = Vec::new();
     for length in [
@@ -109,9 +103,7 @@ async fn huge_announced_lengths_are_closed_at_once_and_not_allocated() {
 async fn message_in_a_hundred_thousand_fragments_is_bounded() {
     let app = AppConfig::new("10001").limit("messages_per_second", 1_000_000);
     let builder = TestServer::builder().app(app).own_process();
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let mut client = server.connect().await;
     let mut bytes = Frame::new(Opcode::TEXT, *b"{").unfinished().encode();
     for _ in 0..100_000 {
@@ -140,9 +132,7 @@ async fn message_in_a_hundred_thousand_fragments_is_bounded() {
 async fn flood_of_pings_is_answered_in_order() {
     let app = AppConfig::new("10001").limit("messages_per_second", 1_000_000);
     let builder = TestServer::builder().app(app).own_process();
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let mut client = server.connect().await;
     for round in 0..50u32 {
         let mut bytes = Vec::new();
@@ -163,9 +153,7 @@ async fn flood_of_pings_is_answered_in_order() {
 
 #[tokio::test]
 async fn random_frames_are_served_or_closed_with_a_code() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let mut random = Random::new(1);
     for round in 0..300 {
         let mut client = server.connect().await;
@@ -202,9 +190,7 @@ fn assert_fitting_close(close: &Close, round: usize) {
 
 #[tokio::test]
 async fn random_bytes_behind_the_handshake_are_closed_with_a_code() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let mut random = Random::new(2);
     let mut clients = Vec::new();
     for _ in 0..300 {
@@ -218,7 +204,7 @@ async fn random_bytes_behind_the_handshake_are_closed_with_a_code() {
         clients.push(client);
     }
     for client in &mut clients {
-        // What is incomplete is closed at the message timeout; what happens to be whole is told that it is wrong.
+        // What is incomplete is closed at the message timeout; what happens to be whole is answered with what is wrong.
         within("an answer", async {
             loop {
                 match client.socket.next().await {

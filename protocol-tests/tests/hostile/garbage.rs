@@ -1,6 +1,6 @@
 //! Random bytes, and good requests with random faults, at both listeners.
 
-use protocol_tests::{Connection, PublishedEvent, Request, TestServer, Upgrade};
+use protocol_tests::{Connection, PublishedEvent, Request, TestServer, Upgrade, or_skip};
 
 use crate::support::{Random, assert_unharmed, impatient, scrape, statuses_of};
 
@@ -32,9 +32,7 @@ fn assert_no_fault(outcomes: &[Vec<u16>]) {
 
 #[tokio::test]
 async fn random_bytes_do_no_harm() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let mut random = Random::new(3);
     let admin = server
         .admin_endpoint()
@@ -77,9 +75,7 @@ fn damaged(random: &mut Random, good: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn damaged_requests_do_no_harm_and_publish_nothing_that_was_not_signed() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let channel = server.channel("watched-");
     let mut witness = server.connect().await;
     witness.subscribe(&channel).await;

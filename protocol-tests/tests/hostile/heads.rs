@@ -1,14 +1,13 @@
 //! Request heads that are malformed, huge or of another protocol.
 
+use protocol_tests::or_skip;
 use tokio::time::Instant;
 
 use crate::support::{assert_soon, assert_unharmed, exchange, impatient, statuses_of};
 
 /// Asserts that each input is answered with nothing but errors, or with the end of the connection.
 async fn assert_refused(inputs: &[Vec<u8>]) {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let started = Instant::now();
     let outcomes = exchange(&server, inputs).await;
     assert_soon(started);
@@ -157,13 +156,12 @@ async fn huge_heads_are_refused() {
 
 #[tokio::test]
 async fn head_without_an_end_is_not_read_for_ever() {
-    let Some(server) = impatient()
-        .set("server.request_head_timeout", 60)
-        .start()
-        .await
-    else {
-        return;
-    };
+    let server = or_skip!(
+        impatient()
+            .set("server.request_head_timeout", 60)
+            .start()
+            .await
+    );
     let mut connection = server.connection().await;
     connection.send(b"GET /up HTTP/1.1\r\n").await;
     let field = format!("X-Field: {}\r\n", "x".repeat(1000));

@@ -1,6 +1,6 @@
 //! Abuse, round after round: the server is no larger after the last round than it was after the first.
 
-use protocol_tests::{Connection, Frame, Opcode, PublishedEvent, Request, TestServer};
+use protocol_tests::{Connection, Frame, Opcode, PublishedEvent, Request, TestServer, or_skip};
 use serde_json::json;
 
 use crate::support::{assert_unharmed, impatient, resident_memory};
@@ -60,9 +60,7 @@ async fn abuse(server: &TestServer, round: usize) {
 
 #[tokio::test]
 async fn memory_does_not_grow_over_rounds_of_abuse() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let mut sizes = Vec::new();
     for round in 0..ROUNDS {
         abuse(&server, round).await;

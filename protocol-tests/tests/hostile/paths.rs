@@ -1,6 +1,6 @@
 //! Paths that try to be something else.
 
-use protocol_tests::{Event, Request, TestServer, Upgrade};
+use protocol_tests::{Event, Request, TestServer, Upgrade, or_skip};
 
 use crate::support::{assert_unharmed, exchange, impatient};
 
@@ -66,9 +66,7 @@ async fn path_tricks_open_nothing() {
 
 #[tokio::test]
 async fn raw_bytes_in_paths_are_refused() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let paths: [&[u8]; 10] = [
         b"/apps/<script>/channels",
         b"/apps/\0/channels",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::{Connection, Ended, Request, TestServer, within};
+use protocol_tests::{Connection, Ended, Request, TestServer, or_skip, within};
 use tokio::time::{Instant, timeout};
 
 use crate::support::{SOON, assert_soon, assert_unharmed, impatient, publish_head, statuses_of};
@@ -36,10 +36,8 @@ fn assert_refused(statuses: &[u16]) {
 }
 
 #[tokio::test]
-async fn connection_that_says_nothing_is_ended() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+async fn connection_that_sends_nothing_is_ended() {
+    let server = or_skip!(impatient().start().await);
     let mut connections = Vec::new();
     for _ in 0..50 {
         connections.push(server.connection().await);
@@ -56,9 +54,7 @@ async fn connection_that_says_nothing_is_ended() {
 
 #[tokio::test]
 async fn head_that_trickles_in_is_ended_at_the_head_timeout() {
-    let Some(server) = impatient().set("server.request_timeout", 300).start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().set("server.request_timeout", 300).start().await);
     let mut connection = server.connection().await;
     connection.send(b"GET /up HTTP/1.1\r\n").await;
     assert_refused(&trickle(&mut connection, endless_fields()).await);
@@ -68,14 +64,13 @@ async fn head_that_trickles_in_is_ended_at_the_head_timeout() {
 
 #[tokio::test]
 async fn head_of_a_later_request_that_trickles_in_is_ended_at_the_head_timeout_too() {
-    let Some(server) = impatient()
-        .set("server.request_timeout", 300)
-        .set("server.keep_alive", 300)
-        .start()
-        .await
-    else {
-        return;
-    };
+    let server = or_skip!(
+        impatient()
+            .set("server.request_timeout", 300)
+            .set("server.keep_alive", 300)
+            .start()
+            .await
+    );
     let mut http = server.http();
     for _ in 0..3 {
         http.send(&Request::new("GET", "/up"))
@@ -91,9 +86,7 @@ async fn head_of_a_later_request_that_trickles_in_is_ended_at_the_head_timeout_t
 
 #[tokio::test]
 async fn request_line_that_trickles_in_is_ended() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let path = std::iter::repeat(b'x');
     let mut connection = server.connection().await;
     connection.send(b"GET /").await;
@@ -104,9 +97,7 @@ async fn request_line_that_trickles_in_is_ended() {
 
 #[tokio::test]
 async fn body_that_trickles_in_is_ended_at_the_request_timeout() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let chunks = b"1\r\nx\r\n".iter().copied().cycle();
     let plain = std::iter::repeat_n(b'x', 4000);
     for first_requests in [0, 2] {
@@ -133,16 +124,17 @@ async fn body_that_trickles_in_is_ended_at_the_request_timeout() {
 
 #[tokio::test]
 async fn body_that_never_comes_is_ended_at_the_request_timeout() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let mut connections = Vec::new();
     for expects in [false, true] {
         for _ in 0..20 {
             let mut connection = server.connection().await;
-            let head = publish_head(&server, |request| match expects {
-                true => request.header("Expect", "100-continue"),
-                false => request,
+            let head = publish_head(&server, |request| {
+                if expects {
+                    request.header("Expect", "100-continue")
+                } else {
+                    request
+                }
             });
             connection.send(&head).await;
             connections.push(connection);
@@ -162,9 +154,7 @@ async fn body_that_never_comes_is_ended_at_the_request_timeout() {
 
 #[tokio::test]
 async fn slow_clients_hold_nobody_else_up() {
-    let Some(server) = TestServer::builder().set("server.workers", 1).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().set("server.workers", 1).start().await);
     let mut slow = Vec::new();
     for number in 0..200 {
         let mut connection = server.connection().await;
@@ -188,9 +178,7 @@ async fn slow_clients_hold_nobody_else_up() {
 
 #[tokio::test]
 async fn client_that_asks_on_and_never_reads_is_ended() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let mut connection = server.connection().await;
     let requests = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
     let started = Instant::now();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol_tests::{
-    AppConfig, Close, Event, Frame, Opcode, PublishedEvent, TestServer, Upgrade, WsClient,
+    AppConfig, Close, Event, Frame, Opcode, PublishedEvent, TestServer, Upgrade, WsClient, or_skip,
 };
 use serde_json::json;
 use tokio::time::{Instant, timeout};
@@ -40,9 +40,7 @@ fn assert_has_reason(close: &Close) {
 
 #[tokio::test]
 async fn frame_that_trickles_in_is_closed_at_the_message_timeout() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let message = json!({"event": "pusher:ping", "data": "x".repeat(5000)}).to_string();
     let bytes = Frame::text(&message).encode();
     // In the payload, in the extended length and in the first two bytes.
@@ -63,9 +61,7 @@ async fn frame_that_trickles_in_is_closed_at_the_message_timeout() {
 
 #[tokio::test]
 async fn message_that_never_ends_is_closed_at_the_message_timeout() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let first = Frame::new(Opcode::TEXT, *b"{").unfinished();
     let more = Frame::new(Opcode::CONTINUATION, *b" ").unfinished();
     let mut client = server.connect().await;
@@ -84,9 +80,7 @@ async fn message_that_never_ends_is_closed_at_the_message_timeout() {
 
 #[tokio::test]
 async fn client_that_ignores_its_close_is_dropped() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let started = Instant::now();
     let mut client = server.connect().await;
     client.socket.send(Frame::new(Opcode::BINARY, *b"x")).await;
@@ -108,9 +102,7 @@ async fn client_that_ignores_its_close_is_dropped() {
 
 #[tokio::test]
 async fn client_that_ignores_its_close_and_goes_on_sending_is_dropped() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let mut client = server.connect().await;
     client.socket.send(Frame::new(Opcode::BINARY, *b"x")).await;
     assert_eq!(client.socket.read_close().await.code, Some(1003));
@@ -132,9 +124,7 @@ async fn client_that_reads_nothing_is_ended_whatever_it_sends() {
     let app = AppConfig::new("10001")
         .limit("event_data_bytes", EVENT as i64)
         .limit("outbox_bytes", 2 * (EVENTS * EVENT) as i64);
-    let Some(server) = impatient().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().app(app).start().await);
     let channel = server.channel("parked-");
     let mut parked = server.connect().await;
     parked.subscribe(&channel).await;
@@ -163,9 +153,7 @@ async fn client_that_reads_nothing_is_ended_whatever_it_sends() {
 
 #[tokio::test]
 async fn what_comes_after_the_close_is_taken_only_up_to_a_point() {
-    let Some(server) = impatient().set("server.close_timeout", 300).start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().set("server.close_timeout", 300).start().await);
     let mut client = server.connect().await;
     let part = Frame::new(Opcode::TEXT, vec![b'x'; 60_000]).unfinished();
     client.socket.send(part.clone()).await;
@@ -194,15 +182,14 @@ async fn what_comes_after_the_close_is_taken_only_up_to_a_point() {
 
 #[tokio::test]
 async fn client_that_is_gone_without_a_word_is_closed_after_its_pings() {
-    let Some(server) = TestServer::builder()
-        .set("server.activity_timeout", 1)
-        .set("server.pong_timeout", 1)
-        .set("server.close_timeout", 1)
-        .start()
-        .await
-    else {
-        return;
-    };
+    let server = or_skip!(
+        TestServer::builder()
+            .set("server.activity_timeout", 1)
+            .set("server.pong_timeout", 1)
+            .set("server.close_timeout", 1)
+            .start()
+            .await
+    );
     let channel = server.channel("presence-");
     let mut gone = Vec::new();
     for number in 0..30 {
@@ -222,9 +209,7 @@ async fn client_that_is_gone_without_a_word_is_closed_after_its_pings() {
 #[tokio::test]
 async fn connection_that_never_authenticates_is_closed_at_its_timeout() {
     let app = AppConfig::new("10001").set("authorized_connections_timeout", 1);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let started = Instant::now();
     let mut client = server.connect().await;
     // Asking for what is not granted is no authentication.

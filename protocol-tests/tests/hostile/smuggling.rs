@@ -1,6 +1,6 @@
 //! Requests that two servers in a row could cut apart differently: what is hidden behind one must never be done.
 
-use protocol_tests::{PublishedEvent, Request, TestServer};
+use protocol_tests::{PublishedEvent, Request, TestServer, or_skip};
 
 use crate::support::{assert_unharmed, exchange, impatient};
 
@@ -15,9 +15,7 @@ fn hidden(server: &TestServer, channel: &str) -> Vec<u8> {
 /// Sends each head with a hidden request behind its body, and asserts that nothing is ever smuggled: at most one answer,
 /// and that one an error or the end of the connection after it.
 async fn assert_nothing_is_smuggled(requests: &[(&str, &str)]) {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let channel = server.channel("watched-");
     let mut witness = server.connect().await;
     witness.subscribe(&channel).await;
@@ -125,9 +123,7 @@ async fn bad_chunks_hide_nothing() {
 
 #[tokio::test]
 async fn chunked_body_of_http_1_0_hides_nothing() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let channel = server.channel("watched-");
     let mut witness = server.connect().await;
     witness.subscribe(&channel).await;
@@ -143,9 +139,7 @@ async fn chunked_body_of_http_1_0_hides_nothing() {
 
 #[tokio::test]
 async fn nothing_behind_an_upgrade_is_taken_for_a_request() {
-    let Some(server) = impatient().start().await else {
-        return;
-    };
+    let server = or_skip!(impatient().start().await);
     let channel = server.channel("watched-");
     let mut witness = server.connect().await;
     witness.subscribe(&channel).await;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use protocol_tests::{
-    AppConfig, HttpClient, PublishedEvent, Request, Response, TestServer, WsClient, eventually,
+    AppConfig, HttpClient, PublishedEvent, Request, Response, Skipped, TestServer, WsClient,
+    eventually, or_skip,
 };
 use tokio::task::JoinSet;
 
@@ -15,7 +16,7 @@ const REQUESTS: usize = 60;
 /// takes all the room there is.
 const BACKLOG: usize = 50;
 
-async fn start(publish_wait_ms: i64) -> Option<TestServer> {
+async fn start(publish_wait_ms: i64) -> Result<TestServer, Skipped> {
     let app = AppConfig::new("10001")
         .limit("publish_backlog", BACKLOG as i64)
         .limit("publish_wait_ms", publish_wait_ms)
@@ -107,9 +108,7 @@ async fn publish_last(server: &TestServer, channel: &str) {
 }
 
 async fn assert_whole_or_not_at_all(publish_on_both: Publish) {
-    let Some(server) = start(0).await else {
-        return;
-    };
+    let server = or_skip!(start(0).await);
     let (outcomes, seen) = overload(&server, publish_on_both).await;
     let mut refused = 0;
     for (name, response) in &outcomes {
@@ -152,9 +151,7 @@ async fn batch_is_posted_whole_or_refused_with_503() {
 
 #[tokio::test]
 async fn publish_waits_for_room_before_it_is_refused() {
-    let Some(server) = start(20_000).await else {
-        return;
-    };
+    let server = or_skip!(start(20_000).await);
     let (outcomes, seen) = overload(&server, event_on_both).await;
     for (name, response) in outcomes {
         assert_eq!(response.status, 200, "{name}: {}", response.text());
@@ -168,9 +165,7 @@ async fn subscriber_that_does_not_read_takes_no_room_for_good() {
     let app = AppConfig::new("10001")
         .limit("publish_backlog", 1)
         .limit("outbox_bytes", 64 << 20);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let channel = server.channel("stalled-");
     let mut stalled = server.connect().await;
     stalled.subscribe(&channel).await;

@@ -1,6 +1,6 @@
 //! Two apps on one server: channels, members, caches, users and keys are separate.
 
-use protocol_tests::{App, PublishedEvent, Request, TestServer};
+use protocol_tests::{App, PublishedEvent, Request, TestServer, or_skip};
 use serde_json::{Value, json};
 
 use crate::support::{expect_refused, publish};
@@ -12,9 +12,7 @@ async fn get(server: &TestServer, app: &App, path: &str, info: &str) -> Value {
 
 #[tokio::test]
 async fn key_of_one_app_signs_nothing_of_the_other() {
-    let Some(server) = TestServer::start_with_two_apps().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::start_with_two_apps().await);
     for (id, signer) in [
         (server.app(), server.second_app()),
         (server.second_app(), server.app()),
@@ -46,9 +44,7 @@ async fn key_of_one_app_signs_nothing_of_the_other() {
 
 #[tokio::test]
 async fn event_of_one_app_never_reaches_the_other() {
-    let Some(server) = TestServer::start_with_two_apps().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::start_with_two_apps().await);
     let channel = server.channel("cache-");
     let mut ours = server.connect_to(server.app()).await;
     let mut theirs = server.connect_to(server.second_app()).await;
@@ -71,9 +67,7 @@ async fn event_of_one_app_never_reaches_the_other() {
 
 #[tokio::test]
 async fn channels_counts_and_members_are_each_apps_own() {
-    let Some(server) = TestServer::start_with_two_apps().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::start_with_two_apps().await);
     let channel = server.channel("presence-");
     let mut ours = [server.connect().await, server.connect().await];
     for (client, user) in ours.iter_mut().zip(["u1", "u2"]) {
@@ -114,9 +108,7 @@ async fn channels_counts_and_members_are_each_apps_own() {
 
 #[tokio::test]
 async fn terminating_a_user_leaves_their_namesake_of_the_other_app() {
-    let Some(server) = TestServer::start_with_two_apps().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::start_with_two_apps().await);
     let mut ours = server.connect_to(server.app()).await;
     let mut theirs = server.connect_to(server.second_app()).await;
     for client in [&mut ours, &mut theirs] {

@@ -1,6 +1,6 @@
 //! `POST /apps/{id}/batch_events`: up to ten events, all of them or none.
 
-use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer};
+use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, or_skip};
 use serde_json::{Value, json};
 
 use crate::support::{batch, expect_refused, query, subscriber};
@@ -30,9 +30,7 @@ async fn ten_events_are_delivered_in_their_order() {
 #[tokio::test]
 async fn events_of_different_channels_reach_one_connection_in_their_order() {
     let builder = TestServer::builder().set("server.workers", 4);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channels = [
         server.channel("public-"),
         server.channel("private-"),
@@ -79,9 +77,7 @@ async fn eleven_events_are_400_naming_batch_and_none_is_delivered() {
 #[tokio::test]
 async fn number_of_events_is_configurable() {
     let app = AppConfig::new("10001").limit("batch_events", 12);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let request = batch(server.app(), &numbered("public", 12));
     server.request(&request).await.expect_status(200);
     let request = batch(server.app(), &numbered("public", 13));
@@ -173,7 +169,7 @@ async fn one_invalid_event_and_none_is_delivered() {
 }
 
 #[tokio::test]
-async fn refusal_says_which_event_is_wrong() {
+async fn refusal_names_the_event_that_is_wrong() {
     let server = TestServer::start().await;
     let mut events = numbered("public", 10);
     events[7] = PublishedEvent::new("bad name", "x", "");
@@ -262,9 +258,7 @@ async fn full_batch_of_full_events_fits_in_a_body_however_it_is_escaped() {
 #[tokio::test]
 async fn full_batch_fits_in_a_body_whatever_the_limit_of_data() {
     let app = AppConfig::new("10001").limit("event_data_bytes", 200_000);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     for (character, token) in [
         ('x', "x"),
         ('"', "\\\""),

@@ -1,13 +1,13 @@
 //! `GET /apps/{id}/channels/{channel}`.
 
 use protocol_tests::request::percent_encode;
-use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, eventually};
+use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, eventually, or_skip};
 use serde_json::{Value, json};
 
 use crate::support::{expect_refused, query, subscriber};
 
 #[tokio::test]
-async fn occupied_is_always_told_and_nothing_else_without_info() {
+async fn occupied_is_always_reported_and_nothing_else_without_info() {
     let server = TestServer::start().await;
     let (mut client, channel) = subscriber(&server, "public-").await;
     assert_eq!(
@@ -65,9 +65,7 @@ async fn subscription_count_counts_connections_and_user_count_users() {
 async fn subscription_count_works_for_every_kind_of_channel_whatever_the_apps_option() {
     for option in [false, true] {
         let app = AppConfig::new("10001").set("subscription_count", option);
-        let Some(server) = TestServer::builder().app(app).start().await else {
-            return;
-        };
+        let server = or_skip!(TestServer::builder().app(app).start().await);
         for prefix in [
             "public-",
             "private-",
@@ -177,9 +175,7 @@ async fn cache_is_the_last_event_byte_for_byte_and_its_time_left() {
 #[tokio::test]
 async fn cached_event_outlives_the_last_subscriber_until_its_ttl() {
     let app = AppConfig::new("10001").limit("cache_ttl", 2);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let (mut client, channel) = subscriber(&server, "cache-").await;
     client.expect_event_on(&channel, "pusher:cache_miss").await;
     server
@@ -247,9 +243,7 @@ async fn server_to_user_channel_is_a_channel_like_others() {
 #[tokio::test]
 async fn subscription_is_seen_as_soon_as_it_is_confirmed_and_a_leave_at_once() {
     let builder = TestServer::builder().set("server.workers", 4);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("presence-");
     for round in 0..30 {
         let mut client = server.connect().await;

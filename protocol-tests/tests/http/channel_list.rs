@@ -112,7 +112,7 @@ async fn no_match_is_an_empty_object() {
 }
 
 #[tokio::test]
-async fn user_count_is_told_of_presence_channels_with_a_presence_prefix() {
+async fn user_count_is_reported_of_presence_channels_with_a_presence_prefix() {
     let server = TestServer::start().await;
     let channel = server.channel("presence-room-");
     let mut tabs = [

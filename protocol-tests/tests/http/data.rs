@@ -1,6 +1,6 @@
 //! The data of an event: it reaches clients byte for byte, up to its limit.
 
-use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, WsClient};
+use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, WsClient, or_skip};
 use serde_json::{Value, json};
 
 use crate::support::{assert_refused, expect_refused, publish, subscriber};
@@ -181,9 +181,7 @@ async fn serialised_data_has_the_same_limit() {
 async fn limit_of_data_is_configurable() {
     for limit in [1i64, 5, 100_000] {
         let app = AppConfig::new("10001").limit("event_data_bytes", limit);
-        let Some(server) = TestServer::builder().app(app).start().await else {
-            return;
-        };
+        let server = or_skip!(TestServer::builder().app(app).start().await);
         let (mut client, channel) = subscriber(&server, "public-").await;
         let full = "x".repeat(limit as usize);
         server

@@ -1,6 +1,6 @@
 //! Names of published events: free text apart from the reserved prefixes.
 
-use protocol_tests::{AppConfig, PublishedEvent, TestServer};
+use protocol_tests::{AppConfig, PublishedEvent, TestServer, or_skip};
 
 use crate::support::{expect_refused, publish, subscriber};
 
@@ -75,9 +75,7 @@ async fn name_has_1_to_200_characters() {
 #[tokio::test]
 async fn length_of_names_is_configurable() {
     let app = AppConfig::new("10001").limit("event_name_length", 5);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     server
         .publish(PublishedEvent::new("public", "12345", ""))
         .await;

@@ -1,6 +1,6 @@
 //! `POST /apps/{id}/events`: who receives what, and which channels an event may name.
 
-use protocol_tests::{AppConfig, PublishedEvent, TestServer, WsClient};
+use protocol_tests::{AppConfig, PublishedEvent, TestServer, WsClient, or_skip};
 use serde_json::json;
 
 use crate::support::{expect_refused, publish, subscriber};
@@ -102,9 +102,7 @@ async fn event_may_name_100_channels_and_no_more() {
 #[tokio::test]
 async fn number_of_channels_is_configurable() {
     let app = AppConfig::new("10001").limit("channels_per_event", 2);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let (mut client, channels) = many_channels(&server, 3).await;
     let request = publish(server.app(), &on(&channels));
     expect_refused(&server, &request, 400, "channels").await;
@@ -155,9 +153,7 @@ async fn channel_names_have_1_to_164_characters_of_the_alphabet() {
 #[tokio::test]
 async fn length_of_channel_names_is_configurable() {
     let app = AppConfig::new("10001").limit("channel_name_length", 200);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let event = |length: usize| PublishedEvent::new(&"n".repeat(length), "x", "");
     server.publish(event(200)).await;
     expect_refused(&server, &publish(server.app(), &event(201)), 400, "channel").await;
@@ -229,9 +225,7 @@ async fn sending_to_a_user_reaches_their_channel_and_nobody_else() {
 #[tokio::test]
 async fn subscription_is_seen_by_publishes_as_soon_as_it_is_confirmed() {
     let builder = TestServer::builder().set("server.workers", 4);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     for _ in 0..40 {
         let (mut client, channel) = subscriber(&server, "public-").await;
         server.publish(PublishedEvent::new(&channel, "x", "")).await;

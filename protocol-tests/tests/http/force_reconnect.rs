@@ -2,12 +2,12 @@
 
 use protocol_tests::names::unique;
 use protocol_tests::request::percent_encode;
-use protocol_tests::{AppConfig, Request, TestServer};
+use protocol_tests::{AppConfig, Request, Skipped, TestServer, or_skip};
 use serde_json::json;
 
 use crate::support::{assert_refused, expect_refused};
 
-async fn start() -> Option<TestServer> {
+async fn start() -> Result<TestServer, Skipped> {
     let builder = TestServer::builder().set("server.workers", 4);
     builder.extension("force_reconnect").start().await
 }
@@ -24,9 +24,7 @@ async fn force_reconnect(server: &TestServer, user_id: &str, body: &str) {
 
 #[tokio::test]
 async fn every_connection_of_the_user_is_closed_with_4200_and_no_other_ones() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     for body in ["", "{}"] {
         let user = unique("u-");
         let mut own = Vec::new();
@@ -50,9 +48,7 @@ async fn every_connection_of_the_user_is_closed_with_4200_and_no_other_ones() {
 
 #[tokio::test]
 async fn presence_alone_is_not_being_signed_in() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     let user = unique("u-");
     let channel = server.channel("presence-");
     let mut present = server.connect().await;
@@ -67,9 +63,7 @@ async fn presence_alone_is_not_being_signed_in() {
 
 #[tokio::test]
 async fn a_subscription_signed_as_the_users_is_as_good_as_being_signed_in() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     let user = unique("u-");
     let data = json!({"user_id": user, "sign_in": true}).to_string();
     for kind in ["private-", "presence-"] {
@@ -91,9 +85,7 @@ async fn a_subscription_signed_as_the_users_is_as_good_as_being_signed_in() {
 async fn user_of_another_app_is_left_alone() {
     let builder = TestServer::builder().app(AppConfig::new("10001"));
     let builder = builder.app(AppConfig::new("20002"));
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let user = unique("u-");
     let mut elsewhere = server.connect_to(server.second_app()).await;
     elsewhere.sign_in(&user).await;
@@ -104,9 +96,7 @@ async fn user_of_another_app_is_left_alone() {
 
 #[tokio::test]
 async fn user_without_a_connection_is_200_and_an_empty_object() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     for user in ["nobody", "u/1", "ü 😀", ".."] {
         force_reconnect(&server, user, "{}").await;
         force_reconnect(&server, user, "").await;
@@ -115,10 +105,8 @@ async fn user_without_a_connection_is_200_and_an_empty_object() {
 }
 
 #[tokio::test]
-async fn user_that_was_told_to_reconnect_may_sign_in_again() {
-    let Some(server) = start().await else {
-        return;
-    };
+async fn user_that_was_made_to_reconnect_may_sign_in_again() {
+    let server = or_skip!(start().await);
     let user = unique("u/");
     for _ in 0..3 {
         let mut client = server.connect().await;
@@ -134,9 +122,7 @@ async fn user_that_was_told_to_reconnect_may_sign_in_again() {
 
 #[tokio::test]
 async fn request_must_be_signed() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     let user = unique("u-");
     let mut client = server.connect().await;
     client.sign_in(&user).await;
@@ -151,9 +137,7 @@ async fn request_must_be_signed() {
 
 #[tokio::test]
 async fn wrong_method_is_405_naming_the_right_one() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     let app = server.app();
     let path = format!("/apps/{}{}", app.id, path("1"));
     for method in ["GET", "PUT", "DELETE", "PATCH"] {
@@ -169,9 +153,7 @@ async fn wrong_method_is_405_naming_the_right_one() {
 
 #[tokio::test]
 async fn requests_are_counted_under_their_own_route() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     force_reconnect(&server, "nobody", "").await;
     let labels = [("route", "force_reconnect"), ("status", "2xx")];
     let metrics = server.metrics().await;

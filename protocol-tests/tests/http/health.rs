@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer};
+use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, or_skip};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -33,9 +33,7 @@ async fn health_checks_answer_200_without_a_signature() {
 
 #[tokio::test]
 async fn health_checks_name_no_app_and_no_key() {
-    let Some(server) = TestServer::start_with_two_apps().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::start_with_two_apps().await);
     for path in PATHS {
         let text = server.request(&Request::new("GET", path)).await.text();
         for app in [server.app(), server.second_app()] {
@@ -64,14 +62,13 @@ async fn health_check_answers_while_load_runs() {
     // to, but no machine is slow enough to excuse this.
     const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
     let app = AppConfig::new("10001").limit("outbox_bytes", 16 << 20);
-    let Some(server) = TestServer::builder()
-        .app(app)
-        .set("server.workers", 1)
-        .start()
-        .await
-    else {
-        return;
-    };
+    let server = or_skip!(
+        TestServer::builder()
+            .app(app)
+            .set("server.workers", 1)
+            .start()
+            .await
+    );
     let channel = server.channel("busy-");
     let mut readers = JoinSet::new();
     for _ in 0..100 {

@@ -7,7 +7,7 @@ use std::slice::from_ref;
 use protocol_tests::names::unique;
 use protocol_tests::{
     App, AppConfig, Event, HttpClient, PublishedEvent, Request, Response, TestServer,
-    TestServerBuilder, WsClient,
+    TestServerBuilder, WsClient, or_skip,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -52,9 +52,7 @@ async fn expect_one(client: &mut WsClient, channel: &str, name: &str) {
 
 #[tokio::test]
 async fn repeated_key_is_delivered_once_wherever_it_stands() {
-    let Some(server) = builder().start().await else {
-        return;
-    };
+    let server = or_skip!(builder().start().await);
     let (mut client, channel) = subscriber(&server, "public-").await;
     let event = PublishedEvent::new(&channel, "x", "y");
     let plain = publish(server.app(), &event);
@@ -77,9 +75,7 @@ async fn repeated_key_is_delivered_once_wherever_it_stands() {
 
 #[tokio::test]
 async fn key_is_the_same_wherever_it_stands() {
-    let Some(server) = builder().start().await else {
-        return;
-    };
+    let server = or_skip!(builder().start().await);
     let (mut client, channel) = subscriber(&server, "public-").await;
     let key = unique("k-");
     let event = PublishedEvent::new(&channel, "x", "y");
@@ -100,9 +96,7 @@ async fn key_is_the_same_wherever_it_stands() {
 
 #[tokio::test]
 async fn without_a_key_the_same_event_is_delivered_each_time() {
-    let Some(server) = builder().start().await else {
-        return;
-    };
+    let server = or_skip!(builder().start().await);
     let (mut client, channel) = subscriber(&server, "public-").await;
     let event = PublishedEvent::new(&channel, "x", "y");
     let null = event.clone().with("idempotency_key", Value::Null);
@@ -124,9 +118,7 @@ async fn without_a_key_the_same_event_is_delivered_each_time() {
 
 #[tokio::test]
 async fn answer_with_info_is_replayed_as_it_was() {
-    let Some(server) = builder().start().await else {
-        return;
-    };
+    let server = or_skip!(builder().start().await);
     let (mut client, channel) = subscriber(&server, "public-").await;
     let event = PublishedEvent::new(&channel, "x", "y").info("subscription_count");
     let request = publish(server.app(), &with_key(&event, &unique("k-")));
@@ -141,9 +133,7 @@ async fn answer_with_info_is_replayed_as_it_was() {
 
 #[tokio::test]
 async fn batch_is_delivered_once() {
-    let Some(server) = builder().start().await else {
-        return;
-    };
+    let server = or_skip!(builder().start().await);
     let (mut client, channel) = subscriber(&server, "public-").await;
     let event = |name: &str| PublishedEvent::new(&channel, name, "y");
     let events = [event("a"), event("b").info("subscription_count")];
@@ -165,9 +155,7 @@ async fn batch_is_delivered_once() {
 
 #[tokio::test]
 async fn keys_are_shared_by_both_calls() {
-    let Some(server) = builder().start().await else {
-        return;
-    };
+    let server = or_skip!(builder().start().await);
     let (mut client, channel) = subscriber(&server, "public-").await;
     let key = unique("k-");
     let event = PublishedEvent::new(&channel, "x", "y");
@@ -182,9 +170,7 @@ async fn keys_are_shared_by_both_calls() {
 #[tokio::test]
 async fn keys_are_an_apps_own() {
     let apps = builder().app(AppConfig::new("10001"));
-    let Some(server) = apps.app(AppConfig::new("20002")).start().await else {
-        return;
-    };
+    let server = or_skip!(apps.app(AppConfig::new("20002")).start().await);
     let channel = server.channel("public-");
     let event = with_key(&PublishedEvent::new(&channel, "x", "y"), &unique("k-"));
     for app in [server.app(), server.second_app()] {
@@ -201,9 +187,7 @@ async fn keys_are_an_apps_own() {
 #[tokio::test]
 async fn duplicates_at_the_same_time_are_delivered_once_and_answered_alike() {
     const DUPLICATES: usize = 20;
-    let Some(server) = builder().set("server.workers", 4).start().await else {
-        return;
-    };
+    let server = or_skip!(builder().set("server.workers", 4).start().await);
     let (mut client, channel) = subscriber(&server, "public-").await;
     let event = PublishedEvent::new(&channel, "x", "y").info("subscription_count");
     for _ in 0..10 {
@@ -230,9 +214,7 @@ async fn duplicates_at_the_same_time_are_delivered_once_and_answered_alike() {
 
 #[tokio::test]
 async fn refused_request_is_not_remembered() {
-    let Some(server) = builder().start().await else {
-        return;
-    };
+    let server = or_skip!(builder().start().await);
     let (mut client, channel) = subscriber(&server, "public-").await;
     let good = PublishedEvent::new(&channel, "x", "y");
     for (bad, status) in [
@@ -273,9 +255,7 @@ async fn publish_that_found_no_room_is_done_when_it_is_sent_again() {
         .limit("publish_backlog", SUBSCRIBERS as i64)
         .limit("publish_wait_ms", 0);
     let workers = builder().app(app).set("server.workers", 4);
-    let Some(server) = workers.start().await else {
-        return;
-    };
+    let server = or_skip!(workers.start().await);
     let channel = server.channel("public-");
     let mut subscribers = JoinSet::new();
     for _ in 0..SUBSCRIBERS {
@@ -306,9 +286,7 @@ async fn publish_that_found_no_room_is_done_when_it_is_sent_again() {
 
 #[tokio::test]
 async fn key_has_1_to_255_visible_ascii_characters() {
-    let Some(server) = builder().start().await else {
-        return;
-    };
+    let server = or_skip!(builder().start().await);
     let event = PublishedEvent::new("public", "x", "y");
     let in_body = |key: Value| {
         let event = event.clone().with("idempotency_key", key);
@@ -352,9 +330,7 @@ async fn key_has_1_to_255_visible_ascii_characters() {
 
 #[tokio::test]
 async fn keys_that_differ_are_400_naming_their_places() {
-    let Some(server) = builder().start().await else {
-        return;
-    };
+    let server = or_skip!(builder().start().await);
     let (mut client, channel) = subscriber(&server, "public-").await;
     let event = PublishedEvent::new(&channel, "x", "y");
     let in_body = publish(server.app(), &with_key(&event, "one"));
@@ -375,9 +351,7 @@ async fn keys_that_differ_are_400_naming_their_places() {
 
 #[tokio::test]
 async fn key_in_an_event_of_a_batch_is_400_saying_where_it_belongs() {
-    let Some(server) = builder().start().await else {
-        return;
-    };
+    let server = or_skip!(builder().start().await);
     let (mut client, channel) = subscriber(&server, "public-").await;
     let event = PublishedEvent::new(&channel, "x", "y");
     let events = [event.clone(), with_key(&event, "k")];
@@ -397,9 +371,7 @@ async fn key_in_an_event_of_a_batch_is_400_saying_where_it_belongs() {
 #[tokio::test]
 async fn oldest_answers_go_first_when_their_bytes_are_used_up() {
     let app = AppConfig::new("10001").limit("idempotency_bytes", 1000);
-    let Some(server) = builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(builder().app(app).start().await);
     let (mut client, channel) = subscriber(&server, "public-").await;
     let keyed = |number: usize| {
         let event = PublishedEvent::new(&channel, "x", number.to_string());

@@ -1,6 +1,6 @@
 //! Which paths there are, with which methods, and what every answer carries.
 
-use protocol_tests::{AppConfig, PublishedEvent, Request, Response, TestServer};
+use protocol_tests::{AppConfig, PublishedEvent, Request, Response, TestServer, or_skip};
 
 use crate::support::{assert_refused, expect_refused, publish};
 
@@ -122,9 +122,7 @@ async fn paths_that_are_not_served_are_404() {
 async fn disabled_app_is_403_for_every_call() {
     let config = AppConfig::new("10001").set("enabled", false);
     let enabled = AppConfig::new("20002");
-    let Some(server) = TestServer::builder().app(config).app(enabled).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(config).app(enabled).start().await);
     let app = server.app();
     let event = PublishedEvent::new("public", "x", "");
     expect_refused(&server, &publish(app, &event), 403, "disabled").await;

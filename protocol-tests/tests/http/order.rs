@@ -59,8 +59,8 @@ async fn assert_seen(clients: &mut [WsClient], expected: &[(String, String)]) {
 async fn start() -> TestServer {
     let builder = TestServer::builder().set("server.workers", 4);
     match builder.start().await {
-        Some(server) => server,
-        None => TestServer::start().await,
+        Ok(server) => server,
+        Err(_configured_otherwise) => TestServer::start().await,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A browser sends a page's POST of plain text without asking first, and without its user knowing.
 
-use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer};
+use protocol_tests::{AppConfig, PublishedEvent, Request, Skipped, TestServer, or_skip};
 
 use crate::support::{assert_refused, publish, subscriber};
 
@@ -15,7 +15,7 @@ const FOREIGN: [&str; 6] = [
     "null",
 ];
 
-async fn start(settings: impl FnOnce(AppConfig) -> AppConfig) -> Option<TestServer> {
+async fn start(settings: impl FnOnce(AppConfig) -> AppConfig) -> Result<TestServer, Skipped> {
     let app = AppConfig::new("local")
         .set("key", "local")
         .set("secret", "local");
@@ -30,9 +30,7 @@ fn from_page(request: Request, origin: &str) -> Request {
 
 #[tokio::test]
 async fn foreign_page_neither_publishes_nor_reads_with_known_credentials() {
-    let Some(server) = start(|app| app).await else {
-        return;
-    };
+    let server = or_skip!(start(|app| app).await);
     let (mut client, channel) = subscriber(&server, "news").await;
     let event = PublishedEvent::new(&channel, "made", "by a page");
     for origin in FOREIGN {
@@ -63,9 +61,7 @@ async fn foreign_page_neither_publishes_nor_reads_with_known_credentials() {
 
 #[tokio::test]
 async fn developers_own_pages_and_programs_use_known_credentials() {
-    let Some(server) = start(|app| app).await else {
-        return;
-    };
+    let server = or_skip!(start(|app| app).await);
     let (mut client, channel) = subscriber(&server, "news").await;
     let event = PublishedEvent::new(&channel, "made", "");
     for origin in [
@@ -87,9 +83,7 @@ async fn developers_own_pages_and_programs_use_known_credentials() {
 
 #[tokio::test]
 async fn page_whose_name_was_made_to_stand_for_this_machine_is_kept_out() {
-    let Some(server) = start(|app| app).await else {
-        return;
-    };
+    let server = or_skip!(start(|app| app).await);
     // Such a page is of the same origin: browsers send no Origin with what it reads.
     for host in ["evil.example:6001", "127.0.0.1.evil.example", "relay"] {
         let request = Request::get(server.app(), "/channels").header("Host", host);
@@ -105,9 +99,7 @@ async fn page_whose_name_was_made_to_stand_for_this_machine_is_kept_out() {
 #[tokio::test]
 async fn listed_page_uses_known_credentials() {
     let listed = |app: AppConfig| app.set("allowed_origins", vec!["https://*.example.dev"]);
-    let Some(server) = start(listed).await else {
-        return;
-    };
+    let server = or_skip!(start(listed).await);
     let publish = publish(server.app(), &PublishedEvent::new("news", "made", ""));
     let tunnel =
         from_page(publish.clone(), "https://a.example.dev").header("Host", "a.example.dev");

@@ -1,7 +1,7 @@
 //! The path as requested is signed, percent-encoding kept, with or without the configured prefix.
 
 use protocol_tests::request::percent_encode;
-use protocol_tests::{HttpClient, Request, TestServer};
+use protocol_tests::{HttpClient, Request, Skipped, TestServer, or_skip};
 use serde_json::json;
 
 use crate::support::{expect_refused, subscriber};
@@ -66,7 +66,7 @@ async fn slashes_that_are_too_many_are_taken_whether_or_not_they_were_signed() {
     server.finish().await;
 }
 
-async fn start_with_prefix() -> Option<TestServer> {
+async fn start_with_prefix() -> Result<TestServer, Skipped> {
     TestServer::builder()
         .set("server.path_prefix", "/relay/v1")
         .start()
@@ -83,9 +83,7 @@ async fn send_without_prefix(server: &TestServer, request: &Request) -> u16 {
 #[tokio::test]
 async fn requests_are_served_with_and_without_the_prefix_and_signed_either_way() {
     // pusher-php signs without it.
-    let Some(server) = start_with_prefix().await else {
-        return;
-    };
+    let server = or_skip!(start_with_prefix().await);
     let id = &server.app().id;
     let request = Request::get(server.app(), "/channels");
     for signed in [
@@ -105,9 +103,7 @@ async fn requests_are_served_with_and_without_the_prefix_and_signed_either_way()
 
 #[tokio::test]
 async fn no_other_path_may_be_signed() {
-    let Some(server) = start_with_prefix().await else {
-        return;
-    };
+    let server = or_skip!(start_with_prefix().await);
     let id = &server.app().id;
     for signed in [
         format!("/relay/apps/{id}/channels"),
@@ -126,9 +122,7 @@ async fn no_other_path_may_be_signed() {
 
 #[tokio::test]
 async fn clients_connect_below_the_prefix_and_publishes_reach_them() {
-    let Some(server) = start_with_prefix().await else {
-        return;
-    };
+    let server = or_skip!(start_with_prefix().await);
     let (mut client, channel) = subscriber(&server, "public-").await;
     server
         .publish(protocol_tests::PublishedEvent::new(&channel, "x", "y"))
@@ -144,9 +138,7 @@ async fn clients_connect_below_the_prefix_and_publishes_reach_them() {
 
 #[tokio::test]
 async fn text_that_merely_begins_like_the_prefix_is_another_path() {
-    let Some(server) = start_with_prefix().await else {
-        return;
-    };
+    let server = or_skip!(start_with_prefix().await);
     for path in [
         "/relay/v1x/up",
         "/relay/up",

@@ -2,7 +2,7 @@
 
 use protocol_tests::request::now;
 use protocol_tests::sign::{hmac_sha256_hex, http_string_to_sign, md5_hex};
-use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer};
+use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, or_skip};
 
 use crate::support::{assert_refused, expect_refused, publish, refusal_text, subscriber};
 
@@ -26,9 +26,7 @@ async fn documented_request_is_refused_for_its_age_alone() {
     let app = AppConfig::new("3")
         .set("key", "278d425bdf160c739803")
         .set("secret", "7ad3773142a6692b25b8");
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let target = "/apps/3/events?body_md5=ec365a775a4cd0599faeb73354201b6f&auth_version=1.0\
                   &auth_key=278d425bdf160c739803&auth_timestamp=1353088179\
                   &auth_signature=da454824c97ba181a32ccc17a72625ba02771f50b50e1e7430e47a1f3f457e6c";
@@ -248,9 +246,7 @@ async fn wrong_signature_is_shown_the_string_to_sign_and_the_servers_time() {
 #[tokio::test]
 async fn error_bodies_never_hold_a_secret_or_a_valid_signature() {
     let config = AppConfig::new("10001").extra_key("old-key", "old-hidden");
-    let Some(server) = TestServer::builder().app(config).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(config).start().await);
     let app = server.app();
     let old = app.with_pair("old-key", "old-hidden");
     let request = || signed_publish(&server);
@@ -298,9 +294,7 @@ async fn each_pair_of_rotated_keys_signs_and_they_do_not_mix() {
     let config = AppConfig::new("10001").extra_key("old-key", "old-secret");
     let new = config.app();
     let old = new.with_pair("old-key", "old-secret");
-    let Some(server) = TestServer::builder().app(config).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(config).start().await);
     let (mut client, channel) = subscriber(&server, "rotated-").await;
     for app in [&new, &old] {
         let event = PublishedEvent::new(&channel, "signed-by", app.key.as_str());

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use protocol_tests::names::unique;
 use protocol_tests::request::percent_encode;
-use protocol_tests::{Request, TestServer};
+use protocol_tests::{Request, TestServer, or_skip};
 use serde_json::json;
 
 async fn terminate(server: &TestServer, user_id: &str, body: &str) {
@@ -17,9 +17,7 @@ async fn terminate(server: &TestServer, user_id: &str, body: &str) {
 #[tokio::test]
 async fn every_connection_of_the_user_is_closed_with_4009_and_no_other_ones() {
     let builder = TestServer::builder().set("server.workers", 4);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     for body in ["", "{}"] {
         let user = unique("u-");
         let mut own = Vec::new();
@@ -44,9 +42,7 @@ async fn every_connection_of_the_user_is_closed_with_4009_and_no_other_ones() {
 #[tokio::test]
 async fn user_with_500_connections_is_closed_within_a_second_and_nobody_else() {
     let builder = TestServer::builder().set("server.workers", 4);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let user = unique("u-");
     let mut others = [server.connect().await, server.connect().await];
     others[0].sign_in(&format!("{user}2")).await;

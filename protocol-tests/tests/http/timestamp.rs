@@ -1,7 +1,7 @@
 //! `auth_timestamp` is in seconds and near now, both ways.
 
 use protocol_tests::request::now;
-use protocol_tests::{AppConfig, Request, TestServer};
+use protocol_tests::{AppConfig, Request, TestServer, or_skip};
 
 use crate::support::expect_refused;
 
@@ -74,9 +74,7 @@ async fn timestamp_that_is_no_number_of_seconds_is_401_naming_it() {
 #[tokio::test]
 async fn window_of_the_timestamp_is_configurable() {
     let app = AppConfig::new("10001").limit("auth_timestamp_window", 3600);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     for timestamp in [now() - (3600 - SLACK), now() + 3600 - SLACK] {
         let request = channels_at(&server, timestamp);
         server.request(&request).await.expect_status(200);

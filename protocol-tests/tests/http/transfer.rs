@@ -1,6 +1,6 @@
 //! How requests and answers travel: bodies in chunks, connections kept alive, bodies asked for before they are sent.
 
-use protocol_tests::{AppConfig, Ended, HttpClient, PublishedEvent, Request, TestServer};
+use protocol_tests::{AppConfig, Ended, HttpClient, PublishedEvent, Request, TestServer, or_skip};
 use serde_json::json;
 
 use crate::support::{assert_refused, batch, publish, refusal_text, subscriber};
@@ -248,9 +248,7 @@ async fn limit_of_bodies_is_configurable() {
     let app = AppConfig::new("10001")
         .limit("event_data_bytes", 100)
         .limit("http_body_bytes", 40_000);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let event = json!({"name": "x", "channel": "public", "data": ""}).to_string();
     for (length, status) in [(40_000, 200), (40_001, 413)] {
         let body = format!("{event}{}", " ".repeat(length - event.len()));
@@ -310,9 +308,7 @@ async fn header_names_are_case_insensitive() {
 #[tokio::test]
 async fn idle_connection_is_closed_after_keep_alive_and_no_earlier_request_is_lost() {
     let builder = TestServer::builder().set("server.keep_alive", 1);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let mut http = server.http();
     let request = Request::get(server.app(), "/channels");
     for _ in 0..3 {

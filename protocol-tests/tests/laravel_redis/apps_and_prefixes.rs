@@ -1,6 +1,6 @@
 //! Whose channels they are, and what stands before their names.
 
-use protocol_tests::{AppConfig, RedisServer};
+use protocol_tests::{AppConfig, RedisServer, or_skip};
 use serde_json::json;
 
 use crate::support::{LaravelEvent, PREFIX, builder, connected, message, relay};
@@ -8,9 +8,7 @@ use crate::support::{LaravelEvent, PREFIX, builder, connected, message, relay};
 #[tokio::test]
 async fn other_prefixes_are_other_applications() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let channel = server.channel("orders.");
     let mut client = server.connect().await;
     client.subscribe(&channel).await;
@@ -27,9 +25,7 @@ async fn other_prefixes_are_other_applications() {
 #[tokio::test]
 async fn laravel_may_have_no_prefix() {
     let redis = RedisServer::start().await;
-    let Some(server) = builder(&redis.url(), "").start().await else {
-        return;
-    };
+    let server = or_skip!(builder(&redis.url(), "").start().await);
     connected(&server, true).await;
     let channel = server.channel("orders.");
     let mut client = server.connect().await;
@@ -44,9 +40,7 @@ async fn laravel_may_have_no_prefix() {
 async fn a_prefix_stands_for_itself_and_is_no_pattern() {
     let redis = RedisServer::start().await;
     let prefix = r"[a-z]*\?_";
-    let Some(server) = builder(&redis.url(), prefix).start().await else {
-        return;
-    };
+    let server = or_skip!(builder(&redis.url(), prefix).start().await);
     connected(&server, true).await;
     let channel = server.channel("orders.");
     let mut client = server.connect().await;
@@ -67,9 +61,7 @@ async fn events_are_those_of_the_app_that_is_named() {
     let apps = builder
         .app(AppConfig::new("10001"))
         .app(AppConfig::new("20002"));
-    let Some(server) = apps.start().await else {
-        return;
-    };
+    let server = or_skip!(apps.start().await);
     connected(&server, true).await;
     let channel = server.channel("orders.");
     let mut others = server.connect().await;
@@ -87,9 +79,7 @@ async fn events_are_those_of_the_app_that_is_named() {
 async fn the_app_s_limits_hold() {
     let redis = RedisServer::start().await;
     let app = AppConfig::new("10001").limit("event_data_bytes", 20_000);
-    let Some(server) = builder(&redis.url(), PREFIX).app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(builder(&redis.url(), PREFIX).app(app).start().await);
     connected(&server, true).await;
     let channel = server.channel("orders.");
     let mut client = server.connect().await;
@@ -111,9 +101,7 @@ async fn with_several_apps_one_must_be_named() {
     let apps = builder
         .app(AppConfig::new("10001"))
         .app(AppConfig::new("20002"));
-    let Some(exit) = apps.start_and_exit().await else {
-        return;
-    };
+    let exit = or_skip!(apps.start_and_exit().await);
     assert_ne!(exit.code, Some(0));
     let log = exit.log.join("\n");
     assert!(

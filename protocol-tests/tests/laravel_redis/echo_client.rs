@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use protocol_tests::{RedisServer, TestServer, within};
+use protocol_tests::{RedisServer, TestServer, or_skip, within};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
@@ -49,7 +49,7 @@ impl Page {
         }
     }
 
-    /// The next thing that the page has heard.
+    /// The next thing that the page has received.
     async fn hears(&mut self) -> Value {
         let line = within("the page", self.output.next_line()).await;
         let line = line.expect("the page writes UTF-8");
@@ -76,11 +76,9 @@ impl Page {
 }
 
 #[tokio::test]
-async fn echo_hears_what_laravel_publishes_on_redis() {
+async fn echo_receives_what_laravel_publishes_on_redis() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let public = server.channel("orders.");
     let private = server.channel("private-orders.");
     let name = private.strip_prefix("private-").unwrap();

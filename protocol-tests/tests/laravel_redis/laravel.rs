@@ -1,6 +1,6 @@
 //! Events of a Laravel application.
 
-use protocol_tests::{RedisServer, Request};
+use protocol_tests::{RedisServer, Request, or_skip};
 use serde_json::json;
 
 use crate::support::{LaravelEvent, relay};
@@ -8,9 +8,7 @@ use crate::support::{LaravelEvent, relay};
 #[tokio::test]
 async fn an_event_reaches_the_subscribers_of_each_of_its_channels() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let (public, private, presence) = (
         server.channel("orders."),
         server.channel("private-orders."),
@@ -38,11 +36,9 @@ async fn an_event_reaches_the_subscribers_of_each_of_its_channels() {
 }
 
 #[tokio::test]
-async fn a_client_cannot_tell_the_redis_driver_from_the_pusher_driver() {
+async fn a_client_cannot_distinguish_the_redis_driver_from_the_pusher_driver() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let channel = server.channel("orders.");
     let mut client = server.connect().await;
     client.subscribe(&channel).await;
@@ -71,9 +67,7 @@ async fn a_client_cannot_tell_the_redis_driver_from_the_pusher_driver() {
 #[tokio::test]
 async fn to_others_leaves_out_the_client_that_made_the_request() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let channel = server.channel("orders.");
     let (mut sender, mut other) = (server.connect().await, server.connect().await);
     sender.subscribe(&channel).await;
@@ -95,9 +89,7 @@ async fn to_others_leaves_out_the_client_that_made_the_request() {
 #[tokio::test]
 async fn to_others_of_a_client_of_laravel_echo_server_leaves_out_nobody() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let channel = server.channel("orders.");
     let mut client = server.connect().await;
     client.subscribe(&channel).await;

@@ -1,6 +1,6 @@
 //! Redis in trouble.
 
-use protocol_tests::{PublishedEvent, RedisServer, TestServer, eventually};
+use protocol_tests::{PublishedEvent, RedisServer, TestServer, eventually, or_skip};
 
 use crate::support::{PREFIX, builder, connected, lines, message, relay};
 
@@ -22,9 +22,7 @@ async fn serves(server: &TestServer) {
 #[tokio::test]
 async fn a_redis_that_is_restarted_is_listened_to_again() {
     let mut redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let channel = server.channel("orders.");
     let topic = format!("{PREFIX}{channel}");
     let mut client = server.connect().await;
@@ -49,9 +47,7 @@ async fn a_redis_that_is_restarted_is_listened_to_again() {
 async fn a_relay_that_starts_before_redis_serves_and_finds_it() {
     let mut redis = RedisServer::start().await;
     redis.stop().await;
-    let Some(server) = builder(&redis.url(), PREFIX).start().await else {
-        return;
-    };
+    let server = or_skip!(builder(&redis.url(), PREFIX).start().await);
     eventually("the relay to miss Redis", || async {
         (lines(&server, UNREACHED) > 0).then_some(())
     })
@@ -76,9 +72,7 @@ async fn a_relay_that_starts_before_redis_serves_and_finds_it() {
 #[tokio::test]
 async fn a_redis_that_no_longer_answers_is_known_as_lost() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     redis.pause();
     connected(&server, false).await;
     serves(&server).await;
@@ -90,9 +84,7 @@ async fn a_redis_that_no_longer_answers_is_known_as_lost() {
 #[tokio::test]
 async fn a_stop_does_not_wait_for_redis() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     redis.pause();
     server.finish().await;
 }

@@ -1,16 +1,14 @@
 //! What is no event does no harm.
 
-use protocol_tests::RedisServer;
+use protocol_tests::{RedisServer, or_skip};
 use serde_json::json;
 
 use crate::support::{PREFIX, builder, connected, lines, message, refused, relay};
 
 #[tokio::test]
-async fn garbage_is_counted_by_reason_and_told_once() {
+async fn garbage_is_counted_by_reason_and_logged_once() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let channel = server.channel("orders.");
     let mut client = server.connect().await;
     client.subscribe(&channel).await;
@@ -49,9 +47,7 @@ async fn garbage_is_counted_by_reason_and_told_once() {
 #[tokio::test]
 async fn bytes_that_are_no_text_are_garbage() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let channel = server.channel("orders.");
     let mut client = server.connect().await;
     client.subscribe(&channel).await;
@@ -71,9 +67,7 @@ async fn bytes_that_are_no_text_are_garbage() {
 #[tokio::test]
 async fn what_nobody_listens_to_is_counted_and_gone() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let channel = server.channel("orders.");
     let unheard = format!("{PREFIX}unheard");
     for number in 0..10 {
@@ -92,9 +86,7 @@ async fn what_nobody_listens_to_is_counted_and_gone() {
 #[tokio::test]
 async fn other_users_of_a_shared_redis_do_no_harm() {
     let redis = RedisServer::start().await;
-    let Some(server) = builder(&redis.url(), "").start().await else {
-        return;
-    };
+    let server = or_skip!(builder(&redis.url(), "").start().await);
     connected(&server, true).await;
     let channel = server.channel("orders.");
     let mut client = server.connect().await;

@@ -1,6 +1,6 @@
 //! Who gets what.
 
-use protocol_tests::{PublishedEvent, RedisServer};
+use protocol_tests::{PublishedEvent, RedisServer, or_skip};
 use serde_json::json;
 
 use crate::support::{PREFIX, connected, message, relay};
@@ -8,9 +8,7 @@ use crate::support::{PREFIX, connected, message, relay};
 #[tokio::test]
 async fn a_private_channel_keeps_its_authorisation() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let channel = server.channel("private-orders.");
     let (mut stranger, mut member) = (server.connect().await, server.connect().await);
     stranger.send_subscribe(&channel, Some("key:0"), None).await;
@@ -30,9 +28,7 @@ async fn a_private_channel_keeps_its_authorisation() {
 async fn events_keep_their_order_whatever_their_channels() {
     const COUNT: usize = 5000;
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let channels = [server.channel("a."), server.channel("b.")];
     let topics = channels
         .each_ref()
@@ -67,9 +63,7 @@ async fn events_keep_their_order_whatever_their_channels() {
 #[tokio::test]
 async fn a_cache_channel_keeps_the_last_event() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let channel = server.channel("cache-prices.");
     let mut early = server.connect().await;
     early.subscribe(&channel).await;
@@ -87,9 +81,7 @@ async fn a_cache_channel_keeps_the_last_event() {
 #[tokio::test]
 async fn the_http_api_goes_on_beside_it() {
     let redis = RedisServer::start().await;
-    let Some(server) = relay(&redis).await else {
-        return;
-    };
+    let server = or_skip!(relay(&redis).await);
     let channel = server.channel("orders.");
     let mut client = server.connect().await;
     client.subscribe(&channel).await;

@@ -1,6 +1,6 @@
 //! Relays that take in what Laravel publishes, and events as Laravel publishes them.
 
-use protocol_tests::{RedisServer, TestServer, TestServerBuilder, eventually, within};
+use protocol_tests::{RedisServer, Skipped, TestServer, TestServerBuilder, eventually, within};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
@@ -18,10 +18,10 @@ pub(crate) fn builder(url: &str, prefix: &str) -> TestServerBuilder {
 }
 
 /// A relay that listens to what Laravel publishes with [`PREFIX`]. `None` against a foreign server.
-pub(crate) async fn relay(redis: &RedisServer) -> Option<TestServer> {
+pub(crate) async fn relay(redis: &RedisServer) -> Result<TestServer, Skipped> {
     let server = builder(&redis.url(), PREFIX).start().await?;
     connected(&server, true).await;
-    Some(server)
+    Ok(server)
 }
 
 /// Waits until the relay listens to Redis, or knows that it does not.

@@ -1,6 +1,6 @@
 //! Server libraries of other languages, called one method at a time.
 
-use protocol_tests::{TestServer, within};
+use protocol_tests::{Skipped, TestServer, within};
 use serde_json::{Value, json};
 
 use crate::script::{Interpreter, Script};
@@ -18,14 +18,13 @@ impl Library {
         }
     }
 
-    /// Pusher's library for Python. `None`, said on stderr, when it does not take the app's id.
-    pub(crate) fn python(server: &TestServer) -> Option<Library> {
+    /// Pusher's library for Python, which takes numeric app ids only.
+    pub(crate) fn python(server: &TestServer) -> Result<Library, Skipped> {
         if !server.app().id.bytes().all(|byte| byte.is_ascii_digit()) {
-            eprintln!("skipped: Pusher's library for Python takes numeric app ids only");
-            return None;
+            return Err(Skipped::for_want_of("a numeric app id"));
         }
         let program = ["libraries/python.py"];
-        Some(Library {
+        Ok(Library {
             script: Script::start(Interpreter::Python, &program, Some(server)),
         })
     }

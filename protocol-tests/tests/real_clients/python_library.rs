@@ -3,17 +3,25 @@
 //! Its `terminate_user_connections` is not tested: version 3.3.4 leaves the app out of the path, which no server can
 //! serve.
 
-use protocol_tests::TestServer;
+use protocol_tests::{Skipped, TestServer, or_skip};
 use serde_json::json;
 
 use crate::library::Library;
 
+async fn start() -> Result<(TestServer, Library), Skipped> {
+    let server = TestServer::start().await;
+    match Library::python(&server) {
+        Ok(library) => Ok((server, library)),
+        Err(skipped) => {
+            server.finish().await;
+            Err(skipped)
+        }
+    }
+}
+
 #[tokio::test]
 async fn triggers_on_one_and_on_many_channels() {
-    let server = TestServer::start().await;
-    let Some(mut library) = Library::python(&server) else {
-        return server.finish().await;
-    };
+    let (server, mut library) = or_skip!(start().await);
     let channels = [server.channel("public-"), server.channel("private-")];
     let mut client = server.connect().await;
     let mut other = server.connect().await;
@@ -52,10 +60,7 @@ async fn triggers_on_one_and_on_many_channels() {
 
 #[tokio::test]
 async fn triggers_batches() {
-    let server = TestServer::start().await;
-    let Some(mut library) = Library::python(&server) else {
-        return server.finish().await;
-    };
+    let (server, mut library) = or_skip!(start().await);
     let channel = server.channel("batched-");
     let mut client = server.connect().await;
     client.subscribe(&channel).await;
@@ -76,10 +81,7 @@ async fn triggers_batches() {
 
 #[tokio::test]
 async fn asks_for_channels_and_users() {
-    let server = TestServer::start().await;
-    let Some(mut library) = Library::python(&server) else {
-        return server.finish().await;
-    };
+    let (server, mut library) = or_skip!(start().await);
     let room = server.channel("presence-room-");
     let mut client = server.connect().await;
     client.subscribe_presence(&room, "ann", json!({})).await;
@@ -102,10 +104,7 @@ async fn asks_for_channels_and_users() {
 
 #[tokio::test]
 async fn authenticates_and_reaches_users() {
-    let server = TestServer::start().await;
-    let Some(mut library) = Library::python(&server) else {
-        return server.finish().await;
-    };
+    let (server, mut library) = or_skip!(start().await);
     let user = server.channel("user-");
     let mut client = server.connect().await;
     for (channel, channel_data) in [
@@ -140,10 +139,7 @@ async fn authenticates_and_reaches_users() {
 
 #[tokio::test]
 async fn learns_what_is_wrong_with_a_request() {
-    let server = TestServer::start().await;
-    let Some(mut library) = Library::python(&server) else {
-        return server.finish().await;
-    };
+    let (server, mut library) = or_skip!(start().await);
     let reserved = json!(["channel", "pusher:reserved", "x"]);
     let error = library.try_call("trigger", reserved).await.unwrap_err();
     assert!(error.starts_with("PusherBadRequest: "), "{error}");

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use protocol_tests::names::unique;
 use protocol_tests::subject::Endpoint;
 use protocol_tests::{
-    App, AppConfig, Cluster, HttpClient, PublishedEvent, RedisServer, Request, TcpProxy, within,
+    App, AppConfig, Cluster, HttpClient, PublishedEvent, RedisServer, Request, TcpProxy, or_skip,
+    within,
 };
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -26,13 +27,15 @@ const ON_ITS_WAY_MS: u64 = 300;
 async fn clients_of_nodes_that_are_restarted_miss_nothing_while_they_are_connected() {
     let redis = RedisServer::start().await;
     let builder = Cluster::builder(redis.url()).app(AppConfig::new("10001"));
-    let Some(mut cluster) = builder.start().await else {
-        return;
-    };
+    let mut cluster = or_skip!(builder.start().await);
     let balancer = TcpProxy::start(&cluster.authorities()).await;
     let [channel, presence] = [unique("rolling-"), unique("presence-rolling-")];
     let settings = settings(&cluster, &balancer, &channel, &presence);
     let mut script = Script::start(Interpreter::Node, &["rolling.mjs", &settings], None);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "there are a few lines for each client"
+    )]
     let (say, mut said) = mpsc::unbounded_channel();
     let (end, ended) = watch::channel(false);
     let listening = async {
@@ -201,7 +204,7 @@ async fn try_publish(http: &mut HttpClient, request: &Request) -> bool {
 
 // The clients
 
-/// What a client has told of itself.
+/// What a client has reported of itself.
 #[derive(Default)]
 struct Client {
     /// From when to when it was subscribed; `None` as the end: until now.

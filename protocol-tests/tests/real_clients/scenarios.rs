@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::{AppConfig, TestServer};
+use protocol_tests::{AppConfig, TestServer, or_skip};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -28,17 +28,15 @@ impl Run {
 
     /// Runs it against a server that it may restart.
     pub(crate) async fn on_server_to_restart(self) {
-        if let Some(server) = TestServer::builder().own_process().start().await {
-            self.on(server).await;
-        }
+        let server = or_skip!(TestServer::builder().own_process().start().await);
+        self.on(server).await;
     }
 
     /// Runs it against a server whose app counts subscriptions.
     pub(crate) async fn on_counting_server(self) {
         let app = AppConfig::new("10001").set("subscription_count", true);
-        if let Some(server) = TestServer::builder().app(app).start().await {
-            self.on(server).await;
-        }
+        let server = or_skip!(TestServer::builder().app(app).start().await);
+        self.on(server).await;
     }
 
     /// Runs it against a server whose app has watchlists.
@@ -46,16 +44,14 @@ impl Run {
         let app = AppConfig::new("10001")
             .set("watchlist", true)
             .set("watchlist_grace", 4);
-        if let Some(server) = TestServer::builder().app(app).start().await {
-            self.on(server).await;
-        }
+        let server = or_skip!(TestServer::builder().app(app).start().await);
+        self.on(server).await;
     }
 
     /// Runs it against a server that serves its development app.
     pub(crate) async fn on_development_server(self) {
-        if let Some(server) = TestServer::builder().development_app().start().await {
-            self.on(server).await;
-        }
+        let server = or_skip!(TestServer::builder().development_app().start().await);
+        self.on(server).await;
     }
 
     /// Runs it against a server that soon takes quiet clients for gone.
@@ -63,9 +59,8 @@ impl Run {
         let builder = TestServer::builder()
             .set("server.activity_timeout", 2)
             .set("server.pong_timeout", 2);
-        if let Some(server) = builder.start().await {
-            self.on(server).await;
-        }
+        let server = or_skip!(builder.start().await);
+        self.on(server).await;
     }
 
     async fn on(self, server: TestServer) {

@@ -53,7 +53,7 @@ pub(crate) struct Ended {
 }
 
 impl Script {
-    /// Starts a program of `protocol-tests/clients/`. CLIENT_TEST tells it of the server, where there is one.
+    /// Starts a program of `protocol-tests/clients/`. CLIENT_TEST names the server, where there is one.
     pub(crate) fn start(
         interpreter: Interpreter,
         arguments: &[&str],

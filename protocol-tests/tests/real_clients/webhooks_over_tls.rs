@@ -63,7 +63,7 @@ impl HttpsReceiver {
     }
 }
 
-/// Lets channels be occupied, one after the other, and returns the requests that tell of it.
+/// Lets channels be occupied, one after the other, and returns the requests that report it.
 async fn requests(http2: bool) -> Vec<Value> {
     let mut receiver = HttpsReceiver::start(http2).await;
     let server = receiver.relay().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::{Receiver, TestServer, WsClient};
+use protocol_tests::{Receiver, Skipped, TestServer, WsClient, or_skip};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ const DATA: usize = 8_000;
 const EVENTS: usize = 3_000;
 const BACKLOG_FULL: [(&str, &str); 1] = [("reason", "backlog")];
 
-async fn start(receiver: &Receiver) -> Option<TestServer> {
+async fn start(receiver: &Receiver) -> Result<TestServer, Skipped> {
     let builder = TestServer::builder()
         .app(app(receiver, &["client_event"]))
         .set("webhooks.backlog_bytes", BACKLOG);
@@ -38,9 +38,7 @@ async fn send(client: &mut WsClient, channel: &str, number: usize) {
 async fn events_beyond_the_backlog_are_dropped_and_counted_and_the_others_arrive() {
     let mut receiver = receiver().await;
     receiver.refuse_connections().await;
-    let Some(server) = start(&receiver).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver).await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     let before = resident_memory(&server);
@@ -87,9 +85,7 @@ async fn the_backlog_of_one_webhook_takes_no_room_from_another() {
         .app(app)
         .set("webhooks.backlog_bytes", BACKLOG)
         .set("server.shutdown_timeout", 1);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     for number in 0..200 {
@@ -110,9 +106,7 @@ async fn connections_notice_nothing_of_a_full_backlog() {
         .app(app(&receiver, &["client_event"]))
         .set("webhooks.backlog_bytes", BACKLOG)
         .set("server.shutdown_timeout", 1);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("private-");
     let mut sender = subscriber(&server, &channel).await;
     let mut hearer = subscriber(&server, &channel).await;
@@ -138,9 +132,7 @@ async fn channels_that_anybody_may_invent_leave_room_for_the_others() {
     let builder = TestServer::builder()
         .app(app)
         .set("webhooks.backlog_bytes", BACKLOG);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     for _ in 0..EVENTS / 300 {
         let mut stranger = server.connect().await;
         for _ in 0..300 {

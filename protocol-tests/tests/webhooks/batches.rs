@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use protocol_tests::{Answer, AppConfig, Receiver, TestServer, TestServerBuilder, WebhookConfig};
+use protocol_tests::{
+    Answer, AppConfig, Receiver, TestServer, TestServerBuilder, WebhookConfig, or_skip,
+};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -28,9 +30,7 @@ async fn events_that_come_together_go_together_up_to_the_limit() {
     let builder = batching(&receiver, &["channel_occupied"])
         .set("webhooks.batch_wait_ms", 500)
         .set("webhooks.batch_events", 5);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channels: Vec<String> = (0..CHANNELS).map(|_| server.channel("public-")).collect();
     let mut client = server.connect().await;
     for channel in &channels {
@@ -53,9 +53,7 @@ async fn an_event_waits_for_company_as_long_as_configured() {
     let wait = Duration::from_millis(1500);
     let builder = batching(&receiver, &["channel_occupied"])
         .set("webhooks.batch_wait_ms", wait.as_millis() as i64);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channels = [server.channel("public-"), server.channel("public-")];
     let began = Instant::now();
     let mut client = server.connect().await;
@@ -81,9 +79,7 @@ async fn a_full_batch_does_not_wait() {
     let builder = batching(&receiver, &["channel_occupied"])
         .set("webhooks.batch_wait_ms", wait.as_millis() as i64)
         .set("webhooks.batch_events", 3);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let began = Instant::now();
     let mut client = server.connect().await;
     for _ in 0..3 {
@@ -102,9 +98,7 @@ async fn events_of_a_channel_keep_their_order_within_and_between_batches() {
     const EVENTS: u64 = 200;
     let mut receiver = receiver().await;
     let builder = batching(&receiver, &["client_event"]).set("webhooks.batch_events", 7);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channels = [server.channel("private-"), server.channel("private-")];
     let mut client = server.connect().await;
     for channel in &channels {
@@ -125,7 +119,7 @@ async fn events_of_a_channel_keep_their_order_within_and_between_batches() {
 }
 
 #[tokio::test]
-async fn a_batch_holds_what_its_own_webhook_is_told_of() {
+async fn a_batch_holds_what_its_own_webhook_takes() {
     let mut receiver = receiver().await;
     let webhook = |target: &str, events: &[&str]| {
         WebhookConfig::new(&receiver.url(target), events).set("batch", true)
@@ -138,9 +132,7 @@ async fn a_batch_holds_what_its_own_webhook_is_told_of() {
         .app(app)
         .set("webhooks.leave_delay_ms", 50)
         .set("webhooks.batch_wait_ms", 200);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let presence = server.channel("presence-");
     let public = server.channel("public-");
     let members = [
@@ -184,9 +176,7 @@ async fn apps_have_batches_of_their_own() {
         let webhook = receiver.webhook(&["channel_occupied"]).set("batch", true);
         builder = builder.app(app.webhook(webhook));
     }
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let ours = server.channel("ours-");
     let theirs = server.channel("theirs-");
     let mut our_client = server.connect_to(server.app()).await;
@@ -220,9 +210,7 @@ async fn a_batch_that_fails_is_sent_again_with_the_same_ids_and_nothing_is_lost(
     let builder = batching(&receiver, &["client_event"])
         .set("webhooks.batch_wait_ms", 200)
         .set("webhooks.batch_events", 20);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channels = [server.channel("private-"), server.channel("private-")];
     let mut client = server.connect().await;
     for channel in &channels {
@@ -247,9 +235,7 @@ async fn a_batch_that_fails_is_sent_again_with_the_same_ids_and_nothing_is_lost(
 #[tokio::test]
 async fn a_lone_event_of_a_batching_webhook_comes_soon() {
     let mut receiver = receiver().await;
-    let Some(server) = batching(&receiver, &["client_event"]).start().await else {
-        return;
-    };
+    let server = or_skip!(batching(&receiver, &["client_event"]).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     let began = Instant::now();
@@ -269,9 +255,10 @@ async fn what_the_endpoint_refuses_keeps_nothing_else_of_its_batch_from_it() {
     let mut receiver = receiver().await;
     receiver.script(|delivery| {
         let mut events = delivery.events.iter();
-        match events.any(|event| event.channel.starts_with("private-bad")) {
-            true => Answer::Status(400),
-            false => Answer::OK,
+        if events.any(|event| event.channel.starts_with("private-bad")) {
+            Answer::Status(400)
+        } else {
+            Answer::OK
         }
     });
     let app = talkative().webhook(receiver.webhook(&["client_event"]).set("batch", true));
@@ -279,9 +266,7 @@ async fn what_the_endpoint_refuses_keeps_nothing_else_of_its_batch_from_it() {
         .app(app)
         .set("webhooks.batch_wait_ms", 500)
         .set("server.shutdown_timeout", 1);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let names = ["private-good-", "private-bad-", "private-fine-"];
     let [good, bad, fine] = names.map(|prefix| server.channel(prefix));
     let mut client = server.connect().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::{Answer, Delivery};
+use protocol_tests::{Answer, Delivery, or_skip};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -21,9 +21,7 @@ async fn connections_that_end_before_the_answer_lose_nothing() {
                 _ => Answer::OK,
             }
         });
-        let Some(server) = relay(&receiver, &["client_event"]).start().await else {
-            return;
-        };
+        let server = or_skip!(relay(&receiver, &["client_event"]).start().await);
         let channel = server.channel("private-");
         let mut client = subscriber(&server, &channel).await;
         send_numbered(&mut client, &channel, 0..3).await;
@@ -40,9 +38,7 @@ async fn connections_that_end_before_the_answer_lose_nothing() {
 #[tokio::test]
 async fn connections_that_end_in_the_middle_of_the_request_lose_nothing() {
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &["client_event"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["client_event"]).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     let data = "x".repeat(10_000);
@@ -75,9 +71,7 @@ async fn an_answer_later_than_the_timeout_is_a_failure() {
             }
         });
         let builder = relay(&receiver, &["channel_occupied"]).set("webhooks.timeout", 1);
-        let Some(server) = builder.start().await else {
-            return;
-        };
+        let server = or_skip!(builder.start().await);
         let channel = server.channel("public-");
         let _client = subscriber(&server, &channel).await;
         receiver.expect_event(occupied(&channel)).await;
@@ -100,9 +94,7 @@ async fn an_answer_just_within_the_timeout_is_one() {
     let mut receiver = receiver().await;
     receiver.script(|_| Answer::Late(Duration::from_millis(1500), 200));
     let builder = relay(&receiver, &["channel_occupied"]).set("webhooks.timeout", 4);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("public-");
     let _client = subscriber(&server, &channel).await;
     receiver.expect_event(occupied(&channel)).await;
@@ -113,9 +105,7 @@ async fn an_answer_just_within_the_timeout_is_one() {
 #[tokio::test]
 async fn refused_connections_lose_nothing() {
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &["client_event"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["client_event"]).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     // At first, and again when a connection was in use.
@@ -138,9 +128,7 @@ async fn an_endpoint_that_closes_idle_connections_unannounced_gets_every_event_o
     const EVENTS: u64 = 20;
     let mut receiver = receiver().await;
     receiver.script(|_| Answer::ThenClose(200));
-    let Some(server) = relay(&receiver, &["client_event"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["client_event"]).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     for number in 0..EVENTS {
@@ -152,7 +140,7 @@ async fn an_endpoint_that_closes_idle_connections_unannounced_gets_every_event_o
 }
 
 #[tokio::test]
-async fn what_an_endpoint_says_beside_its_status_does_not_matter() {
+async fn what_an_endpoint_answers_beside_its_status_does_not_matter() {
     let mut receiver = receiver().await;
     receiver.script(|delivery: &Delivery| {
         let size = match delivery.events[0].json["data"].as_str() {
@@ -163,9 +151,7 @@ async fn what_an_endpoint_says_beside_its_status_does_not_matter() {
         let status = if delivery.attempt == 1 { 500 } else { 200 };
         Answer::Body(status, vec![b'x'; size])
     });
-    let Some(server) = relay(&receiver, &["client_event"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["client_event"]).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     let began = Instant::now();

@@ -1,6 +1,6 @@
 //! Many who find one cache empty ask the backend for one thing.
 
-use protocol_tests::PublishedEvent;
+use protocol_tests::{PublishedEvent, or_skip};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -11,9 +11,7 @@ const SUBSCRIBERS: usize = 50;
 #[tokio::test]
 async fn misses_of_one_channel_are_sent_once_a_second_and_the_first_at_once() {
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &["cache_miss"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["cache_miss"]).start().await);
     let channel = server.channel("cache-");
     let miss = json!({"name": "cache_miss", "channel": channel});
     let started = Instant::now();
@@ -47,9 +45,7 @@ async fn misses_of_one_channel_are_sent_once_a_second_and_the_first_at_once() {
 #[tokio::test]
 async fn miss_that_waits_is_sent_before_the_relay_stops() {
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &["cache_miss"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["cache_miss"]).start().await);
     let channel = server.channel("cache-");
     let miss = json!({"name": "cache_miss", "channel": channel});
     let _first = subscriber(&server, &channel).await;

@@ -1,6 +1,6 @@
-//! What clients send each other, told to the backend.
+//! What clients send each other, reported to the backend.
 
-use protocol_tests::{AppConfig, PublishedEvent, Receiver, TestServer};
+use protocol_tests::{AppConfig, PublishedEvent, Receiver, TestServer, or_skip};
 use serde_json::{Value, json};
 
 use crate::support::{member, receiver, relay, subscriber, talkative};
@@ -15,9 +15,7 @@ async fn expect_data(receiver: &mut Receiver, channel: &str, data: &str) {
 #[tokio::test]
 async fn private_one_carries_event_data_and_socket_id() {
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &CLIENT_EVENT).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &CLIENT_EVENT).start().await);
     for prefix in ["private-", "private-cache-"] {
         let channel = server.channel(prefix);
         let mut client = subscriber(&server, &channel).await;
@@ -37,9 +35,7 @@ async fn private_one_carries_event_data_and_socket_id() {
 #[tokio::test]
 async fn one_on_a_presence_channel_carries_the_senders_user_id_too() {
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &CLIENT_EVENT).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &CLIENT_EVENT).start().await);
     for prefix in ["presence-", "presence-cache-"] {
         let channel = server.channel(prefix);
         let mut ann = member(&server, &channel, "ann").await;
@@ -62,9 +58,7 @@ async fn one_on_a_presence_channel_carries_the_senders_user_id_too() {
 #[tokio::test]
 async fn a_string_comes_as_it_was_and_any_other_data_as_the_text_of_its_json() {
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &CLIENT_EVENT).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &CLIENT_EVENT).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     for text in [
@@ -100,9 +94,7 @@ async fn a_string_comes_as_it_was_and_any_other_data_as_the_text_of_its_json() {
 #[tokio::test]
 async fn data_that_is_not_there_is_left_out() {
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &CLIENT_EVENT).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &CLIENT_EVENT).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     for message in [
@@ -122,9 +114,7 @@ async fn data_that_is_not_there_is_left_out() {
 #[tokio::test]
 async fn the_largest_data_and_the_longest_name_come_whole() {
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &CLIENT_EVENT).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &CLIENT_EVENT).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     let name = format!("client-{}", "ü".repeat(193));
@@ -139,12 +129,10 @@ async fn the_largest_data_and_the_longest_name_come_whole() {
 }
 
 #[tokio::test]
-async fn what_is_rejected_is_told_to_nobody() {
+async fn what_is_rejected_is_sent_to_nobody() {
     let mut receiver = receiver().await;
     let app = AppConfig::new("10001").webhook(receiver.webhook(&CLIENT_EVENT));
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let public = server.channel("public-");
     let private = server.channel("private-");
     let mut client = subscriber(&server, &public).await;
@@ -187,9 +175,7 @@ async fn what_is_rejected_is_told_to_nobody() {
 #[tokio::test]
 async fn an_event_of_the_backend_named_like_one_is_none() {
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &CLIENT_EVENT).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &CLIENT_EVENT).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     server
@@ -205,13 +191,11 @@ async fn an_event_of_the_backend_named_like_one_is_none() {
 }
 
 #[tokio::test]
-async fn each_is_told_once_whoever_is_there_to_hear_it() {
+async fn each_is_sent_once_whoever_is_there_to_receive_it() {
     let mut receiver = receiver().await;
     let app = talkative().webhook(receiver.webhook(&CLIENT_EVENT));
     let builder = TestServer::builder().app(app).set("server.workers", 4);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("presence-");
     let mut members = Vec::new();
     for number in 0..8 {

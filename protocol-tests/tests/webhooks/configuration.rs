@@ -1,6 +1,6 @@
 //! Webhooks that are configured wrongly: said at start, in one line, without what may be secret.
 
-use protocol_tests::{AppConfig, TestServer, WebhookConfig};
+use protocol_tests::{AppConfig, TestServer, WebhookConfig, or_skip};
 use toml::Value;
 
 const URL: &str = "http://127.0.0.1:8000/hook?token=s3cr3t";
@@ -12,9 +12,7 @@ fn good() -> WebhookConfig {
 /// Asserts that a relay with this webhook does not start, and that the one line that says why names `key`.
 async fn expect_refused(webhook: WebhookConfig, key: &str) {
     let app = AppConfig::new("10001").webhook(webhook);
-    let Some(exit) = TestServer::builder().app(app).start_and_exit().await else {
-        return;
-    };
+    let exit = or_skip!(TestServer::builder().app(app).start_and_exit().await);
     assert_eq!(exit.code, Some(64), "{key}: {exit:?}");
     assert_eq!(exit.log.len(), 1, "{key}: {exit:?}");
     assert!(exit.log[0].contains(key), "{key}: {exit:?}");
@@ -93,9 +91,7 @@ async fn settings_of_all_webhooks_are_within_bounds() {
         let builder = TestServer::builder()
             .app(AppConfig::new("10001").webhook(good()))
             .set(&format!("webhooks.{key}"), value);
-        let Some(exit) = builder.start_and_exit().await else {
-            return;
-        };
+        let exit = or_skip!(builder.start_and_exit().await);
         assert_eq!(exit.code, Some(64), "{key}: {exit:?}");
         assert_eq!(exit.log.len(), 1, "{key}: {exit:?}");
         assert!(exit.log[0].contains(key), "{key}: {exit:?}");

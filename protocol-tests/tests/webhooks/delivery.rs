@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use protocol_tests::{AppConfig, TestServer, WebhookConfig};
+use protocol_tests::{AppConfig, TestServer, WebhookConfig, or_skip};
 use serde_json::json;
 
 use crate::support::{
@@ -16,9 +16,7 @@ async fn the_first_pair_signs_whichever_key_a_client_connected_with() {
     let mut receiver = receiver().await;
     let config = app(&receiver, &PRESENCE).extra_key("old-key", "old-secret");
     let old = config.app().with_pair("old-key", "old-secret");
-    let Some(server) = TestServer::builder().app(config).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(config).start().await);
     let channel = server.channel("presence-");
     let mut client = server.connect_to(&old).await;
     client.subscribe_presence(&channel, "ann", json!({})).await;
@@ -36,9 +34,7 @@ async fn configured_headers_are_added_to_every_request() {
         .set("headers.X-Env", "prod")
         .set("headers.Authorization", "Bearer abc");
     let app = talkative().webhook(webhook);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     for _ in 0..2 {
         let channel = server.channel("public-");
         let _client = subscriber(&server, &channel).await;
@@ -58,9 +54,7 @@ async fn path_and_query_are_sent_as_configured() {
     let target = "/a%20b/%C3%BC?token=a%2Bb&x=1+2&empty=";
     let app =
         AppConfig::new("10001").webhook(WebhookConfig::new(&receiver.url(target), &OCCUPANCY));
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let channel = server.channel("public-");
     let _client = subscriber(&server, &channel).await;
     receiver.expect_event(occupied(&channel)).await;
@@ -85,9 +79,7 @@ async fn filters_look_at_how_channels_begin_and_end() {
                 .set("filter.channel_prefix", "")
                 .set("filter.channel_suffix", ""),
         );
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let base = server.channel("");
     let mut client = server.connect().await;
     let mut expected = BTreeSet::new();
@@ -115,7 +107,7 @@ async fn filters_look_at_how_channels_begin_and_end() {
 }
 
 #[tokio::test]
-async fn each_webhook_of_an_app_is_told_of_everything() {
+async fn each_webhook_of_an_app_is_sent_everything() {
     let mut receivers = [receiver().await, receiver().await, receiver().await];
     let mut app = talkative();
     for receiver in &receivers {
@@ -124,9 +116,7 @@ async fn each_webhook_of_an_app_is_told_of_everything() {
     let builder = TestServer::builder()
         .app(app)
         .set("webhooks.leave_delay_ms", 50);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("presence-");
     drop(member(&server, &channel, "ann").await);
     for receiver in &mut receivers {
@@ -147,9 +137,7 @@ async fn each_webhook_of_an_app_is_told_of_everything() {
 async fn without_batches_each_event_has_a_request_of_its_own_over_few_connections() {
     const EVENTS: u64 = 100;
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &["client_event"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["client_event"]).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     send_numbered(&mut client, &channel, 0..EVENTS).await;
@@ -169,9 +157,7 @@ async fn without_batches_each_event_has_a_request_of_its_own_over_few_connection
 async fn an_app_without_webhooks_beside_one_that_has_some_is_served_all_the_same() {
     let mut receiver = receiver().await;
     let builder = relay(&receiver, &OCCUPANCY).app(AppConfig::new("20002"));
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("public-");
     let mut silent = server.connect_to(server.second_app()).await;
     silent.subscribe(&channel).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::{Answer, AppConfig, Receiver, TestServer, WebhookConfig};
+use protocol_tests::{Answer, AppConfig, Receiver, TestServer, WebhookConfig, or_skip};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -48,9 +48,7 @@ fn most_under_way(receiver: &Receiver) -> usize {
 async fn a_failing_channel_holds_up_no_other() {
     let mut receiver = receiver().await;
     fail_bad_channels(&receiver, Answer::Status(500));
-    let Some(server) = relay(&receiver, &["client_event"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["client_event"]).start().await);
     let bad = server.channel("private-bad-");
     let good = server.channel("private-good-");
     let mut client = subscriber(&server, &bad).await;
@@ -76,9 +74,7 @@ async fn more_failing_channels_than_requests_may_be_under_way_hold_up_no_other()
     let mut receiver = receiver().await;
     fail_bad_channels(&receiver, Answer::Status(500));
     let builder = relay(&receiver, &["client_event"]).set("webhooks.concurrency", 2);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let mut client = server.connect().await;
     let bad: Vec<String> = (0..20).map(|_| server.channel("private-bad-")).collect();
     let good = server.channel("private-good-");
@@ -119,9 +115,7 @@ async fn a_failing_webhook_holds_up_no_other_of_its_app() {
             .app(app)
             .set("webhooks.concurrency", 4)
             .set("server.shutdown_timeout", 1);
-        let Some(server) = builder.start().await else {
-            return;
-        };
+        let server = or_skip!(builder.start().await);
         // More channels than requests may be under way to one webhook.
         let mut client = server.connect().await;
         let channels: Vec<String> = (0..10).map(|_| server.channel("private-")).collect();
@@ -157,9 +151,7 @@ async fn two_webhooks_with_one_url_are_two_all_the_same() {
             &receiver.url("/hook"),
             &["client_event"],
         ));
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     for _ in 0..5 {
         let channel = server.channel("private-");
         let mut client = subscriber(&server, &channel).await;
@@ -181,9 +173,7 @@ async fn a_failing_app_holds_up_no_other() {
         .app(first.webhook(failing.webhook(&["channel_occupied"])))
         .app(second.webhook(healthy.webhook(&["channel_occupied"])))
         .set("server.shutdown_timeout", 1);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let mut ours = server.connect_to(server.app()).await;
     let mut theirs = server.connect_to(server.second_app()).await;
     for _ in 0..30 {
@@ -212,9 +202,7 @@ async fn no_more_requests_are_under_way_than_configured() {
         let builder = TestServer::builder()
             .app(app)
             .set("webhooks.concurrency", concurrency as i64);
-        let Some(server) = builder.start().await else {
-            return;
-        };
+        let server = or_skip!(builder.start().await);
         let mut client = server.connect().await;
         let channels: Vec<String> = (0..CHANNELS).map(|_| server.channel("public-")).collect();
         for channel in &channels {
@@ -234,9 +222,7 @@ async fn a_dead_endpoint_slows_no_client_down() {
     receiver.script(|_| Answer::Never);
     let builder =
         relay(&receiver, &["client_event", "channel_occupied"]).set("server.shutdown_timeout", 1);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("private-");
     let mut sender = subscriber(&server, &channel).await;
     let mut hearer = subscriber(&server, &channel).await;

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use protocol_tests::{Answer, Receiver, Signal, TestServer, TestServerBuilder, WsClient};
+use protocol_tests::{Answer, Receiver, Signal, TestServer, TestServerBuilder, WsClient, or_skip};
 use tempfile::tempdir;
 
 use crate::support::{
@@ -75,9 +75,7 @@ async fn undelivered_events_arrive_after_a_crash_with_the_same_ids_and_delivered
     let journal = directory.path().join("journal");
     let mut receiver = receiver().await;
     let builder = with_journal(&receiver, &journal);
-    let Some(server) = builder.clone().start().await else {
-        return;
-    };
+    let server = or_skip!(builder.clone().start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     send_numbered(&mut client, &channel, 0..10).await;
@@ -88,9 +86,7 @@ async fn undelivered_events_arrive_after_a_crash_with_the_same_ids_and_delivered
     receiver.wait_for_deliveries(11).await;
     kill_when_written(server, client, &mut receiver).await;
     receiver.script(|_| Answer::OK);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     // An accepted event that came again would be a fault.
     expect_numbered(&mut receiver, &channel, 10..20).await;
     let mut client = subscriber(&server, &channel).await;
@@ -110,9 +106,7 @@ async fn events_of_several_channels_keep_their_order_across_crashes_while_the_en
     let builder = with_journal(&receiver, &journal);
     let mut channels = Vec::new();
     for round in 0..3 {
-        let Some(server) = builder.clone().start().await else {
-            return;
-        };
+        let server = or_skip!(builder.clone().start().await);
         if channels.is_empty() {
             channels.extend((0..3).map(|_| server.channel("private-")));
         }
@@ -124,9 +118,7 @@ async fn events_of_several_channels_keep_their_order_across_crashes_while_the_en
         kill_when_written(server, client, &mut receiver).await;
     }
     receiver.script(|_| Answer::OK);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     for channel in &channels {
         expect_numbered(&mut receiver, channel, 0..15).await;
     }
@@ -142,9 +134,7 @@ async fn a_journal_whose_last_record_was_torn_is_read_up_to_there() {
     let mut receiver = receiver().await;
     receiver.script(|_| Answer::Status(500));
     let builder = with_journal(&receiver, &journal);
-    let Some(server) = builder.clone().start().await else {
-        return;
-    };
+    let server = or_skip!(builder.clone().start().await);
     // One event each, so that each is tried, which it is once it is written down.
     let channels: Vec<String> = (0..5).map(|_| server.channel("private-")).collect();
     let mut client = server.connect().await;
@@ -161,9 +151,7 @@ async fn a_journal_whose_last_record_was_torn_is_read_up_to_there() {
     let file = file.expect("the file is writable");
     file.set_len(size - 3).expect("the file is writable");
     receiver.script(|_| Answer::OK);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     for channel in &channels[..4] {
         expect_numbered(&mut receiver, channel, 0..1).await;
     }
@@ -182,9 +170,7 @@ async fn the_journal_of_delivered_events_does_not_grow() {
     let journal = directory.path().join("journal");
     let mut receiver = receiver().await;
     let builder = with_journal(&receiver, &journal);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     let data = "x".repeat(5_000);
@@ -213,9 +199,7 @@ async fn after_a_clean_stop_nothing_is_sent_again() {
     let builder = with_journal(&receiver, &journal);
     let mut next = 0;
     for _ in 0..3 {
-        let Some(server) = builder.clone().start().await else {
-            return;
-        };
+        let server = or_skip!(builder.clone().start().await);
         let channel = server.channel("private-");
         let mut client = subscriber(&server, &channel).await;
         send_numbered(&mut client, &channel, next..next + 5).await;
@@ -233,9 +217,7 @@ async fn what_could_not_be_sent_before_a_clean_stop_is_sent_after_it() {
     let mut receiver = receiver().await;
     receiver.script(|_| Answer::Status(500));
     let builder = with_journal(&receiver, &journal).set("server.shutdown_timeout", 1);
-    let Some(server) = builder.clone().start().await else {
-        return;
-    };
+    let server = or_skip!(builder.clone().start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     send_numbered(&mut client, &channel, 0..5).await;
@@ -243,9 +225,7 @@ async fn what_could_not_be_sent_before_a_clean_stop_is_sent_after_it() {
     wait_for_figure(&server, "events_waiting", &[], 5.0).await;
     server.finish().await;
     receiver.script(|_| Answer::OK);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     expect_numbered(&mut receiver, &channel, 0..5).await;
     receiver.expect_nothing_more();
     assert_ids_were_kept(&receiver);
@@ -258,9 +238,7 @@ async fn a_journal_is_its_owners_only_and_of_one_process_at_a_time() {
     let journal = directory.path().join("journal");
     let mut receiver = receiver().await;
     let builder = with_journal(&receiver, &journal);
-    let Some(server) = builder.clone().start().await else {
-        return;
-    };
+    let server = or_skip!(builder.clone().start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     send_numbered(&mut client, &channel, 0..3).await;
@@ -271,9 +249,7 @@ async fn a_journal_is_its_owners_only_and_of_one_process_at_a_time() {
         let mode = path.metadata().expect("it is there").permissions().mode();
         assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
     }
-    let Some(exit) = builder.start_and_exit().await else {
-        return;
-    };
+    let exit = or_skip!(builder.start_and_exit().await);
     assert!(exit.code.is_some_and(|code| code != 0), "{exit:?}");
     let says_why = exit.log.iter().any(|line| line.contains("journal"));
     assert!(says_why, "{exit:?}");
@@ -283,16 +259,14 @@ async fn a_journal_is_its_owners_only_and_of_one_process_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_journal_that_cannot_be_used_is_said_at_start() {
+async fn a_journal_that_cannot_be_used_is_reported_at_start() {
     let directory = tempdir().expect("the temporary directory is writable");
     let file = directory.path().join("file");
     std::fs::write(&file, "").expect("the temporary directory is writable");
     let receiver = receiver().await;
     for journal in [file.clone(), file.join("journal")] {
         let builder = with_journal(&receiver, &journal);
-        let Some(exit) = builder.start_and_exit().await else {
-            return;
-        };
+        let exit = or_skip!(builder.start_and_exit().await);
         assert!(exit.code.is_some_and(|code| code != 0), "{exit:?}");
         let says_why = exit.log.iter().any(|line| line.contains("journal"));
         assert!(says_why, "{exit:?}");

@@ -5,7 +5,7 @@ use std::mem::replace;
 use std::time::Duration;
 
 use protocol_tests::client::channel_data;
-use protocol_tests::{Receiver, TestServer, WsClient};
+use protocol_tests::{Receiver, Skipped, TestServer, WsClient, or_skip};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -18,7 +18,7 @@ use crate::support::{
 /// Long enough for a client to come back on a busy machine.
 const DELAY: Duration = Duration::from_secs(2);
 
-async fn start(receiver: &Receiver, events: &[&str]) -> Option<TestServer> {
+async fn start(receiver: &Receiver, events: &[&str]) -> Result<TestServer, Skipped> {
     let delay = DELAY.as_millis() as i64;
     let builder = relay(receiver, events).set("webhooks.leave_delay_ms", delay);
     builder.start().await
@@ -67,9 +67,7 @@ impl Leave {
 #[tokio::test]
 async fn vacated_and_removed_come_3_seconds_after_the_leave_by_default() {
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &PRESENCE).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &PRESENCE).start().await);
     for way in [Leave::Unsubscribe, Leave::Disconnect] {
         let channel = server.channel("presence-");
         let client = member(&server, &channel, "ann").await;
@@ -94,9 +92,7 @@ async fn the_delay_is_configurable() {
     for delay in [0, 1000] {
         let mut receiver = receiver().await;
         let builder = relay(&receiver, &OCCUPANCY).set("webhooks.leave_delay_ms", delay);
-        let Some(server) = builder.start().await else {
-            return;
-        };
+        let server = or_skip!(builder.start().await);
         let channel = server.channel("public-");
         let mut client = subscriber(&server, &channel).await;
         receiver.expect_event(occupied(&channel)).await;
@@ -115,9 +111,7 @@ async fn the_delay_is_configurable() {
 async fn only_the_webhook_waits() {
     let mut receiver = receiver().await;
     let builder = relay(&receiver, &PRESENCE).set("webhooks.leave_delay_ms", 60_000);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("presence-");
     let mut ann = member(&server, &channel, "ann").await;
     let mut bob = member(&server, &channel, "bob").await;
@@ -145,9 +139,7 @@ async fn only_the_webhook_waits() {
 #[tokio::test]
 async fn channel_that_is_subscribed_to_again_in_time_was_never_vacated() {
     let mut receiver = receiver().await;
-    let Some(server) = start(&receiver, &OCCUPANCY).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver, &OCCUPANCY).await);
     let mut channels = Vec::new();
     let mut back = Vec::new();
     for way in LEAVES {
@@ -183,9 +175,7 @@ async fn channel_that_is_subscribed_to_again_in_time_was_never_vacated() {
 #[tokio::test]
 async fn member_that_is_back_in_time_was_never_removed() {
     let mut receiver = receiver().await;
-    let Some(server) = start(&receiver, &PRESENCE).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver, &PRESENCE).await);
     let channel = server.channel("presence-");
     let mut watcher = member(&server, &channel, "watcher").await;
     receiver.expect_event(occupied(&channel)).await;
@@ -219,9 +209,7 @@ async fn member_that_is_back_in_time_was_never_removed() {
 #[tokio::test]
 async fn sole_member_that_is_back_in_time_leaves_no_trace_at_all() {
     let mut receiver = receiver().await;
-    let Some(server) = start(&receiver, &PRESENCE).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver, &PRESENCE).await);
     let channel = server.channel("presence-");
     let client = member(&server, &channel, "ann").await;
     receiver.expect_event(occupied(&channel)).await;
@@ -242,9 +230,7 @@ async fn sole_member_that_is_back_in_time_leaves_no_trace_at_all() {
 #[tokio::test]
 async fn another_user_who_comes_in_time_keeps_the_channel_occupied() {
     let mut receiver = receiver().await;
-    let Some(server) = start(&receiver, &PRESENCE).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver, &PRESENCE).await);
     let channel = server.channel("presence-");
     let ann = member(&server, &channel, "ann").await;
     receiver.expect_event(occupied(&channel)).await;
@@ -267,9 +253,7 @@ async fn another_user_who_comes_in_time_keeps_the_channel_occupied() {
 #[tokio::test]
 async fn a_tab_that_is_back_is_the_user_back() {
     let mut receiver = receiver().await;
-    let Some(server) = start(&receiver, &PRESENCE).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver, &PRESENCE).await);
     let channel = server.channel("presence-");
     let tabs = [
         member(&server, &channel, "ann").await,
@@ -293,9 +277,7 @@ async fn a_tab_that_is_back_is_the_user_back() {
 #[tokio::test]
 async fn each_leave_has_its_own_delay() {
     let mut receiver = receiver().await;
-    let Some(server) = start(&receiver, &OCCUPANCY).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver, &OCCUPANCY).await);
     let channel = server.channel("public-");
     let mut client = subscriber(&server, &channel).await;
     receiver.expect_event(occupied(&channel)).await;
@@ -318,9 +300,7 @@ async fn each_leave_has_its_own_delay() {
 async fn who_comes_back_too_late_is_new() {
     let mut receiver = receiver().await;
     let builder = relay(&receiver, &PRESENCE).set("webhooks.leave_delay_ms", 100);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("presence-");
     let mut client = server.connect().await;
     for _ in 0..3 {
@@ -338,9 +318,7 @@ async fn who_comes_back_too_late_is_new() {
 #[tokio::test]
 async fn coming_and_going_without_end_is_one_arrival_and_one_departure() {
     let mut receiver = receiver().await;
-    let Some(server) = start(&receiver, &PRESENCE).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver, &PRESENCE).await);
     let channel = server.channel("presence-");
     let mut client = member(&server, &channel, "ann").await;
     for _ in 0..200 {
@@ -369,9 +347,7 @@ async fn clients_that_flap_on_different_workers_leave_the_truth_behind() {
     let builder = relay(&receiver, &PRESENCE)
         .set("webhooks.leave_delay_ms", 20)
         .set("server.workers", 4);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("presence-");
     let mut flapping = JoinSet::new();
     for number in 0..6 {

@@ -1,4 +1,4 @@
-//! Webhooks: what an app's backend is told, when, how often, and what becomes of it when the endpoint fails.
+//! Webhooks: what an app's backend is sent, when, how often, and what becomes of it when the endpoint fails.
 //!
 //! The endpoint is this harness's own (`protocol_tests::Receiver`), which holds every single request to the rules of
 //! signatures, ids, shapes and order.

@@ -1,6 +1,6 @@
 //! Channels, members and failures, round after round: the server does not grow with them.
 
-use protocol_tests::{Answer, Receiver, TestServer};
+use protocol_tests::{Answer, Receiver, TestServer, or_skip};
 
 use crate::support::{
     ALL, member, receiver, resident_memory, send_numbered, talkative, wait_for_figure,
@@ -9,7 +9,7 @@ use crate::support::{
 const ROUNDS: usize = 8;
 /// Rounds in which allocators, tables and connections find their size.
 const WARM_UP: usize = 3;
-/// Rounds that tell what has stayed.
+/// Rounds that show what has stayed.
 const LAST: usize = 3;
 const CLIENTS: usize = 20;
 
@@ -45,9 +45,7 @@ async fn assert_memory_settles(
         .app(app)
         .set("webhooks.leave_delay_ms", 100)
         .set("webhooks.retry_for", 1);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let (mut sizes, mut events) = (Vec::new(), 0);
     for round in 0..ROUNDS {
         events += come_and_go(&server, round, channels).await;

@@ -1,8 +1,8 @@
-//! The events that tell of channels and members, exactly as they come.
+//! The events that report channels and members, exactly as they come.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use protocol_tests::{PublishedEvent, TestServer, WebhookConfig, WsClient};
+use protocol_tests::{PublishedEvent, TestServer, WebhookConfig, WsClient, or_skip};
 use serde_json::json;
 
 use crate::support::{
@@ -27,9 +27,7 @@ async fn on_any_channel(server: &TestServer, channel: &str) -> WsClient {
 async fn channels_of_every_kind_are_occupied_and_vacated() {
     let mut receiver = receiver().await;
     let builder = relay(&receiver, &OCCUPANCY).set("webhooks.leave_delay_ms", 50);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     for prefix in [
         "public-",
         "private-",
@@ -61,9 +59,7 @@ async fn members_are_added_and_removed_by_their_ids_as_strings() {
     let mut receiver = receiver().await;
     let builder =
         relay(&receiver, &["member_added", "member_removed"]).set("webhooks.leave_delay_ms", 50);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     for prefix in ["presence-", "presence-cache-"] {
         for (sent, told) in [
             (json!("ann"), "ann"),
@@ -87,12 +83,10 @@ async fn members_are_added_and_removed_by_their_ids_as_strings() {
 }
 
 #[tokio::test]
-async fn member_by_sign_in_is_told_of_by_the_id_of_the_sign_in() {
+async fn member_by_sign_in_is_reported_by_the_id_of_the_sign_in() {
     let mut receiver = receiver().await;
     let builder = relay(&receiver, &PRESENCE).set("webhooks.leave_delay_ms", 50);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("presence-");
     let mut client = server.connect().await;
     client.sign_in("ann").await;
@@ -109,9 +103,7 @@ async fn member_by_sign_in_is_told_of_by_the_id_of_the_sign_in() {
 #[tokio::test]
 async fn every_subscriber_that_finds_the_cache_empty_is_a_cache_miss() {
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &["cache_miss"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["cache_miss"]).start().await);
     for prefix in [
         "cache-",
         "private-cache-",
@@ -142,15 +134,13 @@ async fn every_subscriber_that_finds_the_cache_empty_is_a_cache_miss() {
 }
 
 #[tokio::test]
-async fn whatever_is_no_leave_is_told_at_once() {
+async fn whatever_is_no_leave_is_sent_at_once() {
     let mut receiver = receiver().await;
     let app = app(&receiver, &ALL).set("subscription_count", true);
     let builder = TestServer::builder()
         .app(app)
         .set("webhooks.leave_delay_ms", 60_000);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let (mut took, mut clients) = (Vec::new(), Vec::new());
     for _ in 0..5 {
         let presence = server.channel("presence-cache-");
@@ -176,7 +166,7 @@ async fn whatever_is_no_leave_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn each_webhook_is_told_of_the_chosen_events_and_of_no_others() {
+async fn each_webhook_is_sent_the_chosen_events_and_no_others() {
     let mut receiver = receiver().await;
     let mut app = app(&receiver, &ALL).set("subscription_count", true);
     for event in ALL {
@@ -186,9 +176,7 @@ async fn each_webhook_is_told_of_the_chosen_events_and_of_no_others() {
     let builder = TestServer::builder()
         .app(app)
         .set("webhooks.leave_delay_ms", 50);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let presence = server.channel("presence-cache-");
     let mut ann = member(&server, &presence, "ann").await;
     ann.send_client_event(&presence, "client-x", json!(1)).await;
@@ -196,7 +184,7 @@ async fn each_webhook_is_told_of_the_chosen_events_and_of_no_others() {
     let public = server.channel("public-");
     ann.subscribe(&public).await;
     drop(ann);
-    // Each goes to its own path and to the one that is told of all.
+    // Each goes to its own path and to the one that is sent all.
     for (channel, count) in [(&presence, 6), (&public, 4)] {
         for _ in 0..2 * count {
             receiver.next_event_on(channel).await;

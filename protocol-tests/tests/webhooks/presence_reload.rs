@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use protocol_tests::client::channel_data;
-use protocol_tests::{HttpClient, Request, TestServer, WsClient, eventually};
+use protocol_tests::{HttpClient, Request, TestServer, WsClient, eventually, or_skip};
 use serde_json::json;
 use tokio::runtime;
 use tokio::task::JoinSet;
@@ -150,9 +150,7 @@ async fn reload_by_all_members_raises_no_webhook_and_is_seen_by_those_who_stay_a
     let count = members();
     let mut receiver = receiver().await;
     let app = app(&receiver, &PRESENCE).limit("presence_members", 1100);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let channel = server.channel("presence-");
     let crowd = Crowd::join(&server, &channel, count).await;
     let mut observers = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::{Answer, Receiver};
+use protocol_tests::{Answer, Receiver, or_skip};
 
 use crate::support::{OCCUPANCY, occupied, receiver, relay, subscriber, wait_for_figure};
 
@@ -22,14 +22,13 @@ async fn lasting_and_passing_redirects_of_the_method_to_the_same_server_are_foll
     for status in [307, 308] {
         for absolute in [true, false] {
             let mut receiver = receiver().await;
-            let location = match absolute {
-                true => receiver.url("/moved?a=b"),
-                false => "/moved?a=b".to_owned(),
+            let location = if absolute {
+                receiver.url("/moved?a=b")
+            } else {
+                "/moved?a=b".to_owned()
             };
             redirect_first(&receiver, status, location);
-            let Some(server) = relay(&receiver, &OCCUPANCY).start().await else {
-                return;
-            };
+            let server = or_skip!(relay(&receiver, &OCCUPANCY).start().await);
             let channel = server.channel("public-");
             let _client = subscriber(&server, &channel).await;
             receiver.expect_event(occupied(&channel)).await;
@@ -77,9 +76,7 @@ async fn every_other_redirect_is_a_failure() {
             }
         }
     });
-    let Some(server) = relay(&receiver, &["channel_occupied"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["channel_occupied"]).start().await);
     let base = server.channel("public-");
     let mut client = server.connect().await;
     for number in 0..redirects.len() {
@@ -101,9 +98,7 @@ async fn every_other_redirect_is_a_failure() {
 async fn redirects_without_end_are_a_failure() {
     let mut receiver = receiver().await;
     receiver.script(|_| Answer::Redirect(307, "/hook".to_owned()));
-    let Some(server) = relay(&receiver, &OCCUPANCY).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &OCCUPANCY).start().await);
     let channel = server.channel("public-");
     let _client = subscriber(&server, &channel).await;
     let refused = [("outcome", "refused")];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use protocol_tests::{Answer, TestServer};
+use protocol_tests::{Answer, TestServer, or_skip};
 use serde_json::json;
 use tokio::time::{Instant, interval};
 
@@ -19,9 +19,7 @@ async fn an_event_is_sent_again_signed_afresh_with_the_same_id_and_ever_longer_p
         1..=3 => Answer::Status(500),
         _ => Answer::OK,
     });
-    let Some(server) = relay(&receiver, &OCCUPANCY).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &OCCUPANCY).start().await);
     let channel = server.channel("public-");
     let _client = subscriber(&server, &channel).await;
     receiver.expect_event(occupied(&channel)).await;
@@ -68,9 +66,7 @@ async fn every_status_but_2xx_is_a_failure() {
             _ => Answer::OK,
         }
     });
-    let Some(server) = relay(&receiver, &["channel_occupied"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["channel_occupied"]).start().await);
     let base = server.channel("public-");
     let mut client = server.connect().await;
     let channel = |status: &u16| format!("{base}-{status}");
@@ -101,9 +97,7 @@ async fn events_of_a_failing_channel_keep_their_order() {
             _ => Answer::OK,
         }
     });
-    let Some(server) = relay(&receiver, &["client_event"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["client_event"]).start().await);
     let channels = [server.channel("private-"), server.channel("private-")];
     let mut client = server.connect().await;
     for channel in &channels {
@@ -124,9 +118,7 @@ async fn what_keeps_failing_is_given_up_and_counted_and_the_next_event_has_its_t
     let mut receiver = receiver().await;
     receiver.script(|_| Answer::Status(500));
     let builder = relay(&receiver, &["client_event"]).set("webhooks.retry_for", 3);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     let began = Instant::now();
@@ -155,9 +147,7 @@ async fn what_keeps_failing_is_given_up_and_counted_and_the_next_event_has_its_t
 async fn what_waits_is_counted_while_it_waits() {
     let mut receiver = receiver().await;
     receiver.script(|_| Answer::Status(500));
-    let Some(server) = relay(&receiver, &["client_event"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["client_event"]).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     send_numbered(&mut client, &channel, 0..7).await;
@@ -200,9 +190,7 @@ async fn an_endpoint_that_is_down_for_a_minute_misses_nothing() {
             Answer::OK
         }
     });
-    let Some(server) = relay(&receiver, &["client_event"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["client_event"]).start().await);
     let channels: Vec<String> = (0..4).map(|_| server.channel("private-")).collect();
     let sent = send_steadily(&server, &channels, down_until).await;
     // The pause after a minute of failures may be as long as all those before it.
@@ -230,9 +218,7 @@ async fn an_endpoint_that_is_down_for_a_minute_misses_nothing() {
 async fn an_endpoint_is_not_asked_again_while_it_has_all_the_time_it_needs() {
     let mut receiver = receiver().await;
     receiver.script(|_| Answer::Late(Duration::from_secs(4), 200));
-    let Some(server) = relay(&receiver, &["channel_occupied"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["channel_occupied"]).start().await);
     let channel = server.channel("public-");
     let _client = subscriber(&server, &channel).await;
     receiver.expect_event(occupied(&channel)).await;

@@ -1,6 +1,6 @@
 //! What is in the log when everything is: no secret, whatever goes wrong.
 
-use protocol_tests::{Answer, AppConfig, Receiver, Signal, TestServer, WebhookConfig};
+use protocol_tests::{Answer, AppConfig, Receiver, Signal, TestServer, WebhookConfig, or_skip};
 use serde_json::json;
 
 use crate::support::{figure, send_numbered, subscriber, wait_for_figure};
@@ -55,9 +55,7 @@ async fn log_holds_no_secret_whatever_goes_wrong() {
         .set("webhooks.retry_for", 2)
         .set("webhooks.backlog_bytes", 16 * 1024)
         .set("server.shutdown_timeout", 2);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     send_numbered(&mut client, &channel, 0..2).await;

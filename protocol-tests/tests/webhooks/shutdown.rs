@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::{Answer, PublishedEvent, Request, Signal, TestServer, eventually};
+use protocol_tests::{Answer, PublishedEvent, Request, Signal, TestServer, eventually, or_skip};
 use tokio::time::Instant;
 
 use crate::support::{
@@ -14,9 +14,7 @@ use crate::support::{
 async fn leaves_in_their_delay_are_sent_before_the_end() {
     let mut receiver = receiver().await;
     let builder = relay(&receiver, &PRESENCE).set("webhooks.leave_delay_ms", 60_000);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("presence-");
     let mut ann = member(&server, &channel, "ann").await;
     receiver.expect_event(occupied(&channel)).await;
@@ -38,9 +36,7 @@ async fn what_waits_for_its_turn_is_sent_before_the_end() {
     const EVENTS: u64 = 10;
     let mut receiver = receiver().await;
     receiver.script(|_| Answer::Late(Duration::from_millis(100), 200));
-    let Some(server) = relay(&receiver, &["client_event"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["client_event"]).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     send_numbered(&mut client, &channel, 0..EVENTS).await;
@@ -59,9 +55,7 @@ async fn a_batch_in_the_making_is_sent_before_the_end() {
     let builder = protocol_tests::TestServer::builder()
         .app(crate::support::talkative().webhook(webhook))
         .set("webhooks.batch_wait_ms", 20_000);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     send_numbered(&mut client, &channel, 0..3).await;
@@ -82,9 +76,7 @@ async fn what_failed_is_tried_again_before_the_end() {
         1..=2 => Answer::Status(500),
         _ => Answer::OK,
     });
-    let Some(server) = relay(&receiver, &["client_event"]).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &["client_event"]).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     send_numbered(&mut client, &channel, 0..1).await;
@@ -108,9 +100,7 @@ async fn a_dead_endpoint_does_not_exceed_the_timeout_and_the_warning_counts_what
             None => receiver.refuse_connections().await,
         }
         let builder = relay(&receiver, &["client_event"]).set("server.shutdown_timeout", 2);
-        let Some(server) = builder.start().await else {
-            return;
-        };
+        let server = or_skip!(builder.start().await);
         let channel = server.channel("private-");
         let mut client = subscriber(&server, &channel).await;
         send_numbered(&mut client, &channel, 0..EVENTS).await;
@@ -139,9 +129,7 @@ async fn clients_are_served_while_a_dead_endpoint_holds_up_the_end_and_closed_la
     let receiver = receiver().await;
     receiver.script(|_| Answer::Never);
     let builder = relay(&receiver, &["client_event", "channel_vacated"]);
-    let Some(server) = builder.set("server.shutdown_timeout", 4).start().await else {
-        return;
-    };
+    let server = or_skip!(builder.set("server.shutdown_timeout", 4).start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     send_numbered(&mut client, &channel, 0..3).await;
@@ -164,9 +152,7 @@ async fn clients_are_served_while_a_dead_endpoint_holds_up_the_end_and_closed_la
 #[tokio::test]
 async fn who_is_still_there_has_left_once() {
     let mut receiver = receiver().await;
-    let Some(server) = relay(&receiver, &PRESENCE).start().await else {
-        return;
-    };
+    let server = or_skip!(relay(&receiver, &PRESENCE).start().await);
     let channel = server.channel("presence-");
     let mut members = Vec::new();
     receiver.expect_nothing_more();
@@ -208,9 +194,7 @@ async fn a_second_signal_ends_the_relay_at_once_whatever_waits() {
     let receiver = receiver().await;
     receiver.script(|_| Answer::Never);
     let builder = relay(&receiver, &["client_event"]).set("server.shutdown_timeout", 300);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("private-");
     let mut client = subscriber(&server, &channel).await;
     send_numbered(&mut client, &channel, 0..3).await;

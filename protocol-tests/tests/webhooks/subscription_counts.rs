@@ -1,6 +1,6 @@
-//! How many subscribers a channel has, told to the backend as it is told to the subscribers.
+//! How many subscribers a channel has, reported to the backend as it is sent to the subscribers.
 
-use protocol_tests::{Receiver, TestServer};
+use protocol_tests::{Receiver, TestServer, or_skip};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -15,12 +15,10 @@ async fn expect_count(receiver: &mut Receiver, channel: &str, count: u64) {
 }
 
 #[tokio::test]
-async fn each_change_is_told_down_to_0() {
+async fn each_change_is_sent_down_to_0() {
     let mut receiver = receiver().await;
     let app = app(&receiver, &[COUNT]).set("subscription_count", true);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     for prefix in ["public-", "private-", "private-encrypted-", "cache-"] {
         let channel = server.channel(prefix);
         let mut first = subscriber(&server, &channel).await;
@@ -46,9 +44,7 @@ async fn each_change_is_told_down_to_0() {
 async fn presence_channels_have_none() {
     let mut receiver = receiver().await;
     let app = app(&receiver, &[COUNT]).set("subscription_count", true);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     for prefix in ["presence-", "presence-cache-"] {
         let channel = server.channel(prefix);
         let _ann = member(&server, &channel, "ann").await;
@@ -67,9 +63,7 @@ async fn there_are_none_unless_the_app_has_its_option_on() {
     let mut receiver = receiver().await;
     let builder =
         relay(&receiver, &[COUNT, OCCUPANCY[0], OCCUPANCY[1]]).set("webhooks.leave_delay_ms", 50);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     settle(&server, &mut receiver).await;
     settle(&server, &mut receiver).await;
     receiver.expect_nothing_more();
@@ -81,9 +75,7 @@ async fn above_100_at_most_one_comes_every_5_seconds_and_the_last_one_is_right()
     const SUBSCRIBERS: u64 = 140;
     let mut receiver = receiver().await;
     let app = app(&receiver, &[COUNT]).set("subscription_count", true);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let channel = server.channel("public-");
     let began = Instant::now();
     let mut clients = Vec::new();

@@ -28,7 +28,7 @@ pub(crate) async fn receiver() -> Receiver {
     Receiver::start(&[&AppConfig::new("10001").app()]).await
 }
 
-/// A relay with the app `10001`, whose one webhook tells the receiver of these events.
+/// A relay with the app `10001`, whose one webhook sends the receiver these events.
 pub(crate) fn relay(receiver: &Receiver, events: &[&str]) -> TestServerBuilder {
     TestServer::builder().app(app(receiver, events))
 }
@@ -121,7 +121,7 @@ pub(crate) async fn wait_until_left(server: &TestServer, channel: &str) {
 }
 
 /// Waits until all that has happened so far has been sent, whatever waits in its delay too: a channel that is left now is
-/// vacated after every one that was left before. The webhook must be told of [`OCCUPANCY`].
+/// vacated after every one that was left before. The webhook must take [`OCCUPANCY`].
 pub(crate) async fn settle(server: &TestServer, receiver: &mut Receiver) {
     let channel = server.channel("settled-");
     let mut client = subscriber(server, &channel).await;

@@ -1,6 +1,6 @@
 //! Where webhooks may go when private addresses are shut.
 
-use protocol_tests::{AppConfig, TestServer, TestServerBuilder, WebhookConfig};
+use protocol_tests::{AppConfig, TestServer, TestServerBuilder, WebhookConfig, or_skip};
 
 use crate::support::{figure, receiver, subscriber, wait_for_figure};
 
@@ -41,9 +41,7 @@ async fn addresses_that_are_not_public_are_refused_at_start() {
         "a.localhost",
     ] {
         let builder = public_only(&format!("http://{host}:8000/hook?token=s3cr3t"));
-        let Some(exit) = builder.start_and_exit().await else {
-            return;
-        };
+        let exit = or_skip!(builder.start_and_exit().await);
         assert_eq!(exit.code, Some(64), "{host}: {exit:?}");
         assert_eq!(exit.log.len(), 1, "{host}: {exit:?}");
         for named in ["webhooks", "url", "private_addresses"] {
@@ -79,9 +77,7 @@ async fn a_name_of_a_private_address_is_refused_when_it_is_looked_up() {
     let receiver = receiver().await;
     let url = receiver.url("/hook").replace("127.0.0.1", &name);
     let builder = public_only(&url).set("server.shutdown_timeout", 1);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("public-");
     let _client = subscriber(&server, &channel).await;
     let unreachable = [("outcome", "unreachable")];
@@ -96,9 +92,7 @@ async fn a_name_of_a_private_address_is_as_good_as_any_by_default() {
     let mut receiver = receiver().await;
     let url = receiver.url("/hook").replace("127.0.0.1", "localhost");
     let app = AppConfig::new("10001").webhook(WebhookConfig::new(&url, &["channel_occupied"]));
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let channel = server.channel("public-");
     let _client = subscriber(&server, &channel).await;
     receiver.next_event_on(&channel).await;

@@ -1,6 +1,6 @@
 //! Once for a channel and once for a user, however many connections there are, and in what order.
 
-use protocol_tests::{AppConfig, Receiver, TestServer, WsClient};
+use protocol_tests::{AppConfig, Receiver, Skipped, TestServer, WsClient, or_skip};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 /// A relay with more workers than cores, so that clients meet on different threads, and with next to no delay.
-async fn start(receiver: &Receiver, events: &[&str]) -> Option<TestServer> {
+async fn start(receiver: &Receiver, events: &[&str]) -> Result<TestServer, Skipped> {
     relay(receiver, events)
         .set("webhooks.leave_delay_ms", 50)
         .set("server.workers", 4)
@@ -21,9 +21,7 @@ async fn start(receiver: &Receiver, events: &[&str]) -> Option<TestServer> {
 #[tokio::test]
 async fn a_channel_is_occupied_by_its_first_subscriber_and_vacated_by_its_last() {
     let mut receiver = receiver().await;
-    let Some(server) = start(&receiver, &OCCUPANCY).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver, &OCCUPANCY).await);
     let channel = server.channel("public-");
     let mut clients = Vec::new();
     for _ in 0..6 {
@@ -49,9 +47,7 @@ async fn a_channel_is_occupied_by_its_first_subscriber_and_vacated_by_its_last()
 #[tokio::test]
 async fn a_user_is_added_with_the_first_tab_and_removed_with_the_last() {
     let mut receiver = receiver().await;
-    let Some(server) = start(&receiver, &PRESENCE).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver, &PRESENCE).await);
     let channel = server.channel("presence-");
     let _watcher = member(&server, &channel, "watcher").await;
     receiver.expect_event(occupied(&channel)).await;
@@ -78,9 +74,7 @@ async fn a_user_is_added_with_the_first_tab_and_removed_with_the_last() {
 #[tokio::test]
 async fn a_channel_is_occupied_before_its_members_come_and_vacated_after_they_left() {
     let mut receiver = receiver().await;
-    let Some(server) = start(&receiver, &PRESENCE).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver, &PRESENCE).await);
     for round in 0..10 {
         let channel = server.channel("presence-");
         let mut ann = member(&server, &channel, "ann").await;
@@ -109,9 +103,7 @@ async fn a_channel_is_occupied_before_its_members_come_and_vacated_after_they_le
 #[tokio::test]
 async fn members_that_leave_together_are_removed_before_the_channel_is_vacated() {
     let mut receiver = receiver().await;
-    let Some(server) = start(&receiver, &PRESENCE).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver, &PRESENCE).await);
     let channel = server.channel("presence-");
     let mut members = Vec::new();
     for number in 0..20 {
@@ -138,9 +130,7 @@ async fn members_that_leave_together_are_removed_before_the_channel_is_vacated()
 #[tokio::test]
 async fn subscribers_that_come_at_once_occupy_the_channel_once() {
     let mut receiver = receiver().await;
-    let Some(server) = start(&receiver, &PRESENCE).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver, &PRESENCE).await);
     for _ in 0..10 {
         let channel = server.channel("presence-");
         let mut joins = JoinSet::new();
@@ -171,9 +161,7 @@ async fn subscribers_that_come_at_once_occupy_the_channel_once() {
 #[tokio::test]
 async fn a_terminated_user_leaves_like_any_other() {
     let mut receiver = receiver().await;
-    let Some(server) = start(&receiver, &PRESENCE).await else {
-        return;
-    };
+    let server = or_skip!(start(&receiver, &PRESENCE).await);
     let channel = server.channel("presence-");
     let mut client = server.connect().await;
     client.sign_in("ann").await;
@@ -200,9 +188,7 @@ async fn apps_with_channels_and_users_of_the_same_names_are_never_mixed() {
     for (app, receiver) in apps.into_iter().zip(&receivers) {
         builder = builder.app(app.webhook(receiver.webhook(&PRESENCE)));
     }
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("presence-");
     let mut ours = server.connect_to(server.app()).await;
     ours.subscribe_presence(&channel, "ann", json!({})).await;

@@ -1,13 +1,11 @@
 //! Two apps on one server never see each other's channels, members, users, caches or events.
 
-use protocol_tests::{PublishedEvent, Request, TestServer};
+use protocol_tests::{PublishedEvent, Request, TestServer, or_skip};
 use serde_json::json;
 
 #[tokio::test]
 async fn events_of_one_app_never_reach_the_other() {
-    let Some(server) = TestServer::start_with_two_apps().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::start_with_two_apps().await);
     let [first, second] = [server.app(), server.second_app()];
     for prefix in ["public-", "private-", "private-encrypted-"] {
         let channel = server.channel(prefix);
@@ -31,9 +29,7 @@ async fn events_of_one_app_never_reach_the_other() {
 
 #[tokio::test]
 async fn client_events_of_one_app_never_reach_the_other() {
-    let Some(server) = TestServer::start_with_two_apps().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::start_with_two_apps().await);
     let channel = server.channel("private-");
     let mut sender = server.connect_to(server.app()).await;
     let mut receiver = server.connect_to(server.app()).await;
@@ -51,9 +47,7 @@ async fn client_events_of_one_app_never_reach_the_other() {
 
 #[tokio::test]
 async fn members_of_one_app_are_unknown_to_the_other() {
-    let Some(server) = TestServer::start_with_two_apps().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::start_with_two_apps().await);
     let channel = server.channel("presence-");
     let mut ours = server.connect_to(server.app()).await;
     assert_eq!(
@@ -81,9 +75,7 @@ async fn members_of_one_app_are_unknown_to_the_other() {
 
 #[tokio::test]
 async fn caches_are_separate() {
-    let Some(server) = TestServer::start_with_two_apps().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::start_with_two_apps().await);
     let channel = server.channel("cache-");
     server
         .publish_to(server.app(), PublishedEvent::new(&channel, "x", ""))
@@ -96,9 +88,7 @@ async fn caches_are_separate() {
 
 #[tokio::test]
 async fn users_are_separate() {
-    let Some(server) = TestServer::start_with_two_apps().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::start_with_two_apps().await);
     let user_id = server.channel("user-");
     let channel = format!("#server-to-user-{user_id}");
     let mut ours = server.connect_to(server.app()).await;
@@ -122,9 +112,7 @@ async fn users_are_separate() {
 
 #[tokio::test]
 async fn channels_and_counts_are_separate() {
-    let Some(server) = TestServer::start_with_two_apps().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::start_with_two_apps().await);
     let channel = server.channel("public-");
     let mut ours = server.connect_to(server.app()).await;
     ours.subscribe(&channel).await;
@@ -140,9 +128,7 @@ async fn channels_and_counts_are_separate() {
 
 #[tokio::test]
 async fn keys_of_one_app_open_nothing_of_the_other() {
-    let Some(server) = TestServer::start_with_two_apps().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::start_with_two_apps().await);
     let [first, second] = [server.app(), server.second_app()];
     let channel = server.channel("private-");
     let mut client = server.connect_to(second).await;
@@ -168,9 +154,7 @@ async fn keys_of_one_app_open_nothing_of_the_other() {
 
 #[tokio::test]
 async fn socket_id_excludes_in_its_own_app_only() {
-    let Some(server) = TestServer::start_with_two_apps().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::start_with_two_apps().await);
     let channel = server.channel("public-");
     let mut ours = server.connect_to(server.app()).await;
     ours.subscribe(&channel).await;

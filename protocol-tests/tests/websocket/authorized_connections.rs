@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use protocol_tests::{AppConfig, Signal, TestServer, WsClient};
+use protocol_tests::{AppConfig, Signal, Skipped, TestServer, WsClient, or_skip};
 use serde_json::json;
 use tokio::time::sleep;
 
-async fn start() -> Option<TestServer> {
+async fn start() -> Result<TestServer, Skipped> {
     let app = AppConfig::new("10001").set("authorized_connections_timeout", 1);
     TestServer::builder().app(app).start().await
 }
@@ -18,9 +18,7 @@ async fn let_time_pass(server: &TestServer) {
 
 #[tokio::test]
 async fn connection_that_proves_nothing_in_time_is_closed_with_4009() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     let mut silent = server.connect().await;
     let mut public = server.connect().await;
     public.subscribe(&server.channel("public-")).await;
@@ -36,9 +34,7 @@ async fn connection_that_proves_nothing_in_time_is_closed_with_4009() {
 
 #[tokio::test]
 async fn signing_in_or_subscribing_to_an_authorised_channel_is_proof() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     let mut clients: Vec<WsClient> = Vec::new();
     for _ in 0..3 {
         clients.push(server.connect().await);
@@ -58,9 +54,7 @@ async fn signing_in_or_subscribing_to_an_authorised_channel_is_proof() {
 
 #[tokio::test]
 async fn proof_that_waits_while_the_server_is_frozen_counts() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     let mut clients = Vec::new();
     for _ in 0..20 {
         clients.push(server.connect().await);
@@ -81,9 +75,7 @@ async fn proof_that_waits_while_the_server_is_frozen_counts() {
 
 #[tokio::test]
 async fn proof_holds_after_the_subscription_has_ended() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     let channel = server.channel("private-");
     let mut client = server.connect().await;
     client.subscribe(&channel).await;

@@ -1,6 +1,8 @@
 //! Cache channels: the last event is kept for those who come later.
 
-use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, WsClient, eventually};
+use protocol_tests::{
+    AppConfig, PublishedEvent, Request, TestServer, WsClient, eventually, or_skip,
+};
 use serde_json::json;
 
 use crate::support::assert_members;
@@ -185,9 +187,7 @@ async fn one_of_a_batch_and_of_many_channels_is_cached() {
 #[tokio::test]
 async fn cached_event_ends_after_its_configured_time() {
     let app = AppConfig::new("10001").limit("cache_ttl", 1);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let channel = server.channel("cache-");
     server
         .publish(PublishedEvent::new(&channel, "brief", "x"))
@@ -205,9 +205,7 @@ async fn cached_event_ends_after_its_configured_time() {
 #[tokio::test]
 async fn least_recently_used_event_goes_first_when_the_cache_is_full() {
     let app = AppConfig::new("10001").limit("cache_bytes", 30_000);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let channels: Vec<String> = (0..5).map(|_| server.channel("cache-")).collect();
     for channel in &channels {
         let data = "x".repeat(10_000);

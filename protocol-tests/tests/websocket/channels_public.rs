@@ -1,6 +1,6 @@
 //! Channel names, subscribing and unsubscribing, delivery: what all channels share, on public ones.
 
-use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer};
+use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, or_skip};
 use serde_json::json;
 
 use crate::support::{assert_members, assert_served};
@@ -62,9 +62,7 @@ async fn length_of_names_includes_the_prefix() {
 #[tokio::test]
 async fn length_of_names_can_be_configured_up_to_200() {
     let app = AppConfig::new("10001").limit("channel_name_length", 200);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let mut client = server.connect().await;
     let channel = format!("{:x<201}", server.channel("long-"));
     client.send_subscribe(&channel, None, None).await;
@@ -453,9 +451,7 @@ async fn hundreds_of_channels_on_a_connection_are_normal() {
 #[tokio::test]
 async fn channels_of_a_connection_are_limited_as_configured() {
     let app = AppConfig::new("10001").limit("channels_per_connection", 3);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let mut client = server.connect().await;
     let channels: Vec<String> = (0..4).map(|_| server.channel("limited-")).collect();
     for channel in &channels[..3] {

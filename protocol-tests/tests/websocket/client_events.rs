@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use protocol_tests::{AppConfig, PATIENCE, PublishedEvent, TestServer, WsClient};
+use protocol_tests::{AppConfig, PATIENCE, PublishedEvent, TestServer, WsClient, or_skip};
 use serde_json::{Value, json};
 
 use crate::support::{assert_members, assert_served, send_numbered};
@@ -194,9 +194,7 @@ async fn only_subscribers_may_send() {
 #[tokio::test]
 async fn app_may_forbid_them() {
     let app = AppConfig::new("10001").set("client_events", false);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let channel = server.channel("private-");
     let (mut sender, mut receiver) = pair(&server, &channel).await;
     sender
@@ -246,9 +244,7 @@ async fn ten_at_once_pass_and_those_over_the_rate_are_rejected() {
 #[tokio::test]
 async fn rate_is_configurable_and_each_connections_own_and_comes_back() {
     let app = AppConfig::new("10001").limit("client_events_per_second", 2);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let channel = server.channel("private-");
     let (mut first, mut second) = pair(&server, &channel).await;
     send_numbered(&mut first, &channel, 0..20).await;
@@ -336,7 +332,7 @@ async fn data_has_up_to_the_payload_limit() {
 }
 
 #[tokio::test]
-async fn rejection_says_why_and_the_connection_stays_open() {
+async fn rejection_explains_why_and_the_connection_stays_open() {
     let server = TestServer::start().await;
     let channel = server.channel("private-");
     let mut sender = server.connect().await;

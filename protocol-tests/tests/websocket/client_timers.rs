@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use protocol_tests::{Close, Event, Frame, Opcode, PublishedEvent, TestServer, WebSocket};
+use protocol_tests::{Close, Event, Frame, Opcode, PublishedEvent, TestServer, WebSocket, or_skip};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until, timeout_at};
 
@@ -108,9 +108,7 @@ async fn every_library_keeps_its_connection_on_busy_and_on_quiet_channels() {
     let builder = TestServer::builder()
         .set("server.activity_timeout", 1)
         .set("server.pong_timeout", 1);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let [busy, quiet] = [server.channel("busy-"), server.channel("quiet-")];
     let until = Instant::now() + LIFETIME;
     let mut lives = JoinSet::new();

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use protocol_tests::{AppConfig, Event, TestServer, Upgrade, eventually};
+use protocol_tests::{AppConfig, Event, TestServer, Upgrade, eventually, or_skip};
 use serde_json::Value;
 
 use crate::support::{assert_members, assert_served, upgrade};
@@ -36,15 +36,11 @@ fn assert_is_socket_id(text: &str) {
 
 #[tokio::test]
 async fn activity_timeout_is_30_by_default_and_else_the_configured_one() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().own_process().start().await);
     assert_eq!(server.connect().await.activity_timeout, 30);
     server.finish().await;
     let builder = TestServer::builder().set("server.activity_timeout", 77);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     assert_eq!(server.connect().await.activity_timeout, 77);
     server.finish().await;
 }
@@ -76,9 +72,7 @@ async fn socket_ids_are_unique_and_hard_to_guess_from_one_another() {
 #[tokio::test]
 async fn every_path_prefix_can_be_configured() {
     let builder = TestServer::builder().set("server.path_prefix", "/ws/v1");
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     assert_eq!(server.endpoint().prefix, "/ws/v1");
     let mut client = server.connect().await;
     assert_served(&server, &mut client).await;
@@ -109,9 +103,7 @@ async fn disabled_app_is_closed_with_4003() {
     let builder = TestServer::builder()
         .app(AppConfig::new("10001").set("enabled", false))
         .app(AppConfig::new("10002"));
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let (_, close) = server
         .open_refused(&upgrade(server.app(), "protocol=7"))
         .await;
@@ -125,9 +117,7 @@ async fn disabled_app_is_closed_with_4003() {
 async fn connection_over_the_quota_is_closed_with_4004_and_a_place_that_is_left_can_be_taken() {
     // Reverb sent the error and left the socket open, free to subscribe.
     let builder = TestServer::builder().app(AppConfig::new("10001").limit("max_connections", 2));
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let mut first = server.connect().await;
     let second = server.connect().await;
     for _ in 0..3 {
@@ -158,9 +148,7 @@ async fn connection_over_the_quota_is_closed_with_4004_and_a_place_that_is_left_
 #[tokio::test]
 async fn server_over_its_capacity_closes_with_4100_and_goes_on_serving_the_others() {
     let builder = TestServer::builder().set("server.max_connections", 2);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let mut first = server.connect().await;
     let _second = server.connect().await;
     let (_, close) = server

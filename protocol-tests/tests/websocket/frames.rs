@@ -1,6 +1,6 @@
 //! Frames: RFC 6455 in full.
 
-use protocol_tests::{AppConfig, Close, Frame, Opcode, TestServer, WsClient};
+use protocol_tests::{AppConfig, Close, Frame, Opcode, TestServer, WsClient, or_skip};
 use serde_json::json;
 
 use crate::support::assert_served;
@@ -136,9 +136,7 @@ async fn new_message_inside_a_fragmented_one_is_closed_with_1002() {
 #[tokio::test]
 async fn message_over_the_configured_size_is_closed_with_1009() {
     let builder = TestServer::builder().app(AppConfig::new("10001").limit("message_bytes", 4096));
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let ping = |size: usize| {
         let around = r#"{"event":"pusher:ping","data":""}"#.len();
         json!({"event": "pusher:ping", "data": "x".repeat(size - around)}).to_string()

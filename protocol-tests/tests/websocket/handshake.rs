@@ -208,7 +208,7 @@ async fn refused_client_that_offers_a_subprotocol_can_read_why() {
 }
 
 #[tokio::test]
-async fn request_whose_upgrade_a_proxy_took_away_is_told_so() {
+async fn request_whose_upgrade_a_proxy_took_away_is_answered_with_a_hint() {
     let server = TestServer::start().await;
     for path in ["/app/KEY?protocol=7", "//app/KEY", "/app/KEY/"] {
         let path = path.replace("KEY", &server.app().key);

@@ -5,7 +5,8 @@
 use std::time::{Duration, Instant};
 
 use protocol_tests::{
-    Close, Event, Frame, Opcode, PublishedEvent, Signal, TestServer, WsClient, eventually, within,
+    Close, Event, Frame, Opcode, PublishedEvent, Signal, Skipped, TestServer, WsClient, eventually,
+    or_skip, within,
 };
 use serde_json::json;
 use tokio::time::sleep;
@@ -19,7 +20,7 @@ const TOLERANCE: Duration = Duration::from_millis(150);
 const PAGE: &str = "protocol=7&client=js&version=8.4.0&flash=false";
 const OTHER: &str = "protocol=7&client=java-client&version=2.4.4";
 
-async fn start(pong_timeout: i64) -> Option<TestServer> {
+async fn start(pong_timeout: i64) -> Result<TestServer, Skipped> {
     TestServer::builder()
         .set("server.activity_timeout", 1)
         .set("server.pong_timeout", pong_timeout)
@@ -48,9 +49,7 @@ async fn pong(client: &mut WsClient) {
 
 #[tokio::test]
 async fn idle_client_is_pinged_after_the_activity_timeout() {
-    let Some(server) = start(30).await else {
-        return;
-    };
+    let server = or_skip!(start(30).await);
     for query in [PAGE, OTHER] {
         let began = Instant::now();
         let mut client = connect(&server, query).await;
@@ -63,10 +62,8 @@ async fn idle_client_is_pinged_after_the_activity_timeout() {
 }
 
 #[tokio::test]
-async fn who_is_no_page_or_says_nothing_gets_a_websocket_ping() {
-    let Some(server) = start(30).await else {
-        return;
-    };
+async fn who_is_no_page_or_sends_nothing_gets_a_websocket_ping() {
+    let server = or_skip!(start(30).await);
     let mut clients = Vec::new();
     for query in [
         "protocol=7&client=java-client&version=2.4.4",
@@ -89,9 +86,7 @@ async fn who_is_no_page_or_says_nothing_gets_a_websocket_ping() {
 #[tokio::test]
 async fn client_that_does_not_answer_is_closed_with_4201() {
     // Soketi dropped it without a code.
-    let Some(server) = start(1).await else {
-        return;
-    };
+    let server = or_skip!(start(1).await);
     for query in [PAGE, OTHER] {
         let mut client = connect(&server, query).await;
         client.subscribe(&server.channel("public-")).await;
@@ -110,9 +105,7 @@ async fn client_that_does_not_answer_is_closed_with_4201() {
 #[tokio::test]
 async fn socket_that_never_subscribed_is_treated_the_same() {
     // Reverb neither pinged nor reaped it.
-    let Some(server) = start(1).await else {
-        return;
-    };
+    let server = or_skip!(start(1).await);
     let mut client = connect(&server, PAGE).await;
     expect_ping(&mut client, PAGE).await;
     client.expect_close_code(4201).await;
@@ -122,9 +115,7 @@ async fn socket_that_never_subscribed_is_treated_the_same() {
 #[tokio::test]
 async fn client_that_answers_stays() {
     // Soketi closed it with 4201 all the same.
-    let Some(server) = start(1).await else {
-        return;
-    };
+    let server = or_skip!(start(1).await);
     let mut client = connect(&server, PAGE).await;
     client.subscribe(&server.channel("public-")).await;
     for _ in 0..4 {
@@ -137,9 +128,7 @@ async fn client_that_answers_stays() {
 
 #[tokio::test]
 async fn any_message_is_a_pages_answer() {
-    let Some(server) = start(1).await else {
-        return;
-    };
+    let server = or_skip!(start(1).await);
     let mut client = connect(&server, PAGE).await;
     for answer in [
         r#"{"event":"pusher:unsubscribe","data":{"channel":"x"}}"#,
@@ -154,9 +143,7 @@ async fn any_message_is_a_pages_answer() {
 
 #[tokio::test]
 async fn anything_is_the_answer_of_others() {
-    let Some(server) = start(1).await else {
-        return;
-    };
+    let server = or_skip!(start(1).await);
     let mut client = connect(&server, OTHER).await;
     for answer in [
         Frame::new(Opcode::PONG, []),
@@ -176,9 +163,7 @@ async fn anything_is_the_answer_of_others() {
 
 #[tokio::test]
 async fn frames_that_a_browser_sends_by_itself_are_not_a_pages_answer() {
-    let Some(server) = start(2).await else {
-        return;
-    };
+    let server = or_skip!(start(2).await);
     let channel = server.channel("presence-");
     let mut frozen = connect(&server, PAGE).await;
     frozen
@@ -216,9 +201,7 @@ async fn frames_that_a_browser_sends_by_itself_are_not_a_pages_answer() {
 
 #[tokio::test]
 async fn anything_received_counts_as_activity() {
-    let Some(server) = start(1).await else {
-        return;
-    };
+    let server = or_skip!(start(1).await);
     let unsubscribe = r#"{"event":"pusher:unsubscribe","data":{"channel":"x"}}"#;
     let in_parts = [
         Frame::text("{").unfinished(),
@@ -250,9 +233,7 @@ async fn anything_received_counts_as_activity() {
 
 #[tokio::test]
 async fn receiving_is_not_activity() {
-    let Some(server) = start(30).await else {
-        return;
-    };
+    let server = or_skip!(start(30).await);
     let channel = server.channel("public-");
     let mut client = connect(&server, PAGE).await;
     client.subscribe(&channel).await;
@@ -270,9 +251,7 @@ async fn receiving_is_not_activity() {
 
 #[tokio::test]
 async fn member_that_is_closed_has_left() {
-    let Some(server) = start(1).await else {
-        return;
-    };
+    let server = or_skip!(start(1).await);
     let channel = server.channel("presence-");
     let mut watcher = connect(&server, PAGE).await;
     watcher
@@ -301,9 +280,7 @@ async fn member_that_is_closed_has_left() {
 #[tokio::test]
 async fn answers_that_wait_while_the_server_is_frozen_count() {
     // As `docker pause`, or a virtual machine that is moved.
-    let Some(server) = start(1).await else {
-        return;
-    };
+    let server = or_skip!(start(1).await);
     let mut clients = Vec::new();
     for number in 0..40 {
         let query = [PAGE, OTHER][number % 2];

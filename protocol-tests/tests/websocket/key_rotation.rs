@@ -1,23 +1,21 @@
 //! Rotating keys: an app with several pairs.
 
-use protocol_tests::{App, AppConfig, PublishedEvent, Request, TestServer};
+use protocol_tests::{App, AppConfig, PublishedEvent, Request, Skipped, TestServer, or_skip};
 use serde_json::json;
 
 use crate::support::assert_served;
 
-async fn start() -> Option<(TestServer, App, App)> {
+async fn start() -> Result<(TestServer, App, App), Skipped> {
     let config = AppConfig::new("10001").extra_key("old-key", "old-secret");
     let new = config.app();
     let old = new.with_pair("old-key", "old-secret");
     let server = TestServer::builder().app(config).start().await?;
-    Some((server, new, old))
+    Ok((server, new, old))
 }
 
 #[tokio::test]
 async fn either_key_connects_and_both_reach_the_same_channels() {
-    let Some((server, new, old)) = start().await else {
-        return;
-    };
+    let (server, new, old) = or_skip!(start().await);
     let channel = server.channel("shared-");
     let mut by_new = server.connect_to(&new).await;
     let mut by_old = server.connect_to(&old).await;
@@ -35,9 +33,7 @@ async fn either_key_connects_and_both_reach_the_same_channels() {
 
 #[tokio::test]
 async fn key_in_auth_picks_the_pair_whichever_key_the_socket_connected_with() {
-    let Some((server, new, old)) = start().await else {
-        return;
-    };
+    let (server, new, old) = or_skip!(start().await);
     for connected_with in [&new, &old] {
         for signed_with in [&new, &old] {
             let channel = server.channel("private-");
@@ -57,9 +53,7 @@ async fn key_in_auth_picks_the_pair_whichever_key_the_socket_connected_with() {
 
 #[tokio::test]
 async fn one_pairs_key_with_the_others_secret_is_a_bad_signature() {
-    let Some((server, new, old)) = start().await else {
-        return;
-    };
+    let (server, new, old) = or_skip!(start().await);
     let channel = server.channel("private-");
     let mut client = server.connect_to(&new).await;
     let crossed = new.with_pair(&new.key, &old.secret);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use protocol_tests::{
-    AppConfig, HttpClient, PublishedEvent, Request, Signal, TestServer, eventually,
+    AppConfig, HttpClient, PublishedEvent, Request, Signal, TestServer, eventually, or_skip,
 };
 use serde_json::json;
 
@@ -14,9 +14,7 @@ async fn connections_channels_and_subscriptions_are_counted_by_app() {
     let builder = TestServer::builder()
         .app(AppConfig::new("10001"))
         .app(AppConfig::new("20002"));
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let gauge = async |name: &str, app: &str| server.metrics().await.sum(name, &[("app", app)]);
     let channels = [server.channel("a-"), server.channel("private-")];
     let mut first = server.connect().await;
@@ -99,9 +97,7 @@ async fn wait_until_not_ready(server: &TestServer) {
 #[tokio::test]
 async fn sigterm_and_sigint_drain_the_server_and_end_it_with_exit_code_0() {
     for signal in [Signal::Terminate, Signal::Interrupt] {
-        let Some(server) = TestServer::builder().own_process().start().await else {
-            return;
-        };
+        let server = or_skip!(TestServer::builder().own_process().start().await);
         let channel = server.channel("draining-");
         let mut client = server.connect().await;
         client.subscribe(&channel).await;
@@ -127,9 +123,7 @@ async fn sigterm_and_sigint_drain_the_server_and_end_it_with_exit_code_0() {
 #[tokio::test]
 async fn every_connection_is_closed_with_1001_when_the_server_stops() {
     let builder = TestServer::builder().set("server.workers", 4);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("presence-");
     let mut clients = Vec::new();
     for number in 0..40 {
@@ -151,9 +145,7 @@ async fn every_connection_is_closed_with_1001_when_the_server_stops() {
 #[tokio::test]
 async fn clients_that_do_not_answer_their_close_hold_a_restart_up_for_a_moment_only() {
     let builder = TestServer::builder().set("server.close_timeout", 300);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let mut silent = server.connect().await;
     server.signal(Signal::Terminate);
     let close = silent.socket.read_close().await;
@@ -169,9 +161,7 @@ async fn clients_that_do_not_answer_their_close_hold_a_restart_up_for_a_moment_o
 async fn client_that_neither_reads_nor_answers_does_not_hold_the_end_up() {
     // More than the kernel takes waits for it.
     let app = AppConfig::new("10001").limit("outbox_bytes", 64 << 20);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let channel = server.channel("stalled-");
     let mut stalled = server.connect().await;
     stalled.subscribe(&channel).await;
@@ -188,9 +178,7 @@ async fn client_that_neither_reads_nor_answers_does_not_hold_the_end_up() {
 
 #[tokio::test]
 async fn http_is_answered_as_long_as_a_request_is_under_way() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().own_process().start().await);
     let channel = server.channel("draining-");
     let under_way = UnderWay::start(&server, &channel).await;
     server.signal(Signal::Terminate);
@@ -208,9 +196,7 @@ async fn second_signal_ends_the_server_at_once() {
     let builder = TestServer::builder()
         .set("server.request_timeout", 300)
         .set("server.shutdown_timeout", 300);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     // It does not end, so that the server waits for it.
     let under_way = UnderWay::start(&server, &server.channel("draining-")).await;
     server.signal(Signal::Terminate);
@@ -224,9 +210,7 @@ async fn second_signal_ends_the_server_at_once() {
 
 #[tokio::test]
 async fn stopped_server_frees_its_address_for_the_next() {
-    let Some(server) = TestServer::builder().own_process().start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().own_process().start().await);
     let endpoint = server.endpoint().clone();
     let client = server.connect().await;
     let server = server.restart().await;
@@ -240,9 +224,7 @@ async fn stopped_server_frees_its_address_for_the_next() {
 #[tokio::test]
 async fn bad_configuration_ends_with_exit_code_64_and_one_line() {
     let builder = TestServer::builder().set("server.lisen", "127.0.0.1:0");
-    let Some(exit) = builder.start_and_exit().await else {
-        return;
-    };
+    let exit = or_skip!(builder.start_and_exit().await);
     assert_eq!(exit.code, Some(64), "{exit:?}");
     assert_eq!(exit.log.len(), 1, "{exit:?}");
     assert!(exit.log[0].contains("lisen"), "{exit:?}");

@@ -10,8 +10,8 @@ use crate::support::send_numbered;
 async fn start(app: AppConfig) -> TestServer {
     let builder = TestServer::builder().set("server.workers", 4).app(app);
     match builder.start().await {
-        Some(server) => server,
-        None => TestServer::start().await,
+        Ok(server) => server,
+        Err(_configured_otherwise) => TestServer::start().await,
     }
 }
 

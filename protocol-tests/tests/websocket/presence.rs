@@ -1,7 +1,7 @@
 //! Presence channels: rosters, arrivals and departures, members' data.
 
 use protocol_tests::client::channel_data;
-use protocol_tests::{AppConfig, PublishedEvent, TestServer, WsClient};
+use protocol_tests::{AppConfig, PublishedEvent, TestServer, WsClient, or_skip};
 use serde_json::{Value, json};
 
 use crate::support::assert_members;
@@ -354,9 +354,7 @@ async fn limits_of_user_id_and_user_info_are_configurable() {
     let app = AppConfig::new("10001")
         .limit("presence_user_id_length", 3)
         .limit("presence_user_info_bytes", 10);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let channel = server.channel("presence-");
     let mut client = server.connect().await;
     for (user_id, user_info) in [("anna", json!({})), ("ann", json!("123456789"))] {
@@ -374,9 +372,7 @@ async fn limits_of_user_id_and_user_info_are_configurable() {
 #[tokio::test]
 async fn channel_is_full_at_its_limit_but_for_the_members_further_connections() {
     let app = AppConfig::new("10001").limit("presence_members", 2);
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let channel = server.channel("presence-");
     let mut ann = server.connect().await;
     ann.subscribe_presence(&channel, "ann", json!({})).await;

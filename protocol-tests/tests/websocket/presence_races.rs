@@ -12,8 +12,8 @@ const RACERS: usize = 16;
 async fn start() -> TestServer {
     // More workers than cores, so that joins meet on different threads.
     match TestServer::builder().set("server.workers", 4).start().await {
-        Some(server) => server,
-        None => TestServer::start().await,
+        Ok(server) => server,
+        Err(_configured_otherwise) => TestServer::start().await,
     }
 }
 

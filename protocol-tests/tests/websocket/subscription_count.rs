@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use protocol_tests::{AppConfig, Event, PublishedEvent, TestServer, WsClient};
+use protocol_tests::{AppConfig, Event, PublishedEvent, Skipped, TestServer, WsClient, or_skip};
 use serde_json::json;
 
 use crate::support::assert_members;
 
 const COUNT: &str = "pusher_internal:subscription_count";
 
-async fn start() -> Option<TestServer> {
+async fn start() -> Result<TestServer, Skipped> {
     let app = AppConfig::new("10001").set("subscription_count", true);
     TestServer::builder().app(app).start().await
 }
@@ -32,9 +32,7 @@ async fn counts_until(client: &mut WsClient, channel: &str, last: u64) -> u64 {
 
 #[tokio::test]
 async fn every_subscriber_learns_of_each_change() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     for prefix in ["public-", "private-", "private-encrypted-"] {
         let channel = server.channel(prefix);
         let mut first = server.connect().await;
@@ -60,9 +58,7 @@ async fn every_subscriber_learns_of_each_change() {
 
 #[tokio::test]
 async fn cached_event_comes_right_after_success_all_the_same() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     let channel = server.channel("cache-");
     server
         .publish(PublishedEvent::new(&channel, "kept", "x"))
@@ -76,9 +72,7 @@ async fn cached_event_comes_right_after_success_all_the_same() {
 
 #[tokio::test]
 async fn presence_channels_have_none() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     for prefix in ["presence-", "presence-cache-"] {
         let channel = server.channel(prefix);
         let mut clients = [server.connect().await, server.connect().await];
@@ -115,9 +109,7 @@ async fn there_are_none_by_default() {
 
 #[tokio::test]
 async fn above_100_subscribers_at_most_one_comes_every_5_seconds_and_the_last_one_is_right() {
-    let Some(server) = start().await else {
-        return;
-    };
+    let server = or_skip!(start().await);
     let channel = server.channel("public-");
     let mut first = server.connect().await;
     first.subscribe(&channel).await;

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use protocol_tests::{App, AppConfig, Event, Request, TestServer, WsClient, eventually};
+use protocol_tests::{
+    App, AppConfig, Event, Request, Skipped, TestServer, WsClient, eventually, or_skip,
+};
 use serde_json::{Value, json};
 
 use crate::support::assert_members;
 
 /// A server whose app has watchlists; a user counts as online for `grace` seconds after the last connection.
-async fn start(grace: i64) -> Option<TestServer> {
+async fn start(grace: i64) -> Result<TestServer, Skipped> {
     let app = AppConfig::new("10001")
         .set("watchlist", true)
         .set("watchlist_grace", grace);
@@ -26,7 +28,7 @@ async fn sign_in_to(server: &TestServer, app: &App, user_id: &str, watchlist: &[
     client
 }
 
-/// Name and users of each status that a message tells of.
+/// Name and users of each status that a message reports.
 fn statuses(event: &Event) -> Vec<(String, Vec<String>)> {
     assert_eq!(
         event.name, "pusher_internal:watchlist_events",
@@ -68,8 +70,8 @@ async fn terminate(server: &TestServer, user_id: &str) {
 }
 
 #[tokio::test]
-async fn whoever_signs_in_is_told_who_is_online_and_who_is_not() {
-    let Some(server) = start(3).await else { return };
+async fn whoever_signs_in_is_sent_who_is_online_and_who_is_not() {
+    let server = or_skip!(start(3).await);
     let _online = sign_in(&server, "on-1", &[]).await;
     let _too = sign_in(&server, "on \"2\"", &[]).await;
     let watched = ["on-1", "off-1", "on \"2\"", "off-2"];
@@ -90,8 +92,8 @@ async fn whoever_signs_in_is_told_who_is_online_and_who_is_not() {
 }
 
 #[tokio::test]
-async fn every_change_is_told_to_those_who_watch_and_to_nobody_else() {
-    let Some(server) = start(0).await else { return };
+async fn every_change_is_sent_to_those_who_watch_and_to_nobody_else() {
+    let server = or_skip!(start(0).await);
     let mut watcher = sign_in(&server, "w", &["u"]).await;
     let mut second_tab = sign_in(&server, "w", &["u"]).await;
     let mut other = sign_in(&server, "x", &["v"]).await;
@@ -114,7 +116,7 @@ async fn every_change_is_told_to_those_who_watch_and_to_nobody_else() {
 
 #[tokio::test]
 async fn a_user_is_online_from_the_first_connection_to_the_last() {
-    let Some(server) = start(0).await else { return };
+    let server = or_skip!(start(0).await);
     let mut watcher = sign_in(&server, "w", &["u"]).await;
     expect_statuses(&mut watcher, &[("offline", &["u"])]).await;
     let first = sign_in(&server, "u", &[]).await;
@@ -129,7 +131,7 @@ async fn a_user_is_online_from_the_first_connection_to_the_last() {
 
 #[tokio::test]
 async fn a_page_that_is_loaded_again_is_no_flicker() {
-    let Some(server) = start(2).await else { return };
+    let server = or_skip!(start(2).await);
     let mut watcher = sign_in(&server, "w", &["u"]).await;
     expect_statuses(&mut watcher, &[("offline", &["u"])]).await;
     let mut page = sign_in(&server, "u", &[]).await;
@@ -143,14 +145,14 @@ async fn a_page_that_is_loaded_again_is_no_flicker() {
     }
     watcher.expect_nothing().await;
     drop(page);
-    // The next thing that is told is the end.
+    // The next thing that is sent is the end.
     expect_statuses(&mut watcher, &[("offline", &["u"])]).await;
     server.finish().await;
 }
 
 #[tokio::test]
 async fn only_the_first_hundred_users_count() {
-    let Some(server) = start(0).await else { return };
+    let server = or_skip!(start(0).await);
     let names: Vec<String> = (0..101).map(|number| format!("u{number}")).collect();
     let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut client = server.connect().await;
@@ -168,7 +170,7 @@ async fn only_the_first_hundred_users_count() {
     assert_eq!((name.as_str(), users.len()), ("offline", 100));
     assert!(users.iter().eq(names.iter()));
 
-    // The connection stays, and is told of the hundredth, but not of the one behind.
+    // The connection stays, and is sent the hundredth, but not the one behind.
     let _behind = sign_in(&server, last, &[]).await;
     let _hundredth = sign_in(&server, "u99", &[]).await;
     expect_statuses(&mut client, &[("online", &["u99"])]).await;
@@ -177,7 +179,7 @@ async fn only_the_first_hundred_users_count() {
 
 #[tokio::test]
 async fn each_user_counts_once() {
-    let Some(server) = start(0).await else { return };
+    let server = or_skip!(start(0).await);
     let app = server.app().clone();
     let mut names = vec!["u"; 500];
     names.push("v");
@@ -191,7 +193,7 @@ async fn each_user_counts_once() {
 
 #[tokio::test]
 async fn ids_may_be_numbers_in_a_watchlist() {
-    let Some(server) = start(0).await else { return };
+    let server = or_skip!(start(0).await);
     let _user = sign_in(&server, "7", &[]).await;
     let mut watcher = server.connect().await;
     watcher
@@ -203,7 +205,7 @@ async fn ids_may_be_numbers_in_a_watchlist() {
 
 #[tokio::test]
 async fn a_watchlist_that_is_none_is_an_error() {
-    let Some(server) = start(0).await else { return };
+    let server = or_skip!(start(0).await);
     for watchlist in [r#""u""#, "{}", "[true]", "[null]", "[[\"u\"]]"] {
         let mut client = server.connect().await;
         client
@@ -221,8 +223,8 @@ async fn a_watchlist_that_is_none_is_an_error() {
 }
 
 #[tokio::test]
-async fn without_a_watchlist_nothing_is_told() {
-    let Some(server) = start(0).await else { return };
+async fn without_a_watchlist_nothing_is_sent() {
+    let server = or_skip!(start(0).await);
     for user_data in [
         r#"{"id":"w"}"#,
         r#"{"id":"w","watchlist":null}"#,
@@ -236,11 +238,9 @@ async fn without_a_watchlist_nothing_is_told() {
 }
 
 #[tokio::test]
-async fn an_app_has_no_watchlists_unless_it_says_so() {
+async fn an_app_has_no_watchlists_unless_it_is_configured_to() {
     let app = AppConfig::new("10001");
-    let Some(server) = TestServer::builder().app(app).start().await else {
-        return;
-    };
+    let server = or_skip!(TestServer::builder().app(app).start().await);
     let mut watcher = sign_in(&server, "w", &["u"]).await;
     let _user = sign_in(&server, "u", &[]).await;
     watcher.expect_nothing().await;
@@ -260,9 +260,7 @@ async fn users_of_another_app_are_others() {
     });
     let [first, second] = apps;
     let builder = TestServer::builder().app(first).app(second);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let mut watcher = sign_in(&server, "w", &["u"]).await;
     expect_statuses(&mut watcher, &[("offline", &["u"])]).await;
     let other_app = server.second_app().clone();
@@ -273,7 +271,7 @@ async fn users_of_another_app_are_others() {
 
 #[tokio::test]
 async fn a_user_may_watch_itself() {
-    let Some(server) = start(0).await else { return };
+    let server = or_skip!(start(0).await);
     let mut user = sign_in(&server, "u", &["u"]).await;
     expect_statuses(&mut user, &[("online", &["u"])]).await;
     user.expect_nothing().await;
@@ -282,7 +280,7 @@ async fn a_user_may_watch_itself() {
 
 #[tokio::test]
 async fn a_user_whose_connections_are_ended_goes_offline() {
-    let Some(server) = start(0).await else { return };
+    let server = or_skip!(start(0).await);
     let mut watcher = sign_in(&server, "w", &["u"]).await;
     expect_statuses(&mut watcher, &[("offline", &["u"])]).await;
     let mut tabs = Vec::new();
@@ -299,7 +297,7 @@ async fn a_user_whose_connections_are_ended_goes_offline() {
 /// What a watcher believes in the end is the truth, whatever came together.
 #[tokio::test]
 async fn statuses_and_changes_fit_together() {
-    let Some(server) = start(0).await else { return };
+    let server = or_skip!(start(0).await);
     let names: Vec<String> = (0..8).map(|number| format!("u{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let come_and_go = async {

@@ -4,6 +4,7 @@
 //! - [`event`]: the trait of events, and an event ready to go
 //! - [`connection`], [`environment`]: which driver, by Laravel's environment variables
 //! - [`pusher`], [`log`], [`redis`], [`ably`], [`null`]: the drivers
+//! - [`slug`]: a part of Laravel's prefix in Redis
 
 #[cfg(feature = "ably")]
 mod ably;

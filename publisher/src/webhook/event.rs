@@ -1,4 +1,4 @@
-//! What webhooks tell.
+//! The events of webhooks.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};

@@ -1,4 +1,4 @@
-//! Webhooks: what a relay tells a backend.
+//! Webhooks: what a relay reports to a backend.
 //!
 //! Source: Pusher Channels, "Webhooks".
 

@@ -1,5 +1,6 @@
 //! Events reach subscribers.
 
+use protocol_tests::{TestServer, or_skip};
 use publisher::{Batch, Channel, Client, Config, Error, Event, Info};
 use serde_json::json;
 
@@ -133,10 +134,8 @@ async fn what_the_relay_refuses_says_what_to_do() {
 
 #[tokio::test]
 async fn a_relay_behind_a_path_is_reached() {
-    let builder = protocol_tests::TestServer::builder().set("server.path_prefix", "/relay");
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let builder = TestServer::builder().set("server.path_prefix", "/relay");
+    let server = or_skip!(builder.start().await);
     let client = Client::new(config(&server).path("relay")).unwrap();
     client
         .trigger(&[channel(&server, "news-")], &Event::text("e", ""))

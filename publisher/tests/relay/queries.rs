@@ -1,4 +1,4 @@
-//! What the relay says of channels.
+//! What the relay reports of channels.
 
 use publisher::{Error, Event, Info};
 use serde_json::json;

@@ -38,9 +38,10 @@ async fn a_users_connections_are_closed_or_made_to_come_back() {
         ann.sign_in(user).await;
         let mut bob = server.connect().await;
         bob.sign_in("bob").await;
-        match close {
-            true => client.terminate_connections(user).await.unwrap(),
-            false => client.force_reconnect(user).await.unwrap(),
+        if close {
+            client.terminate_connections(user).await.unwrap()
+        } else {
+            client.force_reconnect(user).await.unwrap()
         }
         ann.expect_close_code(code).await;
         bob.expect_nothing().await;

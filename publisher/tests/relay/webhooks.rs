@@ -1,7 +1,7 @@
 //! What the relay posts is verified and understood.
 
 use protocol_tests::receiver::Delivery;
-use protocol_tests::{AppConfig, Receiver, TestServer, eventually};
+use protocol_tests::{AppConfig, Receiver, TestServer, eventually, or_skip};
 use publisher::{Webhook, WebhookError, WebhookEvent, WebhookVerifier};
 use serde_json::json;
 
@@ -56,9 +56,7 @@ async fn events_of_every_kind_are_verified_and_understood() {
     let builder = TestServer::builder()
         .app(app.webhook(receiver.webhook(&ALL)))
         .set("webhooks.leave_delay_ms", 50);
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     cause_all(&server).await;
 
     let verifier = WebhookVerifier::new([pair(server.app())]);
@@ -111,9 +109,7 @@ async fn a_webhook_of_another_app_or_with_another_body_is_refused() {
     let app = AppConfig::new("10001");
     let mut receiver = Receiver::start(&[&app.app()]).await;
     let builder = TestServer::builder().app(app.webhook(receiver.webhook(&ALL)));
-    let Some(server) = builder.start().await else {
-        return;
-    };
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("news-");
     let mut client = server.connect().await;
     client.subscribe(&channel).await;

@@ -1,4 +1,4 @@
-//! What is wrong is told before anything is sent.
+//! What is wrong is reported before anything is sent.
 
 use publisher::{Batch, Channel, Client, Config, Error, Event, MasterKey, Retry, Scheme};
 

@@ -24,9 +24,10 @@ fn assert_signed(request: &Received, path: &str) {
     assert_eq!(request.parameter("auth_version"), "1.0");
     let timestamp: u64 = request.parameter("auth_timestamp").parse().unwrap();
     assert!(timestamp.abs_diff(now()) < 60, "{timestamp}");
-    let md5 = match request.body.is_empty() {
-        true => String::new(),
-        false => md5_hex(request.body.as_bytes()),
+    let md5 = if request.body.is_empty() {
+        String::new()
+    } else {
+        md5_hex(request.body.as_bytes())
     };
     assert_eq!(request.parameter("body_md5"), md5);
 }

@@ -172,9 +172,12 @@ impl Entry {
 
     /// Completes when the connection must end to make room for others.
     pub async fn evicted(&self) {
-        poll_fn(|cx| match self.must_end(cx) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        poll_fn(|cx| {
+            if self.must_end(cx) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }

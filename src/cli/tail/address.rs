@@ -74,9 +74,10 @@ impl Address {
     /// What the `Host` header says.
     pub(super) fn authority(&self) -> String {
         let Self { host, port, .. } = self;
-        match host.contains(':') {
-            true => format!("[{host}]:{port}"),
-            false => format!("{host}:{port}"),
+        if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
         }
     }
 }

@@ -212,7 +212,7 @@ async fn a_relay_that_is_not_there_yet_is_waited_for() {
     relay.stop().await;
 }
 
-/// What `follow` says to a server that answers every connection with these bytes.
+/// The error of `follow` with a server that answers every connection with these bytes.
 async fn against(answer: &'static [u8]) -> String {
     let listener = tokio::net::TcpListener::bind(free_port()).await.unwrap();
     let following = Following::start(args(listener.local_addr().unwrap()));

@@ -16,6 +16,8 @@
 
 mod channel;
 mod entry;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod keys;
 mod ledger;
 mod link;

@@ -83,9 +83,10 @@ fn app(section: &Section<'_>, of_webhooks: &Settings) -> Result<ReadApp, ConfigE
 /// The pages that may connect: those that are listed. A list that is empty means any, unless any
 /// page could sign.
 fn origins(patterns: Vec<&str>, pairs: &[ReadPair]) -> Origins {
-    match patterns.is_empty() && is_known(pairs) {
-        true => Origins::development(),
-        false => Origins::new(patterns).expect("each pattern was tried"),
+    if patterns.is_empty() && is_known(pairs) {
+        Origins::development()
+    } else {
+        Origins::new(patterns).expect("each pattern was tried")
     }
 }
 

@@ -14,14 +14,20 @@ const URL: &str = "redis://host:port/database, rediss://…, redis+sentinel://ho
 const PREFIX: &str = "a text of letters, digits and -_.:/, such as fanfare:";
 const CERTIFICATES: &str = "the path of a PEM file, or nothing";
 
+#[derive(Clone, Copy)]
+enum Driver {
+    Local,
+    Redis,
+}
+
 pub(in crate::config) fn cluster(
     section: &Section<'_>,
     leave_delay: Duration,
 ) -> Result<Cluster, ConfigError> {
     let default = Settings::default();
     let driver = section.text("driver", DRIVER, |text| match text {
-        "local" => Some(false),
-        "redis" => Some(true),
+        "local" => Some(Driver::Local),
+        "redis" => Some(Driver::Redis),
         _ => None,
     })?;
     let certificates = section.text("ca_certificates", CERTIFICATES, |text| {
@@ -47,9 +53,9 @@ pub(in crate::config) fn cluster(
             .map(PathBuf::from),
         leave_delay,
     };
-    Ok(match driver.unwrap_or_default() {
-        true => Cluster::Redis(Box::new(settings)),
-        false => Cluster::Local,
+    Ok(match driver.unwrap_or(Driver::Local) {
+        Driver::Local => Cluster::Local,
+        Driver::Redis => Cluster::Redis(Box::new(settings)),
     })
 }
 

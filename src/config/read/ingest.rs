@@ -58,9 +58,10 @@ fn app(section: &Section<'_>, apps: &Registry, needed: bool) -> Result<Box<str>,
     match (named.filter(|id| !id.is_empty()), &ids[..]) {
         (Some(id), _) => Ok(id.into()),
         (None, [only]) => Ok((*only).into()),
-        (None, _) if needed => Err(match section.has(KEY) {
-            true => section.invalid(KEY, expected, "nothing"),
-            false => section.missing(KEY, &expected),
+        (None, _) if needed => Err(if section.has(KEY) {
+            section.invalid(KEY, expected, "nothing")
+        } else {
+            section.missing(KEY, &expected)
         }),
         (None, _) => Ok("".into()),
     }

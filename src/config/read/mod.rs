@@ -2,7 +2,7 @@
 //!
 //! - [`server`], [`admin`], [`log`]: the sections that there is one of
 //! - [`cluster`]: whom the node shares its channels with
-//! - [`apps`]: the apps, and what must hold among them
+//! - [`apps`], [`limits`]: the apps, and what must hold among them; the limits of one
 //! - [`webhooks`]: what holds for all webhooks, and the webhooks of one app
 //! - [`ingest`]: what comes in otherwise than over the HTTP API
 
@@ -103,7 +103,7 @@ pub(super) fn log(section: &Section<'_>) -> Result<Log, ConfigError> {
     })
 }
 
-/// Two listeners cannot share an address; better said here than by the system.
+/// Two listeners cannot share an address; better refused here than by the system.
 pub(super) fn listeners_differ(
     server: (&Section<'_>, &Address),
     admin: (&Section<'_>, Option<&Address>),
@@ -112,9 +112,10 @@ pub(super) fn listeners_differ(
     if !same {
         return Ok(());
     }
-    let (blamed, other) = match server.0.has("listen") {
-        true => (server.0, "admin.listen"),
-        false => (admin.0, "server.listen"),
+    let (blamed, other) = if server.0.has("listen") {
+        (server.0, "admin.listen")
+    } else {
+        (admin.0, "server.listen")
     };
     let expected = format!("another address than that of {other}");
     Err(blamed.invalid("listen", expected, server.1.to_string()))

@@ -66,9 +66,10 @@ fn webhook(section: &Section<'_>, settings: &Settings) -> Result<Webhook, Config
         WebhookEvent::of_name(name).is_some()
     })?;
     if names.is_empty() {
-        return Err(match section.has("events") {
-            true => section.invalid("events", EVENTS, "an empty list"),
-            false => section.missing("events", EVENTS),
+        return Err(if section.has("events") {
+            section.invalid("events", EVENTS, "an empty list")
+        } else {
+            section.missing("events", EVENTS)
         });
     }
     let filter = section.child("filter", FILTER)?;

@@ -1,4 +1,4 @@
-//! Which source wins, and what is told of each.
+//! Which source wins, and what is reported of each.
 
 use super::*;
 
@@ -59,14 +59,14 @@ fn what_the_configuration_was_made_of_is_told() {
         .variable("PUSHER_APP_SECRET", "s3cr3t")
         .flag("--workers", "server.workers", "1");
     let loaded = load(&setting.sources).unwrap();
-    let told: Vec<String> = loaded
+    let reported: Vec<String> = loaded
         .layers
         .iter()
         .map(|layer| format!("{}: {}", layer.source, layer.detail))
         .collect();
     let file = setting.sources.config_file.as_ref().unwrap();
     assert_eq!(
-        told,
+        reported,
         [
             format!("{}: --config", file.display()),
             "environment: FANFARE_LOG__LEVEL, PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET"

@@ -1,4 +1,4 @@
-//! What the operator is told of messages that are not delivered.
+//! What is logged of messages that are not delivered.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use super::message::Refusal;
 
 /// The least time between two lines of the log.
 const INTERVAL: Duration = Duration::from_secs(60);
-/// Characters of a topic's name that are told.
+/// Characters of a topic's name that are logged.
 const TOPIC: usize = 200;
 
-/// Tells of the first at once, and then of at most one a minute.
+/// Logs the first at once, and then at most one a minute.
 #[derive(Debug, Default)]
 pub(super) struct Complaints {
     last: Cell<Option<Instant>>,
@@ -31,7 +31,7 @@ impl Complaints {
         }
     }
 
-    /// How many were not told of since the last line, if there may be a line now.
+    /// How many were not logged since the last line, if there may be a line now.
     fn turn(&self, now: Instant) -> Option<u64> {
         if self.last.get().is_some_and(|last| now < last + INTERVAL) {
             self.unreported.set(self.unreported.get() + 1);

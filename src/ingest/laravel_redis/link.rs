@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use redis::aio::{PubSubSink, PubSubStream};
 use redis::{Msg, RedisResult, Value};
+use service::backoff::Backoff;
 use tokio::time::{sleep, timeout};
 
 use super::server::RedisServer;
@@ -16,10 +17,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// How long it may take to answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
-/// The least that is waited before a new attempt.
-const SHORTEST_DELAY: Duration = Duration::from_millis(100);
-/// The most.
+/// The most that is waited before a new attempt.
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), LONGEST_DELAY);
 
 /// Listens to all topics with a prefix.
 #[derive(Debug)]
@@ -48,11 +48,11 @@ impl<'a> Link<'a> {
     }
 
     /// Hands over every message, connecting again for as long as it is polled. Loss and return
-    /// are told once each.
+    /// are logged once each.
     pub(super) async fn keep_up(&self, mut take: impl FnMut(Msg)) {
         let (server, pattern) = (self.server, &*self.pattern);
         let mut failures = 0;
-        let mut told = false;
+        let mut is_logged = false;
         loop {
             match self.connect().await {
                 Ok((sink, stream)) => {
@@ -62,20 +62,20 @@ impl<'a> Link<'a> {
                     let lost = listen(sink, stream, &mut take).await;
                     self.connected.set(0);
                     tracing::warn!(%server, "the connection to Laravel's Redis is lost: {lost}");
-                    told = true;
+                    is_logged = true;
                     // One that does not last is no success: it must not be tried without pause.
                     if since.elapsed() > LONGEST_DELAY {
                         failures = 0;
                     }
                 }
-                Err(error) if !told => {
+                Err(error) if !is_logged => {
                     tracing::warn!(%server, "Laravel's Redis cannot be listened to yet: {error}");
-                    told = true;
+                    is_logged = true;
                 }
                 Err(_) => {}
             }
-            sleep(delay(failures)).await;
             failures += 1;
+            sleep(BACKOFF.delay(failures)).await;
         }
     }
 
@@ -123,7 +123,7 @@ async fn receive(mut stream: PubSubStream, mut take: impl FnMut(Msg)) -> Lost {
 }
 
 /// Asks again and again whether Redis is still there: a connection whose other end has vanished
-/// says nothing by itself.
+/// is silent by itself.
 async fn ask(mut sink: PubSubSink) -> Lost {
     loop {
         sleep(PING_INTERVAL).await;
@@ -133,13 +133,6 @@ async fn ask(mut sink: PubSubSink) -> Lost {
             return Lost::Silent;
         }
     }
-}
-
-/// How long to wait after so many attempts in vain. Half of it is left to chance, so that many
-/// nodes do not come back at once.
-fn delay(failures: u32) -> Duration {
-    let nominal = (2 * SHORTEST_DELAY * 2_u32.pow(failures.min(8))).min(LONGEST_DELAY);
-    nominal.mul_f64(rand::random_range(0.5..=1.0))
 }
 
 /// What matches all topics with this prefix.
@@ -167,18 +160,5 @@ mod tests {
         assert_eq!(pattern(""), "*");
         assert_eq!(pattern("laravel_database_"), "laravel_database_*");
         assert_eq!(pattern(r"a[b]*?\"), r"a\[b\]\*\?\\*");
-    }
-
-    #[test]
-    fn delays_grow_and_stay_within_their_bounds() {
-        for failures in [0, 1, 2, 3, 4, 100, u32::MAX] {
-            let delay = delay(failures);
-            assert!(
-                (SHORTEST_DELAY..=LONGEST_DELAY).contains(&delay),
-                "{delay:?}"
-            );
-        }
-        assert!(delay(0) <= 2 * SHORTEST_DELAY);
-        assert!(delay(4) >= LONGEST_DELAY / 2);
     }
 }

@@ -8,9 +8,11 @@
 //! - [`link`]: the connection to Redis, made again whenever it is lost
 //! - [`queue`]: what has come and waits to be delivered
 //! - [`message`], [`payload`]: one event, as Laravel writes it
-//! - [`complaints`]: what is told of messages that are no events
+//! - [`complaints`]: what is logged of messages that are no events
 
 mod complaints;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod link;
 mod message;
 mod payload;

@@ -36,15 +36,14 @@ fn without_socket(object: &str) -> Option<String> {
     // the empty one, too.
     let mut numbered = rest.iter().enumerate();
     let is_list = numbered.all(|(index, (name, _))| is_number(name, index));
-    Some(match is_list {
-        true => format!(
+    Some(if is_list {
+        format!(
             "[{}]",
             join(rest.iter().map(|(_, value)| (*value).to_owned()))
-        ),
-        false => {
-            let members = rest.iter().map(|(name, value)| format!("{name}:{value}"));
-            format!("{{{}}}", join(members))
-        }
+        )
+    } else {
+        let members = rest.iter().map(|(name, value)| format!("{name}:{value}"));
+        format!("{{{}}}", join(members))
     })
 }
 
@@ -172,10 +171,7 @@ mod tests {
             let mut object: Map<String, Value> = members.into_iter().collect();
             let text = serde_json::to_string_pretty(&object).unwrap();
             object.remove("socket");
-            let expected = match object.is_empty() {
-                true => Value::Array(Vec::new()),
-                false => Value::Object(object),
-            };
+            let expected = if object.is_empty() { Value::Array(Vec::new()) } else { Value::Object(object) };
             prop_assert_eq!(serde_json::from_str::<Value>(&sent(&text)).unwrap(), expected);
         }
     }

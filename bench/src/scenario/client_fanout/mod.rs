@@ -107,21 +107,21 @@ fn report_publishes(traffic: &Traffic, plan: &Plan, report: &mut Report) {
     report.problem_count(traffic.unanswered, "publishes NEVER ANSWERED");
 }
 
-/// Whether the receiver, if there is one, was told of every client event once or more.
+/// Whether the receiver, if there is one, was sent every client event once or more.
 fn report_webhooks(bench: &mut Bench, sent: u64) -> anyhow::Result<()> {
     let Some(receiver) = bench.options.receiver else {
         return Ok(());
     };
-    let enough = |told: &Counts| told.of("client_event") >= sent;
-    let told = bench.await_webhooks(receiver, TOLD_WITHIN_S, enough)?;
-    let missing = sent.saturating_sub(told.of("client_event"));
+    let enough = |counts: &Counts| counts.of("client_event") >= sent;
+    let reported = bench.await_webhooks(receiver, TOLD_WITHIN_S, enough)?;
+    let missing = sent.saturating_sub(reported.of("client_event"));
     let report = &mut bench.report;
     report.set(
         "webhooks",
         json!({
-            "requests": told.requests,
+            "requests": reported.requests,
             "client_events_sent": sent,
-            "client_events_told": told.of("client_event"),
+            "client_events_told": reported.of("client_event"),
             "missing": missing,
         }),
     );

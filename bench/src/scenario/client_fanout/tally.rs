@@ -97,9 +97,10 @@ impl Tally {
             Arrival::InOrder => {}
         }
         self.received += 1;
-        let latency = match sender == self.publisher() {
-            true => &mut self.publish_latency,
-            false => &mut self.latency,
+        let latency = if sender == self.publisher() {
+            &mut self.publish_latency
+        } else {
+            &mut self.latency
         };
         latency.saturating_record(now.saturating_sub(mark.sent_at));
     }

@@ -140,9 +140,10 @@ impl<'a> Traffic<'a> {
                 _ => publishes.next_due,
             };
             let next = events.next_due.min(steps.next_due).min(next_publish);
-            let wait = match now < end {
-                true => next.min(end).saturating_sub(sys::now_ns()),
-                false => 1_000_000,
+            let wait = if now < end {
+                next.min(end).saturating_sub(sys::now_ns())
+            } else {
+                1_000_000
             };
             net.poll(wait, self)?;
         }

@@ -55,9 +55,10 @@ mod tests {
         let mut tried = Vec::new();
         let held = search(1000.0, |rate| {
             tried.push(rate);
-            Ok(match rate < 1600.0 {
-                true => Found::Held(rate),
-                false => Found::NotHeld,
+            Ok(if rate < 1600.0 {
+                Found::Held(rate)
+            } else {
+                Found::NotHeld
             })
         });
         assert_eq!(held.unwrap(), Some(1562.5));

@@ -201,10 +201,12 @@ fn search(bench: &mut Bench, plan: &Plan, shares: &Shares, first: f64) -> anyhow
         bench
             .report
             .problem_count(unanswered, "publishes NEVER ANSWERED");
-        Ok(match is_held {
-            true => Found::Held(step),
-            false if others > DISTURBING_CORES => Found::Disturbed,
-            false => Found::NotHeld,
+        Ok(if is_held {
+            Found::Held(step)
+        } else if others > DISTURBING_CORES {
+            Found::Disturbed
+        } else {
+            Found::NotHeld
         })
     })?;
     match held {

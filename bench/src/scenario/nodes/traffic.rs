@@ -77,10 +77,11 @@ impl<'a> Traffic<'a> {
                     return Ok(end.saturating_sub(next_due).div_ceil(interval_ns));
                 }
             }
-            let wait = match next_due < end && self.has_publisher(net) {
-                true => next_due.saturating_sub(sys::now_ns()),
+            let wait = if next_due < end && self.has_publisher(net) {
+                next_due.saturating_sub(sys::now_ns())
+            } else {
                 // Until an answer or a delivery, or to look again at the time.
-                false => 10_000_000,
+                10_000_000
             };
             net.poll(wait, self)?;
         }

@@ -1,4 +1,4 @@
-//! What a presence channel's frames say, by plain search: there are too many of them to read
+//! What a presence channel's frames hold, by plain search: there are too many of them to read
 //! each as JSON.
 
 use memchr::memmem;

@@ -1,5 +1,5 @@
 //! presence-reload: all members of a presence channel leave and are back at once, again and
-//! again, while observers watch them and a health path is asked. No webhook is to tell of it.
+//! again, while observers watch them and a health path is asked. No webhook is to report it.
 
 mod crowd;
 mod frames;
@@ -19,7 +19,7 @@ use crate::usage::Window;
 
 /// Joins under way at once when the members come for the first time.
 const FIRST_INFLIGHT: usize = 64;
-/// Until when webhooks must have told of these joins.
+/// Until when webhooks must have reported these joins.
 const TOLD_WITHIN_S: f64 = 10.0;
 /// Longer than a server holds back webhooks to see who returns (Fanfare: leave_delay_ms = 3000).
 const HELD_BACK_S: f64 = 4.0;
@@ -61,7 +61,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     report_webhooks(bench, &crowd, options.receiver.zip(first_joins))
 }
 
-/// What the receiver, if there is one, was told once all had come.
+/// What the receiver, if there is one, was sent once all had come.
 fn await_first_joins(
     bench: &mut Bench,
     receiver: Option<SocketAddrV4>,
@@ -71,12 +71,12 @@ fn await_first_joins(
         return Ok(None);
     };
     let all = crowd.size() as u64;
-    let enough = |told: &Counts| told.of("member_added") >= all;
-    let told = bench.await_webhooks(receiver, TOLD_WITHIN_S, enough)?;
-    Ok(Some(told))
+    let enough = |counts: &Counts| counts.of("member_added") >= all;
+    let reported = bench.await_webhooks(receiver, TOLD_WITHIN_S, enough)?;
+    Ok(Some(reported))
 }
 
-/// What the receiver was told while nobody came or went but to come back.
+/// What the receiver was sent while nobody came or went but to come back.
 fn report_webhooks(
     bench: &mut Bench,
     crowd: &Crowd,

@@ -1,4 +1,4 @@
-//! What is to be sent: rows written in the transaction of what they tell of.
+//! What is to be sent: rows written in the transaction of what they announce.
 //!
 //! A **lane** is a kind and a conversation; its rows are sent in the order of their sequence. Who
 //! sends holds the lane's lease, so that a lane is never sent by two at once; a lease that was not
@@ -58,7 +58,7 @@ pub(super) struct Item<'i> {
     pub(super) created_at: Timestamp,
 }
 
-/// Adds a row, in the transaction that it tells of.
+/// Adds a row, in the transaction that it announces.
 pub(super) async fn add(
     connection: &mut Connection,
     item: &Item<'_>,

@@ -30,7 +30,7 @@ pub(crate) fn message(id: &str, phone: &str, name: &str, text: &str) -> Value {
     }))
 }
 
-/// A webhook that tells what became of a message.
+/// A webhook that reports what became of a message.
 pub(crate) fn status(id: &str, status: &str) -> Value {
     webhook(json!({
         "messaging_product": "whatsapp",

@@ -243,9 +243,10 @@ async fn turns<T: AsyncRead + AsyncWrite + Unpin>(
     std::future::poll_fn(|cx| {
         turns.push(read_turn(server, cx));
         assert!(Pin::new(&mut *server).poll_flush(cx).is_ready());
-        match turns.iter().sum::<usize>() >= bytes {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        if turns.iter().sum::<usize>() >= bytes {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
     })
     .await;
@@ -326,9 +327,10 @@ async fn requests_behind_one_that_is_handled_wait_for_its_answer() {
             assert!(Pin::new(&mut server).poll_write(cx, b"y").is_ready());
         }
         assert!(Pin::new(&mut server).poll_flush(cx).is_ready());
-        match read == 20 << 10 {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        if read == 20 << 10 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
     })
     .await;
@@ -345,9 +347,10 @@ async fn handler_that_comes_to_its_body_wakes_who_was_refused() {
     let mut read = 0;
     let reading = std::future::poll_fn(|cx| {
         read += read_turn(&mut server, cx);
-        match read == 20 << 10 {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        if read == 20 << 10 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
     });
     let handler = async {

@@ -149,6 +149,10 @@ impl Node {
         metrics: ClusterMetrics,
         apps: HashMap<Box<str>, Arc<AppHub>>,
     ) -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "one thread reads from Redis and takes out what it has read"
+        )]
         let (sender, pushed) = mpsc::unbounded_channel();
         let now = Instant::now();
         let keys = Keys::new(&settings.prefix);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::{ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult};
+use service::backoff::Backoff;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::channel::Asked;
@@ -578,8 +579,5 @@ fn linger(link: Arc<Link>) {
 
 /// How long to wait after so many failures.
 fn pause(failures: u32) -> Duration {
-    let longest = FIRST_PAUSE * 2u32.saturating_pow(failures.min(8));
-    longest
-        .min(LONGEST_PAUSE)
-        .mul_f64(rand::random_range(0.5..1.0))
+    Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).delay(failures.saturating_add(1))
 }

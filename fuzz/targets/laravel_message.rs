@@ -1,0 +1,7 @@
+//! What Laravel publishes to Redis.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| fanfare::ingest::laravel_redis::fuzzing::message(input));

@@ -1,0 +1,7 @@
+//! What Redis answers to scripts.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| fanfare::cluster::redis::fuzzing::answer(input));

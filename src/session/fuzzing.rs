@@ -1,0 +1,417 @@
+//! A session under random messages, answers and time, held against a model of it.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Action, Answered, Session, SignOfLife, Timeouts};
+use crate::apps::App;
+use crate::auth::Signer;
+use crate::metrics::MessageKind;
+use crate::protocol::SocketId;
+
+const SECOND: Duration = Duration::from_secs(1);
+const CHANNELS: [&str; 8] = [
+    "news",
+    "cache-news",
+    "private-a",
+    "private-encrypted-a",
+    "presence-a",
+    "presence-b",
+    "#server-to-user-u1",
+    "not a name",
+];
+const SOCKET_ID: &str = "12.34";
+
+/// Runs the input, a byte for what happens and some for how, until the session closes or the input
+/// ends.
+///
+/// # Panics
+/// When the session does what it must not: that is a finding.
+pub fn run(input: &[u8]) {
+    let mut model = Model::new(Input(input));
+    while let Some(choice) = model.input.next() {
+        if model.step(choice) == Step::Closed {
+            break;
+        }
+        model.check();
+    }
+    model.end();
+}
+
+struct Input<'i>(&'i [u8]);
+
+impl<'i> Input<'i> {
+    fn next(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    /// One of so many; the first where the input has ended.
+    fn choose(&mut self, many: usize) -> usize {
+        usize::from(self.next().unwrap_or(0)) % many
+    }
+
+    /// Up to the end of a line.
+    fn line(&mut self) -> &'i [u8] {
+        let end = memchr::memchr(b'\n', self.0).unwrap_or(self.0.len());
+        let (line, rest) = self.0.split_at(end);
+        self.0 = rest.get(1..).unwrap_or_default();
+        line
+    }
+}
+
+/// What the hub is still to answer, in the order in which it does.
+enum Asked {
+    Join(String),
+    Confirm(String),
+}
+
+#[derive(PartialEq, Eq)]
+enum Step {
+    GoesOn,
+    Closed,
+}
+
+/// What the session must agree with.
+struct Model<'i> {
+    input: Input<'i>,
+    session: Session,
+    signer: Signer,
+    app: Arc<App>,
+    start: Instant,
+    now: Instant,
+    asked: VecDeque<Asked>,
+    live: HashSet<String>,
+    user_id: Option<String>,
+    is_registered: bool,
+    client_events: usize,
+}
+
+impl<'i> Model<'i> {
+    fn new(mut input: Input<'i>) -> Self {
+        let signer = Signer::new("key", b"secret");
+        let mut app = App::new("1", signer.clone());
+        let choice = input.choose(16);
+        app.client_events = choice & 1 == 0;
+        app.watchlist = choice & 2 == 0;
+        app.authorized_connections_timeout = (choice & 4 != 0).then_some(5 * SECOND);
+        app.limits.channels_per_connection = 3;
+        app.limits.client_events_per_second = 4;
+        app.limits.messages_per_second = 10;
+        let app = Arc::new(app);
+        let sign_of_life = if choice & 8 == 0 {
+            SignOfLife::Message
+        } else {
+            SignOfLife::Frame
+        };
+        let timeouts = Timeouts {
+            activity: 30 * SECOND,
+            pong: 10 * SECOND,
+            message: 10 * SECOND,
+            write: 10 * SECOND,
+        };
+        let now = Instant::now();
+        let socket_id: SocketId = SOCKET_ID.parse().expect("it is a socket id");
+        Self {
+            session: Session::new(Arc::clone(&app), socket_id, timeouts, sign_of_life, now),
+            input,
+            signer,
+            app,
+            start: now,
+            now,
+            asked: VecDeque::new(),
+            live: HashSet::new(),
+            user_id: None,
+            is_registered: false,
+            client_events: 0,
+        }
+    }
+
+    fn step(&mut self, choice: u8) -> Step {
+        match choice % 12 {
+            0..=2 => self.subscribe(),
+            3 => {
+                let channel = self.channel();
+                let data = json!({"channel": channel});
+                self.send("pusher:unsubscribe", &data, None)
+            }
+            4 => self.client_event(),
+            5 => self.sign_in(),
+            6 => self.send_raw(),
+            7 => self.answer(true),
+            8 => self.answer(false),
+            9 => self.pass_time(),
+            10 => self.write(),
+            _ => self.read(),
+        }
+    }
+
+    // What the client does
+
+    fn channel(&mut self) -> &'static str {
+        CHANNELS[self.input.choose(CHANNELS.len())]
+    }
+
+    fn send(&mut self, event: &str, data: &serde_json::Value, subscribed: Option<&str>) -> Step {
+        let text = json!({"event": event, "data": data}).to_string();
+        let action = self.session.on_text(&text, self.now);
+        if let (Action::Nothing, Some(channel)) = (&action, subscribed) {
+            assert!(
+                self.is_asked(channel),
+                "{channel}: a subscription is neither answered nor to be answered"
+            );
+        }
+        self.carry_out(action)
+    }
+
+    fn subscribe(&mut self) -> Step {
+        let channel = self.channel();
+        let user = self.input.choose(3);
+        let how = self.input.choose(4);
+        let data = (channel.starts_with("presence-") || how == 1)
+            .then(|| json!({"user_id": format!("u{user}"), "sign_in": how == 1}).to_string());
+        let signed = match &data {
+            Some(data) => format!("{SOCKET_ID}:{channel}:{data}"),
+            None => format!("{SOCKET_ID}:{channel}"),
+        };
+        let auth = if how == 2 {
+            "key:0000".to_owned()
+        } else {
+            format!("key:{}", self.signer.sign(&[signed.as_bytes()]))
+        };
+        let request = json!({"channel": channel, "auth": auth, "channel_data": data});
+        self.send("pusher:subscribe", &request, Some(channel))
+    }
+
+    fn client_event(&mut self) -> Step {
+        let channel = self.channel();
+        let text = json!({"event": "client-x", "channel": channel, "data": 1}).to_string();
+        let action = self.session.on_text(&text, self.now);
+        self.carry_out(action)
+    }
+
+    fn sign_in(&mut self) -> Step {
+        let user = self.input.choose(3);
+        let user_data = json!({"id": format!("u{user}"), "watchlist": ["a", "b"]}).to_string();
+        let signed = format!("{SOCKET_ID}::user::{user_data}");
+        let auth = format!("key:{}", self.signer.sign(&[signed.as_bytes()]));
+        let data = json!({"auth": auth, "user_data": user_data});
+        self.send("pusher:signin", &data, None)
+    }
+
+    fn send_raw(&mut self) -> Step {
+        let line = String::from_utf8_lossy(self.input.line());
+        let action = self.session.on_text(&line, self.now);
+        self.carry_out(action)
+    }
+
+    // What the hub does
+
+    fn carry_out(&mut self, action: Action) -> Step {
+        match action {
+            Action::Nothing | Action::Send(_) | Action::Mistake { .. } => {}
+            Action::RefuseSubscription { .. } => {}
+            Action::Join {
+                channel, sign_in, ..
+            } => {
+                let channel = channel.as_str();
+                assert!(!self.is_joining(channel), "{channel} is asked for twice");
+                assert!(!self.live.contains(channel), "{channel} is joined already");
+                self.asked.push_back(Asked::Join(channel.to_owned()));
+                if let Some(user) = sign_in {
+                    self.registered_as(user.user_id());
+                }
+            }
+            Action::Confirm { channel } => {
+                let channel = channel.as_str();
+                assert!(self.live.contains(channel), "{channel} is not joined");
+                self.asked.push_back(Asked::Confirm(channel.to_owned()));
+            }
+            Action::Leave { channel, .. } => {
+                let was_live = self.live.remove(channel.as_str());
+                assert!(was_live, "{channel:?} is left, and was not joined");
+            }
+            Action::SignIn {
+                user, watchlist, ..
+            } => {
+                self.registered_as(user.user_id());
+                self.session.watching(watchlist);
+            }
+            Action::ClientEvent { channel, .. } => {
+                assert!(self.app.client_events && self.live.contains(channel.as_str()));
+                assert!(channel.kind().needs_signature());
+                self.client_events += 1;
+                let most = f64::from(self.app.limits.client_events_per_second)
+                    * (1.0 + (self.now - self.start).as_secs_f64());
+                assert!(
+                    self.client_events as f64 <= most + 0.1,
+                    "{} client events instead of {most}",
+                    self.client_events
+                );
+            }
+            Action::Close(reason) | Action::CloseOverload { reason, .. } => {
+                assert!(!reason.text.is_empty());
+                return Step::Closed;
+            }
+        }
+        Step::GoesOn
+    }
+
+    fn registered_as(&mut self, user_id: &str) {
+        assert_eq!(self.user_id, None, "the connection is signed in already");
+        self.user_id = Some(user_id.to_owned());
+        self.is_registered = true;
+        self.session.signed_in();
+    }
+
+    fn answer(&mut self, is_granted: bool) -> Step {
+        let members = self.input.choose(200);
+        match self.asked.pop_front() {
+            None => {}
+            Some(Asked::Confirm(channel)) => {
+                let is_live = self.session.confirmed(&channel);
+                assert_eq!(is_live, self.live.contains(&channel), "{channel}");
+            }
+            Some(Asked::Join(channel)) => {
+                let answered = if is_granted {
+                    self.session.joined(&channel, members)
+                } else {
+                    self.session.refused(&channel)
+                };
+                match answered {
+                    Answered::Expected if is_granted => {
+                        self.live.insert(channel);
+                    }
+                    Answered::Expected | Answered::Unwanted => {}
+                    Answered::AskAgain(_) => self.asked.push_back(Asked::Join(channel)),
+                }
+            }
+        }
+        Step::GoesOn
+    }
+
+    // What time and the socket do
+
+    fn pass_time(&mut self) -> Step {
+        let due = self.session.deadline();
+        let waited = match self.input.choose(4) {
+            0 => Duration::from_millis(self.input.choose(256) as u64 * 4),
+            1 => SECOND * self.input.choose(60) as u32,
+            _ => due.saturating_duration_since(self.now),
+        };
+        self.now += waited;
+        let action = self.session.on_time(self.now);
+        if self.now < due {
+            assert!(
+                matches!(action, Action::Nothing),
+                "{action:?} before it is due"
+            );
+        }
+        if self.carry_out(action) == Step::Closed {
+            return Step::Closed;
+        }
+        if !self.session.waits() {
+            assert!(
+                self.session.deadline() > self.now,
+                "what was due is due still"
+            );
+        }
+        Step::GoesOn
+    }
+
+    fn write(&mut self) -> Step {
+        match self.input.choose(3) {
+            0 => {
+                self.session.on_write_blocked(true, self.now);
+            }
+            1 => {
+                self.session.on_write_blocked(false, self.now);
+            }
+            _ => self.session.on_written(),
+        }
+        Step::GoesOn
+    }
+
+    fn read(&mut self) -> Step {
+        match self.input.choose(6) {
+            0 => self.session.on_received(self.now),
+            1 => self.session.on_frame(MessageKind::Ping, self.now),
+            2 => {
+                self.session.on_partial_message(self.now);
+            }
+            3 => self.session.on_whole_message(),
+            4 => {
+                let must_wait = self.session.must_wait(self.now).is_some();
+                assert!(!must_wait || self.session.waits());
+                if !must_wait {
+                    self.session.on_all_read();
+                }
+            }
+            _ => {
+                let may = self.session.may_read_on(self.now);
+                assert!(!(may && self.session.waits()));
+            }
+        }
+        Step::GoesOn
+    }
+
+    // What must hold
+
+    fn is_joining(&self, channel: &str) -> bool {
+        let is_it = |asked: &Asked| matches!(asked, Asked::Join(joining) if joining == channel);
+        self.asked.iter().any(is_it)
+    }
+
+    fn is_asked(&self, channel: &str) -> bool {
+        let is_it = |asked: &Asked| match asked {
+            Asked::Join(asked) | Asked::Confirm(asked) => asked == channel,
+        };
+        self.asked.iter().any(is_it)
+    }
+
+    fn check(&self) {
+        for channel in CHANNELS {
+            let is_live = self.live.contains(channel);
+            assert_eq!(self.session.is_subscribed(channel), is_live, "{channel}");
+        }
+        let joining = |asked: &&Asked| matches!(asked, Asked::Join(_));
+        let joining = self.asked.iter().filter(joining).count();
+        assert!(self.live.len() + joining <= self.app.limits.channels_per_connection);
+        let user_id = self.session.user().map(|user| user.user_id().to_string());
+        assert_eq!(user_id, self.user_id);
+    }
+
+    /// What is given back at the end is what was taken, once.
+    fn end(mut self) {
+        let ended = self.session.end();
+        let left: HashMap<_, _> = ended.subscriptions.into_iter().collect();
+        assert_eq!(left.len(), self.live.len());
+        assert!(
+            left.keys()
+                .all(|channel| self.live.contains(channel.as_str()))
+        );
+        assert_eq!(ended.user.is_some(), self.is_registered);
+        let again = self.session.end();
+        assert!(again.subscriptions.is_empty() && again.user.is_none());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn no_messages_and_no_time_lead_a_session_astray(
+            input in prop::collection::vec(any::<u8>(), 0..400),
+        ) {
+            super::run(&input);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+use super::super::event::Numbers;
+use super::*;
+
+/// A folder that is gone when the test is over.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let name = format!("fanfare-journal-{:016x}", rand::random::<u64>());
+        Self(std::env::temp_dir().join(name))
+    }
+
+    fn open(&self) -> (Journal, Vec<String>) {
+        let (journal, left) = Journal::open(&self.0).unwrap();
+        (
+            journal,
+            left.iter().map(|left| left.id.to_string()).collect(),
+        )
+    }
+
+    fn files(&self) -> usize {
+        segments(&self.0).unwrap().len()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn events(count: usize, size: usize) -> Vec<Event> {
+    let numbers = Numbers::new();
+    let channel = ChannelName::parse("presence-a", 164).unwrap();
+    let json = format!(r#"{{"x":"{}"}}"#, "x".repeat(size));
+    (0..count)
+        .map(|_| numbers.event(&channel, json.clone().into()))
+        .collect()
+}
+
+fn ids(events: &[Event]) -> Vec<String> {
+    events.iter().map(|event| event.id.to_string()).collect()
+}
+
+#[test]
+fn what_is_not_crossed_out_is_left_to_the_next_process() {
+    let (folder, events) = (Folder::new(), events(3, 9));
+    let (one, other) = (Arc::from("one"), Arc::from("other"));
+    let (mut journal, left) = folder.open();
+    assert!(left.is_empty());
+    journal.record(&one, &events);
+    journal.record(&other, &events[..1]);
+    journal.settle(&one, &events[1..2]);
+    drop(journal);
+
+    let (mut journal, left) = Journal::open(&folder.0).unwrap();
+    let found: Vec<_> = left
+        .iter()
+        .map(|left| (&*left.webhook, &*left.id))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("one", &*events[0].id),
+            ("one", &*events[2].id),
+            ("other", &*events[0].id)
+        ]
+    );
+    let again = left[0].event(7);
+    assert_eq!((again.number, &again.json), (7, &events[0].json));
+    assert_eq!(again.channel, events[0].channel);
+    journal.settle(&one, &events);
+    drop(journal);
+    assert_eq!(folder.open().1, ids(&events[..1]));
+}
+
+#[test]
+fn a_line_that_was_cut_off_costs_nothing_else() {
+    let (folder, events) = (Folder::new(), events(2, 9));
+    let (mut journal, _) = folder.open();
+    journal.record(&Arc::from("w"), &events);
+    journal
+        .segment
+        .write(b"{\"event\":{\"webhook\":\"w\",\"i")
+        .unwrap();
+    drop(journal);
+    assert_eq!(folder.open().1, ids(&events));
+}
+
+#[test]
+fn segments_go_when_all_in_them_and_before_is_done() {
+    let (folder, events) = (Folder::new(), events(5, SEGMENT_BYTES));
+    let (mut journal, _) = folder.open();
+    let webhook = Arc::from("w");
+    for event in &events {
+        journal.record(&webhook, std::slice::from_ref(event));
+    }
+    assert_eq!(folder.files(), 6);
+    journal.settle(&webhook, &events[1..3]);
+    assert_eq!(folder.files(), 6);
+    journal.settle(&webhook, &events[..1]);
+    assert_eq!(folder.files(), 3);
+    journal.settle(&webhook, &events[3..]);
+    assert_eq!(folder.files(), 1);
+    drop(journal);
+    assert!(folder.open().1.is_empty());
+}
+
+#[test]
+fn little_that_is_needed_does_not_keep_much() {
+    let (folder, webhook) = (Folder::new(), Arc::from("w"));
+    let (mut journal, _) = folder.open();
+    let stuck = events(3, 9);
+    journal.record(&webhook, &stuck);
+    for event in events(20, SEGMENT_BYTES) {
+        journal.record(&webhook, std::slice::from_ref(&event));
+        journal.settle(&webhook, std::slice::from_ref(&event));
+    }
+    assert!(folder.files() <= 1 + TOLERATED_BYTES / SEGMENT_BYTES);
+    assert_eq!(journal.open.values().sum::<usize>(), 3);
+    drop(journal);
+    let (mut journal, left) = Journal::open(&folder.0).unwrap();
+    let left: Vec<String> = left.iter().map(|left| left.id.to_string()).collect();
+    assert_eq!(left, ids(&stuck));
+    journal.settle(&webhook, &stuck);
+    assert_eq!((journal.needed_bytes, journal.places.len()), (0, 0));
+}
+
+#[test]
+fn a_folder_belongs_to_one_process_at_a_time() {
+    let folder = Folder::new();
+    let (journal, _) = folder.open();
+    let error = Journal::open(&folder.0).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+    drop(journal);
+    folder.open();
+}
