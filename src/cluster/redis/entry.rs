@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use rand::Rng;
 
 use crate::protocol::SocketId;
 
@@ -22,8 +23,8 @@ pub(super) const OLDEST: u8 = 1;
 pub(super) struct NodeId(pub(super) u64);
 
 impl NodeId {
-    pub(super) fn random() -> Self {
-        Self(rand::random())
+    pub(super) fn random(rng: &mut impl Rng) -> Self {
+        Self(rng.next_u64())
     }
 }
 

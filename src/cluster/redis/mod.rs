@@ -54,7 +54,7 @@ use crate::session::CloseReason;
 use entry::Event;
 use keys::Keys;
 use link::Reach;
-use node::Node;
+use node::Driver;
 use queries::Asker;
 use request::{Close, Publish, Request, Requests};
 use rights::Lack;
@@ -162,8 +162,8 @@ impl Redis {
             .name("fanfare-cluster".to_owned())
             .spawn(move || {
                 let _guard = AbortOnPanic;
-                let node = Node::new(settings, reach, shared, metrics, apps);
-                LocalSet::new().block_on(&runtime, node.run());
+                let driver = Driver::new(settings, reach, shared, metrics, apps);
+                LocalSet::new().block_on(&runtime, driver.run());
             })?;
         Ok(())
     }

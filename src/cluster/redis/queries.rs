@@ -185,7 +185,7 @@ impl Asker {
 
     pub(super) async fn claim(&self, app: &AppHub, key: &str) -> Result<SharedClaim, Unavailable> {
         let key = self.keys.idempotency(&app.app.id, key);
-        let claimant = NodeId::random().to_string();
+        let claimant = NodeId::random(&mut rand::rng()).to_string();
         // Dropped, it gives the key back: also if it is not known whether the claim was heard.
         let mut turn = None;
         let start = Instant::now();

@@ -69,7 +69,7 @@ impl Channel {
         } else if self.apply(&message.body, Reading::InOrder, context).is_ok() {
             self.go_on_to(message.id);
         } else {
-            self.wait_for_room();
+            self.wait_for_room(context.now);
         }
     }
 
@@ -94,10 +94,10 @@ impl Channel {
 
     /// This node cannot keep up. The log keeps what there is no room for: it is read from there
     /// a little later.
-    pub(super) fn wait_for_room(&mut self) {
+    pub(super) fn wait_for_room(&mut self, now: Instant) {
         const PAUSE: Duration = Duration::from_millis(20);
         self.is_behind = true;
-        self.retry_at = Some(Instant::now() + PAUSE);
+        self.retry_at = Some(now + PAUSE);
     }
 
     /// Does what an entry says, unless there is no room for its events.

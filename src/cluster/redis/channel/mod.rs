@@ -118,6 +118,8 @@ enum Step {
 
 /// What is at hand when a channel acts.
 pub(super) struct Context<'a> {
+    /// When what the channel acts upon came.
+    pub(super) now: Instant,
     pub(super) metrics: &'a ClusterMetrics,
     pub(super) publishing: PublishContext<'a>,
     /// This process, under all ids that it had.
@@ -311,9 +313,9 @@ impl Channel {
     }
 
     /// Whether Redis could be called now. Until the node counts as alive, its part is not told.
-    pub(super) fn wants_call(&self, is_counted: bool) -> bool {
+    pub(super) fn wants_call(&self, is_counted: bool, now: Instant) -> bool {
         !self.is_calling
-            && self.retry_at.is_none_or(|until| until <= Instant::now())
+            && self.retry_at.is_none_or(|until| until <= now)
             && (!self.outgoing.is_empty()
                 || (!self.orphans.is_empty() && self.may_clean_up(is_counted))
                 || (self.has_changes() && self.may_change(is_counted)))
@@ -372,8 +374,8 @@ impl Channel {
     }
 
     /// Redis is away.
-    pub(super) fn on_lost(&mut self) {
-        self.note_interruption();
+    pub(super) fn on_lost(&mut self, now: Instant) {
+        self.note_interruption(now);
         self.listening = Asked::No;
         self.on_forgotten();
         self.answer_offline();
@@ -429,9 +431,9 @@ impl Channel {
         self.is_synced = false;
     }
 
-    fn note_interruption(&mut self) {
+    fn note_interruption(&mut self, now: Instant) {
         if self.place.is_some() && self.interrupted_at.is_none() {
-            self.interrupted_at = Some(Instant::now());
+            self.interrupted_at = Some(now);
         }
     }
 
@@ -459,8 +461,8 @@ impl Channel {
     }
 
     /// The topic is listened to elsewhere from now on; what came in between is missing.
-    pub(super) fn on_moved(&mut self) {
-        self.note_interruption();
+    pub(super) fn on_moved(&mut self, now: Instant) {
+        self.note_interruption(now);
         self.listening = Asked::No;
         self.is_synced = false;
     }

@@ -7,8 +7,7 @@ use crate::webhooks::Transition;
 
 impl Channel {
     /// Tells what is to be told now, and remembers when to look after the rest.
-    pub(super) fn on_due(&mut self, due: &[(String, u64)]) {
-        let now = Instant::now();
+    pub(super) fn on_due(&mut self, due: &[(String, u64)], now: Instant) {
         for (field, ms) in due {
             let (kind, rest) = field.split_at(field.len().min(1));
             let transition = match kind {

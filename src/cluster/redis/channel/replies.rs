@@ -47,7 +47,7 @@ impl Channel {
                 if published.is_logged {
                     let (page, bytes) = (&mut self.ledger_page, batch.body_bytes());
                     let mut ledger = context.ledger.borrow_mut();
-                    ledger.wrote(&self.topic, page, bytes, Instant::now());
+                    ledger.wrote(&self.topic, page, bytes, context.now);
                     ledger.freed(published.freed);
                 }
                 let written = batch.done();
@@ -72,7 +72,7 @@ impl Channel {
             self.pending.clear();
             self.end_doubts();
         }
-        self.on_due(&reply.due);
+        self.on_due(&reply.due, context.now);
         // Redis has lost something that this node does not know of yet.
         self.doubts_memory |= !self.doubted.is_empty() && !context.is_doubtful;
         if let Some(dead) = change.orphans_of {
@@ -144,7 +144,7 @@ impl Channel {
                     offset: first.saturating_sub(1),
                 },
             });
-            self.reconcile_at = Some(Instant::now() + context.node_timeout);
+            self.reconcile_at = Some(context.now + context.node_timeout);
         }
         let goes_on = reply.known_here && change.asked_from.is_some();
         let reading = match goes_on || reply.has_more {
@@ -216,7 +216,7 @@ impl Channel {
             }
             let body = Bytes::copy_from_slice(body);
             if self.apply(&body, reading, context).is_err() {
-                self.wait_for_room();
+                self.wait_for_room(context.now);
                 return false;
             }
             if change.was_sync {
@@ -292,7 +292,9 @@ impl Channel {
         } else {
             context.metrics.events_missed.inc();
         }
-        let away = self.interrupted_at.map(|since| since.elapsed());
+        let away = self
+            .interrupted_at
+            .map(|since| context.now.saturating_duration_since(since));
         if let Some((reason, lost)) = lost_events(place, reply, away) {
             self.note_loss(reason, lost, context);
         }
@@ -309,7 +311,7 @@ impl Channel {
             .with((reason, kind))
             .inc_by(lost);
         // An outage may concern any number of channels: the metric counts them.
-        if context.breaks.borrow_mut().lets_through(Instant::now()) {
+        if context.breaks.borrow_mut().lets_through(context.now) {
             let (channel, kind) = (self.name.as_str(), kind.as_str());
             tracing::warn!(
                 channel,

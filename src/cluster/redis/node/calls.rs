@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use rand::RngExt as _;
 use redis::{Cmd, RedisResult, ServerError, Value};
 
 use super::super::channel::{Asked, Call, Channel, Context, Done, Page};
@@ -10,9 +11,10 @@ use super::super::keys::{self, Topic};
 use super::super::link::LinkId;
 use super::super::outgoing::PublishContext;
 use super::super::rights::{Lack, Rights};
+use super::io::{Io, Use};
 use super::lanes::Lane;
 use super::servers::Servers;
-use super::{Event, Node, Timer};
+use super::{Node, Timer};
 
 /// Calls that go to a server together at most, and about how many bytes of them: what goes together
 /// is to be there well before the server counts as away, on a slow way too.
@@ -138,8 +140,8 @@ impl Node {
     }
 
     fn make_batch(&mut self, index: usize, lane: Lane) {
-        let now = Instant::now();
-        let epoch = format!("{:016x}", rand::random::<u64>());
+        let now = self.now;
+        let epoch = format!("{:016x}", self.rng.random::<u64>());
         let keep = now < self.keeps_until;
         let (most, page) = self.share(index, lane);
         let mut pipeline = redis::Pipeline::new();
@@ -175,6 +177,7 @@ impl Node {
                     }
                     channel.is_queued = false;
                     let context = Context {
+                        now,
                         metrics: &self.metrics,
                         publishing: PublishContext {
                             node: *self.own.last().expect("a node has an id from the start"),
@@ -196,7 +199,7 @@ impl Node {
                         ledger: &self.ledger,
                         breaks: &self.breaks,
                     };
-                    if !channel.wants_call(self.is_counted) {
+                    if !channel.wants_call(self.is_counted, now) {
                         continue;
                     }
                     let call = channel.next_call(self.is_counted, page, &context);
@@ -204,7 +207,7 @@ impl Node {
                         bytes += call.bytes();
                         pipeline.add_command(command);
                         items.push(Item::Channel(topic, call));
-                    } else if channel.wants_call(self.is_counted) {
+                    } else if channel.wants_call(self.is_counted, now) {
                         channel.is_queued = true;
                         held.push_back(Job::Channel(topic));
                     }
@@ -218,13 +221,8 @@ impl Node {
             return;
         }
         if let Some(link) = self.servers.begin(index, lane) {
-            self.under_way.push(Box::pin(async move {
-                let answers = match lane {
-                    Lane::Calls => link.call(pipeline).await,
-                    Lane::Sync | Lane::Questions => link.call_for_much(pipeline).await,
-                };
-                Event::Answered(link.id, (lane, now), items, answers)
-            }));
+            let call = Use::Call(lane, now, pipeline, items);
+            self.io.push(Io::Use(link, call));
         }
     }
 
@@ -250,10 +248,7 @@ impl Node {
         let Some((link, pipeline, topics)) = self.servers.begin_listening(index) else {
             return;
         };
-        self.under_way.push(Box::pin(async move {
-            let answers = link.listen(pipeline).await;
-            Event::Listened(link.id, topics, answers)
-        }));
+        self.io.push(Io::Use(link, Use::Listen(pipeline, topics)));
     }
 
     /// That a topic is listened to is heard from the server itself; here only what failed counts.
@@ -279,7 +274,7 @@ impl Node {
                 (true, LATER)
             }
             Refusal::Scripts | Refusal::NotHere | Refusal::Replica => {
-                self.at(Instant::now(), Timer::Discover);
+                self.at(self.now, Timer::Discover);
                 (false, SOON)
             }
         };
@@ -291,7 +286,7 @@ impl Node {
                 if is_trouble {
                     channel.answer_offline();
                 }
-                self.at(Instant::now() + delay, Timer::Channel(topic));
+                self.at(self.now + delay, Timer::Channel(topic));
             }
         }
     }
@@ -303,7 +298,8 @@ impl Node {
         items: Vec<Item>,
         answers: RedisResult<Vec<Value>>,
     ) {
-        self.servers.end(link, lane, since.elapsed());
+        let took = self.now.saturating_duration_since(since);
+        self.servers.end(link, lane, took);
         match answers {
             Ok(answers) if answers.len() == items.len() => {
                 for (item, answer) in items.into_iter().zip(answers) {
@@ -335,7 +331,7 @@ impl Node {
                 SOON
             }
             Refusal::NotHere => {
-                self.at(Instant::now(), Timer::Discover);
+                self.at(self.now, Timer::Discover);
                 SOON
             }
             Refusal::Replica => {
@@ -360,7 +356,7 @@ impl Node {
                         channel.answer_offline();
                     }
                     // Not before its time, though others may have something to do with it.
-                    channel.retry_at = Some(Instant::now() + delay);
+                    channel.retry_at = Some(self.now + delay);
                     self.look_after(&topic);
                 }
             }
@@ -368,7 +364,7 @@ impl Node {
                 plain.tries += 1;
                 if plain.tries < MOST_TRIES {
                     self.resting.push(plain);
-                    self.at(Instant::now() + delay, Timer::Resting);
+                    self.at(self.now + delay, Timer::Resting);
                 } else {
                     (plain.then)(self, Err(()));
                 }
@@ -383,7 +379,7 @@ impl Node {
     }
 
     fn note_refusal(&mut self, error: &str) {
-        if self.refusals.lets_through(Instant::now()) {
+        if self.refusals.lets_through(self.now) {
             tracing::error!(error, "Redis refuses what this node asks of it");
         }
     }
@@ -397,7 +393,7 @@ impl Node {
                 });
                 match outcome {
                     Some(Ok(Done::Wrote(written))) => {
-                        self.recent.push(Instant::now(), topic, written);
+                        self.recent.push(self.now, topic, written);
                     }
                     Some(Ok(Done::CleanedUp(dead))) => self.one_cleaned_up(&dead),
                     Some(Err(_)) => self.on_unreadable(&topic),
@@ -410,12 +406,12 @@ impl Node {
     /// What Redis answered makes no sense: it is asked again, but not without a pause.
     fn on_unreadable(&mut self, topic: &str) {
         self.metrics.unreadable.inc();
-        if self.refusals.lets_through(Instant::now()) {
+        if self.refusals.lets_through(self.now) {
             tracing::error!("Redis gives an answer that this node cannot read");
         }
         if let Some(channel) = self.channels.get_mut(topic) {
             channel.answer_offline();
-            channel.retry_at = Some(Instant::now() + LATER);
+            channel.retry_at = Some(self.now + LATER);
         }
         self.look_after(topic);
     }
@@ -441,12 +437,8 @@ impl Node {
     }
 
     fn load_scripts(&mut self, link: LinkId) {
-        let Some(link) = self.servers.begin_loading(link) else {
-            return;
-        };
-        self.under_way.push(Box::pin(async move {
-            let loaded = link.load_scripts().await;
-            Event::ScriptsLoaded(link.id, loaded)
-        }));
+        if self.servers.begin_loading(link) {
+            self.io.push(Io::Use(link, Use::LoadScripts));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Heartbeats, the death of other nodes, and this one's end.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redis::Value;
 
@@ -25,7 +25,7 @@ impl Node {
         let every = self.beats_every();
         self.timers
             .retain(|std::cmp::Reverse((_, timer))| *timer != Timer::Heartbeat);
-        self.at(Instant::now() + every, Timer::Heartbeat);
+        self.at(self.now + every, Timer::Heartbeat);
         self.ping(every);
         self.beats_early = false;
         // A node that is known here may say goodbye at any time, and is not to come back then.
@@ -50,8 +50,8 @@ impl Node {
             .arg(i32::from(self.is_new))
             .arg(&*self.memory.name)
             .arg(self.memory.beats)
-            .arg(NodeId::random().to_string())
-            .arg(self.ledger.get_mut().bytes(Instant::now()));
+            .arg(NodeId::random(&mut self.rng).to_string())
+            .arg(self.ledger.get_mut().bytes(self.now));
         let then: Then = Box::new(move |alive, answer| {
             let pulse = answer.map(Pulse::read);
             if alive.node() != node {
@@ -75,7 +75,7 @@ impl Node {
 
     /// While Redis refuses heartbeats, or a part of it is away, nobody is to wait for it.
     fn look_at_pulse(&mut self) {
-        if self.pulse_at.elapsed() > self.settings.node_timeout {
+        if self.now.saturating_duration_since(self.pulse_at) > self.settings.node_timeout {
             self.is_counted = false;
             self.show_standing();
         }
@@ -92,7 +92,7 @@ impl Node {
             .lost
             .and_then(|ago| self.settings.node_timeout.checked_sub(ago))
         {
-            self.doubts_until = Instant::now() + left;
+            self.doubts_until = self.now + left;
         }
         let has_forgotten = !before.name.is_empty() && before.name != self.memory.name;
         if has_forgotten {
@@ -102,9 +102,9 @@ impl Node {
             return self.become_another(has_forgotten);
         }
         self.is_new = false;
-        self.pulse_at = Instant::now();
+        self.pulse_at = self.now;
         self.version = pulse.lowest_version.clamp(OLDEST, VERSION);
-        if pulse.highest_version > VERSION + 1 && self.refusals.lets_through(Instant::now()) {
+        if pulse.highest_version > VERSION + 1 && self.refusals.lets_through(self.now) {
             tracing::error!(
                 version = VERSION,
                 highest = pulse.highest_version,
@@ -139,7 +139,7 @@ impl Node {
             "Redis has lost data, or has returned with older data: telling it all again"
         );
         self.metrics.memory_losses.inc();
-        self.keeps_until = Instant::now() + KEEPS_FOR;
+        self.keeps_until = self.now + KEEPS_FOR;
         self.must_compare = true;
     }
 
@@ -175,7 +175,7 @@ impl Node {
     /// it knew. Its part may be removed at any time: it is told anew, under another id.
     fn become_another(&mut self, is_forgotten: bool) {
         let old = self.node();
-        let new = NodeId::random();
+        let new = NodeId::random(&mut self.rng);
         tracing::warn!(%old, %new, "this node was given up: it returns as another");
         // Its channels are told of as soon as the new id counts.
         self.is_counted = false;
@@ -283,7 +283,7 @@ impl Node {
         if self.stopping.is_none() {
             return;
         }
-        let again = Instant::now() + STOPS_EVERY;
+        let again = self.now + STOPS_EVERY;
         let is_busy =
             !self.unsettled.is_empty() || self.channels.values().any(|channel| channel.is_busy());
         if is_busy || !self.dead.is_empty() || !self.is_counted {
@@ -345,7 +345,7 @@ impl Node {
                     return node.end();
                 }
                 node.send_everything_again();
-                node.at(Instant::now() + STOPS_EVERY, Timer::Stop);
+                node.at(node.now + STOPS_EVERY, Timer::Stop);
             }
             // Gone, or away: then the others will notice.
             None => node.end(),

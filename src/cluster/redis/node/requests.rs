@@ -46,7 +46,7 @@ impl Node {
             Request::Settle(settlement) => self.settle(settlement),
             Request::Stop(done) => {
                 self.stopping = Some(done);
-                self.at(std::time::Instant::now(), Timer::Stop);
+                self.at(self.now, Timer::Stop);
             }
         }
     }

@@ -1,21 +1,21 @@
 //! The servers of Redis: reaching them, and knowing which of them has what.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult};
-use tokio::sync::mpsc::UnboundedSender;
+use rand::{Rng, RngExt as _};
+use redis::{ConnectionInfo, Pipeline, RedisResult};
 
 use super::super::channel::Asked;
 use super::super::keys::Topic;
-use super::super::link::{Link, LinkId, Pushed, Unusable};
+use super::super::link::{LinkId, Unusable};
 use super::super::rights::Lack;
 use super::super::settings::Target;
 use super::calls::Job;
-use super::discovery::{self, Discovered};
+use super::discovery::Discovered;
+use super::io::{Io, Use};
 use super::lanes::{Lane, Lanes};
-use super::{Event, KEEPS_FOR, Node, Timer};
+use super::{KEEPS_FOR, Node, Timer};
 use crate::throttle::Throttle;
 
 /// Topics that are asked for together at most.
@@ -30,7 +30,6 @@ pub(super) struct Servers {
     target: Target,
     list: Vec<Server>,
     slots: Option<Box<[u16]>>,
-    pushed: UnboundedSender<(LinkId, Pushed)>,
     next_link: u64,
     is_discovering: bool,
     discovered_at: Option<Instant>,
@@ -54,16 +53,15 @@ struct Server {
 enum State {
     Down,
     Connecting,
-    Up(Arc<Link>),
+    Up(LinkId),
 }
 
 impl Servers {
-    pub(super) fn new(target: &Target, pushed: UnboundedSender<(LinkId, Pushed)>) -> Self {
+    pub(super) fn new(target: &Target) -> Self {
         Self {
             target: target.clone(),
             list: Vec::new(),
             slots: None,
-            pushed,
             next_link: 0,
             is_discovering: false,
             discovered_at: None,
@@ -100,9 +98,9 @@ impl Servers {
     }
 
     /// The connection to the slot's server, if there is one.
-    pub(super) fn link_of(&self, slot: u16) -> Option<&Link> {
+    pub(super) fn link_of(&self, slot: u16) -> Option<LinkId> {
         match &self.list.get(self.index_of(slot))?.state {
-            State::Up(link) => Some(link),
+            State::Up(link) => Some(*link),
             State::Down | State::Connecting => None,
         }
     }
@@ -145,18 +143,18 @@ impl Servers {
     }
 
     /// A batch goes to the server; until it is answered no other of the lane does.
-    pub(super) fn begin(&mut self, index: usize, lane: Lane) -> Option<Arc<Link>> {
+    pub(super) fn begin(&mut self, index: usize, lane: Lane) -> Option<LinkId> {
         let server = &mut self.list[index];
-        let State::Up(link) = &server.state else {
+        let State::Up(link) = server.state else {
             return None;
         };
         server.lanes.set_busy(lane, true);
-        Some(Arc::clone(link))
+        Some(link)
     }
 
     fn by_link(&mut self, id: LinkId) -> Option<&mut Server> {
         let has = |server: &&mut Server| match &server.state {
-            State::Up(link) => link.id == id,
+            State::Up(link) => *link == id,
             State::Down | State::Connecting => false,
         };
         self.list.iter_mut().find(has)
@@ -171,13 +169,10 @@ impl Servers {
         }
     }
 
-    pub(super) fn begin_loading(&mut self, id: LinkId) -> Option<Arc<Link>> {
-        let server = self.by_link(id)?;
-        let State::Up(link) = &server.state else {
-            return None;
-        };
-        let link = Arc::clone(link);
-        (!std::mem::replace(&mut server.is_loading, true)).then_some(link)
+    /// Whether the scripts are to be made known to the server, which is not done already.
+    pub(super) fn begin_loading(&mut self, id: LinkId) -> bool {
+        let server = self.by_link(id);
+        server.is_some_and(|server| !std::mem::replace(&mut server.is_loading, true))
     }
 
     pub(super) fn scripts_loaded(&mut self, link: LinkId) {
@@ -190,10 +185,10 @@ impl Servers {
     pub(super) fn begin_listening(
         &mut self,
         index: usize,
-    ) -> Option<(Arc<Link>, Pipeline, Vec<Topic>)> {
+    ) -> Option<(LinkId, Pipeline, Vec<Topic>)> {
         let is_cluster = matches!(self.target, Target::Cluster(_));
         let server = &mut self.list[index];
-        let State::Up(link) = &server.state else {
+        let State::Up(link) = server.state else {
             return None;
         };
         if server.is_listening || server.topics.is_empty() {
@@ -214,7 +209,7 @@ impl Servers {
             pipeline.arg(&*topic);
             topics.push(topic);
         }
-        Some((Arc::clone(link), pipeline, topics))
+        Some((link, pipeline, topics))
     }
 
     pub(super) fn listening_is_done(&mut self, link: LinkId) {
@@ -225,7 +220,7 @@ impl Servers {
 }
 
 impl Server {
-    fn new(address: String, info: ConnectionInfo) -> Self {
+    fn new(address: String, info: ConnectionInfo, now: Instant) -> Self {
         Self {
             address,
             info,
@@ -235,8 +230,8 @@ impl Server {
             topics: VecDeque::new(),
             is_listening: false,
             is_loading: false,
-            connected_at: Instant::now(),
-            pinged_at: Instant::now(),
+            connected_at: now,
+            pinged_at: now,
         }
     }
 }
@@ -248,7 +243,7 @@ impl Node {
         if servers.is_discovering {
             return;
         }
-        let now = Instant::now();
+        let now = self.now;
         if let Some(before) = servers.discovered_at
             && now.duration_since(before) < DISCOVERS_EVERY
         {
@@ -257,15 +252,8 @@ impl Node {
         }
         servers.is_discovering = true;
         servers.discovered_at = Some(now);
-        let (target, reach) = (servers.target.clone(), self.reach.clone());
-        let known: Vec<_> = servers
-            .list
-            .iter()
-            .map(|server| server.info.clone())
-            .collect();
-        self.under_way.push(Box::pin(async move {
-            Event::Discovered(discovery::find(target, known, &reach).await)
-        }));
+        let known = servers.list.iter().map(|server| server.info.clone());
+        self.io.push(Io::Discover(known.collect()));
     }
 
     pub(super) fn on_discovered(&mut self, found: RedisResult<Discovered>) {
@@ -277,8 +265,8 @@ impl Node {
                     Some(lack) => self.note_lack(lack, &error.to_string()),
                     None => self.note_trouble(&error.to_string()),
                 }
-                let pause = pause(self.servers.failures);
-                self.at(Instant::now() + pause, Timer::Discover);
+                let pause = pause(self.servers.failures, &mut self.rng);
+                self.at(self.now + pause, Timer::Discover);
             }
             Ok(found) => {
                 self.servers.failures = 0;
@@ -297,7 +285,7 @@ impl Node {
             let known = old.iter().position(|server| server.address == address);
             list.push(match known {
                 Some(index) => old.swap_remove(index),
-                None => Server::new(address, info),
+                None => Server::new(address, info, self.now),
             });
         }
         self.servers.list = list;
@@ -342,8 +330,8 @@ impl Node {
                 }
                 channel.is_queued = false;
                 match servers.link_of(channel.slot).is_some() {
-                    true => channel.on_moved(),
-                    false => channel.on_lost(),
+                    true => channel.on_moved(self.now),
+                    false => channel.on_lost(self.now),
                 }
             }
         }
@@ -382,7 +370,6 @@ impl Node {
 
     pub(super) fn connect(&mut self, address: &str) {
         let link = LinkId(self.servers.next_link);
-        let pushed = self.servers.pushed.clone();
         let mut list = self.servers.list.iter_mut();
         let Some(server) = list.find(|server| server.address == address) else {
             return;
@@ -391,31 +378,23 @@ impl Node {
             return;
         }
         server.state = State::Connecting;
-        let (info, reach) = (server.info.clone(), self.reach.clone());
-        let (address, rights) = (address.to_owned(), self.rights.clone());
         self.servers.next_link += 1;
-        self.under_way.push(Box::pin(async move {
-            let patience = reach.patience;
-            let connect = Link::connect(info, reach, link, pushed, &rights);
-            let link = tokio::time::timeout(patience * 2, connect).await;
-            let link = link.unwrap_or_else(|_| {
-                let error = RedisError::from((ErrorKind::Io, "no answer in time"));
-                Err(error.into())
-            });
-            Event::Connected(address, link)
-        }));
+        self.io
+            .push(Io::Connect(address.to_owned(), server.info.clone(), link));
     }
 
-    pub(super) fn on_connected(&mut self, address: &str, link: Result<Link, Unusable>) {
+    pub(super) fn on_connected(&mut self, address: &str, link: Result<LinkId, Unusable>) {
         let mut list = self.servers.list.iter_mut();
         let Some(server) = list.find(|server| server.address == address) else {
+            // Found to be none of the servers meanwhile.
+            self.io.extend(link.ok().map(Io::Disconnect));
             return;
         };
         match link {
             Err(error) => {
                 server.state = State::Down;
                 server.failures += 1;
-                let pause = pause(server.failures);
+                let pause = pause(server.failures, &mut self.rng);
                 match error {
                     Unusable::Lacks(lack) => self.note_lack(lack, address),
                     Unusable::Failed(error) => {
@@ -426,9 +405,9 @@ impl Node {
                         }
                     }
                 }
-                self.at(Instant::now() + pause, Timer::Connect(address.to_owned()));
+                self.at(self.now + pause, Timer::Connect(address.to_owned()));
                 if !matches!(self.servers.target, Target::Single(_)) {
-                    self.at(Instant::now() + pause, Timer::Discover);
+                    self.at(self.now + pause, Timer::Discover);
                 }
             }
             Ok(link) => {
@@ -436,15 +415,15 @@ impl Node {
                 server.lanes.restart();
                 server.is_listening = false;
                 server.is_loading = false;
-                server.connected_at = Instant::now();
-                server.pinged_at = Instant::now();
+                server.connected_at = self.now;
+                server.pinged_at = self.now;
                 server.topics.clear();
-                server.state = State::Up(Arc::new(link));
+                server.state = State::Up(link);
                 self.servers.troubles = Throttle::default();
                 if self.servers.all_reached() {
                     self.note_no_lack();
                 }
-                self.keeps_until = Instant::now() + KEEPS_FOR;
+                self.keeps_until = self.now + KEEPS_FOR;
                 self.must_compare = true;
                 self.beat();
                 for topic in self.topics() {
@@ -459,13 +438,14 @@ impl Node {
             return;
         };
         if let State::Up(link) = std::mem::replace(&mut server.state, State::Down) {
-            linger(link);
+            self.io.push(Io::Disconnect(link));
         }
         // A replica takes connections too, and then refuses.
-        let pause = match server.connected_at.elapsed() < LONGEST_PAUSE {
+        let connected_for = self.now.saturating_duration_since(server.connected_at);
+        let pause = match connected_for < LONGEST_PAUSE {
             true => {
                 server.failures += 1;
-                pause(server.failures)
+                pause(server.failures, &mut self.rng)
             }
             false => {
                 server.failures = 0;
@@ -494,26 +474,26 @@ impl Node {
                     self.metrics.subscriptions.dec();
                 }
                 channel.is_queued = false;
-                channel.on_lost();
+                channel.on_lost(self.now);
             } else if channel.listed == Asked::UnderWay && !self.is_counted {
                 channel.listed = Asked::No;
             }
         }
         self.show_standing();
         match self.servers.target {
-            Target::Single(_) => self.at(Instant::now() + pause, Timer::Connect(address)),
+            Target::Single(_) => self.at(self.now + pause, Timer::Connect(address)),
             Target::Cluster(_) => {
-                let at = Instant::now() + pause.max(FIRST_PAUSE);
+                let at = self.now + pause.max(FIRST_PAUSE);
                 self.at(at, Timer::Connect(address));
-                self.at(Instant::now() + pause, Timer::Discover);
+                self.at(self.now + pause, Timer::Discover);
             }
-            Target::Sentinel(_) => self.at(Instant::now() + pause, Timer::Discover),
+            Target::Sentinel(_) => self.at(self.now + pause, Timer::Discover),
         }
     }
 
     /// What a server that is gone was told last is told again when it is back.
     fn repeat_recent(&mut self) {
-        for (topic, written) in self.recent.take_last_first(Instant::now()) {
+        for (topic, written) in self.recent.take_last_first(self.now) {
             if let Some(channel) = self.channels.get_mut(&topic)
                 && self.servers.link_of(channel.slot).is_none()
             {
@@ -524,20 +504,16 @@ impl Node {
 
     /// Pings the servers, so that one that has gone silently is noticed.
     pub(super) fn ping(&mut self, every: Duration) {
-        let now = Instant::now();
+        let now = self.now;
         for server in &mut self.servers.list {
-            let State::Up(link) = &server.state else {
+            let State::Up(link) = server.state else {
                 continue;
             };
             if now.duration_since(server.pinged_at) < every {
                 continue;
             }
             server.pinged_at = now;
-            let link = Arc::clone(link);
-            self.under_way.push(Box::pin(async move {
-                let answer = link.ping().await;
-                Event::Pinged(link.id, answer)
-            }));
+            self.io.push(Io::Use(link, Use::Ping));
         }
     }
 
@@ -558,7 +534,7 @@ impl Node {
     }
 
     fn note_trouble(&mut self, reason: &str) {
-        let now = Instant::now();
+        let now = self.now;
         if self.servers.troubles.lets_through(now) {
             let target = self.servers.target.to_string();
             tracing::warn!(target, reason, "Redis cannot be reached: trying again");
@@ -566,20 +542,10 @@ impl Node {
     }
 }
 
-/// Keeps a lost link for a moment: what it was sent before it broke is still to be read, and a server
-/// that has died does not have it any more.
-fn linger(link: Arc<Link>) {
-    const LINGERS_FOR: Duration = Duration::from_millis(500);
-    tokio::task::spawn_local(async move {
-        tokio::time::sleep(LINGERS_FOR).await;
-        drop(link);
-    });
-}
-
 /// How long to wait after so many failures.
-fn pause(failures: u32) -> Duration {
+fn pause(failures: u32, rng: &mut impl Rng) -> Duration {
     let longest = FIRST_PAUSE * 2u32.saturating_pow(failures.min(8));
     longest
         .min(LONGEST_PAUSE)
-        .mul_f64(rand::random_range(0.5..1.0))
+        .mul_f64(rng.random_range(0.5..1.0))
 }

@@ -17,7 +17,7 @@ impl Node {
         let (key, command) = (settlement.key.clone(), settlement.command.clone());
         let then: Then = Box::new(move |node, answer| {
             if answer.is_err() {
-                node.settle_later(settlement, Instant::now());
+                node.settle_later(settlement, node.now);
             }
         });
         self.call(Plain::new(key, command, then));

@@ -2,7 +2,6 @@
 //! all is too large.
 
 use std::collections::HashSet;
-use std::time::Instant;
 
 use super::super::keys;
 use super::super::script;
@@ -18,12 +17,12 @@ impl Node {
             return;
         }
         let ledger = self.ledger.get_mut();
-        let own = ledger.bytes(Instant::now()) as f64;
+        let own = ledger.bytes(self.now) as f64;
         let share = own * (most as f64 / logged as f64);
         let Some(oldest) = ledger.take_oldest(share as usize) else {
             return;
         };
-        let age = oldest.until.elapsed().as_millis() as u64;
+        let age = self.now.saturating_duration_since(oldest.until).as_millis() as u64;
         let topics: HashSet<_> = oldest.topics.into_iter().collect();
         for topic in topics {
             let keys = [keys::meta(&topic), keys::log(&topic)];
