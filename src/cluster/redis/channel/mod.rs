@@ -169,6 +169,9 @@ pub(super) struct Channel {
     beyond: Option<EntryId>,
     /// Since when the topic was not listened to all the time.
     interrupted_at: Option<Instant>,
+    /// Whether the others took the node for dead since: where but one of them is left, and it is away for
+    /// longer than entries are kept, nothing says what it has missed.
+    was_given_up: bool,
     /// Whether a message of another log came while this one was not known.
     follows_another_log: bool,
     /// Whether something says that Redis has forgotten what it was told.
@@ -250,6 +253,7 @@ impl Channel {
             former: None,
             beyond: None,
             interrupted_at: None,
+            was_given_up: false,
             follows_another_log: false,
             doubts_memory: false,
             pushed: 0,
@@ -369,6 +373,12 @@ impl Channel {
         is_counted && self.listed == Asked::Done
     }
 
+    /// Whether a place in the log is known.
+    #[cfg(test)]
+    pub(super) fn has_place(&self) -> bool {
+        self.place.is_some()
+    }
+
     fn is_live(&self) -> bool {
         self.is_synced && self.listening == Asked::Done
     }
@@ -476,6 +486,7 @@ impl Channel {
     /// The node was given up, and is another one to Redis. The others tell that all that it had has
     /// gone.
     pub(super) fn on_given_up(&mut self) {
+        self.was_given_up = true;
         self.listed = Asked::No;
         self.may_be_listed = false;
         self.is_synced = false;

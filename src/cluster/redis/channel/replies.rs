@@ -280,11 +280,19 @@ impl Channel {
     }
 
     /// Counts and logs that events are missing.
-    fn note_break(&self, change: &Change, reply: &ChannelReply, context: &Context<'_>) {
+    fn note_break(&mut self, change: &Change, reply: &ChannelReply, context: &Context<'_>) {
         let Some(place) = &change.asked_from else {
             return;
         };
+        let away = self
+            .interrupted_at
+            .map(|since| context.now.saturating_duration_since(since));
+        let was_given_up = std::mem::take(&mut self.was_given_up);
         if reply.known_here {
+            let history = Duration::from_millis(context.publishing.history_ms);
+            if was_given_up && away.is_some_and(|away| away > history) {
+                self.note_loss(EventLoss::Expired, 1, context);
+            }
             return;
         }
         if place.epoch != reply.epoch {
@@ -292,9 +300,6 @@ impl Channel {
         } else {
             context.metrics.events_missed.inc();
         }
-        let away = self
-            .interrupted_at
-            .map(|since| context.now.saturating_duration_since(since));
         if let Some((reason, lost)) = lost_events(place, reply, away) {
             self.note_loss(reason, lost, context);
         }
