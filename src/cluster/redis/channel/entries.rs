@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::super::entry::{Entry, EntryId, Event, Message, NodeId, What};
-use super::super::link::LinkId;
 use super::{Channel, Context, Kind};
+use crate::cluster::redis::entry::{Entry, EntryId, Event, Message, NodeId, What};
+use crate::cluster::redis::link::LinkId;
 use crate::hub::broadcast::Reservation;
 use crate::hub::{AppHub, Broadcast};
 use crate::protocol::member::Member;
@@ -30,7 +30,7 @@ pub(super) struct NoRoom;
 
 impl Channel {
     /// Something was published on the topic, and heard over this link.
-    pub(in super::super) fn on_message(
+    pub(in crate::cluster::redis) fn on_message(
         &mut self,
         message: &Message,
         link: LinkId,
@@ -114,7 +114,7 @@ impl Channel {
         let Some(app) = self.app.clone() else {
             return Ok(());
         };
-        let is_own = context.own.contains(&entry.origin);
+        let is_own = context.own.contains(entry.origin);
         match entry.what {
             What::Events { number, events } if is_own => {
                 self.is_repeated(entry.origin, number, is_own, context);

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::entry::{EntryId, NodeId};
+use super::entry::{EntryId, NodeId, NodeIds};
 use super::keys::{self, Topic};
 use super::ledger::Ledger;
 use super::link::LinkId;
@@ -122,8 +122,7 @@ pub(super) struct Context<'a> {
     pub(super) now: Instant,
     pub(super) metrics: &'a ClusterMetrics,
     pub(super) publishing: PublishContext<'a>,
-    /// This process, under all ids that it had.
-    pub(super) own: &'a [NodeId],
+    pub(super) own: &'a NodeIds,
     /// Whether Redis, or the part of it that the channel is on, is away.
     pub(super) is_away: bool,
     /// The connection over which Redis is listened to now, where that matters.

@@ -87,7 +87,7 @@ impl Channel {
     }
 
     /// What is due is to be told.
-    pub(in super::super) fn flush_due(&mut self, all: bool) {
+    pub(in crate::cluster::redis) fn flush_due(&mut self, all: bool) {
         self.next_due = None;
         self.flushes_due = Some(all || self.flushes_due == Some(true));
     }

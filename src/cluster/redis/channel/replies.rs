@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use redis::Value;
 
-use super::super::entry::{EntryId, Unreadable};
-use super::super::node::KEEPS_FOR;
-use super::super::outgoing::Written;
-use super::super::script::{ChannelReply, Published};
 use super::calls::{Call, Change};
 use super::entries::Reading;
 use super::{Asked, Channel, Context, Kind, Occupancy, Place, Waiting};
+use crate::cluster::redis::entry::{EntryId, Unreadable};
+use crate::cluster::redis::node::KEEPS_FOR;
+use crate::cluster::redis::outgoing::Written;
+use crate::cluster::redis::script::{ChannelReply, Published};
 use crate::metrics::{EventLoss, LossOn};
 use crate::protocol::Frame;
 use crate::protocol::member::Member;
 
 /// What Redis has done.
 #[derive(Debug)]
-pub(in super::super) enum Done {
+pub(in crate::cluster::redis) enum Done {
     /// Written what was said.
     Wrote(Written),
     /// Removed a dead node's part.
@@ -31,7 +31,7 @@ pub(in super::super) enum Done {
 
 impl Channel {
     /// Redis has done what it was asked.
-    pub(in super::super) fn on_reply(
+    pub(in crate::cluster::redis) fn on_reply(
         &mut self,
         call: Call,
         value: Value,
@@ -381,7 +381,7 @@ impl Channel {
 
     /// The other nodes have had time to tell who is there since the log was begun anew: whoever is
     /// not is gone.
-    pub(in super::super) fn reconcile(&mut self, now: Instant) {
+    pub(in crate::cluster::redis) fn reconcile(&mut self, now: Instant) {
         if self.reconcile_at.is_some_and(|at| at <= now) {
             self.reconcile_at = None;
             self.must_reconcile = true;
@@ -412,8 +412,8 @@ fn lost_events(
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::entry::EntryId;
     use super::*;
+    use crate::cluster::redis::entry::EntryId;
 
     fn place(epoch: &str, offset: u64) -> Place {
         Place {

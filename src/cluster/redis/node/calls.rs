@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 use rand::RngExt as _;
 use redis::{Cmd, RedisResult, ServerError, Value};
 
-use super::super::channel::{Asked, Call, Channel, Context, Done, Page};
-use super::super::keys::{self, Topic};
-use super::super::link::LinkId;
-use super::super::outgoing::PublishContext;
-use super::super::rights::{Lack, Rights};
 use super::io::{Io, Use};
 use super::lanes::Lane;
-use super::servers::Servers;
-use super::{Node, Timer};
+use super::{Node, Timer, context};
+use crate::cluster::redis::channel::{Asked, Call, Channel, Context, Done, Page};
+use crate::cluster::redis::keys::{self, Topic};
+use crate::cluster::redis::link::LinkId;
+use crate::cluster::redis::outgoing::PublishContext;
+use crate::cluster::redis::rights::{Lack, Rights};
 
 /// Calls that go to a server together at most, and about how many bytes of them: what goes together
 /// is to be there well before the server counts as away, on a slow way too.
@@ -40,8 +39,12 @@ pub(super) enum Job {
     Plain(Plain),
 }
 
-/// What is done with the answer to a call; an error: there is none.
-pub(super) type Then = Box<dyn FnOnce(&mut Node, Result<Value, ()>)>;
+/// A call was not made, or it is not known what became of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoAnswer;
+
+/// What is done with the answer to a call.
+pub(super) type Then = Box<dyn FnOnce(&mut Node, Result<Value, NoAnswer>)>;
 
 /// A call that is about no channel.
 pub(super) struct Plain {
@@ -106,12 +109,6 @@ impl Refusal {
     }
 }
 
-/// What a call about a channel may look at: the servers of a Redis Cluster have not all of them the
-/// memory.
-fn memory_of<'a>(servers: &Servers, key: &'a str, name: &'a str) -> Option<(&'a str, &'a str)> {
-    (!servers.are_several() && !name.is_empty()).then_some((key, name))
-}
-
 /// Where the channel's next call goes.
 pub(super) fn lane_of(channel: &Channel, is_counted: bool) -> Lane {
     match channel.asks_for_much(is_counted) {
@@ -142,7 +139,7 @@ impl Node {
     fn make_batch(&mut self, index: usize, lane: Lane) {
         let now = self.now;
         let epoch = format!("{:016x}", self.rng.random::<u64>());
-        let keep = now < self.keeps_until;
+        let link = self.servers.link_at(index);
         let (most, page) = self.share(index, lane);
         let mut pipeline = redis::Pipeline::new();
         let mut items = Vec::new();
@@ -176,29 +173,7 @@ impl Node {
                         continue;
                     }
                     channel.is_queued = false;
-                    let context = Context {
-                        now,
-                        metrics: &self.metrics,
-                        publishing: PublishContext {
-                            node: *self.own.last().expect("a node has an id from the start"),
-                            version: self.version,
-                            number: self.number,
-                            epoch: &epoch,
-                            publish: self.servers.publish(),
-                            history_ms: self.history_ms,
-                            log_bytes: self.settings.log_bytes,
-                            keep,
-                        },
-                        own: &self.own,
-                        is_away: false,
-                        link: None,
-                        memory: memory_of(&self.servers, &self.memory_key, &self.memory.name),
-                        is_doubtful: now < self.doubts_until,
-                        leave_delay: self.settings.leave_delay,
-                        node_timeout: self.settings.node_timeout,
-                        ledger: &self.ledger,
-                        breaks: &self.breaks,
-                    };
+                    let context = context!(self, link, &epoch);
                     if !channel.wants_call(self.is_counted, now) {
                         continue;
                     }
@@ -366,7 +341,7 @@ impl Node {
                     self.resting.push(plain);
                     self.at(self.now + delay, Timer::Resting);
                 } else {
-                    (plain.then)(self, Err(()));
+                    (plain.then)(self, Err(NoAnswer));
                 }
             }
         }
@@ -419,7 +394,7 @@ impl Node {
     /// It is not known whether the server has done it.
     fn on_no_answer(&mut self, item: Item) {
         match item {
-            Item::Plain(plain) => (plain.then)(self, Err(())),
+            Item::Plain(plain) => (plain.then)(self, Err(NoAnswer)),
             Item::Channel(topic, call) => {
                 if let Some(channel) = self.channels.get_mut(&topic) {
                     channel.on_unsure(call);

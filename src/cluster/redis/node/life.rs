@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::super::channel::Channel;
-use super::super::entry::{NodeId, OLDEST, VERSION};
-use super::super::script::{self, Pulse};
-use super::calls::{Job, Plain, Then};
+use super::calls::{Job, NoAnswer, Plain, Then};
 use super::{KEEPS_FOR, Node, Timer};
+use crate::cluster::redis::channel::Channel;
+use crate::cluster::redis::entry::{NodeId, OLDEST, VERSION};
+use crate::cluster::redis::script::{self, Pulse};
 use crate::hub::Standing;
 
 /// How often it is looked whether a node that stops has said everything.
@@ -62,7 +62,7 @@ impl Node {
                 Ok(Err(_)) => {
                     alive.metrics.unreadable.inc();
                 }
-                Err(()) => {}
+                Err(NoAnswer) => {}
             }
         });
         let beat = Plain::new(nodes, command, then);
@@ -146,13 +146,9 @@ impl Node {
     /// What Redis has of this node on channels that it does not know, under any id that it had, is
     /// taken out.
     fn compare_lists(&mut self) {
-        let (current, earlier) = self
-            .own
-            .split_last()
-            .expect("a node has an id from the start");
-        let earlier: Vec<String> = earlier.iter().map(NodeId::to_string).collect();
+        let current = self.ids.current;
+        let earlier: Vec<String> = self.ids.earlier().map(|id| id.to_string()).collect();
         let key = self.keys.topics_of(&current.to_string());
-        let current = *current;
         let mut command = redis::cmd("SMEMBERS");
         command.arg(&key);
         let then: Then = Box::new(move |node, answer| match answer.map(script::texts) {
@@ -174,17 +170,12 @@ impl Node {
     /// Redis does not know this node (any more): it was away for too long, or Redis has lost what
     /// it knew. Its part may be removed at any time: it is told anew, under another id.
     fn become_another(&mut self, is_forgotten: bool) {
-        let old = self.node();
         let new = NodeId::random(&mut self.rng);
+        let old = self.ids.become_another(new);
         tracing::warn!(%old, %new, "this node was given up: it returns as another");
         // Its channels are told of as soon as the new id counts.
         self.is_counted = false;
         self.must_compare = true;
-        const MOST: usize = 64;
-        if self.own.len() == MOST {
-            self.own.remove(0);
-        }
-        self.own.push(new);
         self.is_new = true;
         for topic in self.topics() {
             if let Some(channel) = self.channels.get_mut(&topic) {
@@ -355,7 +346,7 @@ impl Node {
 }
 
 /// The dead nodes that the node is to clean up after before it may go; None: it may.
-fn stays_for(answer: Result<Value, ()>) -> Option<Vec<String>> {
+fn stays_for(answer: Result<Value, NoAnswer>) -> Option<Vec<String>> {
     let mut parts = script::list(answer.ok()?).ok()?.into_iter();
     match parts.next()? {
         Value::Int(0) => Some(parts.filter_map(|dead| script::text(dead).ok()).collect()),

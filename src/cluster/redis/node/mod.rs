@@ -33,7 +33,7 @@ use tokio::sync::oneshot;
 
 use super::Shared;
 use super::channel::{Asked, Channel, Context, Kind};
-use super::entry::{Message, NodeId, VERSION};
+use super::entry::{Message, NodeId, NodeIds, VERSION};
 use super::keys::{Keys, Subject, Topic, slot};
 use super::ledger::Ledger;
 use super::link::{LinkId, Pushed, Unusable};
@@ -114,8 +114,7 @@ pub(super) struct Node {
     metrics: ClusterMetrics,
     apps: HashMap<Box<str>, Arc<AppHub>>,
 
-    /// This process, under all ids that it had; the last is the one that counts.
-    own: Vec<NodeId>,
+    ids: NodeIds,
     /// Whether Redis has this node among those alive since it was last reached.
     is_counted: bool,
     /// When Redis last said so.
@@ -153,6 +152,38 @@ pub(super) struct Node {
     ledger: RefCell<Ledger>,
 }
 
+/// What is at hand for a channel: all of the node but its channels. `epoch` is that of a channel that has
+/// none yet.
+macro_rules! context {
+    ($node:ident, $link:expr, $epoch:expr) => {{
+        let link: Option<LinkId> = $link;
+        Context {
+            now: $node.now,
+            metrics: &$node.metrics,
+            publishing: PublishContext {
+                node: $node.ids.current,
+                version: $node.version,
+                number: $node.number,
+                epoch: $epoch,
+                publish: $node.servers.publish(),
+                history_ms: $node.history_ms,
+                log_bytes: $node.settings.log_bytes,
+                keep: $node.now < $node.keeps_until,
+            },
+            own: &$node.ids,
+            is_away: link.is_none(),
+            link,
+            memory: $node.servers.memory(&$node.memory_key, &$node.memory.name),
+            is_doubtful: $node.now < $node.doubts_until,
+            leave_delay: $node.settings.leave_delay,
+            node_timeout: $node.settings.node_timeout,
+            ledger: &$node.ledger,
+            breaks: &$node.breaks,
+        }
+    }};
+}
+use context;
+
 impl Node {
     fn new(
         settings: Settings,
@@ -174,7 +205,7 @@ impl Node {
             shared,
             metrics,
             apps,
-            own: vec![NodeId::random(&mut rng)],
+            ids: NodeIds::new(NodeId::random(&mut rng)),
             rng,
             is_counted: false,
             pulse_at: now,
@@ -327,7 +358,7 @@ impl Node {
     }
 
     fn node(&self) -> NodeId {
-        *self.own.last().expect("a node has an id from the start")
+        self.ids.current
     }
 
     // Channels.
@@ -344,29 +375,7 @@ impl Node {
     ) -> Option<T> {
         let channel = self.channels.get_mut(topic)?;
         let link = self.servers.link_of(channel.slot);
-        let context = Context {
-            now: self.now,
-            metrics: &self.metrics,
-            publishing: PublishContext {
-                node: *self.own.last()?,
-                version: self.version,
-                number: self.number,
-                epoch: "",
-                publish: self.servers.publish(),
-                history_ms: self.history_ms,
-                log_bytes: self.settings.log_bytes,
-                keep: false,
-            },
-            own: &self.own,
-            is_away: link.is_none(),
-            link,
-            memory: None,
-            is_doubtful: self.doubts_until > self.now,
-            leave_delay: self.settings.leave_delay,
-            node_timeout: self.settings.node_timeout,
-            ledger: &self.ledger,
-            breaks: &self.breaks,
-        };
+        let context = context!(self, link, "");
         let done = act(channel, &context);
         self.look_after(topic);
         Some(done)
@@ -412,7 +421,7 @@ impl Node {
         }
         let must_be_listed = is_wanted || !channel.orphans.is_empty();
         let link_of_list = || {
-            let node = self.own.last()?.to_string();
+            let node = self.ids.current.to_string();
             self.servers.link_of(slot(&self.keys.topics_of(&node)))
         };
         let lists = must_be_listed

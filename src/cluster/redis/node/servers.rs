@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use rand::{Rng, RngExt as _};
 use redis::{ConnectionInfo, Pipeline, RedisResult};
 
-use super::super::channel::Asked;
-use super::super::keys::Topic;
-use super::super::link::{LinkId, Unusable};
-use super::super::rights::Lack;
-use super::super::settings::Target;
-use super::calls::Job;
+use super::calls::{Job, NoAnswer};
 use super::discovery::Discovered;
 use super::io::{Io, Use};
 use super::lanes::{Lane, Lanes};
 use super::{KEEPS_FOR, Node, Timer};
+use crate::cluster::redis::channel::Asked;
+use crate::cluster::redis::keys::{self, Topic};
+use crate::cluster::redis::link::{LinkId, Unusable};
+use crate::cluster::redis::rights::Lack;
+use crate::cluster::redis::settings::Target;
 use crate::throttle::Throttle;
 
 /// Topics that are asked for together at most.
@@ -87,7 +87,7 @@ impl Servers {
     }
 
     /// Whether keys are spread over servers.
-    pub(super) fn are_several(&self) -> bool {
+    fn are_several(&self) -> bool {
         matches!(self.target, Target::Cluster(_))
     }
 
@@ -99,10 +99,21 @@ impl Servers {
 
     /// The connection to the slot's server, if there is one.
     pub(super) fn link_of(&self, slot: u16) -> Option<LinkId> {
-        match &self.list.get(self.index_of(slot))?.state {
-            State::Up(link) => Some(*link),
+        self.link_at(self.index_of(slot))
+    }
+
+    /// The connection to a server, if there is one.
+    pub(super) fn link_at(&self, index: usize) -> Option<LinkId> {
+        match self.list.get(index)?.state {
+            State::Up(link) => Some(link),
             State::Down | State::Connecting => None,
         }
+    }
+
+    /// What a call about a channel may look at: the servers of a Redis Cluster have not all of them the
+    /// memory.
+    pub(super) fn memory<'a>(&self, key: &'a str, name: &'a str) -> Option<(&'a str, &'a str)> {
+        (!self.are_several() && !name.is_empty()).then_some((key, name))
     }
 
     pub(super) fn all_reached(&self) -> bool {
@@ -359,7 +370,7 @@ impl Node {
 
     fn give_up(&mut self, job: Job) {
         match job {
-            Job::Plain(plain) => (plain.then)(self, Err(())),
+            Job::Plain(plain) => (plain.then)(self, Err(NoAnswer)),
             Job::Channel(topic) => {
                 if let Some(channel) = self.channels.get_mut(&topic) {
                     channel.is_queued = false;
@@ -459,7 +470,7 @@ impl Node {
         for job in jobs {
             self.give_up(job);
         }
-        let nodes_slot = super::super::keys::slot(&self.keys.nodes()[0]);
+        let nodes_slot = keys::slot(&self.keys.nodes()[0]);
         if self.servers.link_of(nodes_slot).is_none() {
             self.is_counted = false;
         }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::request::Settlement;
 use super::calls::{Plain, Then};
 use super::{Node, Timer};
+use crate::cluster::redis::request::Settlement;
 
 /// How many may wait. More than that many publishes are hardly under way when Redis goes.
 const MOST: usize = 10_000;

@@ -3,10 +3,10 @@
 
 use std::collections::HashSet;
 
-use super::super::keys;
-use super::super::script;
 use super::Node;
 use super::calls::{Plain, Then};
+use crate::cluster::redis::keys;
+use crate::cluster::redis::script;
 
 impl Node {
     /// All nodes have written so many bytes that are kept.
