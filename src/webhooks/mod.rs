@@ -24,6 +24,8 @@ mod post;
 mod retry;
 mod sender;
 mod settings;
+#[cfg(test)]
+pub(crate) mod testing;
 mod thread;
 
 use std::collections::HashMap;

@@ -19,6 +19,8 @@ mod recent;
 mod requests;
 mod servers;
 mod settling;
+#[cfg(test)]
+mod simulation;
 mod trimming;
 
 use std::cell::RefCell;
@@ -253,6 +255,13 @@ impl Node {
     /// When the node has to look after something next.
     fn wakes_at(&self) -> Option<Instant> {
         self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Whether the node knows what has happened on the channel up to some time, and hears or reads the rest.
+    #[cfg(test)]
+    fn follows(&self, app: &str, channel: &str) -> bool {
+        let channel = self.channels.get(&*self.keys.topic(app, channel));
+        channel.is_some_and(Channel::has_place)
     }
 
     /// Whether the node has left the others.

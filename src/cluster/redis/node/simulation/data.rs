@@ -101,17 +101,6 @@ impl Data {
         }
     }
 
-    /// The keys whose names begin so.
-    pub(super) fn names(&mut self, start: &str) -> Vec<String> {
-        let all: Vec<Bytes> = self.keys.keys().cloned().collect();
-        for key in &all {
-            self.tidy(key);
-        }
-        let names = self.keys.keys();
-        let names = names.map(|key| String::from_utf8_lossy(key).into_owned());
-        names.filter(|name| name.starts_with(start)).collect()
-    }
-
     /// The fields of a hash.
     pub(super) fn fields(&mut self, key: &str) -> BTreeMap<String, String> {
         self.tidy(key.as_bytes());
@@ -157,7 +146,9 @@ impl Data {
                 Reply::Int(1)
             }
             "HDEL" => {
-                let gone = rest[1..].iter().filter(|field| hash.remove(*field).is_some());
+                let gone = rest[1..]
+                    .iter()
+                    .filter(|field| hash.remove(*field).is_some());
                 Reply::Int(gone.count() as i64)
             }
             "HKEYS" => texts(hash.keys().cloned()),
@@ -179,7 +170,12 @@ impl Data {
         let set = self.set(&rest[0]);
         let count = |done: usize| Reply::Int(done as i64);
         match name {
-            "SADD" => count(rest[1..].iter().filter(|m| set.insert((*m).clone())).count()),
+            "SADD" => count(
+                rest[1..]
+                    .iter()
+                    .filter(|m| set.insert((*m).clone()))
+                    .count(),
+            ),
             "SREM" => count(rest[1..].iter().filter(|m| set.remove(*m)).count()),
             "SISMEMBER" => Reply::Int(i64::from(set.contains(&rest[1]))),
             "SMEMBERS" => texts(set.iter().cloned()),
@@ -210,8 +206,12 @@ impl Data {
             "ZRANGEBYSCORE" => {
                 let least = bound(&rest[1], i64::MIN);
                 let most = bound(&rest[2], i64::MAX);
-                let limit = rest.get(5).map_or(usize::MAX, |limit| number(limit) as usize);
-                let found = sorted.into_iter().filter(|(s, _)| (least..=most).contains(s));
+                let limit = rest
+                    .get(5)
+                    .map_or(usize::MAX, |limit| number(limit) as usize);
+                let found = sorted
+                    .into_iter()
+                    .filter(|(s, _)| (least..=most).contains(s));
                 texts(found.map(|(_, member)| member).take(limit))
             }
             "ZRANGE" | "ZREVRANGE" => {
@@ -270,7 +270,9 @@ impl Data {
                 };
                 let (first, without_first) = entry_id(from, (0, 0));
                 let (last, without_last) = entry_id(to, EVER);
-                let count = rest.get(4).map_or(usize::MAX, |count| number(count) as usize);
+                let count = rest
+                    .get(4)
+                    .map_or(usize::MAX, |count| number(count) as usize);
                 let is_in = |id: &(u64, u64)| {
                     (*id > first || (*id == first && !without_first))
                         && (*id < last || (*id == last && !without_last))

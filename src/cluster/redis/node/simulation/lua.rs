@@ -73,6 +73,16 @@ impl Scripts {
     }
 }
 
+/// What a client is answered.
+pub(super) fn value_of(reply: Reply) -> redis::Value {
+    match reply {
+        Reply::Nil => redis::Value::Nil,
+        Reply::Int(number) => redis::Value::Int(number),
+        Reply::Bytes(bytes) => redis::Value::BulkString(bytes),
+        Reply::List(list) => redis::Value::Array(list.into_iter().map(value_of).collect()),
+    }
+}
+
 fn bytes_of(value: &Value) -> Vec<u8> {
     match value {
         Value::String(text) => text.as_bytes().to_vec(),
