@@ -79,7 +79,7 @@ pub(super) fn calm() -> Actions {
                 .boxed(),
         ),
         (
-            1,
+            2,
             (relay(), 10..40usize)
                 .prop_map(|(relay, count)| Action::Burst(relay, count))
                 .boxed(),

@@ -86,7 +86,7 @@ impl Relay {
     pub(super) fn new(run: Run, start: Instant, now: Duration) -> Self {
         let settings = Settings {
             // So little that nodes miss what has left a log.
-            log_bytes: 16 << 10,
+            log_bytes: 64 << 10,
             ..Settings::default()
         };
         let metrics = Metrics::new();
@@ -328,7 +328,7 @@ impl Relay {
             return false;
         };
         // Some are so large that few of them are read at once.
-        let padding = if number.is_multiple_of(3) { 1500 } else { 1 };
+        let padding = if number.is_multiple_of(3) { 6000 } else { 1 };
         let data = EventData::from_text(&format!("{number} {}", "x".repeat(padding)));
         let frame: Frame = server::event("e", channel, &data);
         let room = self.app.room.try_reserve(1, 1).unwrap();
