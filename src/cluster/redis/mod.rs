@@ -140,7 +140,11 @@ impl Redis {
                 settings.backlog_bytes,
                 metrics.backlog_bytes.clone(),
             )),
-            asker: Asker::new(Arc::clone(&shared), Keys::new(&settings.prefix)),
+            asker: Asker::new(
+                Arc::clone(&shared),
+                Keys::new(&settings.prefix),
+                metrics.clone(),
+            ),
             shared,
             metrics,
             settings,
