@@ -10,6 +10,15 @@
 //! - [`world`]: all of it, as time goes by
 //! - [`oracle`]: what must be true in the end
 //! - [`plan`]: what happens
+//!
+//! Mistakes that were made on purpose, and found: not catching up after a gap; applying an entry twice;
+//! taking a number that was used for a new one; delivering own events again; retrying under new numbers;
+//! ignoring another epoch; not telling the own part again after Redis has forgotten; staying registered
+//! when the node becomes another; leaving a dead node's members; not reconciling after a log was begun
+//! anew; acknowledging notices before they are due; not counting what was lost.
+//!
+//! Not simulated: Redis Clusters and sentinels, refusals of Redis, idempotency keys, the end of a node in
+//! good order.
 
 mod data;
 mod lua;
