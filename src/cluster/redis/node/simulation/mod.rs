@@ -15,7 +15,8 @@
 //! taking a number that was used for a new one; delivering own events again; retrying under new numbers;
 //! ignoring another epoch; not telling the own part again after Redis has forgotten; staying registered
 //! when the node becomes another; leaving a dead node's members; not reconciling after a log was begun
-//! anew; acknowledging notices before they are due; not counting what was lost.
+//! anew; acknowledging notices before they are due; not counting what was lost; taking a part of an answer
+//! for the whole.
 //!
 //! Not simulated: Redis Clusters and sentinels, refusals of Redis, idempotency keys, the end of a node in
 //! good order.
