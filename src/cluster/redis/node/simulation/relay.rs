@@ -59,6 +59,8 @@ pub(super) struct Relay {
     pub(super) rosters: BTreeMap<&'static str, BTreeSet<String>>,
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) online: BTreeMap<String, bool>,
+    /// Whether its connections were told anything, or have changed, since this was last looked at.
+    pub(super) has_changed: bool,
 }
 
 fn known(channel: &str) -> &'static str {
@@ -116,6 +118,7 @@ impl Relay {
             rosters: BTreeMap::new(),
             counts: BTreeMap::new(),
             online: BTreeMap::new(),
+            has_changed: false,
         }
     }
 
@@ -149,6 +152,7 @@ impl Relay {
     }
 
     fn on_told(&mut self, told: Told) {
+        self.has_changed = true;
         match told {
             Told::Joined(id, channel, roster) => {
                 let channel = known(&channel);
@@ -295,6 +299,7 @@ impl Relay {
     }
 
     fn let_go(&mut self) {
+        self.has_changed = true;
         let can_go = |client: &Client| client.is_leaving && client.is_in && client.is_watching;
         let going = self.clients.iter().filter(|(_, client)| can_go(client));
         let going: Vec<u64> = going.map(|(id, _)| *id).collect();

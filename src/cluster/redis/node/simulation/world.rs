@@ -93,15 +93,18 @@ impl World {
 
     /// Notes what has become of a relay.
     fn look(&mut self, index: usize) {
+        let has_changed = std::mem::take(&mut self.relays[index].has_changed);
         let relay = &self.relays[index];
-        for event in &mut self.events {
+        for event in self.events.iter_mut().filter(|_| has_changed) {
             let is_over = !relay.is_listening(event.channel)
                 || relay.received[event.channel].contains(&event.number);
             if is_over {
                 event.missing.remove(&relay.run);
             }
         }
-        self.events.retain(|event| !event.missing.is_empty());
+        if has_changed {
+            self.events.retain(|event| !event.missing.is_empty());
+        }
         for notice in relay.take_notices() {
             let notice: serde_json::Value = serde_json::from_str(&notice).unwrap();
             let text = |field: &str| notice[field].as_str().unwrap_or_default().to_owned();
