@@ -88,17 +88,17 @@ fn hold(cases: u32, plans: impl proptest::strategy::Strategy<Value = Plan>) {
 
 #[test]
 fn calm_clusters_tell_everybody_everything_once() {
-    hold(200, plan::plans(plan::calm()));
+    hold(60, plan::plans(plan::calm()));
 }
 
 #[test]
 fn nothing_is_wrong_for_long_after_links_break_and_nodes_die() {
-    hold(200, plan::plans(plan::rough()));
+    hold(60, plan::plans(plan::rough()));
 }
 
 #[test]
 fn nothing_is_wrong_for_long_after_redis_has_forgotten() {
-    hold(200, plan::plans(plan::forgetful()));
+    hold(30, plan::plans(plan::forgetful()));
 }
 
 #[test]
