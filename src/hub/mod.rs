@@ -206,4 +206,6 @@ impl Hub {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

@@ -31,6 +31,9 @@ pub enum Unavailable {
     /// What only all nodes together know cannot be looked up.
     #[error("the relay has lost its connection to Redis, where the nodes keep what they share")]
     Away,
+    /// What was looked up makes no sense.
+    #[error("Redis gave the relay an answer that this version cannot read")]
+    Unreadable,
     /// Somebody else has begun to publish under the same idempotency key, and has not ended.
     #[error(
         "another publish under this idempotency key has not ended, or it is not known yet how it did"

@@ -28,6 +28,8 @@ mod reports;
 mod retry;
 mod sender;
 mod settings;
+#[cfg(test)]
+pub(crate) mod testing;
 mod thread;
 
 use std::collections::HashMap;

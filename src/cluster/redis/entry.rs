@@ -5,10 +5,12 @@
 //! channel's epoch and the entry's id before it. Scripts write bodies as well as this module does:
 //! hence a form that both find easy.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use rand::Rng;
 
 use crate::protocol::SocketId;
 
@@ -22,8 +24,48 @@ pub(super) const OLDEST: u8 = 1;
 pub(super) struct NodeId(pub(super) u64);
 
 impl NodeId {
-    pub(super) fn random() -> Self {
-        Self(rand::random())
+    pub(super) fn random(rng: &mut impl Rng) -> Self {
+        Self(rng.next_u64())
+    }
+}
+
+/// One process, under all ids that it had.
+#[derive(Debug)]
+pub(super) struct NodeIds {
+    /// The one that counts.
+    pub(super) current: NodeId,
+    /// Under these others took it for dead, or Redis forgot it; the oldest first.
+    earlier: VecDeque<NodeId>,
+}
+
+impl NodeIds {
+    /// Ids that are still known as the process's own. An older one is known to nobody any more.
+    const MOST: usize = 64;
+
+    pub(super) fn new(first: NodeId) -> Self {
+        Self {
+            current: first,
+            earlier: VecDeque::new(),
+        }
+    }
+
+    /// Whether it is one of them.
+    pub(super) fn contains(&self, id: NodeId) -> bool {
+        self.current == id || self.earlier.contains(&id)
+    }
+
+    /// The id that counts is another one from now on. Returns the one that did.
+    pub(super) fn become_another(&mut self, id: NodeId) -> NodeId {
+        if self.earlier.len() + 1 == Self::MOST {
+            self.earlier.pop_front();
+        }
+        let former = std::mem::replace(&mut self.current, id);
+        self.earlier.push_back(former);
+        former
+    }
+
+    pub(super) fn earlier(&self) -> impl Iterator<Item = NodeId> {
+        self.earlier.iter().copied()
     }
 }
 

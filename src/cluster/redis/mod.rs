@@ -55,7 +55,7 @@ use crate::session::CloseReason;
 use entry::Event;
 use keys::Keys;
 use link::Reach;
-use node::Node;
+use node::Driver;
 use queries::Asker;
 use request::{Close, Publish, Request, Requests};
 use rights::Lack;
@@ -135,7 +135,11 @@ impl Redis {
                 settings.backlog_bytes,
                 metrics.backlog_bytes.clone(),
             )),
-            asker: Asker::new(Arc::clone(&shared), Keys::new(&settings.prefix)),
+            asker: Asker::new(
+                Arc::clone(&shared),
+                Keys::new(&settings.prefix),
+                metrics.clone(),
+            ),
             shared,
             metrics,
             settings,
@@ -186,8 +190,8 @@ impl Authority for Redis {
             .name("fanfare-cluster".to_owned())
             .spawn(move || {
                 let _guard = AbortOnPanic;
-                let node = Node::new(settings, reach, shared, metrics, apps);
-                LocalSet::new().block_on(&runtime, node.run());
+                let driver = Driver::new(settings, reach, shared, metrics, apps);
+                LocalSet::new().block_on(&runtime, driver.run());
             })?;
         Ok(())
     }

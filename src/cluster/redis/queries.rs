@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
+use parking_lot::Mutex;
 use redis::{Cmd, Value};
 use tokio::sync::oneshot;
 
@@ -16,7 +17,9 @@ use super::request::{Question, Request, Settlement};
 use super::script::{self, Report};
 use crate::hub::idempotency::{SharedClaim, SharedTurn};
 use crate::hub::{AppHub, CachedEvent, ChannelReport, ChannelState, Standing, Unavailable};
+use crate::metrics::ClusterMetrics;
 use crate::protocol::{ChannelName, Frame};
+use crate::throttle::Throttle;
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -39,15 +42,39 @@ const ASKS_EVERY: Duration = Duration::from_millis(15);
 pub(super) struct Asker {
     shared: Arc<Shared>,
     keys: Keys,
+    metrics: ClusterMetrics,
+    /// How often it is logged that an answer cannot be read.
+    unreadable: Arc<Mutex<Throttle>>,
 }
 
 impl Asker {
-    pub(super) fn new(shared: Arc<Shared>, keys: Keys) -> Self {
-        Self { shared, keys }
+    pub(super) fn new(shared: Arc<Shared>, keys: Keys, metrics: ClusterMetrics) -> Self {
+        Self {
+            shared,
+            keys,
+            metrics,
+            unreadable: Arc::default(),
+        }
+    }
+
+    /// An answer as it was read. One that cannot be read is counted, and logged once a minute.
+    fn readable<T>(&self, read: Result<T, Unreadable>) -> Result<T, Unavailable> {
+        read.map_err(|Unreadable| {
+            self.metrics.unreadable.inc();
+            if self.unreadable.lock().lets_through(Instant::now()) {
+                tracing::error!("Redis gives an answer to a question that this node cannot read");
+            }
+            Unavailable::Unreadable
+        })
     }
 
     async fn ask(&self, key: &str, command: Cmd) -> Result<Value, Unavailable> {
         self.put(key, command, false).await
+    }
+
+    async fn texts(&self, key: &str, command: Cmd) -> Result<Vec<String>, Unavailable> {
+        let answer = self.ask(key, command).await?;
+        self.readable(script::texts(answer))
     }
 
     async fn put(&self, key: &str, command: Cmd, is_urgent: bool) -> Result<Value, Unavailable> {
@@ -78,7 +105,7 @@ impl Asker {
         let keys = [keys::meta(topic), keys::users(topic), keys::cache(topic)];
         let mut command = script::REPORT.call(&keys);
         command.arg(i32::from(cached));
-        let report = Report::read(self.ask(topic, command).await?)?;
+        let report = self.readable(Report::read(self.ask(topic, command).await?))?;
         Ok(ChannelReport {
             state: ChannelState {
                 subscribers: report.subscribers,
@@ -125,9 +152,9 @@ impl Asker {
             command.arg(key).arg(0).arg(-1);
             command
         };
-        let mut nodes = script::texts(self.ask(&alive, range(&alive)).await?)?;
+        let mut nodes = self.texts(&alive, range(&alive)).await?;
         // Until it is cleaned up, what a dead node had counts.
-        nodes.extend(script::texts(self.ask(&dead, range(&dead)).await?)?);
+        nodes.extend(self.texts(&dead, range(&dead)).await?);
         let lists = nodes
             .iter()
             .map(|node| self.list(self.keys.topics_of(node)));
@@ -157,12 +184,10 @@ impl Asker {
             let mut command = redis::cmd("SSCAN");
             command.arg(&key).arg(cursor);
             command.arg("COUNT").arg(TOPICS_AT_ONCE);
-            let page: [Value; 2] = script::list(self.ask(&key, command).await?)?
-                .try_into()
-                .map_err(|_| Unreadable)?;
-            let [next, topics] = page;
-            all.extend(script::texts(topics)?);
-            cursor = script::text(next)?;
+            let page = page_of(self.ask(&key, command).await?);
+            let (next, topics) = self.readable(page)?;
+            all.extend(topics);
+            cursor = next;
             if cursor == "0" {
                 return Ok(all);
             }
@@ -178,13 +203,13 @@ impl Asker {
         let key = keys::users(&topic);
         let mut command = redis::cmd("HKEYS");
         command.arg(&key);
-        let ids = script::texts(self.ask(&key, command).await?)?;
+        let ids = self.texts(&key, command).await?;
         Ok(ids.into_iter().map(Arc::from).collect())
     }
 
     pub(super) async fn claim(&self, app: &AppHub, key: &str) -> Result<SharedClaim, Unavailable> {
         let key = self.keys.idempotency(&app.app.id, key);
-        let claimant = NodeId::random().to_string();
+        let claimant = NodeId::random(&mut rand::rng()).to_string();
         // Dropped, it gives the key back: also if it is not known whether the claim was heard.
         let mut turn = None;
         let start = Instant::now();
@@ -221,12 +246,7 @@ impl Asker {
         let mut command = script::CLAIM.call(&[key]);
         command.arg(claimant).arg(ANSWER.as_millis() as u64);
         let answer = self.put(key, command, true).await?;
-        let mut answer = script::list(answer)?.into_iter();
-        Ok(match script::number(answer.next().unwrap_or_default())? {
-            1 => Claimed::Granted,
-            2 => Claimed::Taken,
-            _ => Claimed::Answered(script::bytes(answer.next().unwrap_or_default())?.into()),
-        })
+        self.readable(Claimed::read(answer))
     }
 
     fn turn(&self, key: String, claimant: String) -> SharedTurn {
@@ -244,6 +264,13 @@ impl Asker {
     }
 }
 
+/// Where a scan goes on, and what it has found.
+fn page_of(answer: Value) -> Result<(String, Vec<String>), Unreadable> {
+    let page: [Value; 2] = script::list(answer)?.try_into().map_err(|_| Unreadable)?;
+    let [next, found] = page;
+    Ok((script::text(next)?, script::texts(found)?))
+}
+
 /// What the claim script returns.
 enum Claimed {
     Granted,
@@ -252,8 +279,37 @@ enum Claimed {
     Answered(Bytes),
 }
 
-impl From<Unreadable> for Unavailable {
-    fn from(_: Unreadable) -> Self {
-        Self::Away
+impl Claimed {
+    fn read(answer: Value) -> Result<Self, Unreadable> {
+        let mut answer = script::list(answer)?.into_iter();
+        Ok(match script::number(answer.next().unwrap_or_default())? {
+            1 => Self::Granted,
+            2 => Self::Taken,
+            _ => Self::Answered(script::bytes(answer.next().unwrap_or_default())?.into()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn answers_that_cannot_be_read_are_counted_and_not_taken_for_an_outage() {
+        let metrics = Metrics::new().cluster();
+        let asker = Asker::new(Arc::default(), Keys::new("fanfare:"), metrics.clone());
+        let answer = Value::SimpleString("no list".to_owned());
+        let read = asker.readable(Report::read(answer));
+        assert_eq!(read.err(), Some(Unavailable::Unreadable));
+        assert_eq!(metrics.unreadable.get(), 1);
+        let page = Value::Array(vec![Value::Int(0)]);
+        assert!(asker.readable(page_of(page)).is_err());
+        assert_eq!(metrics.unreadable.get(), 2);
+        assert!(
+            asker
+                .readable(Claimed::read(Value::Array(vec![Value::Int(2)])))
+                .is_ok()
+        );
     }
 }

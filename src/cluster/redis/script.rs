@@ -36,6 +36,11 @@ impl Known {
         self.code
     }
 
+    #[cfg(test)]
+    pub(super) fn hash(&self) -> &str {
+        self.script.get_hash()
+    }
+
     /// Makes the script known to a server.
     pub(super) fn load(&self) -> Cmd {
         let mut command = redis::cmd("SCRIPT");

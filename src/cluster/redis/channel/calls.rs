@@ -6,29 +6,29 @@ use std::time::Duration;
 use redis::Cmd;
 use smallvec::SmallVec;
 
-use super::super::keys;
-use super::super::outgoing::Batch;
-use super::super::script::{self, ChannelReply};
 use super::{Asked, Channel, Context, Kind, Occupancy, Place, Step};
 use crate::apps::WebhookEvent;
+use crate::cluster::redis::keys;
+use crate::cluster::redis::outgoing::Batch;
+use crate::cluster::redis::script::{self, ChannelReply};
 
 /// How much of a channel's log comes with an answer; the rest is asked for later.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Page {
-    pub(in super::super) bytes: usize,
+pub(in crate::cluster::redis) struct Page {
+    pub(in crate::cluster::redis) bytes: usize,
     /// Whether one entry is to come however large it is.
-    pub(in super::super) one_at_least: bool,
+    pub(in crate::cluster::redis) one_at_least: bool,
 }
 
 /// What Redis is asked, and what was said along with it.
 #[derive(Debug)]
-pub(in super::super) enum Call {
+pub(in crate::cluster::redis) enum Call {
     Publish(Batch),
     Change(Change),
 }
 
 #[derive(Debug)]
-pub(in super::super) struct Change {
+pub(in crate::cluster::redis) struct Change {
     pub(super) connections: usize,
     pub(super) watchers: usize,
     pub(super) adds: Vec<Arc<str>>,
@@ -61,7 +61,7 @@ impl Change {
 
 impl Call {
     /// About how much goes to Redis.
-    pub(in super::super) fn bytes(&self) -> usize {
+    pub(in crate::cluster::redis) fn bytes(&self) -> usize {
         match self {
             Self::Publish(batch) => batch.bytes(),
             Self::Change(_) => 0,
@@ -91,18 +91,18 @@ impl Channel {
     }
 
     /// Whether what it asks next may be answered with much: what the channel is, and its log.
-    pub(in super::super) fn asks_for_much(&self, is_counted: bool) -> bool {
+    pub(in crate::cluster::redis) fn asks_for_much(&self, is_counted: bool) -> bool {
         self.reads() && self.next(is_counted) == Some(Next::Change)
     }
 
     /// Whether the node reads what the channel is, or what was missed of it.
-    pub(in super::super) fn reads(&self) -> bool {
+    pub(in crate::cluster::redis) fn reads(&self) -> bool {
         let reads = self.is_behind || self.must_reconcile || !self.is_synced;
         self.is_wanted() && reads
     }
 
     /// What Redis is to be asked next. One call at a time is under way.
-    pub(in super::super) fn next_call(
+    pub(in crate::cluster::redis) fn next_call(
         &mut self,
         is_counted: bool,
         page: Page,
@@ -401,7 +401,7 @@ impl Channel {
     }
 
     /// It is not known whether Redis has done what it was asked.
-    pub(in super::super) fn on_unsure(&mut self, call: Call) {
+    pub(in crate::cluster::redis) fn on_unsure(&mut self, call: Call) {
         self.is_calling = false;
         match call {
             Call::Publish(batch) => self.outgoing.put_back(batch),
@@ -410,7 +410,7 @@ impl Channel {
     }
 
     /// Redis has not done what it was asked.
-    pub(in super::super) fn on_refused(&mut self, call: Call) {
+    pub(in crate::cluster::redis) fn on_refused(&mut self, call: Call) {
         self.is_calling = false;
         match call {
             Call::Publish(batch) => self.outgoing.put_back_unacknowledged(batch),

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::super::entry::{Entry, EntryId, Event, Message, NodeId, What};
-use super::super::link::LinkId;
 use super::{Channel, Context, Kind};
+use crate::cluster::redis::entry::{Entry, EntryId, Event, Message, NodeId, What};
+use crate::cluster::redis::link::LinkId;
 use crate::hub::broadcast::Reservation;
 use crate::hub::{AppHub, Broadcast, CachedEvent, Caching};
 use crate::protocol::member::Member;
@@ -30,7 +30,7 @@ pub(super) struct NoRoom;
 
 impl Channel {
     /// Something was published on the topic, and heard over this link.
-    pub(in super::super) fn on_message(
+    pub(in crate::cluster::redis) fn on_message(
         &mut self,
         message: &Message,
         link: LinkId,
@@ -69,7 +69,7 @@ impl Channel {
         } else if self.apply(&message.body, Reading::InOrder, context).is_ok() {
             self.go_on_to(message.id);
         } else {
-            self.wait_for_room();
+            self.wait_for_room(context.now);
         }
     }
 
@@ -94,10 +94,10 @@ impl Channel {
 
     /// This node cannot keep up. The log keeps what there is no room for: it is read from there
     /// a little later.
-    pub(super) fn wait_for_room(&mut self) {
+    pub(super) fn wait_for_room(&mut self, now: Instant) {
         const PAUSE: Duration = Duration::from_millis(20);
         self.is_behind = true;
-        self.retry_at = Some(Instant::now() + PAUSE);
+        self.retry_at = Some(now + PAUSE);
     }
 
     /// Does what an entry says, unless there is no room for its events.
@@ -114,7 +114,7 @@ impl Channel {
         let Some(app) = self.app.clone() else {
             return Ok(());
         };
-        let is_own = context.own.contains(&entry.origin);
+        let is_own = context.own.contains(entry.origin);
         match entry.what {
             What::Events { number, events } if is_own => {
                 self.is_repeated(entry.origin, number, is_own, context);

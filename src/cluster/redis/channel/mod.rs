@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::entry::{EntryId, NodeId};
+use super::entry::{EntryId, NodeId, NodeIds};
 use super::keys::{self, Topic};
 use super::ledger::Ledger;
 use super::link::LinkId;
@@ -118,10 +118,11 @@ enum Step {
 
 /// What is at hand when a channel acts.
 pub(super) struct Context<'a> {
+    /// When what the channel acts upon came.
+    pub(super) now: Instant,
     pub(super) metrics: &'a ClusterMetrics,
     pub(super) publishing: PublishContext<'a>,
-    /// This process, under all ids that it had.
-    pub(super) own: &'a [NodeId],
+    pub(super) own: &'a NodeIds,
     /// Whether Redis, or the part of it that the channel is on, is away.
     pub(super) is_away: bool,
     /// The connection over which Redis is listened to now, where that matters.
@@ -167,6 +168,9 @@ pub(super) struct Channel {
     beyond: Option<EntryId>,
     /// Since when the topic was not listened to all the time.
     interrupted_at: Option<Instant>,
+    /// Whether the others took the node for dead since: where but one of them is left, and it is away for
+    /// longer than entries are kept, nothing says what it has missed.
+    was_given_up: bool,
     /// Whether a message of another log came while this one was not known.
     follows_another_log: bool,
     /// Whether something says that Redis has forgotten what it was told.
@@ -248,6 +252,7 @@ impl Channel {
             former: None,
             beyond: None,
             interrupted_at: None,
+            was_given_up: false,
             follows_another_log: false,
             doubts_memory: false,
             pushed: 0,
@@ -311,9 +316,9 @@ impl Channel {
     }
 
     /// Whether Redis could be called now. Until the node counts as alive, its part is not told.
-    pub(super) fn wants_call(&self, is_counted: bool) -> bool {
+    pub(super) fn wants_call(&self, is_counted: bool, now: Instant) -> bool {
         !self.is_calling
-            && self.retry_at.is_none_or(|until| until <= Instant::now())
+            && self.retry_at.is_none_or(|until| until <= now)
             && (!self.outgoing.is_empty()
                 || (!self.orphans.is_empty() && self.may_clean_up(is_counted))
                 || (self.has_changes() && self.may_change(is_counted)))
@@ -367,13 +372,19 @@ impl Channel {
         is_counted && self.listed == Asked::Done
     }
 
+    /// Whether a place in the log is known.
+    #[cfg(test)]
+    pub(super) fn has_place(&self) -> bool {
+        self.place.is_some()
+    }
+
     fn is_live(&self) -> bool {
         self.is_synced && self.listening == Asked::Done
     }
 
     /// Redis is away.
-    pub(super) fn on_lost(&mut self) {
-        self.note_interruption();
+    pub(super) fn on_lost(&mut self, now: Instant) {
+        self.note_interruption(now);
         self.listening = Asked::No;
         self.on_forgotten();
         self.answer_offline();
@@ -429,9 +440,9 @@ impl Channel {
         self.is_synced = false;
     }
 
-    fn note_interruption(&mut self) {
+    fn note_interruption(&mut self, now: Instant) {
         if self.place.is_some() && self.interrupted_at.is_none() {
-            self.interrupted_at = Some(Instant::now());
+            self.interrupted_at = Some(now);
         }
     }
 
@@ -459,8 +470,8 @@ impl Channel {
     }
 
     /// The topic is listened to elsewhere from now on; what came in between is missing.
-    pub(super) fn on_moved(&mut self) {
-        self.note_interruption();
+    pub(super) fn on_moved(&mut self, now: Instant) {
+        self.note_interruption(now);
         self.listening = Asked::No;
         self.is_synced = false;
     }
@@ -474,6 +485,7 @@ impl Channel {
     /// The node was given up, and is another one to Redis. The others tell that all that it had has
     /// gone.
     pub(super) fn on_given_up(&mut self) {
+        self.was_given_up = true;
         self.listed = Asked::No;
         self.may_be_listed = false;
         self.is_synced = false;

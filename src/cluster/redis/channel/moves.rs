@@ -3,13 +3,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::super::watch::PendingWatch;
 use super::{Channel, Context, Kind, LocalUser, SigningIn, Step, Waiting};
+use crate::cluster::redis::watch::PendingWatch;
 use crate::hub::{AppHub, Join, Leave, PeerHandle};
 use crate::protocol::member::Member;
 
 impl Channel {
-    pub(in super::super) fn join(&mut self, join: Join, context: &Context<'_>) {
+    pub(in crate::cluster::redis) fn join(&mut self, join: Join, context: &Context<'_>) {
         self.connections += 1;
         if context.is_away {
             self.join_offline(join);
@@ -87,14 +87,14 @@ impl Channel {
         }
     }
 
-    pub(in super::super) fn confirm(&mut self, peer: PeerHandle) {
+    pub(in crate::cluster::redis) fn confirm(&mut self, peer: PeerHandle) {
         match (&self.app, self.waiting.is_empty()) {
             (Some(app), true) => app.confirm_locally(&peer, &self.name),
             _ => self.waiting.push_back(Waiting::Confirm(peer)),
         }
     }
 
-    pub(in super::super) fn leave(&mut self, leave: &Leave) {
+    pub(in crate::cluster::redis) fn leave(&mut self, leave: &Leave) {
         let Some(app) = self.app.clone() else { return };
         app.dismiss_shared(leave);
         self.connections -= 1;
@@ -135,7 +135,11 @@ impl Channel {
         }
     }
 
-    pub(in super::super) fn sign_in(&mut self, signing_in: SigningIn, context: &Context<'_>) {
+    pub(in crate::cluster::redis) fn sign_in(
+        &mut self,
+        signing_in: SigningIn,
+        context: &Context<'_>,
+    ) {
         self.connections += 1;
         if context.is_away || (self.is_live() && self.waiting.is_empty()) {
             self.register(signing_in);
@@ -166,7 +170,7 @@ impl Channel {
         }
     }
 
-    pub(in super::super) fn sign_out(&mut self, peer: PeerHandle, user: &Member) {
+    pub(in crate::cluster::redis) fn sign_out(&mut self, peer: PeerHandle, user: &Member) {
         if let Some(app) = &self.app {
             app.sign_out_shared(&peer, user);
             self.connections -= 1;
@@ -174,7 +178,11 @@ impl Channel {
         }
     }
 
-    pub(in super::super) fn watch(&mut self, watch: &Rc<PendingWatch>, context: &Context<'_>) {
+    pub(in crate::cluster::redis) fn watch(
+        &mut self,
+        watch: &Rc<PendingWatch>,
+        context: &Context<'_>,
+    ) {
         self.watchers += 1;
         if context.is_away || (self.is_live() && self.waiting.is_empty()) {
             watch.one_known();
@@ -183,7 +191,7 @@ impl Channel {
         }
     }
 
-    pub(in super::super) fn unwatch(&mut self) {
+    pub(in crate::cluster::redis) fn unwatch(&mut self) {
         self.watchers = self.watchers.saturating_sub(1);
     }
 }

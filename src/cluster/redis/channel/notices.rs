@@ -7,8 +7,7 @@ use crate::webhooks::Transition;
 
 impl Channel {
     /// Tells what is to be told now, and remembers when to look after the rest.
-    pub(super) fn on_due(&mut self, due: &[(String, u64)]) {
-        let now = Instant::now();
+    pub(super) fn on_due(&mut self, due: &[(String, u64)], now: Instant) {
         for (field, ms) in due {
             let (kind, rest) = field.split_at(field.len().min(1));
             let transition = match kind {
@@ -88,7 +87,7 @@ impl Channel {
     }
 
     /// What is due is to be told.
-    pub(in super::super) fn flush_due(&mut self, all: bool) {
+    pub(in crate::cluster::redis) fn flush_due(&mut self, all: bool) {
         self.next_due = None;
         self.flushes_due = Some(all || self.flushes_due == Some(true));
     }

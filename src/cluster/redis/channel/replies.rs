@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use redis::Value;
 
-use super::super::entry::{EntryId, Unreadable};
-use super::super::node::KEEPS_FOR;
-use super::super::outgoing::Written;
-use super::super::script::{ChannelReply, Published};
 use super::calls::{Call, Change};
 use super::entries::Reading;
 use super::{Asked, Channel, Context, Kind, Occupancy, Place, Waiting};
+use crate::cluster::redis::entry::{EntryId, Unreadable};
+use crate::cluster::redis::node::KEEPS_FOR;
+use crate::cluster::redis::outgoing::Written;
+use crate::cluster::redis::script::{ChannelReply, Published};
 use crate::hub::CachedEvent;
 use crate::metrics::{EventLoss, LossOn};
 use crate::protocol::Frame;
@@ -22,7 +22,7 @@ use crate::protocol::member::Member;
 
 /// What Redis has done.
 #[derive(Debug)]
-pub(in super::super) enum Done {
+pub(in crate::cluster::redis) enum Done {
     /// Written what was said.
     Wrote(Written),
     /// Removed a dead node's part.
@@ -32,7 +32,7 @@ pub(in super::super) enum Done {
 
 impl Channel {
     /// Redis has done what it was asked.
-    pub(in super::super) fn on_reply(
+    pub(in crate::cluster::redis) fn on_reply(
         &mut self,
         call: Call,
         value: Value,
@@ -48,7 +48,7 @@ impl Channel {
                 if published.is_logged {
                     let (page, bytes) = (&mut self.ledger_page, batch.body_bytes());
                     let mut ledger = context.ledger.borrow_mut();
-                    ledger.wrote(&self.topic, page, bytes, Instant::now());
+                    ledger.wrote(&self.topic, page, bytes, context.now);
                     ledger.freed(published.freed);
                 }
                 let written = batch.done();
@@ -73,7 +73,7 @@ impl Channel {
             self.pending.clear();
             self.end_doubts();
         }
-        self.on_due(&reply.due);
+        self.on_due(&reply.due, context.now);
         // Redis has lost something that this node does not know of yet.
         self.doubts_memory |= !self.doubted.is_empty() && !context.is_doubtful;
         if let Some(dead) = change.orphans_of {
@@ -145,7 +145,7 @@ impl Channel {
                     offset: first.saturating_sub(1),
                 },
             });
-            self.reconcile_at = Some(Instant::now() + context.node_timeout);
+            self.reconcile_at = Some(context.now + context.node_timeout);
         }
         let goes_on = reply.known_here && change.asked_from.is_some();
         let reading = match goes_on || reply.has_more {
@@ -217,7 +217,7 @@ impl Channel {
             }
             let body = Bytes::copy_from_slice(body);
             if self.apply(&body, reading, context).is_err() {
-                self.wait_for_room();
+                self.wait_for_room(context.now);
                 return false;
             }
             if change.was_sync {
@@ -283,11 +283,19 @@ impl Channel {
     }
 
     /// Counts and logs that events are missing.
-    fn note_break(&self, change: &Change, reply: &ChannelReply, context: &Context<'_>) {
+    fn note_break(&mut self, change: &Change, reply: &ChannelReply, context: &Context<'_>) {
         let Some(place) = &change.asked_from else {
             return;
         };
+        let away = self
+            .interrupted_at
+            .map(|since| context.now.saturating_duration_since(since));
+        let was_given_up = std::mem::take(&mut self.was_given_up);
         if reply.known_here {
+            let history = Duration::from_millis(context.publishing.history_ms);
+            if was_given_up && away.is_some_and(|away| away > history) {
+                self.note_loss(EventLoss::Expired, 1, context);
+            }
             return;
         }
         if place.epoch != reply.epoch {
@@ -295,7 +303,6 @@ impl Channel {
         } else {
             context.metrics.events_missed.inc();
         }
-        let away = self.interrupted_at.map(|since| since.elapsed());
         if let Some((reason, lost)) = lost_events(place, reply, away) {
             self.note_loss(reason, lost, context);
         }
@@ -312,7 +319,7 @@ impl Channel {
             .with((reason, kind))
             .inc_by(lost);
         // An outage may concern any number of channels: the metric counts them.
-        if context.breaks.borrow_mut().lets_through(Instant::now()) {
+        if context.breaks.borrow_mut().lets_through(context.now) {
             let (channel, kind) = (self.name.as_str(), kind.as_str());
             tracing::warn!(
                 channel,
@@ -377,7 +384,7 @@ impl Channel {
 
     /// The other nodes have had time to tell who is there since the log was begun anew: whoever is
     /// not is gone.
-    pub(in super::super) fn reconcile(&mut self, now: Instant) {
+    pub(in crate::cluster::redis) fn reconcile(&mut self, now: Instant) {
         if self.reconcile_at.is_some_and(|at| at <= now) {
             self.reconcile_at = None;
             self.must_reconcile = true;
@@ -408,8 +415,8 @@ fn lost_events(
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::entry::EntryId;
     use super::*;
+    use crate::cluster::redis::entry::EntryId;
 
     fn place(epoch: &str, offset: u64) -> Place {
         Place {

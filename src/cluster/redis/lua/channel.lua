@@ -417,12 +417,22 @@ local function read(from)
     from = '(' .. found[#found][1]
   end
 end
+-- A node that was given up may return, or one that was forgotten tell that it is there, and ask for what
+-- it has missed: until then entries are kept, though nobody is known to want them.
+local kept_until = tonumber(redis.call('HGET', meta, 'k') or '0')
+if orphans or (is_forgotten and not is_wanted()) then
+  kept_until = now + history
+end
 if is_wanted() then
   redis.call('HSET', meta, 'e', epoch, 'l', last)
   if memory then
     redis.call('HSET', meta, 'm', memory)
   end
-  redis.call('HDEL', meta, 'k')
+  if kept_until > now then
+    redis.call('HSET', meta, 'k', string.format('%d', kept_until))
+  else
+    redis.call('HDEL', meta, 'k')
+  end
   redis.call('PERSIST', meta)
   if asked_from == epoch then
     if not known_here then
@@ -439,10 +449,8 @@ if is_wanted() then
   elseif not orphans then
     read_numbers()
   end
-elseif was_wanted and (orphans or is_forgotten) then
-  -- Nobody is known to be there any more; a node that was given up may return, or one that was
-  -- forgotten tell that it is there, and ask for what it has missed.
-  redis.call('HSET', meta, 'e', epoch, 'l', last, 'k', now + history)
+elseif was_wanted and kept_until > now then
+  redis.call('HSET', meta, 'e', epoch, 'l', last, 'k', string.format('%d', kept_until))
   redis.call('PEXPIRE', meta, history)
 elseif was_wanted then
   -- Nobody is there any more: what is still on its way has been published. (Where nobody was there

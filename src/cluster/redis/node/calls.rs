@@ -3,16 +3,17 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use rand::RngExt as _;
 use redis::{Cmd, RedisResult, ServerError, Value};
 
-use super::super::channel::{Asked, Call, Channel, Context, Done, Page};
-use super::super::keys::{self, Topic};
-use super::super::link::LinkId;
-use super::super::outgoing::PublishContext;
-use super::super::rights::{Lack, Rights};
+use super::io::{Io, Use};
 use super::lanes::Lane;
-use super::servers::Servers;
-use super::{Event, Node, Timer};
+use super::{Node, Timer, context};
+use crate::cluster::redis::channel::{Asked, Call, Channel, Context, Done, Page};
+use crate::cluster::redis::keys::{self, Topic};
+use crate::cluster::redis::link::LinkId;
+use crate::cluster::redis::outgoing::PublishContext;
+use crate::cluster::redis::rights::{Lack, Rights};
 
 /// Calls that go to a server together at most, and about how many bytes of them: what goes together
 /// is to be there well before the server counts as away, on a slow way too.
@@ -38,8 +39,12 @@ pub(super) enum Job {
     Plain(Plain),
 }
 
-/// What is done with the answer to a call; an error: there is none.
-pub(super) type Then = Box<dyn FnOnce(&mut Node, Result<Value, ()>)>;
+/// A call was not made, or it is not known what became of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoAnswer;
+
+/// What is done with the answer to a call.
+pub(super) type Then = Box<dyn FnOnce(&mut Node, Result<Value, NoAnswer>)>;
 
 /// A call that is about no channel.
 pub(super) struct Plain {
@@ -104,12 +109,6 @@ impl Refusal {
     }
 }
 
-/// What a call about a channel may look at: the servers of a Redis Cluster have not all of them the
-/// memory.
-fn memory_of<'a>(servers: &Servers, key: &'a str, name: &'a str) -> Option<(&'a str, &'a str)> {
-    (!servers.are_several() && !name.is_empty()).then_some((key, name))
-}
-
 /// Where the channel's next call goes.
 pub(super) fn lane_of(channel: &Channel, is_counted: bool) -> Lane {
     match channel.asks_for_much(is_counted) {
@@ -138,9 +137,9 @@ impl Node {
     }
 
     fn make_batch(&mut self, index: usize, lane: Lane) {
-        let now = Instant::now();
-        let epoch = format!("{:016x}", rand::random::<u64>());
-        let keep = now < self.keeps_until;
+        let now = self.now;
+        let epoch = format!("{:016x}", self.rng.random::<u64>());
+        let link = self.servers.link_at(index);
         let (most, page) = self.share(index, lane);
         let mut pipeline = redis::Pipeline::new();
         let mut items = Vec::new();
@@ -174,29 +173,8 @@ impl Node {
                         continue;
                     }
                     channel.is_queued = false;
-                    let context = Context {
-                        metrics: &self.metrics,
-                        publishing: PublishContext {
-                            node: *self.own.last().expect("a node has an id from the start"),
-                            version: self.version,
-                            number: self.number,
-                            epoch: &epoch,
-                            publish: self.servers.publish(),
-                            history_ms: self.history_ms,
-                            log_bytes: self.settings.log_bytes,
-                            keep,
-                        },
-                        own: &self.own,
-                        is_away: false,
-                        link: None,
-                        memory: memory_of(&self.servers, &self.memory_key, &self.memory.name),
-                        is_doubtful: now < self.doubts_until,
-                        leave_delay: self.settings.leave_delay,
-                        node_timeout: self.settings.node_timeout,
-                        ledger: &self.ledger,
-                        breaks: &self.breaks,
-                    };
-                    if !channel.wants_call(self.is_counted) {
+                    let context = context!(self, link, &epoch);
+                    if !channel.wants_call(self.is_counted, now) {
                         continue;
                     }
                     let call = channel.next_call(self.is_counted, page, &context);
@@ -204,7 +182,7 @@ impl Node {
                         bytes += call.bytes();
                         pipeline.add_command(command);
                         items.push(Item::Channel(topic, call));
-                    } else if channel.wants_call(self.is_counted) {
+                    } else if channel.wants_call(self.is_counted, now) {
                         channel.is_queued = true;
                         held.push_back(Job::Channel(topic));
                     }
@@ -218,13 +196,8 @@ impl Node {
             return;
         }
         if let Some(link) = self.servers.begin(index, lane) {
-            self.under_way.push(Box::pin(async move {
-                let answers = match lane {
-                    Lane::Calls => link.call(pipeline).await,
-                    Lane::Sync | Lane::Questions => link.call_for_much(pipeline).await,
-                };
-                Event::Answered(link.id, (lane, now), items, answers)
-            }));
+            let call = Use::Call(lane, now, pipeline, items);
+            self.io.push(Io::Use(link, call));
         }
     }
 
@@ -250,10 +223,7 @@ impl Node {
         let Some((link, pipeline, topics)) = self.servers.begin_listening(index) else {
             return;
         };
-        self.under_way.push(Box::pin(async move {
-            let answers = link.listen(pipeline).await;
-            Event::Listened(link.id, topics, answers)
-        }));
+        self.io.push(Io::Use(link, Use::Listen(pipeline, topics)));
     }
 
     /// That a topic is listened to is heard from the server itself; here only what failed counts.
@@ -279,7 +249,7 @@ impl Node {
                 (true, LATER)
             }
             Refusal::Scripts | Refusal::NotHere | Refusal::Replica => {
-                self.at(Instant::now(), Timer::Discover);
+                self.at(self.now, Timer::Discover);
                 (false, SOON)
             }
         };
@@ -291,7 +261,7 @@ impl Node {
                 if is_trouble {
                     channel.answer_offline();
                 }
-                self.at(Instant::now() + delay, Timer::Channel(topic));
+                self.at(self.now + delay, Timer::Channel(topic));
             }
         }
     }
@@ -303,7 +273,8 @@ impl Node {
         items: Vec<Item>,
         answers: RedisResult<Vec<Value>>,
     ) {
-        self.servers.end(link, lane, since.elapsed());
+        let took = self.now.saturating_duration_since(since);
+        self.servers.end(link, lane, took);
         match answers {
             Ok(answers) if answers.len() == items.len() => {
                 for (item, answer) in items.into_iter().zip(answers) {
@@ -335,7 +306,7 @@ impl Node {
                 SOON
             }
             Refusal::NotHere => {
-                self.at(Instant::now(), Timer::Discover);
+                self.at(self.now, Timer::Discover);
                 SOON
             }
             Refusal::Replica => {
@@ -360,7 +331,7 @@ impl Node {
                         channel.answer_offline();
                     }
                     // Not before its time, though others may have something to do with it.
-                    channel.retry_at = Some(Instant::now() + delay);
+                    channel.retry_at = Some(self.now + delay);
                     self.look_after(&topic);
                 }
             }
@@ -368,9 +339,9 @@ impl Node {
                 plain.tries += 1;
                 if plain.tries < MOST_TRIES {
                     self.resting.push(plain);
-                    self.at(Instant::now() + delay, Timer::Resting);
+                    self.at(self.now + delay, Timer::Resting);
                 } else {
-                    (plain.then)(self, Err(()));
+                    (plain.then)(self, Err(NoAnswer));
                 }
             }
         }
@@ -383,7 +354,7 @@ impl Node {
     }
 
     fn note_refusal(&mut self, error: &str) {
-        if self.refusals.lets_through(Instant::now()) {
+        if self.refusals.lets_through(self.now) {
             tracing::error!(error, "Redis refuses what this node asks of it");
         }
     }
@@ -397,7 +368,7 @@ impl Node {
                 });
                 match outcome {
                     Some(Ok(Done::Wrote(written))) => {
-                        self.recent.push(Instant::now(), topic, written);
+                        self.recent.push(self.now, topic, written);
                     }
                     Some(Ok(Done::CleanedUp(dead))) => self.one_cleaned_up(&dead),
                     Some(Err(_)) => self.on_unreadable(&topic),
@@ -410,12 +381,12 @@ impl Node {
     /// What Redis answered makes no sense: it is asked again, but not without a pause.
     fn on_unreadable(&mut self, topic: &str) {
         self.metrics.unreadable.inc();
-        if self.refusals.lets_through(Instant::now()) {
+        if self.refusals.lets_through(self.now) {
             tracing::error!("Redis gives an answer that this node cannot read");
         }
         if let Some(channel) = self.channels.get_mut(topic) {
             channel.answer_offline();
-            channel.retry_at = Some(Instant::now() + LATER);
+            channel.retry_at = Some(self.now + LATER);
         }
         self.look_after(topic);
     }
@@ -423,7 +394,7 @@ impl Node {
     /// It is not known whether the server has done it.
     fn on_no_answer(&mut self, item: Item) {
         match item {
-            Item::Plain(plain) => (plain.then)(self, Err(())),
+            Item::Plain(plain) => (plain.then)(self, Err(NoAnswer)),
             Item::Channel(topic, call) => {
                 if let Some(channel) = self.channels.get_mut(&topic) {
                     channel.on_unsure(call);
@@ -441,12 +412,8 @@ impl Node {
     }
 
     fn load_scripts(&mut self, link: LinkId) {
-        let Some(link) = self.servers.begin_loading(link) else {
-            return;
-        };
-        self.under_way.push(Box::pin(async move {
-            let loaded = link.load_scripts().await;
-            Event::ScriptsLoaded(link.id, loaded)
-        }));
+        if self.servers.begin_loading(link) {
+            self.io.push(Io::Use(link, Use::LoadScripts));
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult, Value};
 
-use super::super::link::{self, Reach};
-use super::super::script;
-use super::super::settings::Target;
+use crate::cluster::redis::link::{self, Reach};
+use crate::cluster::redis::script;
+use crate::cluster::redis::settings::Target;
 
 /// The servers that there are, and which slots are whose.
 pub(super) struct Discovered {

@@ -1,15 +1,15 @@
 //! Heartbeats, the death of other nodes, and this one's end.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redis::Value;
 
-use super::super::channel::Channel;
-use super::super::entry::{NodeId, OLDEST, VERSION};
-use super::super::script::{self, Pulse};
-use super::calls::{Job, Plain, Then};
+use super::calls::{Job, NoAnswer, Plain, Then};
 use super::{KEEPS_FOR, Node, Timer};
+use crate::cluster::redis::channel::Channel;
+use crate::cluster::redis::entry::{NodeId, OLDEST, VERSION};
+use crate::cluster::redis::script::{self, Pulse};
 use crate::hub::Standing;
 
 /// How often it is looked whether a node that stops has said everything.
@@ -25,7 +25,7 @@ impl Node {
         let every = self.beats_every();
         self.timers
             .retain(|std::cmp::Reverse((_, timer))| *timer != Timer::Heartbeat);
-        self.at(Instant::now() + every, Timer::Heartbeat);
+        self.at(self.now + every, Timer::Heartbeat);
         self.ping(every);
         self.beats_early = false;
         // A node that is known here may say goodbye at any time, and is not to come back then.
@@ -50,8 +50,8 @@ impl Node {
             .arg(i32::from(self.is_new))
             .arg(&*self.memory.name)
             .arg(self.memory.beats)
-            .arg(NodeId::random().to_string())
-            .arg(self.ledger.get_mut().bytes(Instant::now()));
+            .arg(NodeId::random(&mut self.rng).to_string())
+            .arg(self.ledger.get_mut().bytes(self.now));
         let then: Then = Box::new(move |alive, answer| {
             let pulse = answer.map(Pulse::read);
             if alive.node() != node {
@@ -62,7 +62,7 @@ impl Node {
                 Ok(Err(_)) => {
                     alive.metrics.unreadable.inc();
                 }
-                Err(()) => {}
+                Err(NoAnswer) => {}
             }
         });
         let beat = Plain::new(nodes, command, then);
@@ -75,7 +75,7 @@ impl Node {
 
     /// While Redis refuses heartbeats, or a part of it is away, nobody is to wait for it.
     fn look_at_pulse(&mut self) {
-        if self.pulse_at.elapsed() > self.settings.node_timeout {
+        if self.now.saturating_duration_since(self.pulse_at) > self.settings.node_timeout {
             self.is_counted = false;
             self.show_standing();
         }
@@ -92,7 +92,7 @@ impl Node {
             .lost
             .and_then(|ago| self.settings.node_timeout.checked_sub(ago))
         {
-            self.doubts_until = Instant::now() + left;
+            self.doubts_until = self.now + left;
         }
         let has_forgotten = !before.name.is_empty() && before.name != self.memory.name;
         if has_forgotten {
@@ -102,9 +102,9 @@ impl Node {
             return self.become_another(has_forgotten);
         }
         self.is_new = false;
-        self.pulse_at = Instant::now();
+        self.pulse_at = self.now;
         self.version = pulse.lowest_version.clamp(OLDEST, VERSION);
-        if pulse.highest_version > VERSION + 1 && self.refusals.lets_through(Instant::now()) {
+        if pulse.highest_version > VERSION + 1 && self.refusals.lets_through(self.now) {
             tracing::error!(
                 version = VERSION,
                 highest = pulse.highest_version,
@@ -139,20 +139,16 @@ impl Node {
             "Redis has lost data, or has returned with older data: telling it all again"
         );
         self.metrics.memory_losses.inc();
-        self.keeps_until = Instant::now() + KEEPS_FOR;
+        self.keeps_until = self.now + KEEPS_FOR;
         self.must_compare = true;
     }
 
     /// What Redis has of this node on channels that it does not know, under any id that it had, is
     /// taken out.
     fn compare_lists(&mut self) {
-        let (current, earlier) = self
-            .own
-            .split_last()
-            .expect("a node has an id from the start");
-        let earlier: Vec<String> = earlier.iter().map(NodeId::to_string).collect();
+        let current = self.ids.current;
+        let earlier: Vec<String> = self.ids.earlier().map(|id| id.to_string()).collect();
         let key = self.keys.topics_of(&current.to_string());
-        let current = *current;
         let mut command = redis::cmd("SMEMBERS");
         command.arg(&key);
         let then: Then = Box::new(move |node, answer| match answer.map(script::texts) {
@@ -174,17 +170,12 @@ impl Node {
     /// Redis does not know this node (any more): it was away for too long, or Redis has lost what
     /// it knew. Its part may be removed at any time: it is told anew, under another id.
     fn become_another(&mut self, is_forgotten: bool) {
-        let old = self.node();
-        let new = NodeId::random();
+        let new = NodeId::random(&mut self.rng);
+        let old = self.ids.become_another(new);
         tracing::warn!(%old, %new, "this node was given up: it returns as another");
         // Its channels are told of as soon as the new id counts.
         self.is_counted = false;
         self.must_compare = true;
-        const MOST: usize = 64;
-        if self.own.len() == MOST {
-            self.own.remove(0);
-        }
-        self.own.push(new);
         self.is_new = true;
         for topic in self.topics() {
             if let Some(channel) = self.channels.get_mut(&topic) {
@@ -283,7 +274,7 @@ impl Node {
         if self.stopping.is_none() {
             return;
         }
-        let again = Instant::now() + STOPS_EVERY;
+        let again = self.now + STOPS_EVERY;
         let is_busy =
             !self.unsettled.is_empty() || self.channels.values().any(|channel| channel.is_busy());
         if is_busy || !self.dead.is_empty() || !self.is_counted {
@@ -345,7 +336,7 @@ impl Node {
                     return node.end();
                 }
                 node.send_everything_again();
-                node.at(Instant::now() + STOPS_EVERY, Timer::Stop);
+                node.at(node.now + STOPS_EVERY, Timer::Stop);
             }
             // Gone, or away: then the others will notice.
             None => node.end(),
@@ -355,7 +346,7 @@ impl Node {
 }
 
 /// The dead nodes that the node is to clean up after before it may go; None: it may.
-fn stays_for(answer: Result<Value, ()>) -> Option<Vec<String>> {
+fn stays_for(answer: Result<Value, NoAnswer>) -> Option<Vec<String>> {
     let mut parts = script::list(answer.ok()?).ok()?.into_iter();
     match parts.next()? {
         Value::Int(0) => Some(parts.filter_map(|dead| script::text(dead).ok()).collect()),

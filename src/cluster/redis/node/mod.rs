@@ -3,6 +3,7 @@
 //! - [`requests`]: what the other threads want
 //! - [`servers`], [`discovery`]: connecting, and knowing which server has what
 //! - [`calls`]: what is asked of Redis, and what it answers
+//! - [`io`]: what takes time
 //! - [`lanes`]: what is asked apart from what, and how much at once
 //! - [`recent`]: what was written last
 //! - [`trimming`]: all logs together are not too large
@@ -11,12 +12,15 @@
 
 mod calls;
 mod discovery;
+mod io;
 mod lanes;
 mod life;
 mod recent;
 mod requests;
 mod servers;
 mod settling;
+#[cfg(test)]
+mod simulation;
 mod trimming;
 
 use std::cell::RefCell;
@@ -25,20 +29,18 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
-use futures_util::future::LocalBoxFuture;
-use futures_util::stream::FuturesUnordered;
+use rand::rngs::StdRng;
 use redis::{RedisResult, Value};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::Shared;
 use super::channel::{Asked, Channel, Context, Kind};
-use super::entry::{Message, NodeId, VERSION};
+use super::entry::{Message, NodeId, NodeIds, VERSION};
 use super::keys::{Keys, Subject, Topic, slot};
 use super::ledger::Ledger;
-use super::link::{Link, LinkId, Pushed, Reach, Unusable};
+use super::link::{LinkId, Pushed, Unusable};
 use super::outgoing::PublishContext;
-use super::request::Settlement;
+use super::request::{Request, Settlement};
 use super::rights::Rights;
 use super::script::Memory;
 use super::settings::{Settings, Target};
@@ -48,6 +50,8 @@ use crate::protocol::ChannelName;
 use crate::throttle::Throttle;
 use calls::Job;
 use discovery::Discovered;
+pub(super) use io::Driver;
+use io::Io;
 use lanes::Lane;
 use recent::Recent;
 use servers::Servers;
@@ -61,13 +65,10 @@ const LISTENS_ON_FOR: Duration = Duration::from_secs(5);
 pub(super) const KEEPS_FOR: Duration = Duration::from_secs(20);
 /// How soon a heartbeat is made when something says that Redis has forgotten what it was told.
 const AHEAD_OF_HEARTBEAT: Duration = Duration::from_millis(20);
-/// Messages and requests that are dealt with before calls are made.
-const AT_ONCE: usize = 1024;
-
-/// What the thread waits for.
+/// What became of something that takes time.
 enum Event {
     Discovered(RedisResult<Discovered>),
-    Connected(String, Result<Link, Unusable>),
+    Connected(String, Result<LinkId, Unusable>),
     Answered(
         LinkId,
         (Lane, Instant),
@@ -77,6 +78,16 @@ enum Event {
     Listened(LinkId, Vec<Topic>, RedisResult<Vec<Value>>),
     Pinged(LinkId, RedisResult<()>),
     ScriptsLoaded(LinkId, RedisResult<()>),
+}
+
+/// What a node deals with.
+enum Input {
+    Request(Request),
+    /// A server has said something of its own accord.
+    Pushed(LinkId, Pushed),
+    Event(Event),
+    /// It is as late as [`Node::wakes_at`].
+    Time,
 }
 
 /// What is looked after at a time.
@@ -91,17 +102,21 @@ enum Timer {
     Stop,
 }
 
+/// Does no IO and reads no clock: it is told what has happened and when, and says what is to be done.
 pub(super) struct Node {
+    /// When what it deals with came.
+    now: Instant,
+    rng: StdRng,
+    /// What is to be done that takes time.
+    io: Vec<Io>,
     settings: Settings,
     keys: Keys,
     rights: Rights,
-    reach: Reach,
     shared: Arc<Shared>,
     metrics: ClusterMetrics,
     apps: HashMap<Box<str>, Arc<AppHub>>,
 
-    /// This process, under all ids that it had; the last is the one that counts.
-    own: Vec<NodeId>,
+    ids: NodeIds,
     /// Whether Redis has this node among those alive since it was last reached.
     is_counted: bool,
     /// When Redis last said so.
@@ -127,8 +142,6 @@ pub(super) struct Node {
     servers: Servers,
     channels: HashMap<Topic, Channel>,
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
-    under_way: FuturesUnordered<LocalBoxFuture<'static, Event>>,
-    pushed: mpsc::UnboundedReceiver<(LinkId, Pushed)>,
     recent: Recent,
     /// Calls that were refused for a while.
     resting: Vec<calls::Plain>,
@@ -141,35 +154,61 @@ pub(super) struct Node {
     ledger: RefCell<Ledger>,
 }
 
+/// What is at hand for a channel: all of the node but its channels. `epoch` is that of a channel that has
+/// none yet.
+macro_rules! context {
+    ($node:ident, $link:expr, $epoch:expr) => {{
+        let link: Option<LinkId> = $link;
+        Context {
+            now: $node.now,
+            metrics: &$node.metrics,
+            publishing: PublishContext {
+                node: $node.ids.current,
+                version: $node.version,
+                number: $node.number,
+                epoch: $epoch,
+                publish: $node.servers.publish(),
+                history_ms: $node.history_ms,
+                log_bytes: $node.settings.log_bytes,
+                keep: $node.now < $node.keeps_until,
+            },
+            own: &$node.ids,
+            is_away: link.is_none(),
+            link,
+            memory: $node.servers.memory(&$node.memory_key, &$node.memory.name),
+            is_doubtful: $node.now < $node.doubts_until,
+            leave_delay: $node.settings.leave_delay,
+            node_timeout: $node.settings.node_timeout,
+            ledger: &$node.ledger,
+            breaks: &$node.breaks,
+        }
+    }};
+}
+use context;
+
 impl Node {
-    pub(super) fn new(
+    fn new(
         settings: Settings,
-        reach: Reach,
         shared: Arc<Shared>,
         metrics: ClusterMetrics,
         apps: HashMap<Box<str>, Arc<AppHub>>,
+        mut rng: StdRng,
+        now: Instant,
     ) -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "one thread reads from Redis and takes out what it has read"
-        )]
-        let (sender, pushed) = mpsc::unbounded_channel();
-        let now = Instant::now();
         let keys = Keys::new(&settings.prefix);
         let history = HISTORY + settings.node_timeout;
         Self {
             memory_key: keys.memory().into(),
             keys,
-            rights: Rights::new(
-                &settings.prefix,
-                matches!(settings.target, Target::Cluster(_)),
-            ),
-            servers: Servers::new(&settings.target, sender),
-            reach,
+            now,
+            io: Vec::new(),
+            rights: rights(&settings),
+            servers: Servers::new(&settings.target),
             shared,
             metrics,
             apps,
-            own: vec![NodeId::random()],
+            ids: NodeIds::new(NodeId::random(&mut rng)),
+            rng,
             is_counted: false,
             pulse_at: now,
             is_new: true,
@@ -184,9 +223,7 @@ impl Node {
             must_compare: false,
             beats_early: false,
             channels: HashMap::new(),
-            timers: BinaryHeap::new(),
-            under_way: FuturesUnordered::new(),
-            pushed,
+            timers: BinaryHeap::from([Reverse((now, Timer::Discover))]),
             recent: Recent::default(),
             resting: Vec::new(),
             unsettled: Vec::new(),
@@ -198,41 +235,38 @@ impl Node {
         }
     }
 
-    /// Works until the node has gone.
-    pub(super) async fn run(mut self) {
-        self.at(Instant::now(), Timer::Discover);
-        let shared = Arc::clone(&self.shared);
-        let mut requests = Vec::new();
-        while !self.ended {
-            let next = self.timers.peek().map(|Reverse((at, _))| *at);
-            let time = async {
-                match next {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = shared.requests.pushed() => {
-                    requests = shared.requests.take(requests);
-                    for request in requests.drain(..) {
-                        self.on_request(request);
-                    }
-                }
-                Some((link, pushed)) = self.pushed.recv() => {
-                    self.on_pushed(link, pushed);
-                    for _ in 0..AT_ONCE {
-                        let Ok((link, pushed)) = self.pushed.try_recv() else { break };
-                        self.on_pushed(link, pushed);
-                    }
-                }
-                Some(event) = self.under_way.next(), if !self.under_way.is_empty() => {
-                    self.on_event(event);
-                }
-                () = time => self.on_time(),
-            }
-            self.make_calls();
+    /// Deals with something that has happened.
+    fn on(&mut self, input: Input, now: Instant) {
+        self.now = now;
+        match input {
+            Input::Request(request) => self.on_request(request),
+            Input::Pushed(link, pushed) => self.on_pushed(link, pushed),
+            Input::Event(event) => self.on_event(event),
+            Input::Time => self.on_time(),
         }
-        shared.requests.close();
+    }
+
+    /// What is to be done now that all that has come is dealt with.
+    fn take_io(&mut self) -> std::vec::Drain<'_, Io> {
+        self.make_calls();
+        self.io.drain(..)
+    }
+
+    /// When the node has to look after something next.
+    fn wakes_at(&self) -> Option<Instant> {
+        self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Whether the node knows what has happened on the channel up to some time, and hears or reads the rest.
+    #[cfg(test)]
+    fn follows(&self, app: &str, channel: &str) -> bool {
+        let channel = self.channels.get(&*self.keys.topic(app, channel));
+        channel.is_some_and(Channel::has_place)
+    }
+
+    /// Whether the node has left the others.
+    fn has_ended(&self) -> bool {
+        self.ended
     }
 
     fn on_event(&mut self, event: Event) {
@@ -280,7 +314,7 @@ impl Node {
         let Ok(topic) = std::str::from_utf8(topic) else {
             return;
         };
-        let is_there = |slot| self.servers.link_of(slot).is_some_and(|up| up.id == link);
+        let is_there = |slot| self.servers.link_of(slot).is_some_and(|up| up == link);
         if let Some(channel) = self.channels.get_mut(topic)
             && is_there(channel.slot)
             && channel.listening == Asked::UnderWay
@@ -296,19 +330,19 @@ impl Node {
         let Ok(topic) = std::str::from_utf8(topic) else {
             return;
         };
-        let is_there = |slot| self.servers.link_of(slot).is_some_and(|up| up.id == link);
+        let is_there = |slot| self.servers.link_of(slot).is_some_and(|up| up == link);
         if let Some(channel) = self.channels.get_mut(topic)
             && is_there(channel.slot)
             && channel.listening == Asked::Done
         {
             self.metrics.subscriptions.dec();
-            channel.on_moved();
-            self.at(Instant::now(), Timer::Discover);
+            channel.on_moved(self.now);
+            self.at(self.now, Timer::Discover);
         }
     }
 
     fn on_time(&mut self) {
-        let now = Instant::now();
+        let now = self.now;
         while let Some(Reverse((at, _))) = self.timers.peek() {
             if *at > now {
                 return;
@@ -333,7 +367,7 @@ impl Node {
     }
 
     fn node(&self) -> NodeId {
-        *self.own.last().expect("a node has an id from the start")
+        self.ids.current
     }
 
     // Channels.
@@ -349,29 +383,8 @@ impl Node {
         act: impl FnOnce(&mut Channel, &Context<'_>) -> T,
     ) -> Option<T> {
         let channel = self.channels.get_mut(topic)?;
-        let link = self.servers.link_of(channel.slot).map(|link| link.id);
-        let context = Context {
-            metrics: &self.metrics,
-            publishing: PublishContext {
-                node: *self.own.last()?,
-                version: self.version,
-                number: self.number,
-                epoch: "",
-                publish: self.servers.publish(),
-                history_ms: self.history_ms,
-                log_bytes: self.settings.log_bytes,
-                keep: false,
-            },
-            own: &self.own,
-            is_away: link.is_none(),
-            link,
-            memory: None,
-            is_doubtful: self.doubts_until > Instant::now(),
-            leave_delay: self.settings.leave_delay,
-            node_timeout: self.settings.node_timeout,
-            ledger: &self.ledger,
-            breaks: &self.breaks,
-        };
+        let link = self.servers.link_of(channel.slot);
+        let context = context!(self, link, "");
         let done = act(channel, &context);
         self.look_after(topic);
         Some(done)
@@ -403,7 +416,7 @@ impl Node {
             return;
         };
         let topic = Arc::clone(&channel.topic);
-        let now = Instant::now();
+        let now = self.now;
         let is_reached = self.servers.link_of(channel.slot).is_some();
         let is_wanted = channel.is_wanted();
         if std::mem::take(&mut channel.doubts_memory) && !self.beats_early {
@@ -417,7 +430,7 @@ impl Node {
         }
         let must_be_listed = is_wanted || !channel.orphans.is_empty();
         let link_of_list = || {
-            let node = self.own.last()?.to_string();
+            let node = self.ids.current.to_string();
             self.servers.link_of(slot(&self.keys.topics_of(&node)))
         };
         let lists = must_be_listed
@@ -428,7 +441,7 @@ impl Node {
             channel.listed = Asked::UnderWay;
             channel.may_be_listed = true;
         }
-        if channel.wants_call(self.is_counted) && !channel.is_queued && is_reached {
+        if channel.wants_call(self.is_counted, now) && !channel.is_queued && is_reached {
             channel.is_queued = true;
             let lane = calls::lane_of(channel, self.is_counted);
             self.servers
@@ -482,4 +495,10 @@ impl Node {
     fn topics(&self) -> VecDeque<Topic> {
         self.channels.keys().cloned().collect()
     }
+}
+
+/// What a node's user of Redis may have to do.
+fn rights(settings: &Settings) -> Rights {
+    let is_cluster = matches!(settings.target, Target::Cluster(_));
+    Rights::new(&settings.prefix, is_cluster)
 }

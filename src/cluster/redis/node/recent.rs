@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::super::keys::Topic;
-use super::super::outgoing::Written;
+use crate::cluster::redis::keys::Topic;
+use crate::cluster::redis::outgoing::Written;
 
 /// How long a server may take to pass on what it has been told.
 const KEPT_FOR: Duration = Duration::from_millis(500);

@@ -3,12 +3,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::super::channel::{Asked, SigningIn};
-use super::super::outgoing::{Outgoing, Payload};
-use super::super::request::{Close, NextJoin, Publish, Question, Request};
-use super::super::watch::PendingWatch;
-use super::calls::{Job, Plain, Then};
+use super::calls::{Job, NoAnswer, Plain, Then};
 use super::{Node, Timer};
+use crate::cluster::redis::channel::{Asked, SigningIn};
+use crate::cluster::redis::outgoing::{Outgoing, Payload};
+use crate::cluster::redis::request::{Close, NextJoin, Publish, Question, Request};
+use crate::cluster::redis::watch::PendingWatch;
 use crate::hub::{AppHub, Rank, SignIn, Unavailable};
 use crate::protocol::member::Member;
 
@@ -46,7 +46,7 @@ impl Node {
             Request::Settle(settlement) => self.settle(settlement),
             Request::Stop(done) => {
                 self.stopping = Some(done);
-                self.at(std::time::Instant::now(), Timer::Stop);
+                self.at(self.now, Timer::Stop);
             }
         }
     }
@@ -141,7 +141,7 @@ impl Node {
             return;
         }
         let then: Then = Box::new(move |_, value| {
-            let _ = answer.send(value.map_err(|()| Unavailable::Away));
+            let _ = answer.send(value.map_err(|NoAnswer| Unavailable::Away));
         });
         self.call(match is_urgent {
             true => Plain::new(key, command, then),
@@ -161,7 +161,7 @@ impl Node {
             {
                 channel.listed = match value {
                     Ok(_) => Asked::Done,
-                    Err(()) => Asked::No,
+                    Err(NoAnswer) => Asked::No,
                 };
                 node.look_after(&topic);
             }
@@ -183,7 +183,7 @@ impl Node {
                 let queue = self.servers.queue(plain.slot, plain.lane);
                 queue.push_back(Job::Plain(plain));
             }
-            false => (plain.then)(self, Err(())),
+            false => (plain.then)(self, Err(NoAnswer)),
         }
     }
 }

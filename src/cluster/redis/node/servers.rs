@@ -1,22 +1,21 @@
 //! The servers of Redis: reaching them, and knowing which of them has what.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult};
-use service::backoff::Backoff;
-use tokio::sync::mpsc::UnboundedSender;
+use rand::{Rng, RngExt as _};
+use redis::{ConnectionInfo, Pipeline, RedisResult};
 
-use super::super::channel::Asked;
-use super::super::keys::Topic;
-use super::super::link::{Link, LinkId, Pushed, Unusable};
-use super::super::rights::Lack;
-use super::super::settings::Target;
-use super::calls::Job;
-use super::discovery::{self, Discovered};
+use super::calls::{Job, NoAnswer};
+use super::discovery::Discovered;
+use super::io::{Io, Use};
 use super::lanes::{Lane, Lanes};
-use super::{Event, KEEPS_FOR, Node, Timer};
+use super::{KEEPS_FOR, Node, Timer};
+use crate::cluster::redis::channel::Asked;
+use crate::cluster::redis::keys::{self, Topic};
+use crate::cluster::redis::link::{LinkId, Unusable};
+use crate::cluster::redis::rights::Lack;
+use crate::cluster::redis::settings::Target;
 use crate::throttle::Throttle;
 
 /// Topics that are asked for together at most.
@@ -31,7 +30,6 @@ pub(super) struct Servers {
     target: Target,
     list: Vec<Server>,
     slots: Option<Box<[u16]>>,
-    pushed: UnboundedSender<(LinkId, Pushed)>,
     next_link: u64,
     is_discovering: bool,
     discovered_at: Option<Instant>,
@@ -55,16 +53,15 @@ struct Server {
 enum State {
     Down,
     Connecting,
-    Up(Arc<Link>),
+    Up(LinkId),
 }
 
 impl Servers {
-    pub(super) fn new(target: &Target, pushed: UnboundedSender<(LinkId, Pushed)>) -> Self {
+    pub(super) fn new(target: &Target) -> Self {
         Self {
             target: target.clone(),
             list: Vec::new(),
             slots: None,
-            pushed,
             next_link: 0,
             is_discovering: false,
             discovered_at: None,
@@ -90,7 +87,7 @@ impl Servers {
     }
 
     /// Whether keys are spread over servers.
-    pub(super) fn are_several(&self) -> bool {
+    fn are_several(&self) -> bool {
         matches!(self.target, Target::Cluster(_))
     }
 
@@ -101,11 +98,22 @@ impl Servers {
     }
 
     /// The connection to the slot's server, if there is one.
-    pub(super) fn link_of(&self, slot: u16) -> Option<&Link> {
-        match &self.list.get(self.index_of(slot))?.state {
+    pub(super) fn link_of(&self, slot: u16) -> Option<LinkId> {
+        self.link_at(self.index_of(slot))
+    }
+
+    /// The connection to a server, if there is one.
+    pub(super) fn link_at(&self, index: usize) -> Option<LinkId> {
+        match self.list.get(index)?.state {
             State::Up(link) => Some(link),
             State::Down | State::Connecting => None,
         }
+    }
+
+    /// What a call about a channel may look at: the servers of a Redis Cluster have not all of them the
+    /// memory.
+    pub(super) fn memory<'a>(&self, key: &'a str, name: &'a str) -> Option<(&'a str, &'a str)> {
+        (!self.are_several() && !name.is_empty()).then_some((key, name))
     }
 
     pub(super) fn all_reached(&self) -> bool {
@@ -146,18 +154,18 @@ impl Servers {
     }
 
     /// A batch goes to the server; until it is answered no other of the lane does.
-    pub(super) fn begin(&mut self, index: usize, lane: Lane) -> Option<Arc<Link>> {
+    pub(super) fn begin(&mut self, index: usize, lane: Lane) -> Option<LinkId> {
         let server = &mut self.list[index];
-        let State::Up(link) = &server.state else {
+        let State::Up(link) = server.state else {
             return None;
         };
         server.lanes.set_busy(lane, true);
-        Some(Arc::clone(link))
+        Some(link)
     }
 
     fn by_link(&mut self, id: LinkId) -> Option<&mut Server> {
         let has = |server: &&mut Server| match &server.state {
-            State::Up(link) => link.id == id,
+            State::Up(link) => *link == id,
             State::Down | State::Connecting => false,
         };
         self.list.iter_mut().find(has)
@@ -172,13 +180,10 @@ impl Servers {
         }
     }
 
-    pub(super) fn begin_loading(&mut self, id: LinkId) -> Option<Arc<Link>> {
-        let server = self.by_link(id)?;
-        let State::Up(link) = &server.state else {
-            return None;
-        };
-        let link = Arc::clone(link);
-        (!std::mem::replace(&mut server.is_loading, true)).then_some(link)
+    /// Whether the scripts are to be made known to the server, which is not done already.
+    pub(super) fn begin_loading(&mut self, id: LinkId) -> bool {
+        let server = self.by_link(id);
+        server.is_some_and(|server| !std::mem::replace(&mut server.is_loading, true))
     }
 
     pub(super) fn scripts_loaded(&mut self, link: LinkId) {
@@ -191,10 +196,10 @@ impl Servers {
     pub(super) fn begin_listening(
         &mut self,
         index: usize,
-    ) -> Option<(Arc<Link>, Pipeline, Vec<Topic>)> {
+    ) -> Option<(LinkId, Pipeline, Vec<Topic>)> {
         let is_cluster = matches!(self.target, Target::Cluster(_));
         let server = &mut self.list[index];
-        let State::Up(link) = &server.state else {
+        let State::Up(link) = server.state else {
             return None;
         };
         if server.is_listening || server.topics.is_empty() {
@@ -215,7 +220,7 @@ impl Servers {
             pipeline.arg(&*topic);
             topics.push(topic);
         }
-        Some((Arc::clone(link), pipeline, topics))
+        Some((link, pipeline, topics))
     }
 
     pub(super) fn listening_is_done(&mut self, link: LinkId) {
@@ -226,7 +231,7 @@ impl Servers {
 }
 
 impl Server {
-    fn new(address: String, info: ConnectionInfo) -> Self {
+    fn new(address: String, info: ConnectionInfo, now: Instant) -> Self {
         Self {
             address,
             info,
@@ -236,8 +241,8 @@ impl Server {
             topics: VecDeque::new(),
             is_listening: false,
             is_loading: false,
-            connected_at: Instant::now(),
-            pinged_at: Instant::now(),
+            connected_at: now,
+            pinged_at: now,
         }
     }
 }
@@ -249,7 +254,7 @@ impl Node {
         if servers.is_discovering {
             return;
         }
-        let now = Instant::now();
+        let now = self.now;
         if let Some(before) = servers.discovered_at
             && now.duration_since(before) < DISCOVERS_EVERY
         {
@@ -258,15 +263,8 @@ impl Node {
         }
         servers.is_discovering = true;
         servers.discovered_at = Some(now);
-        let (target, reach) = (servers.target.clone(), self.reach.clone());
-        let known: Vec<_> = servers
-            .list
-            .iter()
-            .map(|server| server.info.clone())
-            .collect();
-        self.under_way.push(Box::pin(async move {
-            Event::Discovered(discovery::find(target, known, &reach).await)
-        }));
+        let known = servers.list.iter().map(|server| server.info.clone());
+        self.io.push(Io::Discover(known.collect()));
     }
 
     pub(super) fn on_discovered(&mut self, found: RedisResult<Discovered>) {
@@ -278,8 +276,8 @@ impl Node {
                     Some(lack) => self.note_lack(lack, &error.to_string()),
                     None => self.note_trouble(&error.to_string()),
                 }
-                let pause = pause(self.servers.failures);
-                self.at(Instant::now() + pause, Timer::Discover);
+                let pause = pause(self.servers.failures, &mut self.rng);
+                self.at(self.now + pause, Timer::Discover);
             }
             Ok(found) => {
                 self.servers.failures = 0;
@@ -298,7 +296,7 @@ impl Node {
             let known = old.iter().position(|server| server.address == address);
             list.push(match known {
                 Some(index) => old.swap_remove(index),
-                None => Server::new(address, info),
+                None => Server::new(address, info, self.now),
             });
         }
         self.servers.list = list;
@@ -343,8 +341,8 @@ impl Node {
                 }
                 channel.is_queued = false;
                 match servers.link_of(channel.slot).is_some() {
-                    true => channel.on_moved(),
-                    false => channel.on_lost(),
+                    true => channel.on_moved(self.now),
+                    false => channel.on_lost(self.now),
                 }
             }
         }
@@ -372,7 +370,7 @@ impl Node {
 
     fn give_up(&mut self, job: Job) {
         match job {
-            Job::Plain(plain) => (plain.then)(self, Err(())),
+            Job::Plain(plain) => (plain.then)(self, Err(NoAnswer)),
             Job::Channel(topic) => {
                 if let Some(channel) = self.channels.get_mut(&topic) {
                     channel.is_queued = false;
@@ -383,7 +381,6 @@ impl Node {
 
     pub(super) fn connect(&mut self, address: &str) {
         let link = LinkId(self.servers.next_link);
-        let pushed = self.servers.pushed.clone();
         let mut list = self.servers.list.iter_mut();
         let Some(server) = list.find(|server| server.address == address) else {
             return;
@@ -392,31 +389,23 @@ impl Node {
             return;
         }
         server.state = State::Connecting;
-        let (info, reach) = (server.info.clone(), self.reach.clone());
-        let (address, rights) = (address.to_owned(), self.rights.clone());
         self.servers.next_link += 1;
-        self.under_way.push(Box::pin(async move {
-            let patience = reach.patience;
-            let connect = Link::connect(info, reach, link, pushed, &rights);
-            let link = tokio::time::timeout(patience * 2, connect).await;
-            let link = link.unwrap_or_else(|_| {
-                let error = RedisError::from((ErrorKind::Io, "no answer in time"));
-                Err(error.into())
-            });
-            Event::Connected(address, link)
-        }));
+        self.io
+            .push(Io::Connect(address.to_owned(), server.info.clone(), link));
     }
 
-    pub(super) fn on_connected(&mut self, address: &str, link: Result<Link, Unusable>) {
+    pub(super) fn on_connected(&mut self, address: &str, link: Result<LinkId, Unusable>) {
         let mut list = self.servers.list.iter_mut();
         let Some(server) = list.find(|server| server.address == address) else {
+            // Found to be none of the servers meanwhile.
+            self.io.extend(link.ok().map(Io::Disconnect));
             return;
         };
         match link {
             Err(error) => {
                 server.state = State::Down;
                 server.failures += 1;
-                let pause = pause(server.failures);
+                let pause = pause(server.failures, &mut self.rng);
                 match error {
                     Unusable::Lacks(lack) => self.note_lack(lack, address),
                     Unusable::Failed(error) => {
@@ -427,9 +416,9 @@ impl Node {
                         }
                     }
                 }
-                self.at(Instant::now() + pause, Timer::Connect(address.to_owned()));
+                self.at(self.now + pause, Timer::Connect(address.to_owned()));
                 if !matches!(self.servers.target, Target::Single(_)) {
-                    self.at(Instant::now() + pause, Timer::Discover);
+                    self.at(self.now + pause, Timer::Discover);
                 }
             }
             Ok(link) => {
@@ -437,15 +426,15 @@ impl Node {
                 server.lanes.restart();
                 server.is_listening = false;
                 server.is_loading = false;
-                server.connected_at = Instant::now();
-                server.pinged_at = Instant::now();
+                server.connected_at = self.now;
+                server.pinged_at = self.now;
                 server.topics.clear();
-                server.state = State::Up(Arc::new(link));
+                server.state = State::Up(link);
                 self.servers.troubles = Throttle::default();
                 if self.servers.all_reached() {
                     self.note_no_lack();
                 }
-                self.keeps_until = Instant::now() + KEEPS_FOR;
+                self.keeps_until = self.now + KEEPS_FOR;
                 self.must_compare = true;
                 self.beat();
                 for topic in self.topics() {
@@ -460,13 +449,14 @@ impl Node {
             return;
         };
         if let State::Up(link) = std::mem::replace(&mut server.state, State::Down) {
-            linger(link);
+            self.io.push(Io::Disconnect(link));
         }
         // A replica takes connections too, and then refuses.
-        let pause = match server.connected_at.elapsed() < LONGEST_PAUSE {
+        let connected_for = self.now.saturating_duration_since(server.connected_at);
+        let pause = match connected_for < LONGEST_PAUSE {
             true => {
                 server.failures += 1;
-                pause(server.failures)
+                pause(server.failures, &mut self.rng)
             }
             false => {
                 server.failures = 0;
@@ -480,7 +470,7 @@ impl Node {
         for job in jobs {
             self.give_up(job);
         }
-        let nodes_slot = super::super::keys::slot(&self.keys.nodes()[0]);
+        let nodes_slot = keys::slot(&self.keys.nodes()[0]);
         if self.servers.link_of(nodes_slot).is_none() {
             self.is_counted = false;
         }
@@ -495,26 +485,26 @@ impl Node {
                     self.metrics.subscriptions.dec();
                 }
                 channel.is_queued = false;
-                channel.on_lost();
+                channel.on_lost(self.now);
             } else if channel.listed == Asked::UnderWay && !self.is_counted {
                 channel.listed = Asked::No;
             }
         }
         self.show_standing();
         match self.servers.target {
-            Target::Single(_) => self.at(Instant::now() + pause, Timer::Connect(address)),
+            Target::Single(_) => self.at(self.now + pause, Timer::Connect(address)),
             Target::Cluster(_) => {
-                let at = Instant::now() + pause.max(FIRST_PAUSE);
+                let at = self.now + pause.max(FIRST_PAUSE);
                 self.at(at, Timer::Connect(address));
-                self.at(Instant::now() + pause, Timer::Discover);
+                self.at(self.now + pause, Timer::Discover);
             }
-            Target::Sentinel(_) => self.at(Instant::now() + pause, Timer::Discover),
+            Target::Sentinel(_) => self.at(self.now + pause, Timer::Discover),
         }
     }
 
     /// What a server that is gone was told last is told again when it is back.
     fn repeat_recent(&mut self) {
-        for (topic, written) in self.recent.take_last_first(Instant::now()) {
+        for (topic, written) in self.recent.take_last_first(self.now) {
             if let Some(channel) = self.channels.get_mut(&topic)
                 && self.servers.link_of(channel.slot).is_none()
             {
@@ -525,20 +515,16 @@ impl Node {
 
     /// Pings the servers, so that one that has gone silently is noticed.
     pub(super) fn ping(&mut self, every: Duration) {
-        let now = Instant::now();
+        let now = self.now;
         for server in &mut self.servers.list {
-            let State::Up(link) = &server.state else {
+            let State::Up(link) = server.state else {
                 continue;
             };
             if now.duration_since(server.pinged_at) < every {
                 continue;
             }
             server.pinged_at = now;
-            let link = Arc::clone(link);
-            self.under_way.push(Box::pin(async move {
-                let answer = link.ping().await;
-                Event::Pinged(link.id, answer)
-            }));
+            self.io.push(Io::Use(link, Use::Ping));
         }
     }
 
@@ -559,7 +545,7 @@ impl Node {
     }
 
     fn note_trouble(&mut self, reason: &str) {
-        let now = Instant::now();
+        let now = self.now;
         if self.servers.troubles.lets_through(now) {
             let target = self.servers.target.to_string();
             tracing::warn!(target, reason, "Redis cannot be reached: trying again");
@@ -567,17 +553,10 @@ impl Node {
     }
 }
 
-/// Keeps a lost link for a moment: what it was sent before it broke is still to be read, and a server
-/// that has died does not have it any more.
-fn linger(link: Arc<Link>) {
-    const LINGERS_FOR: Duration = Duration::from_millis(500);
-    tokio::task::spawn_local(async move {
-        tokio::time::sleep(LINGERS_FOR).await;
-        drop(link);
-    });
-}
-
 /// How long to wait after so many failures.
-fn pause(failures: u32) -> Duration {
-    Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).delay(failures.saturating_add(1))
+fn pause(failures: u32, rng: &mut impl Rng) -> Duration {
+    let longest = FIRST_PAUSE * 2u32.saturating_pow(failures.min(8));
+    longest
+        .min(LONGEST_PAUSE)
+        .mul_f64(rng.random_range(0.5..1.0))
 }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::request::Settlement;
 use super::calls::{Plain, Then};
 use super::{Node, Timer};
+use crate::cluster::redis::request::Settlement;
 
 /// How many may wait. More than that many publishes are hardly under way when Redis goes.
 const MOST: usize = 10_000;
@@ -17,7 +17,7 @@ impl Node {
         let (key, command) = (settlement.key.clone(), settlement.command.clone());
         let then: Then = Box::new(move |node, answer| {
             if answer.is_err() {
-                node.settle_later(settlement, Instant::now());
+                node.settle_later(settlement, node.now);
             }
         });
         self.call(Plain::new(key, command, then));

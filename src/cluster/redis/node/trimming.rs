@@ -2,12 +2,11 @@
 //! all is too large.
 
 use std::collections::HashSet;
-use std::time::Instant;
 
-use super::super::keys;
-use super::super::script;
 use super::Node;
 use super::calls::{Plain, Then};
+use crate::cluster::redis::keys;
+use crate::cluster::redis::script;
 
 impl Node {
     /// All nodes have written so many bytes that are kept.
@@ -18,12 +17,12 @@ impl Node {
             return;
         }
         let ledger = self.ledger.get_mut();
-        let own = ledger.bytes(Instant::now()) as f64;
+        let own = ledger.bytes(self.now) as f64;
         let share = own * (most as f64 / logged as f64);
         let Some(oldest) = ledger.take_oldest(share as usize) else {
             return;
         };
-        let age = oldest.until.elapsed().as_millis() as u64;
+        let age = self.now.saturating_duration_since(oldest.until).as_millis() as u64;
         let topics: HashSet<_> = oldest.topics.into_iter().collect();
         for topic in topics {
             let keys = [keys::meta(&topic), keys::log(&topic)];

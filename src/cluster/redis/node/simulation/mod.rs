@@ -1,0 +1,124 @@
+//! Three nodes on virtual time: the real [`Node`], channels and scripts, with a Redis in memory and a
+//! network that is late, breaks, and loses what it carries.
+//!
+//! A plan says what happens to the cluster; the seed of the network says how late all of it is. A plan that
+//! goes wrong is made smaller until no part of it can be left out.
+//!
+//! - [`data`], [`lua`]: a Redis that runs the scripts
+//! - [`network`]: what reaches it and the nodes, and when
+//! - [`relay`]: a node with its connections, and what they are told
+//! - [`world`]: all of it, as time goes by
+//! - [`oracle`]: what must be true in the end
+//! - [`plan`]: what happens
+//!
+//! Mistakes that were made on purpose, and found: not catching up after a gap; applying an entry twice;
+//! taking a number that was used for a new one; delivering own events again; retrying under new numbers;
+//! ignoring another epoch; not telling the own part again after Redis has forgotten; staying registered
+//! when the node becomes another; leaving a dead node's members; not reconciling after a log was begun
+//! anew; acknowledging notices before they are due; not counting what was lost; taking a part of an answer
+//! for the whole.
+//!
+//! Not simulated: Redis Clusters and sentinels, refusals of Redis, idempotency keys, the end of a node in
+//! good order.
+
+mod data;
+mod lua;
+mod network;
+mod oracle;
+mod plan;
+mod relay;
+mod world;
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
+
+use plan::{Action, Plan};
+use world::World;
+
+/// The channels that connections join: with members, and counted.
+const CHANNELS: [&str; 2] = ["presence-a", "news"];
+/// How many nodes there are.
+const RELAYS: usize = 3;
+
+/// How long a test goes on trying plans, on a machine that is slow.
+const LONGEST: Duration = Duration::from_secs(7);
+
+fn simulate(plan: &Plan) {
+    let mut world = World::new(plan.seed);
+    for action in &plan.actions {
+        world.act(action);
+    }
+    world.settle();
+}
+
+/// Tries plans; so many, or as `FANFARE_SIMULATIONS` says, which tries others each time.
+fn hold(cases: u32, plans: impl proptest::strategy::Strategy<Value = Plan>) {
+    let more = std::env::var("FANFARE_SIMULATIONS");
+    let more = more.ok().and_then(|cases| cases.parse().ok());
+    let config = Config {
+        cases: more.unwrap_or(cases),
+        failure_persistence: None,
+        max_shrink_iters: 2000,
+        ..Config::default()
+    };
+    let rng = match more {
+        Some(_) => TestRng::from_seed(RngAlgorithm::ChaCha, &rand::random::<[u8; 32]>()),
+        None => TestRng::deterministic_rng(RngAlgorithm::ChaCha),
+    };
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let (start, has_failed) = (Instant::now(), Cell::new(false));
+    let result = runner.run(&plans, |plan| {
+        if more.is_none() && !has_failed.get() && start.elapsed() > LONGEST {
+            return Ok(());
+        }
+        // Until it is over: a plan that fails is made smaller, however long that takes.
+        let failed_before = has_failed.replace(true);
+        simulate(&plan);
+        has_failed.set(failed_before);
+        Ok(())
+    });
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, plan)) => panic!("{reason}\nThe least plan: {plan:#?}"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn calm_clusters_tell_everybody_everything_once() {
+    hold(60, plan::plans(plan::calm()));
+}
+
+#[test]
+fn nothing_is_wrong_for_long_after_links_break_and_nodes_die() {
+    hold(60, plan::plans(plan::rough()));
+}
+
+#[test]
+fn nothing_is_wrong_for_long_after_redis_has_forgotten() {
+    hold(30, plan::plans(plan::forgetful()));
+}
+
+#[test]
+fn plans_repeat_themselves() {
+    let plan = Plan {
+        seed: 7,
+        actions: vec![
+            Action::Join(0, 0, 0),
+            Action::Join(1, 0, 1),
+            Action::Publish(0, 0),
+            Action::Cut(1),
+            Action::Wait(500),
+            Action::Crash(0),
+        ],
+    };
+    let calls = [(); 2].map(|()| {
+        let mut world = World::new(plan.seed);
+        plan.actions.iter().for_each(|action| world.act(action));
+        world.settle();
+        (world.network.calls, world.network.now)
+    });
+    assert_eq!(calls[0], calls[1]);
+}

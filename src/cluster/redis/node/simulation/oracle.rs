@@ -1,0 +1,151 @@
+//! What must be true of a cluster in which nothing has gone wrong for a while.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::CHANNELS;
+use super::relay::{Client, USERS, Wish};
+use super::world::World;
+
+impl World {
+    fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.relays.iter().flat_map(|relay| relay.clients.values())
+    }
+
+    fn members(&self, channel: &str) -> BTreeSet<String> {
+        let users = self.clients().filter_map(|client| match client.wish {
+            Wish::Channel(on, user) if on == channel => user,
+            _ => None,
+        });
+        users.map(str::to_owned).collect()
+    }
+
+    fn count(&self, channel: &str) -> usize {
+        let is_on = |wish: &Wish| matches!(wish, Wish::Channel(on, _) if *on == channel);
+        self.clients().filter(|client| is_on(&client.wish)).count()
+    }
+
+    pub(super) fn check(&mut self) {
+        for relay in &self.relays {
+            for client in relay.clients.values() {
+                assert!(client.is_in, "{:?}: {client:?} waits", relay.run);
+            }
+        }
+        for channel in CHANNELS {
+            self.check_channel(channel);
+        }
+        self.check_users();
+        self.check_events();
+        self.check_notices();
+        self.check_redis();
+    }
+
+    fn check_channel(&self, channel: &'static str) {
+        let (members, count) = (self.members(channel), self.count(channel));
+        for relay in &self.relays {
+            if !relay.is_listening(channel) {
+                continue;
+            }
+            let run = relay.run;
+            let known = relay.app.members_locally(channel);
+            let known: BTreeSet<String> = known.iter().map(ToString::to_string).collect();
+            assert_eq!(known, members, "{run:?}: members of {channel}");
+            assert_eq!(
+                relay.rosters[channel], members,
+                "{run:?}: told of {channel}"
+            );
+            if !channel.starts_with("presence-") {
+                let told = relay.counts.get(channel).copied();
+                assert_eq!(told, Some(count as u64), "{run:?}: count of {channel}");
+            }
+        }
+    }
+
+    fn check_users(&self) {
+        for user in USERS {
+            let mut clients = self.clients();
+            let is_online = clients.any(|client| client.wish == Wish::User(user));
+            for relay in self.relays.iter().filter(|relay| relay.is_watching()) {
+                let told = relay.online.get(user).copied();
+                assert_eq!(told, Some(is_online), "{:?}: status of {user}", relay.run);
+            }
+        }
+    }
+
+    /// Events came once and in order, or are counted.
+    fn check_events(&self) {
+        for event in &self.events {
+            for run in &event.missing {
+                let relay = &self.relays[run.0];
+                let is_counted = relay.lost(event.channel) > 0;
+                assert!(
+                    is_counted || event.is_optional,
+                    "{run:?}: {event:?} is missing, and not counted"
+                );
+            }
+        }
+        for relay in &self.relays {
+            for channel in CHANNELS.into_iter().filter(|on| relay.is_listening(on)) {
+                let mut last: BTreeMap<u64, u64> = BTreeMap::new();
+                for number in &relay.received[channel] {
+                    let origin = self.origins.get(number).copied().unwrap_or_default();
+                    let before = last.insert(origin, *number);
+                    assert!(
+                        before.is_none_or(|before| before < *number),
+                        "{:?}: event {number} came behind a later one",
+                        relay.run
+                    );
+                }
+            }
+        }
+    }
+
+    /// Webhooks know who is there; if nothing ever went wrong, they were told once.
+    fn check_notices(&self) {
+        if self.has_forgotten {
+            // What was still to be told may be forgotten before any node knows that it has to be.
+            return;
+        }
+        for ((channel, user), told) in &self.notices {
+            let (is_there, came) = match &**user {
+                "" => (self.count(channel) > 0, "channel_occupied"),
+                user => (self.members(channel).contains(user), "member_added"),
+            };
+            // Of nodes that tell at about the same time either may be the first.
+            let arrivals = told.iter().filter(|name| *name == came).count();
+            let is_even = 2 * arrivals == told.len() + usize::from(is_there);
+            let is_last = told.last().is_some_and(|name| name == came) == is_there;
+            let is_right = is_even || (is_last && !self.is_calm);
+            assert!(is_right, "{channel} {user}: {is_there} {told:?}");
+        }
+        for channel in CHANNELS {
+            let users = self.members(channel).into_iter();
+            let all = users.chain((self.count(channel) > 0).then(String::new));
+            for user in all {
+                let about = (channel.to_owned(), user);
+                assert!(self.notices.contains_key(&about), "{about:?}: not told");
+            }
+        }
+    }
+
+    /// Redis has who is there, nobody else, and nothing that is still to be told.
+    fn check_redis(&mut self) {
+        for channel in CHANNELS {
+            let topic = format!("fanfare:{{1:{channel}}}");
+            let data = &mut self.network.data;
+            let users = data.fields(&format!("{topic}:users"));
+            let due = data.fields(&format!("{topic}:due"));
+            let meta = data.fields(&format!("{topic}:meta"));
+            let counts = meta.iter().filter(|(field, _)| field.starts_with("n:"));
+            let count: usize = counts
+                .map(|(_, count)| count.parse::<usize>().unwrap())
+                .sum();
+            assert_eq!(
+                users.into_keys().collect::<BTreeSet<_>>(),
+                self.members(channel)
+            );
+            assert_eq!(count, self.count(channel), "{channel}: {meta:?}");
+            let is_due = !due.is_empty() && !self.has_forgotten;
+            assert!(!is_due, "{channel}: {due:?} is still to be told");
+        }
+    }
+}

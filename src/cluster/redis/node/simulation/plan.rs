@@ -1,0 +1,149 @@
+//! What happens to a cluster.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::Union;
+
+use super::{CHANNELS, RELAYS};
+
+/// Something that happens; relays, channels, users and connections by their numbers.
+#[derive(Clone, Debug)]
+pub(super) enum Action {
+    /// A connection of the relay joins the channel, as the user.
+    Join(usize, usize, usize),
+    /// A connection is signed in as the user.
+    SignIn(usize, usize),
+    /// One of the relay's connections ends.
+    Leave(usize, usize),
+    /// The relay is given an event for the channel.
+    Publish(usize, usize),
+    /// It is given so many for the counted channel, one after the other.
+    Burst(usize, usize),
+    /// Milliseconds go by.
+    Wait(u64),
+    /// The relay's link to Redis breaks.
+    Cut(usize),
+    /// It cannot reach Redis for so many milliseconds.
+    Away(usize, u64),
+    /// The relay ends without a word, and starts anew without its connections.
+    Crash(usize),
+    /// The next messages to the relay get lost, or come twice.
+    Lose(usize, u32),
+    Double(usize, u32),
+    /// What goes between the relay and Redis is late by up to so many milliseconds.
+    Late(usize, u64),
+    /// Nobody reaches Redis for so many milliseconds.
+    AllAway(u64),
+    /// Redis forgets all that it has; true: and ends, so that links break.
+    Forget(bool),
+    /// What Redis has now is remembered as an old state.
+    Save,
+    /// Redis ends, and another one takes its place, with the old state.
+    FailOver,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) seed: u64,
+    pub(super) actions: Vec<Action>,
+}
+
+type Actions = Vec<(u32, BoxedStrategy<Action>)>;
+
+/// What happens while nothing goes wrong.
+pub(super) fn calm() -> Actions {
+    let (relay, channel, user) = (|| 0..RELAYS, || 0..CHANNELS.len(), || 0..3usize);
+    vec![
+        (
+            6,
+            (relay(), channel(), user())
+                .prop_map(|(relay, channel, user)| Action::Join(relay, channel, user))
+                .boxed(),
+        ),
+        (
+            2,
+            (relay(), user())
+                .prop_map(|(relay, user)| Action::SignIn(relay, user))
+                .boxed(),
+        ),
+        (
+            5,
+            (relay(), 0..8usize)
+                .prop_map(|(relay, which)| Action::Leave(relay, which))
+                .boxed(),
+        ),
+        (
+            6,
+            (relay(), channel())
+                .prop_map(|(relay, channel)| Action::Publish(relay, channel))
+                .boxed(),
+        ),
+        (
+            2,
+            (relay(), 10..40usize)
+                .prop_map(|(relay, count)| Action::Burst(relay, count))
+                .boxed(),
+        ),
+        (6, (1..20u64).prop_map(Action::Wait).boxed()),
+        (1, (500..6000u64).prop_map(Action::Wait).boxed()),
+        (
+            1,
+            (relay(), 0..200u64)
+                .prop_map(|(relay, ms)| Action::Late(relay, ms))
+                .boxed(),
+        ),
+    ]
+}
+
+/// Links break and nodes die as well.
+pub(super) fn rough() -> Actions {
+    let relay = || 0..RELAYS;
+    let mut actions = calm();
+    actions.extend([
+        (2, relay().prop_map(Action::Cut).boxed()),
+        (
+            1,
+            (relay(), 100..5000u64)
+                .prop_map(|(relay, ms)| Action::Away(relay, ms))
+                .boxed(),
+        ),
+        (
+            1,
+            (relay(), 5000..60_000u64)
+                .prop_map(|(relay, ms)| Action::Away(relay, ms))
+                .boxed(),
+        ),
+        (1, (5000..45_000u64).prop_map(Action::Wait).boxed()),
+        (1, relay().prop_map(Action::Crash).boxed()),
+        (
+            2,
+            (relay(), 1..4u32)
+                .prop_map(|(relay, count)| Action::Lose(relay, count))
+                .boxed(),
+        ),
+        (
+            1,
+            (relay(), 1..4u32)
+                .prop_map(|(relay, count)| Action::Double(relay, count))
+                .boxed(),
+        ),
+        (1, (10..9000u64).prop_map(Action::AllAway).boxed()),
+    ]);
+    actions
+}
+
+/// Redis loses what it has as well.
+pub(super) fn forgetful() -> Actions {
+    let mut actions = rough();
+    actions.extend([
+        (1, any::<bool>().prop_map(Action::Forget).boxed()),
+        (1, Just(Action::Save).boxed()),
+        (1, Just(Action::FailOver).boxed()),
+    ]);
+    actions
+}
+
+pub(super) fn plans(actions: Actions) -> impl Strategy<Value = Plan> {
+    (any::<u64>(), vec(Union::new_weighted(actions), 10..80))
+        .prop_map(|(seed, actions)| Plan { seed, actions })
+}

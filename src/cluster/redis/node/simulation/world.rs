@@ -1,0 +1,269 @@
+//! A cluster as time goes by.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::data::Data;
+use super::network::{Network, Run};
+use super::plan::Action;
+use super::relay::{Relay, USERS, Wish};
+use super::{CHANNELS, RELAYS};
+use crate::cluster::redis::node::Input;
+
+/// An event, and who is to get it.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) number: u64,
+    pub(super) channel: &'static str,
+    pub(super) origin: Run,
+    /// Relays whose subscribers are to get it, and have not yet.
+    pub(super) missing: BTreeSet<Run>,
+    /// Something happened that may cost it.
+    pub(super) is_optional: bool,
+}
+
+pub(super) struct World {
+    pub(super) network: Network,
+    pub(super) relays: Vec<Relay>,
+    start: Instant,
+    saved: Option<Data>,
+    runs: u64,
+    pub(super) events: Vec<Event>,
+    /// Which run was given an event.
+    pub(super) origins: BTreeMap<u64, u64>,
+    last_event: u64,
+    /// What webhooks were told last of a channel and a user, or of a channel.
+    pub(super) notices: BTreeMap<(String, String), Vec<String>>,
+    /// Whether anything has gone wrong yet.
+    pub(super) is_calm: bool,
+    pub(super) has_forgotten: bool,
+    /// Until when nodes may not know yet that Redis has forgotten who listens.
+    unnoticed_until: Duration,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let start = Instant::now();
+        let relay = |index| Relay::new((index, index as u64), start, Duration::ZERO);
+        let mut world = Self {
+            network: Network::new(RELAYS, seed),
+            relays: (0..RELAYS).map(relay).collect(),
+            start,
+            saved: None,
+            runs: RELAYS as u64,
+            events: Vec::new(),
+            origins: BTreeMap::new(),
+            last_event: 0,
+            notices: BTreeMap::new(),
+            is_calm: true,
+            has_forgotten: false,
+            unnoticed_until: Duration::ZERO,
+        };
+        world.pass(Duration::from_secs(1));
+        world
+    }
+
+    /// Lets time go by.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let until = self.network.now + time;
+        loop {
+            let wakes = self.relays.iter().enumerate();
+            let wakes = wakes.filter_map(|(index, relay)| Some((relay.wakes_at()?, index)));
+            let wake = wakes.min();
+            let next = self.network.next_at();
+            let at = wake.map(|(at, _)| at).into_iter().chain(next).min();
+            let Some(at) = at.filter(|at| *at <= until) else {
+                break;
+            };
+            if next == Some(at) {
+                if let Some((run, input)) = self.network.step()
+                    && self.relays[run.0].run == run
+                {
+                    self.relays[run.0].on(Some(input), &mut self.network);
+                    self.look(run.0);
+                }
+            } else if let Some((_, index)) = wake {
+                self.network.now = self.network.now.max(at);
+                self.relays[index].on(Some(Input::Time), &mut self.network);
+                self.look(index);
+            }
+        }
+        self.network.now = until;
+    }
+
+    /// Notes what has become of a relay.
+    fn look(&mut self, index: usize) {
+        let has_changed = std::mem::take(&mut self.relays[index].has_changed);
+        let relay = &self.relays[index];
+        for event in self.events.iter_mut().filter(|_| has_changed) {
+            let is_over = !relay.is_listening(event.channel)
+                || relay.received[event.channel].contains(&event.number);
+            if is_over {
+                event.missing.remove(&relay.run);
+            }
+        }
+        if has_changed {
+            self.events.retain(|event| !event.missing.is_empty());
+        }
+        for notice in relay.take_notices() {
+            let notice: serde_json::Value = serde_json::from_str(&notice).unwrap();
+            let text = |field: &str| notice[field].as_str().unwrap_or_default().to_owned();
+            let about = (text("channel"), text("user_id"));
+            if text("name") != "subscription_count" {
+                self.notices.entry(about).or_default().push(text("name"));
+            }
+        }
+    }
+
+    /// Has a relay do something of its own.
+    fn run(&mut self, index: usize) {
+        self.relays[index].on(None, &mut self.network);
+        self.look(index);
+    }
+
+    pub(super) fn act(&mut self, action: &Action) {
+        let millis = Duration::from_millis;
+        match *action {
+            Action::Join(relay, channel, user) => {
+                let channel = CHANNELS[channel];
+                let user = channel.starts_with("presence-").then_some(USERS[user]);
+                self.relays[relay].connect(Wish::Channel(channel, user));
+                self.run(relay);
+            }
+            Action::SignIn(relay, user) => {
+                self.relays[relay].connect(Wish::User(USERS[user]));
+                self.run(relay);
+            }
+            Action::Leave(relay, which) => {
+                self.relays[relay].disconnect(which);
+                self.run(relay);
+            }
+            Action::Publish(relay, channel) => self.publish(relay, CHANNELS[channel]),
+            Action::Burst(relay, count) => {
+                for _ in 0..count {
+                    self.publish(relay, "news");
+                    self.pass(millis(3));
+                }
+            }
+            Action::Wait(ms) => self.pass(millis(ms)),
+            Action::Cut(relay) => {
+                self.is_calm = false;
+                self.network.cut(relay);
+            }
+            Action::Away(relay, ms) => {
+                self.is_calm = false;
+                self.network.trouble[relay].away_until = self.network.now + millis(ms);
+                self.network.cut(relay);
+            }
+            Action::Crash(relay) => self.crash(relay),
+            Action::Lose(relay, count) => {
+                self.is_calm = false;
+                self.network.trouble[relay].lost += count;
+            }
+            Action::Double(relay, count) => self.network.trouble[relay].doubled += count,
+            Action::Late(relay, ms) => self.network.trouble[relay].late = ms,
+            Action::AllAway(ms) => {
+                self.is_calm = false;
+                self.all_away(millis(ms));
+            }
+            Action::Forget(ends) => {
+                let data = Data::default();
+                self.lose_data(data, ends);
+            }
+            Action::Save => self.saved = Some(self.network.data.clone()),
+            Action::FailOver => {
+                if let Some(data) = self.saved.clone() {
+                    self.lose_data(data, true);
+                }
+            }
+        }
+    }
+
+    fn all_away(&mut self, time: Duration) {
+        for relay in 0..RELAYS {
+            let until = self.network.now + time;
+            let trouble = &mut self.network.trouble[relay];
+            trouble.away_until = trouble.away_until.max(until);
+            self.network.cut(relay);
+        }
+    }
+
+    fn lose_data(&mut self, data: Data, ends: bool) {
+        self.is_calm = false;
+        self.has_forgotten = true;
+        self.unnoticed_until = self.network.now + Duration::from_secs(3);
+        for event in &mut self.events {
+            event.is_optional = true;
+        }
+        if ends {
+            self.all_away(Duration::from_millis(20));
+        }
+        self.network.replace_data(data);
+    }
+
+    fn crash(&mut self, index: usize) {
+        self.is_calm = false;
+        let run = self.relays[index].run;
+        self.network.forget(run);
+        for event in &mut self.events {
+            // It may not have passed on what it was given.
+            event.is_optional |= event.origin == run;
+            event.missing.remove(&run);
+        }
+        let run = (index, self.runs);
+        self.runs += 1;
+        self.relays[index] = Relay::new(run, self.start, self.network.now);
+    }
+
+    fn publish(&mut self, index: usize, channel: &'static str) {
+        let number = self.last_event + 1;
+        if !self.relays[index].publish(channel, number) {
+            return;
+        }
+        self.last_event = number;
+        self.origins.insert(number, self.relays[index].run.1);
+        let gets = |relay: &&Relay| {
+            let knows = relay.run.0 == index || relay.node.follows("1", channel);
+            relay.is_listening(channel) && knows
+        };
+        let missing = self.relays.iter().filter(gets).map(|relay| relay.run);
+        self.events.push(Event {
+            number,
+            channel,
+            origin: self.relays[index].run,
+            missing: missing.collect(),
+            is_optional: self.network.now < self.unnoticed_until,
+        });
+        self.run(index);
+    }
+
+    /// Nothing goes wrong any more, and in a while nothing is wrong.
+    pub(super) fn settle(&mut self) {
+        for trouble in &mut self.network.trouble {
+            trouble.late = 0;
+            trouble.lost = 0;
+            trouble.doubled = 0;
+            trouble.away_until = Duration::ZERO;
+        }
+        self.pass(Duration::from_secs(14));
+        // Whoever has missed a message notices at the next.
+        for relay in 0..RELAYS {
+            let wishes: Vec<Wish> = self.relays[relay]
+                .clients
+                .values()
+                .map(|client| client.wish.clone())
+                .collect();
+            for (index, wish) in wishes.iter().enumerate() {
+                if !wishes[..index].contains(wish) {
+                    self.relays[relay].connect(wish.clone());
+                }
+            }
+            self.run(relay);
+            self.pass(Duration::from_millis(300));
+        }
+        // What was forgotten is waited for before anybody is told that it has gone.
+        let doubts = if self.has_forgotten { 16 } else { 8 };
+        self.pass(Duration::from_secs(doubts));
+        self.check();
+    }
+}
