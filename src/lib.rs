@@ -31,6 +31,8 @@ pub mod relay;
 
 pub mod ingest;
 
+pub mod admission;
+
 pub mod ws;
 
 pub mod http;

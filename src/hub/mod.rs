@@ -52,7 +52,7 @@ pub use moves::{Join, Leave, PeerHandle, SignIn};
 pub use outcome::{
     Answer, CachedEvent, ChannelReport, ChannelState, Detail, Receipt, Standing, Unavailable,
 };
-pub use shard::{Flushed, Peer, Registration, Shard};
+pub use shard::{Carrier, Fallback, Flushed, Peer, Registration, Shard};
 
 use crate::apps::Registry;
 use crate::metrics::Metrics;
