@@ -35,6 +35,8 @@ pub mod admission;
 
 pub mod ws;
 
+pub mod fallback;
+
 pub mod http;
 
 pub mod admin;
