@@ -80,17 +80,18 @@ async fn nothing_is_lost_to_a_poll_that_was_given_up() {
         let poll = client.session.receive(Transport::Polling);
         let bytes = poll.encode(&endpoint.authority, &endpoint.prefix);
         connection.send(&bytes).await;
+        let event = PublishedEvent::new(&channel, "number", round.to_string());
+        // Before or after the relay notices that the client has gone.
+        connection.finish_sending();
         if round % 2 == 0 {
-            connection.reset_on_drop();
+            server.publish(event).await;
+            connection.receive_to_end().await;
+        } else {
+            connection.receive_to_end().await;
+            server.publish(event).await;
         }
-        drop(connection);
-        // The browser makes the request again, whether or not the relay knows that it has given up
-        // the first.
-        let (answer, ()) = tokio::join!(server.request(&poll), async {
-            server
-                .publish(PublishedEvent::new(&channel, "number", round.to_string()))
-                .await;
-        });
+        // The browser makes the request again.
+        let answer = server.request(&poll).await;
         let mut lines = Line::all(&answer.expect_status(200).text());
         while names(&lines).is_empty() {
             let next = client.session.receive(Transport::Polling);

@@ -56,6 +56,8 @@ pub struct Deadline<T> {
     blocked: Option<Blocked>,
     /// Nothing was read yet.
     is_new: bool,
+    /// The peer sends no more.
+    is_at_end: bool,
     /// The wait was once begun anew since the last answer, as the process had stood still.
     was_renewed: bool,
     write_timeouts: Counter,
@@ -78,6 +80,7 @@ impl<T> Deadline<T> {
             turn: Turn::default(),
             blocked: None,
             is_new: true,
+            is_at_end: false,
             was_renewed: false,
             write_timeouts,
         }
@@ -174,6 +177,15 @@ impl<T> Deadline<T> {
         0
     }
 
+    /// Fails if the request is held and its peer has gone: the dispatcher would wait for the answer all
+    /// the same, as if there were anybody to take it.
+    fn check_held(&self) -> io::Result<()> {
+        match self.is_at_end && self.mark.handling() == Handling::Held {
+            true => Err(io::ErrorKind::UnexpectedEof.into()),
+            false => Ok(()),
+        }
+    }
+
     /// Takes note of what became of an attempt to write.
     fn wrote(
         &mut self,
@@ -258,10 +270,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
                 this.entry.on_read();
                 outcome
             }
-            Poll::Ready(Ok(())) if handling == Handling::Held && buf.remaining() > 0 => {
-                // The dispatcher would wait for the answer all the same, as if there were anybody to
-                // take it.
-                Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()))
+            Poll::Ready(Ok(())) if buf.remaining() > 0 => {
+                this.is_at_end = true;
+                match this.check_held() {
+                    Ok(()) => outcome,
+                    Err(error) => Poll::Ready(Err(error)),
+                }
             }
             // It is judged when the peer was given a chance to take it, which comes next.
             Poll::Pending if this.blocked.is_some() => Poll::Pending,
@@ -289,7 +303,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Deadline<T> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_flush(cx);
         match &outcome {
-            Poll::Ready(Ok(())) => this.flushed(cx),
+            Poll::Ready(Ok(())) => {
+                this.flushed(cx);
+                // The end may have come before the request was held.
+                this.check_held()?;
+            }
             Poll::Ready(Err(_)) => {}
             Poll::Pending => return this.wrote(Poll::Pending, cx).map_ok(|_| ()),
         }
