@@ -479,3 +479,13 @@ impl Peer {
         except == Some(self.socket_id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_carrier_takes_no_more_than_a_websocket() {
+        assert_eq!(size_of::<Carrier>(), size_of::<OwnedWriteHalf>());
+    }
+}
