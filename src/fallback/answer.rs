@@ -41,6 +41,26 @@ pub(super) fn polled(chunk: Bytes, reader: Reader, held: Option<Held>) -> HttpRe
     with_headers(HttpResponse::with_body(StatusCode::OK, body), TEXT).map_into_boxed_body()
 }
 
+/// A request that is not done.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    text: Bytes,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, text: impl Into<Bytes>) -> Self {
+        Self {
+            status,
+            text: text.into(),
+        }
+    }
+
+    pub(super) fn into_response(self) -> HttpResponse {
+        whole(self.status, self.text)
+    }
+}
+
 /// A whole answer.
 pub(super) fn whole(status: StatusCode, text: impl Into<Bytes>) -> HttpResponse {
     let body = HttpResponse::with_body(status, text.into());

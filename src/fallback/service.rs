@@ -12,13 +12,14 @@ use service::net::request_mark::RequestMark;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::answer::{self, Refusal};
 use super::carried::{Carried, Place, Times};
+use super::chunk;
 use super::downstream::Downstream;
 use super::path::{Purpose, Target};
 use super::pipe::{self, Reader};
 use super::sessions::{Entry, Opened, Receiver, Sessions};
 use super::upstream::{self, BodyError, Sent};
-use super::{answer, chunk};
 use crate::admission::{self, Admitted};
 use crate::auth::request::Query;
 use crate::hub::{AppHub, Carrier, Fallback, Shard};
@@ -104,11 +105,11 @@ impl FallbackService {
             Some(entry) => entry,
             None => match self.open(&target, fallback, &query, request.headers()) {
                 Ok(entry) => entry,
-                Err(refusal) => return refusal,
+                Err(refusal) => return refusal.into_response(),
             },
         };
         if let Err(refusal) = check(&entry, request.headers()) {
-            return refusal;
+            return refusal.into_response();
         }
         if entry.fallback != fallback {
             let text = "the session was opened with the other transport\n";
@@ -152,16 +153,10 @@ impl FallbackService {
             return answer::whole(StatusCode::NOT_FOUND, text);
         };
         if let Err(refusal) = check(&entry, request.headers()) {
-            return refusal;
+            return refusal.into_response();
         }
-        let taken = self.take(app, &entry, request.headers(), payload, mark.cloned());
-        match timeout(HANDLED_WITHIN, taken).await {
-            Ok(response) => response,
-            Err(_) => answer::whole(
-                StatusCode::TOO_MANY_REQUESTS,
-                "the connection sends more than it may (messages_per_second)\n",
-            ),
-        }
+        self.take(app, &entry, request.headers(), payload, mark.cloned())
+            .await
     }
 
     /// Hands on what was sent, and waits until it is handled.
@@ -179,7 +174,11 @@ impl FallbackService {
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse().ok());
         let read = upstream::read(payload, declared, mark, limit, &self.bodies).await;
-        let messages = read.and_then(|(body, share)| Ok((upstream::messages(&body, most)?, share)));
+        let messages = read.and_then(|(body, mut share)| {
+            let messages = upstream::messages(&body, most)?;
+            upstream::hold(&mut share, upstream::cost(&messages))?;
+            Ok((messages, share))
+        });
         let (messages, share) = match messages {
             Ok((messages, share)) => (Ok(messages), share),
             Err(BodyError::Refused(status, text)) => {
@@ -197,14 +196,20 @@ impl FallbackService {
             handled,
             share,
         };
-        if entry.sent.send(sent).await.is_err() {
-            return answer::whole(StatusCode::NOT_FOUND, "the session has ended\n");
-        }
-        // It is when that is dropped, and not by a message.
-        let _ = is_handled.await;
-        match is_taken {
-            true => answer::taken(),
-            false => answer::whole(
+        let handled = async {
+            entry.sent.send(sent).await.map_err(drop)?;
+            // It is when the other end is dropped, and nothing comes of it.
+            let _ = is_handled.await;
+            Ok(())
+        };
+        match timeout(HANDLED_WITHIN, handled).await {
+            Err(_) => answer::whole(
+                StatusCode::TOO_MANY_REQUESTS,
+                "the connection sends more than it may (messages_per_second)\n",
+            ),
+            Ok(Err(())) => answer::whole(StatusCode::NOT_FOUND, "the session has ended\n"),
+            Ok(Ok(())) if is_taken => answer::taken(),
+            Ok(Ok(())) => answer::whole(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 format!("a message may have at most {most} bytes (message_bytes)\n"),
             ),
@@ -224,11 +229,11 @@ impl FallbackService {
         fallback: Fallback,
         query: &Query<'_>,
         headers: &HeaderMap,
-    ) -> Result<Arc<Entry>, HttpResponse> {
+    ) -> Result<Arc<Entry>, Refusal> {
         let settings = &self.settings;
         admission::check_node(&self.relay, settings.served)
-            .map_err(|(status, text)| answer::whole(status, format!("{text}\n")))?;
-        let refuse = |reason| answer::whole(StatusCode::OK, chunk::refusal(&reason));
+            .map_err(|(status, text)| Refusal::new(status, format!("{text}\n")))?;
+        let refuse = |reason| Refusal::new(StatusCode::OK, chunk::refusal(&reason));
         let admitted =
             admission::admit(&self.relay, Some(target.key), query, headers).map_err(refuse)?;
         let Admitted { permit, app, .. } = admitted;
@@ -313,10 +318,10 @@ fn origin(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 /// Only the page that opened a session may go on with it.
-fn check(entry: &Entry, headers: &HeaderMap) -> Result<(), HttpResponse> {
+fn check(entry: &Entry, headers: &HeaderMap) -> Result<(), Refusal> {
     match origin(headers) == entry.origin.as_deref() {
         true => Ok(()),
-        false => Err(answer::whole(
+        false => Err(Refusal::new(
             StatusCode::FORBIDDEN,
             "the session was opened by a page of another origin\n",
         )),

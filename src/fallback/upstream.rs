@@ -54,15 +54,7 @@ pub(super) async fn read(
         return Err(BodyError::TooLarge);
     }
     let mut share = Share::of(budget);
-    let mut hold = |bytes: usize| {
-        share.grow_to(bytes).map_err(|_| {
-            BodyError::Refused(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too many bodies are on their way (server.http_backlog_bytes)",
-            )
-        })
-    };
-    hold(declared.unwrap_or(0))?;
+    hold(&mut share, declared.unwrap_or(0))?;
     let mut payload = MarkedBody::new(payload, declared, mark);
     let mut body = BytesMut::new();
     while let Some(chunk) = poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await {
@@ -72,10 +64,26 @@ pub(super) async fn read(
         if body.len() + chunk.len() > limit {
             return Err(BodyError::TooLarge);
         }
-        hold(body.len() + chunk.len())?;
+        hold(&mut share, body.len() + chunk.len())?;
         body.extend_from_slice(&chunk);
     }
     Ok((body, share))
+}
+
+/// Takes room for so many bytes, if there is any.
+pub(super) fn hold(share: &mut Share, bytes: usize) -> Result<(), BodyError> {
+    share.grow_to(bytes).map_err(|_| {
+        BodyError::Refused(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many bodies are on their way (server.http_backlog_bytes)",
+        )
+    })
+}
+
+/// Bytes that messages take up.
+pub(super) fn cost(messages: &[String]) -> usize {
+    let text: usize = messages.iter().map(String::len).sum();
+    text + size_of_val(messages)
 }
 
 /// The messages of a body, of at most so many bytes each.

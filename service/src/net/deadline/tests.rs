@@ -113,6 +113,7 @@ async fn a_request_that_is_held_may_last_until_its_peer_is_gone() {
     let mut byte = [0];
     client.write_all(b"x").await.unwrap();
     server.read_exact(&mut byte).await.unwrap();
+    server.flush().await.unwrap();
     drop(mark.enter());
     let held = mark.hold();
     let long = WAITS.idle * 10;
