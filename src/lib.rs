@@ -31,7 +31,11 @@ pub mod relay;
 
 pub mod ingest;
 
+pub mod admission;
+
 pub mod ws;
+
+pub mod fallback;
 
 pub mod http;
 

@@ -43,6 +43,7 @@ fn api() -> Api {
             requests,
         }),
         bodies: Budget::new(1 << 20, Gauge::default()),
+        fallback: None,
         settings: ApiSettings {
             path_prefix: "/relay".into(),
         },

@@ -1,40 +1,42 @@
 // Runs scenarios of a client library against a server:
 //
-//     node run.mjs <node|chromium> <pusher-js|echo|tabs|pages> <version> <scenario…|all>
+//     node run.mjs <node|chromium> <pusher-js|echo|fallback|tabs|pages> <version>[/<transport>] <scenario…|all>
 //     node run.mjs list
 //
 // The environment variable CLIENT_TEST holds the server under test: {"host", "port", "app": {"id", "key", "secret"},
 // "tag"}, where the tag is anything that makes names unique. "all" leaves out the scenarios that need a special
-// server; to restart the server on its port this prints "@restart" and waits for a line on its standard input. Each
+// server and, over another transport than WebSockets, those that are about these; to restart the server on its port this prints "@restart" and waits for a line on its standard input. Each
 // scenario ends with a line PASS or FAIL; the exit code tells whether all passed.
 import { createInterface } from "node:readline";
 import { startApp } from "./app/server.mjs";
 import { openChromium } from "./environments/chromium.mjs";
 import { openNode } from "./environments/node.mjs";
 import { VERSIONS } from "./environments/versions.mjs";
+import * as fallback from "./scenarios/fallback.mjs";
 import * as echo from "./scenarios/echo.mjs";
 import * as pages from "./scenarios/pages.mjs";
 import * as pusherJs from "./scenarios/pusher-js.mjs";
 import * as tabs from "./scenarios/tabs.mjs";
 
-const SUITES = { "pusher-js": pusherJs, echo, tabs, pages };
+const SUITES = { "pusher-js": pusherJs, echo, fallback, tabs, pages };
 /** Suites whose scenarios drive pages from outside. */
 const DRIVEN = new Set(["tabs", "pages"]);
 const SCENARIO_LIMIT_MS = 150_000;
 
-async function main([environment, suite, version, ...names]) {
+async function main([environment, suite, versionAndTransport, ...names]) {
   if (environment === "list") {
     const list = Object.entries(SUITES).map(([name, { scenarios, special }]) =>
       [name, { scenarios: Object.keys(scenarios), special: Object.keys(special) }]);
     console.log(JSON.stringify(Object.fromEntries(list)));
     return true;
   }
+  const [version, transport] = versionAndTransport?.split("/") ?? [];
   const packages = VERSIONS[suite]?.[version];
   if (!["node", "chromium"].includes(environment) || !packages || names.length === 0) {
-    throw new Error("usage: node run.mjs <node|chromium> <pusher-js|echo|tabs|pages> <version> <scenario…|all>");
+    throw new Error("usage: node run.mjs <node|chromium> <suite> <version>[/<transport>] <scenario…|all>");
   }
   if (!process.env.CLIENT_TEST) throw new Error("CLIENT_TEST is not set: it names the server under test");
-  const settings = JSON.parse(process.env.CLIENT_TEST);
+  const settings = { ...JSON.parse(process.env.CLIENT_TEST), transport };
   const app = await startApp(settings);
   const open = environment === "node" ? openNode : openChromium;
   const opened = await open({ packages, settings, app, restartServer });
@@ -47,8 +49,9 @@ async function main([environment, suite, version, ...names]) {
 }
 
 async function runAll(opened, suite, names, settings) {
-  const { scenarios, special } = SUITES[suite];
-  const chosen = names[0] === "all" ? Object.keys(scenarios) : names;
+  const { scenarios, special, ofWebSockets = {} } = SUITES[suite];
+  const fits = (name) => !settings.transport || !(name in ofWebSockets);
+  const chosen = names[0] === "all" ? Object.keys(scenarios).filter(fits) : names;
   let passed = true;
   for (const name of chosen) {
     const scenario = { ...scenarios, ...special }[name];

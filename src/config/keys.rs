@@ -19,6 +19,7 @@ pub(super) const SERVER: &[&str] = &[
     "http_backlog_bytes",
     "message_timeout",
     "write_timeout",
+    "fallback_timeout",
     "close_timeout",
     "shutdown_timeout",
 ];

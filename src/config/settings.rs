@@ -61,6 +61,8 @@ pub struct Server {
     pub message_timeout: Duration,
     /// How long a peer may take nothing of what waits to be written to it. 10 s.
     pub write_timeout: Duration,
+    /// How long a connection that HTTP requests carry may be without one. 10 s.
+    pub fallback_timeout: Duration,
     /// How long a client may take to answer a close. 5 s.
     pub close_timeout: Duration,
     /// How long a stop may take before what is left is dropped. 10 s.
@@ -91,6 +93,7 @@ impl Default for Server {
             http_backlog_bytes: 64 << 20,
             message_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(10),
+            fallback_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(10),
         }

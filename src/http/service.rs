@@ -14,6 +14,7 @@ use super::error::ApiError;
 use super::route::{AppRoute, Route};
 use super::verified::{Claim, Head, Verified};
 use super::{channels, health, pages, publish, users};
+use crate::fallback::FallbackService;
 use crate::metrics;
 use crate::net::budget::Budget;
 use crate::net::tally::Tally;
@@ -36,6 +37,8 @@ pub struct Api {
     pub requests: Arc<Tally>,
     /// Bytes of bodies that may be on their way in all.
     pub bodies: Arc<Budget>,
+    /// Who serves clients of the HTTP fallback, if anybody does.
+    pub fallback: Option<FallbackService>,
     /// What holds for every request.
     pub settings: ApiSettings,
 }
@@ -48,12 +51,19 @@ pub fn configure(config: &mut ServiceConfig, api: Api) {
 }
 
 async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let path = request.uri().path();
+    let route = Route::of(path, &api.settings.path_prefix);
+    // Looked at first: these may wait for long.
+    if route.is_err()
+        && let Some(fallback) = &api.fallback
+        && let Some(target) = fallback.target(path)
+    {
+        return fallback.serve(target, &request, payload).await;
+    }
     let _under_way = api.requests.enter();
     let mark = request.conn_data::<RequestMark>();
     let _handled = mark.map(RequestMark::enter);
     let mut body = Body::new(&request, payload, mark.cloned(), &api.bodies);
-    let path = request.uri().path();
-    let route = Route::of(path, &api.settings.path_prefix);
     let label = route.as_ref().map_or(metrics::Route::Other, Route::label);
     let outcome = match route {
         Ok(route) => api.answer(&request, &route, &mut body).await,

@@ -17,6 +17,7 @@
 //! - [`app`]: one app at work, with the moves of a single node and those of one that has copies
 //! - [`authority`]: who decides about joins and leaves
 //! - [`shard`]: one thread's connections, its fan-out, its deadlines
+//! - `testing`: connections without sockets
 
 pub mod broadcast;
 
@@ -52,7 +53,7 @@ pub use moves::{Join, Leave, PeerHandle, SignIn};
 pub use outcome::{
     Answer, CachedEvent, ChannelReport, ChannelState, Detail, Receipt, Standing, Unavailable,
 };
-pub use shard::{Flushed, Peer, Registration, Shard};
+pub use shard::{Carrier, Fallback, Flushed, Peer, Registration, Shard};
 
 use crate::apps::Registry;
 use crate::metrics::Metrics;

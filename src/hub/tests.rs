@@ -175,7 +175,8 @@ impl Fixture {
         );
         let permit = AppPermit::of(&self.app).unwrap();
         let (_reader, writer) = server.into_split();
-        (self.shard.register(permit, session, writer), client)
+        let carrier = Carrier::Socket(writer);
+        (self.shard.register(permit, session, carrier), client)
     }
 
     /// Asks for a public channel, as a client's message would.

@@ -1,13 +1,15 @@
 //! What each app does on this node.
 
 use super::declare::{Counter, CounterBy, Gauge, metrics};
-use super::labels::{ClosedWith, MessageKind, PublishRefusal, WebhookDrop, WebhookOutcome};
+use super::labels::{
+    ClosedWith, FallbackTransport, MessageKind, PublishRefusal, WebhookDrop, WebhookOutcome,
+};
 
 metrics! {
     /// The numbers of one app on this node, labelled `app`. Gauges are 0 when nobody is
     /// connected, but for `cached_bytes`, which a cached event keeps up until it expires.
     pub struct AppMetrics {
-        /// Open WebSocket connections.
+        /// Open connections: WebSockets, and those that HTTP requests carry.
         connections: Gauge = "fanfare_connections",
         /// Channels with at least one subscriber.
         channels: Gauge = "fanfare_channels",
@@ -15,8 +17,12 @@ metrics! {
         subscriptions: Gauge = "fanfare_subscriptions",
         /// Users with at least one signed-in connection.
         users: Gauge = "fanfare_users",
-        /// WebSocket connections that were established.
+        /// Open connections that HTTP requests carry; they are among fanfare_connections, too.
+        fallback_sessions: Gauge = "fanfare_fallback_sessions",
+        /// Connections that were established.
         connections_opened: Counter = "fanfare_connections_opened_total",
+        /// Connections that were established and are carried by HTTP requests, by transport.
+        fallback_opened: CounterBy<FallbackTransport> = "fanfare_fallback_opened_total",
         /// Connections that ended, by close code.
         closes: CounterBy<ClosedWith> = "fanfare_closes_total",
 

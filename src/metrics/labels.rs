@@ -43,13 +43,13 @@ label! {
 }
 
 label! {
-    /// Why a WebSocket was refused before it belonged to an app.
+    /// Why a connection was refused before it belonged to an app.
     pub enum ConnectionRefusal = "reason" {
         /// The key belongs to no app (4001).
         UnknownKey = "unknown_key",
         /// The path is none that is served (4005).
         UnknownPath = "unknown_path",
-        /// As many sockets are open as descriptors allow (4100).
+        /// As many connections are open as descriptors allow (4100).
         Capacity = "capacity",
         /// The relay is stopping (503).
         Draining = "draining",
@@ -59,6 +59,16 @@ label! {
         Role = "role",
         /// Not a WebSocket handshake (400).
         BadHandshake = "bad_handshake",
+    }
+}
+
+label! {
+    /// How HTTP requests carry a connection.
+    pub enum FallbackTransport = "transport" {
+        /// `xhr_streaming`
+        Streaming = "xhr_streaming",
+        /// `xhr_polling`
+        Polling = "xhr_polling",
     }
 }
 
@@ -195,6 +205,8 @@ label! {
         TerminateConnections = "terminate_connections",
         /// `POST /apps/{id}/users/{user_id}/force_reconnect`
         ForceReconnect = "force_reconnect",
+        /// `/app/{key}/{server}/{session}/…`: the HTTP fallback
+        Fallback = "fallback",
         /// `/`, `/up`, `/health`, `/ready`
         Health = "health",
         /// Everything else.

@@ -27,8 +27,8 @@ pub use self::cluster::ClusterMetrics;
 pub use self::declare::{Counter, CounterBy, Gauge, Histogram, LabelSet};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
-    ClosedWith, ConnectionRefusal, EventLoss, HttpClosedWhile, IngestRefusal, LossOn, MessageKind,
-    PublishRefusal, Route, StatusClass, WebhookDrop, WebhookOutcome,
+    ClosedWith, ConnectionRefusal, EventLoss, FallbackTransport, HttpClosedWhile, IngestRefusal,
+    LossOn, MessageKind, PublishRefusal, Route, StatusClass, WebhookDrop, WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
 pub use self::worker::WorkerMetrics;

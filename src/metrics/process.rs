@@ -18,7 +18,7 @@ metrics! {
     pub struct ProcessMetrics {
         /// When the relay started, in seconds since 1970.
         start_time: Gauge = "fanfare_start_time_seconds",
-        /// WebSockets refused before they belonged to an app, by reason.
+        /// Connections refused before they belonged to an app, by reason.
         connections_refused: CounterBy<ConnectionRefusal> = "fanfare_connections_refused_total",
         /// HTTP requests on the public listener, by what was asked for and class of status.
         http_requests: CounterBy<(Route, StatusClass)> = "fanfare_http_requests_total",

@@ -118,7 +118,17 @@ fn names_follow_the_conventions() {
 #[test]
 fn labels_are_those_that_are_known() {
     let known = [
-        "app", "code", "kind", "le", "outcome", "reason", "route", "status", "version", "worker",
+        "app",
+        "code",
+        "kind",
+        "le",
+        "outcome",
+        "reason",
+        "route",
+        "status",
+        "transport",
+        "version",
+        "worker",
     ];
     let mut seen = BTreeSet::new();
     for family in parse(&with_one_of_each().encode()).into_values() {

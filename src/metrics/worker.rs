@@ -6,7 +6,7 @@ metrics! {
     /// The numbers of one worker thread, labelled `worker`: connections are dealt to the
     /// workers in turn and never move, so it shows here when one has more to do than others.
     pub struct WorkerMetrics {
-        /// Open WebSocket connections of the worker.
+        /// Open connections of the worker.
         connections: Gauge = "fanfare_worker_connections",
         /// Deliveries that wait in the worker's mailbox.
         backlog_deliveries: Gauge = "fanfare_worker_backlog_deliveries",

@@ -14,6 +14,19 @@ const PONG: u8 = 0xA;
 /// The most a control frame may carry (RFC 6455 §5.5).
 const MAX_CONTROL_PAYLOAD: usize = 125;
 
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    /// A message.
+    Text,
+    /// The end.
+    Close,
+    /// A question whether anybody is there.
+    Ping,
+    /// The answer to one.
+    Pong,
+}
+
 /// One whole, unmasked WebSocket frame. Cloning shares the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame(Bytes);
@@ -77,6 +90,33 @@ impl Frame {
         };
         bytes[start] = FIN | opcode;
         Self(Bytes::from(bytes).slice(start..))
+    }
+
+    /// A frame again, of the bytes that [`Frame::bytes`] gave.
+    pub(crate) fn of_bytes(bytes: Bytes) -> Self {
+        debug_assert!(bytes.len() >= 2);
+        Self(bytes)
+    }
+
+    /// What the frame is.
+    pub fn kind(&self) -> FrameKind {
+        match self.0[0] & 0x0f {
+            CLOSE => FrameKind::Close,
+            PING => FrameKind::Ping,
+            PONG => FrameKind::Pong,
+            _ => FrameKind::Text,
+        }
+    }
+
+    /// The code and the reason of a close, if it has any.
+    pub fn close_reason(&self) -> (Option<u16>, &str) {
+        match self.payload() {
+            [a, b, reason @ ..] => {
+                let code = u16::from_be_bytes([*a, *b]);
+                (Some(code), std::str::from_utf8(reason).unwrap_or_default())
+            }
+            _ => (None, ""),
+        }
     }
 
     /// The frame as it goes onto the wire.

@@ -24,5 +24,5 @@ pub mod socket_id;
 
 pub use channel::{ChannelKind, ChannelName, ChannelNameError, ChannelRef};
 pub use close::CloseCode;
-pub use frame::Frame;
+pub use frame::{Frame, FrameKind};
 pub use socket_id::SocketId;

@@ -7,6 +7,11 @@ use crate::hub::{AppHub, Peer};
 use crate::protocol::{ChannelName, Frame};
 use crate::tap::{Kind, TapEvent};
 
+/// What carries the connection, if it is no WebSocket.
+fn transport(peer: &Peer) -> Option<&'static str> {
+    Some(peer.fallback()?.name())
+}
+
 impl Relay {
     pub(super) fn show_publication(&self, app: &AppHub, publication: &Publication<'_>) {
         if !self.tap.watched() {
@@ -27,7 +32,8 @@ impl Relay {
 
     /// A connection was established.
     pub fn on_connect(&self, peer: &Peer) {
-        tracing::debug!(app = &*peer.app().app.id, socket_id = %peer.socket_id(), "connected");
+        let transport = transport(peer);
+        tracing::debug!(app = &*peer.app().app.id, socket_id = %peer.socket_id(), transport, "connected");
         self.show_connection(peer, Kind::Connect, None);
     }
 
@@ -44,6 +50,7 @@ impl Relay {
             self.tap.emit(|| TapEvent {
                 app: Some(&peer.app().app.id),
                 socket_id: Some(&socket_id),
+                transport: transport(peer),
                 code,
                 ..TapEvent::new(kind)
             });

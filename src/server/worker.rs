@@ -25,9 +25,10 @@ use tokio::sync::watch;
 
 use super::reclaim;
 use crate::config;
+use crate::fallback::{FallbackService, FallbackSettings, Sessions};
 use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
-use crate::metrics::{Counter, ProcessMetrics};
+use crate::metrics::{Counter, Gauge, ProcessMetrics};
 use crate::net::budget::Budget;
 use crate::relay::Relay;
 use crate::session::Timeouts;
@@ -41,8 +42,11 @@ const TRIM_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct WorkerSettings {
     http: HttpSettings,
     web_socket: WebSocketSettings,
+    fallback: FallbackSettings,
+    sessions: Arc<Sessions>,
     api: ApiSettings,
     bodies: Arc<Budget>,
+    bodies_of_fallback: Arc<Budget>,
     room: Arc<Room>,
     reclaim: watch::Receiver<u64>,
     shutdown_timeout: Duration,
@@ -65,6 +69,13 @@ impl WorkerSettings {
         metrics: &ProcessMetrics,
         reclaim: watch::Receiver<u64>,
     ) -> Self {
+        let room = Arc::new(Room::new(files, metrics.http_room()));
+        let timeouts = Timeouts {
+            activity: server.activity_timeout,
+            pong: server.pong_timeout,
+            message: server.message_timeout,
+            write: server.write_timeout,
+        };
         Self {
             http: HttpSettings {
                 head_timeout: server.request_head_timeout,
@@ -79,19 +90,23 @@ impl WorkerSettings {
             web_socket: WebSocketSettings {
                 served: server.role == config::Role::Relay,
                 path_prefix: server.path_prefix.clone(),
-                timeouts: Timeouts {
-                    activity: server.activity_timeout,
-                    pong: server.pong_timeout,
-                    message: server.message_timeout,
-                    write: server.write_timeout,
-                },
+                timeouts,
                 close_timeout: server.close_timeout,
             },
+            fallback: FallbackSettings {
+                served: server.role == config::Role::Relay,
+                path_prefix: server.path_prefix.clone(),
+                timeouts,
+                alone: server.fallback_timeout,
+                close_timeout: server.close_timeout,
+            },
+            sessions: Arc::new(Sessions::new(room.held())),
             api: ApiSettings {
                 path_prefix: server.path_prefix.clone(),
             },
             bodies: Budget::new(server.http_backlog_bytes, metrics.http_backlog.clone()),
-            room: Arc::new(Room::new(files, metrics.http_room())),
+            bodies_of_fallback: Budget::new(server.http_backlog_bytes / 4, Gauge::default()),
+            room,
             reclaim,
             shutdown_timeout: server.shutdown_timeout,
         }
@@ -177,10 +192,20 @@ fn serve(
     let shard = shard(&relay, &settings.reclaim);
     let connections = connections(&settings.room, &relay);
     let served = Arc::clone(&relay);
+    let requests = relay.requests.of_worker();
+    let fallback = FallbackService {
+        relay: Arc::clone(&relay),
+        shard: shard.clone(),
+        sessions: Arc::clone(&settings.sessions),
+        requests: Arc::clone(&requests),
+        bodies: Arc::clone(&settings.bodies_of_fallback),
+        settings: settings.fallback.clone(),
+    };
     let upgrader = Upgrader::new(Arc::clone(&relay), shard, settings.web_socket.clone());
     let api = Api {
-        requests: relay.requests.of_worker(),
+        requests,
         relay,
+        fallback: Some(fallback),
         bodies: Arc::clone(&settings.bodies),
         settings: settings.api.clone(),
     };

@@ -18,6 +18,8 @@ pub enum SignOfLife {
     /// `pusher:ping`, and messages only. A browser answers WebSocket pings also for a page that
     /// is frozen in the back/forward cache, whose user is not there.
     Message,
+    /// A heartbeat of the HTTP fallback, and whatever arrives: all of it is sent by the page itself.
+    Heartbeat,
 }
 
 impl SignOfLife {
@@ -61,7 +63,7 @@ impl Heartbeat {
 
     /// Something has arrived, whatever it was.
     pub(super) fn received(&mut self, now: Instant) {
-        if self.sign_of_life == SignOfLife::Frame {
+        if self.sign_of_life != SignOfLife::Message {
             self.alive(now);
         }
     }
@@ -94,7 +96,7 @@ impl Heartbeat {
         }
         self.asked_at = Some(now);
         Action::Send(match self.sign_of_life {
-            SignOfLife::Frame => Frame::ping(),
+            SignOfLife::Frame | SignOfLife::Heartbeat => Frame::ping(),
             SignOfLife::Message => server::ping(),
         })
     }
@@ -103,6 +105,7 @@ impl Heartbeat {
         match self.sign_of_life {
             SignOfLife::Frame => "no answer to a WebSocket ping in time",
             SignOfLife::Message => "no answer to pusher:ping in time",
+            SignOfLife::Heartbeat => "no answer to a heartbeat in time",
         }
     }
 }

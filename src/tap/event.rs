@@ -48,6 +48,9 @@ pub struct TapEvent<'a> {
     /// The connection concerned; with a publish, the one that was excluded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket_id: Option<&'a str>,
+    /// What carries the connection, if it is no WebSocket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport: Option<&'a str>,
     /// The presence member or signed-in user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<&'a str>,
@@ -87,6 +90,7 @@ impl<'a> TapEvent<'a> {
             channel: None,
             event: None,
             socket_id: None,
+            transport: None,
             user_id: None,
             data: None,
             data_json: None,

@@ -16,19 +16,17 @@ use tokio::net::TcpStream;
 
 use super::connection::Connection;
 use super::refusal;
+use crate::admission;
 use crate::auth::request::Query;
-use crate::hub::{AppHub, AppPermit, Drain, Shard, Standing};
+use crate::hub::{AppPermit, Carrier, Shard};
 use crate::metrics::ConnectionRefusal;
 use crate::net::tally::Permit;
-use crate::protocol::{CloseCode, SocketId, path, server};
+use crate::protocol::{SocketId, path, server};
 use crate::relay::Relay;
 use crate::session::{CloseReason, Session, SignOfLife, Timeouts};
 
-/// Versions of the Pusher protocol that are served.
-const PROTOCOLS: std::ops::RangeInclusive<u64> = 4..=7;
-
-/// The same as subprotocols of the WebSocket. They mean nothing but that: which version a client
-/// speaks is in its query.
+/// The versions of the Pusher protocol that are served, as subprotocols of the WebSocket. They mean
+/// nothing but that: which version a client speaks is in its query.
 const SUBPROTOCOLS: [&str; 4] = [
     "pusher-channels-protocol-4",
     "pusher-channels-protocol-5",
@@ -120,90 +118,26 @@ async fn close(entry: Entry, last_answer: impl Future<Output = ()>) {
 
 impl Shared {
     fn admit(&self, head: &RequestHead) -> Result<Admitted, Refused> {
-        let hub = &self.relay.hub;
-        let refused = &hub.metrics().process().connections_refused;
-        if hub.draining() == Some(Drain::ToOthers) {
-            refused.with(ConnectionRefusal::Draining).inc();
-            return Err(Refused::Http(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the relay is going away: connect again",
-            ));
-        }
-        if self.relay.authority.standing() == Standing::NotYet {
-            refused.with(ConnectionRefusal::NotReady).inc();
-            return Err(Refused::Http(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the relay is not ready yet: connect again",
-            ));
-        }
-        if !self.settings.served {
-            refused.with(ConnectionRefusal::Role).inc();
-            // Not a close code: of those, clients would take some as final, and the next attempt
-            // may well reach another node. And not a 5xx: load balancers would take this node,
-            // which publishers need, for a broken one. To pusher-js any status is a failed
-            // attempt, to be made again after a while.
-            return Err(Refused::Http(
-                StatusCode::MISDIRECTED_REQUEST,
-                "this node takes publishes only (server.role is \"api\"): connect to another one",
-            ));
-        }
-        if let Err(error) = verify_handshake(head) {
+        let http = |(status, text)| Refused::Http(status, text);
+        admission::check_node(&self.relay, self.settings.served).map_err(http)?;
+        verify_handshake(head).map_err(|error| {
+            let process = self.relay.hub.metrics().process();
+            let refused = &process.connections_refused;
             refused.with(ConnectionRefusal::BadHandshake).inc();
-            return Err(Refused::Http(
-                StatusCode::BAD_REQUEST,
-                handshake_hint(error),
-            ));
-        }
+            Refused::Http(StatusCode::BAD_REQUEST, handshake_hint(error))
+        })?;
         let accepted = accept(head.headers());
-        let refuse = |code, text: &'static str| {
-            Refused::WebSocket(accepted.clone(), CloseReason::new(code, text))
-        };
-        if hub.draining() == Some(Drain::UntilRestart) {
-            refused.with(ConnectionRefusal::Draining).inc();
-            // After a failed handshake, pusher-js would wait for 15 seconds, and not for one.
-            return Err(refuse(
-                CloseCode::OverCapacity,
-                "the relay is going away: connect again",
-            ));
-        }
-        let Some(app_key) = self.app_key(head.uri.path()) else {
-            refused.with(ConnectionRefusal::UnknownPath).inc();
-            return Err(refuse(
-                CloseCode::PathNotFound,
-                "the path must be /app/KEY, behind the configured path_prefix if there is one",
-            ));
-        };
-        let Some(app) = hub.app_by_key(app_key) else {
-            refused.with(ConnectionRefusal::UnknownKey).inc();
-            return Err(refuse(CloseCode::UnknownApp, "no app has this key"));
-        };
         let query = Query::parse(head.uri.query().unwrap_or_default());
-        let sign_of_life = check_app(app, head)
-            .and_then(|()| check_protocol(&query))
-            .map(|version| SignOfLife::of_client(query.get("client"), version))
-            .map_err(|(code, text)| refuse(code, text))
-            .inspect_err(|error| count_refusal(app, error))?;
-        let Ok(permit) = hub.admit() else {
-            refused.with(ConnectionRefusal::Capacity).inc();
-            return Err(refuse(
-                CloseCode::OverCapacity,
-                "the relay is full (server.max_connections): try again later",
-            ));
-        };
-        let Ok(app) = AppPermit::of(app) else {
-            let error = refuse(
-                CloseCode::OverConnectionQuota,
-                "the app has as many connections as it may have (max_connections)",
-            );
-            count_refusal(app, &error);
-            return Err(error);
-        };
-        Ok(Admitted {
-            permit,
-            app,
-            accepted,
-            sign_of_life,
-        })
+        let app_key = self.app_key(head.uri.path());
+        match admission::admit(&self.relay, app_key, &query, head.headers()) {
+            Ok(admitted) => Ok(Admitted {
+                sign_of_life: SignOfLife::of_client(query.get("client"), admitted.protocol),
+                permit: admitted.permit,
+                app: admitted.app,
+                accepted,
+            }),
+            Err(reason) => Err(Refused::WebSocket(accepted, reason)),
+        }
     }
 
     /// The key in `/app/{key}`, with or without the path prefix.
@@ -230,7 +164,7 @@ impl Shared {
             Instant::now(),
         );
         let (reader, writer) = stream.into_split();
-        let registration = self.shard.register(app, session, writer);
+        let registration = self.shard.register(app, session, Carrier::Socket(writer));
         self.relay.on_connect(&registration);
         let established =
             server::connection_established(socket_id, timeouts.activity.as_secs().max(1));
@@ -244,43 +178,6 @@ impl Shared {
             self.settings.close_timeout,
         );
         actix_rt::spawn(connection);
-    }
-}
-
-fn count_refusal(app: &AppHub, refused: &Refused) {
-    if let Refused::WebSocket(_, reason) = refused {
-        app.metrics.closes.with(reason.code.into()).inc();
-    }
-}
-
-fn check_app(app: &AppHub, head: &RequestHead) -> Result<(), (CloseCode, &'static str)> {
-    if !app.app.enabled {
-        return Err((CloseCode::AppDisabled, "the app is disabled"));
-    }
-    let origins = head.headers().get_all(header::ORIGIN);
-    let origins = origins.map(|origin| origin.as_bytes());
-    let allowed = app.app.allowed_origins.check(origins);
-    allowed.map_err(|page| (CloseCode::Unauthorized, page.text()))
-}
-
-/// The version of the protocol, if the client names it.
-///
-/// Source: Pusher Channels protocol, "Error codes" 4006 to 4008.
-fn check_protocol(query: &Query<'_>) -> Result<Option<u64>, (CloseCode, &'static str)> {
-    match query.get("protocol") {
-        Some(version) => match version.parse::<u64>() {
-            Ok(version) if PROTOCOLS.contains(&version) => Ok(Some(version)),
-            Ok(_) => Err((
-                CloseCode::UnsupportedProtocol,
-                "protocol versions 4 to 7 are served",
-            )),
-            Err(_) => Err((CloseCode::InvalidVersion, "protocol must be a number")),
-        },
-        None if query.get("version").is_some() => Ok(None),
-        None => Err((
-            CloseCode::NoProtocol,
-            "the query must name a protocol version, such as protocol=7",
-        )),
     }
 }
 

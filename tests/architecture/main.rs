@@ -47,7 +47,9 @@ fn modules(list: &Path) -> Vec<String> {
     let list = fs::read_to_string(list).expect("a list of modules is read");
     list.lines()
         .filter_map(|line| {
-            let line = line.strip_prefix("pub ").unwrap_or(line);
+            let line = line
+                .trim_start_matches("pub(crate) ")
+                .trim_start_matches("pub ");
             line.strip_prefix("mod ")?.strip_suffix(';')
         })
         .map(str::to_owned)

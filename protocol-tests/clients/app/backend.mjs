@@ -23,6 +23,7 @@ export function backend(pusher) {
   const json = async (response) => (await response).json();
   return {
     trigger: (channels, event, data, params) => json(pusher.trigger(channels, event, data, params)),
+    triggerBatch: (events) => json(pusher.triggerBatch(events)),
     sendToUser: (userId, event, data) => json(pusher.sendToUser(userId, event, data)),
     terminateUserConnections: (userId) => json(pusher.terminateUserConnections(userId)),
     channel: (name, params = {}) => json(pusher.get({ path: `/channels/${name}`, params })),

@@ -3,6 +3,8 @@
 export class World {
   #clients = [];
   #count = 0;
+  // A page that polls is a member for a moment longer than it is there.
+  #run = Math.random().toString(36).slice(2, 8);
 
   /**
    * @param {object} parts
@@ -21,7 +23,7 @@ export class World {
   /** A name that no other scenario uses. */
   unique(prefix) {
     this.#count += 1;
-    return `${prefix}${this.settings.tag}-${this.#count}`;
+    return `${prefix}${this.settings.tag}-${this.#run}-${this.#count}`;
   }
 
   /** A pusher-js client of `userId`, set up as for a server of one's own. */
@@ -70,7 +72,14 @@ export class World {
   }
 
   #connection() {
-    const { host, port } = this.settings;
-    return { wsHost: host, wsPort: port, wssPort: port, forceTLS: false, enabledTransports: ["ws", "wss"] };
+    const { host, port, transport } = this.settings;
+    const webSockets = ["ws", "wss"];
+    const transports = transport === "no-websocket"
+      ? { disabledTransports: webSockets }
+      : { enabledTransports: transport ? [transport] : webSockets };
+    return {
+      wsHost: host, wsPort: port, wssPort: port, httpHost: host, httpPort: port, httpsPort: port, forceTLS: false,
+      ...transports,
+    };
   }
 }

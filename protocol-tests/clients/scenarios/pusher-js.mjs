@@ -170,7 +170,8 @@ async function excluded_sender(world) {
 async function cache_channels(world) {
   for (const kind of ["cache-", "private-cache-", "presence-cache-", "private-encrypted-cache-"]) {
     const name = world.unique(`${kind}price-`);
-    const first = world.pusher("ann").subscribe(name);
+    const [ann, bob] = ["ann", "bob"].map((user) => world.pusher(user));
+    const first = ann.subscribe(name);
     const misses = inbox(first, "pusher:cache_miss");
     await subscribed(first);
     await misses.next();
@@ -178,13 +179,15 @@ async function cache_channels(world) {
     for (const price of [1, 2]) await world.backend.trigger(name, "price", { price });
     equal([await live.next(), await live.next()], [{ price: 1 }, { price: 2 }], `the events on ${name}`);
 
-    const second = world.pusher("bob").subscribe(name);
+    const second = bob.subscribe(name);
     const seen = new Inbox(`the cached event on ${name}`);
     second.bind_global((event, data) => seen.push(event === "price" ? data : event));
     equal(await seen.next(), "pusher:subscription_succeeded", `the first event on ${name}`);
     equal(await seen.next(), { price: 2 }, `the cached event on ${name}`);
     await fence(world, name, [first, second]);
     equal([live.pending, misses.pending], [[], []], `what else the first had on ${name}`);
+    // Over requests, each client takes up one of the six connections that a browser makes.
+    for (const pusher of [ann, bob]) pusher.disconnect();
   }
 }
 
@@ -327,6 +330,9 @@ export const scenarios = {
   unknown_key,
   heartbeat,
 };
+
+/** Scenarios of how a WebSocket is kept. */
+export const ofWebSockets = { heartbeat };
 
 /** Scenarios that need a server that does more than the default. */
 export const special = { reconnect, subscription_count, watchlist };

@@ -72,3 +72,75 @@ async fn page_that_goes_into_the_back_forward_cache_is_no_member_until_it_is_bac
     let run = chromium("pages", "8", "page_in_the_back_forward_cache");
     run.on_impatient_server().await;
 }
+
+#[tokio::test]
+async fn pusher_js_7_over_streams() {
+    let run = chromium("pusher-js", "7/xhr_streaming", "all");
+    run.on_default_server().await;
+}
+
+#[tokio::test]
+async fn pusher_js_7_over_polls() {
+    let run = chromium("pusher-js", "7/xhr_polling", "all");
+    run.on_default_server().await;
+}
+
+#[tokio::test]
+async fn pusher_js_8_over_streams() {
+    let run = chromium("pusher-js", "8/xhr_streaming", "all");
+    run.on_default_server().await;
+}
+
+#[tokio::test]
+async fn pusher_js_8_over_polls() {
+    let run = chromium("pusher-js", "8/xhr_polling", "all");
+    run.on_default_server().await;
+}
+
+#[tokio::test]
+async fn pusher_js_8_without_websockets() {
+    let run = chromium("pusher-js", "8/no-websocket", "all");
+    run.on_default_server().await;
+}
+
+#[tokio::test]
+async fn pusher_js_8_over_polls_reconnects_after_a_server_restart() {
+    let run = chromium("pusher-js", "8/xhr_polling", "reconnect");
+    run.on_server_to_restart().await;
+}
+
+#[tokio::test]
+async fn pusher_js_8_over_streams_reconnects_after_a_server_restart() {
+    let run = chromium("pusher-js", "8/xhr_streaming", "reconnect");
+    run.on_server_to_restart().await;
+}
+
+#[tokio::test]
+async fn echo_2_over_streams() {
+    let run = chromium("echo", "2/xhr_streaming", "all");
+    run.on_default_server().await;
+}
+
+#[tokio::test]
+async fn echo_2_over_polls() {
+    let run = chromium("echo", "2/xhr_polling", "all");
+    run.on_default_server().await;
+}
+
+#[tokio::test]
+async fn streams_lose_nothing_of_what_pusher_js_8_is_sent() {
+    let run = chromium("fallback", "8/xhr_streaming", "steady_events");
+    run.on_default_server().await;
+}
+
+#[tokio::test]
+async fn polls_lose_nothing_of_what_pusher_js_8_is_sent() {
+    let run = chromium("fallback", "8/xhr_polling", "steady_events");
+    run.on_default_server().await;
+}
+
+#[tokio::test]
+async fn streams_lose_nothing_of_what_pusher_js_7_is_sent() {
+    let run = chromium("fallback", "7/xhr_streaming", "steady_events");
+    run.on_default_server().await;
+}

@@ -121,6 +121,12 @@ impl List {
         open.push(Rc::clone(state));
     }
 
+    /// Counts one in again that was taken out.
+    pub(super) fn bring_back(&self, state: &Rc<State>) {
+        self.room.enter();
+        self.add(state);
+    }
+
     /// Takes out one that has ended, unless it was taken out before, to make it end.
     pub(super) fn remove(&self, state: &State) {
         if self.take(state) {
@@ -353,6 +359,26 @@ mod tests {
         let _last = fixture.enter(1, idle).await;
         assert!(ended(&blocked).is_empty());
         assert_eq!(ended(&entries), [0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_held_counts_elsewhere_and_is_not_closed() {
+        let fixture = Fixture::new();
+        let held = fixture.enter(1, |entry| {
+            busy(entry);
+            entry.set_held(true);
+        });
+        let held = held.await;
+        assert_eq!(fixture.numbers.open.get(), 0);
+        let entries = fixture.enter(LIMIT, idle).await;
+        tokio::time::advance(A_MOMENT).await;
+        held[0].set_held(false);
+        assert_eq!(fixture.numbers.open.get(), LIMIT as i64 + 1);
+        held[0].set_held(true);
+        let more = fixture.enter(LIMIT, busy).await;
+        assert!(ended(&held).is_empty());
+        drop((entries, more, held));
+        assert_eq!(fixture.numbers.open.get(), 0);
     }
 
     #[tokio::test(start_paused = true)]

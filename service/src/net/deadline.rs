@@ -40,7 +40,7 @@ pub struct Waits {
 
 /// A stream on which every request must arrive and be answered in time, however slowly it
 /// trickles in (actix-http watches the head of a connection's first request alone), and which
-/// does not idle for ever. The dispatcher of actix-http would take in requests without end, and
+/// does not idle for ever, unless its handler holds it. The dispatcher of actix-http would take in requests without end, and
 /// keep them or their answers: nothing is read while a write waits for the peer, and no more than
 /// a turn's bytes before what was read is handled.
 ///
@@ -56,6 +56,8 @@ pub struct Deadline<T> {
     blocked: Option<Blocked>,
     /// Nothing was read yet.
     is_new: bool,
+    /// The peer sends no more.
+    is_at_end: bool,
     /// The wait was once begun anew since the last answer, as the process had stood still.
     was_renewed: bool,
     write_timeouts: Counter,
@@ -78,6 +80,7 @@ impl<T> Deadline<T> {
             turn: Turn::default(),
             blocked: None,
             is_new: true,
+            is_at_end: false,
             was_renewed: false,
             write_timeouts,
         }
@@ -106,6 +109,9 @@ impl<T> Deadline<T> {
         if self.entry.must_end(cx) {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
+        if self.note_held() && self.blocked.is_none() {
+            return Ok(());
+        }
         let mut due = self.due();
         let mut timer = match self.timer.take() {
             Some(timer) => timer,
@@ -125,6 +131,13 @@ impl<T> Deadline<T> {
         }
         self.timer = Some(timer);
         Ok(())
+    }
+
+    /// Whether the request is held. Whoever holds it counts the connection, then.
+    fn note_held(&self) -> bool {
+        let is_held = self.mark.handling() == Handling::Held;
+        self.entry.set_held(is_held);
+        is_held
     }
 
     /// What was waited for did not come in time. That it is noticed late means that the process
@@ -153,13 +166,24 @@ impl<T> Deadline<T> {
         }
         match handling {
             // Its answer comes first.
-            Handling::Request | Handling::WaitsForBody(0) => self.mark.set_left_over(),
+            Handling::Request | Handling::Held | Handling::WaitsForBody(0) => {
+                self.mark.set_left_over()
+            }
             Handling::Nothing | Handling::WaitsForBody(_) => {
                 self.turn.end(handling);
                 wake_after_others(cx);
             }
         }
         0
+    }
+
+    /// Fails if the request is held and its peer has gone: the dispatcher would wait for the answer all
+    /// the same, as if there were anybody to take it.
+    fn check_held(&self) -> io::Result<()> {
+        match self.is_at_end && self.mark.handling() == Handling::Held {
+            true => Err(io::ErrorKind::UnexpectedEof.into()),
+            false => Ok(()),
+        }
     }
 
     /// Takes note of what became of an attempt to write.
@@ -197,7 +221,7 @@ impl<T> Deadline<T> {
         self.blocked = None;
         self.entry.set_blocked(false);
         let handling = self.mark.handling();
-        if handling == Handling::Request {
+        if self.note_held() || handling == Handling::Request {
             return;
         }
         self.turn.end(handling);
@@ -239,12 +263,19 @@ impl<T: AsyncRead + Unpin> AsyncRead for Deadline<T> {
                 let read = &buf.filled()[before..];
                 this.turn.read(read, read.len() == most, handling);
                 this.mark.read(read.len());
-                if handling == Handling::Request {
+                if matches!(handling, Handling::Request | Handling::Held) {
                     // The dispatcher may leave them until it is polled again.
                     this.mark.set_left_over();
                 }
                 this.entry.on_read();
                 outcome
+            }
+            Poll::Ready(Ok(())) if buf.remaining() > 0 => {
+                this.is_at_end = true;
+                match this.check_held() {
+                    Ok(()) => outcome,
+                    Err(error) => Poll::Ready(Err(error)),
+                }
             }
             // It is judged when the peer was given a chance to take it, which comes next.
             Poll::Pending if this.blocked.is_some() => Poll::Pending,
@@ -272,7 +303,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Deadline<T> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_flush(cx);
         match &outcome {
-            Poll::Ready(Ok(())) => this.flushed(cx),
+            Poll::Ready(Ok(())) => {
+                this.flushed(cx);
+                // The end may have come before the request was held.
+                this.check_held()?;
+            }
             Poll::Ready(Err(_)) => {}
             Poll::Pending => return this.wrote(Poll::Pending, cx).map_ok(|_| ()),
         }

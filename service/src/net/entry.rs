@@ -32,6 +32,8 @@ pub(super) struct State {
     /// Its peer does not take what is written.
     blocked: Cell<bool>,
     evicted: Cell<bool>,
+    /// It is not in the list for as long as whoever holds its request counts it.
+    held: Cell<bool>,
     /// Where it stands in the list of its thread; nowhere once it is taken out.
     pub(super) index: Cell<Option<usize>>,
     waker: RefCell<Option<Waker>>,
@@ -45,6 +47,7 @@ impl State {
             mark: RequestMark::default(),
             blocked: Cell::new(false),
             evicted: Cell::new(false),
+            held: Cell::new(false),
             index: Cell::new(None),
             waker: RefCell::new(None),
         }
@@ -157,6 +160,22 @@ impl Entry {
     /// Whether the peer does not take what is written.
     pub fn set_blocked(&self, blocked: bool) {
         self.state.blocked.set(blocked);
+    }
+
+    /// Whether somebody else counts the connection: while its request is held, it is neither among the
+    /// HTTP connections nor closed to make room for others.
+    pub fn set_held(&self, held: bool) {
+        if self.state.held.replace(held) == held {
+            return;
+        }
+        if !held {
+            self.begin_anew();
+        }
+        match &self.list {
+            Some(list) if held => list.remove(&self.state),
+            Some(list) if !self.state.evicted.get() => list.bring_back(&self.state),
+            _ => {}
+        }
     }
 
     /// The last answer was given: the connection only waits for the peer to take note of it.

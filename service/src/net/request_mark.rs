@@ -14,6 +14,9 @@ pub enum Handling {
     Nothing,
     /// Its head has arrived, and it needs no more bytes.
     Request,
+    /// Its answer comes when there is something to tell, and may go on for as long: it is not for the
+    /// connection to say that this takes too long.
+    Held,
     /// Its head has arrived, and its handler waits for so many bytes of the body, or for all that
     /// come.
     WaitsForBody(usize),
@@ -34,11 +37,21 @@ struct State {
 #[derive(Debug)]
 pub struct Handled(RequestMark);
 
+/// A request that is held until this is dropped.
+#[derive(Debug)]
+pub struct Held(RequestMark);
+
 impl RequestMark {
     /// A request's head has arrived.
     pub fn enter(&self) -> Handled {
         self.0.handling.set(Handling::Request);
         Handled(self.clone())
+    }
+
+    /// The request is held from now on: whoever handled it until now has dropped its [`Handled`].
+    pub fn hold(&self) -> Held {
+        self.0.handling.set(Handling::Held);
+        Held(self.clone())
     }
 
     /// The handler can do nothing before more of the body has arrived. So many bytes of it are
@@ -75,6 +88,12 @@ impl RequestMark {
 
     pub(super) fn take_left_over(&self) -> bool {
         self.0.left_over.take()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.0.handling.set(Handling::Nothing);
     }
 }
 

@@ -13,6 +13,8 @@ const ONE_IN: usize = 2;
 /// There may be too many by one in so many of the limit while another thread has more than its
 /// part, which is to close some.
 pub(super) const LEFT_TO_OTHERS: usize = 4;
+/// There may be one whose request is held for so many others.
+const HELD: usize = 2;
 /// What they get at least, however few descriptors there are.
 const FEWEST: usize = 16;
 /// What they get at most.
@@ -83,7 +85,12 @@ impl Room {
     /// whoever accepts waits then, and does not take the descriptors that are for the rest.
     pub fn at_once(&self, threads: usize) -> usize {
         let limit = self.limit(0);
-        (limit + limit / LEFT_TO_OTHERS).div_ceil(threads.max(1))
+        (limit + limit / LEFT_TO_OTHERS + self.held()).div_ceil(threads.max(1))
+    }
+
+    /// How many may have a request that is held, beside those.
+    pub fn held(&self) -> usize {
+        self.limit(0) / HELD
     }
 
     /// One more thread takes part.
@@ -142,6 +149,7 @@ mod tests {
         assert_eq!(room(20_000).limit(19_488), 256);
         assert_eq!(room(u64::MAX).limit(1_000_000), MOST);
         assert_eq!(room(64).limit(100), FEWEST);
-        assert_eq!(room(700).at_once(2), 219);
+        assert_eq!(room(700).held(), 175);
+        assert_eq!(room(700).at_once(2), 306);
     }
 }

@@ -32,6 +32,7 @@ struct Received {
     channel: Option<String>,
     event: Option<String>,
     socket_id: Option<String>,
+    transport: Option<String>,
     user_id: Option<String>,
     code: Option<u16>,
     message: Option<String>,
@@ -92,6 +93,7 @@ impl Line {
         self.text(BOLD, "", &received.channel);
         self.text(colour, "", &received.event);
         self.text(DIM, "socket ", &received.socket_id);
+        self.text(DIM, "by ", &received.transport);
         self.text(DIM, "user ", &received.user_id);
         if let Some(code) = received.code {
             self.push(colour, &code.to_string());

@@ -65,6 +65,7 @@ pub(super) fn server(section: &Section<'_>) -> Result<Server, ConfigError> {
         )?,
         message_timeout: section.seconds("message_timeout", default.message_timeout, WAIT)?,
         write_timeout: section.seconds("write_timeout", default.write_timeout, WAIT)?,
+        fallback_timeout: section.seconds("fallback_timeout", default.fallback_timeout, WAIT)?,
         close_timeout: section.seconds("close_timeout", default.close_timeout, WAIT)?,
         shutdown_timeout: section.seconds("shutdown_timeout", default.shutdown_timeout, WAIT)?,
     })

@@ -21,9 +21,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::net::tcp::OwnedWriteHalf;
-
-pub use peer::{Flushed, Peer};
+pub use peer::{Carrier, Fallback, Flushed, Peer};
 pub use registration::Registration;
 
 use super::app::AppPermit;
@@ -56,15 +54,10 @@ impl Shard {
     }
 
     /// Takes a connection into the tables. It stays there until the registration is dropped.
-    pub fn register(
-        &self,
-        permit: AppPermit,
-        session: Session,
-        socket: OwnedWriteHalf,
-    ) -> Registration {
+    pub fn register(&self, permit: AppPermit, session: Session, carrier: Carrier) -> Registration {
         let peer = self
             .tables
-            .insert(Arc::clone(permit.app()), session, socket);
+            .insert(Arc::clone(permit.app()), session, carrier);
         Registration::new(peer, Rc::clone(&self.tables), permit)
     }
 

@@ -153,6 +153,25 @@ impl Outbox {
         count
     }
 
+    /// Takes whole frames from the front, each of which is shown to `wanted` first.
+    pub(super) fn take_while(&mut self, mut wanted: impl FnMut(&Bytes) -> bool) {
+        while let Some(front) = self.frames.front()
+            && wanted(front)
+        {
+            self.bytes -= cost(front);
+            self.frames.pop_front();
+            self.pong = self.pong.saturating_sub(1);
+        }
+        self.let_go();
+    }
+
+    /// Idle connections hold no memory for what they once had to wait for.
+    fn let_go(&mut self) {
+        if self.frames.is_empty() {
+            self.frames = VecDeque::new();
+        }
+    }
+
     /// The socket has taken so many bytes.
     pub(super) fn written(&mut self, mut count: usize) {
         self.bytes -= count;
@@ -172,10 +191,7 @@ impl Outbox {
             self.pong = self.pong.saturating_sub(1);
             self.partial = false;
         }
-        if self.frames.is_empty() {
-            // Idle connections hold no memory for what they once had to wait for.
-            self.frames = VecDeque::new();
-        }
+        self.let_go();
     }
 }
 
@@ -226,6 +242,26 @@ mod tests {
         assert_eq!(kept, 9);
         outbox.written(9 * empty.len());
         assert_eq!(outbox.bytes, cost(empty.bytes()));
+    }
+
+    #[test]
+    fn frames_are_taken_whole_and_no_longer_count() {
+        let mut outbox = Outbox::new(1000);
+        let frames = ["one", "two", "three"].map(|text| frame(text).bytes().clone());
+        outbox.push(&frames, 0).unwrap();
+        let mut taken = Vec::new();
+        outbox.take_while(|frame| {
+            let wanted = taken.len() < 2;
+            if wanted {
+                taken.push(frame.clone());
+            }
+            wanted
+        });
+        assert_eq!(taken, frames[..2]);
+        assert_eq!(content(&outbox), frames[2]);
+        assert_eq!(outbox.bytes, cost(&frames[2]));
+        outbox.take_while(|_| true);
+        assert!(outbox.is_empty() && outbox.bytes == 0);
     }
 
     fn pong(payload: &str) -> Bytes {

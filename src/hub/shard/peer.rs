@@ -18,7 +18,37 @@ use crate::hub::moves::PeerHandle;
 use crate::protocol::{CloseCode, Frame, SocketId, server};
 use crate::session::{Answered, CloseReason, Session};
 
-/// One connection: its session, and the only way to write to its socket.
+/// What takes a connection's frames to its client. All else about a connection is the same,
+/// whatever carries it.
+#[derive(Debug)]
+pub enum Carrier {
+    /// A WebSocket, to which frames are written at once, as far as its socket takes them.
+    Socket(OwnedWriteHalf),
+    /// HTTP requests, one after the other. Frames wait in the outbox until the connection's task
+    /// takes them ([`Peer::take_frames`]).
+    Requests(Fallback),
+}
+
+/// A way to carry a connection by HTTP requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// An answer that does not end.
+    Streaming,
+    /// One answer after the other, each to a request that waits for it.
+    Polling,
+}
+
+impl Fallback {
+    /// Its name in pusher-js.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Streaming => "xhr_streaming",
+            Self::Polling => "xhr_polling",
+        }
+    }
+}
+
+/// One connection: its session, and the only way to send its client anything.
 #[derive(Debug)]
 pub struct Peer {
     id: PeerId,
@@ -26,8 +56,8 @@ pub struct Peer {
     app: Arc<AppHub>,
     mailbox: Arc<Mailbox>,
     session: RefCell<Session>,
-    socket: OwnedWriteHalf,
-    /// That of `socket`, at hand.
+    carrier: Carrier,
+    /// That of the carrier's socket, at hand.
     descriptor: RawFd,
     outbox: RefCell<Outbox>,
     /// The connection's task, which flushes the outbox, watches time and ends the connection.
@@ -69,7 +99,7 @@ impl Peer {
         app: Arc<AppHub>,
         mailbox: Arc<Mailbox>,
         session: Session,
-        socket: OwnedWriteHalf,
+        carrier: Carrier,
     ) -> Self {
         Self {
             id,
@@ -78,8 +108,11 @@ impl Peer {
             app,
             mailbox,
             session: RefCell::new(session),
-            descriptor: socket.as_ref().as_raw_fd(),
-            socket,
+            descriptor: match &carrier {
+                Carrier::Socket(socket) => socket.as_ref().as_raw_fd(),
+                Carrier::Requests(_) => -1,
+            },
+            carrier,
             task: RefCell::new(None),
             time_is_up: Cell::new(false),
             scheduled_for: Cell::new(0),
@@ -117,7 +150,15 @@ impl Peer {
         call(&mut self.session.borrow_mut())
     }
 
-    /// Sends one frame: at once, or when the socket takes it again.
+    /// How HTTP requests carry the connection, if they do.
+    pub fn fallback(&self) -> Option<Fallback> {
+        match self.carrier {
+            Carrier::Socket(_) => None,
+            Carrier::Requests(fallback) => Some(fallback),
+        }
+    }
+
+    /// Sends one frame: at once, or when the carrier takes it.
     pub fn send(&self, frame: &Frame) {
         let bytes = std::slice::from_ref(frame.bytes());
         if self.send_run(bytes, &[IoSlice::new(&bytes[0])]) {
@@ -193,20 +234,18 @@ impl Peer {
     /// Bytes that the socket takes now; 0 if none. This is where nearly every delivery goes:
     /// straight to the kernel, past the runtime's own record of the socket, which would have to
     /// be fetched into the cache for each of them. (So it does not notice a full socket: that is
-    /// left to [`Peer::poll_flush`].)
+    /// left to [`Peer::poll_flush`].) This is also all that deliveries know of the carrier.
     fn write_directly(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        // SAFETY: the descriptor is that of `self.socket`, which closes it when it is dropped.
+        if let Carrier::Requests(_) = self.carrier {
+            return Ok(0);
+        }
+        // SAFETY: the descriptor is that of the carrier's socket, which closes it when it is dropped.
         let descriptor = unsafe { BorrowedFd::borrow_raw(self.descriptor) };
         let socket = SockRef::from(&descriptor);
         taken(match slices {
             [slice] => socket.send(slice),
             _ => socket.send_vectored(slices),
         })
-    }
-
-    /// As [`Peer::write_directly`], and lets the runtime notice when the socket is full.
-    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        taken(self.socket.try_write_vectored(slices))
     }
 
     /// Says why and closes: `pusher:error`, then the close frame. Nothing follows.
@@ -267,6 +306,10 @@ impl Peer {
     /// Writes what waits, as far as the socket takes it. Called by the connection's task only:
     /// it is the one that is woken.
     pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Flushed> {
+        let Carrier::Socket(socket) = &self.carrier else {
+            // There is nothing to write to: the task takes the frames.
+            return Poll::Pending;
+        };
         loop {
             let mut outbox = self.outbox.borrow_mut();
             match outbox.state() {
@@ -277,7 +320,8 @@ impl Peer {
             }
             let mut slices = [IoSlice::new(&[]); MOST_SLICES];
             let count = outbox.slices(&mut slices);
-            match self.write(&slices[..count]) {
+            // Unlike [`Peer::write_directly`], this lets the runtime notice when the socket is full.
+            match taken(socket.try_write_vectored(&slices[..count])) {
                 Ok(0) => {}
                 Ok(written) => {
                     outbox.written(written);
@@ -289,12 +333,23 @@ impl Peer {
                 }
             }
             drop(outbox);
-            match self.socket.as_ref().poll_write_ready(cx) {
+            match socket.as_ref().poll_write_ready(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => self.outbox.borrow_mut().fail(),
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// Takes the frames at the front of what waits, for as long as `wanted`, which is given each in its
+    /// turn, says so. For connections that requests carry.
+    pub fn take_frames(&self, wanted: impl FnMut(&Bytes) -> bool) {
+        self.outbox.borrow_mut().take_while(wanted);
+    }
+
+    /// Whether any frames wait.
+    pub fn has_frames(&self) -> bool {
+        !self.outbox.borrow().is_empty()
     }
 
     /// Whether the socket has taken anything of what waited since this was last asked.
@@ -422,5 +477,15 @@ impl Peer {
     /// Whether this is the connection that an event must not go to.
     pub(super) fn is(&self, except: Option<SocketId>) -> bool {
         except == Some(self.socket_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_carrier_takes_no_more_than_a_websocket() {
+        assert_eq!(size_of::<Carrier>(), size_of::<OwnedWriteHalf>());
     }
 }

@@ -8,10 +8,9 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use rustc_hash::FxBuildHasher;
-use tokio::net::tcp::OwnedWriteHalf;
 
 use super::channel::LocalChannel;
-use super::peer::Peer;
+use super::peer::{Carrier, Peer};
 use super::wheel::{TICK, Wheel};
 use crate::hub::app::AppHub;
 use crate::hub::authority::Authority;
@@ -56,15 +55,10 @@ impl Tables {
     }
 
     /// Takes a connection in.
-    pub(super) fn insert(
-        &self,
-        app: Arc<AppHub>,
-        session: Session,
-        socket: OwnedWriteHalf,
-    ) -> Rc<Peer> {
+    pub(super) fn insert(&self, app: Arc<AppHub>, session: Session, carrier: Carrier) -> Rc<Peer> {
         self.note_app(&app);
         let id = PeerId(self.next_peer.replace(self.next_peer.get() + 1));
-        let peer = Peer::new(id, app, Arc::clone(&self.mailbox), session, socket);
+        let peer = Peer::new(id, app, Arc::clone(&self.mailbox), session, carrier);
         let peer = Rc::new(peer);
         self.schedule(&peer, peer.deadline());
         self.peers.borrow_mut().insert(id, Rc::clone(&peer));

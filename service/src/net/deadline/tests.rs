@@ -106,6 +106,45 @@ async fn an_idle_connection_is_cut_off_after_its_last_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_is_held_may_last_until_its_peer_is_gone() {
+    let (mut client, server) = duplex(64);
+    let mut server = watch(server);
+    let mark = server.request_mark();
+    let mut byte = [0];
+    client.write_all(b"x").await.unwrap();
+    server.read_exact(&mut byte).await.unwrap();
+    server.flush().await.unwrap();
+    drop(mark.enter());
+    let held = mark.hold();
+    let long = WAITS.idle * 10;
+    let next = tokio::time::timeout(long, server.read_exact(&mut byte)).await;
+    assert!(next.is_err(), "{next:?}");
+    client.shutdown().await.unwrap();
+    let error = server.read(&mut byte).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_was_held_idles_from_its_end() {
+    let (mut client, server) = duplex(64);
+    let mut server = watch(server);
+    let mark = server.request_mark();
+    let mut byte = [0];
+    client.write_all(b"x").await.unwrap();
+    server.read_exact(&mut byte).await.unwrap();
+    let held = mark.hold();
+    let next = tokio::time::timeout(WAITS.idle * 2, server.read_exact(&mut byte)).await;
+    assert!(next.is_err(), "{next:?}");
+    drop(held);
+    server.write_all(b"y").await.unwrap();
+    let answered = Instant::now();
+    let error = server.read_exact(&mut byte).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert!(answered.elapsed() >= WAITS.idle);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_comes_in_parts_is_not_idle() {
     let (mut client, server) = duplex(64);
     let mut server = watch(server);

@@ -44,7 +44,9 @@ impl Turn {
     pub(super) fn left(&self, handling: Handling) -> usize {
         match handling {
             Handling::WaitsForBody(missing) => BODY.saturating_sub(self.bytes).min(missing),
-            Handling::Nothing | Handling::Request => self.most.saturating_sub(self.bytes),
+            Handling::Nothing | Handling::Request | Handling::Held => {
+                self.most.saturating_sub(self.bytes)
+            }
         }
     }
 

@@ -1,0 +1,121 @@
+//! What strangers may try.
+
+use protocol_tests::{AppConfig, PublishedEvent, TestServer, eventually, or_skip};
+use serde_json::json;
+
+use crate::client::{BOTH, FallbackClient, Line, Session, Stream, Transport};
+
+#[tokio::test]
+async fn sessions_beyond_what_the_limit_on_open_files_allows_are_refused() {
+    let builder = TestServer::builder()
+        .open_files(1024)
+        .set("server.fallback_timeout", 3600);
+    let server = or_skip!(builder.start().await);
+    let mut http = server.http();
+    let mut codes = Vec::new();
+    for _ in 0..2000 {
+        let mut session = Session::new(server.app());
+        let response = http.send(&session.receive(Transport::Polling)).await;
+        match &Line::all(&response.expect_status(200).text())[..] {
+            [Line::Open, Line::Messages(_)] => {}
+            [Line::Open, Line::Close(code, _)] => codes.push(*code),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(codes.len() >= 1000, "{}", codes.len());
+    assert!(codes.iter().all(|code| *code == 4100));
+    // Others are served as before.
+    let channel = server.channel("orders-");
+    let mut socket = server.connect().await;
+    socket.subscribe(&channel).await;
+    server
+        .publish(PublishedEvent::new(&channel, "still-here", "yes"))
+        .await;
+    socket.expect_event_on(&channel, "still-here").await;
+    // They would stay for an hour.
+    drop(socket);
+    server.signal(protocol_tests::Signal::Kill);
+    server.exited().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_is_closed_and_forgotten() {
+    let app = AppConfig::new("10001").limit("outbox_bytes", 200_000);
+    let builder = TestServer::builder()
+        .app(app)
+        .set("server.fallback_timeout", 2)
+        .set("server.close_timeout", 1)
+        .set("server.write_timeout", 2);
+    let server = or_skip!(builder.start().await);
+    for transport in BOTH {
+        let channel = server.channel("orders-");
+        let mut client = FallbackClient::connect(&server, transport).await;
+        client.subscribe(&channel, None).await;
+        let data = "x".repeat(8000);
+        eventually("the reader to be forgotten", async || {
+            server
+                .publish(PublishedEvent::new(&channel, "large", data.as_str()))
+                .await;
+            let metrics = server.metrics().await;
+            (metrics.sum("fanfare_fallback_sessions", &[]) == 0.0).then_some(())
+        })
+        .await;
+        drop(client);
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_sends_too_much_is_slowed_down_and_told() {
+    let app = AppConfig::new("10001")
+        .limit("messages_per_second", 1)
+        .limit("channels_per_connection", 1)
+        .limit("overrun_timeout", 2);
+    let server = or_skip!(TestServer::builder().app(app).start().await);
+    let mut client = FallbackClient::connect(&server, Transport::Polling).await;
+    let ping = json!({"event": "pusher:ping", "data": {}}).to_string();
+    let many = json!(vec![ping; 200]).to_string();
+    let mut session = client.session.clone();
+    session.number += 1000;
+    let flood = session.send(&many);
+    let (answer, code) = tokio::join!(server.request(&flood), async {
+        loop {
+            match client.next_line().await {
+                Line::Close(code, _) => return code,
+                _ => continue,
+            }
+        }
+    });
+    assert_eq!(code, 4100);
+    assert!(
+        matches!(answer.status, 204 | 404 | 429),
+        "{}",
+        answer.status
+    );
+    drop(client);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn streams_that_break_off_leave_nothing() {
+    let builder = TestServer::builder().set("server.fallback_timeout", 1);
+    let server = or_skip!(builder.start().await);
+    for round in 0..50 {
+        let mut session = Session::new(server.app());
+        let request = session.receive(Transport::Streaming);
+        let stream = Stream::open(&server, &request).await;
+        match round % 3 {
+            0 => stream.connection.reset_on_drop(),
+            1 => stream.connection.finish_sending(),
+            _ => {}
+        }
+        drop(stream);
+    }
+    eventually("the sessions to be gone", async || {
+        let metrics = server.metrics().await;
+        let left = metrics.sum("fanfare_fallback_sessions", &[]);
+        (left == 0.0).then_some(())
+    })
+    .await;
+    server.finish().await;
+}

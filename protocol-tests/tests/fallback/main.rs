@@ -1,0 +1,10 @@
+//! The HTTP fallback of pusher-js: a connection that requests carry must be all that a WebSocket is, over `xhr_streaming`
+//! as over `xhr_polling`.
+
+mod carried;
+mod client;
+mod hostile;
+mod polling;
+mod requests;
+mod streaming;
+mod time;

@@ -1,0 +1,149 @@
+//! Who may connect, whatever carries the connection.
+
+use actix_http::StatusCode;
+use actix_http::header::{self, HeaderMap};
+
+use crate::auth::request::Query;
+use crate::hub::{AppHub, AppPermit, Drain, Standing};
+use crate::metrics::ConnectionRefusal;
+use crate::net::tally::Permit;
+use crate::protocol::CloseCode;
+use crate::relay::Relay;
+use crate::session::CloseReason;
+
+/// Versions of the Pusher protocol that are served.
+const PROTOCOLS: std::ops::RangeInclusive<u64> = 4..=7;
+
+/// A connection that was let in, and counts until its permits are dropped.
+#[derive(Debug)]
+pub struct Admitted {
+    /// It counts among the process's.
+    pub permit: Permit,
+    /// It counts among its app's.
+    pub app: AppPermit,
+    /// The version of the protocol, if the client names it.
+    pub protocol: Option<u64>,
+}
+
+/// Whether the node takes connections at all. `served`: whether it is there for them. What is
+/// refused here, another node may well take: it is no close code, of which clients would take some
+/// as final.
+pub fn check_node(relay: &Relay, served: bool) -> Result<(), (StatusCode, &'static str)> {
+    let refused = &relay.hub.metrics().process().connections_refused;
+    if relay.hub.draining() == Some(Drain::ToOthers) {
+        refused.with(ConnectionRefusal::Draining).inc();
+        return Err((
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the relay is going away: connect again",
+        ));
+    }
+    if relay.authority.standing() == Standing::NotYet {
+        refused.with(ConnectionRefusal::NotReady).inc();
+        return Err((
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the relay is not ready yet: connect again",
+        ));
+    }
+    if !served {
+        refused.with(ConnectionRefusal::Role).inc();
+        // Not a 5xx: load balancers would take this node, which publishers need, for a broken one.
+        // To pusher-js any status is a failed attempt, to be made again after a while.
+        return Err((
+            StatusCode::MISDIRECTED_REQUEST,
+            "this node takes publishes only (server.role is \"api\"): connect to another one",
+        ));
+    }
+    Ok(())
+}
+
+/// Lets a connection in to the app with this key, or says why not. A refusal is counted.
+pub fn admit(
+    relay: &Relay,
+    app_key: Option<&str>,
+    query: &Query<'_>,
+    headers: &HeaderMap,
+) -> Result<Admitted, CloseReason> {
+    let hub = &relay.hub;
+    let refused = &hub.metrics().process().connections_refused;
+    if hub.draining() == Some(Drain::UntilRestart) {
+        refused.with(ConnectionRefusal::Draining).inc();
+        // After a failed handshake, pusher-js would wait for 15 seconds, and not for one.
+        return Err(CloseReason::new(
+            CloseCode::OverCapacity,
+            "the relay is going away: connect again",
+        ));
+    }
+    let Some(app_key) = app_key else {
+        refused.with(ConnectionRefusal::UnknownPath).inc();
+        return Err(CloseReason::new(
+            CloseCode::PathNotFound,
+            "the path must be /app/KEY, behind the configured path_prefix if there is one",
+        ));
+    };
+    let Some(app) = hub.app_by_key(app_key) else {
+        refused.with(ConnectionRefusal::UnknownKey).inc();
+        return Err(CloseReason::new(
+            CloseCode::UnknownApp,
+            "no app has this key",
+        ));
+    };
+    let protocol = check_app(app, headers)
+        .and_then(|()| check_protocol(query))
+        .map_err(|(code, text)| CloseReason::new(code, text))
+        .inspect_err(|reason| count_refusal(app, reason))?;
+    let Ok(permit) = hub.admit() else {
+        refused.with(ConnectionRefusal::Capacity).inc();
+        return Err(CloseReason::new(
+            CloseCode::OverCapacity,
+            "the relay is full (server.max_connections): try again later",
+        ));
+    };
+    let Ok(permit_of_app) = AppPermit::of(app) else {
+        let reason = CloseReason::new(
+            CloseCode::OverConnectionQuota,
+            "the app has as many connections as it may have (max_connections)",
+        );
+        count_refusal(app, &reason);
+        return Err(reason);
+    };
+    Ok(Admitted {
+        permit,
+        app: permit_of_app,
+        protocol,
+    })
+}
+
+fn count_refusal(app: &AppHub, reason: &CloseReason) {
+    app.metrics.closes.with(reason.code.into()).inc();
+}
+
+fn check_app(app: &AppHub, headers: &HeaderMap) -> Result<(), (CloseCode, &'static str)> {
+    if !app.app.enabled {
+        return Err((CloseCode::AppDisabled, "the app is disabled"));
+    }
+    let origins = headers.get_all(header::ORIGIN);
+    let origins = origins.map(|origin| origin.as_bytes());
+    let allowed = app.app.allowed_origins.check(origins);
+    allowed.map_err(|page| (CloseCode::Unauthorized, page.text()))
+}
+
+/// The version of the protocol, if the client names it.
+///
+/// Source: Pusher Channels protocol, "Error codes" 4006 to 4008.
+fn check_protocol(query: &Query<'_>) -> Result<Option<u64>, (CloseCode, &'static str)> {
+    match query.get("protocol") {
+        Some(version) => match version.parse::<u64>() {
+            Ok(version) if PROTOCOLS.contains(&version) => Ok(Some(version)),
+            Ok(_) => Err((
+                CloseCode::UnsupportedProtocol,
+                "protocol versions 4 to 7 are served",
+            )),
+            Err(_) => Err((CloseCode::InvalidVersion, "protocol must be a number")),
+        },
+        None if query.get("version").is_some() => Ok(None),
+        None => Err((
+            CloseCode::NoProtocol,
+            "the query must name a protocol version, such as protocol=7",
+        )),
+    }
+}

@@ -1,0 +1,346 @@
+//! The task that runs one connection which requests carry.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio::time::Sleep;
+
+use super::downstream::{Downstream, Sending};
+use super::sessions::{Inputs, Listed};
+use super::upstream::Sent;
+use crate::hub::Registration;
+use crate::hub::broadcast::{BacklogFull, Reservation};
+use crate::metrics::{Gauge, MessageKind};
+use crate::net::budget::Share;
+use crate::net::tally::Permit;
+use crate::protocol::{CloseCode, Frame};
+use crate::relay::{ClientPublication, Relay};
+use crate::session::{CloseReason, Session, WaitsFor};
+
+/// Messages handled until the thread's other tasks, its shard and its sockets have their turn, as of a
+/// WebSocket.
+const MESSAGES_A_TURN: usize = 16;
+
+/// How long a connection stays whose client has given up its request.
+const GIVEN_UP: Duration = Duration::from_secs(2);
+
+/// One connection: takes what its client sends, lets the session decide, hands what it is sent to the
+/// request that carries it, and ends. Everything is given back when it is dropped, on whatever path.
+pub(super) struct Carried {
+    registration: Registration,
+    relay: Arc<Relay>,
+    inputs: Inputs,
+    downstream: Downstream,
+    /// What was sent and is not all handled.
+    unhandled: Option<Unhandled>,
+    paused: Option<Pin<Box<dyn Future<Output = WaitedFor>>>>,
+    messages_left: usize,
+    /// Since when no request carries the connection.
+    alone_since: Option<Instant>,
+    closing_since: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+    times: Times,
+    sessions: Gauge,
+    _listed: Listed,
+    /// Given back last: whoever waits for the last connection to go waits for its leaves, too.
+    _permit: Permit,
+}
+
+/// How long a connection may be without something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// Without a request that carries it.
+    pub(super) alone: Duration,
+    /// From its close to the last byte of it.
+    pub(super) close: Duration,
+}
+
+/// Where a connection stands in the process.
+pub(super) struct Place {
+    pub(super) registration: Registration,
+    pub(super) listed: Listed,
+    pub(super) permit: Permit,
+}
+
+struct Unhandled {
+    messages: std::vec::IntoIter<String>,
+    _handled: oneshot::Sender<()>,
+    _share: Share,
+}
+
+type WaitedFor = (ClientPublication, Result<Reservation, BacklogFull>);
+
+impl Carried {
+    pub(super) fn new(
+        place: Place,
+        relay: Arc<Relay>,
+        inputs: Inputs,
+        downstream: Downstream,
+        times: Times,
+    ) -> Self {
+        let sessions = place.registration.app().metrics.fallback_sessions.clone();
+        sessions.inc();
+        Self {
+            registration: place.registration,
+            relay,
+            inputs,
+            downstream,
+            unhandled: None,
+            paused: None,
+            messages_left: MESSAGES_A_TURN,
+            alone_since: Some(Instant::now()),
+            closing_since: None,
+            timer: Box::pin(tokio::time::sleep(times.alone)),
+            times,
+            sessions,
+            _listed: place.listed,
+            _permit: place.permit,
+        }
+    }
+
+    /// Takes the requests that are to carry the connection.
+    fn attach(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(receiver)) = self.inputs.receivers.poll_recv(cx) {
+            let now = Instant::now();
+            let registration = &self.registration;
+            registration.with_session(|session| session.on_received(now));
+            if self.downstream.attach(receiver, now).is_err() {
+                // Better a new connection than one with a gap that nobody knows of.
+                registration.close_unread(&CloseReason::new(
+                    CloseCode::Reconnect,
+                    "what the last request missed is not known: connect again",
+                ));
+            }
+        }
+    }
+
+    /// Handles what was sent, as far as the turn, the session and a client event that waits allow.
+    /// Returns whether there may be more to do.
+    fn handle(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.registration.is_open() && self.paused.is_none() && self.may_go_on() {
+            if self.messages_left == 0 {
+                return true;
+            }
+            let now = Instant::now();
+            if let Some(message) = self.next_message() {
+                self.messages_left -= 1;
+                self.handle_text(&message, now);
+                self.must_wait(now);
+                continue;
+            }
+            match self.inputs.sent.poll_recv(cx) {
+                Poll::Ready(Some(sent)) => self.take(sent, now),
+                Poll::Ready(None) => return false,
+                Poll::Pending => {
+                    self.registration.with_session(Session::on_all_read);
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    fn next_message(&mut self) -> Option<String> {
+        let unhandled = self.unhandled.as_mut()?;
+        let next = unhandled.messages.next();
+        if next.is_none() {
+            // Whoever waits for that is told by its being dropped.
+            self.unhandled = None;
+        }
+        next
+    }
+
+    fn take(&mut self, sent: Sent, now: Instant) {
+        self.registration
+            .with_session(|session| session.on_received(now));
+        match sent.messages {
+            Err(reason) => self.registration.close(&reason),
+            Ok(messages) => {
+                if messages.is_empty() {
+                    self.messages_left -= 1;
+                    self.handle_heartbeat(now);
+                }
+                self.unhandled = Some(Unhandled {
+                    messages: messages.into_iter(),
+                    _handled: sent.handled,
+                    _share: sent.share,
+                });
+            }
+        }
+    }
+
+    fn handle_heartbeat(&mut self, now: Instant) {
+        if self.downstream.on_heartbeat() {
+            self.registration.send(&Frame::ping());
+        }
+        self.registration
+            .with_session(|session| session.on_frame(MessageKind::Control, now));
+        self.must_wait(now);
+    }
+
+    fn handle_text(&mut self, text: &str, now: Instant) {
+        let metrics = &self.registration.app().metrics;
+        metrics.messages_received.inc();
+        metrics.received_bytes.inc_by(text.len() as u64);
+        let action = self
+            .registration
+            .with_session(|session| session.on_text(text, now));
+        if let Some(waiting) = self.relay.act(&self.registration, action) {
+            let app = Arc::clone(self.registration.app());
+            self.paused = Some(Box::pin(waiting.wait(app)));
+            self.registration.with_session(|session| session.wait(now));
+        }
+    }
+
+    /// Lets the session say that nothing more is to be handled for a while.
+    fn must_wait(&self, now: Instant) {
+        let waits_for = self
+            .registration
+            .with_session(|session| session.must_wait(now));
+        if let Some(WaitsFor::Allowance(kind)) = waits_for {
+            let metrics = &self.registration.app().metrics;
+            metrics.reads_paused.with(kind).inc();
+        }
+        if waits_for.is_some() {
+            self.registration.reschedule();
+        }
+    }
+
+    fn may_go_on(&self) -> bool {
+        self.registration
+            .with_session(|session| !session.waits() || session.may_read_on(Instant::now()))
+    }
+
+    /// A client event that the connection waits with.
+    fn poll_paused(&mut self, cx: &mut Context<'_>) {
+        let Some(paused) = &mut self.paused else {
+            return;
+        };
+        let Poll::Ready((publication, reserved)) = paused.as_mut().poll(cx) else {
+            return;
+        };
+        self.paused = None;
+        match reserved {
+            Ok(reservation) => {
+                self.relay
+                    .publish_client_event(&self.registration, publication, reservation);
+            }
+            Err(error) => {
+                let error = error.into();
+                self.relay.refuse_client_event(&self.registration, &error);
+            }
+        }
+        self.registration
+            .with_session(|session| session.read_on(Instant::now()));
+    }
+
+    fn on_time(&mut self) {
+        let action = self
+            .registration
+            .with_session(|session| session.on_time(Instant::now()));
+        self.relay.act(&self.registration, action);
+    }
+
+    /// Hands over what waits, and lets the session know whether it is taken. Returns whether the
+    /// connection has ended.
+    fn send(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = Instant::now();
+        let sending = self.downstream.poll_send(&self.registration, cx, now);
+        match sending {
+            Sending::Ended => return true,
+            Sending::All => self.registration.with_session(Session::on_written),
+            Sending::Waits => {
+                let progress = self.downstream.take_progress();
+                let begins = |session: &mut Session| session.on_write_blocked(progress, now);
+                if self.registration.with_session(begins) {
+                    self.registration.reschedule();
+                }
+            }
+        }
+        match self.downstream.is_carried() {
+            true => self.alone_since = None,
+            false => {
+                self.alone_since.get_or_insert(now);
+            }
+        }
+        self.due().is_some_and(|due| due <= now)
+    }
+
+    /// When the connection ends by itself.
+    fn due(&self) -> Option<Instant> {
+        let closed = self.closing_since.map(|since| since + self.times.close);
+        let alone = match self.downstream.is_given_up() {
+            true => self.times.alone.min(GIVEN_UP),
+            false => self.times.alone,
+        };
+        let left = self.alone_since.map(|since| since + alone);
+        [closed, left].into_iter().flatten().min()
+    }
+
+    /// The close has been decided on: leaves everything now, while the client is still being told.
+    fn begin_closing(&mut self) {
+        self.registration.end();
+        self.closing_since = Some(Instant::now());
+        self.unhandled = None;
+        self.paused = None;
+        self.inputs.sent.close();
+        while self.inputs.sent.try_recv().is_ok() {}
+    }
+
+    /// Sets the timer to what is due next. Returns whether that is now.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let due = [self.due(), self.downstream.due()];
+        let Some(due) = due.into_iter().flatten().min() else {
+            return false;
+        };
+        let due = tokio::time::Instant::from_std(due);
+        if self.timer.deadline() != due {
+            self.timer.as_mut().reset(due);
+        }
+        self.timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl Future for Carried {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.registration.set_task(cx.waker());
+        this.messages_left = MESSAGES_A_TURN;
+        this.attach(cx);
+        let mut is_due = this.registration.take_time_up();
+        loop {
+            this.poll_paused(cx);
+            let more = this.handle(cx);
+            if std::mem::take(&mut is_due) {
+                // What was sent in time was handled before anything is decided.
+                this.on_time();
+            }
+            if !this.registration.is_open() && this.closing_since.is_none() {
+                this.begin_closing();
+            }
+            if this.send(cx) {
+                return Poll::Ready(());
+            }
+            if more {
+                let turn = pin!(tokio::task::yield_now());
+                return turn.poll(cx);
+            }
+            if !this.poll_timer(cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        self.sessions.dec();
+        self.relay.on_disconnect(&self.registration);
+    }
+}

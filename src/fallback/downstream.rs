@@ -1,0 +1,303 @@
+//! What a connection sends, over whichever request carries it at the moment.
+
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::chunk::{Chunk, Length};
+use super::pipe::Writer;
+use super::sessions::Receiver;
+use crate::hub::{Fallback, Peer};
+
+/// Bytes of a stream that are written in one go, but for a single larger message.
+const STREAMED: usize = 16 << 10;
+/// The same of an answer to a poll.
+const POLLED: usize = 64 << 10;
+
+/// How far a connection's frames have come.
+#[derive(Debug)]
+pub(super) enum Downstream {
+    Stream(Stream),
+    Poll(Polls),
+}
+
+/// What became of what waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// Nothing waits.
+    All,
+    /// A carrier does not take it now, or there is none.
+    Waits,
+    /// The close was received, as far as can be known, or the client has gone for good.
+    Ended,
+}
+
+/// The request that carries a session is not the one that was to be expected, and what it has missed
+/// is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Missed;
+
+/// An answer that does not end, and those before it.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    writer: Option<Writer>,
+    length: Length,
+    was_opened: bool,
+    closes: bool,
+    /// Heartbeats that the client has not answered.
+    asked: u32,
+    progress: bool,
+}
+
+/// Answers to one request after the other.
+#[derive(Debug)]
+pub(super) struct Polls {
+    /// How long a request waits for anything to be answered.
+    patience: Duration,
+    waiting: Option<Waiting>,
+    /// The last answer, until it is known to have arrived.
+    unproven: Option<Unproven>,
+    was_opened: bool,
+    closes: bool,
+    progress: bool,
+    /// The last request was given up before it was answered.
+    is_given_up: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    number: Option<Box<str>>,
+    writer: Writer,
+    until: Instant,
+    is_answered: bool,
+}
+
+#[derive(Debug)]
+struct Unproven {
+    /// The request that it answered.
+    number: Option<Box<str>>,
+    bytes: Bytes,
+    /// It never left.
+    is_lost: bool,
+}
+
+impl Downstream {
+    pub(super) fn new(fallback: Fallback, patience: Duration) -> Self {
+        match fallback {
+            Fallback::Streaming => Self::Stream(Stream::default()),
+            Fallback::Polling => Self::Poll(Polls {
+                patience,
+                waiting: None,
+                unproven: None,
+                was_opened: false,
+                closes: false,
+                progress: false,
+                is_given_up: false,
+            }),
+        }
+    }
+
+    /// A request is there to carry the connection. It takes the place of another one.
+    pub(super) fn attach(&mut self, receiver: Receiver, now: Instant) -> Result<(), Missed> {
+        match self {
+            Self::Stream(stream) => stream.attach(receiver),
+            Self::Poll(polls) => {
+                polls.attach(receiver, now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes what waits for the connection, as far as a carrier takes it.
+    pub(super) fn poll_send(&mut self, peer: &Peer, cx: &Context<'_>, now: Instant) -> Sending {
+        match self {
+            Self::Stream(stream) => stream.poll_send(peer, cx),
+            Self::Poll(polls) => polls.poll_send(peer, cx, now),
+        }
+    }
+
+    /// The client has sent a heartbeat. Unless it was an answer, it asks for one.
+    pub(super) fn on_heartbeat(&mut self) -> bool {
+        match self {
+            Self::Stream(stream) if stream.asked > 0 => {
+                stream.asked -= 1;
+                false
+            }
+            Self::Stream(_) => true,
+            // Its request is answered soon enough.
+            Self::Poll(_) => false,
+        }
+    }
+
+    /// Whether any request carries the connection.
+    pub(super) fn is_carried(&self) -> bool {
+        match self {
+            Self::Stream(stream) => stream.writer.is_some(),
+            Self::Poll(polls) => polls.waiting.is_some(),
+        }
+    }
+
+    /// Whether a client that is alone has most likely gone: all that may come is the same request, which
+    /// browsers make again at once when the connection breaks.
+    pub(super) fn is_given_up(&self) -> bool {
+        match self {
+            Self::Stream(_) => false,
+            Self::Poll(polls) => polls.is_given_up,
+        }
+    }
+
+    /// When the request that waits must be answered.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match self {
+            Self::Poll(polls) => {
+                let waiting = polls.waiting.as_ref();
+                waiting.filter(|one| !one.is_answered).map(|one| one.until)
+            }
+            Self::Stream(_) => None,
+        }
+    }
+
+    /// Whether anything was taken since this was last asked.
+    pub(super) fn take_progress(&mut self) -> bool {
+        match self {
+            Self::Stream(stream) => std::mem::take(&mut stream.progress),
+            Self::Poll(polls) => std::mem::take(&mut polls.progress),
+        }
+    }
+}
+
+impl Stream {
+    fn attach(&mut self, receiver: Receiver) -> Result<(), Missed> {
+        let is_expected = !self.was_opened || self.length.is_full();
+        self.length = Length::default();
+        let mut chunk = Chunk::padding(&mut self.length);
+        // To a client that is connected, the padding is a heartbeat.
+        self.asked += u32::from(self.was_opened);
+        if !self.was_opened {
+            chunk.open(&mut self.length);
+            self.was_opened = true;
+        }
+        receiver.writer.put(chunk.into_bytes());
+        self.writer = Some(receiver.writer);
+        match is_expected {
+            true => Ok(()),
+            false => Err(Missed),
+        }
+    }
+
+    fn poll_send(&mut self, peer: &Peer, cx: &Context<'_>) -> Sending {
+        loop {
+            let Some(writer) = &self.writer else {
+                return waits(peer, self.closes);
+            };
+            match writer.poll_ready(cx) {
+                Poll::Pending => return waits(peer, self.closes),
+                Poll::Ready(Err(_)) if self.closes || !self.length.is_full() => {
+                    // pusher-js goes on with a session only from a stream that is full.
+                    return Sending::Ended;
+                }
+                Poll::Ready(Err(_)) => {
+                    self.writer = None;
+                    continue;
+                }
+                Poll::Ready(Ok(())) => {}
+            }
+            if self.closes || self.length.is_full() || !peer.has_frames() {
+                return waits(peer, self.closes);
+            }
+            let mut chunk = Chunk::default();
+            chunk.fill(peer, STREAMED, &mut self.length);
+            self.asked += chunk.heartbeats;
+            self.progress = true;
+            if chunk.closes {
+                self.closes = true;
+            }
+            if !chunk.is_empty() {
+                writer.put(chunk.into_bytes());
+            }
+            if self.closes {
+                writer.end();
+            }
+        }
+    }
+}
+
+impl Polls {
+    fn attach(&mut self, receiver: Receiver, now: Instant) {
+        let Receiver { number, writer } = receiver;
+        let is_repeated = |unproven: &Unproven| {
+            unproven.is_lost || (unproven.number.is_some() && unproven.number == number)
+        };
+        let again = self.unproven.take().filter(is_repeated);
+        if let Some(again) = &again {
+            writer.put(again.bytes.clone());
+            writer.end();
+        }
+        let is_answered = again.is_some();
+        self.unproven = again.map(|again| Unproven {
+            number: number.clone(),
+            is_lost: false,
+            ..again
+        });
+        self.waiting = Some(Waiting {
+            number,
+            writer,
+            until: now + self.patience,
+            is_answered,
+        });
+    }
+
+    fn poll_send(&mut self, peer: &Peer, cx: &Context<'_>, now: Instant) -> Sending {
+        loop {
+            let Some(waiting) = &mut self.waiting else {
+                return waits(peer, self.closes);
+            };
+            match waiting.writer.poll_ready(cx) {
+                Poll::Pending => return waits(peer, self.closes),
+                Poll::Ready(Err(gone)) => {
+                    self.is_given_up = !waiting.is_answered || gone.untaken;
+                    self.waiting = None;
+                    match &mut self.unproven {
+                        Some(unproven) if gone.untaken => unproven.is_lost = true,
+                        _ if self.closes => return Sending::Ended,
+                        _ => {}
+                    }
+                    continue;
+                }
+                Poll::Ready(Ok(())) if waiting.is_answered => return waits(peer, self.closes),
+                Poll::Ready(Ok(())) => {}
+            }
+            let (mut chunk, mut length) = (Chunk::default(), Length::default());
+            if !self.was_opened {
+                chunk.open(&mut length);
+                self.was_opened = true;
+            }
+            chunk.fill(peer, POLLED, &mut length);
+            if chunk.is_empty() {
+                if now < waiting.until {
+                    return Sending::All;
+                }
+                chunk.heartbeat(&mut length);
+            }
+            self.closes |= chunk.closes;
+            self.progress = true;
+            let bytes = chunk.into_bytes();
+            self.unproven = Some(Unproven {
+                number: waiting.number.clone(),
+                bytes: bytes.clone(),
+                is_lost: false,
+            });
+            waiting.writer.put(bytes);
+            waiting.writer.end();
+            waiting.is_answered = true;
+        }
+    }
+}
+
+fn waits(peer: &Peer, closes: bool) -> Sending {
+    match closes || peer.has_frames() {
+        true => Sending::Waits,
+        false => Sending::All,
+    }
+}

@@ -1,0 +1,333 @@
+//! The entry of every request.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_http::StatusCode;
+use actix_http::header::{self, HeaderMap};
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, web};
+use service::net::request_mark::RequestMark;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::answer::{self, Refusal};
+use super::carried::{Carried, Place, Times};
+use super::chunk;
+use super::downstream::Downstream;
+use super::path::{Purpose, Target};
+use super::pipe::{self, Reader};
+use super::sessions::{Entry, Opened, Receiver, Sessions};
+use super::upstream::{self, BodyError, Sent};
+use crate::admission::{self, Admitted};
+use crate::auth::request::Query;
+use crate::hub::{AppHub, Carrier, Fallback, Shard};
+use crate::metrics::{ConnectionRefusal, FallbackTransport, Route, StatusClass};
+use crate::net::budget::{Budget, Share};
+use crate::net::tally::Tally;
+use crate::protocol::{CloseCode, SocketId, server};
+use crate::relay::Relay;
+use crate::session::{CloseReason, Session, SignOfLife, Timeouts};
+
+/// How long a request waits at most for something to be answered: less than proxies do.
+const PATIENCE: Duration = Duration::from_secs(25);
+/// How long a request with messages waits at most until they are handled.
+const HANDLED_WITHIN: Duration = Duration::from_secs(10);
+
+/// What holds for every connection that requests carry.
+#[derive(Clone, Debug)]
+pub struct FallbackSettings {
+    /// What public paths begin with, or nothing; both are served.
+    pub path_prefix: Box<str>,
+    /// Whether there are any here.
+    pub served: bool,
+    /// The connections' timeouts.
+    pub timeouts: Timeouts,
+    /// How long a connection may be without a request that carries it.
+    pub alone: Duration,
+    /// How long a client may take to receive a close.
+    pub close_timeout: Duration,
+}
+
+/// Serves the fallback on one worker thread, where the connections that it opens live.
+#[derive(Clone, Debug)]
+pub struct FallbackService {
+    /// What requests are done on.
+    pub relay: Arc<Relay>,
+    /// The worker's shard.
+    pub shard: Shard,
+    /// The sessions of all workers.
+    pub sessions: Arc<Sessions>,
+    /// The worker's requests under way, but for those that carry a connection.
+    pub requests: Arc<Tally>,
+    /// Bytes of bodies that may be on their way in all.
+    pub bodies: Arc<Budget>,
+    /// What holds for every connection.
+    pub settings: FallbackSettings,
+}
+
+impl FallbackService {
+    /// What a path asks of the fallback, if anything.
+    pub fn target<'p>(&self, path: &'p str) -> Option<Target<'p>> {
+        Target::of(path, &self.settings.path_prefix)
+    }
+
+    /// Answers a request.
+    pub async fn serve(
+        &self,
+        target: Target<'_>,
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> HttpResponse {
+        let response = match *request.method() {
+            Method::OPTIONS => answer::preflight(),
+            Method::POST => match target.purpose {
+                Purpose::Receive(fallback) => self.receive(target, fallback, request).await,
+                Purpose::Send => self.send(target, request, payload).await,
+            },
+            _ => answer::method_not_allowed(),
+        };
+        let class = StatusClass::from(response.status().as_u16());
+        let requests = &self.relay.hub.metrics().process().http_requests;
+        requests.with((Route::Fallback, class)).inc();
+        response
+    }
+
+    async fn receive(
+        &self,
+        target: Target<'_>,
+        fallback: Fallback,
+        request: &HttpRequest,
+    ) -> HttpResponse {
+        let query = Query::parse(request.query_string());
+        let entry = match self.find(&target) {
+            Some(entry) => entry,
+            None => match self.open(&target, fallback, &query, request.headers()) {
+                Ok(entry) => entry,
+                Err(refusal) => return refusal.into_response(),
+            },
+        };
+        if let Err(refusal) = check(&entry, request.headers()) {
+            return refusal.into_response();
+        }
+        if entry.fallback != fallback {
+            let text = "the session was opened with the other transport\n";
+            return answer::whole(StatusCode::CONFLICT, text);
+        }
+        let held = request.conn_data::<RequestMark>().map(RequestMark::hold);
+        let (writer, reader) = pipe::pipe();
+        let receiver = Receiver {
+            number: number(&query),
+            writer,
+        };
+        if entry.receivers.try_send(receiver).is_err() {
+            // More requests wait than a client makes, or the session has just ended.
+            let text = "the session takes no more requests at a time\n";
+            return answer::whole(StatusCode::TOO_MANY_REQUESTS, text);
+        }
+        match fallback {
+            Fallback::Streaming => answer::stream(reader, held),
+            Fallback::Polling => {
+                let chunk = next(&reader).await;
+                // Another request has taken its place.
+                let chunk = chunk.unwrap_or_else(|| chunk::HEARTBEAT.into());
+                answer::polled(chunk, reader, held)
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        target: Target<'_>,
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> HttpResponse {
+        let _under_way = self.requests.enter();
+        let mark = request.conn_data::<RequestMark>();
+        let _handled = mark.map(RequestMark::enter);
+        let app = self.relay.hub.app_by_key(target.key);
+        let (Some(app), Some(entry)) = (app, self.find(&target)) else {
+            // The body of a stranger is not read.
+            let text = "no such session: it has ended, or was opened on another node\n";
+            return answer::whole(StatusCode::NOT_FOUND, text);
+        };
+        if let Err(refusal) = check(&entry, request.headers()) {
+            return refusal.into_response();
+        }
+        self.take(app, &entry, request.headers(), payload, mark.cloned())
+            .await
+    }
+
+    /// Hands on what was sent, and waits until it is handled.
+    async fn take(
+        &self,
+        app: &AppHub,
+        entry: &Entry,
+        headers: &HeaderMap,
+        payload: web::Payload,
+        mark: Option<RequestMark>,
+    ) -> HttpResponse {
+        let most = app.app.limits.message_bytes;
+        let limit = upstream::largest_body(most);
+        let declared = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse().ok());
+        let read = upstream::read(payload, declared, mark, limit, &self.bodies).await;
+        let messages = read.and_then(|(body, mut share)| {
+            let messages = upstream::messages(&body, most)?;
+            upstream::hold(&mut share, upstream::cost(&messages))?;
+            Ok((messages, share))
+        });
+        let (messages, share) = match messages {
+            Ok((messages, share)) => (Ok(messages), share),
+            Err(BodyError::Refused(status, text)) => {
+                return answer::whole(status, format!("{text}\n"));
+            }
+            Err(BodyError::TooLarge) => {
+                let share = Share::of(&self.bodies);
+                (Err(upstream::too_large(most)), share)
+            }
+        };
+        let is_taken = messages.is_ok();
+        let (handled, is_handled) = oneshot::channel();
+        let sent = Sent {
+            messages,
+            handled,
+            share,
+        };
+        let handled = async {
+            entry.sent.send(sent).await.map_err(drop)?;
+            // It is when the other end is dropped, and nothing comes of it.
+            let _ = is_handled.await;
+            Ok(())
+        };
+        match timeout(HANDLED_WITHIN, handled).await {
+            Err(_) => answer::whole(
+                StatusCode::TOO_MANY_REQUESTS,
+                "the connection sends more than it may (messages_per_second)\n",
+            ),
+            Ok(Err(())) => answer::whole(StatusCode::NOT_FOUND, "the session has ended\n"),
+            Ok(Ok(())) if is_taken => answer::taken(),
+            Ok(Ok(())) => answer::whole(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("a message may have at most {most} bytes (message_bytes)\n"),
+            ),
+        }
+    }
+
+    /// The session, which is the app's.
+    fn find(&self, target: &Target<'_>) -> Option<Arc<Entry>> {
+        let app = self.relay.hub.app_by_key(target.key)?;
+        self.sessions.find(&name(app, target))
+    }
+
+    /// Opens a session as a connection is opened.
+    fn open(
+        &self,
+        target: &Target<'_>,
+        fallback: Fallback,
+        query: &Query<'_>,
+        headers: &HeaderMap,
+    ) -> Result<Arc<Entry>, Refusal> {
+        let settings = &self.settings;
+        admission::check_node(&self.relay, settings.served)
+            .map_err(|(status, text)| Refusal::new(status, format!("{text}\n")))?;
+        let refuse = |reason| Refusal::new(StatusCode::OK, chunk::refusal(&reason));
+        let admitted =
+            admission::admit(&self.relay, Some(target.key), query, headers).map_err(refuse)?;
+        let Admitted { permit, app, .. } = admitted;
+        let (entry, inputs) = Entry::new(fallback, origin(headers).map(Into::into));
+        let listed = match self
+            .sessions
+            .open(&name(app.app(), target), Arc::clone(&entry))
+        {
+            Ok(Opened::New(listed)) => listed,
+            Ok(Opened::Known(known)) => return Ok(known),
+            Err(_full) => {
+                let refused = &self.relay.hub.metrics().process().connections_refused;
+                refused.with(ConnectionRefusal::Capacity).inc();
+                return Err(refuse(CloseReason::new(
+                    CloseCode::OverCapacity,
+                    "the relay carries as many connections by HTTP as its limit on open files \
+                     allows: try again later",
+                )));
+            }
+        };
+        app.app()
+            .metrics
+            .fallback_opened
+            .with(label(fallback))
+            .inc();
+        let timeouts = settings.timeouts;
+        let socket_id = SocketId::from_random(rand::random());
+        let session = Session::new(
+            Arc::clone(&app.app().app),
+            socket_id,
+            timeouts,
+            SignOfLife::Heartbeat,
+            Instant::now(),
+        );
+        let registration = self
+            .shard
+            .register(app, session, Carrier::Requests(fallback));
+        self.relay.on_connect(&registration);
+        registration.send(&server::connection_established(
+            socket_id,
+            timeouts.activity.as_secs().max(1),
+        ));
+        let place = Place {
+            registration,
+            listed,
+            permit,
+        };
+        let downstream = Downstream::new(fallback, PATIENCE.min(timeouts.activity));
+        let times = Times {
+            alone: settings.alone,
+            close: settings.close_timeout,
+        };
+        let carried = Carried::new(place, Arc::clone(&self.relay), inputs, downstream, times);
+        actix_rt::spawn(carried);
+        Ok(entry)
+    }
+}
+
+fn label(fallback: Fallback) -> FallbackTransport {
+    match fallback {
+        Fallback::Streaming => FallbackTransport::Streaming,
+        Fallback::Polling => FallbackTransport::Polling,
+    }
+}
+
+/// A session's name among those of all apps.
+fn name(app: &AppHub, target: &Target<'_>) -> String {
+    format!("{}/{}", app.app.id, target.session)
+}
+
+/// What tells the requests of a client apart.
+///
+/// Source: pusher-js, `getUniqueURL`.
+fn number(query: &Query<'_>) -> Option<Box<str>> {
+    const LONGEST: usize = 20;
+    let number = query.get("n")?;
+    (number.len() <= LONGEST).then(|| number.into())
+}
+
+fn origin(headers: &HeaderMap) -> Option<&[u8]> {
+    Some(headers.get(header::ORIGIN)?.as_bytes())
+}
+
+/// Only the page that opened a session may go on with it.
+fn check(entry: &Entry, headers: &HeaderMap) -> Result<(), Refusal> {
+    match origin(headers) == entry.origin.as_deref() {
+        true => Ok(()),
+        false => Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "the session was opened by a page of another origin\n",
+        )),
+    }
+}
+
+async fn next(reader: &Reader) -> Option<bytes::Bytes> {
+    poll_fn(|cx| reader.poll_next(cx)).await
+}
