@@ -15,7 +15,7 @@ pub(crate) fn missing(source: &str) -> Option<Vec<&str>> {
     };
     let declared = source.lines().filter_map(declared);
     let missing = declared.filter(|module| {
-        !matches!(*module, "tests" | "testing" | "fuzzing")
+        !matches!(*module, "tests" | "testing" | "simulation" | "fuzzing")
             && !is_listed(module)
             && !exports(source, module).any(&is_listed)
     });
