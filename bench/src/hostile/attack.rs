@@ -12,6 +12,8 @@ pub(super) const PRESENCE_CHANNEL: &str = "presence-hostile";
 /// Bytes that are prepared at a time.
 const BATCH_BYTES: usize = 32 << 10;
 const BODY_BYTES: usize = 1_000_000;
+/// Batches of channels that nobody knows.
+const INVENTED_BATCHES: usize = 512;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(super) enum Attack {
@@ -83,15 +85,21 @@ impl Attack {
         (self == Attack::IdleHttp).then_some(700)
     }
 
-    /// The bytes of a while, of a connection with this socket id; `number` counts the batches of
-    /// all connections.
-    pub(super) fn batch(self, socket_id: &str, number: usize) -> Vec<u8> {
+    /// The bytes of some whiles, one after the other; none, if each connection repeats its own.
+    pub(super) fn prepared(self) -> Vec<Vec<u8>> {
+        match self {
+            Attack::CacheChannels => (0..INVENTED_BATCHES).map(invented_channels).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The bytes of a while, of a connection with this socket id.
+    pub(super) fn batch(self, socket_id: &str) -> Vec<u8> {
         match self {
             Attack::PipelinedUnread => repeated(b"GET /up HTTP/1.1\r\nHost: a\r\n\r\n"),
             Attack::IdleHttp => b"GET /up HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
             Attack::Bodies => unsigned_publish(),
             Attack::PingsUnread | Attack::Pings => repeated(&frame(ws::PING, "")),
-            Attack::CacheChannels => invented_channels(number),
             Attack::NoJson => repeated(&frame(ws::TEXT, "no JSON")),
             _ => repeated(&self.messages(socket_id)),
         }

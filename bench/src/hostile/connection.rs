@@ -32,6 +32,8 @@ pub(super) struct Attackers {
 struct Shared {
     server: SocketAddrV4,
     attack: Attack,
+    /// What takes time to put together: the attackers have machines of their own in truth.
+    prepared: Vec<Vec<u8>>,
     stop: AtomicBool,
     batches: AtomicUsize,
     ends: Mutex<Ends>,
@@ -42,6 +44,7 @@ impl Attackers {
         let shared = Arc::new(Shared {
             server,
             attack,
+            prepared: attack.prepared(),
             stop: AtomicBool::new(false),
             batches: AtomicUsize::new(0),
             ends: Mutex::default(),
@@ -136,8 +139,10 @@ impl Shared {
                     return Ok(());
                 }
                 let number = self.batches.fetch_add(1, Ordering::Relaxed);
-                if batch.is_empty() || self.attack == Attack::CacheChannels {
-                    batch = self.attack.batch(socket_id, number);
+                if let Some(next) = number.checked_rem(self.prepared.len()) {
+                    batch.clone_from(&self.prepared[next]);
+                } else if batch.is_empty() {
+                    batch = self.attack.batch(socket_id);
                 }
                 at = 0;
             }
