@@ -127,7 +127,7 @@ impl FallbackService {
             return answer::whole(StatusCode::TOO_MANY_REQUESTS, text);
         }
         match fallback {
-            Fallback::Streaming => answer::stream(reader, held),
+            Fallback::Streaming => answer::stream(reader, held, request.version()),
             Fallback::Polling => {
                 let chunk = next(&reader).await;
                 // Another request has taken its place.
