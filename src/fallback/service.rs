@@ -32,6 +32,8 @@ use crate::session::{CloseReason, Session, SignOfLife, Timeouts};
 
 /// How long a request waits at most for something to be answered: less than proxies do.
 const PATIENCE: Duration = Duration::from_secs(25);
+/// Bytes of an Origin at most: a session keeps it. A page's is a scheme, a name of 253 characters and a port.
+const LONGEST_ORIGIN: usize = 512;
 /// How long a request with messages waits at most until they are handled.
 const HANDLED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -233,11 +235,16 @@ impl FallbackService {
         let settings = &self.settings;
         admission::check_node(&self.relay, settings.served)
             .map_err(|(status, text)| Refusal::new(status, format!("{text}\n")))?;
+        let origin = origin(headers);
+        if origin.is_some_and(|origin| origin.len() > LONGEST_ORIGIN) {
+            let text = format!("the Origin may have at most {LONGEST_ORIGIN} bytes\n");
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, text));
+        }
         let refuse = |reason| Refusal::new(StatusCode::OK, chunk::refusal(&reason));
         let admitted =
             admission::admit(&self.relay, Some(target.key), query, headers).map_err(refuse)?;
         let Admitted { permit, app, .. } = admitted;
-        let (entry, inputs) = Entry::new(fallback, origin(headers).map(Into::into));
+        let (entry, inputs) = Entry::new(fallback, origin.map(Into::into));
         let listed = match self
             .sessions
             .open(&name(app.app(), target), Arc::clone(&entry))

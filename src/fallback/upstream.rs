@@ -42,7 +42,8 @@ pub(super) fn largest_body(message_bytes: usize) -> usize {
     message_bytes.saturating_mul(6).saturating_add(1024)
 }
 
-/// Reads a body of at most so many bytes, which count until the share is dropped.
+/// Reads a body of at most so many bytes, which count from when they come until the share is dropped:
+/// strangers may announce as much as they like.
 pub(super) async fn read(
     payload: web::Payload,
     declared: Option<usize>,
@@ -54,7 +55,6 @@ pub(super) async fn read(
         return Err(BodyError::TooLarge);
     }
     let mut share = Share::of(budget);
-    hold(&mut share, declared.unwrap_or(0))?;
     let mut payload = MarkedBody::new(payload, declared, mark);
     let mut body = BytesMut::new();
     while let Some(chunk) = poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await {
