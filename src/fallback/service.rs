@@ -128,6 +128,9 @@ impl FallbackService {
             let text = "the session takes no more requests at a time\n";
             return answer::whole(StatusCode::TOO_MANY_REQUESTS, text);
         }
+        // What was handed over just when the session ended is dropped with the last sender. Who waited with
+        // one in hand would do so for ever.
+        drop(entry);
         match fallback {
             Fallback::Streaming => answer::stream(reader, held, request.version()),
             Fallback::Polling => {
