@@ -184,17 +184,21 @@ impl FallbackService {
             upstream::hold(&mut share, upstream::cost(&messages))?;
             Ok((messages, share))
         });
-        let (messages, share) = match messages {
-            Ok((messages, share)) => (Ok(messages), share),
-            Err(BodyError::Refused(status, text)) => {
-                return answer::whole(status, format!("{text}\n"));
+        // pusher-js looks at no answer: the page would never know that a message of its was not taken.
+        let ends = |status, reason: CloseReason| {
+            let answer = answer::whole(status, format!("{}\n", reason.text));
+            (Err(reason), Share::of(&self.bodies), answer)
+        };
+        let (messages, share, answer) = match messages {
+            Ok((messages, share)) => (Ok(messages), share, answer::taken()),
+            Err(BodyError::Malformed(text)) => {
+                return answer::whole(StatusCode::BAD_REQUEST, format!("{text}\n"));
             }
             Err(BodyError::TooLarge) => {
-                let share = Share::of(&self.bodies);
-                (Err(upstream::too_large(most)), share)
+                ends(StatusCode::PAYLOAD_TOO_LARGE, upstream::too_large(most))
             }
+            Err(BodyError::NoRoom) => ends(StatusCode::SERVICE_UNAVAILABLE, upstream::no_room()),
         };
-        let is_taken = messages.is_ok();
         let (handled, is_handled) = oneshot::channel();
         let sent = Sent {
             messages,
@@ -213,11 +217,7 @@ impl FallbackService {
                 "the connection sends more than it may (messages_per_second)\n",
             ),
             Ok(Err(())) => answer::whole(StatusCode::NOT_FOUND, "the session has ended\n"),
-            Ok(Ok(())) if is_taken => answer::taken(),
-            Ok(Ok(())) => answer::whole(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("a message may have at most {most} bytes (message_bytes)\n"),
-            ),
+            Ok(Ok(())) => answer,
         }
     }
 

@@ -154,6 +154,38 @@ async fn bodies_that_are_announced_and_do_not_come_take_no_room() {
 }
 
 #[tokio::test]
+async fn a_page_learns_that_there_was_no_room_for_its_message() {
+    // A quarter of it is for what clients send.
+    const BACKLOG: u32 = 1 << 20;
+    let builder = TestServer::builder()
+        .set("server.http_backlog_bytes", BACKLOG)
+        .set("server.fallback_timeout", 30);
+    let server = or_skip!(builder.start().await);
+    let mut client = FallbackClient::connect(&server, Transport::Polling).await;
+    let mut session = client.session.clone();
+    let mut unfinished = Vec::new();
+    for _ in 0..4 {
+        let request = session.send(&"x".repeat(BACKLOG as usize / 16));
+        let endpoint = server.endpoint();
+        let bytes = request.encode(&endpoint.authority, &endpoint.prefix);
+        let mut connection = server.connection().await;
+        connection.send(&bytes[..bytes.len() - 1]).await;
+        unfinished.push(connection);
+    }
+    let ping = json!([json!({"event": "pusher:ping", "data": {}}).to_string()]).to_string();
+    eventually("no room to be left", async || {
+        let response = server.request(&session.clone().send(&ping)).await;
+        (response.status == 503).then_some(())
+    })
+    .await;
+    let (code, reason) = client.expect_close().await;
+    assert_eq!(code, 4100, "{reason}");
+    drop(unfinished);
+    drop(client);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn an_origin_that_no_page_has_is_not_kept() {
     let server = or_skip!(start().await);
     for transport in [Transport::Polling, Transport::Streaming] {
