@@ -4,8 +4,8 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use actix_http::StatusCode;
 use actix_http::header::{self, HeaderName, HeaderValue};
+use actix_http::{ConnectionType, StatusCode, Version};
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
@@ -19,8 +19,9 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const NOT_STORED: HeaderValue = HeaderValue::from_static("no-store, no-transform");
 const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// An answer that does not end before its connection does, or the client asks for the next one.
-pub(super) fn stream(reader: Reader, held: Option<Held>) -> HttpResponse {
+/// An answer that does not end before its connection does, or the client asks for the next one. `version`
+/// is that of the request.
+pub(super) fn stream(reader: Reader, held: Option<Held>, version: Version) -> HttpResponse {
     let body = Streamed {
         reader,
         _held: held,
@@ -28,6 +29,12 @@ pub(super) fn stream(reader: Reader, held: Option<Held>) -> HttpResponse {
     let mut response = with_headers(HttpResponse::with_body(StatusCode::OK, body), STREAM);
     let no = HeaderValue::from_static("no");
     response.headers_mut().insert(UNBUFFERED, no);
+    if version < Version::HTTP_11 {
+        // Whoever speaks it knows no chunks (RFC 9112 §6.1): what ends the answer is the connection's end.
+        let head = response.head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
+    }
     response.map_into_boxed_body()
 }
 

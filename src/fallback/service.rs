@@ -32,6 +32,8 @@ use crate::session::{CloseReason, Session, SignOfLife, Timeouts};
 
 /// How long a request waits at most for something to be answered: less than proxies do.
 const PATIENCE: Duration = Duration::from_secs(25);
+/// Bytes of an Origin at most: a session keeps it. A page's is a scheme, a name of 253 characters and a port.
+const LONGEST_ORIGIN: usize = 512;
 /// How long a request with messages waits at most until they are handled.
 const HANDLED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -126,8 +128,11 @@ impl FallbackService {
             let text = "the session takes no more requests at a time\n";
             return answer::whole(StatusCode::TOO_MANY_REQUESTS, text);
         }
+        // What was handed over just when the session ended is dropped with the last sender. Who waited with
+        // one in hand would do so for ever.
+        drop(entry);
         match fallback {
-            Fallback::Streaming => answer::stream(reader, held),
+            Fallback::Streaming => answer::stream(reader, held, request.version()),
             Fallback::Polling => {
                 let chunk = next(&reader).await;
                 // Another request has taken its place.
@@ -179,17 +184,21 @@ impl FallbackService {
             upstream::hold(&mut share, upstream::cost(&messages))?;
             Ok((messages, share))
         });
-        let (messages, share) = match messages {
-            Ok((messages, share)) => (Ok(messages), share),
-            Err(BodyError::Refused(status, text)) => {
-                return answer::whole(status, format!("{text}\n"));
+        // pusher-js looks at no answer: the page would never know that a message of its was not taken.
+        let ends = |status, reason: CloseReason| {
+            let answer = answer::whole(status, format!("{}\n", reason.text));
+            (Err(reason), Share::of(&self.bodies), answer)
+        };
+        let (messages, share, answer) = match messages {
+            Ok((messages, share)) => (Ok(messages), share, answer::taken()),
+            Err(BodyError::Malformed(text)) => {
+                return answer::whole(StatusCode::BAD_REQUEST, format!("{text}\n"));
             }
             Err(BodyError::TooLarge) => {
-                let share = Share::of(&self.bodies);
-                (Err(upstream::too_large(most)), share)
+                ends(StatusCode::PAYLOAD_TOO_LARGE, upstream::too_large(most))
             }
+            Err(BodyError::NoRoom) => ends(StatusCode::SERVICE_UNAVAILABLE, upstream::no_room()),
         };
-        let is_taken = messages.is_ok();
         let (handled, is_handled) = oneshot::channel();
         let sent = Sent {
             messages,
@@ -208,11 +217,7 @@ impl FallbackService {
                 "the connection sends more than it may (messages_per_second)\n",
             ),
             Ok(Err(())) => answer::whole(StatusCode::NOT_FOUND, "the session has ended\n"),
-            Ok(Ok(())) if is_taken => answer::taken(),
-            Ok(Ok(())) => answer::whole(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("a message may have at most {most} bytes (message_bytes)\n"),
-            ),
+            Ok(Ok(())) => answer,
         }
     }
 
@@ -233,11 +238,16 @@ impl FallbackService {
         let settings = &self.settings;
         admission::check_node(&self.relay, settings.served)
             .map_err(|(status, text)| Refusal::new(status, format!("{text}\n")))?;
+        let origin = origin(headers);
+        if origin.is_some_and(|origin| origin.len() > LONGEST_ORIGIN) {
+            let text = format!("the Origin may have at most {LONGEST_ORIGIN} bytes\n");
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, text));
+        }
         let refuse = |reason| Refusal::new(StatusCode::OK, chunk::refusal(&reason));
         let admitted =
             admission::admit(&self.relay, Some(target.key), query, headers).map_err(refuse)?;
         let Admitted { permit, app, .. } = admitted;
-        let (entry, inputs) = Entry::new(fallback, origin(headers).map(Into::into));
+        let (entry, inputs) = Entry::new(fallback, origin.map(Into::into));
         let listed = match self
             .sessions
             .open(&name(app.app(), target), Arc::clone(&entry))

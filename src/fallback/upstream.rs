@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use actix_http::StatusCode;
 use actix_web::web;
 use bytes::BytesMut;
 use futures_core::Stream as _;
@@ -32,8 +31,10 @@ pub(super) struct Sent {
 pub(super) enum BodyError {
     /// It is more than a client may send.
     TooLarge,
-    /// Nothing was taken.
-    Refused(StatusCode, &'static str),
+    /// There is no room for it now.
+    NoRoom,
+    /// It holds no messages.
+    Malformed(&'static str),
 }
 
 /// Bytes of a body with a message of so many. Every quote in a message may be escaped, and a careful
@@ -42,7 +43,8 @@ pub(super) fn largest_body(message_bytes: usize) -> usize {
     message_bytes.saturating_mul(6).saturating_add(1024)
 }
 
-/// Reads a body of at most so many bytes, which count until the share is dropped.
+/// Reads a body of at most so many bytes, which count from when they come until the share is dropped:
+/// strangers may announce as much as they like.
 pub(super) async fn read(
     payload: web::Payload,
     declared: Option<usize>,
@@ -54,13 +56,10 @@ pub(super) async fn read(
         return Err(BodyError::TooLarge);
     }
     let mut share = Share::of(budget);
-    hold(&mut share, declared.unwrap_or(0))?;
     let mut payload = MarkedBody::new(payload, declared, mark);
     let mut body = BytesMut::new();
     while let Some(chunk) = poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await {
-        let chunk = chunk.map_err(|_| {
-            BodyError::Refused(StatusCode::BAD_REQUEST, "the body did not arrive whole")
-        })?;
+        let chunk = chunk.map_err(|_| BodyError::Malformed("the body did not arrive whole"))?;
         if body.len() + chunk.len() > limit {
             return Err(BodyError::TooLarge);
         }
@@ -72,12 +71,7 @@ pub(super) async fn read(
 
 /// Takes room for so many bytes, if there is any.
 pub(super) fn hold(share: &mut Share, bytes: usize) -> Result<(), BodyError> {
-    share.grow_to(bytes).map_err(|_| {
-        BodyError::Refused(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many bodies are on their way (server.http_backlog_bytes)",
-        )
-    })
+    share.grow_to(bytes).map_err(|_full| BodyError::NoRoom)
 }
 
 /// Bytes that messages take up.
@@ -89,10 +83,7 @@ pub(super) fn cost(messages: &[String]) -> usize {
 /// The messages of a body, of at most so many bytes each.
 pub(super) fn messages(body: &[u8], most: usize) -> Result<Vec<String>, BodyError> {
     let messages: Vec<String> = serde_json::from_slice(body).map_err(|_| {
-        BodyError::Refused(
-            StatusCode::BAD_REQUEST,
-            "the body must be a JSON array of strings, each of them a message",
-        )
+        BodyError::Malformed("the body must be a JSON array of strings, each of them a message")
     })?;
     match messages.iter().any(|message| message.len() > most) {
         true => Err(BodyError::TooLarge),
@@ -105,6 +96,14 @@ pub(super) fn too_large(message_bytes: usize) -> CloseReason {
     CloseReason::new(
         CloseCode::TooLarge,
         format!("a message may have at most {message_bytes} bytes (message_bytes)"),
+    )
+}
+
+/// Why a connection ends whose client has sent what there is no room for.
+pub(super) fn no_room() -> CloseReason {
+    CloseReason::new(
+        CloseCode::OverCapacity,
+        "too many bodies are on their way (server.http_backlog_bytes): try again later",
     )
 }
 

@@ -1,9 +1,9 @@
 //! What strangers may try.
 
-use protocol_tests::{AppConfig, PublishedEvent, TestServer, eventually, or_skip};
+use protocol_tests::{AppConfig, PublishedEvent, TestServer, eventually, or_skip, within};
 use serde_json::json;
 
-use crate::client::{BOTH, FallbackClient, Line, Session, Stream, Transport};
+use crate::client::{BOTH, FallbackClient, Line, Session, Stream, Transport, start};
 
 #[tokio::test]
 async fn sessions_beyond_what_the_limit_on_open_files_allows_are_refused() {
@@ -117,5 +117,84 @@ async fn streams_that_break_off_leave_nothing() {
         (left == 0.0).then_some(())
     })
     .await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn bodies_that_are_announced_and_do_not_come_take_no_room() {
+    // A quarter of it is for what clients send.
+    const BACKLOG: u32 = 1 << 20;
+    let builder = TestServer::builder()
+        .set("server.http_backlog_bytes", BACKLOG)
+        .set("server.fallback_timeout", 3);
+    let server = or_skip!(builder.start().await);
+    let mut client = FallbackClient::connect(&server, Transport::Polling).await;
+    let mut session = client.session.clone();
+    let body = "x".repeat(BACKLOG as usize / 16);
+    let mut announced = Vec::new();
+    for _ in 0..4 {
+        let request = session.send(&body).header("Expect", "100-continue");
+        let endpoint = server.endpoint();
+        let bytes = request.encode(&endpoint.authority, &endpoint.prefix);
+        let mut connection = server.connection().await;
+        connection.send(&bytes[..bytes.len() - body.len()]).await;
+        within("the body to be asked for", async {
+            while !connection.buffered().ends_with(b"\r\n\r\n") {
+                connection.receive().await.expect("an answer");
+            }
+        })
+        .await;
+        assert!(connection.buffered().starts_with(b"HTTP/1.1 100 "));
+        announced.push(connection);
+    }
+    assert!(client.fence().await.is_empty());
+    drop(announced);
+    drop(client);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_page_learns_that_there_was_no_room_for_its_message() {
+    // A quarter of it is for what clients send.
+    const BACKLOG: u32 = 1 << 20;
+    let builder = TestServer::builder()
+        .set("server.http_backlog_bytes", BACKLOG)
+        .set("server.fallback_timeout", 30);
+    let server = or_skip!(builder.start().await);
+    let mut client = FallbackClient::connect(&server, Transport::Polling).await;
+    let mut session = client.session.clone();
+    let mut unfinished = Vec::new();
+    for _ in 0..4 {
+        let request = session.send(&"x".repeat(BACKLOG as usize / 16));
+        let endpoint = server.endpoint();
+        let bytes = request.encode(&endpoint.authority, &endpoint.prefix);
+        let mut connection = server.connection().await;
+        connection.send(&bytes[..bytes.len() - 1]).await;
+        unfinished.push(connection);
+    }
+    let ping = json!([json!({"event": "pusher:ping", "data": {}}).to_string()]).to_string();
+    eventually("no room to be left", async || {
+        let response = server.request(&session.clone().send(&ping)).await;
+        (response.status == 503).then_some(())
+    })
+    .await;
+    let (code, reason) = client.expect_close().await;
+    assert_eq!(code, 4100, "{reason}");
+    drop(unfinished);
+    drop(client);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn an_origin_that_no_page_has_is_not_kept() {
+    let server = or_skip!(start().await);
+    for transport in [Transport::Polling, Transport::Streaming] {
+        let long = format!("https://{}.example.com", "x".repeat(100_000));
+        let mut session = Session::new(server.app()).header("Origin", &long);
+        let response = server.request(&session.receive(transport)).await;
+        assert_eq!(response.status, 400, "{transport:?}");
+    }
+    let metrics = server.metrics().await;
+    assert_eq!(metrics.sum("fanfare_fallback_sessions", &[]), 0.0);
     server.finish().await;
 }

@@ -1,9 +1,9 @@
 //! `xhr_streaming`: an answer that does not end, but when the client asks for the next one.
 
-use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, or_skip};
+use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, or_skip, within};
 use serde_json::json;
 
-use crate::client::{FallbackClient, Transport, start};
+use crate::client::{FallbackClient, Session, Transport, start};
 
 /// Publishes so many numbered events with this padding, a batch at a time.
 async fn publish_numbers(server: &TestServer, channel: &str, count: usize, padding: &str) {
@@ -92,5 +92,39 @@ async fn a_message_larger_than_a_stream_comes_whole() {
     assert!(client.fence().await.is_empty());
     assert_eq!(client.renewals, 3);
     drop(client);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_knows_no_chunks_gets_none() {
+    let server = or_skip!(start().await);
+    let request = Session::new(server.app()).receive(Transport::Streaming);
+    let request = request.header("Connection", "keep-alive");
+    let endpoint = server.endpoint();
+    let bytes = request.encode(&endpoint.authority, &endpoint.prefix);
+    let text = String::from_utf8(bytes).expect("it is text");
+    let mut connection = server.connection().await;
+    let of_proxy = text.replacen(" HTTP/1.1\r\n", " HTTP/1.0\r\n", 1);
+    connection.send(of_proxy.as_bytes()).await;
+    let answer = within("the beginning of a stream", async {
+        loop {
+            let answer = String::from_utf8_lossy(connection.buffered()).into_owned();
+            if answer.contains("pusher:connection_established") && answer.ends_with('\n') {
+                return answer;
+            }
+            connection.receive().await.expect("an answer");
+        }
+    })
+    .await;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let head = head.to_lowercase();
+    assert!(head.starts_with("http/1.0 200 "), "{head}");
+    // It ends with its connection.
+    for field in ["transfer-encoding", "keep-alive"] {
+        assert!(!head.contains(field), "{field}: {head}");
+    }
+    let opened = format!("{}\no{{}}\na[", "h".repeat(2048));
+    assert!(body.starts_with(&opened), "{body}");
+    drop(connection);
     server.finish().await;
 }

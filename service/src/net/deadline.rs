@@ -133,10 +133,11 @@ impl<T> Deadline<T> {
         Ok(())
     }
 
-    /// Whether the request is held. Whoever holds it counts the connection, then.
+    /// Whether the request is held. Whoever holds it counts the connection, then, unless its peer does not
+    /// take what is written: it may no longer be held by then, of which the dispatcher has not heard.
     fn note_held(&self) -> bool {
         let is_held = self.mark.handling() == Handling::Held;
-        self.entry.set_held(is_held);
+        self.entry.set_held(is_held && self.blocked.is_none());
         is_held
     }
 

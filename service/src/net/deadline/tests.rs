@@ -1,6 +1,10 @@
+use std::sync::Arc;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use super::*;
+use crate::net::connections::Connections;
+use crate::net::room::{Numbers, Room};
 
 const WAITS: Waits = Waits {
     head: Duration::from_secs(5),
@@ -142,6 +146,28 @@ async fn a_request_that_was_held_idles_from_its_end() {
     let error = server.read_exact(&mut byte).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     assert!(answered.elapsed() >= WAITS.idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_held_counts_while_its_peer_takes_nothing() {
+    let numbers = Numbers::default();
+    let connections = Connections::new(Arc::new(Room::new(80, numbers.clone())));
+    let (mut client, server) = duplex(64);
+    let mut server = Deadline::new(server, WAITS, connections.enter(0), Counter::default());
+    let held = server.request_mark().hold();
+    server.flush().await.unwrap();
+    assert_eq!(numbers.open.get(), 0);
+    let answer = [b'x'; 100];
+    let (written, ()) = tokio::join!(server.write_all(&answer), async {
+        tokio::time::sleep(WAITS.write / 2).await;
+        assert_eq!(numbers.open.get(), 1);
+        client.read_exact(&mut [0; 100]).await.unwrap();
+    });
+    written.unwrap();
+    server.flush().await.unwrap();
+    assert_eq!(numbers.open.get(), 0);
+    drop((held, server));
+    assert_eq!(numbers.open.get(), 0);
 }
 
 #[tokio::test(start_paused = true)]
