@@ -97,8 +97,15 @@ end
 -- Others may not have told again yet what was forgotten: who seems to come may have been there, and
 -- who seems to be gone may be on another node.
 local is_doubtful = flag('D')
-if KEYS[8] then
-  is_doubtful = is_doubtful or memory ~= ARGV[15]
+if KEYS[8] and memory ~= ARGV[15] then
+  is_doubtful = true
+  -- The asker does not know that anything was lost, and may end before it does. What it tells is noted where
+  -- others look for it then: Redis may have forgotten that the asker is there, and which topics it is on.
+  local prefix = string.sub(KEYS[8], 1, -1 - string.len('{nodes}:memory'))
+  redis.call('SADD', prefix .. '{node:' .. asker .. '}', ARGV[6])
+  if not redis.call('ZSCORE', prefix .. '{nodes}', asker) then
+    redis.call('ZADD', prefix .. '{nodes}:dead', now, asker)
+  end
 end
 local is_forgotten = is_doubtful or (ARGV[11] ~= '' and ARGV[11] ~= epoch)
 local asked_from = flag('x') and '' or ARGV[11]
