@@ -1,7 +1,7 @@
 //! Plans that went wrong once, made as small as they can be.
 
 use super::plan::{Action, Plan};
-use super::simulate;
+use super::{CHANNELS, simulate};
 
 /// How many networks a plan is tried on: it goes wrong on most, but not on all.
 const SEEDS: u64 = 12;
@@ -19,6 +19,27 @@ fn a_node_that_dies_before_it_knows_of_a_loss_leaves_nothing_behind() {
                 Action::Crash(1),
             ];
             simulate(&Plan { seed, actions });
+        }
+    }
+}
+
+#[test]
+fn who_left_is_told_of_though_redis_forgets_and_the_next_change_comes_first() {
+    for seed in 0..SEEDS {
+        let actions = vec![
+            Action::Join(0, 0, 0),
+            Action::Join(0, 0, 1),
+            Action::Wait(1300),
+            Action::Leave(0, 0),
+            Action::Wait(8),
+            Action::Leave(0, 0),
+            Action::Forget(false),
+        ];
+        let world = simulate(&Plan { seed, actions });
+        for user in ["ann", "bob"] {
+            let about = (CHANNELS[0].to_owned(), user.to_owned());
+            let told = &world.notices[&about];
+            assert_eq!(*told, ["member_added", "member_removed"], "{seed}: {user}");
         }
     }
 }
