@@ -430,11 +430,14 @@ local kept_until = tonumber(redis.call('HGET', meta, 'k') or '0')
 if orphans or (is_forgotten and not is_wanted()) then
   kept_until = now + history
 end
-if is_wanted() then
-  redis.call('HSET', meta, 'e', epoch, 'l', last)
+local function note_memory()
   if memory then
     redis.call('HSET', meta, 'm', memory)
   end
+end
+if is_wanted() then
+  redis.call('HSET', meta, 'e', epoch, 'l', last)
+  note_memory()
   if kept_until > now then
     redis.call('HSET', meta, 'k', string.format('%d', kept_until))
   else
@@ -458,6 +461,7 @@ if is_wanted() then
   end
 elseif was_wanted and kept_until > now then
   redis.call('HSET', meta, 'e', epoch, 'l', last, 'k', string.format('%d', kept_until))
+  note_memory()
   redis.call('PEXPIRE', meta, history)
 elseif was_wanted then
   -- Nobody is there any more: what is still on its way has been published. (Where nobody was there

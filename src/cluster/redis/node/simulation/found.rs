@@ -43,3 +43,21 @@ fn who_left_is_told_of_though_redis_forgets_and_the_next_change_comes_first() {
         }
     }
 }
+
+#[test]
+fn who_left_is_told_of_once_after_a_fail_over_to_older_data() {
+    for seed in 0..SEEDS {
+        let actions = vec![
+            Action::Join(0, 0, 0),
+            Action::Wait(5000),
+            Action::Save,
+            Action::Burst(0, 10),
+            Action::Leave(0, 0),
+            Action::FailOver,
+        ];
+        let world = simulate(&Plan { seed, actions });
+        let told = |user: &str| &world.notices[&(CHANNELS[0].to_owned(), user.to_owned())];
+        assert_eq!(*told("ann"), ["member_added", "member_removed"], "{seed}");
+        assert_eq!(*told(""), ["channel_occupied", "channel_vacated"], "{seed}");
+    }
+}
