@@ -37,9 +37,9 @@ if ARGV[8] ~= '' then
     from = #found == 64 and '(' .. found[64][1]
   end
 end
-local known = redis.call('HMGET', meta, 'e', 'l', 't', 'n:' .. node, 'w:' .. node, 'b', 'k', 'm')
+local known = redis.call('HMGET', meta, 'e', 'l', 't', 'n:' .. node, 'w:' .. node, 'b', 'k', 'm', 'f')
 local others = redis.call('HLEN', meta)
-for i = 1, 8 do
+for i = 1, 9 do
   if known[i] then
     others = others - 1
   end

@@ -61,3 +61,20 @@ fn who_left_is_told_of_once_after_a_fail_over_to_older_data() {
         assert_eq!(*told(""), ["channel_occupied", "channel_vacated"], "{seed}");
     }
 }
+
+#[test]
+fn what_a_log_begun_anew_has_dropped_before_it_was_read_is_counted() {
+    for seed in 0..SEEDS {
+        let actions = vec![
+            Action::Join(1, 1, 0),
+            Action::Join(0, 0, 0),
+            Action::Burst(2, 10),
+            Action::Away(1, 12_672),
+            Action::Forget(false),
+            Action::Wait(5000),
+            Action::Burst(0, 32),
+            Action::Join(0, 0, 0),
+        ];
+        simulate(&Plan { seed, actions });
+    }
+}
