@@ -408,7 +408,9 @@ fn lost_events(
         let lost = first.saturating_sub(place.id.offset + 1);
         return (lost > 0).then_some((EventLoss::Expired, lost));
     }
-    let lost = first.saturating_sub(reply.begun_after + 1);
+    // It may have gone on for a while before it got another epoch.
+    let known = reply.begun_after.min(place.id.offset);
+    let lost = first.saturating_sub(known + 1);
     if lost > 0 {
         return Some((EventLoss::Expired, lost));
     }
@@ -485,5 +487,7 @@ mod tests {
         assert_eq!(lost(5, 4), None);
         assert_eq!(lost(5, 6), None);
         assert_eq!(lost(5, 8), Some((EventLoss::Expired, 2)));
+        assert_eq!(lost(8, 8), None);
+        assert_eq!(lost(8, 9), Some((EventLoss::Expired, 1)));
     }
 }

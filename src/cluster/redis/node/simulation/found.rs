@@ -63,6 +63,31 @@ fn who_left_is_told_of_once_after_a_fail_over_to_older_data() {
 }
 
 #[test]
+fn what_an_older_log_has_dropped_before_it_was_read_is_counted() {
+    let actions = vec![
+        Action::Join(2, 1, 0),
+        Action::Away(1, 5000),
+        Action::Join(0, 0, 2),
+        Action::Join(2, 0, 0),
+        Action::Save,
+        Action::Wait(1863),
+        Action::Join(0, 0, 0),
+        Action::SignIn(1, 0),
+        Action::Join(0, 0, 0),
+        Action::FailOver,
+        Action::AllAway(4211),
+        Action::Join(0, 0, 0),
+        Action::Wait(2865),
+        Action::Burst(0, 11),
+        Action::Burst(0, 35),
+        Action::Join(1, 1, 0),
+        Action::Burst(1, 16),
+    ];
+    let seed = 3_867_303_620_574_151_027;
+    simulate(&Plan { seed, actions });
+}
+
+#[test]
 fn what_a_log_begun_anew_has_dropped_before_it_was_read_is_counted() {
     for seed in 0..SEEDS {
         let actions = vec![
