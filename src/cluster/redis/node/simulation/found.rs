@@ -103,3 +103,20 @@ fn what_a_log_begun_anew_has_dropped_before_it_was_read_is_counted() {
         simulate(&Plan { seed, actions });
     }
 }
+
+#[test]
+fn what_a_log_has_dropped_already_is_not_written_again_behind_what_came_later() {
+    let actions = vec![
+        Action::Burst(1, 31),
+        Action::Forget(true),
+        Action::Burst(0, 14),
+        Action::Join(1, 1, 0),
+        Action::Join(1, 1, 0),
+        Action::Burst(0, 22),
+        Action::Cut(0),
+        Action::Wait(1),
+        Action::Join(0, 0, 0),
+        Action::Join(0, 0, 0),
+    ];
+    simulate(&Plan { seed: 0, actions });
+}
