@@ -59,6 +59,10 @@ pub(super) struct Batch {
     cached: Option<(Bytes, u64)>,
     items: Vec<Outgoing>,
     is_repetition: bool,
+    /// Whether it is known that it was written, and repeated in case that it is lost.
+    was_written: bool,
+    /// What the body begins with of the last that was written after it.
+    later: Option<Vec<u8>>,
 }
 
 /// What a call needs to know of the node that makes it.
@@ -116,7 +120,10 @@ impl Queue {
 
     /// What is to be said next. Nothing, if something is to be said on another channel before.
     pub(super) fn next(&mut self, publishing: PublishContext<'_>) -> Option<Batch> {
-        if let Some(unsure) = self.unsure.pop_front() {
+        if let Some(mut unsure) = self.unsure.pop_front() {
+            let is_last = |later: &&Batch| unsure.was_written && later.was_written;
+            let last = self.unsure.iter().rfind(is_last);
+            unsure.later = last.map(|later| later.body[..later.head].to_vec());
             return Some(unsure);
         }
         let first = self.waiting.pop_front_if(|first| first.rank.has_come())?;
@@ -134,6 +141,8 @@ impl Queue {
                     cached: None,
                     items: vec![first],
                     is_repetition: false,
+                    was_written: false,
+                    later: None,
                 }
             }
             Payload::Event(..) => self.events(first, publishing),
@@ -169,6 +178,8 @@ impl Queue {
             cached,
             items,
             is_repetition: false,
+            was_written: false,
+            later: None,
         }
     }
 
@@ -208,6 +219,8 @@ impl Queue {
             cached: None,
             items: Vec::new(),
             is_repetition: true,
+            was_written: true,
+            later: None,
         });
     }
 }
@@ -252,6 +265,7 @@ impl Batch {
             None => call.arg("").arg(0),
         };
         call.arg(publishing.log_bytes).arg(i32::from(listens));
+        call.arg(self.later.as_deref().unwrap_or_default());
         call
     }
 

@@ -94,6 +94,9 @@ pub(super) struct ChannelReply {
     pub(super) cached: Option<(Vec<u8>, u64)>,
     /// The numbers of what was written last, and the nodes that did.
     pub(super) numbers: Vec<(NodeId, u64)>,
+    /// The offset of the last entry from before the epoch: 0, or where the log has gone on under another
+    /// epoch.
+    pub(super) begun_after: u64,
 }
 
 impl ChannelReply {
@@ -134,6 +137,7 @@ impl ChannelReply {
             roster,
             cached: cached_event(cached, cached_for)?,
             numbers,
+            begun_after: number(next()?)?,
         })
     }
 }

@@ -188,8 +188,10 @@ impl Channel {
                 command.arg("w").arg(self.watchers);
             }
         }
-        if let Some(all) = self.flushes_due.take() {
+        if all_due && !tells_all {
             self.add_pending(&mut command);
+        }
+        if let Some(all) = self.flushes_due.take() {
             command.arg("f").arg(i32::from(all));
         }
         self.is_behind = false;
@@ -209,7 +211,8 @@ impl Channel {
         Some((Call::Change(change), command))
     }
 
-    /// Departures that are due: Redis may have forgotten them since.
+    /// Departures that wait until they are due: Redis may have forgotten them since, and what it answers is
+    /// taken for all that waits.
     fn add_pending(&self, command: &mut Cmd) {
         let departed = self
             .pending

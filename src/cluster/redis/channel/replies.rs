@@ -408,6 +408,12 @@ fn lost_events(
         let lost = first.saturating_sub(place.id.offset + 1);
         return (lost > 0).then_some((EventLoss::Expired, lost));
     }
+    // It may have gone on for a while before it got another epoch.
+    let known = reply.begun_after.min(place.id.offset);
+    let lost = first.saturating_sub(known + 1);
+    if lost > 0 {
+        return Some((EventLoss::Expired, lost));
+    }
     // The nodes keep for each other what they publish for a while after a loss.
     let is_unknown = away.is_some_and(|away| away > KEEPS_FOR);
     is_unknown.then_some((EventLoss::Forgotten, 1))
@@ -441,6 +447,7 @@ mod tests {
             cached: None,
             has_more: false,
             numbers: Vec::new(),
+            begun_after: 0,
         }
     }
 
@@ -462,5 +469,25 @@ mod tests {
         assert_eq!(lost(9, Some(KEEPS_FOR)), None);
         let longer = KEEPS_FOR + Duration::from_millis(1);
         assert_eq!(lost(9, Some(longer)), Some((EventLoss::Forgotten, 1)));
+    }
+
+    #[test]
+    fn what_another_log_does_not_have_any_more_is_lost() {
+        let lost = |begun_after, first| {
+            let reply = ChannelReply {
+                begun_after,
+                ..reply(first, 9)
+            };
+            lost_events(&place("b", 7), &reply, None)
+        };
+        assert_eq!(lost(0, 4), Some((EventLoss::Expired, 3)));
+        // All of it is gone.
+        assert_eq!(lost(0, 10), Some((EventLoss::Expired, 9)));
+        // It has gone on from an older state of itself.
+        assert_eq!(lost(5, 4), None);
+        assert_eq!(lost(5, 6), None);
+        assert_eq!(lost(5, 8), Some((EventLoss::Expired, 2)));
+        assert_eq!(lost(8, 8), None);
+        assert_eq!(lost(8, 9), Some((EventLoss::Expired, 1)));
     }
 }

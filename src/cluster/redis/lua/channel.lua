@@ -37,7 +37,8 @@
 -- Returns { epoch, last id, subscribers, occupied, whether the known entry is known here too,
 --   { id, body }*, { refused user* }, { due field, milliseconds }*, roster or false,
 --   cached event or false, its milliseconds, whether the log goes on after these entries,
---   { node, number }* of what was written last, for an asker who knew no entry }
+--   { node, number }* of what was written last, for an asker who knew no entry,
+--   the offset of the last entry before the epoch }
 -- Of a log that was begun anew since the node last knew, the entries are from its beginning.
 local meta, log, cache, users, members, due, at =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
@@ -52,6 +53,7 @@ local delay = tonumber(ARGV[10])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local epoch = redis.call('HGET', meta, 'e')
+local epoch_before = epoch
 local last = redis.call('HGET', meta, 'l')
 if not epoch then
   epoch, last = ARGV[3], '0-0'
@@ -94,11 +96,22 @@ if is_out_of_date then
   end
   redis.call('DEL', users, members, due)
 end
+local begun_after = tonumber(redis.call('HGET', meta, 'f') or '0')
+if epoch ~= epoch_before then
+  begun_after = offset_of(last)
+end
 -- Others may not have told again yet what was forgotten: who seems to come may have been there, and
 -- who seems to be gone may be on another node.
 local is_doubtful = flag('D')
-if KEYS[8] then
-  is_doubtful = is_doubtful or memory ~= ARGV[15]
+if KEYS[8] and memory ~= ARGV[15] then
+  is_doubtful = true
+  -- The asker does not know that anything was lost, and may end before it does. What it tells is noted where
+  -- others look for it then: Redis may have forgotten that the asker is there, and which topics it is on.
+  local prefix = string.sub(KEYS[8], 1, -1 - string.len('{nodes}:memory'))
+  redis.call('SADD', prefix .. '{node:' .. asker .. '}', ARGV[6])
+  if not redis.call('ZSCORE', prefix .. '{nodes}', asker) then
+    redis.call('ZADD', prefix .. '{nodes}:dead', now, asker)
+  end
 end
 local is_forgotten = is_doubtful or (ARGV[11] ~= '' and ARGV[11] ~= epoch)
 local asked_from = flag('x') and '' or ARGV[11]
@@ -423,11 +436,14 @@ local kept_until = tonumber(redis.call('HGET', meta, 'k') or '0')
 if orphans or (is_forgotten and not is_wanted()) then
   kept_until = now + history
 end
-if is_wanted() then
-  redis.call('HSET', meta, 'e', epoch, 'l', last)
+local function note_epoch()
+  redis.call('HSET', meta, 'e', epoch, 'l', last, 'f', string.format('%d', begun_after))
   if memory then
     redis.call('HSET', meta, 'm', memory)
   end
+end
+if is_wanted() then
+  note_epoch()
   if kept_until > now then
     redis.call('HSET', meta, 'k', string.format('%d', kept_until))
   else
@@ -450,7 +466,8 @@ if is_wanted() then
     read_numbers()
   end
 elseif was_wanted and kept_until > now then
-  redis.call('HSET', meta, 'e', epoch, 'l', last, 'k', string.format('%d', kept_until))
+  note_epoch()
+  redis.call('HSET', meta, 'k', string.format('%d', kept_until))
   redis.call('PEXPIRE', meta, history)
 elseif was_wanted then
   -- Nobody is there any more: what is still on its way has been published. (Where nobody was there
@@ -471,4 +488,5 @@ local is_online = occupied or redis.call('HEXISTS', due, 'f') == 1
 return {
   epoch, last, total, is_online and 1 or 0, known_here and 1 or 0,
   entries, refused, mine, roster, cached, cached_for, more and 1 or 0, numbers,
+  begun_after,
 }

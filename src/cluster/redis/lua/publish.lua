@@ -15,6 +15,8 @@
 --  11 milliseconds that it is kept
 --  12 bytes of entries that are kept at most, about
 --  13 1: the node itself listens to the topic
+--  14 what the body of an entry begins with that was written after this one, if this is a repetition of what
+--     was written, or nothing
 -- Returns 1 if the entry was published, 0 if no other node wants it, 2 if it was before, 3 if it was
 -- published because others listen, though none is known to want it: their parts were forgotten;
 -- { one of these, n, bytes } if n entries were dropped before their time, or bytes of them as there were too
@@ -25,21 +27,24 @@ if ARGV[10] ~= '' then
   redis.call('SET', KEYS[3], ARGV[10], 'PX', ARGV[11])
 end
 if ARGV[8] ~= '' then
-  local length = string.len(ARGV[8])
-  local from = '+'
+  local length, from = string.len(ARGV[8]), '+'
+  -- Where what came later is, this was, though the log may have dropped it since.
+  local later, later_length = ARGV[14], string.len(ARGV[14])
   while from do
     local found = redis.call('XREVRANGE', log, from, '-', 'COUNT', 64)
     for _, entry in ipairs(found) do
-      if string.sub(entry[2][2], 1, length) == ARGV[8] then
+      local body = entry[2][2]
+      local is_later = later ~= '' and string.sub(body, 1, later_length) == later
+      if is_later or string.sub(body, 1, length) == ARGV[8] then
         return 2
       end
     end
     from = #found == 64 and '(' .. found[64][1]
   end
 end
-local known = redis.call('HMGET', meta, 'e', 'l', 't', 'n:' .. node, 'w:' .. node, 'b', 'k', 'm')
+local known = redis.call('HMGET', meta, 'e', 'l', 't', 'n:' .. node, 'w:' .. node, 'b', 'k', 'm', 'f')
 local others = redis.call('HLEN', meta)
-for i = 1, 8 do
+for i = 1, 9 do
   if known[i] then
     others = others - 1
   end

@@ -10,6 +10,7 @@
 //! - [`world`]: all of it, as time goes by
 //! - [`oracle`]: what must be true in the end
 //! - [`plan`]: what happens
+//! - [`found`]: plans that went wrong once
 //!
 //! Mistakes that were made on purpose, and found: not catching up after a gap; applying an entry twice;
 //! taking a number that was used for a new one; delivering own events again; retrying under new numbers;
@@ -22,6 +23,7 @@
 //! good order.
 
 mod data;
+mod found;
 mod lua;
 mod network;
 mod oracle;
@@ -45,12 +47,13 @@ const RELAYS: usize = 3;
 /// How long a test goes on trying plans, on a machine that is slow.
 const LONGEST: Duration = Duration::from_secs(7);
 
-fn simulate(plan: &Plan) {
+fn simulate(plan: &Plan) -> World {
     let mut world = World::new(plan.seed);
     for action in &plan.actions {
         world.act(action);
     }
     world.settle();
+    world
 }
 
 /// Tries plans; so many, or as `FANFARE_SIMULATIONS` says, which tries others each time.
@@ -115,9 +118,7 @@ fn plans_repeat_themselves() {
         ],
     };
     let calls = [(); 2].map(|()| {
-        let mut world = World::new(plan.seed);
-        plan.actions.iter().for_each(|action| world.act(action));
-        world.settle();
+        let world = simulate(&plan);
         (world.network.calls, world.network.now)
     });
     assert_eq!(calls[0], calls[1]);

@@ -1,0 +1,122 @@
+//! Plans that went wrong once, made as small as they can be.
+
+use super::plan::{Action, Plan};
+use super::{CHANNELS, simulate};
+
+/// How many networks a plan is tried on: it goes wrong on most, but not on all.
+const SEEDS: u64 = 12;
+
+#[test]
+fn a_node_that_dies_before_it_knows_of_a_loss_leaves_nothing_behind() {
+    for wait in [5, 8, 12] {
+        for seed in 0..SEEDS {
+            let actions = vec![
+                Action::Join(0, 1, 0),
+                Action::Wait(1300),
+                Action::Forget(false),
+                Action::Join(1, 1, 0),
+                Action::Wait(wait),
+                Action::Crash(1),
+            ];
+            simulate(&Plan { seed, actions });
+        }
+    }
+}
+
+#[test]
+fn who_left_is_told_of_though_redis_forgets_and_the_next_change_comes_first() {
+    for seed in 0..SEEDS {
+        let actions = vec![
+            Action::Join(0, 0, 0),
+            Action::Join(0, 0, 1),
+            Action::Wait(1300),
+            Action::Leave(0, 0),
+            Action::Wait(8),
+            Action::Leave(0, 0),
+            Action::Forget(false),
+        ];
+        let world = simulate(&Plan { seed, actions });
+        for user in ["ann", "bob"] {
+            let about = (CHANNELS[0].to_owned(), user.to_owned());
+            let told = &world.notices[&about];
+            assert_eq!(*told, ["member_added", "member_removed"], "{seed}: {user}");
+        }
+    }
+}
+
+#[test]
+fn who_left_is_told_of_once_after_a_fail_over_to_older_data() {
+    for seed in 0..SEEDS {
+        let actions = vec![
+            Action::Join(0, 0, 0),
+            Action::Wait(5000),
+            Action::Save,
+            Action::Burst(0, 10),
+            Action::Leave(0, 0),
+            Action::FailOver,
+        ];
+        let world = simulate(&Plan { seed, actions });
+        let told = |user: &str| &world.notices[&(CHANNELS[0].to_owned(), user.to_owned())];
+        assert_eq!(*told("ann"), ["member_added", "member_removed"], "{seed}");
+        assert_eq!(*told(""), ["channel_occupied", "channel_vacated"], "{seed}");
+    }
+}
+
+#[test]
+fn what_an_older_log_has_dropped_before_it_was_read_is_counted() {
+    let actions = vec![
+        Action::Join(2, 1, 0),
+        Action::Away(1, 5000),
+        Action::Join(0, 0, 2),
+        Action::Join(2, 0, 0),
+        Action::Save,
+        Action::Wait(1863),
+        Action::Join(0, 0, 0),
+        Action::SignIn(1, 0),
+        Action::Join(0, 0, 0),
+        Action::FailOver,
+        Action::AllAway(4211),
+        Action::Join(0, 0, 0),
+        Action::Wait(2865),
+        Action::Burst(0, 11),
+        Action::Burst(0, 35),
+        Action::Join(1, 1, 0),
+        Action::Burst(1, 16),
+    ];
+    let seed = 3_867_303_620_574_151_027;
+    simulate(&Plan { seed, actions });
+}
+
+#[test]
+fn what_a_log_begun_anew_has_dropped_before_it_was_read_is_counted() {
+    for seed in 0..SEEDS {
+        let actions = vec![
+            Action::Join(1, 1, 0),
+            Action::Join(0, 0, 0),
+            Action::Burst(2, 10),
+            Action::Away(1, 12_672),
+            Action::Forget(false),
+            Action::Wait(5000),
+            Action::Burst(0, 32),
+            Action::Join(0, 0, 0),
+        ];
+        simulate(&Plan { seed, actions });
+    }
+}
+
+#[test]
+fn what_a_log_has_dropped_already_is_not_written_again_behind_what_came_later() {
+    let actions = vec![
+        Action::Burst(1, 31),
+        Action::Forget(true),
+        Action::Burst(0, 14),
+        Action::Join(1, 1, 0),
+        Action::Join(1, 1, 0),
+        Action::Burst(0, 22),
+        Action::Cut(0),
+        Action::Wait(1),
+        Action::Join(0, 0, 0),
+        Action::Join(0, 0, 0),
+    ];
+    simulate(&Plan { seed: 0, actions });
+}
