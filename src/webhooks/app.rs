@@ -15,6 +15,9 @@ use crate::departures::Departures;
 use crate::metrics::AppMetrics;
 use crate::protocol::ChannelName;
 
+/// Cache misses that are notified of in one go.
+const MISSES_A_TURN: usize = 256;
+
 /// A channel without subscribers, or a user without a connection on a presence channel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Departed {
@@ -222,6 +225,7 @@ impl AppWebhooks {
             self.notify_departures(now);
             self.notify_misses(now);
             match self.next_due() {
+                Some(due) if due <= now => tokio::task::yield_now().await,
                 Some(due) => {
                     tokio::select! {
                         () = tokio::time::sleep_until(due.into()) => {}
@@ -239,8 +243,9 @@ impl AppWebhooks {
         departure.into_iter().chain(miss).min()
     }
 
+    /// Notifies of some misses: the thread's other tasks have their turn before the rest.
     fn notify_misses(&self, now: Instant) {
-        loop {
+        for _ in 0..MISSES_A_TURN {
             let Some(channel) = self.misses.lock().take_due(now) else {
                 return;
             };
