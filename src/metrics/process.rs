@@ -26,6 +26,8 @@ metrics! {
         http_write_timeouts: Counter = "fanfare_http_write_timeouts_total",
         /// Bytes of bodies that are on their way, of at most server.http_backlog_bytes.
         http_backlog: Gauge = "fanfare_http_backlog_bytes",
+        /// Bytes that clients of the HTTP fallback have sent and that are not handled, of at most a quarter of server.http_backlog_bytes.
+        fallback_backlog: Gauge = "fanfare_fallback_backlog_bytes",
         /// Open HTTP connections of the public listener.
         http_connections: Gauge = "fanfare_http_connections",
         /// HTTP connections closed to make room for others, by what they waited for.

@@ -28,7 +28,7 @@ use crate::config;
 use crate::fallback::{FallbackService, FallbackSettings, Sessions};
 use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
-use crate::metrics::{Counter, Gauge, ProcessMetrics};
+use crate::metrics::{Counter, ProcessMetrics};
 use crate::net::budget::Budget;
 use crate::relay::Relay;
 use crate::session::Timeouts;
@@ -105,7 +105,10 @@ impl WorkerSettings {
                 path_prefix: server.path_prefix.clone(),
             },
             bodies: Budget::new(server.http_backlog_bytes, metrics.http_backlog.clone()),
-            bodies_of_fallback: Budget::new(server.http_backlog_bytes / 4, Gauge::default()),
+            bodies_of_fallback: Budget::new(
+                server.http_backlog_bytes / 4,
+                metrics.fallback_backlog.clone(),
+            ),
             room,
             reclaim,
             shutdown_timeout: server.shutdown_timeout,

@@ -185,8 +185,17 @@ async fn a_page_learns_that_there_was_no_room_for_its_message() {
     }
     let (code, reason) = client.expect_close().await;
     assert_eq!(code, 4100, "{reason}");
+    let held = async || {
+        let metrics = server.metrics().await;
+        metrics.sum("fanfare_fallback_backlog_bytes", &[])
+    };
+    assert!((1.0..=f64::from(BACKLOG / 4)).contains(&held().await));
     drop(unfinished);
     drop(client);
+    eventually("nothing to be held any more", async || {
+        (held().await == 0.0).then_some(())
+    })
+    .await;
     server.finish().await;
 }
 
