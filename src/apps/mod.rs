@@ -3,8 +3,8 @@
 //! - [`App`]: one app's record
 //! - [`Keys`]: the key pairs that sign and verify for it
 //! - [`Limits`]: every limit that an app may set
-//! - [`Origins`]: which pages may connect; [`page`] reads where one is from, [`development`] knows
-//!   the names that people develop under
+//! - [`Origins`]: which pages may connect; [`page`] reads where one is from, [`pattern`] what an
+//!   operator allows, [`development`] knows the names that people develop under
 //! - [`Webhook`]: where an app's backend is notified
 //! - [`Registry`]: all apps, found by id or key
 
@@ -14,13 +14,15 @@ mod keys;
 mod limits;
 mod origins;
 mod page;
+mod pattern;
 mod registry;
 mod webhook;
 
 pub use app::App;
 pub use keys::Keys;
 pub use limits::Limits;
-pub use origins::{ForeignPage, InvalidPattern, Origins};
+pub use origins::{ForeignPage, Origins};
+pub use pattern::InvalidPattern;
 pub use registry::{DuplicateApp, Registry};
 pub use webhook::{
     ChannelFilter, InvalidUrl, Webhook, WebhookEvent, WebhookEvents, WebhookUrl, parse_header,
