@@ -22,8 +22,5 @@ pub use app::App;
 pub use keys::Keys;
 pub use limits::Limits;
 pub use origins::{ForeignPage, Origins};
-pub use pattern::InvalidPattern;
 pub use registry::{DuplicateApp, Registry};
-pub use webhook::{
-    ChannelFilter, InvalidUrl, Webhook, WebhookEvent, WebhookEvents, WebhookUrl, parse_header,
-};
+pub use webhook::{ChannelFilter, Webhook, WebhookEvent, WebhookUrl, parse_header};
