@@ -104,7 +104,7 @@ impl Chunk {
                 }
                 return is_first;
             }
-            // Only then it is the outbox's alone if it is nobody else's.
+            // A second handle would make every frame look as if others had it, too.
             drop(frame);
             let opening = if self.bytes.len() == start { "a[" } else { "," };
             self.bytes.extend_from_slice(opening.as_bytes());
