@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -18,6 +18,7 @@ use crate::net::budget::Share;
 use crate::net::tally::Permit;
 use crate::protocol::{CloseCode, Frame};
 use crate::relay::{ClientPublication, Connected};
+use crate::resume::{self, Resumable};
 use crate::session::{CloseReason, Session, WaitsFor};
 
 /// Messages handled until the thread's other tasks, its shard and its sockets have their turn, as of a
@@ -31,6 +32,8 @@ const GIVEN_UP: Duration = Duration::from_secs(2);
 /// request that carries it, and ends. Everything is given back when it is dropped, on whatever path.
 pub(super) struct Carried {
     registration: Connected,
+    /// Its place among those of tokens, if its session may outlive it.
+    resumable: Option<Resumable>,
     inputs: Inputs,
     downstream: Downstream,
     /// What was sent and is not all handled.
@@ -42,7 +45,7 @@ pub(super) struct Carried {
     closing_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     times: Times,
-    sessions: Gauge,
+    _counted: CountedIn,
     /// The newest request that was to carry the connection.
     newest: Option<u64>,
     /// Another has the connection's place.
@@ -61,9 +64,19 @@ pub(super) struct Times {
     pub(super) close: Duration,
 }
 
-/// Where a connection stands in the process.
-pub(super) struct Place {
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With its session.
+    Over,
+    /// Without it: its client makes no more requests.
+    Lost,
+}
+
+/// What makes a connection, beside what carries it.
+pub(super) struct Parts {
     pub(super) registration: Connected,
+    pub(super) resumable: Option<Resumable>,
     pub(super) listed: Listed,
     pub(super) permit: Permit,
 }
@@ -77,11 +90,11 @@ struct Unhandled {
 type WaitedFor = (ClientPublication, Result<Reservation, BacklogFull>);
 
 impl Carried {
-    pub(super) fn new(place: Place, inputs: Inputs, downstream: Downstream, times: Times) -> Self {
-        let sessions = place.registration.app().metrics.fallback_sessions.clone();
-        sessions.inc();
+    pub(super) fn new(parts: Parts, inputs: Inputs, downstream: Downstream, times: Times) -> Self {
+        let sessions = parts.registration.app().metrics.fallback_sessions.clone();
         Self {
-            registration: place.registration,
+            registration: parts.registration,
+            resumable: parts.resumable,
             inputs,
             downstream,
             unhandled: None,
@@ -91,11 +104,23 @@ impl Carried {
             closing_since: None,
             timer: Box::pin(tokio::time::sleep(times.alone)),
             times,
-            sessions,
+            _counted: CountedIn::new(sessions),
             newest: None,
             is_displaced: false,
-            listed: place.listed,
-            _permit: place.permit,
+            listed: parts.listed,
+            _permit: parts.permit,
+        }
+    }
+
+    /// Runs the connection until it ends. Its session may go on, and wait for its client.
+    pub(super) async fn run(mut self) {
+        let end = (&mut self).await;
+        let Some(resumable) = self.resumable.take() else {
+            return;
+        };
+        if end == End::Lost {
+            let connected = self.registration;
+            resume::park(connected, resumable).await;
         }
     }
 
@@ -292,6 +317,15 @@ impl Carried {
         [closed, left].into_iter().flatten().min()
     }
 
+    /// What the end of the requests means. No client of this kind says goodbye.
+    fn end(&self) -> End {
+        if self.registration.lose_carrier() {
+            End::Lost
+        } else {
+            End::Over
+        }
+    }
+
     /// The close has been decided on: leaves everything now, while the client is still being told.
     fn begin_closing(&mut self) {
         self.registration.end();
@@ -317,15 +351,20 @@ impl Carried {
 }
 
 impl Future for Carried {
-    type Output = ();
+    type Output = End;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         let this = self.get_mut();
         this.registration.set_task(cx.waker());
         this.messages_left = MESSAGES_A_TURN;
         this.attach(cx);
+        if let Some(resumable) = &mut this.resumable
+            && resumable.poll_lost(&this.registration, cx)
+        {
+            this.registration.lose_carrier();
+        }
         if this.is_displaced {
-            return Poll::Ready(());
+            return Poll::Ready(this.end());
         }
         let mut is_due = this.registration.take_time_up();
         loop {
@@ -335,15 +374,19 @@ impl Future for Carried {
                 // What was sent in time was handled before anything is decided.
                 this.on_time();
             }
+            if this.registration.has_lost_carrier() {
+                return Poll::Ready(End::Lost);
+            }
             if !this.registration.is_open() && this.closing_since.is_none() {
                 this.begin_closing();
             }
             if this.send(cx) {
-                return Poll::Ready(());
+                return Poll::Ready(this.end());
             }
             if more {
                 let turn = pin!(tokio::task::yield_now());
-                return turn.poll(cx);
+                ready!(turn.poll(cx));
+                continue;
             }
             if !this.poll_timer(cx) {
                 return Poll::Pending;
@@ -352,8 +395,18 @@ impl Future for Carried {
     }
 }
 
-impl Drop for Carried {
+/// A connection that counts among those that requests carry until this is dropped.
+struct CountedIn(Gauge);
+
+impl CountedIn {
+    fn new(sessions: Gauge) -> Self {
+        sessions.inc();
+        Self(sessions)
+    }
+}
+
+impl Drop for CountedIn {
     fn drop(&mut self) {
-        self.sessions.dec();
+        self.0.dec();
     }
 }

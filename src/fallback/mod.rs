@@ -13,6 +13,7 @@
 //! - [`sessions`]: where a session is to be found
 //! - [`answer`]: what requests are answered, but for a connection's frames
 //! - [`upstream`]: what clients send
+//! - [`opening`]: a connection that begins, with a session of its own or an earlier one
 //! - [`carried`], [`downstream`]: the task that runs one connection, and what it sends
 //! - [`service`]: the entry of every request
 
@@ -21,6 +22,7 @@ mod carried;
 mod chunk;
 mod downstream;
 mod numbers;
+mod opening;
 mod path;
 mod pipe;
 mod places;

@@ -2,6 +2,7 @@
 
 use crate::hub::Fallback;
 use crate::protocol::path;
+use crate::resume::token::{self, Named};
 
 /// What pusher-js puts in front of the path unless it is told otherwise (`httpPath`).
 const PUSHER: &str = "/pusher";
@@ -12,13 +13,15 @@ const SHORTEST: usize = 8;
 const LONGEST: usize = 64;
 
 /// What a request of the fallback is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Target<'p> {
     /// The key of the app.
     pub(super) key: &'p str,
     /// The session as the path names it, server number and all.
     pub(super) session: &'p str,
     pub(super) purpose: Purpose,
+    /// How the page names itself.
+    pub(super) page: Named<'p>,
 }
 
 /// What is asked of a session.
@@ -31,9 +34,11 @@ pub(super) enum Purpose {
 }
 
 impl<'p> Target<'p> {
-    /// Reads `/app/{key}/{server}/{session}/{purpose}`, behind `/pusher` or nothing, and all that behind
-    /// the configured prefix or nothing. None: it is no path of the fallback.
+    /// Reads `/app/{key}/{server}/{session}/{purpose}`, behind `/pusher` or nothing, that behind the token
+    /// of a page or nothing, and all that behind the configured prefix or nothing. None: it is no path of the
+    /// fallback.
     pub fn of(path: &'p str, path_prefix: &str) -> Option<Self> {
+        let (page, path) = token::split(path, path_prefix);
         let path = path::bare(path, path_prefix);
         let path = path.strip_prefix(PUSHER).unwrap_or(path);
         let (key, rest) = path.strip_prefix("/app/")?.split_once('/')?;
@@ -55,6 +60,7 @@ impl<'p> Target<'p> {
             key,
             session,
             purpose,
+            page,
         })
     }
 }
@@ -75,6 +81,14 @@ mod tests {
             ("//app/key/0/abcdefgh/xhr_send", Some(Purpose::Send)),
             ("/relay/pusher/app/key/12/abcdefgh/xhr/", Some(poll)),
             ("/relay/app/key/12/abcdefgh/xhr", Some(poll)),
+            (
+                "/s/0123456789-0123456789-01/app/key/12/abcdefgh/xhr",
+                Some(poll),
+            ),
+            (
+                "/relay/s/0123456789-0123456789-01/pusher/app/key/12/abcdefgh/xhr",
+                Some(poll),
+            ),
             ("/other/app/key/12/abcdefgh/xhr", None),
             ("/app/key", None),
             ("/app/key/12/abcdefgh", None),
@@ -89,7 +103,7 @@ mod tests {
             assert_eq!(target.map(|target| target.purpose), expected, "{path}");
             if let Some(target) = target {
                 assert_eq!(target.key, "key");
-                assert!(target.session.ends_with("/abcdefgh"), "{target:?}");
+                assert!(target.session.ends_with("/abcdefgh"), "{}", target.session);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_http::StatusCode;
 use actix_http::header::{self, HeaderMap};
@@ -13,26 +13,26 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::answer::{self, Refusal};
-use super::carried::{Carried, Place, Times};
+use super::carried::Times;
 use super::chunk;
-use super::downstream::Downstream;
 use super::numbers::number;
+use super::opening::{Carrying, Home, Opening};
 use super::path::{Purpose, Target};
 use super::pipe::{self, Reader};
 use super::sessions::{Entry, Opened, Receiver, Sessions};
 use super::upstream::{self, BodyError, Sent};
 use crate::admission::{self, Admitted};
 use crate::auth::request::Query;
-use crate::hub::{AppHub, Carrier, Fallback, Outlives, Shard};
+use crate::hub::{AppHub, Fallback, Shard};
 use crate::metrics::{ConnectionRefusal, FallbackTransport, Route, StatusClass};
 use crate::net::budget::{Budget, Share};
 use crate::net::tally::Tally;
-use crate::protocol::{CloseCode, SocketId, server};
-use crate::relay::{Connected, Relay};
-use crate::session::{CloseReason, Session, SignOfLife, Timeouts};
+use crate::protocol::CloseCode;
+use crate::relay::Relay;
+use crate::resume::Tokens;
+use crate::resume::token::{self, Named};
+use crate::session::{CloseReason, Timeouts};
 
-/// How long a request waits at most for something to be answered: less than proxies do.
-const PATIENCE: Duration = Duration::from_secs(25);
 /// Bytes of an Origin at most: a session keeps it. A page's is a scheme, a name of 253 characters and a port.
 const LONGEST_ORIGIN: usize = 512;
 /// How long a request with messages waits at most until they are handled.
@@ -62,6 +62,8 @@ pub struct FallbackService {
     pub shard: Shard,
     /// The sessions of all workers.
     pub sessions: Arc<Sessions>,
+    /// The sessions that may outlive what carries them.
+    pub tokens: Arc<Tokens>,
     /// The worker's requests under way, but for those that carry a connection.
     pub requests: Arc<Tally>,
     /// Bytes of bodies that may be on their way in all.
@@ -236,6 +238,15 @@ impl FallbackService {
         self.sessions.find(&name(app, target))
     }
 
+    fn home(&self) -> Home {
+        Home {
+            relay: Arc::clone(&self.relay),
+            shard: self.shard.clone(),
+            tokens: Arc::clone(&self.tokens),
+            timeouts: self.settings.timeouts,
+        }
+    }
+
     /// Opens a session as a connection is opened.
     fn open(
         &self,
@@ -253,6 +264,13 @@ impl FallbackService {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, text));
         }
         let refuse = |reason| Refusal::new(StatusCode::OK, chunk::refusal(&reason));
+        if let Named::Malformed = target.page {
+            let refused = &self.relay.hub.metrics().process().connections_refused;
+            refused.with(ConnectionRefusal::UnknownPath).inc();
+            let reason = CloseReason::new(CloseCode::PathNotFound, token::EXPECTED);
+            return Err(refuse(reason));
+        }
+        // (One that comes back in vain could no longer be refused: its request is on its way.)
         let comes_back = |_: &AppHub| false;
         let admitted = admission::admit(&self.relay, Some(target.key), query, headers, comes_back)
             .map_err(refuse)?;
@@ -279,34 +297,24 @@ impl FallbackService {
             .fallback_opened
             .with(label(fallback))
             .inc();
-        let timeouts = settings.timeouts;
-        let socket_id = SocketId::from_random(rand::random());
-        let session = Session::new(
-            Arc::clone(&app.app().app),
-            socket_id,
-            timeouts,
-            SignOfLife::Heartbeat,
-            Instant::now(),
-        );
-        let carrier = Carrier::Requests(fallback);
-        let registration = self.shard.register(app, session, carrier, Outlives::No);
-        let registration = Connected::new(&self.relay, registration);
-        registration.send(&server::connection_established(
-            socket_id,
-            timeouts.activity.as_secs().max(1),
-        ));
-        let place = Place {
-            registration,
-            listed,
+        let carrying = Carrying {
+            fallback,
             permit,
+            inputs,
+            listed,
+            activity: settings.timeouts.activity,
+            times: Times {
+                alone: settings.alone,
+                close: settings.close_timeout,
+            },
         };
-        let downstream = Downstream::new(fallback, PATIENCE.min(timeouts.activity));
-        let times = Times {
-            alone: settings.alone,
-            close: settings.close_timeout,
-        };
-        let carried = Carried::new(place, inputs, downstream, times);
-        actix_rt::spawn(carried);
+        let opening = Opening { app, carrying };
+        match target.page {
+            Named::Token(token) if opening.app.app().app.resume.is_on() => {
+                opening.begin_or_come_back(token.into(), &self.home());
+            }
+            Named::Token(_) | Named::No | Named::Malformed => opening.begin(&self.home()),
+        }
         Ok(entry)
     }
 }

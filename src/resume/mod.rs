@@ -7,16 +7,19 @@
 //! - [`token`]: the name of a page in its path
 //! - [`door`]: by which who comes meets a session
 //! - [`Tokens`]: the sessions that may be taken; [`expired`]: those that waited in vain
+//! - [`hand_over`]: how who comes gets a session
 //! - [`Resumable`]: a session that is carried, and may be claimed by somebody else
 //! - [`park`]: a session that waits
 
 mod door;
 mod expired;
+mod hand_over;
 mod parked;
 mod resumable;
 pub mod token;
 mod tokens;
 
+pub use hand_over::hand_over;
 pub use parked::park;
 pub use resumable::Resumable;
 pub use tokens::{Contender, Entered, Place, Tokens};

@@ -206,6 +206,7 @@ fn serve(
         relay: Arc::clone(&relay),
         shard: shard.clone(),
         sessions: Arc::clone(&settings.sessions),
+        tokens: Arc::clone(&settings.tokens),
         requests: Arc::clone(&requests),
         bodies: Arc::clone(&settings.bodies_of_fallback),
         settings: settings.fallback.clone(),

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::connection::Connection;
 use super::opening::{Admitted, Opener};
@@ -14,11 +13,7 @@ use crate::admission;
 use crate::hub::{AppHub, Carrier};
 use crate::protocol::server;
 use crate::relay::Connected;
-use crate::resume::{Contender, Entered, Place, Resumable};
-
-/// How long the thread of a session may take to let it go, when its client does not answer: it waits
-/// for that answer for two seconds, and then may be busy.
-const CLAIMED_WITHIN: Duration = Duration::from_secs(30);
+use crate::resume::{self, Contender, Entered, Place, Resumable};
 
 /// A WebSocket that may be handed over to the thread of the session that its client comes back for.
 pub(super) struct Returning {
@@ -69,22 +64,12 @@ impl Returning {
             Entered::Known(door) => {
                 let opener = Rc::clone(opener);
                 actix_rt::spawn(async move {
-                    let Ok(mut on_its_way) = self.leave_thread() else {
+                    let Ok(on_its_way) = self.leave_thread() else {
                         return;
                     };
-                    for _ in 0..2 {
-                        on_its_way = match door.take(on_its_way, |it| Box::new(it)) {
-                            Ok(()) => return,
-                            Err((returned, _)) => returned,
-                        };
-                        let Some(granted) = door.claim() else {
-                            // It has just been let go, or somebody else claims it.
-                            continue;
-                        };
-                        if !matches!(timeout(CLAIMED_WITHIN, granted).await, Ok(Ok(()))) {
-                            break;
-                        }
-                    }
+                    let Err(on_its_way) = resume::hand_over(&door, on_its_way).await else {
+                        return;
+                    };
                     let Ok(returning) = on_its_way.arrive() else {
                         return;
                     };
@@ -151,7 +136,7 @@ impl Contender for OnItsWay {
         let resumable = Resumable::new(place);
         let Ok(returning) = self.arrive() else {
             // The socket is broken: the client comes again.
-            actix_rt::spawn(crate::resume::park(connected, resumable));
+            actix_rt::spawn(resume::park(connected, resumable));
             return;
         };
         let Admitted {
