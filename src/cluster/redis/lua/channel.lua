@@ -56,8 +56,11 @@ local epoch = redis.call('HGET', meta, 'e')
 local epoch_before = epoch
 local last = redis.call('HGET', meta, 'l')
 if not epoch then
-  epoch, last = ARGV[3], '0-0'
+  -- A log may outlive its epoch: offsets go on from there, so that none is there twice.
+  local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  epoch, last = ARGV[3], newest and newest[1] or '0-0'
 end
+local last_before = last
 local function field(text)
   return string.len(text) .. ':' .. text
 end
@@ -473,6 +476,8 @@ elseif was_wanted then
   -- Nobody is there any more: what is still on its way has been published. (Where nobody was there
   -- before, entries may be kept for nodes that are on their way back.)
   redis.call('DEL', meta, log)
+elseif epoch_before and last ~= last_before then
+  note_epoch()
 end
 local roster = false
 -- As long as the log goes on, these are not asked for yet.

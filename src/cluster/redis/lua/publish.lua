@@ -70,7 +70,13 @@ if epoch then
   last_ms, last_offset = tonumber(ms), tonumber(offset)
 else
   epoch = ARGV[2]
-  redis.call('HSET', meta, 'e', epoch)
+  -- A log may outlive its epoch: offsets go on from there, so that none is there twice.
+  local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  if newest then
+    local ms, offset = string.match(newest[1], '^(%d+)-(%d+)$')
+    last_ms, last_offset = tonumber(ms), tonumber(offset)
+  end
+  redis.call('HSET', meta, 'e', epoch, 'f', string.format('%d', last_offset))
   redis.call('PEXPIRE', meta, ARGV[3])
 end
 -- The clock may have gone back, and ids may not.

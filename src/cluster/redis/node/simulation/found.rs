@@ -120,3 +120,22 @@ fn what_a_log_has_dropped_already_is_not_written_again_behind_what_came_later() 
     ];
     simulate(&Plan { seed: 0, actions });
 }
+
+#[test]
+fn what_a_log_says_from_before_its_epoch_is_not_taken_for_news() {
+    for seed in 0..SEEDS {
+        let actions = vec![
+            Action::SignIn(0, 0),
+            Action::Leave(0, 0),
+            Action::Wait(4005),
+            Action::SignIn(0, 1),
+            Action::SignIn(1, 0),
+            Action::Join(0, 0, 0),
+            Action::Lose(0, 1),
+            Action::Burst(0, 10),
+            Action::Join(0, 0, 0),
+            Action::Join(0, 0, 0),
+        ];
+        simulate(&Plan { seed, actions });
+    }
+}
