@@ -39,7 +39,8 @@ pub(super) enum Payload {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Outgoing>,
-    /// Said, and perhaps not heard: it is said again, word for word, before anything else.
+    /// Said, and perhaps not heard: it is said again, word for word, before anything else. In the order of
+    /// their numbers, as receivers take a lower number for one that they have had.
     unsure: VecDeque<Batch>,
 }
 
@@ -48,6 +49,7 @@ pub(super) struct Queue {
 pub(super) struct Written {
     body: Vec<u8>,
     head: usize,
+    number: u64,
 }
 
 /// What goes into one entry.
@@ -56,6 +58,7 @@ pub(super) struct Batch {
     body: Vec<u8>,
     /// The bytes of the body that tell it from all others.
     head: usize,
+    number: u64,
     cached: Option<(Bytes, u64)>,
     items: Vec<Outgoing>,
     is_repetition: bool,
@@ -138,6 +141,7 @@ impl Queue {
                 Batch {
                     body: writer.finish(),
                     head,
+                    number: publishing.number,
                     cached: None,
                     items: vec![first],
                     is_repetition: false,
@@ -175,6 +179,7 @@ impl Queue {
         Batch {
             body: writer.finish(),
             head,
+            number: publishing.number,
             cached,
             items,
             is_repetition: false,
@@ -185,37 +190,32 @@ impl Queue {
 
     /// It is not known whether this was heard. Whoever waits need not: it is kept until it is.
     pub(super) fn put_back(&mut self, batch: Batch) {
-        let is_first = batch.is_repetition;
-        self.put(
-            Batch {
-                is_repetition: true,
-                ..batch
-            },
-            is_first,
-        );
+        self.put(Batch {
+            is_repetition: true,
+            ..batch
+        });
         self.send_receipts();
     }
 
     /// This was certainly not heard.
     pub(super) fn put_back_unacknowledged(&mut self, batch: Batch) {
-        let is_first = batch.is_repetition;
-        self.put(batch, is_first);
+        self.put(batch);
     }
 
-    /// What is repeated was before all else; what is not may come after what was written before it.
-    fn put(&mut self, batch: Batch, is_first: bool) {
-        match is_first {
-            true => self.unsure.push_front(batch),
-            false => self.unsure.push_back(batch),
-        }
+    /// Where it belongs: what became of a call may be known before or after the link is lost.
+    fn put(&mut self, batch: Batch) {
+        let place = self
+            .unsure
+            .partition_point(|other| other.number < batch.number);
+        self.unsure.insert(place, batch);
     }
 
     /// Redis has ended right after this was written: if the log is lost too, others may not have it.
-    /// Of several the last comes first.
     pub(super) fn repeat(&mut self, written: Written) {
-        self.unsure.push_front(Batch {
+        self.put(Batch {
             body: written.body,
             head: written.head,
+            number: written.number,
             cached: None,
             items: Vec::new(),
             is_repetition: true,
@@ -280,6 +280,7 @@ impl Batch {
         Written {
             body: self.body,
             head: self.head,
+            number: self.number,
         }
     }
 }
@@ -394,5 +395,29 @@ mod tests {
             assert!(again.is_repetition && again.body == body);
         }
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn repetition_that_fails_once_more_does_not_overtake_what_was_written_before_it() {
+        let mut queue = Queue::default();
+        let mut batches = Vec::new();
+        for number in 1..=3 {
+            queue.push(event(number));
+            let number = number as u64;
+            batches.push(queue.next(PublishContext { number, ..VOICE }).unwrap());
+        }
+        let bodies: Vec<_> = batches.iter().map(|batch| batch.body.clone()).collect();
+        let mut batches = batches.into_iter();
+        let written = batches.next().unwrap().done();
+        for batch in batches {
+            queue.put_back(batch);
+        }
+        let repetition = queue.next(VOICE).unwrap();
+        // The link is lost, and only then the answer.
+        queue.repeat(written);
+        queue.put_back(repetition);
+        for body in bodies {
+            assert_eq!(queue.next(VOICE).unwrap().body, body);
+        }
     }
 }
