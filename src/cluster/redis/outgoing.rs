@@ -210,6 +210,15 @@ impl Queue {
         self.unsure.insert(place, batch);
     }
 
+    /// What is repeated stands in order.
+    pub(super) fn check(&self) {
+        let numbers = self.unsure.iter().map(|batch| batch.number);
+        debug_assert!(
+            numbers.is_sorted(),
+            "repetitions are out of order: {self:?}"
+        );
+    }
+
     /// Redis has ended right after this was written: if the log is lost too, others may not have it.
     pub(super) fn repeat(&mut self, written: Written) {
         self.put(Batch {
