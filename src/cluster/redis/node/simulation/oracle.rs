@@ -50,11 +50,11 @@ impl World {
             let known: BTreeSet<String> = known.iter().map(ToString::to_string).collect();
             assert_eq!(known, members, "{run:?}: members of {channel}");
             assert_eq!(
-                relay.rosters[channel], members,
+                relay.told.rosters[channel], members,
                 "{run:?}: told of {channel}"
             );
             if !channel.starts_with("presence-") {
-                let told = relay.counts.get(channel).copied();
+                let told = relay.told.counts.get(channel).copied();
                 assert_eq!(told, Some(count as u64), "{run:?}: count of {channel}");
             }
         }
@@ -65,7 +65,7 @@ impl World {
             let mut clients = self.clients();
             let is_online = clients.any(|client| client.wish == Wish::User(user));
             for relay in self.relays.iter().filter(|relay| relay.is_watching()) {
-                let told = relay.online.get(user).copied();
+                let told = relay.told.online.get(user).copied();
                 assert_eq!(told, Some(is_online), "{:?}: status of {user}", relay.run);
             }
         }
@@ -86,7 +86,7 @@ impl World {
         for relay in &self.relays {
             for channel in CHANNELS.into_iter().filter(|on| relay.is_listening(on)) {
                 let mut last: BTreeMap<u64, u64> = BTreeMap::new();
-                for number in &relay.received[channel] {
+                for number in &relay.told.received[channel] {
                     let origin = self.origins.get(number).copied().unwrap_or_default();
                     let before = last.insert(origin, *number);
                     assert!(

@@ -97,7 +97,7 @@ impl World {
         let relay = &self.relays[index];
         for event in self.events.iter_mut().filter(|_| has_changed) {
             let is_over = !relay.is_listening(event.channel)
-                || relay.received[event.channel].contains(&event.number);
+                || relay.told.received[event.channel].contains(&event.number);
             if is_over {
                 event.missing.remove(&relay.run);
             }
