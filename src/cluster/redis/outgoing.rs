@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::entry::{Event, NodeId, Writer};
 use super::keys::{self, Topic};
 use super::script;
+use super::wire::entry;
 use crate::hub::Rank;
 
 /// Events that go into one entry at most, and their bytes.
@@ -133,8 +134,12 @@ impl Queue {
         first.rank.pass();
         Some(match &first.what {
             Payload::Close { code, reason } => {
-                let mut writer =
-                    Writer::new(publishing.version, b'X', publishing.node, publishing.number);
+                let mut writer = Writer::new(
+                    publishing.version,
+                    entry::CLOSE,
+                    publishing.node,
+                    publishing.number,
+                );
                 let head = writer.len();
                 writer.field(code.to_string().as_bytes());
                 writer.field(reason.as_bytes());
@@ -155,7 +160,12 @@ impl Queue {
 
     /// The event and those right behind it whose turn it is.
     fn events(&mut self, first: Outgoing, publishing: PublishContext<'_>) -> Batch {
-        let mut writer = Writer::new(publishing.version, b'E', publishing.node, publishing.number);
+        let mut writer = Writer::new(
+            publishing.version,
+            entry::EVENTS,
+            publishing.node,
+            publishing.number,
+        );
         let head = writer.len();
         let mut cached = None;
         let mut items = Vec::with_capacity(1);
@@ -255,27 +265,33 @@ impl Batch {
     /// `listens`: whether the node itself listens to the topic.
     pub(super) fn call(&self, topic: &Topic, publishing: PublishContext<'_>, listens: bool) -> Cmd {
         let keys = [keys::meta(topic), keys::log(topic), keys::cache(topic)];
-        let mut call = script::PUBLISH.call(&keys);
-        call.arg(publishing.node.to_string())
-            .arg(publishing.epoch)
-            .arg(publishing.history_ms)
-            .arg(HISTORY_ENTRIES)
-            .arg(publishing.publish)
-            .arg(&**topic)
-            .arg(&self.body);
-        match self.is_repetition {
-            true => call.arg(&self.body[..self.head]),
-            false => call.arg(""),
+        let head = match self.is_repetition {
+            true => &self.body[..self.head],
+            false => &[],
         };
         // Who repeats itself cannot know who listened the first time.
-        call.arg(i32::from(publishing.keep || self.is_repetition));
-        match &self.cached {
-            Some((payload, ms)) => call.arg(&payload[..]).arg(*ms),
-            None => call.arg("").arg(0),
+        let keeps = publishing.keep || self.is_repetition;
+        let (cached, cached_for) = match &self.cached {
+            Some((payload, ms)) => (&payload[..], *ms),
+            None => (&[][..], 0),
         };
-        call.arg(publishing.log_bytes).arg(i32::from(listens));
-        call.arg(self.later.as_deref().unwrap_or_default());
-        call
+        script::PUBLISH
+            .call(&keys)
+            .arg("node", publishing.node.to_string())
+            .arg("new_epoch", publishing.epoch)
+            .arg("history", publishing.history_ms)
+            .arg("most_entries", HISTORY_ENTRIES)
+            .arg("publish", publishing.publish)
+            .arg("topic", &**topic)
+            .arg("body", &self.body)
+            .arg("head", head)
+            .arg("keeps", i32::from(keeps))
+            .arg("cached", cached)
+            .arg("cached_for", cached_for)
+            .arg("log_bytes", publishing.log_bytes)
+            .arg("listens", i32::from(listens))
+            .arg("later", self.later.as_deref().unwrap_or_default())
+            .command()
     }
 
     /// It was heard.

@@ -10,9 +10,11 @@ use super::replica::{Place, Sync};
 use super::schedule::Asked;
 use super::{Channel, Context, Kind};
 use crate::apps::WebhookEvent;
+use crate::cluster::redis::entry::EntryId;
 use crate::cluster::redis::keys;
 use crate::cluster::redis::outgoing::Batch;
 use crate::cluster::redis::script;
+use crate::cluster::redis::wire::{self, flag, step};
 
 /// How much of a channel's log comes with an answer; the rest is asked for later.
 #[derive(Clone, Copy, Debug)]
@@ -150,47 +152,54 @@ impl Channel {
             flags: &self.flags(false, true),
         };
         let mut command = self.call_of(asking, context);
-        command.arg("=").arg(0);
-        command.arg("n").arg(0).arg("w").arg(0);
+        command.arg(step::WHOLE).arg(0);
+        command.arg(step::SUBSCRIBERS).arg(0);
+        command.arg(step::WATCHERS).arg(0);
         Some((Call::CleanUp(dead), command))
     }
 
     /// A call of the script, up to its steps.
     pub(super) fn call_of(&self, asking: Asking<'_>, context: &Context<'_>) -> Cmd {
         let Asking { node, from, flags } = asking;
-        let mut command = self.call_with_keys(node, context);
         let publishing = context.publishing;
         let flags = [
             flags,
-            if from.is_none() { "x" } else { "" },
-            if context.is_doubtful { "D" } else { "" },
+            if from.is_none() { flag::NOT_SINCE } else { "" },
+            if context.is_doubtful {
+                flag::DOUBTFUL
+            } else {
+                ""
+            },
         ];
-        command
-            .arg(publishing.node.to_string())
-            .arg(node)
-            .arg(publishing.epoch)
-            .arg(publishing.history_ms)
-            .arg(publishing.publish)
-            .arg(&*self.topic)
-            .arg(publishing.version)
-            .arg(self.most_members())
-            .arg(flags.concat())
-            .arg(self.delay(context).as_millis() as u64);
-        let bytes = from.map_or(0, |(_, bytes)| bytes);
-        match from
-            .map(|(place, _)| place)
-            .or(self.replica.former.as_ref())
-        {
-            Some(place) => command.arg(&*place.epoch).arg(place.id.to_string()),
-            None => command.arg("").arg("0-0"),
+        let place = from.map(|(place, _)| place);
+        let (known_epoch, known_id) = match place.or(self.replica.former.as_ref()) {
+            Some(place) => (&*place.epoch, place.id),
+            None => ("", EntryId::default()),
         };
-        command.arg(bytes);
-        command.arg(context.node_timeout.as_millis() as u64);
-        command.arg(context.memory.map_or("", |(_, name)| name));
-        command
+        let millis = |time: Duration| time.as_millis() as u64;
+        self.call_with_keys(node, context)
+            .arg("asker", publishing.node.to_string())
+            .arg("node", node)
+            .arg("new_epoch", publishing.epoch)
+            .arg("history", publishing.history_ms)
+            .arg("publish", publishing.publish)
+            .arg("topic", &*self.topic)
+            .arg("version", publishing.version)
+            .arg("most_members", self.most_members())
+            .arg("flags", flags.concat())
+            .arg("delay", millis(self.delay(context)))
+            .arg("known_epoch", known_epoch)
+            .arg("known_id", known_id.to_string())
+            .arg("page_bytes", from.map_or(0, |(_, bytes)| bytes))
+            .arg("told_again_after", millis(context.node_timeout))
+            .arg("known_memory", context.memory.map_or("", |(_, name)| name))
+            .arg("count_at_once", wire::COUNT_AT_ONCE)
+            .arg("count_interval", millis(wire::COUNT_INTERVAL))
+            .arg("repeated_for", millis(wire::REPEATED_FOR))
+            .command()
     }
 
-    fn call_with_keys(&self, node: &str, context: &Context<'_>) -> Cmd {
+    fn call_with_keys(&self, node: &str, context: &Context<'_>) -> script::Call {
         let topic = &*self.topic;
         let keys = [
             keys::meta(topic),
@@ -231,22 +240,22 @@ impl Channel {
             return flags;
         };
         if all_due {
-            flags.push('d');
+            flags.push_str(flag::ALL_DUE);
         }
         if let Kind::User(_) = self.kind {
             if app.has_watchlists() {
-                flags.push('u');
+                flags.push_str(flag::USER);
             }
             return flags;
         }
         let kind = self.name.kind();
         if kind.is_presence() {
-            flags.push('p');
+            flags.push_str(flag::PRESENCE);
         } else if self.counts_subscriptions() {
-            flags.push('c');
+            flags.push_str(flag::COUNTED);
         }
         if is_sync && kind.cache {
-            flags.push('k');
+            flags.push_str(flag::CACHED);
         }
         self.add_webhook_flags(&mut flags);
         flags
@@ -260,13 +269,13 @@ impl Channel {
             return;
         };
         for (flag, events) in [
-            ('o', [ChannelOccupied, ChannelVacated]),
-            ('m', [MemberAdded, MemberRemoved]),
-            ('s', [SubscriptionCount, SubscriptionCount]),
+            (flag::REPORTS_OCCUPANCY, [ChannelOccupied, ChannelVacated]),
+            (flag::REPORTS_MEMBERS, [MemberAdded, MemberRemoved]),
+            (flag::REPORTS_COUNTS, [SubscriptionCount, SubscriptionCount]),
         ] {
             let name = self.name.as_str();
             if events.into_iter().any(|event| webhooks.wants(event, name)) {
-                flags.push(flag);
+                flags.push_str(flag);
             }
         }
     }

@@ -11,6 +11,7 @@ use super::part::{Occupancy, Step, Unsent};
 use super::replica::Place;
 use super::{Channel, Context, Kind};
 use crate::cluster::redis::script::ChannelReply;
+use crate::cluster::redis::wire::{flag, step};
 
 /// What was told along with a question.
 #[derive(Debug)]
@@ -67,11 +68,11 @@ impl Channel {
         let asked_from = self.replica.place.clone();
         let mut flags = self.flags(was_sync, all_due);
         if reconciles {
-            flags.push('r');
+            flags.push_str(flag::ROSTER);
         }
-        flags.push(self.occupancy_flag(tells_all));
+        flags.push_str(self.occupancy_flag(tells_all));
         if page.one_at_least {
-            flags.push('e');
+            flags.push_str(flag::ONE_AT_LEAST);
         }
         let asking = Asking {
             node: &context.publishing.node.to_string(),
@@ -103,14 +104,13 @@ impl Channel {
     }
 
     /// What webhooks know of this node's part.
-    fn occupancy_flag(&mut self, tells_all: bool) -> char {
+    fn occupancy_flag(&mut self, tells_all: bool) -> &'static str {
         let part = &mut self.part;
         let flag = match (part.occupancy, part.connections) {
-            (Occupancy::Known, 0) => 'z',
-            (Occupancy::Known, _) => 'q',
-            (Occupancy::No, 0) if tells_all => 'y',
-            // None that the script knows.
-            (Occupancy::Unsure | Occupancy::No, _) => '-',
+            (Occupancy::Known, 0) => flag::WAS_OCCUPIED,
+            (Occupancy::Known, _) => flag::OCCUPIED,
+            (Occupancy::No, 0) if tells_all => flag::NEVER_OCCUPIED,
+            (Occupancy::Unsure | Occupancy::No, _) => "",
         };
         if part.connections > 0 && part.occupancy == Occupancy::No {
             part.occupancy = Occupancy::Unsure;
@@ -121,7 +121,7 @@ impl Channel {
     fn add_acknowledgements(&mut self, command: &mut Cmd) -> Vec<String> {
         let acknowledged = self.notices.take_acknowledgements();
         for field in &acknowledged {
-            command.arg("a").arg(field);
+            command.arg(step::ACKNOWLEDGE).arg(field);
         }
         acknowledged
     }
@@ -134,7 +134,7 @@ impl Channel {
                     let Some(user) = self.part.users.get(&user_id) else {
                         continue;
                     };
-                    command.arg("+").arg(&*user_id);
+                    command.arg(step::ADD).arg(&*user_id);
                     command.arg(user.member.escaped_info());
                     changes.adds.push(user_id);
                 }
@@ -165,7 +165,7 @@ impl Channel {
         }
         let users = self.part.users.iter();
         let (joining, here): (Vec<_>, Vec<_>) = users.partition(|(_, user)| user.joining.is_some());
-        command.arg("=").arg(here.len());
+        command.arg(step::WHOLE).arg(here.len());
         for (user_id, user) in here {
             command.arg(&**user_id).arg(user.member.escaped_info());
             command.arg(i32::from(!user.is_reported));
@@ -174,7 +174,7 @@ impl Channel {
             }
         }
         for (user_id, user) in joining {
-            command.arg("+").arg(&**user_id);
+            command.arg(step::ADD).arg(&**user_id);
             command.arg(user.member.escaped_info());
             changes.adds.push(Arc::clone(user_id));
         }
@@ -186,9 +186,9 @@ impl Channel {
         if part.acknowledged_counts == Some(part.counts()) && !tells_all {
             return;
         }
-        command.arg("n").arg(part.connections);
+        command.arg(step::SUBSCRIBERS).arg(part.connections);
         if matches!(self.kind, Kind::User(_)) {
-            command.arg("w").arg(part.watchers);
+            command.arg(step::WATCHERS).arg(part.watchers);
         }
     }
 
@@ -207,7 +207,7 @@ impl Channel {
             Flush::Due => 0,
             Flush::All => 1,
         };
-        command.arg("f").arg(all);
+        command.arg(step::FLUSH).arg(all);
     }
 
     pub(super) fn put_back_change(&mut self, change: Change) {
@@ -221,6 +221,9 @@ impl Channel {
 
 /// A user has left; should Redis have forgotten one whom webhooks know of, they are told.
 fn remove(command: &mut Cmd, user_id: &str, is_reported: bool) {
-    let step = if is_reported { "g" } else { "-" };
+    let step = match is_reported {
+        true => step::REMOVE_REPORTED,
+        false => step::REMOVE,
+    };
     command.arg(step).arg(user_id);
 }

@@ -96,38 +96,68 @@ impl Channel {
         let Some(app) = self.app.clone() else {
             return Ok(());
         };
-        let is_own = context.own.contains(entry.origin);
         match entry.what {
-            What::Events { number, events } if is_own => {
-                self.is_repeated(entry.origin, number, is_own, context);
-                self.note_own(&app, &events);
-            }
             What::Events { number, events } => {
-                let deliveries = self.part.admitted * events.len();
-                let bytes = events.iter().map(|event| event.payload.len()).sum();
-                let room = app.room.try_reserve(deliveries, bytes);
-                if room.is_none() && reading == Reading::InOrder {
-                    return Err(NoRoom);
-                }
-                if !self.is_repeated(entry.origin, number, is_own, context) {
-                    self.deliver(&app, events, room);
-                }
+                self.apply_events((entry.origin, number), events, reading, &app, context)?;
             }
             What::Close {
                 number,
                 code,
                 reason,
-            } => {
-                let is_repeated = self.is_repeated(entry.origin, number, is_own, context);
-                if let Kind::User(user_id) = &self.kind
-                    && !is_own
-                    && !is_repeated
-                    && let Some(code) = CloseCode::of(code)
-                {
-                    app.close_user_locally(user_id, CloseReason::new(code, reason));
-                }
-            }
+            } => self.apply_close((entry.origin, number), code, reason, &app, context),
             _ if reading == Reading::Remains => {}
+            what => self.apply_state(what, &app),
+        }
+        context.metrics.entries_received.inc();
+        Ok(())
+    }
+
+    fn apply_events(
+        &mut self,
+        from: (NodeId, u64),
+        events: Vec<Event>,
+        reading: Reading,
+        app: &AppHub,
+        context: &Context<'_>,
+    ) -> Result<(), NoRoom> {
+        if context.own.contains(from.0) {
+            self.is_repeated(from, context);
+            self.note_own(app, &events);
+            return Ok(());
+        }
+        let deliveries = self.part.admitted * events.len();
+        let bytes = events.iter().map(|event| event.payload.len()).sum();
+        let room = app.room.try_reserve(deliveries, bytes);
+        if room.is_none() && reading == Reading::InOrder {
+            return Err(NoRoom);
+        }
+        if !self.is_repeated(from, context) {
+            self.deliver(app, events, room);
+        }
+        Ok(())
+    }
+
+    fn apply_close(
+        &mut self,
+        from: (NodeId, u64),
+        code: u16,
+        reason: String,
+        app: &AppHub,
+        context: &Context<'_>,
+    ) {
+        let is_repeated = self.is_repeated(from, context);
+        if let Kind::User(user_id) = &self.kind
+            && !context.own.contains(from.0)
+            && !is_repeated
+            && let Some(code) = CloseCode::of(code)
+        {
+            app.close_user_locally(user_id, CloseReason::new(code, reason));
+        }
+    }
+
+    /// Who is there, and how many.
+    fn apply_state(&mut self, what: What, app: &AppHub) {
+        match what {
             What::Added(users) => {
                 for (user_id, info) in users {
                     let member = Arc::new(Member::from_escaped(&user_id, &info));
@@ -152,15 +182,11 @@ impl Channel {
             What::Total(subscribers) => self.replica.total = Some(subscribers),
             What::Online | What::Offline => {
                 if let Kind::User(user_id) = &self.kind {
-                    app.set_online(
-                        user_id,
-                        entry.what == What::Online || self.part.admitted > 0,
-                    );
+                    app.set_online(user_id, what == What::Online || self.part.admitted > 0);
                 }
             }
+            What::Events { .. } | What::Close { .. } => {}
         }
-        context.metrics.entries_received.inc();
-        Ok(())
     }
 
     /// This node's subscribers have its own events; but which was the last is for the log to say.
@@ -189,16 +215,10 @@ impl Channel {
         }
     }
 
-    /// Whether the node has had this from the same origin before.
-    fn is_repeated(
-        &mut self,
-        origin: NodeId,
-        number: u64,
-        is_own: bool,
-        context: &Context<'_>,
-    ) -> bool {
+    /// Whether the node has had what bears this number from the same origin before.
+    fn is_repeated(&mut self, (origin, number): (NodeId, u64), context: &Context<'_>) -> bool {
         let is_repeated = !self.replica.note_number(origin, number);
-        if is_repeated && !is_own {
+        if is_repeated && !context.own.contains(origin) {
             context.metrics.repeats_dropped.inc();
         }
         is_repeated

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Channel;
 use super::part::Occupancy;
+use crate::cluster::redis::wire::{due, due_field};
 use crate::webhooks::Transition;
 
 /// What is due is to be told.
@@ -97,19 +98,22 @@ impl Notices {
     /// Users whose departure waits until it is due.
     pub(super) fn pending_departures(&self) -> impl Iterator<Item = &str> {
         let fields = self.pending.iter();
-        fields.filter_map(|field| field.strip_prefix('r'))
+        fields.filter_map(|field| field.strip_prefix(due::REMOVING))
     }
 
     /// The user has come: there is no departure.
     pub(super) fn on_return(&mut self, user_id: &str) {
         if !self.pending.is_empty() {
-            self.pending.remove(&format!("r{user_id}"));
+            self.pending.remove(&due_field(due::REMOVING, user_id));
         }
     }
 
     /// Whether webhooks may not know of the user, whom another node may have told of.
     pub(super) fn is_doubted(&self, user_id: &str) -> bool {
-        !self.doubted.is_empty() && self.doubted.contains(&format!("b{user_id}"))
+        !self.doubted.is_empty()
+            && self
+                .doubted
+                .contains(&due_field(due::PERHAPS_ADDED, user_id))
     }
 
     fn look_again_at(&mut self, at: Instant) {
@@ -125,19 +129,19 @@ impl Notices {
 
 impl Channel {
     /// Tells what is to be told now, and remembers when to look after the rest.
-    pub(super) fn on_due(&mut self, due: &[(String, u64)], now: Instant) {
-        for (field, ms) in due {
+    pub(super) fn on_due(&mut self, fields: &[(String, u64)], now: Instant) {
+        for (field, ms) in fields {
             let (kind, rest) = field.split_at(field.len().min(1));
             let transition = match kind {
-                "o" => Transition::Occupied,
-                "V" => Transition::Vacated,
-                "a" => Transition::MemberAdded(rest),
-                "R" => Transition::MemberRemoved(rest),
-                "N" => Transition::Counted(rest.parse().unwrap_or(0)),
+                due::OCCUPIED => Transition::Occupied,
+                due::VACATED => Transition::Vacated,
+                due::ADDED => Transition::MemberAdded(rest),
+                due::REMOVED => Transition::MemberRemoved(rest),
+                due::COUNT => Transition::Counted(rest.parse().unwrap_or(0)),
                 _ => {
-                    if matches!(kind, "r" | "v") {
+                    if matches!(kind, due::REMOVING | due::VACATING) {
                         self.notices.pending.insert(field.clone());
-                    } else if matches!(kind, "p" | "b") {
+                    } else if matches!(kind, due::PERHAPS_OCCUPIED | due::PERHAPS_ADDED) {
                         self.notices.doubted.insert(field.clone());
                     }
                     self.notices.look_again_at(now + Duration::from_millis(*ms));
@@ -158,20 +162,23 @@ impl Channel {
     /// What webhooks are told, or were: it is not waited for any more.
     fn note_reported(&mut self, kind: &str, user_id: &str) {
         match kind {
-            "R" => {
-                self.notices.pending.remove(&format!("r{user_id}"));
+            due::REMOVED => {
+                let field = due_field(due::REMOVING, user_id);
+                self.notices.pending.remove(&field);
                 self.part.departed.remove(user_id);
             }
-            "V" => {
-                self.notices.pending.remove("v");
+            due::VACATED => {
+                self.notices.pending.remove(due::VACATING);
                 self.part.occupancy = Occupancy::No;
             }
-            "o" => {
-                self.notices.doubted.remove("p");
+            due::OCCUPIED => {
+                self.notices.doubted.remove(due::PERHAPS_OCCUPIED);
             }
-            "a" => {
+            due::ADDED => {
                 if !self.notices.doubted.is_empty() {
-                    self.notices.doubted.remove(&format!("b{user_id}"));
+                    self.notices
+                        .doubted
+                        .remove(&due_field(due::PERHAPS_ADDED, user_id));
                 }
                 self.part.note_reported(user_id, true);
             }
@@ -186,7 +193,7 @@ impl Channel {
             return;
         }
         for field in std::mem::take(&mut self.notices.doubted) {
-            if let Some(user_id) = field.strip_prefix('b') {
+            if let Some(user_id) = field.strip_prefix(due::PERHAPS_ADDED) {
                 self.part.note_reported(user_id, true);
             }
         }

@@ -17,6 +17,7 @@ use super::{Channel, Context, Kind};
 use crate::cluster::redis::entry::Unreadable;
 use crate::cluster::redis::outgoing::{Batch, Written};
 use crate::cluster::redis::script::{ChannelReply, Published};
+use crate::cluster::redis::wire::due;
 use crate::hub::{AppHub, CachedEvent};
 use crate::protocol::Frame;
 use crate::protocol::member::Member;
@@ -119,9 +120,9 @@ impl Channel {
             self.part.acknowledged_counts = Some((change.connections, change.watchers));
         }
         self.part.occupancy = match change.connections {
-            0 if notices.pending.contains("v") => Occupancy::Known,
+            0 if notices.pending.contains(due::VACATING) => Occupancy::Known,
             0 => Occupancy::No,
-            _ if notices.doubted.contains("p") => Occupancy::Unsure,
+            _ if notices.doubted.contains(due::PERHAPS_OCCUPIED) => Occupancy::Unsure,
             _ => Occupancy::Known,
         };
         for user_id in &change.users.news {

@@ -87,9 +87,13 @@ impl Node {
         let [nodes, versions, dead] = self.setup.keys.nodes();
         let (memory, logs) = (self.setup.keys.memory(), self.setup.keys.logs());
         let keys = [&nodes, &versions, &dead, &memory, &logs];
-        let mut command = script::GOODBYE.call(&keys);
-        command.arg(node).arg(i32::from(leaves_something));
-        command.arg(self.setup.settings.node_timeout.as_millis() as u64 / 2);
+        let half = self.setup.settings.node_timeout.as_millis() as u64 / 2;
+        let command = script::GOODBYE
+            .call(&keys)
+            .arg("node", node)
+            .arg("leaves", i32::from(leaves_something))
+            .arg("heard_of_within", half)
+            .command();
         let then: Then = Box::new(|node, answer| match stays_for(answer) {
             Some(dead) => {
                 for dead in dead {

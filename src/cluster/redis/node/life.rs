@@ -10,6 +10,7 @@ use super::leaving::Leaving;
 use super::{Node, Timer};
 use crate::cluster::redis::entry::{NodeId, NodeIds, OLDEST, VERSION};
 use crate::cluster::redis::script::{self, Pulse};
+use crate::cluster::redis::wire;
 use crate::hub::Standing;
 
 /// How soon a heartbeat is made when something says that Redis has forgotten what it was told.
@@ -115,16 +116,21 @@ impl Node {
         let keys = &self.setup.keys;
         let [nodes, versions, dead] = keys.nodes();
         let all = [&nodes, &versions, &dead, &keys.memory(), &keys.logs()];
-        let mut command = script::HEARTBEAT.call(&all);
-        command
-            .arg(self.life.ids.current.to_string())
-            .arg(VERSION)
-            .arg(self.setup.settings.node_timeout.as_millis() as u64)
-            .arg(i32::from(self.life.membership == Membership::New))
-            .arg(&*self.memory.last.name)
-            .arg(self.memory.last.beats)
-            .arg(NodeId::random(&mut self.rng).to_string())
-            .arg(self.ledger.get_mut().bytes(self.now));
+        let timeout = self.setup.settings.node_timeout;
+        let millis = |time: Duration| time.as_millis() as u64;
+        let command = script::HEARTBEAT
+            .call(&all)
+            .arg("node", self.life.ids.current.to_string())
+            .arg("version", VERSION)
+            .arg("timeout", millis(timeout))
+            .arg("new", i32::from(self.life.membership == Membership::New))
+            .arg("known_name", &*self.memory.last.name)
+            .arg("known_beats", self.memory.last.beats)
+            .arg("new_name", NodeId::random(&mut self.rng).to_string())
+            .arg("log_bytes", self.ledger.get_mut().bytes(self.now))
+            .arg("remembered_for", millis(wire::REMEMBERED_FOR + timeout))
+            .arg("cleanup", millis(timeout.max(wire::LEAST_CLEANUP)))
+            .command();
         (nodes, command)
     }
 

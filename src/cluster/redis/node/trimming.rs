@@ -26,8 +26,7 @@ impl Node {
         let topics: HashSet<_> = oldest.topics.into_iter().collect();
         for topic in topics {
             let keys = [keys::meta(&topic), keys::log(&topic)];
-            let mut command = script::TRIM.call(&keys);
-            command.arg(age);
+            let command = script::TRIM.call(&keys).arg("age", age).command();
             let then: Then = Box::new(|node, answer| {
                 if let Ok(Ok(dropped)) = answer.map(script::number) {
                     node.setup.metrics.log_evictions.inc_by(dropped);
