@@ -161,8 +161,10 @@ impl Channel {
             self.keep_granted(change, &reply);
             return;
         }
-        // What the reply says as a whole is as of its last entry: later ones are read again.
-        let is_whole = !goes_on || change.reconciles;
+        // What the reply says as a whole is as of its last entry: later ones are read again. Of members it says
+        // nothing if the log goes on from where the node was.
+        let is_news = !self.replica.is_known() && !self.name.kind().is_presence();
+        let is_whole = !goes_on || change.reconciles || is_news;
         self.take_over(&reply, is_whole);
         self.note_caught_up(&reply, is_whole);
         self.admit_granted(change, &reply);
@@ -241,7 +243,6 @@ impl Channel {
     fn take_over(&mut self, reply: &ChannelReply, is_whole: bool) {
         let Some(app) = self.app.clone() else { return };
         let is_begun_anew = self.replica.reconcile_at.is_some();
-        let is_news = is_whole || !self.replica.is_known();
         self.take_over_roster(reply, is_begun_anew, &app);
         if let (Some((payload, ms)), true) = (&reply.cached, self.name.kind().cache) {
             let cached = CachedEvent {
@@ -251,12 +252,12 @@ impl Channel {
             app.set_cached(&self.name, Some(cached));
         }
         if let Kind::User(user_id) = &self.kind
-            && is_news
+            && is_whole
             && (reply.is_online || !is_begun_anew)
         {
             app.set_online(user_id, reply.is_online || self.part.admitted > 0);
         }
-        if is_news && self.counts_subscriptions() {
+        if is_whole && self.counts_subscriptions() {
             self.replica.total = Some(reply.subscribers);
         }
         for user in self.part.users.values_mut() {

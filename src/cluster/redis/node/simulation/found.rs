@@ -139,3 +139,22 @@ fn what_a_log_says_from_before_its_epoch_is_not_taken_for_news() {
         simulate(&Plan { seed, actions });
     }
 }
+
+#[test]
+fn answer_that_is_older_than_what_was_published_does_not_undo_it() {
+    for seed in (0..SEEDS).chain([13_398_827_719_641_272_965]) {
+        let actions = vec![
+            Action::Join(0, 0, 0),
+            Action::Leave(0, 0),
+            Action::SignIn(0, 2),
+            Action::Wait(2982),
+            Action::Publish(0, 1),
+            Action::Forget(false),
+            Action::Wait(10),
+            Action::Join(1, 0, 0),
+            Action::SignIn(1, 0),
+            Action::Join(1, 0, 0),
+        ];
+        simulate(&Plan { seed, actions });
+    }
+}
