@@ -1,6 +1,9 @@
 //! Plans that went wrong once, made as small as they can be.
 
+use std::time::Duration;
+
 use super::plan::{Action, Plan};
+use super::world::World;
 use super::{CHANNELS, simulate};
 
 /// How many networks a plan is tried on: it goes wrong on most, but not on all.
@@ -137,6 +140,58 @@ fn what_a_log_says_from_before_its_epoch_is_not_taken_for_news() {
             Action::Join(0, 0, 0),
         ];
         simulate(&Plan { seed, actions });
+    }
+}
+
+#[test]
+fn members_who_wait_when_a_link_breaks_are_not_told_to_have_left() {
+    for wait in 4..10 {
+        // Few answers are on their way just then, and come behind the loss.
+        for seed in 0..40 {
+            let mut world = World::new(seed);
+            world.act(&Action::Join(0, 0, 0));
+            world.act(&Action::Wait(wait));
+            world.act(&Action::Join(0, 0, 1));
+            world.act(&Action::Cut(0));
+            world.pass(Duration::from_millis(100));
+        }
+    }
+}
+
+#[test]
+fn who_left_before_redis_forgot_is_told_of_all_the_same() {
+    for ends in [false, true] {
+        for seed in 0..SEEDS / 2 {
+            let actions = vec![
+                Action::Join(0, 0, 0),
+                Action::Join(0, 0, 1),
+                Action::Wait(1300),
+                Action::Leave(0, 0),
+                Action::Wait(500),
+                Action::Forget(ends),
+            ];
+            let world = simulate(&Plan { seed, actions });
+            let told = |user: &str| &world.notices[&(CHANNELS[0].to_owned(), user.to_owned())];
+            assert_eq!(*told("ann"), ["member_added", "member_removed"], "{seed}");
+            assert_eq!(*told("bob"), ["member_added"], "{seed}");
+        }
+    }
+}
+
+#[test]
+fn channel_that_a_node_has_left_for_good_is_left_after_a_fail_over_to_older_data() {
+    for channel in 0..CHANNELS.len() {
+        for seed in 0..SEEDS / 2 {
+            let actions = vec![
+                Action::Join(0, channel, 0),
+                Action::Wait(1300),
+                Action::Save,
+                Action::Leave(0, 0),
+                Action::Wait(12_000),
+                Action::FailOver,
+            ];
+            simulate(&Plan { seed, actions });
+        }
     }
 }
 

@@ -100,6 +100,11 @@ fn nothing_is_wrong_for_long_after_links_break_and_nodes_die() {
 }
 
 #[test]
+fn webhooks_are_told_once_though_links_break() {
+    hold(60, plan::plans(plan::shaky()));
+}
+
+#[test]
 fn members_come_and_go_while_links_break() {
     hold(60, plan::plans(plan::hasty()));
 }

@@ -132,6 +132,22 @@ pub(super) fn rough() -> Actions {
     actions
 }
 
+/// Links break, and messages get lost, but nobody is away for long.
+pub(super) fn shaky() -> Actions {
+    let relay = || 0..RELAYS;
+    let mut actions = calm();
+    actions.extend([
+        (6, relay().prop_map(Action::Cut).boxed()),
+        (
+            2,
+            (relay(), 1..3u32)
+                .prop_map(|(relay, count)| Action::Lose(relay, count))
+                .boxed(),
+        ),
+    ]);
+    actions
+}
+
 /// Members come and go while links break under what was just asked.
 pub(super) fn hasty() -> Actions {
     let (relay, user) = (|| 0..2usize, || 0..3usize);

@@ -14,7 +14,7 @@ use crate::auth::Signer;
 use crate::cluster::redis::node::{Input, Node};
 use crate::cluster::redis::{Redis, Settings};
 use crate::hub::testing::{Posted, TestShard};
-use crate::hub::{AppHub, Authority, Broadcast, Caching, Hub, Join, Leave, SignIn};
+use crate::hub::{AppHub, Authority, Broadcast, Caching, Hub, Join, Leave, SignIn, Standing};
 use crate::metrics::{EventLoss, LossOn, Metrics};
 use crate::protocol::member::Member;
 use crate::protocol::server::{self, EventData};
@@ -158,6 +158,11 @@ impl Relay {
         match posted {
             Posted::Joined(id, channel, roster) => {
                 let channel = known(&channel);
+                assert!(
+                    self.authority.standing() != Standing::Well || self.node.follows("1", channel),
+                    "{:?}: let in to {channel}, which is not known",
+                    self.run
+                );
                 let roster: BTreeSet<String> = roster.into_iter().collect();
                 if !self.is_listening(channel) {
                     self.told.received.insert(channel, Vec::new());
