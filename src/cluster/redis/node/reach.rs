@@ -20,7 +20,7 @@ impl Node {
         match self.servers.search(self.now) {
             Search::UnderWay => {}
             Search::Later(at) => self.at(at, Timer::Discover),
-            Search::Begun(io) => self.io.push(io),
+            Search::Begun(known) => self.io.push(Io::Discover(known)),
         }
     }
 
@@ -190,11 +190,11 @@ impl Node {
 
     /// Redis is there, and does not let this node do what it needs. It is logged once.
     pub(super) fn note_lack(&mut self, lack: Lack, context: &str) {
+        self.setup.metrics.refused.set(1);
         let before = self.setup.shared.lack.lock().replace(lack.clone());
         if before.as_ref() != Some(&lack) {
             tracing::error!(context, "{lack}");
         }
-        self.setup.metrics.refused.set(1);
         self.show_standing();
     }
 

@@ -69,7 +69,8 @@ pub(super) enum Search {
     UnderWay,
     /// They were just looked for, and are then again.
     Later(Instant),
-    Begun(Io),
+    /// It is begun, perhaps with the help of those that are known.
+    Begun(Vec<ConnectionInfo>),
 }
 
 /// How servers were, before others were found.
@@ -282,7 +283,7 @@ impl Servers {
         self.is_searching = true;
         self.searched_at = Some(now);
         let known = self.list.iter().map(|server| server.info.clone());
-        Search::Begun(Io::Discover(known.collect()))
+        Search::Begun(known.collect())
     }
 
     /// They were not found. Returns when they are looked for again.
