@@ -48,7 +48,6 @@ local STEP_WHOLE, STEP_FLUSH, STEP_ACKNOWLEDGE = '=', 'f', 'a'
 local DUE_OCCUPIED, DUE_ADDED, DUE_VACATED, DUE_REMOVED, DUE_COUNT = 'o', 'a', 'V', 'R', 'N'
 local DUE_VACATING, DUE_REMOVING, DUE_PERHAPS_OCCUPIED, DUE_PERHAPS_ADDED = 'v', 'r', 'p', 'b'
 local DUE_COUNTING, DUE_COUNTED, DUE_GOING_OFFLINE = 'c', 'C', 'f'
-
 history, delay, count_interval = tonumber(history), tonumber(delay), tonumber(count_interval)
 local function flag(name)
   return string.find(flags, name, 1, true) ~= nil
@@ -299,7 +298,8 @@ while step <= #ARGV do
     for i = 1, #all, 2 do
       local name, kind = all[i], string.sub(all[i], 1, 1)
       local when, owner = string.match(all[i + 1], '^(%d+) (.*)$')
-      local is_time = tonumber(when) <= now or (everything and owner == asker)
+      -- Another node looks after what is its own, and would take what is gone for forgotten.
+      local is_time = owner == asker and (everything or tonumber(when) <= now)
       if is_time and then_told[kind] then
         redis.call('HDEL', due, name)
         tell(then_told[kind] .. string.sub(name, 2), 0)

@@ -213,3 +213,39 @@ fn answer_that_is_older_than_what_was_published_does_not_undo_it() {
         simulate(&Plan { seed, actions });
     }
 }
+
+#[test]
+fn departure_that_another_node_was_to_tell_is_told_once() {
+    let actions = vec![
+        Action::SignIn(1, 0),
+        Action::Wait(3),
+        Action::SignIn(0, 0),
+        Action::Publish(1, 0),
+        Action::Leave(0, 0),
+        Action::Wait(6),
+        Action::Publish(1, 0),
+        Action::SignIn(1, 0),
+        Action::Burst(0, 16),
+        Action::Join(2, 1, 0),
+        Action::SignIn(1, 0),
+        Action::SignIn(1, 1),
+        Action::Publish(2, 0),
+        Action::Wait(4),
+        Action::Join(0, 0, 1),
+        Action::Wait(6),
+        Action::Leave(2, 0),
+        Action::Leave(1, 4),
+        Action::Join(1, 0, 0),
+        Action::Wait(1),
+        Action::Wait(7),
+        Action::Publish(2, 1),
+        Action::Publish(2, 0),
+        Action::Wait(6),
+        Action::Leave(0, 0),
+        Action::Leave(1, 3),
+        Action::Publish(0, 1),
+        Action::Wait(1),
+    ];
+    let seed = 10_113_507_954_589_795_181;
+    simulate(&Plan { seed, actions });
+}
