@@ -12,6 +12,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use rand::Rng;
 
+use super::wire::entry;
 use crate::protocol::SocketId;
 
 /// The version that this node speaks. It reads the one before too, once there is one.
@@ -203,33 +204,33 @@ impl Entry {
         }
         let origin = head[2..].parse()?;
         let mut fields = Fields(body.slice(HEAD..));
-        let what = match head.as_bytes()[1] {
-            b'E' => What::Events {
+        let what = match &head[1..2] {
+            entry::EVENTS => What::Events {
                 number: fields.number()?,
                 events: fields.events()?,
             },
-            b'X' => What::Close {
+            entry::CLOSE => What::Close {
                 number: fields.number()?,
                 code: fields.number()?,
                 reason: fields.text()?,
             },
-            b'+' => {
+            entry::ADDED => {
                 let mut users = Vec::new();
                 while !fields.is_empty() {
                     users.push((fields.text()?, fields.text()?));
                 }
                 What::Added(users)
             }
-            b'-' => {
+            entry::REMOVED => {
                 let mut users = Vec::new();
                 while !fields.is_empty() {
                     users.push(fields.text()?);
                 }
                 What::Removed(users)
             }
-            b'#' => What::Total(fields.number()?),
-            b'O' => What::Online,
-            b'F' => What::Offline,
+            entry::TOTAL => What::Total(fields.number()?),
+            entry::ONLINE => What::Online,
+            entry::OFFLINE => What::Offline,
             _ => return Err(Unreadable),
         };
         Ok(Self { origin, what })
@@ -298,9 +299,10 @@ pub(super) struct Writer(Vec<u8>);
 impl Writer {
     /// The body of events, or of a request to close connections, under a number of which a node
     /// never uses a lower one on the channel again.
-    pub(super) fn new(version: u8, kind: u8, origin: NodeId, number: u64) -> Self {
+    pub(super) fn new(version: u8, kind: &str, origin: NodeId, number: u64) -> Self {
         let mut body = Vec::with_capacity(256);
-        body.extend_from_slice(&[b'0' + version, kind]);
+        body.push(b'0' + version);
+        body.extend_from_slice(kind.as_bytes());
         body.extend_from_slice(origin.to_string().as_bytes());
         let mut writer = Self(body);
         writer.field(number.to_string().as_bytes());
@@ -351,7 +353,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let events = vec![event("{\"a\":\"é\"}"), event("")];
-        let mut writer = Writer::new(VERSION, b'E', NodeId(7), 42);
+        let mut writer = Writer::new(VERSION, entry::EVENTS, NodeId(7), 42);
         for event in &events {
             writer.event(event);
         }

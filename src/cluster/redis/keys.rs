@@ -3,6 +3,8 @@
 //! All keys of a channel have its app and name in braces, so that a Redis Cluster keeps them on
 //! one server, where a script can change them together.
 
+use super::wire::key;
+
 /// Builds names with the configured prefix.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
@@ -48,23 +50,28 @@ impl Keys {
         })
     }
 
+    fn named(&self, name: &str) -> String {
+        [&*self.prefix, name].concat()
+    }
+
     pub(super) fn nodes(&self) -> [String; 3] {
-        ["", ":versions", ":dead"].map(|part| [&*self.prefix, "{nodes}", part].concat())
+        let versions = [key::NODES, ":versions"].concat();
+        [key::NODES, &versions, key::DEAD].map(|name| self.named(name))
     }
 
     /// What tells whether the servers still have what they had.
     pub(super) fn memory(&self) -> String {
-        [&*self.prefix, "{nodes}:memory"].concat()
+        self.named(key::MEMORY)
     }
 
     /// How much of the channels' logs each node has written.
     pub(super) fn logs(&self) -> String {
-        [&*self.prefix, "{nodes}:logs"].concat()
+        [&*self.prefix, key::NODES, ":logs"].concat()
     }
 
     /// The topics that a node has anything to do with.
     pub(super) fn topics_of(&self, node: &str) -> String {
-        [&*self.prefix, "{node:", node, "}"].concat()
+        [&*self.prefix, key::NODE, node, "}"].concat()
     }
 
     pub(super) fn idempotency(&self, app: &str, key: &str) -> String {

@@ -13,6 +13,7 @@
 //! - [`ledger`]: what is written and kept in all
 //! - [`link`], [`rights`]: a server of Redis, and what it lets a node do
 //! - [`script`], [`keys`], [`entry`]: what is in Redis
+//! - [`wire`]: what nodes and scripts have in common
 
 mod channel;
 mod entry;
@@ -29,6 +30,7 @@ mod rights;
 mod script;
 mod settings;
 mod watch;
+mod wire;
 
 use std::collections::HashMap;
 use std::fmt;

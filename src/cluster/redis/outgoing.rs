@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::entry::{Event, NodeId, Writer};
 use super::keys::{self, Topic};
 use super::script;
+use super::wire::entry;
 use crate::hub::Rank;
 
 /// Events that go into one entry at most, and their bytes.
@@ -39,7 +40,8 @@ pub(super) enum Payload {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Outgoing>,
-    /// Said, and perhaps not heard: it is said again, word for word, before anything else.
+    /// Said, and perhaps not heard: it is said again, word for word, before anything else. In the order of
+    /// their numbers, as receivers take a lower number for one that they have had.
     unsure: VecDeque<Batch>,
 }
 
@@ -48,6 +50,7 @@ pub(super) struct Queue {
 pub(super) struct Written {
     body: Vec<u8>,
     head: usize,
+    number: u64,
 }
 
 /// What goes into one entry.
@@ -56,6 +59,7 @@ pub(super) struct Batch {
     body: Vec<u8>,
     /// The bytes of the body that tell it from all others.
     head: usize,
+    number: u64,
     cached: Option<(Bytes, u64)>,
     items: Vec<Outgoing>,
     is_repetition: bool,
@@ -130,14 +134,19 @@ impl Queue {
         first.rank.pass();
         Some(match &first.what {
             Payload::Close { code, reason } => {
-                let mut writer =
-                    Writer::new(publishing.version, b'X', publishing.node, publishing.number);
+                let mut writer = Writer::new(
+                    publishing.version,
+                    entry::CLOSE,
+                    publishing.node,
+                    publishing.number,
+                );
                 let head = writer.len();
                 writer.field(code.to_string().as_bytes());
                 writer.field(reason.as_bytes());
                 Batch {
                     body: writer.finish(),
                     head,
+                    number: publishing.number,
                     cached: None,
                     items: vec![first],
                     is_repetition: false,
@@ -151,7 +160,12 @@ impl Queue {
 
     /// The event and those right behind it whose turn it is.
     fn events(&mut self, first: Outgoing, publishing: PublishContext<'_>) -> Batch {
-        let mut writer = Writer::new(publishing.version, b'E', publishing.node, publishing.number);
+        let mut writer = Writer::new(
+            publishing.version,
+            entry::EVENTS,
+            publishing.node,
+            publishing.number,
+        );
         let head = writer.len();
         let mut cached = None;
         let mut items = Vec::with_capacity(1);
@@ -175,6 +189,7 @@ impl Queue {
         Batch {
             body: writer.finish(),
             head,
+            number: publishing.number,
             cached,
             items,
             is_repetition: false,
@@ -185,37 +200,41 @@ impl Queue {
 
     /// It is not known whether this was heard. Whoever waits need not: it is kept until it is.
     pub(super) fn put_back(&mut self, batch: Batch) {
-        let is_first = batch.is_repetition;
-        self.put(
-            Batch {
-                is_repetition: true,
-                ..batch
-            },
-            is_first,
-        );
+        self.put(Batch {
+            is_repetition: true,
+            ..batch
+        });
         self.send_receipts();
     }
 
     /// This was certainly not heard.
     pub(super) fn put_back_unacknowledged(&mut self, batch: Batch) {
-        let is_first = batch.is_repetition;
-        self.put(batch, is_first);
+        self.put(batch);
     }
 
-    /// What is repeated was before all else; what is not may come after what was written before it.
-    fn put(&mut self, batch: Batch, is_first: bool) {
-        match is_first {
-            true => self.unsure.push_front(batch),
-            false => self.unsure.push_back(batch),
-        }
+    /// Where it belongs: what became of a call may be known before or after the link is lost.
+    fn put(&mut self, batch: Batch) {
+        let place = self
+            .unsure
+            .partition_point(|other| other.number < batch.number);
+        self.unsure.insert(place, batch);
+    }
+
+    /// What is repeated stands in order.
+    pub(super) fn check(&self) {
+        let numbers = self.unsure.iter().map(|batch| batch.number);
+        debug_assert!(
+            numbers.is_sorted(),
+            "repetitions are out of order: {self:?}"
+        );
     }
 
     /// Redis has ended right after this was written: if the log is lost too, others may not have it.
-    /// Of several the last comes first.
     pub(super) fn repeat(&mut self, written: Written) {
-        self.unsure.push_front(Batch {
+        self.put(Batch {
             body: written.body,
             head: written.head,
+            number: written.number,
             cached: None,
             items: Vec::new(),
             is_repetition: true,
@@ -246,27 +265,33 @@ impl Batch {
     /// `listens`: whether the node itself listens to the topic.
     pub(super) fn call(&self, topic: &Topic, publishing: PublishContext<'_>, listens: bool) -> Cmd {
         let keys = [keys::meta(topic), keys::log(topic), keys::cache(topic)];
-        let mut call = script::PUBLISH.call(&keys);
-        call.arg(publishing.node.to_string())
-            .arg(publishing.epoch)
-            .arg(publishing.history_ms)
-            .arg(HISTORY_ENTRIES)
-            .arg(publishing.publish)
-            .arg(&**topic)
-            .arg(&self.body);
-        match self.is_repetition {
-            true => call.arg(&self.body[..self.head]),
-            false => call.arg(""),
+        let head = match self.is_repetition {
+            true => &self.body[..self.head],
+            false => &[],
         };
         // Who repeats itself cannot know who listened the first time.
-        call.arg(i32::from(publishing.keep || self.is_repetition));
-        match &self.cached {
-            Some((payload, ms)) => call.arg(&payload[..]).arg(*ms),
-            None => call.arg("").arg(0),
+        let keeps = publishing.keep || self.is_repetition;
+        let (cached, cached_for) = match &self.cached {
+            Some((payload, ms)) => (&payload[..], *ms),
+            None => (&[][..], 0),
         };
-        call.arg(publishing.log_bytes).arg(i32::from(listens));
-        call.arg(self.later.as_deref().unwrap_or_default());
-        call
+        script::PUBLISH
+            .call(&keys)
+            .arg("node", publishing.node.to_string())
+            .arg("new_epoch", publishing.epoch)
+            .arg("history", publishing.history_ms)
+            .arg("most_entries", HISTORY_ENTRIES)
+            .arg("publish", publishing.publish)
+            .arg("topic", &**topic)
+            .arg("body", &self.body)
+            .arg("head", head)
+            .arg("keeps", i32::from(keeps))
+            .arg("cached", cached)
+            .arg("cached_for", cached_for)
+            .arg("log_bytes", publishing.log_bytes)
+            .arg("listens", i32::from(listens))
+            .arg("later", self.later.as_deref().unwrap_or_default())
+            .command()
     }
 
     /// It was heard.
@@ -280,6 +305,7 @@ impl Batch {
         Written {
             body: self.body,
             head: self.head,
+            number: self.number,
         }
     }
 }
@@ -394,5 +420,29 @@ mod tests {
             assert!(again.is_repetition && again.body == body);
         }
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn repetition_that_fails_once_more_does_not_overtake_what_was_written_before_it() {
+        let mut queue = Queue::default();
+        let mut batches = Vec::new();
+        for number in 1..=3 {
+            queue.push(event(number));
+            let number = number as u64;
+            batches.push(queue.next(PublishContext { number, ..VOICE }).unwrap());
+        }
+        let bodies: Vec<_> = batches.iter().map(|batch| batch.body.clone()).collect();
+        let mut batches = batches.into_iter();
+        let written = batches.next().unwrap().done();
+        for batch in batches {
+            queue.put_back(batch);
+        }
+        let repetition = queue.next(VOICE).unwrap();
+        // The link is lost, and only then the answer.
+        queue.repeat(written);
+        queue.put_back(repetition);
+        for body in bodies {
+            assert_eq!(queue.next(VOICE).unwrap().body, body);
+        }
     }
 }

@@ -103,8 +103,8 @@ impl Asker {
 
     async fn report(&self, topic: &str, cached: bool) -> Result<ChannelReport, Unavailable> {
         let keys = [keys::meta(topic), keys::users(topic), keys::cache(topic)];
-        let mut command = script::REPORT.call(&keys);
-        command.arg(i32::from(cached));
+        let call = script::REPORT.call(&keys);
+        let command = call.arg("with_cached", i32::from(cached)).command();
         let report = self.readable(Report::read(self.ask(topic, command).await?))?;
         Ok(ChannelReport {
             state: ChannelState {
@@ -243,8 +243,8 @@ impl Asker {
     }
 
     async fn try_to_claim(&self, key: &str, claimant: &str) -> Result<Claimed, Unavailable> {
-        let mut command = script::CLAIM.call(&[key]);
-        command.arg(claimant).arg(ANSWER.as_millis() as u64);
+        let call = script::CLAIM.call(&[key]).arg("claimant", claimant);
+        let command = call.arg("lasts", ANSWER.as_millis() as u64).command();
         let answer = self.put(key, command, true).await?;
         self.readable(Claimed::read(answer))
     }
@@ -252,9 +252,12 @@ impl Asker {
     fn turn(&self, key: String, claimant: String) -> SharedTurn {
         let shared = Arc::clone(&self.shared);
         SharedTurn::new(move |answer| {
-            let mut command = script::SETTLE.call(&[&key]);
-            command.arg(claimant).arg(&answer.unwrap_or_default()[..]);
-            command.arg(ANSWER.as_millis() as u64);
+            let command = script::SETTLE
+                .call(&[&key])
+                .arg("claimant", claimant)
+                .arg("answer", &answer.unwrap_or_default()[..])
+                .arg("lasts", ANSWER.as_millis() as u64)
+                .command();
             shared.requests.push(Request::Settle(Settlement {
                 key,
                 command,

@@ -34,9 +34,10 @@ impl Rights {
 
     /// The call that finds out what the user lacks; see [`Rights::missing`].
     pub(super) fn probe(&self) -> Cmd {
-        let mut call = script::RIGHTS.call::<&str>(&[]);
-        call.arg(&*self.prefix).arg(i32::from(self.is_cluster));
-        call
+        let call = script::RIGHTS.call::<&str>(&[]);
+        call.arg("prefix", &*self.prefix)
+            .arg("cluster", i32::from(self.is_cluster))
+            .command()
     }
 
     /// What the user lacks by the answer to [`Rights::probe`].

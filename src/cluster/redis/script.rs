@@ -3,32 +3,51 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use redis::{Cmd, Script, Value};
+use redis::{Cmd, Script, ToRedisArgs, Value};
 
 use super::entry::{EntryId, NodeId, Unreadable};
+
+/// What a script calls its keys and arguments, in their order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    pub(super) keys: &'static [&'static str],
+    pub(super) arguments: &'static [&'static str],
+}
 
 /// A script with its name for EVALSHA.
 pub(super) struct Known {
     code: &'static str,
     script: Script,
+    names: Names,
+}
+
+/// A call of a script, to which its arguments are added in their order.
+pub(super) struct Call {
+    command: Cmd,
+    missing: &'static [&'static str],
 }
 
 impl Known {
-    fn new(code: &'static str) -> Self {
+    fn new(code: &'static str, names: Names) -> Self {
         Self {
             code,
             script: Script::new(code),
+            names,
         }
     }
 
-    /// A call with these keys; arguments are added to it.
-    pub(super) fn call<K: AsRef<str>>(&self, keys: &[K]) -> Cmd {
+    /// A call with these keys; some scripts can do without the last.
+    pub(super) fn call<K: AsRef<str>>(&self, keys: &[K]) -> Call {
+        debug_assert!(keys.len() <= self.names.keys.len());
         let mut command = redis::cmd("EVALSHA");
         command.arg(self.script.get_hash()).arg(keys.len());
         for key in keys {
             command.arg(key.as_ref());
         }
-        command
+        Call {
+            command,
+            missing: self.names.arguments,
+        }
     }
 
     #[cfg(test)]
@@ -41,6 +60,11 @@ impl Known {
         self.script.get_hash()
     }
 
+    #[cfg(test)]
+    pub(super) fn names(&self) -> Names {
+        self.names
+    }
+
     /// Makes the script known to a server.
     pub(super) fn load(&self) -> Cmd {
         let mut command = redis::cmd("SCRIPT");
@@ -49,10 +73,31 @@ impl Known {
     }
 }
 
+impl Call {
+    /// Adds the next argument, which the script calls so.
+    pub(super) fn arg(mut self, name: &'static str, value: impl ToRedisArgs) -> Self {
+        let (next, missing) = self.missing.split_first().unwrap_or((&"", &[]));
+        debug_assert_eq!(*next, name, "an argument is out of its order");
+        self.missing = missing;
+        self.command.arg(value);
+        self
+    }
+
+    /// The call with all its arguments; more may follow where the script takes any number of them.
+    pub(super) fn command(self) -> Cmd {
+        debug_assert!(self.missing.is_empty(), "missing: {:?}", self.missing);
+        self.command
+    }
+}
+
 macro_rules! scripts {
-    ($($name:ident = $file:literal),* $(,)?) => {
-        $(pub(super) static $name: LazyLock<Known> =
-            LazyLock::new(|| Known::new(include_str!(concat!("lua/", $file, ".lua"))));)*
+    ($($name:ident = $file:literal ($($key:ident)*) ($($argument:ident)*),)*) => {
+        $(pub(super) static $name: LazyLock<Known> = LazyLock::new(|| {
+            Known::new(include_str!(concat!("lua/", $file, ".lua")), Names {
+                keys: &[$(stringify!($key)),*],
+                arguments: &[$(stringify!($argument)),*],
+            })
+        });)*
 
         /// All of them.
         pub(super) fn all() -> Vec<&'static Known> {
@@ -62,15 +107,20 @@ macro_rules! scripts {
 }
 
 scripts! {
-    PUBLISH = "publish",
-    CHANNEL = "channel",
-    HEARTBEAT = "heartbeat",
-    GOODBYE = "goodbye",
-    REPORT = "report",
-    CLAIM = "claim",
-    SETTLE = "settle",
-    RIGHTS = "rights",
-    TRIM = "trim",
+    PUBLISH = "publish" (meta log cache)
+        (node new_epoch history most_entries publish topic body head keeps cached cached_for log_bytes
+            listens later),
+    CHANNEL = "channel" (meta log cache users members due at memory_key)
+        (asker node new_epoch history publish topic version most_members flags delay known_epoch known_id
+            page_bytes told_again_after known_memory count_at_once count_interval repeated_for),
+    HEARTBEAT = "heartbeat" (nodes versions dead memory logs)
+        (node version timeout new known_name known_beats new_name log_bytes remembered_for cleanup),
+    GOODBYE = "goodbye" (nodes versions dead memory logs) (node leaves heard_of_within),
+    REPORT = "report" (meta users cache) (with_cached),
+    CLAIM = "claim" (key) (claimant lasts),
+    SETTLE = "settle" (key) (claimant answer lasts),
+    RIGHTS = "rights" () (prefix cluster),
+    TRIM = "trim" (meta log) (age),
 }
 
 /// What the channel script returns.

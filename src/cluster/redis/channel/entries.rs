@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Channel, Context, Kind};
-use crate::cluster::redis::entry::{Entry, EntryId, Event, Message, NodeId, What};
+use crate::cluster::redis::entry::{Entry, Event, Message, NodeId, What};
 use crate::cluster::redis::link::LinkId;
 use crate::hub::broadcast::Reservation;
 use crate::hub::{AppHub, Broadcast, CachedEvent, Caching};
@@ -36,8 +36,9 @@ impl Channel {
         link: LinkId,
         context: &Context<'_>,
     ) {
-        self.pushed = self.pushed.max(message.id.offset);
-        let Some((is_same_log, known)) = self.place.as_ref().map(|place| {
+        let replica = &mut self.replica;
+        replica.pushed = replica.pushed.max(message.id.offset);
+        let Some((is_same_log, known)) = replica.place.as_ref().map(|place| {
             let is_same_log = place.epoch.as_bytes() == message.epoch;
             (is_same_log, place.id.offset)
         }) else {
@@ -45,15 +46,15 @@ impl Channel {
         };
         // After an interruption the log may have gone back, and have other entries before this one: it
         // is read first. What came before the interruption may be nowhere else.
-        let is_after_break = self.interrupted_at.is_some() && context.link == Some(link);
-        if !is_same_log && !is_after_break && self.follows_on_former(message) {
+        let is_after_break = replica.interrupted_at.is_some() && context.link == Some(link);
+        if !is_same_log && !is_after_break && replica.follows_on_former(message) {
             // On its way when the log was begun anew. Not delivered twice, should it be in both.
             let _ = self.apply(&message.body, Reading::Remains, context);
             return;
         }
         let is_next = is_same_log && !is_after_break && message.id.offset == known + 1;
-        if !(self.is_synced || is_next) {
-            self.follows_another_log |= !is_same_log;
+        if !(replica.is_known() || is_next) {
+            replica.follows_another_log |= !is_same_log;
             return;
         }
         if is_same_log && message.id.offset <= known {
@@ -61,34 +62,15 @@ impl Channel {
         }
         if !is_same_log {
             // Redis does not have what this node has told it either.
-            self.is_behind = true;
-            self.doubts_memory = true;
+            replica.note_missing();
+            self.schedule.doubts_memory = true;
             self.send_all_again();
         } else if message.id.offset > known + 1 {
-            self.is_behind = true;
+            replica.note_missing();
         } else if self.apply(&message.body, Reading::InOrder, context).is_ok() {
-            self.go_on_to(message.id);
+            self.replica.go_on_to(message.id);
         } else {
             self.wait_for_room(context.now);
-        }
-    }
-
-    /// Whether a message is of the log that was there before the present one, and not known.
-    fn follows_on_former(&mut self, message: &Message) -> bool {
-        let Some(former) = &mut self.former else {
-            return false;
-        };
-        if former.epoch.as_bytes() != message.epoch || message.id.offset <= former.id.offset {
-            return false;
-        }
-        former.id = message.id;
-        true
-    }
-
-    /// The entry that follows on the last known one is known too.
-    pub(super) fn go_on_to(&mut self, id: EntryId) {
-        if let Some(place) = &mut self.place {
-            place.id = id;
         }
     }
 
@@ -96,8 +78,8 @@ impl Channel {
     /// a little later.
     pub(super) fn wait_for_room(&mut self, now: Instant) {
         const PAUSE: Duration = Duration::from_millis(20);
-        self.is_behind = true;
-        self.retry_at = Some(now + PAUSE);
+        self.replica.note_missing();
+        self.schedule.retry_at = Some(now + PAUSE);
     }
 
     /// Does what an entry says, unless there is no room for its events.
@@ -114,77 +96,97 @@ impl Channel {
         let Some(app) = self.app.clone() else {
             return Ok(());
         };
-        let is_own = context.own.contains(entry.origin);
         match entry.what {
-            What::Events { number, events } if is_own => {
-                self.is_repeated(entry.origin, number, is_own, context);
-                self.note_own(&app, &events);
-            }
             What::Events { number, events } => {
-                let deliveries = self.admitted * events.len();
-                let bytes = events.iter().map(|event| event.payload.len()).sum();
-                let room = app.room.try_reserve(deliveries, bytes);
-                if room.is_none() && reading == Reading::InOrder {
-                    return Err(NoRoom);
-                }
-                if !self.is_repeated(entry.origin, number, is_own, context) {
-                    self.deliver(&app, events, room);
-                }
+                self.apply_events((entry.origin, number), events, reading, &app, context)?;
             }
             What::Close {
                 number,
                 code,
                 reason,
-            } => {
-                let is_repeated = self.is_repeated(entry.origin, number, is_own, context);
-                if let Kind::User(user_id) = &self.kind
-                    && !is_own
-                    && !is_repeated
-                    && let Some(code) = CloseCode::of(code)
-                {
-                    app.close_user_locally(user_id, CloseReason::new(code, reason));
-                }
-            }
+            } => self.apply_close((entry.origin, number), code, reason, &app, context),
             _ if reading == Reading::Remains => {}
+            what => self.apply_state(what, &app),
+        }
+        context.metrics.entries_received.inc();
+        Ok(())
+    }
+
+    fn apply_events(
+        &mut self,
+        from: (NodeId, u64),
+        events: Vec<Event>,
+        reading: Reading,
+        app: &AppHub,
+        context: &Context<'_>,
+    ) -> Result<(), NoRoom> {
+        if context.own.contains(from.0) {
+            self.is_repeated(from, context);
+            self.note_own(app, &events);
+            return Ok(());
+        }
+        let deliveries = self.part.admitted * events.len();
+        let bytes = events.iter().map(|event| event.payload.len()).sum();
+        let room = app.room.try_reserve(deliveries, bytes);
+        if room.is_none() && reading == Reading::InOrder {
+            return Err(NoRoom);
+        }
+        if !self.is_repeated(from, context) {
+            self.deliver(app, events, room);
+        }
+        Ok(())
+    }
+
+    fn apply_close(
+        &mut self,
+        from: (NodeId, u64),
+        code: u16,
+        reason: String,
+        app: &AppHub,
+        context: &Context<'_>,
+    ) {
+        let is_repeated = self.is_repeated(from, context);
+        if let Kind::User(user_id) = &self.kind
+            && !context.own.contains(from.0)
+            && !is_repeated
+            && let Some(code) = CloseCode::of(code)
+        {
+            app.close_user_locally(user_id, CloseReason::new(code, reason));
+        }
+    }
+
+    /// Who is there, and how many.
+    fn apply_state(&mut self, what: What, app: &AppHub) {
+        match what {
             What::Added(users) => {
                 for (user_id, info) in users {
                     let member = Arc::new(Member::from_escaped(&user_id, &info));
                     app.member_came(&self.name, &member);
-                    if !self.pending.is_empty() {
-                        self.pending.remove(&format!("r{user_id}"));
-                    }
-                    if let Some(user) = self.users.get_mut(&*user_id) {
+                    self.notices.on_return(&user_id);
+                    if let Some(user) = self.part.users.get_mut(&*user_id) {
                         user.only_here = false;
                     }
                 }
             }
             What::Removed(users) => {
                 for user_id in users {
-                    if !self.is_here(&user_id) {
+                    if !self.part.is_here(&user_id) {
                         app.member_went(&self.name, &user_id);
                     }
                 }
             }
-            What::Total(subscribers) if self.is_synced => {
+            What::Total(subscribers) if self.replica.is_known() => {
                 app.announce_total(&self.name, subscribers);
             }
             // Whoever is about to be let in is to hear of it too.
-            What::Total(subscribers) => self.total = Some(subscribers),
+            What::Total(subscribers) => self.replica.total = Some(subscribers),
             What::Online | What::Offline => {
                 if let Kind::User(user_id) = &self.kind {
-                    app.set_online(user_id, entry.what == What::Online || self.admitted > 0);
+                    app.set_online(user_id, what == What::Online || self.part.admitted > 0);
                 }
             }
+            What::Events { .. } | What::Close { .. } => {}
         }
-        context.metrics.entries_received.inc();
-        Ok(())
-    }
-
-    /// Whether the user is on this node, whatever the others think: they were told that this node
-    /// is dead, and are about to be told otherwise.
-    pub(super) fn is_here(&self, user_id: &str) -> bool {
-        let user = self.users.get(user_id);
-        user.is_some_and(|user| user.joining.is_none())
     }
 
     /// This node's subscribers have its own events; but which was the last is for the log to say.
@@ -203,7 +205,7 @@ impl Channel {
             let frame = frame_of(&event);
             let share = room
                 .as_mut()
-                .map(|room| room.split(self.admitted, frame.len()));
+                .map(|room| room.split(self.part.admitted, frame.len()));
             let broadcast = Broadcast::forwarded(frame, event.except, share);
             let caching = match event.is_cached {
                 true => Caching::AsLast,
@@ -213,42 +215,13 @@ impl Channel {
         }
     }
 
-    /// Whether the node has had this from the same origin before.
-    fn is_repeated(
-        &mut self,
-        origin: NodeId,
-        number: u64,
-        is_own: bool,
-        context: &Context<'_>,
-    ) -> bool {
-        let is_repeated = !self.note_number(origin, number);
-        if is_repeated && !is_own {
+    /// Whether the node has had what bears this number from the same origin before.
+    fn is_repeated(&mut self, (origin, number): (NodeId, u64), context: &Context<'_>) -> bool {
+        let is_repeated = !self.replica.note_number(origin, number);
+        if is_repeated && !context.own.contains(origin) {
             context.metrics.repeats_dropped.inc();
         }
         is_repeated
-    }
-
-    /// Whether the number is above all that the node has had from the same origin.
-    pub(super) fn note_number(&mut self, origin: NodeId, number: u64) -> bool {
-        const MOST: usize = 64;
-        match self
-            .last_numbers
-            .iter_mut()
-            .find(|(node, _)| *node == origin)
-        {
-            Some((_, last)) if *last >= number => false,
-            Some((_, last)) => {
-                *last = number;
-                true
-            }
-            None => {
-                if self.last_numbers.len() == MOST {
-                    self.last_numbers.remove(0);
-                }
-                self.last_numbers.push((origin, number));
-                true
-            }
-        }
     }
 }
 

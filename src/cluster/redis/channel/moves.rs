@@ -3,15 +3,16 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Channel, Context, Kind, LocalUser, SigningIn, Step, Waiting};
+use super::part::LocalUser;
+use super::{Channel, Context, Kind, SigningIn, Waiting};
 use crate::cluster::redis::watch::PendingWatch;
 use crate::hub::{AppHub, Join, Leave, PeerHandle};
 use crate::protocol::member::Member;
 
 impl Channel {
     pub(in crate::cluster::redis) fn join(&mut self, join: Join, context: &Context<'_>) {
-        self.connections += 1;
-        if context.is_away {
+        self.part.connections += 1;
+        if context.is_away() {
             self.join_offline(join);
         } else if (self.is_live() && self.waiting.is_empty()) || self.must_be_asked_for(&join) {
             self.join_live(join);
@@ -23,7 +24,7 @@ impl Channel {
     /// Whether it is for the cluster to say if there is room for this one.
     fn must_be_asked_for(&self, join: &Join) -> bool {
         join.member.as_ref().is_some_and(|member| {
-            let user = self.users.get(member.user_id());
+            let user = self.part.users.get(member.user_id());
             user.is_none_or(|user| user.joining.is_some())
         })
     }
@@ -33,7 +34,7 @@ impl Channel {
         let Some(member) = &join.member else {
             return self.admit(join);
         };
-        match self.users.get_mut(member.user_id()) {
+        match self.part.users.get_mut(member.user_id()) {
             Some(user) => match &mut user.joining {
                 Some(joining) => joining.push(join),
                 None => {
@@ -43,7 +44,7 @@ impl Channel {
             },
             None => {
                 let (user_id, member) = (Arc::clone(member.user_id()), Arc::clone(member));
-                self.steps.push(Step::Add(Arc::clone(&user_id)));
+                self.part.add(Arc::clone(&user_id));
                 let user = LocalUser {
                     member,
                     connections: 0,
@@ -51,7 +52,7 @@ impl Channel {
                     only_here: false,
                     is_reported: false,
                 };
-                self.users.insert(user_id, user);
+                self.part.users.insert(user_id, user);
             }
         }
     }
@@ -61,8 +62,9 @@ impl Channel {
         let Some(app) = self.app.clone() else { return };
         if let Some(member) = &join.member {
             let is_news = app.member_came(&self.name, member);
-            let is_back = self.departed.remove(member.user_id()) == Some(true);
+            let is_back = self.part.departed.remove(member.user_id()) == Some(true);
             let user = self
+                .part
                 .users
                 .entry(Arc::clone(member.user_id()))
                 .or_insert_with(|| LocalUser {
@@ -75,15 +77,25 @@ impl Channel {
                 });
             user.connections += 1;
             user.only_here |= is_news;
-            self.must_send_all = true;
+            self.part.send_users_again();
         }
         self.admit(join);
     }
 
     pub(super) fn admit(&mut self, join: Join) {
         if let Some(app) = &self.app {
-            self.admitted += 1;
+            self.part.admitted += 1;
             app.admit_shared(join);
+        }
+    }
+
+    /// Lets in who has waited, now that the channel is known, or nobody can be asked.
+    pub(super) fn admit_known(&mut self, waiting: Waiting) {
+        match waiting {
+            Waiting::Join(join) => self.join_live(join),
+            Waiting::Confirm(peer) => self.confirm(peer),
+            Waiting::SignIn(signing_in) => self.register(signing_in),
+            Waiting::Watch(watch) => watch.one_known(),
         }
     }
 
@@ -97,7 +109,7 @@ impl Channel {
     pub(in crate::cluster::redis) fn leave(&mut self, leave: &Leave) {
         let Some(app) = self.app.clone() else { return };
         app.dismiss_shared(leave);
-        self.connections -= 1;
+        self.part.connections -= 1;
         if let Some(member) = &leave.member {
             self.user_leaves(member.user_id(), &app);
         }
@@ -105,32 +117,28 @@ impl Channel {
     }
 
     fn user_leaves(&mut self, user_id: &Arc<str>, app: &AppHub) {
-        let Some(user) = self.users.get_mut(user_id) else {
+        let Some(user) = self.part.users.get_mut(user_id) else {
             return;
         };
         user.connections = user.connections.saturating_sub(1);
         if user.connections > 0 || user.joining.is_some() {
             return;
         }
-        let (only_here, is_reported) = (user.only_here, user.is_reported);
-        self.users.remove(user_id);
-        if !self.must_send_all {
-            self.steps
-                .push(Step::Remove(Arc::clone(user_id), is_reported));
-        } else if is_reported || !only_here {
-            self.departed.insert(Arc::clone(user_id), is_reported);
-        }
+        let Some(user) = self.part.users.remove(user_id) else {
+            return;
+        };
+        self.part.remove(user_id, &user);
         // Whether others have the user too, who was not only here, is for Redis to say.
-        if only_here {
+        if user.only_here {
             app.member_went(&self.name, user_id);
         }
     }
 
     fn count_out(&mut self, app: &AppHub) {
-        self.admitted -= 1;
-        if self.admitted == 0 && self.kind == Kind::Channel {
+        self.part.admitted -= 1;
+        if self.part.admitted == 0 && self.kind == Kind::Channel {
             // With its last listener the node has forgotten the roster.
-            self.forget_place();
+            self.replica.forget_place();
             app.forget_empty(&self.name);
         }
     }
@@ -140,8 +148,8 @@ impl Channel {
         signing_in: SigningIn,
         context: &Context<'_>,
     ) {
-        self.connections += 1;
-        if context.is_away || (self.is_live() && self.waiting.is_empty()) {
+        self.part.connections += 1;
+        if context.is_away() || (self.is_live() && self.waiting.is_empty()) {
             self.register(signing_in);
         } else {
             self.waiting.push_back(Waiting::SignIn(signing_in));
@@ -157,7 +165,7 @@ impl Channel {
             watch,
             join,
         } = signing_in;
-        self.admitted += 1;
+        self.part.admitted += 1;
         app.sign_in_shared(&peer, Arc::clone(&user), reply);
         if !self.is_live() {
             app.set_online(user.user_id(), true);
@@ -173,8 +181,8 @@ impl Channel {
     pub(in crate::cluster::redis) fn sign_out(&mut self, peer: PeerHandle, user: &Member) {
         if let Some(app) = &self.app {
             app.sign_out_shared(&peer, user);
-            self.connections -= 1;
-            self.admitted -= 1;
+            self.part.connections -= 1;
+            self.part.admitted -= 1;
         }
     }
 
@@ -183,8 +191,8 @@ impl Channel {
         watch: &Rc<PendingWatch>,
         context: &Context<'_>,
     ) {
-        self.watchers += 1;
-        if context.is_away || (self.is_live() && self.waiting.is_empty()) {
+        self.part.watchers += 1;
+        if context.is_away() || (self.is_live() && self.waiting.is_empty()) {
             watch.one_known();
         } else {
             self.waiting.push_back(Waiting::Watch(Rc::clone(watch)));
@@ -192,6 +200,6 @@ impl Channel {
     }
 
     pub(in crate::cluster::redis) fn unwatch(&mut self) {
-        self.watchers = self.watchers.saturating_sub(1);
+        self.part.watchers = self.part.watchers.saturating_sub(1);
     }
 }

@@ -1,37 +1,158 @@
 //! What the app's backend is told.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::{Channel, Occupancy};
+use super::Channel;
+use super::part::Occupancy;
+use crate::cluster::redis::wire::{due, due_field};
 use crate::webhooks::Transition;
+
+/// What is due is to be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Flush {
+    #[default]
+    No,
+    /// What has come due.
+    Due,
+    /// All that the node would tell later.
+    All,
+}
+
+/// What webhooks are told, now and later: fields of what is due.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    /// Departures that webhooks are told of when they are due.
+    pub(super) pending: HashSet<String>,
+    /// Arrivals that webhooks are told of when they are due, unless other nodes say that they know.
+    pub(super) doubted: HashSet<String>,
+    /// What they were told, of which Redis is not known to know it.
+    notified: HashSet<String>,
+    to_acknowledge: Vec<String>,
+    /// When the next of what is due has to be looked at.
+    next_due: Option<Instant>,
+    flush: Flush,
+}
+
+impl Notices {
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.next_due
+    }
+
+    /// Whether something is still to be told, or Redis to be told that it was.
+    pub(super) fn is_any_left(&self) -> bool {
+        self.next_due.is_some() || !self.notified.is_empty()
+    }
+
+    /// Whether Redis is to be told something.
+    pub(super) fn has_changes(&self) -> bool {
+        self.flush != Flush::No || !self.to_acknowledge.is_empty()
+    }
+
+    pub(super) fn is_flushing(&self) -> bool {
+        self.flush != Flush::No
+    }
+
+    /// What is due is to be told.
+    pub(super) fn flush(&mut self, all: bool) {
+        self.next_due = None;
+        if all {
+            self.flush = Flush::All;
+        } else if self.flush == Flush::No {
+            self.flush = Flush::Due;
+        }
+    }
+
+    pub(super) fn take_flush(&mut self) -> Flush {
+        std::mem::take(&mut self.flush)
+    }
+
+    /// A call may have been made or not. What is due is looked for again.
+    pub(super) fn flush_again(&mut self) {
+        if self.next_due.is_some() && self.flush == Flush::No {
+            self.flush = Flush::Due;
+        }
+    }
+
+    pub(super) fn take_acknowledgements(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.to_acknowledge)
+    }
+
+    pub(super) fn acknowledge_again(&mut self, fields: Vec<String>) {
+        self.to_acknowledge.extend(fields);
+    }
+
+    /// Redis knows that they were told.
+    pub(super) fn on_acknowledged(&mut self, fields: &[String]) {
+        for field in fields {
+            self.notified.remove(field);
+        }
+    }
+
+    /// All others tell that all that the node had has gone.
+    pub(super) fn on_given_up(&mut self) {
+        self.pending.clear();
+        self.doubted.clear();
+    }
+
+    /// Users whose departure waits until it is due.
+    pub(super) fn pending_departures(&self) -> impl Iterator<Item = &str> {
+        let fields = self.pending.iter();
+        fields.filter_map(|field| field.strip_prefix(due::REMOVING))
+    }
+
+    /// The user has come: there is no departure.
+    pub(super) fn on_return(&mut self, user_id: &str) {
+        if !self.pending.is_empty() {
+            self.pending.remove(&due_field(due::REMOVING, user_id));
+        }
+    }
+
+    /// Whether webhooks may not know of the user, whom another node may have told of.
+    pub(super) fn is_doubted(&self, user_id: &str) -> bool {
+        !self.doubted.is_empty()
+            && self
+                .doubted
+                .contains(&due_field(due::PERHAPS_ADDED, user_id))
+    }
+
+    fn look_again_at(&mut self, at: Instant) {
+        self.next_due = Some(self.next_due.map_or(at, |next| next.min(at)));
+    }
+
+    /// Whether what Redis is to be told of was told.
+    pub(super) fn check(&self) {
+        let mut acknowledged = self.to_acknowledge.iter();
+        debug_assert!(acknowledged.all(|field| self.notified.contains(field)));
+    }
+}
 
 impl Channel {
     /// Tells what is to be told now, and remembers when to look after the rest.
-    pub(super) fn on_due(&mut self, due: &[(String, u64)], now: Instant) {
-        for (field, ms) in due {
+    pub(super) fn on_due(&mut self, fields: &[(String, u64)], now: Instant) {
+        for (field, ms) in fields {
             let (kind, rest) = field.split_at(field.len().min(1));
             let transition = match kind {
-                "o" => Transition::Occupied,
-                "V" => Transition::Vacated,
-                "a" => Transition::MemberAdded(rest),
-                "R" => Transition::MemberRemoved(rest),
-                "N" => Transition::Counted(rest.parse().unwrap_or(0)),
+                due::OCCUPIED => Transition::Occupied,
+                due::VACATED => Transition::Vacated,
+                due::ADDED => Transition::MemberAdded(rest),
+                due::REMOVED => Transition::MemberRemoved(rest),
+                due::COUNT => Transition::Counted(rest.parse().unwrap_or(0)),
                 _ => {
-                    if matches!(kind, "r" | "v") {
-                        self.pending.insert(field.clone());
-                    } else if matches!(kind, "p" | "b") {
-                        self.doubted.insert(field.clone());
+                    if matches!(kind, due::REMOVING | due::VACATING) {
+                        self.notices.pending.insert(field.clone());
+                    } else if matches!(kind, due::PERHAPS_OCCUPIED | due::PERHAPS_ADDED) {
+                        self.notices.doubted.insert(field.clone());
                     }
-                    let at = now + Duration::from_millis(*ms);
-                    self.next_due = Some(self.next_due.map_or(at, |next| next.min(at)));
+                    self.notices.look_again_at(now + Duration::from_millis(*ms));
                     continue;
                 }
             };
             self.note_reported(kind, rest);
-            if !self.notified.insert(field.clone()) {
+            if !self.notices.notified.insert(field.clone()) {
                 continue;
             }
-            self.to_acknowledge.push(field.clone());
+            self.notices.to_acknowledge.push(field.clone());
             if let Some(webhooks) = self.app.as_ref().and_then(|app| app.webhooks()) {
                 webhooks.transition(&self.name, &transition);
             }
@@ -41,30 +162,28 @@ impl Channel {
     /// What webhooks are told, or were: it is not waited for any more.
     fn note_reported(&mut self, kind: &str, user_id: &str) {
         match kind {
-            "R" => {
-                self.pending.remove(&format!("r{user_id}"));
-                self.departed.remove(user_id);
+            due::REMOVED => {
+                let field = due_field(due::REMOVING, user_id);
+                self.notices.pending.remove(&field);
+                self.part.departed.remove(user_id);
             }
-            "V" => {
-                self.pending.remove("v");
-                self.occupancy = Occupancy::No;
+            due::VACATED => {
+                self.notices.pending.remove(due::VACATING);
+                self.part.occupancy = Occupancy::No;
             }
-            "o" => {
-                self.doubted.remove("p");
+            due::OCCUPIED => {
+                self.notices.doubted.remove(due::PERHAPS_OCCUPIED);
             }
-            "a" => {
-                if !self.doubted.is_empty() {
-                    self.doubted.remove(&format!("b{user_id}"));
+            due::ADDED => {
+                if !self.notices.doubted.is_empty() {
+                    self.notices
+                        .doubted
+                        .remove(&due_field(due::PERHAPS_ADDED, user_id));
                 }
-                self.note_known(user_id);
+                self.part.note_reported(user_id, true);
             }
             _ => {}
         }
-    }
-
-    /// Whether webhooks may not know of the user, whom another node may have told of.
-    pub(super) fn is_doubted(&self, user_id: &str) -> bool {
-        !self.doubted.is_empty() && self.doubted.contains(&format!("b{user_id}"))
     }
 
     /// What is still in doubt will be among what is due. Of the rest webhooks know. (What is due of the
@@ -73,22 +192,15 @@ impl Channel {
         if !self.orphans.is_empty() {
             return;
         }
-        for field in std::mem::take(&mut self.doubted) {
-            if let Some(user_id) = field.strip_prefix('b') {
-                self.note_known(user_id);
+        for field in std::mem::take(&mut self.notices.doubted) {
+            if let Some(user_id) = field.strip_prefix(due::PERHAPS_ADDED) {
+                self.part.note_reported(user_id, true);
             }
         }
     }
 
-    fn note_known(&mut self, user_id: &str) {
-        if let Some(user) = self.users.get_mut(user_id) {
-            user.is_reported = true;
-        }
-    }
-
-    /// What is due is to be told.
-    pub(in crate::cluster::redis) fn flush_due(&mut self, all: bool) {
-        self.next_due = None;
-        self.flushes_due = Some(all || self.flushes_due == Some(true));
+    /// What is due is to be told, and all that the node would tell later.
+    pub(in crate::cluster::redis) fn flush_all(&mut self) {
+        self.notices.flush(true);
     }
 }

@@ -3,61 +3,67 @@
 --
 -- KEYS: meta, log, cache, users (user -> nodes), members (user -> user_info), due, the users of the
 -- node whose part is changed, and the memory, where it is on the same server
--- ARGV:
---   1 the node that asks
---   2 the node whose part is changed: the same, or one that is dead
---   3 the epoch, should the channel have none yet
---   4 milliseconds that an entry is kept
---   5 PUBLISH or SPUBLISH
---   6 the topic
---   7 the version of the entries' bodies
---   8 members at most
---   9 flags: p presence channel, u a user, c counts are told to subscribers; o, m, s webhooks want
---     to know who occupies and vacates, of members, of counts; k the cached event is asked for, r
---     the roster in any case, d all that the node has to tell, e one entry is returned however
---     large it is; x nothing is asked for that has happened since; D nodes may not have told again
---     yet what was forgotten; webhooks know that the node q has occupied, z had occupied the
---     channel, y knows nothing of that and vacates it without a word
---  10 milliseconds that a departure waits
---  11 the epoch that the asking node knows, or nothing
---  12 the id of the last entry that it knows
---  13 bytes of entries returned at most
---  14 milliseconds after which all nodes have told again what was forgotten
---  15 the memory that the node knows
---  16.. steps, each with its arguments:
---     n COUNT        the node has so many subscribers; 0: it is not on the channel
---     w COUNT        the same of those who watch a user
---     + USER INFO    a user's first connection to the node
---     - USER         a user's last connection to the node
---     g USER         the same of one whom webhooks know of, even if it was forgotten here
---     = COUNT (USER INFO NEW)*   these are the node's users, and no others; if they were forgotten
+-- ARGV: the node that asks; the node whose part is changed: the same, or one that is dead; the epoch, should
+-- the channel have none yet; milliseconds that an entry is kept; PUBLISH or SPUBLISH; the topic; the version
+-- of the entries' bodies; members at most; letters of FLAG; milliseconds that a departure waits; the epoch that
+-- the asking node knows, or nothing; the id of the last entry that it knows; bytes of entries returned at most;
+-- milliseconds after which all nodes have told again what was forgotten; the memory that the node knows;
+-- subscribers up to which every change of their number is told, and the milliseconds in between above that;
+-- milliseconds for which an entry may be written again
+-- and then steps, each with its arguments:
+--     STEP_SUBSCRIBERS COUNT, STEP_WATCHERS COUNT   the node has so many, of the channel or of the user
+--     STEP_ADD USER INFO       a user's first connection to the node
+--     STEP_REMOVE USER         a user's last connection to the node
+--     STEP_REMOVE_REPORTED USER   the same of one whom webhooks know of, even if it was forgotten here
+--     STEP_WHOLE COUNT (USER INFO NEW)*   these are the node's users, and no others; if they were forgotten
 --                    here, webhooks know of them, unless NEW is 1, and of all others' departures
---     f ALL          what is due is to be told; with 1, all that the node would tell later
---     a FIELD        what was to be told has been told
+--     STEP_FLUSH ALL           what is due is to be told; with 1, all that the node would tell later
+--     STEP_ACKNOWLEDGE FIELD   what was to be told has been told
 -- Returns { epoch, last id, subscribers, occupied, whether the known entry is known here too,
 --   { id, body }*, { refused user* }, { due field, milliseconds }*, roster or false,
 --   cached event or false, its milliseconds, whether the log goes on after these entries,
 --   { node, number }* of what was written last, for an asker who knew no entry,
 --   the offset of the last entry before the epoch }
 -- Of a log that was begun anew since the node last knew, the entries are from its beginning.
-local meta, log, cache, users, members, due, at =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local asker, node, version = ARGV[1], ARGV[2], ARGV[7]
-local history = tonumber(ARGV[4])
-local function flag(name)
-  return string.find(ARGV[9], name, 1, true) ~= nil
-end
-local is_user = flag('u')
-local delay = tonumber(ARGV[10])
+local meta, log, cache, users, members, due, at, memory_key = unpack(KEYS)
+local asker, node, new_epoch, history, publish, topic, version, most_members, flags, delay, known_epoch,
+  known_id, page_bytes, told_again_after, known_memory, count_at_once, count_interval, repeated_for
+  = unpack(ARGV, 1, 18)
+local step = 19
 
+local KEY_NODES, KEY_DEAD, KEY_MEMORY, KEY_NODE = '{nodes}', '{nodes}:dead', '{nodes}:memory', '{node:'
+-- Fields of meta: those of one node, whose id follows, have a colon behind the letter.
+local META_EPOCH, META_LAST, META_COUNT_TOLD, META_SUBSCRIBERS = 'e', 'l', 't', 'n:'
+local META_KEPT_UNTIL, META_MEMORY, META_BEGUN_AFTER = 'k', 'm', 'f'
+local ENTRY_EVENTS, ENTRY_CLOSE, ENTRY_ADDED, ENTRY_REMOVED = 'E', 'X', '+', '-'
+local ENTRY_TOTAL, ENTRY_ONLINE, ENTRY_OFFLINE = '#', 'O', 'F'
+local FLAG_PRESENCE, FLAG_USER, FLAG_COUNTED = 'p', 'u', 'c'
+local FLAG_REPORTS_OCCUPANCY, FLAG_REPORTS_MEMBERS, FLAG_REPORTS_COUNTS = 'o', 'm', 's'
+local FLAG_CACHED, FLAG_ROSTER, FLAG_ALL_DUE, FLAG_ONE_AT_LEAST, FLAG_NOT_SINCE = 'k', 'r', 'd', 'e', 'x'
+local FLAG_DOUBTFUL, FLAG_OCCUPIED, FLAG_WAS_OCCUPIED, FLAG_NEVER_OCCUPIED = 'D', 'q', 'z', 'y'
+local STEP_SUBSCRIBERS, STEP_WATCHERS, STEP_ADD, STEP_REMOVE, STEP_REMOVE_REPORTED = 'n', 'w', '+', '-', 'g'
+local STEP_WHOLE, STEP_FLUSH, STEP_ACKNOWLEDGE = '=', 'f', 'a'
+-- What is to be told is in due, a field for each thing, which begins with one of these. To webhooks, at once;
+-- once its time has come, or then unless a node says that they know it; to subscribers.
+local DUE_OCCUPIED, DUE_ADDED, DUE_VACATED, DUE_REMOVED, DUE_COUNT = 'o', 'a', 'V', 'R', 'N'
+local DUE_VACATING, DUE_REMOVING, DUE_PERHAPS_OCCUPIED, DUE_PERHAPS_ADDED = 'v', 'r', 'p', 'b'
+local DUE_COUNTING, DUE_COUNTED, DUE_GOING_OFFLINE = 'c', 'C', 'f'
+history, delay, count_interval = tonumber(history), tonumber(delay), tonumber(count_interval)
+local function flag(name)
+  return string.find(flags, name, 1, true) ~= nil
+end
+local is_user = flag(FLAG_USER)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local epoch = redis.call('HGET', meta, 'e')
+local epoch = redis.call('HGET', meta, META_EPOCH)
 local epoch_before = epoch
-local last = redis.call('HGET', meta, 'l')
+local last = redis.call('HGET', meta, META_LAST)
 if not epoch then
-  epoch, last = ARGV[3], '0-0'
+  -- A log may outlive its epoch: offsets go on from there, so that none is there twice.
+  local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  epoch, last = new_epoch, newest and newest[1] or '0-0'
 end
+local last_before = last
 local function field(text)
   return string.len(text) .. ':' .. text
 end
@@ -67,26 +73,26 @@ end
 -- A log that does not have what a node knows of it, and should, is an older state of itself: whoever
 -- knows more of it would take what follows for old.
 local function has_gone_back()
-  if ARGV[11] ~= epoch or ARGV[12] == last then
+  if known_epoch ~= epoch or known_id == last then
     return false
   end
-  if offset_of(ARGV[12]) > offset_of(last) then
+  if offset_of(known_id) > offset_of(last) then
     return true
   end
   local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)
-  return first[1] ~= nil and offset_of(first[1][1]) <= offset_of(ARGV[12])
-    and #redis.call('XRANGE', log, ARGV[12], ARGV[12]) == 0
+  return first[1] ~= nil and offset_of(first[1][1]) <= offset_of(known_id)
+    and #redis.call('XRANGE', log, known_id, known_id) == 0
 end
 if has_gone_back() then
-  epoch = ARGV[3]
+  epoch = new_epoch
 end
 -- Who was there, and what was to be told, under another memory is out of date. All nodes tell again
 -- what they have.
-local memory = KEYS[8] and redis.call('HGET', KEYS[8], 'name')
-local known_under = redis.call('HGET', meta, 'm')
+local memory = memory_key and redis.call('HGET', memory_key, 'name')
+local known_under = redis.call('HGET', meta, META_MEMORY)
 local is_out_of_date = memory and known_under and known_under ~= memory
 if is_out_of_date then
-  epoch = ARGV[3]
+  epoch = new_epoch
   local at_any = string.sub(at, 1, -1 - string.len(node))
   for _, name in ipairs(redis.call('HKEYS', meta)) do
     if string.sub(name, 2, 2) == ':' then
@@ -96,26 +102,26 @@ if is_out_of_date then
   end
   redis.call('DEL', users, members, due)
 end
-local begun_after = tonumber(redis.call('HGET', meta, 'f') or '0')
+local begun_after = tonumber(redis.call('HGET', meta, META_BEGUN_AFTER) or '0')
 if epoch ~= epoch_before then
   begun_after = offset_of(last)
 end
 -- Others may not have told again yet what was forgotten: who seems to come may have been there, and
 -- who seems to be gone may be on another node.
-local is_doubtful = flag('D')
-if KEYS[8] and memory ~= ARGV[15] then
+local is_doubtful = flag(FLAG_DOUBTFUL)
+if memory_key and memory ~= known_memory then
   is_doubtful = true
   -- The asker does not know that anything was lost, and may end before it does. What it tells is noted where
   -- others look for it then: Redis may have forgotten that the asker is there, and which topics it is on.
-  local prefix = string.sub(KEYS[8], 1, -1 - string.len('{nodes}:memory'))
-  redis.call('SADD', prefix .. '{node:' .. asker .. '}', ARGV[6])
-  if not redis.call('ZSCORE', prefix .. '{nodes}', asker) then
-    redis.call('ZADD', prefix .. '{nodes}:dead', now, asker)
+  local prefix = string.sub(memory_key, 1, -1 - string.len(KEY_MEMORY))
+  redis.call('SADD', prefix .. KEY_NODE .. asker .. '}', topic)
+  if not redis.call('ZSCORE', prefix .. KEY_NODES, asker) then
+    redis.call('ZADD', prefix .. KEY_DEAD, now, asker)
   end
 end
-local is_forgotten = is_doubtful or (ARGV[11] ~= '' and ARGV[11] ~= epoch)
-local asked_from = flag('x') and '' or ARGV[11]
-local known_here = asked_from == epoch and ARGV[12] == last
+local is_forgotten = is_doubtful or (known_epoch ~= '' and known_epoch ~= epoch)
+local asked_from = flag(FLAG_NOT_SINCE) and '' or known_epoch
+local known_here = asked_from == epoch and known_id == last
 local function append(kind, rest)
   local ms, offset = string.match(last, '^(%d+)-(%d+)$')
   local at_ms = math.max(tonumber(ms), now)
@@ -123,23 +129,17 @@ local function append(kind, rest)
   local body = version .. kind .. asker .. rest
   redis.call('XADD', log, 'MINID', '~', string.format('%d-0', at_ms - history), last, 'b', body)
   redis.call('PEXPIRE', log, history)
-  redis.call(ARGV[5], ARGV[6], epoch .. ' ' .. last .. ' ' .. body)
+  redis.call(publish, topic, epoch .. ' ' .. last .. ' ' .. body)
 end
 
 local function is_occupied()
   for _, name in ipairs(redis.call('HKEYS', meta)) do
-    if string.sub(name, 1, 2) == 'n:' then
+    if string.sub(name, 1, 2) == META_SUBSCRIBERS then
       return true
     end
   end
   return false
 end
--- What is to be told is in due, a field for each thing:
---   o occupied   v vacated, once its time has come   V vacated, now
---   aUSER added   rUSER removed, once its time has come   RUSER removed, now
---   p occupied, bUSER added, once its time has come, unless a node says that webhooks know it
---   c the count, once its time has come   C now, to subscribers   NCOUNT now, to webhooks
---   f a user is offline, once its time has come
 -- A field's value is "<when> <who tells it>". What comes is told at once, what goes when it is
 -- due, unless it is back by then. What is told at once stays until it was told.
 local touched = {}
@@ -147,7 +147,7 @@ local function tell(name, when)
   redis.call('HSET', due, name, string.format('%d %s', when, asker))
   touched[#touched + 1] = name
 end
-local forgotten_delay = math.max(delay, tonumber(ARGV[14]))
+local forgotten_delay = math.max(delay, tonumber(told_again_after))
 local function comes(going, coming, perhaps, is_known)
   if redis.call('HDEL', due, going) == 1 or is_known then
     return
@@ -181,7 +181,7 @@ local was_wanted, was_occupied = is_out_of_date or is_wanted(), is_occupied()
 local added, removed, refused = {}, {}, {}
 local function add(user, info, is_known)
   if is_known then
-    redis.call('HDEL', due, 'b' .. user)
+    redis.call('HDEL', due, DUE_PERHAPS_ADDED .. user)
   end
   if redis.call('SADD', at, user) == 0 then
     return
@@ -190,8 +190,9 @@ local function add(user, info, is_known)
   if nodes == 1 then
     redis.call('HSET', members, user, info)
     added[#added + 1] = field(user) .. field(info)
-    if flag('m') then
-      comes('r' .. user, 'a' .. user, 'b' .. user, is_known and not is_due('R' .. user))
+    if flag(FLAG_REPORTS_MEMBERS) then
+      local is_told = is_known and not is_due(DUE_REMOVED .. user)
+      comes(DUE_REMOVING .. user, DUE_ADDED .. user, DUE_PERHAPS_ADDED .. user, is_told)
     end
   end
 end
@@ -205,33 +206,33 @@ local function remove(user, left_over)
     redis.call('HDEL', users, user)
     redis.call('HDEL', members, user)
     removed[#removed + 1] = field(user)
-    local is_untold = was_never_told('b' .. user)
-      or (left_over and (was_never_told('a' .. user) or is_forgotten))
-    if flag('m') and not is_untold then
-      goes('r' .. user, delay)
+    local is_untold = was_never_told(DUE_PERHAPS_ADDED .. user)
+      or (left_over and (was_never_told(DUE_ADDED .. user) or is_forgotten))
+    if flag(FLAG_REPORTS_MEMBERS) and not is_untold then
+      goes(DUE_REMOVING .. user, delay)
     end
   end
 end
 -- What was forgotten is told of when the others have told what they have.
 local function remove_forgotten(user)
-  redis.call('HDEL', due, 'b' .. user)
+  redis.call('HDEL', due, DUE_PERHAPS_ADDED .. user)
   local is_there = redis.call('HEXISTS', users, user) == 1
-  if flag('m') and not is_there and not is_due('r' .. user) and not is_due('R' .. user) then
-    goes('r' .. user, forgotten_delay)
+  local is_waiting = is_due(DUE_REMOVING .. user) or is_due(DUE_REMOVED .. user)
+  if flag(FLAG_REPORTS_MEMBERS) and not is_there and not is_waiting then
+    goes(DUE_REMOVING .. user, forgotten_delay)
   end
 end
 local function tell_members()
   if #added > 0 then
-    append('+', table.concat(added))
+    append(ENTRY_ADDED, table.concat(added))
     added = {}
   end
   if #removed > 0 then
-    append('-', table.concat(removed))
+    append(ENTRY_REMOVED, table.concat(removed))
     removed = {}
   end
 end
 
-local step = 16
 local function next_argument()
   step = step + 1
   return ARGV[step - 1]
@@ -239,7 +240,7 @@ end
 local counted = false
 while step <= #ARGV do
   local what = next_argument()
-  if what == 'n' or what == 'w' then
+  if what == STEP_SUBSCRIBERS or what == STEP_WATCHERS then
     local name, count = what .. ':' .. node, tonumber(next_argument())
     if count > 0 then
       counted = redis.call('HGET', meta, name) ~= tostring(count) or counted
@@ -247,28 +248,28 @@ while step <= #ARGV do
     else
       counted = redis.call('HDEL', meta, name) == 1 or counted
     end
-  elseif what == '+' then
+  elseif what == STEP_ADD then
     local user, info = next_argument(), next_argument()
     if #removed > 0 then
       tell_members()
     end
     local is_there = redis.call('HEXISTS', users, user) == 1
-    if not is_there and redis.call('HLEN', users) >= tonumber(ARGV[8]) then
+    if not is_there and redis.call('HLEN', users) >= tonumber(most_members) then
       refused[#refused + 1] = user
     else
       add(user, info)
     end
-  elseif what == '-' or what == 'g' then
+  elseif what == STEP_REMOVE or what == STEP_REMOVE_REPORTED then
     if #added > 0 then
       tell_members()
     end
     local user = next_argument()
     if redis.call('SISMEMBER', at, user) == 1 then
       remove(user)
-    elseif is_forgotten and what == 'g' then
+    elseif is_forgotten and what == STEP_REMOVE_REPORTED then
       remove_forgotten(user)
     end
-  elseif what == '=' then
+  elseif what == STEP_WHOLE then
     local count, wanted, new = tonumber(next_argument()), {}, {}
     for _ = 1, count do
       local user, info = next_argument(), next_argument()
@@ -287,54 +288,58 @@ while step <= #ARGV do
       add(user, info, is_forgotten and not new[user])
     end
     tell_members()
-  elseif what == 'f' then
+  elseif what == STEP_FLUSH then
     local everything = next_argument() == '1'
+    local then_told = {
+      [DUE_VACATING] = DUE_VACATED, [DUE_REMOVING] = DUE_REMOVED, [DUE_COUNTING] = DUE_COUNTED,
+      [DUE_PERHAPS_OCCUPIED] = DUE_OCCUPIED, [DUE_PERHAPS_ADDED] = DUE_ADDED,
+    }
     local all = redis.call('HGETALL', due)
     for i = 1, #all, 2 do
       local name, kind = all[i], string.sub(all[i], 1, 1)
       local when, owner = string.match(all[i + 1], '^(%d+) (.*)$')
-      local is_time = tonumber(when) <= now or (everything and owner == asker)
-      if is_time and (kind == 'r' or kind == 'v' or kind == 'c') then
+      -- Another node looks after what is its own, and would take what is gone for forgotten.
+      local is_time = owner == asker and (everything or tonumber(when) <= now)
+      if is_time and then_told[kind] then
         redis.call('HDEL', due, name)
-        tell(string.upper(kind) .. string.sub(name, 2), 0)
-      elseif is_time and (kind == 'p' or kind == 'b') then
+        tell(then_told[kind] .. string.sub(name, 2), 0)
+      elseif is_time and kind == DUE_GOING_OFFLINE then
         redis.call('HDEL', due, name)
-        tell((kind == 'p' and 'o' or 'a') .. string.sub(name, 2), 0)
-      elseif is_time and kind == 'f' then
-        redis.call('HDEL', due, name)
-        append('F', '')
+        append(ENTRY_OFFLINE, '')
       end
     end
-  elseif what == 'a' then
+  elseif what == STEP_ACKNOWLEDGE then
     redis.call('HDEL', due, next_argument())
   end
 end
 tell_members()
-
 local occupied = is_occupied()
 if is_user and occupied ~= was_occupied then
   if occupied then
-    if redis.call('HDEL', due, 'f') == 0 then
-      append('O', '')
+    if redis.call('HDEL', due, DUE_GOING_OFFLINE) == 0 then
+      append(ENTRY_ONLINE, '')
     end
   elseif delay > 0 or is_doubtful then
-    goes('f', delay)
+    goes(DUE_GOING_OFFLINE, delay)
   else
-    append('F', '')
+    append(ENTRY_OFFLINE, '')
   end
-elseif flag('o') then
-  local is_known = is_forgotten and (flag('q') or flag('z'))
+elseif flag(FLAG_REPORTS_OCCUPANCY) then
+  local is_known = is_forgotten and (flag(FLAG_OCCUPIED) or flag(FLAG_WAS_OCCUPIED))
   if is_known then
-    redis.call('HDEL', due, 'p')
+    redis.call('HDEL', due, DUE_PERHAPS_OCCUPIED)
   end
   if occupied ~= was_occupied then
     if occupied then
-      comes('v', 'o', 'p', is_known and not is_due('V'))
-    elseif not was_never_told('p') and not flag('y') then
-      goes('v', delay)
+      local is_told = is_known and not is_due(DUE_VACATED)
+      comes(DUE_VACATING, DUE_OCCUPIED, DUE_PERHAPS_OCCUPIED, is_told)
+    elseif not was_never_told(DUE_PERHAPS_OCCUPIED) and not flag(FLAG_NEVER_OCCUPIED) then
+      goes(DUE_VACATING, delay)
     end
-  elseif is_known and flag('z') and not occupied and not is_due('v') and not is_due('V') then
-    goes('v', forgotten_delay)
+  elseif is_known and flag(FLAG_WAS_OCCUPIED) and not occupied then
+    if not is_due(DUE_VACATING) and not is_due(DUE_VACATED) then
+      goes(DUE_VACATING, forgotten_delay)
+    end
   end
 end
 
@@ -342,38 +347,38 @@ local total = 0
 if counted or not is_user then
   local all = redis.call('HGETALL', meta)
   for i = 1, #all, 2 do
-    if string.sub(all[i], 1, 2) == 'n:' then
+    if string.sub(all[i], 1, 2) == META_SUBSCRIBERS then
       total = total + tonumber(all[i + 1])
     end
   end
 end
--- Up to 100 every change is told, above that one in five seconds.
-local count_is_due = flag('c') and redis.call('HDEL', due, 'C') == 1
-if flag('c') and (counted or count_is_due) then
-  local told = tonumber(redis.call('HGET', meta, 't') or '0')
+-- Up to so many every change is told, above that one in a while.
+local count_is_due = flag(FLAG_COUNTED) and redis.call('HDEL', due, DUE_COUNTED) == 1
+if flag(FLAG_COUNTED) and (counted or count_is_due) then
+  local told = tonumber(redis.call('HGET', meta, META_COUNT_TOLD) or '0')
   -- The clock may have gone back since.
-  if total <= 100 or now < told or now - told >= 5000 then
+  if total <= tonumber(count_at_once) or now < told or now - told >= count_interval then
     if occupied then
-      redis.call('HSET', meta, 't', now)
+      redis.call('HSET', meta, META_COUNT_TOLD, now)
     end
-    redis.call('HDEL', due, 'c')
-    append('#', field(tostring(total)))
-    if flag('s') then
-      tell('N' .. total, 0)
+    redis.call('HDEL', due, DUE_COUNTING)
+    append(ENTRY_TOTAL, field(tostring(total)))
+    if flag(FLAG_REPORTS_COUNTS) then
+      tell(DUE_COUNT .. total, 0)
     end
-  elseif redis.call('HEXISTS', due, 'c') == 0 then
-    tell('c', told + 5000)
+  elseif redis.call('HEXISTS', due, DUE_COUNTING) == 0 then
+    tell(DUE_COUNTING, told + count_interval)
   end
 end
 
 -- What a dead node had to tell is told by the one that cleans up.
 local orphans = asker ~= node
-if orphans or flag('d') then
+if orphans or flag(FLAG_ALL_DUE) then
   touched = redis.call('HKEYS', due)
 end
 local mine = {}
 -- The clock may have gone back: nothing is due later than it was ever put off to.
-local latest = now + math.max(forgotten_delay, 5000)
+local latest = now + math.max(forgotten_delay, count_interval)
 for _, name in ipairs(touched) do
   local value = redis.call('HGET', due, name)
   if value then
@@ -397,10 +402,10 @@ end
 -- not to have it.
 local numbers = {}
 local function read_numbers()
-  local since = string.format('%d-0', now - 1000)
+  local since = string.format('%d-0', now - tonumber(repeated_for))
   for _, entry in ipairs(redis.call('XREVRANGE', log, '+', since, 'COUNT', 16)) do
     local body = entry[2][2]
-    local kind, length = string.match(body, '^%d([EX])', 1), string.match(body, '^(%d+):', 19)
+    local kind, length = string.match(body, '^%d([' .. ENTRY_EVENTS .. ENTRY_CLOSE .. '])', 1), string.match(body, '^(%d+):', 19)
     if kind and length then
       local from = 20 + string.len(length)
       numbers[#numbers + 1] = string.sub(body, 3, 18)
@@ -409,7 +414,7 @@ local function read_numbers()
   end
 end
 
-local entries, first, more, room = {}, nil, false, tonumber(ARGV[13])
+local entries, first, more, room = {}, nil, false, tonumber(page_bytes)
 -- Entries from here on, as many as there is room for, read few at a time.
 local function read(from)
   while true do
@@ -418,7 +423,7 @@ local function read(from)
       first = first or entry[1]
       local body = entry[2][2]
       room = room - string.len(body) - 32
-      if room < 0 and (#entries > 0 or not flag('e')) then
+      if room < 0 and (#entries > 0 or not flag(FLAG_ONE_AT_LEAST)) then
         more = true
         return
       end
@@ -432,33 +437,34 @@ local function read(from)
 end
 -- A node that was given up may return, or one that was forgotten tell that it is there, and ask for what
 -- it has missed: until then entries are kept, though nobody is known to want them.
-local kept_until = tonumber(redis.call('HGET', meta, 'k') or '0')
+local kept_until = tonumber(redis.call('HGET', meta, META_KEPT_UNTIL) or '0')
 if orphans or (is_forgotten and not is_wanted()) then
   kept_until = now + history
 end
 local function note_epoch()
-  redis.call('HSET', meta, 'e', epoch, 'l', last, 'f', string.format('%d', begun_after))
+  local after = string.format('%d', begun_after)
+  redis.call('HSET', meta, META_EPOCH, epoch, META_LAST, last, META_BEGUN_AFTER, after)
   if memory then
-    redis.call('HSET', meta, 'm', memory)
+    redis.call('HSET', meta, META_MEMORY, memory)
   end
 end
 if is_wanted() then
   note_epoch()
   if kept_until > now then
-    redis.call('HSET', meta, 'k', string.format('%d', kept_until))
+    redis.call('HSET', meta, META_KEPT_UNTIL, string.format('%d', kept_until))
   else
-    redis.call('HDEL', meta, 'k')
+    redis.call('HDEL', meta, META_KEPT_UNTIL)
   end
   redis.call('PERSIST', meta)
   if asked_from == epoch then
     if not known_here then
-      local found = redis.call('XRANGE', log, ARGV[12], ARGV[12])
+      local found = redis.call('XRANGE', log, known_id, known_id)
       known_here = #found == 1
     end
-    read('(' .. ARGV[12])
+    read('(' .. known_id)
     if not known_here and first then
       -- The known entry may have expired where nothing is missing behind it.
-      known_here = offset_of(first) == offset_of(ARGV[12]) + 1
+      known_here = offset_of(first) == offset_of(known_id) + 1
     end
   elseif asked_from ~= '' then
     read('-')
@@ -467,24 +473,26 @@ if is_wanted() then
   end
 elseif was_wanted and kept_until > now then
   note_epoch()
-  redis.call('HSET', meta, 'k', string.format('%d', kept_until))
+  redis.call('HSET', meta, META_KEPT_UNTIL, string.format('%d', kept_until))
   redis.call('PEXPIRE', meta, history)
 elseif was_wanted then
   -- Nobody is there any more: what is still on its way has been published. (Where nobody was there
   -- before, entries may be kept for nodes that are on their way back.)
   redis.call('DEL', meta, log)
+elseif epoch_before and last ~= last_before then
+  note_epoch()
 end
 local roster = false
 -- As long as the log goes on, these are not asked for yet.
-if flag('p') and not orphans and not more and (not known_here or flag('r')) then
+if flag(FLAG_PRESENCE) and not orphans and not more and (not known_here or flag(FLAG_ROSTER)) then
   roster = redis.call('HGETALL', members)
 end
 local cached, cached_for = false, 0
-if flag('k') and not more then
+if flag(FLAG_CACHED) and not more then
   cached = redis.call('GET', cache)
   cached_for = redis.call('PTTL', cache)
 end
-local is_online = occupied or redis.call('HEXISTS', due, 'f') == 1
+local is_online = occupied or redis.call('HEXISTS', due, DUE_GOING_OFFLINE) == 1
 return {
   epoch, last, total, is_online and 1 or 0, known_here and 1 or 0,
   entries, refused, mine, roster, cached, cached_for, more and 1 or 0, numbers,

@@ -3,19 +3,23 @@
 -- KEYS: nodes (scores: when they were last heard of), versions, dead (scores: since when somebody
 -- cleans up after them), memory, logs (bytes of logs that each node has written and that are kept)
 -- ARGV:
---   1 the node
---   2 the version that it speaks
---   3 milliseconds of silence after which a node is dead
---   4 1: the node is new
---   5 the memory that the node knows, or nothing
---   6 the heartbeats that it had counted when the node last knew
---   7 a name for the memory, should it be another one
---   8 bytes of logs that the node has written and that are kept
+--   the node
+--   the version that it speaks
+--   milliseconds of silence after which a node is dead
+--   1: the node is new
+--   the memory that the node knows, or nothing
+--   the heartbeats that it had counted when the node last knew
+--   a name for the memory, should it be another one
+--   bytes of logs that the node has written and that are kept
+--   milliseconds that Redis remembers nodes of which it hears nothing
+--   milliseconds that a node may take to clean up after a dead one
 -- Returns { 1 if the node is known here, nodes alive, lowest version, highest version,
 --   { node to clean up after }*, memory, heartbeats, bytes of logs that all nodes have written,
 --   milliseconds since it lost anything or false }
-local nodes, versions, dead, memory, logs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local node, timeout = ARGV[1], tonumber(ARGV[3])
+local nodes, versions, dead, memory, logs = unpack(KEYS)
+local node, version, timeout, new, known_name, known_beats, new_name, log_bytes, remembered_for, cleanup
+  = unpack(ARGV)
+timeout = tonumber(timeout)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -23,18 +27,18 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- says that the server has lost its data, or has older ones.
 local name, beats = redis.call('HGET', memory, 'name'), redis.call('HGET', memory, 'beats')
 local lost = redis.call('HGET', memory, 'lost')
-local has_gone_back = name and name == ARGV[5] and tonumber(beats) < tonumber(ARGV[6])
+local has_gone_back = name and name == known_name and tonumber(beats) < tonumber(known_beats)
 if not name or has_gone_back then
-  name = ARGV[7]
+  name = new_name
   redis.call('HSET', memory, 'name', name)
 end
 -- A memory that is merely new was known to nobody before.
-if ARGV[5] ~= '' and (has_gone_back or (name ~= ARGV[5] and not lost)) then
+if known_name ~= '' and (has_gone_back or (name ~= known_name and not lost)) then
   lost = now
   redis.call('HSET', memory, 'lost', string.format('%d', lost))
 end
 beats = redis.call('HINCRBY', memory, 'beats', 1)
-redis.call('PEXPIRE', memory, 600000 + timeout)
+redis.call('PEXPIRE', memory, remembered_for)
 
 -- The clock may have gone back. Nobody was heard of, or is cleaned up after, since a time to come: such a
 -- node would be believed alive until the clock is there again.
@@ -57,11 +61,11 @@ if newest[2] and now - tonumber(newest[2]) > timeout / 2 then
 end
 
 local is_known = redis.call('ZSCORE', nodes, node) ~= false
-if is_known or ARGV[4] == '1' then
+if is_known or new == '1' then
   redis.call('ZADD', nodes, now, node)
-  redis.call('HSET', versions, node, ARGV[2])
-  redis.call('HSET', logs, node, ARGV[8])
-  redis.call('PEXPIRE', logs, 600000 + timeout)
+  redis.call('HSET', versions, node, version)
+  redis.call('HSET', logs, node, log_bytes)
+  redis.call('PEXPIRE', logs, remembered_for)
 end
 for _, silent in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - timeout)) do
   redis.call('ZREM', nodes, silent)
@@ -69,17 +73,17 @@ for _, silent in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - timeout
   redis.call('ZADD', dead, 0, silent)
 end
 -- Who cleans up and is not done after a while may be dead itself.
-local mine = redis.call('ZRANGEBYSCORE', dead, '-inf', now - math.max(timeout, 2000), 'LIMIT', 0, 4)
+local mine = redis.call('ZRANGEBYSCORE', dead, '-inf', now - tonumber(cleanup), 'LIMIT', 0, 4)
 for _, silent in ipairs(mine) do
   redis.call('ZADD', dead, now, silent)
 end
-local lowest, highest = ARGV[2], ARGV[2]
-for _, version in ipairs(redis.call('HVALS', versions)) do
-  if tonumber(version) < tonumber(lowest) then
-    lowest = version
+local lowest, highest = version, version
+for _, other in ipairs(redis.call('HVALS', versions)) do
+  if tonumber(other) < tonumber(lowest) then
+    lowest = other
   end
-  if tonumber(version) > tonumber(highest) then
-    highest = version
+  if tonumber(other) > tonumber(highest) then
+    highest = other
   end
 end
 local logged, by_node = 0, redis.call('HGETALL', logs)

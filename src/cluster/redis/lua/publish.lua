@@ -2,47 +2,52 @@
 --
 -- KEYS: meta, log, cache
 -- ARGV:
---   1 the node
---   2 the epoch, should the channel have none yet
---   3 milliseconds that an entry is kept
---   4 entries that are kept at most
---   5 PUBLISH or SPUBLISH
---   6 the topic
---   7 the entry's body
---   8 what its body begins with if this may be a repetition, or nothing
---   9 1: the entry is kept even if no other node is known to want it
---  10 the event to keep as the channel's last, or nothing
---  11 milliseconds that it is kept
---  12 bytes of entries that are kept at most, about
---  13 1: the node itself listens to the topic
---  14 what the body of an entry begins with that was written after this one, if this is a repetition of what
+--   the node
+--   the epoch, should the channel have none yet
+--   milliseconds that an entry is kept
+--   entries that are kept at most
+--   PUBLISH or SPUBLISH
+--   the topic
+--   the entry's body
+--   what its body begins with if this may be a repetition, or nothing
+--   1: the entry is kept even if no other node is known to want it
+--   the event to keep as the channel's last, or nothing
+--   milliseconds that it is kept
+--   bytes of entries that are kept at most, about
+--   1: the node itself listens to the topic
+--   what the body of an entry begins with that was written after this one, if this is a repetition of what
 --     was written, or nothing
 -- Returns 1 if the entry was published, 0 if no other node wants it, 2 if it was before, 3 if it was
 -- published because others listen, though none is known to want it: their parts were forgotten;
 -- { one of these, n, bytes } if n entries were dropped before their time, or bytes of them as there were too
 -- many entries.
-local meta, log = KEYS[1], KEYS[2]
-local node = ARGV[1]
-if ARGV[10] ~= '' then
-  redis.call('SET', KEYS[3], ARGV[10], 'PX', ARGV[11])
+local meta, log, cache = unpack(KEYS)
+local node, new_epoch, history, most_entries, publish, topic, body, head, keeps, cached, cached_for,
+  log_bytes, listens, later = unpack(ARGV)
+local META_EPOCH, META_LAST, META_COUNT_TOLD, META_BYTES = 'e', 'l', 't', 'b'
+local META_KEPT_UNTIL, META_MEMORY, META_BEGUN_AFTER = 'k', 'm', 'f'
+local META_SUBSCRIBERS, META_WATCHERS = 'n:', 'w:'
+if cached ~= '' then
+  redis.call('SET', cache, cached, 'PX', cached_for)
 end
-if ARGV[8] ~= '' then
-  local length, from = string.len(ARGV[8]), '+'
+if head ~= '' then
+  local length, from = string.len(head), '+'
   -- Where what came later is, this was, though the log may have dropped it since.
-  local later, later_length = ARGV[14], string.len(ARGV[14])
+  local later_length = string.len(later)
   while from do
     local found = redis.call('XREVRANGE', log, from, '-', 'COUNT', 64)
     for _, entry in ipairs(found) do
-      local body = entry[2][2]
-      local is_later = later ~= '' and string.sub(body, 1, later_length) == later
-      if is_later or string.sub(body, 1, length) == ARGV[8] then
+      local written = entry[2][2]
+      local is_later = later ~= '' and string.sub(written, 1, later_length) == later
+      if is_later or string.sub(written, 1, length) == head then
         return 2
       end
     end
     from = #found == 64 and '(' .. found[64][1]
   end
 end
-local known = redis.call('HMGET', meta, 'e', 'l', 't', 'n:' .. node, 'w:' .. node, 'b', 'k', 'm', 'f')
+local known = redis.call('HMGET', meta, META_EPOCH, META_LAST, META_COUNT_TOLD, META_SUBSCRIBERS .. node,
+  META_WATCHERS .. node, META_BYTES, META_KEPT_UNTIL, META_MEMORY, META_BEGUN_AFTER)
 local others = redis.call('HLEN', meta)
 for i = 1, 9 do
   if known[i] then
@@ -52,14 +57,14 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Somebody who was given up may return to the channel and ask for what it has missed.
-local is_kept = ARGV[9] == '1' or (known[7] and tonumber(known[7]) > now)
+local is_kept = keeps == '1' or (known[7] and tonumber(known[7]) > now)
 local done = 1
 if others == 0 and not is_kept then
   -- Topics are still listened to when the server has forgotten who is on the channel.
-  local command = ARGV[5] == 'SPUBLISH' and 'SHARDNUMSUB' or 'NUMSUB'
-  local listening = redis.pcall('PUBSUB', command, ARGV[6])
+  local command = publish == 'SPUBLISH' and 'SHARDNUMSUB' or 'NUMSUB'
+  local listening = redis.pcall('PUBSUB', command, topic)
   local count = tonumber(listening[2]) or 0
-  if count <= tonumber(ARGV[13]) then
+  if count <= tonumber(listens) then
     return 0
   end
   done = 3
@@ -69,9 +74,15 @@ if epoch then
   local ms, offset = string.match(known[2], '^(%d+)-(%d+)$')
   last_ms, last_offset = tonumber(ms), tonumber(offset)
 else
-  epoch = ARGV[2]
-  redis.call('HSET', meta, 'e', epoch)
-  redis.call('PEXPIRE', meta, ARGV[3])
+  epoch = new_epoch
+  -- A log may outlive its epoch: offsets go on from there, so that none is there twice.
+  local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  if newest then
+    local ms, offset = string.match(newest[1], '^(%d+)-(%d+)$')
+    last_ms, last_offset = tonumber(ms), tonumber(offset)
+  end
+  redis.call('HSET', meta, META_EPOCH, epoch, META_BEGUN_AFTER, string.format('%d', last_offset))
+  redis.call('PEXPIRE', meta, history)
 end
 -- The clock may have gone back, and ids may not.
 if last_ms > now then
@@ -79,12 +90,12 @@ if last_ms > now then
 end
 local id = string.format('%d-%d', now, last_offset + 1)
 -- Each entry says how many bytes there were up to it: so the log's size is known without reading it.
-local most, bytes_before = tonumber(ARGV[12]), tonumber(known[6] or '0')
-local bytes = bytes_before + string.len(ARGV[7])
+local most, bytes_before = tonumber(log_bytes), tonumber(known[6] or '0')
+local bytes = bytes_before + string.len(body)
 local size = string.format('%d', bytes)
-redis.call('HSET', meta, 'l', id, 'b', size)
-redis.call('XADD', log, 'MINID', '~', string.format('%d-0', now - tonumber(ARGV[3])), id,
-  'b', ARGV[7], 's', size)
+redis.call('HSET', meta, META_LAST, id, META_BYTES, size)
+redis.call('XADD', log, 'MINID', '~', string.format('%d-0', now - tonumber(history)), id,
+  'b', body, 's', size)
 -- Drops the oldest entries until the log has room; not with each entry, as they are read for it.
 local function drop_oldest()
   local dropped, from = 0, '-'
@@ -124,12 +135,12 @@ if has_many_bytes or has_many_entries then
     dropped = drop_oldest()
   end
   if has_many_entries then
-    redis.call('XTRIM', log, 'MAXLEN', '~', ARGV[4])
+    redis.call('XTRIM', log, 'MAXLEN', '~', most_entries)
   end
   freed = math.max(0, bytes_gone() - gone_before)
 end
-redis.call('PEXPIRE', log, ARGV[3])
-redis.call(ARGV[5], ARGV[6], epoch .. ' ' .. id .. ' ' .. ARGV[7])
+redis.call('PEXPIRE', log, history)
+redis.call(publish, topic, epoch .. ' ' .. id .. ' ' .. body)
 if freed > 0 then
   return { done, dropped, freed }
 end

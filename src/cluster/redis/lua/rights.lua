@@ -1,10 +1,11 @@
 -- Finds out whether the user may do all that the nodes and their scripts do, before anything depends on it.
 --
--- ARGV: 1 what every key and topic begins with, 2 1: the server belongs to a Redis Cluster
+-- ARGV: what every key and topic begins with, 1: the server belongs to a Redis Cluster
 -- Returns what the user lacks: commands as an ACL grants them, ~ for keys, & for topics.
 --
 -- Redis before 7 cannot be asked what a user may do. There it is tried, on a key of which nothing is left.
-local prefix, is_cluster = ARGV[1], ARGV[2] == '1'
+local prefix, cluster = unpack(ARGV)
+local is_cluster = cluster == '1'
 local key, other, topic = prefix .. '{probe}', prefix .. 'key:{probe}', prefix .. '{probe}'
 local attempts = {
   { 'PING' }, { 'TIME' }, { 'DEL', key },

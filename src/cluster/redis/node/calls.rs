@@ -1,31 +1,17 @@
 //! What is asked of Redis, and what it answers.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rand::RngExt as _;
 use redis::{Cmd, RedisResult, ServerError, Value};
 
 use super::io::{Io, Use};
 use super::lanes::Lane;
-use super::{Node, Timer, context};
-use crate::cluster::redis::channel::{Asked, Call, Channel, Context, Done, Page};
+use super::{Node, Timer};
+use crate::cluster::redis::channel::{Call, Channel, Done};
 use crate::cluster::redis::keys::{self, Topic};
 use crate::cluster::redis::link::LinkId;
-use crate::cluster::redis::outgoing::PublishContext;
 use crate::cluster::redis::rights::{Lack, Rights};
 
-/// Calls that go to a server together at most, and about how many bytes of them: what goes together
-/// is to be there well before the server counts as away, on a slow way too.
-const CALLS_AT_ONCE: usize = 256;
-const BYTES_AT_ONCE: usize = 512 << 10;
-/// Questions that go together: publishes are to come in between.
-const QUESTIONS_AT_ONCE: usize = 32;
-/// What comes along with the answer to a change that is about something else.
-const LITTLE: Page = Page {
-    bytes: 4 << 10,
-    one_at_least: false,
-};
 /// When a call is made again that was refused for now, and one that should not have been.
 const SOON: Duration = Duration::from_millis(50);
 const LATER: Duration = Duration::from_secs(1);
@@ -50,7 +36,7 @@ pub(super) type Then = Box<dyn FnOnce(&mut Node, Result<Value, NoAnswer>)>;
 pub(super) struct Plain {
     pub(super) slot: u16,
     pub(super) lane: Lane,
-    command: Cmd,
+    pub(super) command: Cmd,
     pub(super) then: Then,
     tries: u32,
 }
@@ -118,114 +104,6 @@ pub(super) fn lane_of(channel: &Channel, is_counted: bool) -> Lane {
 }
 
 impl Node {
-    /// Makes all calls that can be made now: one batch to each server that is not busy.
-    pub(super) fn make_calls(&mut self) {
-        for index in 0..self.servers.len() {
-            self.make_listen_calls(index);
-            for lane in Lane::ALL {
-                if self.servers.is_free(index, lane) {
-                    self.make_batch(index, lane);
-                }
-            }
-        }
-        if self.servers.is_empty() {
-            return;
-        }
-        self.metrics
-            .connected
-            .set(i64::from(self.is_counted && self.servers.all_reached()));
-    }
-
-    fn make_batch(&mut self, index: usize, lane: Lane) {
-        let now = self.now;
-        let epoch = format!("{:016x}", self.rng.random::<u64>());
-        let link = self.servers.link_at(index);
-        let (most, page) = self.share(index, lane);
-        let mut pipeline = redis::Pipeline::new();
-        let mut items = Vec::new();
-        let mut bytes = 0;
-        // Channels that may not say anything before others, and how many calls there were then.
-        let (mut held, mut items_before) = (VecDeque::new(), 0);
-        while items.len() < most && bytes < BYTES_AT_ONCE {
-            let queue = self.servers.lanes(index).queue(lane);
-            if queue.is_empty() && items.len() > items_before {
-                items_before = items.len();
-                std::mem::swap(queue, &mut held);
-            }
-            let Some(job) = queue.pop_front() else {
-                break;
-            };
-            match job {
-                Job::Plain(plain) => {
-                    pipeline.add_command(plain.command.clone());
-                    items.push(Item::Plain(plain));
-                }
-                Job::Channel(topic) => {
-                    self.number += 1;
-                    let Some(channel) = self.channels.get_mut(&topic) else {
-                        continue;
-                    };
-                    let its_lane = lane_of(channel, self.is_counted);
-                    if its_lane != lane {
-                        // What it has to ask has changed since.
-                        let queue = self.servers.lanes(index).queue(its_lane);
-                        queue.push_back(Job::Channel(topic));
-                        continue;
-                    }
-                    channel.is_queued = false;
-                    let context = context!(self, link, &epoch);
-                    if !channel.wants_call(self.is_counted, now) {
-                        continue;
-                    }
-                    let call = channel.next_call(self.is_counted, page, &context);
-                    if let Some((call, command)) = call {
-                        bytes += call.bytes();
-                        pipeline.add_command(command);
-                        items.push(Item::Channel(topic, call));
-                    } else if channel.wants_call(self.is_counted, now) {
-                        channel.is_queued = true;
-                        held.push_back(Job::Channel(topic));
-                    }
-                }
-            }
-        }
-        let queue = self.servers.lanes(index).queue(lane);
-        held.append(queue);
-        *queue = held;
-        if items.is_empty() {
-            return;
-        }
-        if let Some(link) = self.servers.begin(index, lane) {
-            let call = Use::Call(lane, now, pipeline, items);
-            self.io.push(Io::Use(link, call));
-        }
-    }
-
-    /// How many calls go together, and what each is to be answered with at most.
-    fn share(&mut self, index: usize, lane: Lane) -> (usize, Page) {
-        match lane {
-            Lane::Calls => (CALLS_AT_ONCE, LITTLE),
-            Lane::Questions => (QUESTIONS_AT_ONCE, LITTLE),
-            Lane::Sync => {
-                let lanes = self.servers.lanes(index);
-                let (calls, bytes) = lanes.pace.share(lanes.len(lane));
-                let one_at_least = true;
-                let page = Page {
-                    bytes,
-                    one_at_least,
-                };
-                (calls, page)
-            }
-        }
-    }
-
-    fn make_listen_calls(&mut self, index: usize) {
-        let Some((link, pipeline, topics)) = self.servers.begin_listening(index) else {
-            return;
-        };
-        self.io.push(Io::Use(link, Use::Listen(pipeline, topics)));
-    }
-
     /// That a topic is listened to is heard from the server itself; here only what failed counts.
     pub(super) fn on_listened(
         &mut self,
@@ -242,7 +120,7 @@ impl Node {
             }),
         };
         let Some(error) = error else { return };
-        let (is_trouble, delay) = match Refusal::of(&error, &self.rights) {
+        let (is_trouble, delay) = match Refusal::of(&error, &self.setup.rights) {
             Refusal::Rights(lack) => return self.on_lack(link, lack, &error),
             Refusal::Other => {
                 self.note_refusal(&error.to_string());
@@ -255,9 +133,8 @@ impl Node {
         };
         for topic in topics {
             if let Some(channel) = self.channels.get_mut(&topic)
-                && channel.listening == Asked::UnderWay
+                && channel.on_not_let_listen()
             {
-                channel.listening = Asked::No;
                 if is_trouble {
                     channel.answer_offline();
                 }
@@ -299,8 +176,8 @@ impl Node {
             Value::ServerError(error) => error,
             answer => return self.on_good_answer(item, answer),
         };
-        self.metrics.calls_refused.inc();
-        let delay = match Refusal::of(&error, &self.rights) {
+        self.setup.metrics.calls_refused.inc();
+        let delay = match Refusal::of(&error, &self.setup.rights) {
             Refusal::Scripts => {
                 self.load_scripts(link);
                 SOON
@@ -323,6 +200,11 @@ impl Node {
                 LATER
             }
         };
+        self.ask_again(item, delay);
+    }
+
+    /// What was refused is asked again after a while.
+    fn ask_again(&mut self, item: Item, delay: Duration) {
         match item {
             Item::Channel(topic, call) => {
                 if let Some(channel) = self.channels.get_mut(&topic) {
@@ -330,15 +212,14 @@ impl Node {
                     if delay == LATER {
                         channel.answer_offline();
                     }
-                    // Not before its time, though others may have something to do with it.
-                    channel.retry_at = Some(self.now + delay);
+                    channel.rest_until(self.now + delay);
                     self.look_after(&topic);
                 }
             }
             Item::Plain(mut plain) => {
                 plain.tries += 1;
                 if plain.tries < MOST_TRIES {
-                    self.resting.push(plain);
+                    self.postponed.calls.push(plain);
                     self.at(self.now + delay, Timer::Resting);
                 } else {
                     (plain.then)(self, Err(NoAnswer));
@@ -380,13 +261,13 @@ impl Node {
 
     /// What Redis answered makes no sense: it is asked again, but not without a pause.
     fn on_unreadable(&mut self, topic: &str) {
-        self.metrics.unreadable.inc();
+        self.setup.metrics.unreadable.inc();
         if self.refusals.lets_through(self.now) {
             tracing::error!("Redis gives an answer that this node cannot read");
         }
         if let Some(channel) = self.channels.get_mut(topic) {
             channel.answer_offline();
-            channel.retry_at = Some(self.now + LATER);
+            channel.rest_until(self.now + LATER);
         }
         self.look_after(topic);
     }
@@ -406,7 +287,7 @@ impl Node {
 
     /// Calls that were refused for a while are made again.
     pub(super) fn call_again(&mut self) {
-        for plain in std::mem::take(&mut self.resting) {
+        for plain in std::mem::take(&mut self.postponed.calls) {
             self.call(plain);
         }
     }

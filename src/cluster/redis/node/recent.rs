@@ -30,16 +30,13 @@ impl Recent {
         }
     }
 
-    /// Takes out all that is recent enough, the last first.
-    pub(super) fn take_last_first(
-        &mut self,
-        now: Instant,
-    ) -> impl Iterator<Item = (Topic, Written)> {
+    /// Takes out all that is recent enough.
+    pub(super) fn take(&mut self, now: Instant) -> impl Iterator<Item = (Topic, Written)> {
         self.bytes = 0;
-        let written = std::mem::take(&mut self.written).into_iter().rev();
+        let written = std::mem::take(&mut self.written).into_iter();
         let is_recent = move |at: &Instant| now.duration_since(*at) <= KEPT_FOR;
         written
-            .take_while(move |(at, _, _)| is_recent(at))
+            .filter(move |(at, _, _)| is_recent(at))
             .map(|(_, topic, written)| (topic, written))
     }
 }

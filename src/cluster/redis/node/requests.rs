@@ -3,9 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::Node;
 use super::calls::{Job, NoAnswer, Plain, Then};
-use super::{Node, Timer};
-use crate::cluster::redis::channel::{Asked, SigningIn};
+use crate::cluster::redis::channel::SigningIn;
+use crate::cluster::redis::keys;
 use crate::cluster::redis::outgoing::{Outgoing, Payload};
 use crate::cluster::redis::request::{Close, NextJoin, Publish, Question, Request};
 use crate::cluster::redis::watch::PendingWatch;
@@ -30,13 +31,13 @@ impl Node {
             }
             Request::SignIn(app, sign_in) => self.sign_in(&app, sign_in),
             Request::SignOut(app, peer, user_id) => {
-                let topic = self.keys.topic_of_user(&app.app.id, &user_id);
+                let topic = self.setup.keys.topic_of_user(&app.app.id, &user_id);
                 let user = Member::new(&user_id, None);
                 self.with(&topic, |channel, _| channel.sign_out(peer, &user));
             }
             Request::Unwatch(app, watchlist) => {
                 for user_id in watchlist.iter() {
-                    let topic = self.keys.topic_of_user(&app.app.id, user_id);
+                    let topic = self.setup.keys.topic_of_user(&app.app.id, user_id);
                     self.with(&topic, |channel, _| channel.unwatch());
                 }
             }
@@ -44,10 +45,7 @@ impl Node {
             Request::Close(close) => self.close(close),
             Request::Ask(question) => self.ask(question),
             Request::Settle(settlement) => self.settle(settlement),
-            Request::Stop(done) => {
-                self.stopping = Some(done);
-                self.at(self.now, Timer::Stop);
-            }
+            Request::Stop(done) => self.stop(done),
         }
     }
 
@@ -60,7 +58,7 @@ impl Node {
             complaint,
             join,
         } = sign_in;
-        let topic = self.keys.topic_of_user(&app.app.id, user.user_id());
+        let topic = self.setup.keys.topic_of_user(&app.app.id, user.user_id());
         let watched = match app.has_watchlists() {
             true => Arc::clone(&watchlist),
             false => Arc::default(),
@@ -74,7 +72,7 @@ impl Node {
             user,
             reply,
             watch: watch.clone(),
-            join: join.map(|join| NextJoin::new(&self.shared, join)),
+            join: join.map(|join| NextJoin::new(&self.setup.shared, join)),
         };
         self.ensure(&topic);
         self.with(&topic, |channel, context| {
@@ -82,7 +80,7 @@ impl Node {
         });
         let Some(watch) = watch else { return };
         for user_id in watched.iter() {
-            let topic = self.keys.topic_of_user(&app.app.id, user_id);
+            let topic = self.setup.keys.topic_of_user(&app.app.id, user_id);
             self.ensure(&topic);
             self.with(&topic, |channel, context| channel.watch(&watch, context));
         }
@@ -103,7 +101,10 @@ impl Node {
     }
 
     fn close(&mut self, close: Close) {
-        let topic = self.keys.topic_of_user(&close.app.app.id, &close.user_id);
+        let topic = self
+            .setup
+            .keys
+            .topic_of_user(&close.app.app.id, &close.user_id);
         let outgoing = Outgoing {
             what: Payload::Close {
                 code: close.code,
@@ -117,15 +118,7 @@ impl Node {
 
     fn publish_next(&mut self, topic: &str, outgoing: Outgoing) {
         self.ensure(topic);
-        self.with(topic, |channel, context| {
-            channel.outgoing.push(outgoing);
-            if context.is_away {
-                channel.outgoing.send_receipts();
-            } else if channel.reads() {
-                // It may take a while: what is said on other channels does not wait for it.
-                channel.outgoing.let_others_pass();
-            }
-        });
+        self.with(topic, |channel, context| channel.publish(outgoing, context));
     }
 
     fn ask(&mut self, question: Question) {
@@ -135,7 +128,7 @@ impl Node {
             is_urgent,
             answer,
         } = question;
-        if !self.is_counted {
+        if !self.life.is_counted() {
             // Nobody waits any more if this fails.
             let _ = answer.send(Err(Unavailable::Away));
             return;
@@ -151,18 +144,21 @@ impl Node {
 
     /// Puts the topic among those that this node has to do with, before it has.
     pub(super) fn list(&mut self, topic: &str) {
-        let key = self.keys.topics_of(&self.node().to_string());
+        let key = self.setup.keys.topics_of(&self.node().to_string());
+        if self.servers.link_of(keys::slot(&key)).is_none() {
+            return;
+        }
+        let Some(channel) = self.channels.get_mut(topic) else {
+            return;
+        };
+        channel.begin_listing();
         let mut command = redis::cmd("SADD");
         command.arg(&key).arg(topic);
         let topic = topic.to_owned();
         let then: Then = Box::new(move |node, value| {
             if let Some(channel) = node.channels.get_mut(&*topic)
-                && channel.listed == Asked::UnderWay
+                && channel.on_listed(value.is_ok())
             {
-                channel.listed = match value {
-                    Ok(_) => Asked::Done,
-                    Err(NoAnswer) => Asked::No,
-                };
                 node.look_after(&topic);
             }
         });
@@ -170,7 +166,7 @@ impl Node {
     }
 
     pub(super) fn unlist(&mut self, topic: &str) {
-        let key = self.keys.topics_of(&self.node().to_string());
+        let key = self.setup.keys.topics_of(&self.node().to_string());
         let mut command = redis::cmd("SREM");
         command.arg(&key).arg(topic);
         self.call(Plain::new(key, command, Box::new(|_, _| {})));

@@ -1,20 +1,20 @@
-//! The servers of Redis: reaching them, and knowing which of them has what.
+//! The servers of Redis: which there are, which of them is reached, and which of them has what.
+//!
+//! They do nothing themselves: what is to be done, and what follows for the node, they return.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt as _};
-use redis::{ConnectionInfo, Pipeline, RedisResult};
+use redis::{ConnectionInfo, Pipeline};
 
-use super::calls::{Job, NoAnswer};
+use super::Timer;
+use super::calls::Job;
 use super::discovery::Discovered;
 use super::io::{Io, Use};
 use super::lanes::{Lane, Lanes};
-use super::{KEEPS_FOR, Node, Timer};
-use crate::cluster::redis::channel::Asked;
-use crate::cluster::redis::keys::{self, Topic};
-use crate::cluster::redis::link::{LinkId, Unusable};
-use crate::cluster::redis::rights::Lack;
+use crate::cluster::redis::keys::Topic;
+use crate::cluster::redis::link::LinkId;
 use crate::cluster::redis::settings::Target;
 use crate::throttle::Throttle;
 
@@ -24,15 +24,15 @@ const TOPICS_AT_ONCE: usize = 512;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often the servers are looked for at most.
-const DISCOVERS_EVERY: Duration = Duration::from_millis(100);
+const SEARCHES_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) struct Servers {
     target: Target,
     list: Vec<Server>,
     slots: Option<Box<[u16]>>,
     next_link: u64,
-    is_discovering: bool,
-    discovered_at: Option<Instant>,
+    is_searching: bool,
+    searched_at: Option<Instant>,
     failures: u32,
     troubles: Throttle,
 }
@@ -44,16 +44,54 @@ struct Server {
     failures: u32,
     lanes: Lanes,
     topics: VecDeque<(Topic, bool)>,
-    is_listening: bool,
-    is_loading: bool,
-    connected_at: Instant,
-    pinged_at: Instant,
 }
 
 enum State {
     Down,
     Connecting,
-    Up(LinkId),
+    Up(Up),
+}
+
+/// A server that is reached.
+struct Up {
+    link: LinkId,
+    since: Instant,
+    pinged_at: Instant,
+    /// Whether it is being asked for topics.
+    is_listening: bool,
+    /// Whether scripts are being made known to it, before which none is called.
+    is_loading: bool,
+}
+
+/// What comes of looking for servers.
+pub(super) enum Search {
+    /// They are being looked for already.
+    UnderWay,
+    /// They were just looked for, and are then again.
+    Later(Instant),
+    /// It is begun, perhaps with the help of those that are known.
+    Begun(Vec<ConnectionInfo>),
+}
+
+/// How servers were, before others were found.
+pub(super) struct Former {
+    addresses: Vec<String>,
+    slots: Option<Box<[u16]>>,
+    /// What those were to be asked that are none any more.
+    pub(super) abandoned: Vec<Job>,
+    /// What the others were to be asked, not all of which is theirs any more.
+    pub(super) queued: Vec<Job>,
+    /// Connections to those that are none any more.
+    pub(super) links: Vec<LinkId>,
+}
+
+/// A server to which there is no connection any more.
+pub(super) struct Lost {
+    pub(super) address: String,
+    /// What it was to be asked.
+    pub(super) jobs: Vec<Job>,
+    /// What is tried again, and when.
+    pub(super) retries: Vec<(Instant, Timer)>,
 }
 
 impl Servers {
@@ -63,8 +101,8 @@ impl Servers {
             list: Vec::new(),
             slots: None,
             next_link: 0,
-            is_discovering: false,
-            discovered_at: None,
+            is_searching: false,
+            searched_at: None,
             failures: 0,
             troubles: Throttle::default(),
         }
@@ -104,10 +142,7 @@ impl Servers {
 
     /// The connection to a server, if there is one.
     pub(super) fn link_at(&self, index: usize) -> Option<LinkId> {
-        match self.list.get(index)?.state {
-            State::Up(link) => Some(link),
-            State::Down | State::Connecting => None,
-        }
+        self.list.get(index)?.up().map(|up| up.link)
     }
 
     /// What a call about a channel may look at: the servers of a Redis Cluster have not all of them the
@@ -117,8 +152,7 @@ impl Servers {
     }
 
     pub(super) fn all_reached(&self) -> bool {
-        let is_up = |server: &Server| matches!(server.state, State::Up(_));
-        !self.list.is_empty() && self.list.iter().all(is_up)
+        !self.list.is_empty() && self.list.iter().all(|server| server.up().is_some())
     }
 
     /// What the slot's server is to be asked. Only for a server that is reached.
@@ -137,7 +171,7 @@ impl Servers {
     pub(super) fn stop_listening(&mut self, slot: u16, topic: Topic) {
         let index = self.index_of(slot);
         if let Some(server) = self.list.get_mut(index)
-            && matches!(server.state, State::Up(_))
+            && server.up().is_some()
         {
             server.topics.push_back((topic, false));
         }
@@ -145,8 +179,8 @@ impl Servers {
 
     pub(super) fn is_free(&self, index: usize, lane: Lane) -> bool {
         let server = &self.list[index];
-        let is_up = matches!(server.state, State::Up(_));
-        is_up && !server.is_loading && server.lanes.is_free(lane)
+        let is_ready = server.up().is_some_and(|up| !up.is_loading);
+        is_ready && server.lanes.is_free(lane)
     }
 
     pub(super) fn lanes(&mut self, index: usize) -> &mut Lanes {
@@ -156,19 +190,23 @@ impl Servers {
     /// A batch goes to the server; until it is answered no other of the lane does.
     pub(super) fn begin(&mut self, index: usize, lane: Lane) -> Option<LinkId> {
         let server = &mut self.list[index];
-        let State::Up(link) = server.state else {
-            return None;
-        };
+        let link = server.up()?.link;
         server.lanes.set_busy(lane, true);
         Some(link)
     }
 
-    fn by_link(&mut self, id: LinkId) -> Option<&mut Server> {
-        let has = |server: &&mut Server| match &server.state {
-            State::Up(link) => *link == id,
-            State::Down | State::Connecting => false,
-        };
-        self.list.iter_mut().find(has)
+    fn by_link(&mut self, link: LinkId) -> Option<&mut Server> {
+        let mut list = self.list.iter_mut();
+        list.find(|server| server.up().is_some_and(|up| up.link == link))
+    }
+
+    fn up_by_link(&mut self, link: LinkId) -> Option<&mut Up> {
+        self.by_link(link)?.up_mut()
+    }
+
+    fn by_address(&mut self, address: &str) -> Option<&mut Server> {
+        let mut list = self.list.iter_mut();
+        list.find(|server| server.address == address)
     }
 
     pub(super) fn end(&mut self, link: LinkId, lane: Lane, took: Duration) {
@@ -181,14 +219,14 @@ impl Servers {
     }
 
     /// Whether the scripts are to be made known to the server, which is not done already.
-    pub(super) fn begin_loading(&mut self, id: LinkId) -> bool {
-        let server = self.by_link(id);
-        server.is_some_and(|server| !std::mem::replace(&mut server.is_loading, true))
+    pub(super) fn begin_loading(&mut self, link: LinkId) -> bool {
+        let up = self.up_by_link(link);
+        up.is_some_and(|up| !std::mem::replace(&mut up.is_loading, true))
     }
 
     pub(super) fn scripts_loaded(&mut self, link: LinkId) {
-        if let Some(server) = self.by_link(link) {
-            server.is_loading = false;
+        if let Some(up) = self.up_by_link(link) {
+            up.is_loading = false;
         }
     }
 
@@ -197,15 +235,16 @@ impl Servers {
         &mut self,
         index: usize,
     ) -> Option<(LinkId, Pipeline, Vec<Topic>)> {
-        let is_cluster = matches!(self.target, Target::Cluster(_));
+        let is_cluster = self.are_several();
         let server = &mut self.list[index];
-        let State::Up(link) = server.state else {
+        let State::Up(up) = &mut server.state else {
             return None;
         };
-        if server.is_listening || server.topics.is_empty() {
+        if up.is_listening || server.topics.is_empty() {
             return None;
         }
-        server.is_listening = true;
+        up.is_listening = true;
+        let link = up.link;
         let (mut pipeline, mut topics) = (redis::Pipeline::new(), Vec::new());
         while topics.len() < TOPICS_AT_ONCE {
             let Some((topic, on)) = server.topics.pop_front() else {
@@ -224,14 +263,194 @@ impl Servers {
     }
 
     pub(super) fn listening_is_done(&mut self, link: LinkId) {
-        if let Some(server) = self.by_link(link) {
-            server.is_listening = false;
+        if let Some(up) = self.up_by_link(link) {
+            up.is_listening = false;
         }
     }
 }
 
+/// Finding and reaching them.
+impl Servers {
+    pub(super) fn search(&mut self, now: Instant) -> Search {
+        if self.is_searching {
+            return Search::UnderWay;
+        }
+        if let Some(before) = self.searched_at
+            && now.duration_since(before) < SEARCHES_EVERY
+        {
+            return Search::Later(before + SEARCHES_EVERY);
+        }
+        self.is_searching = true;
+        self.searched_at = Some(now);
+        let known = self.list.iter().map(|server| server.info.clone());
+        Search::Begun(known.collect())
+    }
+
+    /// They were not found. Returns when they are looked for again.
+    pub(super) fn on_not_found(&mut self, now: Instant, rng: &mut impl Rng) -> Instant {
+        self.is_searching = false;
+        self.failures += 1;
+        now + pause(self.failures, rng)
+    }
+
+    /// These are the servers from now on.
+    pub(super) fn replace(&mut self, found: Discovered) -> Former {
+        self.is_searching = false;
+        self.failures = 0;
+        let mut old = std::mem::take(&mut self.list);
+        let addresses = old.iter().map(|server| server.address.clone()).collect();
+        let slots = std::mem::replace(&mut self.slots, found.slots);
+        for (address, info) in found.servers {
+            let known = old.iter().position(|server| server.address == address);
+            self.list.push(match known {
+                Some(index) => old.swap_remove(index),
+                None => Server::new(address, info),
+            });
+        }
+        let take = |servers: &mut Vec<Server>| {
+            let jobs = servers.iter_mut().flat_map(|server| server.lanes.take());
+            jobs.collect()
+        };
+        Former {
+            addresses,
+            slots,
+            links: old
+                .iter()
+                .filter_map(Server::up)
+                .map(|up| up.link)
+                .collect(),
+            abandoned: take(&mut old),
+            queued: take(&mut self.list),
+        }
+    }
+
+    /// Whether another server has the slot now.
+    pub(super) fn has_moved(&self, slot: u16, former: &Former) -> bool {
+        let slots = former.slots.as_ref();
+        let was = slots.map_or(0, |slots| usize::from(slots[usize::from(slot)]));
+        let is = self.list.get(self.index_of(slot));
+        match (former.addresses.get(was), is) {
+            (Some(was), Some(is)) => *was != is.address,
+            _ => !former.addresses.is_empty(),
+        }
+    }
+
+    /// Those to which there is no connection, and none is being made.
+    pub(super) fn down(&self) -> Vec<String> {
+        let servers = self.list.iter();
+        let down = servers.filter(|server| matches!(server.state, State::Down));
+        down.map(|server| server.address.clone()).collect()
+    }
+
+    /// Connects to a server that is down.
+    pub(super) fn connect(&mut self, address: &str) -> Option<Io> {
+        let link = LinkId(self.next_link);
+        let server = self.by_address(address)?;
+        if !matches!(server.state, State::Down) {
+            return None;
+        }
+        server.state = State::Connecting;
+        let info = server.info.clone();
+        self.next_link += 1;
+        Some(Io::Connect(address.to_owned(), info, link))
+    }
+
+    /// A server is reached. False: it was found to be none of the servers meanwhile.
+    pub(super) fn on_connected(&mut self, address: &str, link: LinkId, now: Instant) -> bool {
+        let Some(server) = self.by_address(address) else {
+            return false;
+        };
+        server.lanes.restart();
+        server.topics.clear();
+        server.state = State::Up(Up {
+            link,
+            since: now,
+            pinged_at: now,
+            is_listening: false,
+            is_loading: false,
+        });
+        self.troubles = Throttle::default();
+        true
+    }
+
+    /// A server cannot be reached. Returns what is tried again, and when; None: it is none of the servers.
+    pub(super) fn on_not_connected(
+        &mut self,
+        address: &str,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Option<Vec<(Instant, Timer)>> {
+        let server = self.by_address(address)?;
+        server.state = State::Down;
+        server.failures += 1;
+        let at = now + pause(server.failures, rng);
+        let mut retries = vec![(at, Timer::Connect(address.to_owned()))];
+        if !matches!(self.target, Target::Single(_)) {
+            retries.push((at, Timer::Discover));
+        }
+        Some(retries)
+    }
+
+    /// A connection is lost. None: it was given up before.
+    pub(super) fn on_lost(
+        &mut self,
+        link: LinkId,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Option<Lost> {
+        let server = self.by_link(link)?;
+        let State::Up(up) = std::mem::replace(&mut server.state, State::Down) else {
+            return None;
+        };
+        // A replica takes connections too, and then refuses.
+        let pause = match now.saturating_duration_since(up.since) < LONGEST_PAUSE {
+            true => {
+                server.failures += 1;
+                pause(server.failures, rng)
+            }
+            false => {
+                server.failures = 0;
+                Duration::ZERO
+            }
+        };
+        let (address, jobs) = (server.address.clone(), server.lanes.take());
+        server.topics.clear();
+        let connect = Timer::Connect(address.clone());
+        let retries = match self.target {
+            Target::Single(_) => vec![(now + pause, connect)],
+            Target::Cluster(_) => vec![
+                (now + pause.max(FIRST_PAUSE), connect),
+                (now + pause, Timer::Discover),
+            ],
+            Target::Sentinel(_) => vec![(now + pause, Timer::Discover)],
+        };
+        Some(Lost {
+            address,
+            jobs,
+            retries,
+        })
+    }
+
+    /// Pings the servers, so that one that has gone silently is noticed.
+    pub(super) fn ping(&mut self, now: Instant, every: Duration) -> Vec<Io> {
+        let up = self.list.iter_mut().filter_map(Server::up_mut);
+        let due = up.filter(|up| now.duration_since(up.pinged_at) >= every);
+        due.map(|up| {
+            up.pinged_at = now;
+            Io::Use(up.link, Use::Ping)
+        })
+        .collect()
+    }
+
+    /// What cannot be reached, if that is to be logged now.
+    pub(super) fn trouble(&mut self, now: Instant) -> Option<String> {
+        let is_news = self.troubles.lets_through(now);
+        is_news.then(|| self.target.to_string())
+    }
+}
+
 impl Server {
-    fn new(address: String, info: ConnectionInfo, now: Instant) -> Self {
+    fn new(address: String, info: ConnectionInfo) -> Self {
         Self {
             address,
             info,
@@ -239,316 +458,20 @@ impl Server {
             failures: 0,
             lanes: Lanes::default(),
             topics: VecDeque::new(),
-            is_listening: false,
-            is_loading: false,
-            connected_at: now,
-            pinged_at: now,
-        }
-    }
-}
-
-impl Node {
-    /// Looks for the servers.
-    pub(super) fn discover(&mut self) {
-        let servers = &mut self.servers;
-        if servers.is_discovering {
-            return;
-        }
-        let now = self.now;
-        if let Some(before) = servers.discovered_at
-            && now.duration_since(before) < DISCOVERS_EVERY
-        {
-            self.at(before + DISCOVERS_EVERY, Timer::Discover);
-            return;
-        }
-        servers.is_discovering = true;
-        servers.discovered_at = Some(now);
-        let known = servers.list.iter().map(|server| server.info.clone());
-        self.io.push(Io::Discover(known.collect()));
-    }
-
-    pub(super) fn on_discovered(&mut self, found: RedisResult<Discovered>) {
-        self.servers.is_discovering = false;
-        match found {
-            Err(error) => {
-                self.servers.failures += 1;
-                match self.rights.lack_of(&error) {
-                    Some(lack) => self.note_lack(lack, &error.to_string()),
-                    None => self.note_trouble(&error.to_string()),
-                }
-                let pause = pause(self.servers.failures, &mut self.rng);
-                self.at(self.now + pause, Timer::Discover);
-            }
-            Ok(found) => {
-                self.servers.failures = 0;
-                self.take_over(found);
-            }
         }
     }
 
-    /// These are the servers from now on. What has moved is listened to where it is now.
-    fn take_over(&mut self, found: Discovered) {
-        let mut old = std::mem::take(&mut self.servers.list);
-        let before: Vec<String> = old.iter().map(|server| server.address.clone()).collect();
-        let slots_before = self.servers.slots.take();
-        let mut list = Vec::new();
-        for (address, info) in found.servers {
-            let known = old.iter().position(|server| server.address == address);
-            list.push(match known {
-                Some(index) => old.swap_remove(index),
-                None => Server::new(address, info, self.now),
-            });
-        }
-        self.servers.list = list;
-        self.servers.slots = found.slots;
-        let mut failed = Vec::new();
-        for mut server in old {
-            failed.extend(server.lanes.take());
-        }
-        self.move_channels(&before, slots_before.as_deref());
-        self.requeue_plain();
-        for job in failed {
-            self.give_up(job);
-        }
-        let down: Vec<String> = self
-            .servers
-            .list
-            .iter()
-            .filter(|server| matches!(server.state, State::Down))
-            .map(|server| server.address.clone())
-            .collect();
-        for address in down {
-            self.connect(&address);
-        }
-        for topic in self.topics() {
-            self.look_after(&topic);
+    fn up(&self) -> Option<&Up> {
+        match &self.state {
+            State::Up(up) => Some(up),
+            State::Down | State::Connecting => None,
         }
     }
 
-    fn move_channels(&mut self, before: &[String], slots_before: Option<&[u16]>) {
-        let servers = &self.servers;
-        for channel in self.channels.values_mut() {
-            let slot = usize::from(channel.slot);
-            let was = slots_before.map_or(0, |slots| usize::from(slots[slot]));
-            let is = servers.index_of(channel.slot);
-            let is_same = match (before.get(was), servers.list.get(is)) {
-                (Some(was), Some(is)) => *was == is.address,
-                _ => before.is_empty(),
-            };
-            if !is_same {
-                if channel.listening == Asked::Done {
-                    self.metrics.subscriptions.dec();
-                }
-                channel.is_queued = false;
-                match servers.link_of(channel.slot).is_some() {
-                    true => channel.on_moved(self.now),
-                    false => channel.on_lost(self.now),
-                }
-            }
-        }
-    }
-
-    /// Calls that wait in a queue of a server that is no longer theirs go where they belong.
-    fn requeue_plain(&mut self) {
-        let mut plain = Vec::new();
-        for server in &mut self.servers.list {
-            for job in server.lanes.take() {
-                match job {
-                    Job::Plain(job) => plain.push(job),
-                    Job::Channel(topic) => {
-                        if let Some(channel) = self.channels.get_mut(&topic) {
-                            channel.is_queued = false;
-                        }
-                    }
-                }
-            }
-        }
-        for job in plain {
-            self.call(job);
-        }
-    }
-
-    fn give_up(&mut self, job: Job) {
-        match job {
-            Job::Plain(plain) => (plain.then)(self, Err(NoAnswer)),
-            Job::Channel(topic) => {
-                if let Some(channel) = self.channels.get_mut(&topic) {
-                    channel.is_queued = false;
-                }
-            }
-        }
-    }
-
-    pub(super) fn connect(&mut self, address: &str) {
-        let link = LinkId(self.servers.next_link);
-        let mut list = self.servers.list.iter_mut();
-        let Some(server) = list.find(|server| server.address == address) else {
-            return;
-        };
-        if !matches!(server.state, State::Down) {
-            return;
-        }
-        server.state = State::Connecting;
-        self.servers.next_link += 1;
-        self.io
-            .push(Io::Connect(address.to_owned(), server.info.clone(), link));
-    }
-
-    pub(super) fn on_connected(&mut self, address: &str, link: Result<LinkId, Unusable>) {
-        let mut list = self.servers.list.iter_mut();
-        let Some(server) = list.find(|server| server.address == address) else {
-            // Found to be none of the servers meanwhile.
-            self.io.extend(link.ok().map(Io::Disconnect));
-            return;
-        };
-        match link {
-            Err(error) => {
-                server.state = State::Down;
-                server.failures += 1;
-                let pause = pause(server.failures, &mut self.rng);
-                match error {
-                    Unusable::Lacks(lack) => self.note_lack(lack, address),
-                    Unusable::Failed(error) => {
-                        let text = format!("{address}: {error}");
-                        match self.rights.lack_of(&error) {
-                            Some(lack) => self.note_lack(lack, &text),
-                            None => self.note_trouble(&text),
-                        }
-                    }
-                }
-                self.at(self.now + pause, Timer::Connect(address.to_owned()));
-                if !matches!(self.servers.target, Target::Single(_)) {
-                    self.at(self.now + pause, Timer::Discover);
-                }
-            }
-            Ok(link) => {
-                tracing::info!(server = address, "connected to Redis");
-                server.lanes.restart();
-                server.is_listening = false;
-                server.is_loading = false;
-                server.connected_at = self.now;
-                server.pinged_at = self.now;
-                server.topics.clear();
-                server.state = State::Up(link);
-                self.servers.troubles = Throttle::default();
-                if self.servers.all_reached() {
-                    self.note_no_lack();
-                }
-                self.keeps_until = self.now + KEEPS_FOR;
-                self.must_compare = true;
-                self.beat();
-                for topic in self.topics() {
-                    self.look_after(&topic);
-                }
-            }
-        }
-    }
-
-    pub(super) fn on_link_lost(&mut self, link: LinkId, reason: &str) {
-        let Some(server) = self.servers.by_link(link) else {
-            return;
-        };
-        if let State::Up(link) = std::mem::replace(&mut server.state, State::Down) {
-            self.io.push(Io::Disconnect(link));
-        }
-        // A replica takes connections too, and then refuses.
-        let connected_for = self.now.saturating_duration_since(server.connected_at);
-        let pause = match connected_for < LONGEST_PAUSE {
-            true => {
-                server.failures += 1;
-                pause(server.failures, &mut self.rng)
-            }
-            false => {
-                server.failures = 0;
-                Duration::ZERO
-            }
-        };
-        let address = server.address.clone();
-        let jobs = server.lanes.take();
-        server.topics.clear();
-        tracing::warn!(server = address, reason, "lost the connection to Redis");
-        for job in jobs {
-            self.give_up(job);
-        }
-        let nodes_slot = keys::slot(&self.keys.nodes()[0]);
-        if self.servers.link_of(nodes_slot).is_none() {
-            self.is_counted = false;
-        }
-        self.repeat_recent();
-        let topics = self.topics();
-        for topic in &topics {
-            let Some(channel) = self.channels.get_mut(topic) else {
-                continue;
-            };
-            if self.servers.link_of(channel.slot).is_none() {
-                if channel.listening == Asked::Done {
-                    self.metrics.subscriptions.dec();
-                }
-                channel.is_queued = false;
-                channel.on_lost(self.now);
-            } else if channel.listed == Asked::UnderWay && !self.is_counted {
-                channel.listed = Asked::No;
-            }
-        }
-        self.show_standing();
-        match self.servers.target {
-            Target::Single(_) => self.at(self.now + pause, Timer::Connect(address)),
-            Target::Cluster(_) => {
-                let at = self.now + pause.max(FIRST_PAUSE);
-                self.at(at, Timer::Connect(address));
-                self.at(self.now + pause, Timer::Discover);
-            }
-            Target::Sentinel(_) => self.at(self.now + pause, Timer::Discover),
-        }
-    }
-
-    /// What a server that is gone was told last is told again when it is back.
-    fn repeat_recent(&mut self) {
-        for (topic, written) in self.recent.take_last_first(self.now) {
-            if let Some(channel) = self.channels.get_mut(&topic)
-                && self.servers.link_of(channel.slot).is_none()
-            {
-                channel.outgoing.repeat(written);
-            }
-        }
-    }
-
-    /// Pings the servers, so that one that has gone silently is noticed.
-    pub(super) fn ping(&mut self, every: Duration) {
-        let now = self.now;
-        for server in &mut self.servers.list {
-            let State::Up(link) = server.state else {
-                continue;
-            };
-            if now.duration_since(server.pinged_at) < every {
-                continue;
-            }
-            server.pinged_at = now;
-            self.io.push(Io::Use(link, Use::Ping));
-        }
-    }
-
-    /// Redis is there, and does not let this node do what it needs. It is logged once.
-    pub(super) fn note_lack(&mut self, lack: Lack, context: &str) {
-        let before = self.shared.lack.lock().replace(lack.clone());
-        if before.as_ref() != Some(&lack) {
-            tracing::error!(context, "{lack}");
-        }
-        self.metrics.refused.set(1);
-        self.show_standing();
-    }
-
-    fn note_no_lack(&mut self) {
-        *self.shared.lack.lock() = None;
-        self.metrics.refused.set(0);
-        self.show_standing();
-    }
-
-    fn note_trouble(&mut self, reason: &str) {
-        let now = self.now;
-        if self.servers.troubles.lets_through(now) {
-            let target = self.servers.target.to_string();
-            tracing::warn!(target, reason, "Redis cannot be reached: trying again");
+    fn up_mut(&mut self) -> Option<&mut Up> {
+        match &mut self.state {
+            State::Up(up) => Some(up),
+            State::Down | State::Connecting => None,
         }
     }
 }

@@ -27,20 +27,20 @@ impl Node {
         if settlement.until <= now {
             return;
         }
-        if self.unsettled.len() >= MOST {
+        if self.postponed.settlements.len() >= MOST {
             if self.refusals.lets_through(now) {
                 tracing::error!("too many idempotency keys wait for Redis: some are forgotten");
             }
             return;
         }
-        if self.unsettled.is_empty() {
+        if self.postponed.settlements.is_empty() {
             self.at(now + PAUSE, Timer::Settle);
         }
-        self.unsettled.push(settlement);
+        self.postponed.settlements.push(settlement);
     }
 
     pub(super) fn settle_again(&mut self) {
-        for settlement in std::mem::take(&mut self.unsettled) {
+        for settlement in std::mem::take(&mut self.postponed.settlements) {
             self.settle(settlement);
         }
     }

@@ -11,8 +11,8 @@ use crate::cluster::redis::script;
 impl Node {
     /// All nodes have written so many bytes that are kept.
     pub(super) fn bound_logs(&mut self, logged: usize) {
-        self.metrics.log_bytes.set(logged as i64);
-        let most = self.settings.total_log_bytes;
+        self.setup.metrics.log_bytes.set(logged as i64);
+        let most = self.setup.settings.total_log_bytes;
         if logged <= most {
             return;
         }
@@ -26,11 +26,10 @@ impl Node {
         let topics: HashSet<_> = oldest.topics.into_iter().collect();
         for topic in topics {
             let keys = [keys::meta(&topic), keys::log(&topic)];
-            let mut command = script::TRIM.call(&keys);
-            command.arg(age);
+            let command = script::TRIM.call(&keys).arg("age", age).command();
             let then: Then = Box::new(|node, answer| {
                 if let Ok(Ok(dropped)) = answer.map(script::number) {
-                    node.metrics.log_evictions.inc_by(dropped);
+                    node.setup.metrics.log_evictions.inc_by(dropped);
                 }
             });
             // Publishes do not stand behind it.

@@ -1,6 +1,9 @@
 //! Plans that went wrong once, made as small as they can be.
 
+use std::time::Duration;
+
 use super::plan::{Action, Plan};
+use super::world::World;
 use super::{CHANNELS, simulate};
 
 /// How many networks a plan is tried on: it goes wrong on most, but not on all.
@@ -119,4 +122,130 @@ fn what_a_log_has_dropped_already_is_not_written_again_behind_what_came_later() 
         Action::Join(0, 0, 0),
     ];
     simulate(&Plan { seed: 0, actions });
+}
+
+#[test]
+fn what_a_log_says_from_before_its_epoch_is_not_taken_for_news() {
+    for seed in 0..SEEDS {
+        let actions = vec![
+            Action::SignIn(0, 0),
+            Action::Leave(0, 0),
+            Action::Wait(4005),
+            Action::SignIn(0, 1),
+            Action::SignIn(1, 0),
+            Action::Join(0, 0, 0),
+            Action::Lose(0, 1),
+            Action::Burst(0, 10),
+            Action::Join(0, 0, 0),
+            Action::Join(0, 0, 0),
+        ];
+        simulate(&Plan { seed, actions });
+    }
+}
+
+#[test]
+fn members_who_wait_when_a_link_breaks_are_not_told_to_have_left() {
+    for wait in 4..10 {
+        // Few answers are on their way just then, and come behind the loss.
+        for seed in 0..40 {
+            let mut world = World::new(seed);
+            world.act(&Action::Join(0, 0, 0));
+            world.act(&Action::Wait(wait));
+            world.act(&Action::Join(0, 0, 1));
+            world.act(&Action::Cut(0));
+            world.pass(Duration::from_millis(100));
+        }
+    }
+}
+
+#[test]
+fn who_left_before_redis_forgot_is_told_of_all_the_same() {
+    for ends in [false, true] {
+        for seed in 0..SEEDS / 2 {
+            let actions = vec![
+                Action::Join(0, 0, 0),
+                Action::Join(0, 0, 1),
+                Action::Wait(1300),
+                Action::Leave(0, 0),
+                Action::Wait(500),
+                Action::Forget(ends),
+            ];
+            let world = simulate(&Plan { seed, actions });
+            let told = |user: &str| &world.notices[&(CHANNELS[0].to_owned(), user.to_owned())];
+            assert_eq!(*told("ann"), ["member_added", "member_removed"], "{seed}");
+            assert_eq!(*told("bob"), ["member_added"], "{seed}");
+        }
+    }
+}
+
+#[test]
+fn channel_that_a_node_has_left_for_good_is_left_after_a_fail_over_to_older_data() {
+    for channel in 0..CHANNELS.len() {
+        for seed in 0..SEEDS / 2 {
+            let actions = vec![
+                Action::Join(0, channel, 0),
+                Action::Wait(1300),
+                Action::Save,
+                Action::Leave(0, 0),
+                Action::Wait(12_000),
+                Action::FailOver,
+            ];
+            simulate(&Plan { seed, actions });
+        }
+    }
+}
+
+#[test]
+fn answer_that_is_older_than_what_was_published_does_not_undo_it() {
+    for seed in (0..SEEDS).chain([13_398_827_719_641_272_965]) {
+        let actions = vec![
+            Action::Join(0, 0, 0),
+            Action::Leave(0, 0),
+            Action::SignIn(0, 2),
+            Action::Wait(2982),
+            Action::Publish(0, 1),
+            Action::Forget(false),
+            Action::Wait(10),
+            Action::Join(1, 0, 0),
+            Action::SignIn(1, 0),
+            Action::Join(1, 0, 0),
+        ];
+        simulate(&Plan { seed, actions });
+    }
+}
+
+#[test]
+fn departure_that_another_node_was_to_tell_is_told_once() {
+    let actions = vec![
+        Action::SignIn(1, 0),
+        Action::Wait(3),
+        Action::SignIn(0, 0),
+        Action::Publish(1, 0),
+        Action::Leave(0, 0),
+        Action::Wait(6),
+        Action::Publish(1, 0),
+        Action::SignIn(1, 0),
+        Action::Burst(0, 16),
+        Action::Join(2, 1, 0),
+        Action::SignIn(1, 0),
+        Action::SignIn(1, 1),
+        Action::Publish(2, 0),
+        Action::Wait(4),
+        Action::Join(0, 0, 1),
+        Action::Wait(6),
+        Action::Leave(2, 0),
+        Action::Leave(1, 4),
+        Action::Join(1, 0, 0),
+        Action::Wait(1),
+        Action::Wait(7),
+        Action::Publish(2, 1),
+        Action::Publish(2, 0),
+        Action::Wait(6),
+        Action::Leave(0, 0),
+        Action::Leave(1, 3),
+        Action::Publish(0, 1),
+        Action::Wait(1),
+    ];
+    let seed = 10_113_507_954_589_795_181;
+    simulate(&Plan { seed, actions });
 }

@@ -13,11 +13,13 @@
 //! - [`found`]: plans that went wrong once
 //!
 //! Mistakes that were made on purpose, and found: not catching up after a gap; applying an entry twice;
-//! taking a number that was used for a new one; delivering own events again; retrying under new numbers;
-//! ignoring another epoch; not telling the own part again after Redis has forgotten; staying registered
-//! when the node becomes another; leaving a dead node's members; not reconciling after a log was begun
-//! anew; acknowledging notices before they are due; not counting what was lost; taking a part of an answer
-//! for the whole.
+//! taking a number that was used for a new one; delivering own events again; retrying under new numbers, or out
+//! of order; ignoring another epoch; not telling the own part again after Redis has forgotten, or others have
+//! given the node up; staying registered when the node becomes another; leaving a dead node's members, or
+//! channels that the node had left for good; not reconciling after a log was begun anew; leaving members of
+//! this node out of the roster; letting connections in to a channel that is not known; taking a channel for up
+//! to date that is not listened to; acknowledging notices before they are due; forgetting departures that wait;
+//! not counting what was lost; taking a part of an answer for the whole.
 //!
 //! Not simulated: Redis Clusters and sentinels, refusals of Redis, idempotency keys, the end of a node in
 //! good order.
@@ -97,6 +99,16 @@ fn calm_clusters_tell_everybody_everything_once() {
 #[test]
 fn nothing_is_wrong_for_long_after_links_break_and_nodes_die() {
     hold(60, plan::plans(plan::rough()));
+}
+
+#[test]
+fn webhooks_are_told_once_though_links_break() {
+    hold(60, plan::plans(plan::shaky()));
+}
+
+#[test]
+fn members_come_and_go_while_links_break() {
+    hold(60, plan::plans(plan::hasty()));
 }
 
 #[test]

@@ -50,11 +50,11 @@ impl World {
             let known: BTreeSet<String> = known.iter().map(ToString::to_string).collect();
             assert_eq!(known, members, "{run:?}: members of {channel}");
             assert_eq!(
-                relay.rosters[channel], members,
+                relay.told.rosters[channel], members,
                 "{run:?}: told of {channel}"
             );
             if !channel.starts_with("presence-") {
-                let told = relay.counts.get(channel).copied();
+                let told = relay.told.counts.get(channel).copied();
                 assert_eq!(told, Some(count as u64), "{run:?}: count of {channel}");
             }
         }
@@ -65,7 +65,7 @@ impl World {
             let mut clients = self.clients();
             let is_online = clients.any(|client| client.wish == Wish::User(user));
             for relay in self.relays.iter().filter(|relay| relay.is_watching()) {
-                let told = relay.online.get(user).copied();
+                let told = relay.told.online.get(user).copied();
                 assert_eq!(told, Some(is_online), "{:?}: status of {user}", relay.run);
             }
         }
@@ -86,7 +86,7 @@ impl World {
         for relay in &self.relays {
             for channel in CHANNELS.into_iter().filter(|on| relay.is_listening(on)) {
                 let mut last: BTreeMap<u64, u64> = BTreeMap::new();
-                for number in &relay.received[channel] {
+                for number in &relay.told.received[channel] {
                     let origin = self.origins.get(number).copied().unwrap_or_default();
                     let before = last.insert(origin, *number);
                     assert!(
@@ -99,7 +99,7 @@ impl World {
         }
     }
 
-    /// Webhooks know who is there; if nothing ever went wrong, they were told once.
+    /// Webhooks know who is there; if each node told what it had to tell itself, they were told once.
     fn check_notices(&self) {
         if self.has_forgotten {
             // What was still to be told may be forgotten before any node knows that it has to be.
@@ -114,7 +114,7 @@ impl World {
             let arrivals = told.iter().filter(|name| *name == came).count();
             let is_even = 2 * arrivals == told.len() + usize::from(is_there);
             let is_last = told.last().is_some_and(|name| name == came) == is_there;
-            let is_right = is_even || (is_last && !self.is_calm);
+            let is_right = is_even || (is_last && self.was_given_up);
             assert!(is_right, "{channel} {user}: {is_there} {told:?}");
         }
         for channel in CHANNELS {

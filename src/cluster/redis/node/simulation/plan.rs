@@ -132,6 +132,50 @@ pub(super) fn rough() -> Actions {
     actions
 }
 
+/// Links break, and messages get lost, but nobody is away for long.
+pub(super) fn shaky() -> Actions {
+    let relay = || 0..RELAYS;
+    let mut actions = calm();
+    actions.extend([
+        (6, relay().prop_map(Action::Cut).boxed()),
+        (
+            2,
+            (relay(), 1..3u32)
+                .prop_map(|(relay, count)| Action::Lose(relay, count))
+                .boxed(),
+        ),
+    ]);
+    actions
+}
+
+/// Members come and go while links break under what was just asked.
+pub(super) fn hasty() -> Actions {
+    let (relay, user) = (|| 0..2usize, || 0..3usize);
+    vec![
+        (
+            6,
+            (relay(), user())
+                .prop_map(|(relay, user)| Action::Join(relay, 0, user))
+                .boxed(),
+        ),
+        (
+            3,
+            (relay(), 0..4usize)
+                .prop_map(|(relay, which)| Action::Leave(relay, which))
+                .boxed(),
+        ),
+        (6, (1..6u64).prop_map(Action::Wait).boxed()),
+        (1, (500..9000u64).prop_map(Action::Wait).boxed()),
+        (3, relay().prop_map(Action::Cut).boxed()),
+        (
+            1,
+            (relay(), 5000..12_000u64)
+                .prop_map(|(relay, ms)| Action::Away(relay, ms))
+                .boxed(),
+        ),
+    ]
+}
+
 /// Redis loses what it has as well.
 pub(super) fn forgetful() -> Actions {
     let mut actions = rough();

@@ -14,7 +14,7 @@ use crate::auth::Signer;
 use crate::cluster::redis::node::{Input, Node};
 use crate::cluster::redis::{Redis, Settings};
 use crate::hub::testing::{Posted, TestShard};
-use crate::hub::{AppHub, Authority, Broadcast, Caching, Hub, Join, Leave, SignIn};
+use crate::hub::{AppHub, Authority, Broadcast, Caching, Hub, Join, Leave, SignIn, Standing};
 use crate::metrics::{EventLoss, LossOn, Metrics};
 use crate::protocol::member::Member;
 use crate::protocol::server::{self, EventData};
@@ -38,6 +38,17 @@ pub(super) struct Client {
     pub(super) is_leaving: bool,
 }
 
+/// What the connections of a relay were told.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Numbers of events as subscribers got them, since the channel's first was let in.
+    pub(super) received: BTreeMap<&'static str, Vec<u64>>,
+    /// Members as subscribers know them.
+    pub(super) rosters: BTreeMap<&'static str, BTreeSet<String>>,
+    pub(super) counts: BTreeMap<&'static str, u64>,
+    pub(super) online: BTreeMap<String, bool>,
+}
+
 /// All users whom anybody watches.
 pub(super) const USERS: [&str; 3] = ["ann", "bob", "cy"];
 
@@ -53,12 +64,7 @@ pub(super) struct Relay {
     settings: Settings,
     pub(super) clients: BTreeMap<u64, Client>,
     next_client: u64,
-    /// Numbers of events as subscribers got them, since the channel's first was let in.
-    pub(super) received: BTreeMap<&'static str, Vec<u64>>,
-    /// Members as subscribers know them.
-    pub(super) rosters: BTreeMap<&'static str, BTreeSet<String>>,
-    pub(super) counts: BTreeMap<&'static str, u64>,
-    pub(super) online: BTreeMap<String, bool>,
+    pub(super) told: Told,
     /// Whether its connections got anything, or have changed, since this was last looked at.
     pub(super) has_changed: bool,
 }
@@ -113,10 +119,7 @@ impl Relay {
             settings,
             clients: BTreeMap::new(),
             next_client: 0,
-            received: BTreeMap::new(),
-            rosters: BTreeMap::new(),
-            counts: BTreeMap::new(),
-            online: BTreeMap::new(),
+            told: Told::default(),
             has_changed: false,
         }
     }
@@ -155,13 +158,18 @@ impl Relay {
         match posted {
             Posted::Joined(id, channel, roster) => {
                 let channel = known(&channel);
+                assert!(
+                    self.authority.standing() != Standing::Well || self.node.follows("1", channel),
+                    "{:?}: let in to {channel}, which is not known",
+                    self.run
+                );
                 let roster: BTreeSet<String> = roster.into_iter().collect();
                 if !self.is_listening(channel) {
-                    self.received.insert(channel, Vec::new());
-                    self.rosters.insert(channel, roster.clone());
-                    self.counts.remove(channel);
+                    self.told.received.insert(channel, Vec::new());
+                    self.told.rosters.insert(channel, roster.clone());
+                    self.told.counts.remove(channel);
                 }
-                let known = &self.rosters[channel];
+                let known = &self.told.rosters[channel];
                 assert_eq!(*known, roster, "{:?}: a welcome to {channel}", self.run);
                 self.is_in(id);
             }
@@ -200,7 +208,7 @@ impl Relay {
             "e" => {
                 let (number, _) = data.split_once(' ').unwrap();
                 let number = number.parse().unwrap();
-                let received = self.received.entry(channel).or_default();
+                let received = self.told.received.entry(channel).or_default();
                 assert!(
                     !received.contains(&number),
                     "{run:?}: event {number} came twice on {channel}"
@@ -209,11 +217,16 @@ impl Relay {
             }
             "pusher_internal:subscription_count" => {
                 let count = of_data("subscription_count").as_u64().unwrap();
-                self.counts.insert(channel, count);
+                self.told.counts.insert(channel, count);
             }
             event => {
                 let user = of_data("user_id").as_str().unwrap().to_owned();
-                let roster = self.rosters.entry(channel).or_default();
+                let is_gone = event == "pusher_internal:member_removed";
+                assert!(
+                    !is_gone || !self.is_member_here(channel, &user),
+                    "{run:?}: {user} is told to have left {channel}, and is here"
+                );
+                let roster = self.told.rosters.entry(channel).or_default();
                 let is_news = match event {
                     "pusher_internal:member_added" => roster.insert(user.clone()),
                     _ => roster.remove(&user),
@@ -231,7 +244,7 @@ impl Relay {
             for user in status["user_ids"].as_array().unwrap() {
                 let is_online = status["name"] == "online";
                 let user = user.as_str().unwrap().to_owned();
-                self.online.insert(user, is_online);
+                self.told.online.insert(user, is_online);
             }
         }
     }
@@ -241,6 +254,13 @@ impl Relay {
         let is_on = |client: &Client| matches!(client.wish, Wish::Channel(on, _) if on == channel);
         let mut clients = self.clients.values();
         clients.any(|client| client.is_in && is_on(client))
+    }
+
+    /// Whether one of its connections is on the channel as the user.
+    fn is_member_here(&self, channel: &str, user: &str) -> bool {
+        let is_it = |wish: &Wish| matches!(wish, Wish::Channel(on, Some(as_user)) if *on == channel && *as_user == user);
+        let mut clients = self.clients.values();
+        clients.any(|client| client.is_in && is_it(&client.wish))
     }
 
     /// Whether somebody watches users.

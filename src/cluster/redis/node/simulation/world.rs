@@ -34,8 +34,8 @@ pub(super) struct World {
     last_event: u64,
     /// What webhooks were told last of a channel and a user, or of a channel.
     pub(super) notices: BTreeMap<(String, String), Vec<String>>,
-    /// Whether anything has gone wrong yet.
-    pub(super) is_calm: bool,
+    /// Whether a node may have been given up, and another one tell what it has told.
+    pub(super) was_given_up: bool,
     pub(super) has_forgotten: bool,
     /// Until when nodes may not know yet that Redis has forgotten who listens.
     unnoticed_until: Duration,
@@ -55,7 +55,7 @@ impl World {
             origins: BTreeMap::new(),
             last_event: 0,
             notices: BTreeMap::new(),
-            is_calm: true,
+            was_given_up: false,
             has_forgotten: false,
             unnoticed_until: Duration::ZERO,
         };
@@ -97,7 +97,7 @@ impl World {
         let relay = &self.relays[index];
         for event in self.events.iter_mut().filter(|_| has_changed) {
             let is_over = !relay.is_listening(event.channel)
-                || relay.received[event.channel].contains(&event.number);
+                || relay.told.received[event.channel].contains(&event.number);
             if is_over {
                 event.missing.remove(&relay.run);
             }
@@ -146,24 +146,17 @@ impl World {
                 }
             }
             Action::Wait(ms) => self.pass(millis(ms)),
-            Action::Cut(relay) => {
-                self.is_calm = false;
-                self.network.cut(relay);
-            }
+            Action::Cut(relay) => self.network.cut(relay),
             Action::Away(relay, ms) => {
-                self.is_calm = false;
+                self.was_given_up = true;
                 self.network.trouble[relay].away_until = self.network.now + millis(ms);
                 self.network.cut(relay);
             }
             Action::Crash(relay) => self.crash(relay),
-            Action::Lose(relay, count) => {
-                self.is_calm = false;
-                self.network.trouble[relay].lost += count;
-            }
+            Action::Lose(relay, count) => self.network.trouble[relay].lost += count,
             Action::Double(relay, count) => self.network.trouble[relay].doubled += count,
             Action::Late(relay, ms) => self.network.trouble[relay].late = ms,
             Action::AllAway(ms) => {
-                self.is_calm = false;
                 self.all_away(millis(ms));
             }
             Action::Forget(ends) => {
@@ -180,6 +173,7 @@ impl World {
     }
 
     fn all_away(&mut self, time: Duration) {
+        self.was_given_up = true;
         for relay in 0..RELAYS {
             let until = self.network.now + time;
             let trouble = &mut self.network.trouble[relay];
@@ -189,7 +183,6 @@ impl World {
     }
 
     fn lose_data(&mut self, data: Data, ends: bool) {
-        self.is_calm = false;
         self.has_forgotten = true;
         self.unnoticed_until = self.network.now + Duration::from_secs(3);
         for event in &mut self.events {
@@ -202,7 +195,7 @@ impl World {
     }
 
     fn crash(&mut self, index: usize) {
-        self.is_calm = false;
+        self.was_given_up = true;
         let run = self.relays[index].run;
         self.network.forget(run);
         for event in &mut self.events {

@@ -1,0 +1,229 @@
+//! What Redis is told of this node's part.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use redis::Cmd;
+
+use super::calls::{Asking, Call, Page};
+use super::notices::Flush;
+use super::part::{Occupancy, Step, Unsent};
+use super::replica::Place;
+use super::{Channel, Context, Kind};
+use crate::cluster::redis::script::ChannelReply;
+use crate::cluster::redis::wire::{flag, step};
+
+/// What was told along with a question.
+#[derive(Debug)]
+pub(in crate::cluster::redis) struct Change {
+    pub(super) connections: usize,
+    pub(super) watchers: usize,
+    pub(super) users: UserChanges,
+    /// Whether all is asked for that the node has to tell.
+    pub(super) all_due: bool,
+    pub(super) acknowledged: Vec<String>,
+    pub(super) was_sync: bool,
+    /// Whether what the channel is for the cluster was asked for as a whole.
+    pub(super) reconciles: bool,
+    pub(super) asked_from: Option<Place>,
+}
+
+/// What was told of users.
+#[derive(Debug, Default)]
+pub(super) struct UserChanges {
+    /// Those who wait to be let in.
+    pub(super) adds: Vec<Arc<str>>,
+    /// Those told as new among all others.
+    pub(super) news: Vec<Arc<str>>,
+    /// Those who have left, and whether webhooks know of them.
+    removes: HashMap<Arc<str>, bool>,
+}
+
+impl Change {
+    /// Whether the node was on the channel when it told so.
+    pub(super) fn was_on_it(&self) -> bool {
+        self.connections > 0 || self.watchers > 0
+    }
+
+    /// Whether it was made from a place in a log that has been begun anew since.
+    pub(super) fn is_from_before(&self, reply: &ChannelReply) -> bool {
+        let from = self.asked_from.as_ref();
+        from.is_some_and(|place| place.epoch != reply.epoch)
+    }
+}
+
+impl Channel {
+    pub(super) fn change(&mut self, page: Page, context: &Context<'_>) -> (Call, Cmd) {
+        self.schedule.last_was_change = true;
+        if !self.is_wanted() {
+            // Whoever comes from now on waits until Redis has been told: nobody tells this node of
+            // what happens in between.
+            self.replica.forget_place();
+        }
+        let unsent = std::mem::take(&mut self.part.unsent);
+        let tells_all = matches!(unsent, Unsent::Whole);
+        let was_sync = !self.replica.is_known() || tells_all;
+        let reconciles = self.replica.begin_reading();
+        let all_due = was_sync || self.notices.is_flushing();
+        let asked_from = self.replica.place.clone();
+        let mut flags = self.flags(was_sync, all_due);
+        if reconciles {
+            flags.push_str(flag::ROSTER);
+        }
+        flags.push_str(self.occupancy_flag(tells_all));
+        if page.one_at_least {
+            flags.push_str(flag::ONE_AT_LEAST);
+        }
+        let asking = Asking {
+            node: &context.publishing.node.to_string(),
+            from: asked_from.as_ref().map(|place| (place, page.bytes)),
+            flags: &flags,
+        };
+        let mut command = self.call_of(asking, context);
+        let acknowledged = self.add_acknowledgements(&mut command);
+        let users = match unsent {
+            Unsent::Whole => self.add_whole_part(&mut command),
+            Unsent::Steps(steps) => self.add_steps(steps, &mut command),
+        };
+        self.add_counts(tells_all, &mut command);
+        if all_due && !tells_all {
+            self.add_pending(&mut command);
+        }
+        self.add_flush(&mut command);
+        let change = Change {
+            connections: self.part.connections,
+            watchers: self.part.watchers,
+            users,
+            all_due,
+            acknowledged,
+            was_sync,
+            reconciles,
+            asked_from,
+        };
+        (Call::Change(change), command)
+    }
+
+    /// What webhooks know of this node's part.
+    fn occupancy_flag(&mut self, tells_all: bool) -> &'static str {
+        let part = &mut self.part;
+        let flag = match (part.occupancy, part.connections) {
+            (Occupancy::Known, 0) => flag::WAS_OCCUPIED,
+            (Occupancy::Known, _) => flag::OCCUPIED,
+            (Occupancy::No, 0) if tells_all => flag::NEVER_OCCUPIED,
+            (Occupancy::Unsure | Occupancy::No, _) => "",
+        };
+        if part.connections > 0 && part.occupancy == Occupancy::No {
+            part.occupancy = Occupancy::Unsure;
+        }
+        flag
+    }
+
+    fn add_acknowledgements(&mut self, command: &mut Cmd) -> Vec<String> {
+        let acknowledged = self.notices.take_acknowledgements();
+        for field in &acknowledged {
+            command.arg(step::ACKNOWLEDGE).arg(field);
+        }
+        acknowledged
+    }
+
+    fn add_steps(&self, steps: Vec<Step>, command: &mut Cmd) -> UserChanges {
+        let mut changes = UserChanges::default();
+        for step in steps {
+            match step {
+                Step::Add(user_id) => {
+                    let Some(user) = self.part.users.get(&user_id) else {
+                        continue;
+                    };
+                    command.arg(step::ADD).arg(&*user_id);
+                    command.arg(user.member.escaped_info());
+                    changes.adds.push(user_id);
+                }
+                Step::Remove(user_id, is_reported) => {
+                    remove(command, &user_id, is_reported);
+                    changes.removes.insert(user_id, is_reported);
+                }
+            }
+        }
+        changes
+    }
+
+    /// The whole part; users who wait to be let in come on top of it, as there may be no room.
+    fn add_whole_part(&mut self, command: &mut Cmd) -> UserChanges {
+        self.note_pending_as_departed();
+        let mut changes = UserChanges {
+            removes: std::mem::take(&mut self.part.departed),
+            ..UserChanges::default()
+        };
+        if !self.name.kind().is_presence() {
+            return changes;
+        }
+        for (user_id, is_reported) in &changes.removes {
+            // Whoever waits to be let in has gone and come again.
+            if !self.part.is_here(user_id) {
+                remove(command, user_id, *is_reported);
+            }
+        }
+        let users = self.part.users.iter();
+        let (joining, here): (Vec<_>, Vec<_>) = users.partition(|(_, user)| user.joining.is_some());
+        command.arg(step::WHOLE).arg(here.len());
+        for (user_id, user) in here {
+            command.arg(&**user_id).arg(user.member.escaped_info());
+            command.arg(i32::from(!user.is_reported));
+            if !user.is_reported {
+                changes.news.push(Arc::clone(user_id));
+            }
+        }
+        for (user_id, user) in joining {
+            command.arg(step::ADD).arg(&**user_id);
+            command.arg(user.member.escaped_info());
+            changes.adds.push(Arc::clone(user_id));
+        }
+        changes
+    }
+
+    fn add_counts(&self, tells_all: bool, command: &mut Cmd) {
+        let part = &self.part;
+        if part.acknowledged_counts == Some(part.counts()) && !tells_all {
+            return;
+        }
+        command.arg(step::SUBSCRIBERS).arg(part.connections);
+        if matches!(self.kind, Kind::User(_)) {
+            command.arg(step::WATCHERS).arg(part.watchers);
+        }
+    }
+
+    /// Departures that wait until they are due: Redis may have forgotten them since, and what it answers is
+    /// taken for all that waits.
+    fn add_pending(&self, command: &mut Cmd) {
+        let departed = self.notices.pending_departures();
+        for user_id in departed.filter(|user_id| !self.part.users.contains_key(*user_id)) {
+            remove(command, user_id, true);
+        }
+    }
+
+    fn add_flush(&mut self, command: &mut Cmd) {
+        let all = match self.notices.take_flush() {
+            Flush::No => return,
+            Flush::Due => 0,
+            Flush::All => 1,
+        };
+        command.arg(step::FLUSH).arg(all);
+    }
+
+    pub(super) fn put_back_change(&mut self, change: Change) {
+        self.notices.acknowledge_again(change.acknowledged);
+        self.notices.flush_again();
+        self.replica.must_reconcile |= change.reconciles;
+        self.part.departed.extend(change.users.removes);
+        self.send_all_again();
+    }
+}
+
+/// A user has left; should Redis have forgotten one whom webhooks know of, they are told.
+fn remove(command: &mut Cmd, user_id: &str, is_reported: bool) {
+    let step = match is_reported {
+        true => step::REMOVE_REPORTED,
+        false => step::REMOVE,
+    };
+    command.arg(step).arg(user_id);
+}

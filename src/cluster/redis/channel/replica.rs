@@ -1,0 +1,189 @@
+//! What a channel is for the cluster, as far as this node knows: a copy of what its log says, up to a
+//! place in the log.
+
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use crate::cluster::redis::entry::{EntryId, Message, NodeId};
+
+/// The last entry of a channel's log that a node knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) epoch: Box<str>,
+    pub(super) id: EntryId,
+}
+
+/// Whether the copy is up to date.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// It is not, and nobody is let in.
+    #[default]
+    Unknown,
+    /// But for entries that are known to be missing, and are still to be asked for.
+    Behind,
+    /// As far as is known.
+    UpToDate,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Replica {
+    pub(super) sync: Sync,
+    pub(super) place: Option<Place>,
+    /// The last place that was known, while none is.
+    pub(super) former: Option<Place>,
+    /// Where the node was in the log that was there before, while the one that was begun anew is read.
+    pub(super) beyond: Option<EntryId>,
+    /// Since when the topic was not listened to all the time.
+    pub(super) interrupted_at: Option<Instant>,
+    /// Whether the others took the node for dead since: where but one of them is left, and it is away for
+    /// longer than entries are kept, nothing says what it has missed.
+    pub(super) was_given_up: bool,
+    /// Whether a message of another log came while this one was not known.
+    pub(super) follows_another_log: bool,
+    /// The highest offset that was heard while the place was not known.
+    pub(super) pushed: u64,
+    last_numbers: SmallVec<[(NodeId, u64); 4]>,
+    /// Subscribers in all, who have not been told yet.
+    pub(super) total: Option<usize>,
+    /// When whoever was not told of since the log was begun anew is gone.
+    pub(super) reconcile_at: Option<Instant>,
+    /// Whether what the channel is for the cluster is to be asked for as a whole.
+    pub(super) must_reconcile: bool,
+}
+
+impl Replica {
+    pub(super) fn is_known(&self) -> bool {
+        self.sync != Sync::Unknown
+    }
+
+    /// It is not known to be up to date any more.
+    pub(super) fn lapse(&mut self) {
+        self.sync = Sync::Unknown;
+    }
+
+    /// Entries are missing. (What is not known is read in any case.)
+    pub(super) fn note_missing(&mut self) {
+        if self.is_known() {
+            self.sync = Sync::Behind;
+        }
+    }
+
+    /// What is missing is asked for.
+    pub(super) fn begin_reading(&mut self) -> bool {
+        if self.sync == Sync::Behind {
+            self.sync = Sync::UpToDate;
+        }
+        std::mem::take(&mut self.must_reconcile)
+    }
+
+    /// Whether anything is to be read.
+    pub(super) fn must_read(&self) -> bool {
+        self.must_reconcile || self.sync != Sync::UpToDate
+    }
+
+    /// The place is not known any more, but what it was tells an older state of the log.
+    pub(super) fn forget_place(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.former = Some(place);
+        }
+        self.lapse();
+    }
+
+    pub(super) fn note_interruption(&mut self, now: Instant) {
+        if self.place.is_some() && self.interrupted_at.is_none() {
+            self.interrupted_at = Some(now);
+        }
+    }
+
+    /// The others tell that all that the node had has gone.
+    pub(super) fn on_given_up(&mut self, is_wanted: bool) {
+        self.was_given_up = true;
+        // Who leaves in between is told of by nobody: the others have told it before.
+        self.must_reconcile = is_wanted;
+        self.lapse();
+    }
+
+    /// The offset of the last entry that is known.
+    pub(super) fn offset(&self) -> u64 {
+        self.place.as_ref().map_or(0, |place| place.id.offset)
+    }
+
+    /// The entry that follows on the last known one is known too.
+    pub(super) fn go_on_to(&mut self, id: EntryId) {
+        if let Some(place) = &mut self.place {
+            place.id = id;
+        }
+    }
+
+    /// Goes on from the beginning of a log that was begun anew, of which this is the first offset that is
+    /// left. Until then whoever is not told of is not gone.
+    pub(super) fn begin_anew(&mut self, epoch: &str, first: u64, reconcile_at: Instant) {
+        let was = self.place.as_ref().map(|place| place.id);
+        self.beyond = self.beyond.max(was);
+        self.former = self.place.replace(Place {
+            epoch: epoch.into(),
+            id: EntryId {
+                ms: 0,
+                offset: first.saturating_sub(1),
+            },
+        });
+        self.reconcile_at = Some(reconcile_at);
+    }
+
+    /// Whether an entry of a log that goes on from an older state of itself is one that this node was
+    /// beyond: it was delivered, or is from before its subscribers came.
+    pub(super) fn is_from_before(&self, id: EntryId) -> bool {
+        self.beyond.is_some_and(|beyond| id <= beyond)
+    }
+
+    /// Whether a message is of the log that was there before the present one, and not known.
+    pub(super) fn follows_on_former(&mut self, message: &Message) -> bool {
+        let Some(former) = &mut self.former else {
+            return false;
+        };
+        if former.epoch.as_bytes() != message.epoch || message.id.offset <= former.id.offset {
+            return false;
+        }
+        former.id = message.id;
+        true
+    }
+
+    /// Whether the number is above all that the node has had from the same origin.
+    pub(super) fn note_number(&mut self, origin: NodeId, number: u64) -> bool {
+        const MOST: usize = 64;
+        match self
+            .last_numbers
+            .iter_mut()
+            .find(|(node, _)| *node == origin)
+        {
+            Some((_, last)) if *last >= number => false,
+            Some((_, last)) => {
+                *last = number;
+                true
+            }
+            None => {
+                if self.last_numbers.len() == MOST {
+                    self.last_numbers.remove(0);
+                }
+                self.last_numbers.push((origin, number));
+                true
+            }
+        }
+    }
+
+    /// The other nodes have had time to tell who is there since the log was begun anew: whoever is
+    /// not is gone.
+    pub(super) fn reconcile(&mut self, now: Instant) {
+        if self.reconcile_at.is_some_and(|at| at <= now) {
+            self.reconcile_at = None;
+            self.must_reconcile = true;
+        }
+    }
+
+    /// How long ago the topic was last listened to, if it was not all the time.
+    pub(super) fn away_for(&self, now: Instant) -> Option<Duration> {
+        let since = self.interrupted_at?;
+        Some(now.saturating_duration_since(since))
+    }
+}

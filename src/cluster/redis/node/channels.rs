@@ -1,0 +1,203 @@
+//! What follows from a change of a channel, and what servers say of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::calls::{self, Job};
+use super::{Node, Timer};
+use crate::cluster::redis::channel::{Asked, Channel, Context, Kind};
+use crate::cluster::redis::entry::Message;
+use crate::cluster::redis::keys::{Subject, Topic};
+use crate::cluster::redis::link::LinkId;
+use crate::hub::AppHub;
+use crate::protocol::ChannelName;
+
+/// How long a topic is listened to that nobody wants: pages are loaded again.
+const LISTENS_ON_FOR: Duration = Duration::from_secs(5);
+
+/// What is at hand for a channel: all of the node but its channels. `epoch` is that of a channel that has
+/// none yet.
+macro_rules! context {
+    ($node:ident, $link:expr, $epoch:expr) => {{
+        let link: Option<crate::cluster::redis::link::LinkId> = $link;
+        crate::cluster::redis::channel::Context {
+            now: $node.now,
+            metrics: &$node.setup.metrics,
+            publishing: crate::cluster::redis::outgoing::PublishContext {
+                node: $node.life.ids.current,
+                version: $node.life.version,
+                number: $node.number,
+                epoch: $epoch,
+                publish: $node.servers.publish(),
+                history_ms: $node.setup.history_ms,
+                log_bytes: $node.setup.settings.log_bytes,
+                keep: $node.memory.keeps($node.now),
+            },
+            own: &$node.life.ids,
+            link,
+            memory: $node
+                .servers
+                .memory(&$node.memory.key, &$node.memory.last.name),
+            is_doubtful: $node.now < $node.memory.doubts_until,
+            leave_delay: $node.setup.settings.leave_delay,
+            node_timeout: $node.setup.settings.node_timeout,
+            ledger: &$node.ledger,
+            breaks: &$node.breaks,
+        }
+    }};
+}
+pub(super) use context;
+
+impl Node {
+    /// Whether the node knows what has happened on the channel up to some time, and hears or reads the rest.
+    #[cfg(test)]
+    pub(super) fn follows(&self, app: &str, channel: &str) -> bool {
+        let channel = self.channels.get(&*self.setup.keys.topic(app, channel));
+        channel.is_some_and(Channel::has_place)
+    }
+
+    pub(super) fn on_message(&mut self, link: LinkId, topic: &[u8], content: Vec<u8>) {
+        let message = match Message::parse(content.into()) {
+            Ok(message) => message,
+            Err(_) => {
+                self.setup.metrics.unreadable.inc();
+                return;
+            }
+        };
+        let Ok(topic) = std::str::from_utf8(topic) else {
+            return;
+        };
+        self.with(topic, |channel, context| {
+            channel.on_message(&message, link, context)
+        });
+    }
+
+    pub(super) fn on_listening(&mut self, link: LinkId, topic: &[u8]) {
+        let Ok(topic) = std::str::from_utf8(topic) else {
+            return;
+        };
+        if let Some(channel) = self.channels.get_mut(topic)
+            && self.servers.link_of(channel.slot()) == Some(link)
+            && channel.on_listening()
+        {
+            self.setup.metrics.subscriptions.inc();
+            self.look_after(topic);
+        }
+    }
+
+    /// Asked for when nobody wanted the topic, or a Redis Cluster has moved it.
+    pub(super) fn on_not_listening(&mut self, link: LinkId, topic: &[u8]) {
+        let Ok(topic) = std::str::from_utf8(topic) else {
+            return;
+        };
+        if let Some(channel) = self.channels.get_mut(topic)
+            && self.servers.link_of(channel.slot()) == Some(link)
+            && channel.listening() == Asked::Done
+        {
+            self.setup.metrics.subscriptions.dec();
+            channel.on_moved(self.now);
+            self.at(self.now, Timer::Discover);
+        }
+    }
+
+    pub(super) fn channel_topic(&self, app: &AppHub, channel: &str) -> String {
+        self.setup.keys.topic(&app.app.id, channel)
+    }
+
+    /// Does something with a channel that there is, and then what follows from it.
+    pub(super) fn with<T>(
+        &mut self,
+        topic: &str,
+        act: impl FnOnce(&mut Channel, &Context<'_>) -> T,
+    ) -> Option<T> {
+        let channel = self.channels.get_mut(topic)?;
+        let link = self.servers.link_of(channel.slot());
+        let context = context!(self, link, "");
+        let done = act(channel, &context);
+        self.look_after(topic);
+        Some(done)
+    }
+
+    /// The channel of a topic, made if there is none.
+    pub(super) fn ensure(&mut self, topic: &str) -> Option<()> {
+        if self.channels.contains_key(topic) {
+            return Some(());
+        }
+        let (app, subject) = self.setup.keys.parse(topic)?;
+        let app = self.setup.apps.get(app).cloned();
+        let (name, kind) = match subject {
+            Subject::Channel(name) => (ChannelName::parse(name, usize::MAX).ok()?, Kind::Channel),
+            Subject::User(user_id) => (
+                ChannelName::server_to_user(user_id),
+                Kind::User(user_id.into()),
+            ),
+        };
+        let topic: Topic = topic.into();
+        let channel = Channel::new(Arc::clone(&topic), name, kind, app);
+        self.channels.insert(topic, channel);
+        Some(())
+    }
+
+    /// What follows from a change of a channel: topics to listen to, calls to make, times to keep.
+    pub(super) fn look_after(&mut self, topic: &str) {
+        let Some(channel) = self.channels.get_mut(topic) else {
+            return;
+        };
+        if cfg!(debug_assertions) {
+            channel.check();
+        }
+        let topic = Arc::clone(channel.topic());
+        let is_counted = self.life.is_counted();
+        let is_reached = self.servers.link_of(channel.slot()).is_some();
+        let doubts_memory = channel.take_doubts();
+        if is_reached && channel.begin_listening() {
+            self.servers.listen(channel.slot(), Arc::clone(&topic));
+        }
+        let must_be_listed = is_counted && channel.must_be_listed();
+        if is_reached && channel.enqueue(is_counted, self.now) {
+            let lane = calls::lane_of(channel, is_counted);
+            let queue = self.servers.queue(channel.slot(), lane);
+            queue.push_back(Job::Channel(Arc::clone(&topic)));
+        }
+        if let Some(at) = channel.next_timer(self.now, LISTENS_ON_FOR) {
+            self.at(at, Timer::Channel(Arc::clone(&topic)));
+        }
+        if doubts_memory {
+            self.beat_early();
+        }
+        if must_be_listed {
+            self.list(&topic);
+        }
+    }
+
+    pub(super) fn on_channel_time(&mut self, topic: &Topic) {
+        let Some(channel) = self.channels.get_mut(topic) else {
+            return;
+        };
+        match channel.on_time(self.now, LISTENS_ON_FOR) {
+            true => self.dispose(topic),
+            false => self.look_after(topic),
+        }
+    }
+
+    /// Forgets a channel that nobody has a use for.
+    fn dispose(&mut self, topic: &Topic) {
+        let Some(channel) = self.channels.remove(topic) else {
+            return;
+        };
+        if channel.listening() == Asked::Done {
+            self.setup.metrics.subscriptions.dec();
+        }
+        if channel.listening() != Asked::No {
+            self.servers
+                .stop_listening(channel.slot(), Arc::clone(topic));
+        }
+        if channel.may_be_listed() {
+            self.unlist(topic);
+        }
+    }
+
+    pub(super) fn topics(&self) -> Vec<Topic> {
+        self.channels.keys().cloned().collect()
+    }
+}

@@ -1,0 +1,125 @@
+//! This node's end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::Value;
+use tokio::sync::oneshot;
+
+use super::calls::{NoAnswer, Plain, Then};
+use super::{Node, Timer};
+use crate::cluster::redis::channel::Channel;
+use crate::cluster::redis::script;
+
+/// How often it is looked whether a node that stops has said everything.
+const STOPS_EVERY: Duration = Duration::from_millis(5);
+
+/// How far the node is with leaving the others.
+#[derive(Debug, Default)]
+pub(super) enum Leaving {
+    #[default]
+    No,
+    /// It is to go, and whoever wants that waits.
+    UnderWay(oneshot::Sender<()>),
+    Done,
+}
+
+impl Node {
+    /// It is to go.
+    pub(super) fn stop(&mut self, done: oneshot::Sender<()>) {
+        self.life.leaving = Leaving::UnderWay(done);
+        self.at(self.now, Timer::Stop);
+    }
+
+    /// Whether the node has left the others.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.life.leaving, Leaving::Done)
+    }
+
+    /// Says what is left to say, leaves the rest to the others, and goes.
+    pub(super) fn go_on_stopping(&mut self) {
+        if !self.life.is_leaving() {
+            return;
+        }
+        let again = self.now + STOPS_EVERY;
+        let is_busy = !self.postponed.settlements.is_empty()
+            || self.channels.values().any(|channel| channel.is_busy());
+        if is_busy || !self.life.dead.is_empty() || !self.life.is_counted() {
+            return self.at(again, Timer::Stop);
+        }
+        // A connection that is still there has its part left to the others, too.
+        let leaves = |channel: &Channel| channel.has_pending() || channel.is_wanted();
+        let leaves_something = self.channels.values().any(leaves);
+        self.leave_cluster(leaves_something);
+    }
+
+    /// Nobody else would tell: a node that goes alone tells all departures.
+    fn send_everything_again(&mut self) {
+        let owing: Vec<_> = self
+            .channels
+            .values_mut()
+            .filter(|channel| channel.has_pending())
+            .map(|channel| {
+                channel.flush_all();
+                Arc::clone(channel.topic())
+            })
+            .collect();
+        for topic in owing {
+            self.look_after(&topic);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Leaving::UnderWay(done) = std::mem::replace(&mut self.life.leaving, Leaving::Done) {
+            // Whoever waited may have given up.
+            let _ = done.send(());
+        }
+    }
+
+    fn leave_cluster(&mut self, leaves_something: bool) {
+        let node = self.node().to_string();
+        if !leaves_something {
+            let key = self.setup.keys.topics_of(&node);
+            let mut command = redis::cmd("DEL");
+            command.arg(&key);
+            self.call(Plain::new(key, command, Box::new(|_, _| {})));
+        }
+        let [nodes, versions, dead] = self.setup.keys.nodes();
+        let (memory, logs) = (self.setup.keys.memory(), self.setup.keys.logs());
+        let keys = [&nodes, &versions, &dead, &memory, &logs];
+        let half = self.setup.settings.node_timeout.as_millis() as u64 / 2;
+        let command = script::GOODBYE
+            .call(&keys)
+            .arg("node", node)
+            .arg("leaves", i32::from(leaves_something))
+            .arg("heard_of_within", half)
+            .command();
+        let then: Then = Box::new(|node, answer| match stays_for(answer) {
+            Some(dead) => {
+                for dead in dead {
+                    node.clean_up_after(dead);
+                }
+                let owes = |channel: &Channel| channel.has_pending() || channel.is_busy();
+                let owes = node.channels.values().any(owes);
+                if !owes && node.life.dead.is_empty() {
+                    // Only connections are left. Whoever starts next cleans up after this node.
+                    return node.end();
+                }
+                node.send_everything_again();
+                node.at(node.now + STOPS_EVERY, Timer::Stop);
+            }
+            // Gone, or away: then the others will notice.
+            None => node.end(),
+        });
+        self.call(Plain::new(nodes, command, then));
+    }
+}
+
+/// The dead nodes that the node is to clean up after before it may go; None: it may.
+fn stays_for(answer: Result<Value, NoAnswer>) -> Option<Vec<String>> {
+    let mut parts = script::list(answer.ok()?).ok()?.into_iter();
+    match parts.next()? {
+        Value::Int(0) => Some(parts.filter_map(|dead| script::text(dead).ok()).collect()),
+        _ => None,
+    }
+}
