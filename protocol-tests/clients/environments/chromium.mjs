@@ -27,15 +27,22 @@ export async function openChromium({ packages, settings, app, restartServer }) {
     page.on("pageerror", (error) => faults.push(error.stack ?? String(error)));
     await page.exposeFunction("callBackend", (method, parameters) => methods[method](...parameters));
     await page.goto(`${url}/browser/page.html`);
-    const build = encryption ? "pusher-with-encryption.min.js" : "pusher.min.js";
-    await page.addScriptTag({ url: `/node_modules/${packages.pusher}/dist/web/${build}` });
-    if (packages.echo) await page.addScriptTag({ url: `/node_modules/${packages.echo}/dist/echo.iife.js` });
-    await page.evaluate((parts) => window.openWorld(parts), {
-      settings, appUrl: url, methods: Object.keys(methods),
-    });
+    await load();
+
+    /** Loads the libraries into the page that is open, and makes its world. */
+    async function load() {
+      const build = encryption ? "pusher-with-encryption.min.js" : "pusher.min.js";
+      await page.addScriptTag({ url: `/node_modules/${packages.pusher}/dist/web/${build}` });
+      if (packages.echo) await page.addScriptTag({ url: `/node_modules/${packages.echo}/dist/echo.iife.js` });
+      await page.evaluate((parts) => window.openWorld(parts), {
+        settings, appUrl: url, methods: Object.keys(methods),
+      });
+    }
+
     return {
       page,
       url,
+      load,
       async close() {
         await context.close();
         if (faults.length > 0) throw new Error(`errors in the page: ${faults.join("\n")}`);
