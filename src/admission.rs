@@ -56,12 +56,14 @@ pub fn check_node(relay: &Relay, served: bool) -> Result<(), (StatusCode, &'stat
     Ok(())
 }
 
-/// Lets a connection in to the app with this key, or says why not. A refusal is counted.
+/// Lets a connection in to the app with this key, or says why not. A refusal is counted. A client that
+/// `comes_back` takes the place of the connection that it had, and is none more.
 pub fn admit(
     relay: &Relay,
     app_key: Option<&str>,
     query: &Query<'_>,
     headers: &HeaderMap,
+    comes_back: impl FnOnce(&AppHub) -> bool,
 ) -> Result<Admitted, CloseReason> {
     let hub = &relay.hub;
     let refused = &hub.metrics().process().connections_refused;
@@ -98,19 +100,26 @@ pub fn admit(
             "the relay is full (server.max_connections): try again later",
         ));
     };
-    let Ok(permit_of_app) = AppPermit::of(app) else {
-        let reason = CloseReason::new(
-            CloseCode::OverConnectionQuota,
-            "the app has as many connections as it may have (max_connections)",
-        );
-        count_refusal(app, &reason);
-        return Err(reason);
+    let app = match AppPermit::of(app) {
+        Ok(permit) => permit,
+        Err(_full) if comes_back(app) => AppPermit::instead(app),
+        Err(_full) => return Err(over_quota(app)),
     };
     Ok(Admitted {
         permit,
-        app: permit_of_app,
+        app,
         protocol,
     })
+}
+
+/// The app has as many connections as it may have. The refusal is counted.
+pub fn over_quota(app: &AppHub) -> CloseReason {
+    let reason = CloseReason::new(
+        CloseCode::OverConnectionQuota,
+        "the app has as many connections as it may have (max_connections)",
+    );
+    count_refusal(app, &reason);
+    reason
 }
 
 fn count_refusal(app: &AppHub, reason: &CloseReason) {

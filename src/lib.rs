@@ -33,6 +33,8 @@ pub mod ingest;
 
 pub mod admission;
 
+pub mod resume;
+
 pub mod ws;
 
 pub mod fallback;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Keys, Limits, Origins, Webhook};
+use super::{Keys, Limits, Origins, Resume, Webhook};
 use crate::auth::Signer;
 
 /// An app: a name space of channels with its own credentials, features and limits.
@@ -32,6 +32,8 @@ pub struct App {
     pub watchlist_grace: Duration,
     /// Where the app's backend is notified.
     pub webhooks: Vec<Webhook>,
+    /// How sessions outlive their connections.
+    pub resume: Resume,
     /// The app's limits.
     pub limits: Limits,
 }
@@ -54,6 +56,7 @@ impl App {
             watchlist: false,
             watchlist_grace: Self::WATCHLIST_GRACE,
             webhooks: Vec::new(),
+            resume: Resume::default(),
             limits: Limits::default(),
         }
     }

@@ -3,6 +3,7 @@
 //! - [`App`]: one app's record
 //! - [`Keys`]: the key pairs that sign and verify for it
 //! - [`Limits`]: every limit that an app may set
+//! - [`Resume`]: how sessions outlive their connections
 //! - [`Origins`]: which pages may connect; [`page`] reads where one is from, [`development`] knows
 //!   the names that people develop under
 //! - [`Webhook`]: where an app's backend is notified
@@ -15,6 +16,7 @@ mod limits;
 mod origins;
 mod page;
 mod registry;
+mod resume;
 mod webhook;
 
 pub use app::App;
@@ -22,6 +24,7 @@ pub use keys::Keys;
 pub use limits::Limits;
 pub use origins::{ForeignPage, InvalidPattern, Origins};
 pub use registry::{DuplicateApp, Registry};
+pub use resume::Resume;
 pub use webhook::{
     ChannelFilter, InvalidUrl, Webhook, WebhookEvent, WebhookEvents, WebhookUrl, parse_header,
 };

@@ -71,8 +71,12 @@ pub(super) const APP: &[&str] = &[
     "watchlist",
     "watchlist_grace",
     "webhooks",
+    "resume",
     "limits",
 ];
+
+/// Of the table `resume` of an app.
+pub(super) const RESUME: &[&str] = &["window", "sessions", "session_bytes", "bytes"];
 
 /// Of one webhook of an app.
 pub(super) const WEBHOOK: &[&str] = &["url", "events", "batch", "headers", "filter"];

@@ -12,13 +12,12 @@ use tokio::time::Sleep;
 use super::downstream::{Downstream, Sending};
 use super::sessions::{Inputs, Listed};
 use super::upstream::Sent;
-use crate::hub::Registration;
 use crate::hub::broadcast::{BacklogFull, Reservation};
 use crate::metrics::{Gauge, MessageKind};
 use crate::net::budget::Share;
 use crate::net::tally::Permit;
 use crate::protocol::{CloseCode, Frame};
-use crate::relay::{ClientPublication, Relay};
+use crate::relay::{ClientPublication, Connected};
 use crate::session::{CloseReason, Session, WaitsFor};
 
 /// Messages handled until the thread's other tasks, its shard and its sockets have their turn, as of a
@@ -31,8 +30,7 @@ const GIVEN_UP: Duration = Duration::from_secs(2);
 /// One connection: takes what its client sends, lets the session decide, hands what it is sent to the
 /// request that carries it, and ends. Everything is given back when it is dropped, on whatever path.
 pub(super) struct Carried {
-    registration: Registration,
-    relay: Arc<Relay>,
+    registration: Connected,
     inputs: Inputs,
     downstream: Downstream,
     /// What was sent and is not all handled.
@@ -61,7 +59,7 @@ pub(super) struct Times {
 
 /// Where a connection stands in the process.
 pub(super) struct Place {
-    pub(super) registration: Registration,
+    pub(super) registration: Connected,
     pub(super) listed: Listed,
     pub(super) permit: Permit,
 }
@@ -75,18 +73,11 @@ struct Unhandled {
 type WaitedFor = (ClientPublication, Result<Reservation, BacklogFull>);
 
 impl Carried {
-    pub(super) fn new(
-        place: Place,
-        relay: Arc<Relay>,
-        inputs: Inputs,
-        downstream: Downstream,
-        times: Times,
-    ) -> Self {
+    pub(super) fn new(place: Place, inputs: Inputs, downstream: Downstream, times: Times) -> Self {
         let sessions = place.registration.app().metrics.fallback_sessions.clone();
         sessions.inc();
         Self {
             registration: place.registration,
-            relay,
             inputs,
             downstream,
             unhandled: None,
@@ -189,7 +180,8 @@ impl Carried {
         let action = self
             .registration
             .with_session(|session| session.on_text(text, now));
-        if let Some(waiting) = self.relay.act(&self.registration, action) {
+        let relay = self.registration.relay();
+        if let Some(waiting) = relay.act(&self.registration, action) {
             let app = Arc::clone(self.registration.app());
             self.paused = Some(Box::pin(waiting.wait(app)));
             self.registration.with_session(|session| session.wait(now));
@@ -226,12 +218,13 @@ impl Carried {
         self.paused = None;
         match reserved {
             Ok(reservation) => {
-                self.relay
-                    .publish_client_event(&self.registration, publication, reservation);
+                let relay = self.registration.relay();
+                relay.publish_client_event(&self.registration, publication, reservation);
             }
             Err(error) => {
                 let error = error.into();
-                self.relay.refuse_client_event(&self.registration, &error);
+                let relay = self.registration.relay();
+                relay.refuse_client_event(&self.registration, &error);
             }
         }
         self.registration
@@ -242,7 +235,7 @@ impl Carried {
         let action = self
             .registration
             .with_session(|session| session.on_time(Instant::now()));
-        self.relay.act(&self.registration, action);
+        self.registration.relay().act(&self.registration, action);
     }
 
     /// Hands over what waits, and lets the session know whether it is taken. Returns whether the
@@ -341,6 +334,5 @@ impl Future for Carried {
 impl Drop for Carried {
     fn drop(&mut self) {
         self.sessions.dec();
-        self.relay.on_disconnect(&self.registration);
     }
 }

@@ -22,12 +22,12 @@ use super::sessions::{Entry, Opened, Receiver, Sessions};
 use super::upstream::{self, BodyError, Sent};
 use crate::admission::{self, Admitted};
 use crate::auth::request::Query;
-use crate::hub::{AppHub, Carrier, Fallback, Shard};
+use crate::hub::{AppHub, Carrier, Fallback, Outlives, Shard};
 use crate::metrics::{ConnectionRefusal, FallbackTransport, Route, StatusClass};
 use crate::net::budget::{Budget, Share};
 use crate::net::tally::Tally;
 use crate::protocol::{CloseCode, SocketId, server};
-use crate::relay::Relay;
+use crate::relay::{Connected, Relay};
 use crate::session::{CloseReason, Session, SignOfLife, Timeouts};
 
 /// How long a request waits at most for something to be answered: less than proxies do.
@@ -244,8 +244,9 @@ impl FallbackService {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, text));
         }
         let refuse = |reason| Refusal::new(StatusCode::OK, chunk::refusal(&reason));
-        let admitted =
-            admission::admit(&self.relay, Some(target.key), query, headers).map_err(refuse)?;
+        let comes_back = |_: &AppHub| false;
+        let admitted = admission::admit(&self.relay, Some(target.key), query, headers, comes_back)
+            .map_err(refuse)?;
         let Admitted { permit, app, .. } = admitted;
         let (entry, inputs) = Entry::new(fallback, origin.map(Into::into));
         let listed = match self
@@ -278,10 +279,9 @@ impl FallbackService {
             SignOfLife::Heartbeat,
             Instant::now(),
         );
-        let registration = self
-            .shard
-            .register(app, session, Carrier::Requests(fallback));
-        self.relay.on_connect(&registration);
+        let carrier = Carrier::Requests(fallback);
+        let registration = self.shard.register(app, session, carrier, Outlives::No);
+        let registration = Connected::new(&self.relay, registration);
         registration.send(&server::connection_established(
             socket_id,
             timeouts.activity.as_secs().max(1),
@@ -296,7 +296,7 @@ impl FallbackService {
             alone: settings.alone,
             close: settings.close_timeout,
         };
-        let carried = Carried::new(place, Arc::clone(&self.relay), inputs, downstream, times);
+        let carried = Carried::new(place, inputs, downstream, times);
         actix_rt::spawn(carried);
         Ok(entry)
     }

@@ -17,6 +17,8 @@ pub struct Broadcast {
     pub except: Option<SocketId>,
     /// When the relay took it.
     pub accepted_at: Instant,
+    /// Whether it is an announcement of the relay itself.
+    announces: bool,
     /// What webhooks are told once the event has its place among those of its channel.
     notice: Option<Box<ChannelNotice>>,
     /// Given back when the last shard is done with it.
@@ -37,6 +39,7 @@ impl Broadcast {
             frame,
             except,
             accepted_at: Instant::now(),
+            announces: false,
             notice: None,
             reservation: Some(reservation),
         }
@@ -62,6 +65,7 @@ impl Broadcast {
             frame,
             except: None,
             accepted_at: Instant::now(),
+            announces: true,
             notice: None,
             reservation: None,
         }
@@ -71,9 +75,15 @@ impl Broadcast {
     pub fn forwarded(frame: Frame, except: Option<SocketId>, room: Option<Reservation>) -> Self {
         Self {
             except,
+            announces: false,
             reservation: room,
             ..Self::announcement(frame)
         }
+    }
+
+    /// Whether it is an announcement of the relay itself: who came, who left, how many there are.
+    pub(super) fn is_announcement(&self) -> bool {
+        self.announces
     }
 
     /// Whether the event came from outside.

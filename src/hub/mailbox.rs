@@ -74,7 +74,15 @@ pub(super) enum Control {
         joined: Box<Joined>,
     },
     /// Tell a connection again that it is on a channel.
-    Confirm { peer: PeerId, welcome: Box<Welcome> },
+    Confirm {
+        peer: PeerId,
+        channel: ChannelId,
+        welcome: Box<Welcome>,
+    },
+    /// The client of a connection is away, and may come back.
+    Park { peer: PeerId },
+    /// A client that was away has signed in again as the user that it was.
+    UserIsBack { peer: PeerId },
     /// A connection may not be on the channel.
     Refuse {
         peer: PeerId,

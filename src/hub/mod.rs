@@ -43,7 +43,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-pub use app::{AppHub, AppPermit, idempotency};
+pub use app::{AppHub, AppPermit, ParkPermit, idempotency};
 pub use authority::Authority;
 pub use backlog::{Admission, Backlog, Rank};
 pub use broadcast::{Broadcast, Caching, Room};
@@ -53,7 +53,7 @@ pub use moves::{Join, Leave, PeerHandle, SignIn};
 pub use outcome::{
     Answer, CachedEvent, ChannelReport, ChannelState, Detail, Receipt, Standing, Unavailable,
 };
-pub use shard::{Carrier, Fallback, Flushed, Peer, Registration, Shard};
+pub use shard::{Carrier, Fallback, Flushed, Outlives, Peer, Registration, Shard, leave_all};
 
 use crate::apps::Registry;
 use crate::metrics::Metrics;
@@ -149,6 +149,14 @@ impl Hub {
     /// The sockets that are open now.
     pub fn connections(&self) -> &Tally {
         &self.connections
+    }
+
+    /// Waits until no connection is open, and no session waits for its client.
+    pub async fn emptied(&self) {
+        self.connections.emptied().await;
+        for app in self.apps.values() {
+            app.parked().emptied().await;
+        }
     }
 
     /// Whether the relay is going away.

@@ -87,6 +87,8 @@ impl TestShard {
             }
             Control::Watch { watched, .. } => Posted::Watching(text(watched.statuses.payload())),
             Control::Confirm { .. }
+            | Control::Park { .. }
+            | Control::UserIsBack { .. }
             | Control::Leave { .. }
             | Control::Unwatch { .. }
             | Control::Close { .. }

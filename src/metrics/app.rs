@@ -2,7 +2,8 @@
 
 use super::declare::{Counter, CounterBy, Gauge, metrics};
 use super::labels::{
-    ClosedWith, FallbackTransport, MessageKind, PublishRefusal, WebhookDrop, WebhookOutcome,
+    ClosedWith, FallbackTransport, MessageKind, NotResumed, PublishRefusal, WebhookDrop,
+    WebhookOutcome,
 };
 
 metrics! {
@@ -19,6 +20,18 @@ metrics! {
         users: Gauge = "fanfare_users",
         /// Open connections that HTTP requests carry; they are among fanfare_connections, too.
         fallback_sessions: Gauge = "fanfare_fallback_sessions",
+        /// Sessions whose clients are away and may come back; they are not among fanfare_connections.
+        parked_sessions: Gauge = "fanfare_parked_sessions",
+        /// Bytes that are kept for clients that are away.
+        parked_bytes: Gauge = "fanfare_parked_bytes",
+        /// Sessions whose clients came back in time.
+        resumed: Counter = "fanfare_sessions_resumed_total",
+        /// Sessions that ended because their client was away for too long, or because too many were.
+        not_resumed: CounterBy<NotResumed> = "fanfare_sessions_not_resumed_total",
+        /// Frames that were sent again to clients that came back.
+        resent: Counter = "fanfare_resent_total",
+        /// Times that a client that came back was told that it has missed something (fanfare:gap).
+        resume_gaps: Counter = "fanfare_resume_gaps_total",
         /// Connections that were established.
         connections_opened: Counter = "fanfare_connections_opened_total",
         /// Connections that were established and are carried by HTTP requests, by transport.

@@ -63,6 +63,16 @@ label! {
 }
 
 label! {
+    /// Why a session ended whose client was away.
+    pub enum NotResumed = "reason" {
+        /// It was away for longer than the window.
+        Expired = "expired",
+        /// As many were away as may be.
+        Full = "full",
+    }
+}
+
+label! {
     /// How HTTP requests carry a connection.
     pub enum FallbackTransport = "transport" {
         /// `xhr_streaming`

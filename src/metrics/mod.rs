@@ -28,7 +28,8 @@ pub use self::declare::{Counter, CounterBy, Gauge, Histogram, LabelSet};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
     ClosedWith, ConnectionRefusal, EventLoss, FallbackTransport, HttpClosedWhile, IngestRefusal,
-    LossOn, MessageKind, PublishRefusal, Route, StatusClass, WebhookDrop, WebhookOutcome,
+    LossOn, MessageKind, NotResumed, PublishRefusal, Route, StatusClass, WebhookDrop,
+    WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
 pub use self::worker::WorkerMetrics;

@@ -54,14 +54,21 @@ impl Share {
         self.bytes = bytes;
         Ok(())
     }
+
+    /// Gives back what is more than so many bytes.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
+        if less > 0 {
+            self.budget.held.dec_by(less as i64);
+            self.budget.left.fetch_add(less, Ordering::AcqRel);
+            self.bytes -= less;
+        }
+    }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.budget.held.dec_by(self.bytes as i64);
-            self.budget.left.fetch_add(self.bytes, Ordering::AcqRel);
-        }
+        self.shrink_to(0);
     }
 }
 
@@ -83,6 +90,9 @@ mod tests {
         assert_eq!(held.get(), 100);
         drop(other);
         assert_eq!(one.grow_to(100), Ok(()));
+        one.shrink_to(200);
+        one.shrink_to(30);
+        assert_eq!(held.get(), 30);
         drop(one);
         assert_eq!(held.get(), 0);
         assert_eq!(Share::of(&budget).grow_to(100), Ok(()));

@@ -38,6 +38,12 @@ impl Tally {
             .map_err(|_| Full)
     }
 
+    /// Counts one in for as long as the permit lives, whatever the limit.
+    pub fn enter_anyway(self: &Arc<Self>) -> Permit {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        Permit(Arc::clone(self))
+    }
+
     fn remove(&self) {
         if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.emptied.notify_waiters();

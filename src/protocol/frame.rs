@@ -42,6 +42,12 @@ impl Frame {
         Self(Bytes::from_static(&[FIN | PING, 0]))
     }
 
+    /// A ping whose answer carries the same payload.
+    pub fn ping_with(payload: &[u8]) -> Self {
+        debug_assert!(payload.len() <= MAX_CONTROL_PAYLOAD);
+        Self::build(PING, payload.len(), |out| out.extend_from_slice(payload))
+    }
+
     /// A pong with the ping's payload.
     pub fn pong(payload: &[u8]) -> Self {
         debug_assert!(payload.len() <= MAX_CONTROL_PAYLOAD);

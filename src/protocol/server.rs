@@ -183,6 +183,24 @@ pub fn cache_miss(channel: &str) -> Frame {
     })
 }
 
+/// Whether a frame is one of [`subscription_count`].
+pub fn is_subscription_count(frame: &[u8]) -> bool {
+    let head = &frame[..frame.len().min(64)];
+    memchr::memmem::find(head, br#"{"event":"pusher_internal:subscription_count""#).is_some()
+}
+
+/// `fanfare:gap`, an ordinary event: the client has missed something on the channel while it was
+/// away, so many events, or nobody knows how many. The relay's own; no client knows it by itself.
+pub fn gap(channel: &str, missed: Option<u64>) -> Frame {
+    Frame::text(72 + channel.len(), |out| {
+        open(out, "fanfare:gap", channel);
+        match missed {
+            Some(missed) => write_to(out, format_args!(r#","data":"{{\"missed\":{missed}}}"}}"#)),
+            None => out.extend_from_slice(br#","data":"{\"missed\":null}"}"#),
+        }
+    })
+}
+
 /// `pusher_internal:member_added`
 pub fn member_added(channel: &str, member: &Member) -> Frame {
     let size = member.escaped_id().len() + member.escaped_info().len();

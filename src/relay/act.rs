@@ -2,7 +2,7 @@
 
 use super::Relay;
 use super::client_event::ClientPublication;
-use crate::hub::{Join, Leave, Peer, SignIn};
+use crate::hub::{Join, Leave, Peer, SignIn, leave_all};
 use crate::protocol::member::Watchlist;
 use crate::protocol::{CloseCode, Frame, server};
 use crate::session::{Action, Overload};
@@ -16,6 +16,16 @@ impl Relay {
         match action {
             Action::Nothing => {}
             Action::Send(frame) => peer.send(&frame),
+            Action::Ping(how) => peer.ping(how),
+            Action::Pong => peer.on_pong(),
+            Action::UserIsBack => peer.user_is_back(),
+            Action::LeaveUnclaimed(ended) => leave_all(peer, &*self.authority, *ended),
+            Action::Each(actions) => {
+                for action in actions {
+                    // None of several is a client event.
+                    let _ = self.act(peer, action);
+                }
+            }
             Action::Mistake { code, message } => self.report_mistake(peer, code, &message),
             Action::RefuseSubscription {
                 channel,

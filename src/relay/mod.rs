@@ -4,10 +4,12 @@
 //! - [`publish`]: events of backends
 //! - [`client_event`]: events of clients
 //! - [`terminate`]: ends of a user's connections
+//! - [`Connected`]: a connection that the live stream shows
 //! - [`observe`]: what of all that the live stream shows
 
 mod act;
 mod client_event;
+mod connected;
 mod observe;
 mod publish;
 mod terminate;
@@ -15,6 +17,7 @@ mod terminate;
 use std::sync::Arc;
 
 pub use client_event::ClientPublication;
+pub use connected::Connected;
 pub use publish::{Publication, PublishError, Receipts};
 
 use crate::hub::{Authority, Hub};

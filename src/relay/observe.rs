@@ -31,14 +31,14 @@ impl Relay {
     }
 
     /// A connection was established.
-    pub fn on_connect(&self, peer: &Peer) {
+    pub(super) fn on_connect(&self, peer: &Peer) {
         let transport = transport(peer);
         tracing::debug!(app = &*peer.app().app.id, socket_id = %peer.socket_id(), transport, "connected");
         self.show_connection(peer, Kind::Connect, None);
     }
 
     /// A connection has ended.
-    pub fn on_disconnect(&self, peer: &Peer) {
+    pub(super) fn on_disconnect(&self, peer: &Peer) {
         let code = peer.closed_with();
         tracing::debug!(app = &*peer.app().app.id, socket_id = %peer.socket_id(), code, "disconnected");
         self.show_connection(peer, Kind::Disconnect, code);

@@ -84,7 +84,7 @@ async fn leave_alone(parts: Parts<'_>, deadline: Instant, limit: Duration) {
     webhooks.flush(until.into_std()).await;
     hub.close_all(CloseCode::GoingAway);
     let all_gone = async {
-        hub.connections().emptied().await;
+        hub.emptied().await;
         relay.requests.emptied().await;
     };
     if timeout(LAST_WORDS, all_gone).await.is_err() {
@@ -105,7 +105,7 @@ async fn leave_others(parts: Parts<'_>, server: &ServerHandle, deadline: Instant
     hub.close_all(CloseCode::Reconnect);
     let until = before(deadline, FOR_LISTENERS.min(limit / 2));
     let all_gone = async {
-        hub.connections().emptied().await;
+        hub.emptied().await;
         relay.requests.emptied().await;
     };
     if timeout_at(until, all_gone).await.is_err() {

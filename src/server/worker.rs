@@ -31,6 +31,7 @@ use crate::hub::Shard;
 use crate::metrics::{Counter, ProcessMetrics};
 use crate::net::budget::Budget;
 use crate::relay::Relay;
+use crate::resume::Tokens;
 use crate::session::Timeouts;
 use crate::ws::{Upgrader, WebSocketSettings};
 
@@ -44,6 +45,7 @@ pub(super) struct WorkerSettings {
     web_socket: WebSocketSettings,
     fallback: FallbackSettings,
     sessions: Arc<Sessions>,
+    tokens: Arc<Tokens>,
     api: ApiSettings,
     bodies: Arc<Budget>,
     bodies_of_fallback: Arc<Budget>,
@@ -101,6 +103,7 @@ impl WorkerSettings {
                 close_timeout: server.close_timeout,
             },
             sessions: Arc::new(Sessions::new(room.held())),
+            tokens: Arc::default(),
             api: ApiSettings {
                 path_prefix: server.path_prefix.clone(),
             },
@@ -204,7 +207,9 @@ fn serve(
         bodies: Arc::clone(&settings.bodies_of_fallback),
         settings: settings.fallback.clone(),
     };
-    let upgrader = Upgrader::new(Arc::clone(&relay), shard, settings.web_socket.clone());
+    let tokens = Arc::clone(&settings.tokens);
+    let web_socket = settings.web_socket.clone();
+    let upgrader = Upgrader::new(Arc::clone(&relay), shard, tokens, web_socket);
     let api = Api {
         requests,
         relay,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::{Ended, SignOfLife};
 use crate::metrics::MessageKind;
 use crate::protocol::member::{Member, Watchlist};
 use crate::protocol::{ChannelName, CloseCode, Frame};
@@ -14,6 +15,12 @@ pub enum Action {
     Nothing,
     /// Answer this.
     Send(Frame),
+    /// Ask the client whether it is there.
+    Ping(SignOfLife),
+    /// The client has answered a `pusher:ping`, and with it handled all that was sent before.
+    Pong,
+    /// Do these, one after the other.
+    Each(Vec<Action>),
     /// Answer `pusher:error`; the connection stays open.
     Mistake {
         /// The code in the error, if the protocol has one.
@@ -53,6 +60,10 @@ pub enum Action {
         /// Who leaves; on presence channels only.
         member: Option<Arc<Member>>,
     },
+    /// The client has signed in again as the user that the connection is registered as.
+    UserIsBack,
+    /// Leave what the client, which has come back, has not asked for again.
+    LeaveUnclaimed(Box<Ended>),
     /// The connection belongs to this user from now on.
     SignIn {
         /// The user.

@@ -86,6 +86,7 @@ impl Session {
         let Some(subscription) = self.subscriptions.get_mut(channel) else {
             return Action::Nothing;
         };
+        subscription.held = false;
         if subscription.state != State::Live {
             // Whether there is anything to leave is known when the authority has answered.
             subscription.state = State::Unwanted;

@@ -214,6 +214,10 @@ impl<'i> Model<'i> {
     fn carry_out(&mut self, action: Action) -> Step {
         match action {
             Action::Nothing | Action::Send(_) | Action::Mistake { .. } => {}
+            Action::Ping(_) | Action::Pong => {}
+            Action::Each(_) | Action::UserIsBack | Action::LeaveUnclaimed(_) => {
+                panic!("the client was never away: {action:?}")
+            }
             Action::RefuseSubscription { .. } => {}
             Action::Join {
                 channel, sign_in, ..

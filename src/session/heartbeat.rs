@@ -2,38 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Action, Timeouts};
-use crate::protocol::{CloseCode, Frame, server};
+use super::{Action, SignOfLife, Timeouts};
+use crate::protocol::CloseCode;
 
 /// A deadline that is looked at later than this was not missed by the client: the relay itself
 /// did not run, or its machine.
 const LATE: Duration = Duration::from_secs(1);
 
-/// How a client is asked for a sign of life, and what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignOfLife {
-    /// A WebSocket ping, and whatever arrives: every WebSocket library answers one, and many know
-    /// no `pusher:ping`.
-    Frame,
-    /// `pusher:ping`, and messages only. A browser answers WebSocket pings also for a page that
-    /// is frozen in the back/forward cache, whose user is not there.
-    Message,
-    /// A heartbeat of the HTTP fallback, and whatever arrives: all of it is sent by the page itself.
-    Heartbeat,
-}
-
-impl SignOfLife {
-    /// What to expect of a client that names itself so in its query. `protocol` is the version
-    /// of the Pusher protocol that it speaks, if it says so.
-    ///
-    /// Only pusher-js runs in pages. It knows `pusher:ping` since version 5 of the protocol.
-    pub fn of_client(client: Option<&str>, protocol: Option<u64>) -> Self {
-        match client {
-            Some("js") if protocol.is_none_or(|version| version >= 5) => Self::Message,
-            _ => Self::Frame,
-        }
-    }
-}
+/// How long an answer may take that is on its way.
+const IN_VAIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Heartbeat {
@@ -57,6 +34,21 @@ impl Heartbeat {
         }
     }
 
+    pub(super) fn sign_of_life(&self) -> SignOfLife {
+        self.sign_of_life
+    }
+
+    /// When the client last showed that it is there.
+    pub(super) fn active_at(&self) -> Instant {
+        self.active_at
+    }
+
+    /// The client has come back, and may be another program now.
+    pub(super) fn begin_again(&mut self, sign_of_life: SignOfLife, now: Instant) {
+        self.sign_of_life = sign_of_life;
+        self.alive(now);
+    }
+
     pub(super) fn timeouts(&self) -> &Timeouts {
         &self.timeouts
     }
@@ -73,6 +65,12 @@ impl Heartbeat {
         self.active_at = now;
         self.asked_at = None;
         self.asked_again = false;
+    }
+
+    /// Whether the client has been asked for longer than an answer should take.
+    pub(super) fn waits_in_vain(&self, now: Instant) -> bool {
+        self.asked_at
+            .is_some_and(|asked_at| now >= asked_at + IN_VAIN)
     }
 
     pub(super) fn deadline(&self) -> Instant {
@@ -95,10 +93,7 @@ impl Heartbeat {
             self.asked_again = true;
         }
         self.asked_at = Some(now);
-        Action::Send(match self.sign_of_life {
-            SignOfLife::Frame | SignOfLife::Heartbeat => Frame::ping(),
-            SignOfLife::Message => server::ping(),
-        })
+        Action::Ping(self.sign_of_life)
     }
 
     fn complaint(&self) -> &'static str {

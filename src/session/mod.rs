@@ -5,21 +5,27 @@
 //! - [`bucket`], [`allowance`]: how many client events, and how many messages, a connection may
 //!   send
 //! - [`Timeouts`]: times that are the same for every connection
-//! - [`SignOfLife`]: how a silent client is asked whether it is there
+//! - [`SignOfLife`], [`heartbeat`]: how a silent client is asked whether it is there
+//! - [`parking`], [`absence`]: a session whose client is away, and may come back
 //! - [`subscribe`], [`answered`]: a subscription, from being asked for to its end
 //! - [`sign_in`], [`client_event`]: what else a client asks for
+//! - [`Ended`]: what a session leaves behind
 //! - [`pace`]: a client that sends more than it may, or takes less than it must
 
+mod absence;
 mod action;
 mod allowance;
 mod answered;
 mod bucket;
 mod client_event;
+mod ended;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod heartbeat;
 mod pace;
+mod parking;
 mod sign_in;
+mod sign_of_life;
 mod subscribe;
 mod timeouts;
 
@@ -27,14 +33,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use absence::Absence;
 pub use action::{Action, CloseReason, Overload};
 use allowance::Allowance;
 pub use answered::Answered;
 use bucket::Bucket;
+pub use ended::Ended;
 use foldhash::fast::RandomState;
 use heartbeat::Heartbeat;
-pub use heartbeat::SignOfLife;
 pub use pace::WaitsFor;
+pub use sign_of_life::SignOfLife;
 pub use timeouts::Timeouts;
 
 use crate::apps::App;
@@ -66,6 +74,10 @@ pub struct Session {
     authorize_by: Option<Instant>,
     /// When the message that has begun must be complete.
     complete_by: Option<Instant>,
+    /// When the client last asked whether the relay is there.
+    pinged_at: Option<Instant>,
+    /// What its client has not asked for again, if it is away or has been.
+    absence: Option<Box<Absence>>,
 }
 
 /// One subscription of a connection.
@@ -75,6 +87,9 @@ struct Subscription {
     state: State,
     /// Whether it is to be confirmed once more: one answer is enough for all who ask until then.
     confirming: bool,
+    /// Whether the client is, or was, away and has not asked for it again: until it has, it is sent
+    /// nothing of the channel.
+    held: bool,
     /// The members of the presence channel when the connection came.
     members: u32,
 }
@@ -114,6 +129,8 @@ impl Session {
             waits_since: None,
             stalled_since: None,
             complete_by: None,
+            pinged_at: None,
+            absence: None,
             user: None,
             registered_as_user: false,
             watchlist: None,
@@ -139,6 +156,9 @@ impl Session {
 
     /// The next time at which [`Session::on_time`] has something to do.
     pub fn deadline(&self) -> Instant {
+        if let Some(until) = self.away_until() {
+            return until;
+        }
         let limits = &self.app.limits;
         let waits = self.waits_since.is_some();
         [
@@ -148,6 +168,7 @@ impl Session {
             self.write_by(),
             waits.then(|| self.allowance.free_at(limits)),
             self.allowance.overrun_at(limits).filter(|_| waits),
+            self.claim_by(),
         ]
         .into_iter()
         .flatten()
@@ -170,6 +191,12 @@ impl Session {
 
     /// Time has passed.
     pub fn on_time(&mut self, now: Instant) -> Action {
+        if self.is_away() {
+            return Action::Nothing;
+        }
+        if let Some(unclaimed) = self.take_unclaimed(now) {
+            return Action::LeaveUnclaimed(Box::new(unclaimed));
+        }
         if self.authorize_by.is_some_and(|by| by <= now) {
             return Action::close(
                 CloseCode::Unauthorized,
@@ -200,8 +227,11 @@ impl Session {
         self.heartbeat.alive(now);
         self.complete_by = None;
         let (kind, action) = client::parse(text, |message| match message {
-            Ok(ClientMessage::Ping) => (MessageKind::Ping, Action::Send(server::pong())),
-            Ok(ClientMessage::Pong) => (MessageKind::Ping, Action::Nothing),
+            Ok(ClientMessage::Ping) => {
+                self.pinged_at = Some(now);
+                (MessageKind::Ping, Action::Send(server::pong()))
+            }
+            Ok(ClientMessage::Pong) => (MessageKind::Ping, Action::Pong),
             Ok(ClientMessage::Subscribe(request)) => {
                 (MessageKind::Subscribe, self.on_subscribe(&request))
             }
@@ -235,7 +265,7 @@ impl Session {
     pub fn is_subscribed(&self, channel: &str) -> bool {
         self.subscriptions
             .get(channel)
-            .is_some_and(|subscription| subscription.state == State::Live)
+            .is_some_and(|subscription| subscription.state == State::Live && !subscription.held)
     }
 
     /// Ends the session: hands over what has to be announced as left. What its authority has
@@ -253,17 +283,6 @@ impl Session {
             watchlist: self.watchlist.take(),
         }
     }
-}
-
-/// What a session leaves behind.
-#[derive(Debug)]
-pub struct Ended {
-    /// The channels it was on, and as whom.
-    pub subscriptions: Vec<(ChannelName, Option<Arc<Member>>)>,
-    /// The user that it was registered as.
-    pub user: Option<Arc<Member>>,
-    /// The users that it was told of.
-    pub watchlist: Option<Watchlist>,
 }
 
 #[cfg(test)]

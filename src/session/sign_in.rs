@@ -26,18 +26,25 @@ impl Session {
         };
         self.authorize_by = None;
         let reply = server::signin_success(user_data);
-        match &self.user {
-            None => {
-                self.user = Some(Arc::clone(&user));
-                Action::SignIn {
-                    user,
-                    watchlist,
-                    is_cut,
-                    reply,
-                }
-            }
-            Some(known) if known.user_id() == user.user_id() => Action::Send(reply),
-            Some(_) => refuse("the connection is signed in as another user".into()),
+        match self.signed_in_user() {
+            Some(known) if known.user_id() == user.user_id() => return Action::Send(reply),
+            Some(_) => return refuse("the connection is signed in as another user".into()),
+            None => {}
+        }
+        if self.claim_user(&user, &watchlist) {
+            return Action::Each(vec![Action::Send(reply), Action::UserIsBack]);
+        }
+        let left = self.leave_user();
+        self.user = Some(Arc::clone(&user));
+        let sign_in = Action::SignIn {
+            user,
+            watchlist,
+            is_cut,
+            reply,
+        };
+        match left {
+            None => sign_in,
+            Some(left) => Action::Each(vec![left, sign_in]),
         }
     }
 

@@ -73,6 +73,7 @@ impl Session {
                 member,
                 user,
             }) => match self.subscriptions.get_mut(&channel) {
+                Some(subscription) if subscription.held => self.claim(channel, member, user),
                 Some(subscription) if subscription.state == State::Unwanted => {
                     subscription.state = State::WantedAgain;
                     subscription.member = member;
@@ -86,25 +87,7 @@ impl Session {
                 }
                 // The answer that is on its way is one to this, too.
                 Some(_) => Action::Nothing,
-                None => {
-                    let subscription = Subscription {
-                        member: member.as_ref().map(Arc::clone),
-                        state: State::Asked,
-                        confirming: false,
-                        members: 0,
-                    };
-                    self.unanswered += 1;
-                    self.subscriptions.insert(channel.clone(), subscription);
-                    let sign_in = user.filter(|_| self.user.is_none());
-                    if let Some(user) = &sign_in {
-                        self.user = Some(Arc::clone(user));
-                    }
-                    Action::Join {
-                        channel,
-                        member,
-                        sign_in,
-                    }
-                }
+                None => self.ask(channel, member, user),
             },
             Err(refusal) => {
                 let (kind, status) = refusal.kind_and_status();
@@ -116,6 +99,34 @@ impl Session {
                 }
             }
         }
+    }
+
+    fn ask(
+        &mut self,
+        channel: ChannelName,
+        member: Option<Arc<Member>>,
+        user: Option<Arc<Member>>,
+    ) -> Action {
+        let subscription = Subscription {
+            member: member.as_ref().map(Arc::clone),
+            state: State::Asked,
+            confirming: false,
+            held: false,
+            members: 0,
+        };
+        self.unanswered += 1;
+        self.subscriptions.insert(channel.clone(), subscription);
+        let (mut first, sign_in) = self.signed_by_subscription(user);
+        let join = Action::Join {
+            channel,
+            member,
+            sign_in,
+        };
+        if first.is_empty() {
+            return join;
+        }
+        first.push(join);
+        Action::Each(first)
     }
 
     fn check_subscription(&mut self, request: &Subscribe<'_>) -> Result<Checked, Refusal> {
@@ -158,8 +169,9 @@ impl Session {
         if !member::signs_in(&data) {
             return Ok(None);
         }
-        let user = member::parse_channel_data(&data, self.user.as_ref(), self.member_limits())?;
-        match &self.user {
+        let known = self.signed_in_user();
+        let user = member::parse_channel_data(&data, known, self.member_limits())?;
+        match known {
             Some(known) if known.user_id() != user.user_id() => Err(Refusal::AnotherUser),
             _ => Ok(Some(user)),
         }
@@ -167,7 +179,7 @@ impl Session {
 
     fn check_own_channel(&self, channel: &str) -> Result<(), Refusal> {
         let of_user = channel.strip_prefix(SERVER_TO_USER_PREFIX);
-        match (&self.user, of_user) {
+        match (self.signed_in_user(), of_user) {
             (Some(user), Some(id)) if **user.user_id() == *id => Ok(()),
             _ => Err(Refusal::NotThatUser),
         }
@@ -189,8 +201,8 @@ impl Session {
 
     fn member(&self, request: &Subscribe<'_>) -> Result<Arc<Member>, Refusal> {
         let limits = self.member_limits();
-        match (request.channel_data()?, &self.user) {
-            (Some(data), user) => Ok(member::parse_channel_data(&data, user.as_ref(), limits)?),
+        match (request.channel_data()?, self.signed_in_user()) {
+            (Some(data), user) => Ok(member::parse_channel_data(&data, user, limits)?),
             (None, Some(user)) => {
                 user.check_info(limits)?;
                 Ok(Arc::clone(user))

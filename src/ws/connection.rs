@@ -16,12 +16,13 @@ use tokio::time::Sleep;
 
 use super::discard::{Discard, Discarded};
 use super::frames::{Frames, Received};
+use crate::hub::Flushed;
 use crate::hub::broadcast::{BacklogFull, Reservation};
-use crate::hub::{Flushed, Registration};
 use crate::metrics::MessageKind;
 use crate::net::tally::Permit;
-use crate::protocol::CloseCode;
-use crate::relay::{ClientPublication, Relay};
+use crate::protocol::{ChannelName, CloseCode};
+use crate::relay::{ClientPublication, Connected};
+use crate::resume::{self, Resumable};
 use crate::session::{CloseReason, Session, WaitsFor};
 
 /// Bytes that are read at once at most.
@@ -40,8 +41,9 @@ thread_local! {
 /// One connection: reads, lets the session decide, writes what the socket did not take at
 /// once, and ends. Everything is given back when it is dropped, on whatever path.
 pub(super) struct Connection {
-    registration: Registration,
-    relay: Arc<Relay>,
+    registration: Connected,
+    /// Its door, if its session may outlive it.
+    resumable: Option<Box<Resumable>>,
     reader: OwnedReadHalf,
     frames: Frames,
     /// What was read and is not handled: the beginning of a frame that has not come whole, or
@@ -54,6 +56,15 @@ pub(super) struct Connection {
     close_timeout: Duration,
     /// Given back last: whoever waits for the last connection to go waits for its leaves, too.
     _permit: Permit,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With its session.
+    Over,
+    /// Without it: the socket is gone, without a goodbye of the client.
+    Lost,
 }
 
 enum Mode {
@@ -90,8 +101,8 @@ impl Connection {
     /// A connection whose first `received` bytes came right behind the upgrade request.
     pub(super) fn new(
         permit: Permit,
-        registration: Registration,
-        relay: Arc<Relay>,
+        registration: Connected,
+        resumable: Option<Box<Resumable>>,
         reader: OwnedReadHalf,
         received: &[u8],
         close_timeout: Duration,
@@ -99,7 +110,7 @@ impl Connection {
         let max_message = registration.app().app.limits.message_bytes;
         Self {
             registration,
-            relay,
+            resumable,
             reader,
             frames: Frames::new(max_message),
             rest: BytesMut::from(received),
@@ -108,6 +119,29 @@ impl Connection {
             mode: Mode::Open,
             close_timeout,
             _permit: permit,
+        }
+    }
+
+    /// Its client has missed something on these channels, before.
+    pub(super) fn has_missed(&self, channels: Vec<ChannelName>) {
+        self.registration
+            .with_session(|session| session.has_missed(channels));
+    }
+
+    /// Runs a connection whose session may outlive it, until that is over, waits, or is another
+    /// connection's.
+    pub(super) async fn run_resumable(mut self) {
+        let end = (&mut self).await;
+        let Some(resumable) = self.resumable.take() else {
+            return;
+        };
+        let connected = self.registration;
+        match end {
+            End::Lost => resume::park(connected, *resumable).await,
+            End::Over => {
+                drop(connected);
+                resumable.close();
+            }
         }
     }
 
@@ -195,17 +229,37 @@ impl Connection {
 
     fn handle(&mut self, received: Received, now: Instant) {
         let kind = match received {
-            Received::Close(code) => return self.registration.echo_close(code),
+            Received::Close(code) => return self.handle_close(code, now),
             Received::Text(text) => return self.handle_text(&text, now),
             Received::Ping(payload) => {
                 self.registration.send_pong(&payload);
                 MessageKind::Control
             }
-            Received::Pong => MessageKind::Control,
+            Received::Pong(payload) => {
+                self.registration.on_pong_frame(&payload);
+                MessageKind::Control
+            }
             Received::Fragment => MessageKind::Fragment,
         };
         self.registration
             .with_session(|session| session.on_frame(kind, now));
+    }
+
+    /// The client closes. That ends the session, unless it may be another thing than a goodbye.
+    fn handle_close(&mut self, code: Option<u16>, now: Instant) {
+        let is_claimed = self.resumable.as_ref().is_some_and(|it| it.is_claimed());
+        // A page that goes away says so with 1001; else browsers name no code.
+        let is_goodbye = code.is_some() || !self.registration.may_have_given_up(now);
+        if (is_claimed || !is_goodbye) && self.registration.lose_carrier() {
+            return;
+        }
+        if let Some(resumable) = &mut self.resumable {
+            let channels = self
+                .registration
+                .with_session(|session| session.channels().cloned().collect());
+            resumable.left(channels);
+        }
+        self.registration.echo_close(code);
     }
 
     fn handle_text(&mut self, text: &[u8], now: Instant) {
@@ -221,7 +275,8 @@ impl Connection {
         let action = self
             .registration
             .with_session(|session| session.on_text(text, now));
-        if let Some(waiting) = self.relay.act(&self.registration, action) {
+        let relay = self.registration.relay();
+        if let Some(waiting) = relay.act(&self.registration, action) {
             let app = Arc::clone(self.registration.app());
             self.mode = Mode::Paused(Box::pin(waiting.wait(app)));
             self.registration.with_session(|session| session.wait(now));
@@ -248,12 +303,13 @@ impl Connection {
     fn resume(&mut self, (publication, reserved): WaitedFor) {
         match reserved {
             Ok(reservation) => {
-                self.relay
-                    .publish_client_event(&self.registration, publication, reservation);
+                let relay = self.registration.relay();
+                relay.publish_client_event(&self.registration, publication, reservation);
             }
             Err(error) => {
                 let error = error.into();
-                self.relay.refuse_client_event(&self.registration, &error);
+                let relay = self.registration.relay();
+                relay.refuse_client_event(&self.registration, &error);
             }
         }
         self.mode = Mode::Open;
@@ -273,7 +329,7 @@ impl Connection {
         let action = self
             .registration
             .with_session(|session| session.on_time(Instant::now()));
-        self.relay.act(&self.registration, action);
+        self.registration.relay().act(&self.registration, action);
     }
 
     /// Reads what is there without asking the runtime, which may not have looked at the socket
@@ -329,10 +385,13 @@ impl Connection {
     }
 
     /// One step; Ready at the end of the connection, None when there is more to do at once.
-    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         let flushed = self.poll_flush(cx);
+        if self.registration.has_lost_carrier() {
+            return Poll::Ready(Some(End::Lost));
+        }
         if flushed == Poll::Ready(Flushed::Dead) {
-            return Poll::Ready(Some(()));
+            return Poll::Ready(Some(End::Over));
         }
         if !self.registration.is_open() && !matches!(self.mode, Mode::Closing(_)) {
             self.begin_closing();
@@ -359,7 +418,10 @@ impl Connection {
         match read {
             Read::All | Read::Stop => Poll::Ready(None),
             Read::TurnOver => yield_to_others(cx),
-            Read::End => Poll::Ready(Some(())),
+            Read::End => Poll::Ready(Some(match self.registration.lose_carrier() {
+                true => End::Lost,
+                false => End::Over,
+            })),
         }
     }
 
@@ -376,9 +438,9 @@ impl Closing {
         reader: &mut OwnedReadHalf,
         closed: bool,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<()>> {
+    ) -> Poll<Option<End>> {
         if self.deadline.as_mut().poll(cx).is_ready() || (self.answered && closed) {
-            return Poll::Ready(Some(()));
+            return Poll::Ready(Some(End::Over));
         }
         if self.answered {
             return Poll::Pending;
@@ -390,7 +452,7 @@ impl Closing {
             scratch.clear();
             SCRATCH.replace(scratch);
             match (ready!(filled), discarded) {
-                (false, _) | (_, Discarded::TooMuch) => return Poll::Ready(Some(())),
+                (false, _) | (_, Discarded::TooMuch) => return Poll::Ready(Some(End::Over)),
                 (true, Discarded::Nothing) => {}
                 (true, Discarded::Close) => {
                     self.answered = true;
@@ -420,33 +482,32 @@ fn poll_fill(
 /// Goes on after the thread's other tasks and its sockets have had their turn. (To wake itself
 /// would not do: the runtime polls such a task dozens of times before it looks at the sockets,
 /// and before the shard is polled again, which yields in this way.)
-fn yield_to_others(cx: &mut Context<'_>) -> Poll<Option<()>> {
+fn yield_to_others(cx: &mut Context<'_>) -> Poll<Option<End>> {
     let turn = pin!(tokio::task::yield_now());
     turn.poll(cx).map(|()| None)
 }
 
 impl Future for Connection {
-    type Output = ();
+    type Output = End;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         let this = self.get_mut();
         this.registration.set_task(cx.waker());
         this.messages_left = MESSAGES_A_TURN;
+        if let Some(resumable) = &mut this.resumable
+            && resumable.poll_lost(&this.registration, cx)
+        {
+            this.registration.lose_carrier();
+        }
         if this.registration.take_time_up() {
             // Written before anything is decided, for the same reason as it is read.
             let _flushed = this.poll_flush(cx);
             this.on_time();
         }
         loop {
-            if ready!(this.poll_step(cx)).is_some() {
-                return Poll::Ready(());
+            if let Some(end) = ready!(this.poll_step(cx)) {
+                return Poll::Ready(end);
             }
         }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.relay.on_disconnect(&self.registration);
     }
 }

@@ -14,8 +14,8 @@ pub(super) enum Received {
     Text(Bytes),
     /// A ping, to be answered with the same payload.
     Ping(Bytes),
-    /// A pong.
-    Pong,
+    /// A pong, with the payload of the ping that it answers, or any.
+    Pong(Bytes),
     /// A part of a message, of which more is to come.
     Fragment,
     /// The client closes, with this code.
@@ -60,7 +60,7 @@ impl Frames {
         Ok(Some(match frame {
             ws::Frame::Text(text) => Received::Text(text),
             ws::Frame::Ping(payload) => Received::Ping(payload),
-            ws::Frame::Pong(_) => Received::Pong,
+            ws::Frame::Pong(payload) => Received::Pong(payload),
             ws::Frame::Close(reason) => Received::Close(reason.map(|reason| reason.code.into())),
             ws::Frame::Binary(_) | ws::Frame::Continuation(Item::FirstBinary(_)) => {
                 return Err(CloseReason::new(

@@ -46,8 +46,8 @@ fn decoded(bytes: &[u8], size: usize) -> (Vec<Received>, bool) {
 fn check(received: &Received) {
     match received {
         Received::Text(text) => assert!(text.len() <= LARGEST),
-        Received::Ping(payload) => assert!(payload.len() <= CONTROL),
-        Received::Pong | Received::Fragment | Received::Close(_) => {}
+        Received::Ping(payload) | Received::Pong(payload) => assert!(payload.len() <= CONTROL),
+        Received::Fragment | Received::Close(_) => {}
     }
 }
 

@@ -1,6 +1,7 @@
 //! WebSockets: the upgrade, and the task that runs one connection.
 //!
 //! - [`upgrade`]: from an HTTP request to a connection, or to a refusal that clients see
+//! - [`opening`], [`returning`]: a connection that begins, and one whose client comes back for its session
 //! - [`connection`]: the connection's task
 //! - [`frames`]: what arrives, cut into messages; the only place that knows the codec
 //! - [`discard`]: what arrives after the close
@@ -11,7 +12,10 @@ mod discard;
 mod frames;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod opening;
 mod refusal;
+mod returning;
 mod upgrade;
 
-pub use upgrade::{Upgrader, WebSocketSettings};
+pub use opening::WebSocketSettings;
+pub use upgrade::Upgrader;

@@ -2,28 +2,30 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_codec::Framed;
 use actix_http::header::{self, HeaderMap};
 use actix_http::ws::{hash_key, verify_handshake};
 use actix_http::{Request, RequestHead, StatusCode, h1};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use service::net::deadline::Deadline;
 use service::net::entry::Entry;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::connection::Connection;
+use super::opening::{Admitted, Opener, WebSocketSettings};
 use super::refusal;
+use super::returning::Returning;
 use crate::admission;
 use crate::auth::request::Query;
-use crate::hub::{AppPermit, Carrier, Shard};
+use crate::hub::{AppHub, Shard};
 use crate::metrics::ConnectionRefusal;
-use crate::net::tally::Permit;
-use crate::protocol::{SocketId, path, server};
+use crate::protocol::{CloseCode, path};
 use crate::relay::Relay;
-use crate::session::{CloseReason, Session, SignOfLife, Timeouts};
+use crate::resume::Tokens;
+use crate::resume::token::{self, Named};
+use crate::session::{CloseReason, SignOfLife};
 
 /// The versions of the Pusher protocol that are served, as subprotocols of the WebSocket. They mean
 /// nothing but that: which version a client speaks is in its query.
@@ -34,37 +36,9 @@ const SUBPROTOCOLS: [&str; 4] = [
     "pusher-channels-protocol-7",
 ];
 
-/// What holds for every WebSocket.
-#[derive(Clone, Debug)]
-pub struct WebSocketSettings {
-    /// What public paths begin with, or nothing; both are served.
-    pub path_prefix: Box<str>,
-    /// Whether there are any here.
-    pub served: bool,
-    /// The connections' timeouts.
-    pub timeouts: Timeouts,
-    /// How long a client may take to answer a close.
-    pub close_timeout: Duration,
-}
-
 /// Makes connections of upgrade requests, on one worker thread.
 #[derive(Clone)]
-pub struct Upgrader(Rc<Shared>);
-
-struct Shared {
-    relay: Arc<Relay>,
-    shard: Shard,
-    settings: WebSocketSettings,
-}
-
-/// An app's connection, let in but not yet registered.
-struct Admitted {
-    permit: Permit,
-    app: AppPermit,
-    /// The answer to the handshake.
-    accepted: Bytes,
-    sign_of_life: SignOfLife,
-}
+pub struct Upgrader(Rc<Opener>);
 
 /// What is answered instead of a connection.
 enum Refused {
@@ -76,10 +50,16 @@ enum Refused {
 
 impl Upgrader {
     /// For the calling worker thread, whose connections live on the shard.
-    pub fn new(relay: Arc<Relay>, shard: Shard, settings: WebSocketSettings) -> Self {
-        Self(Rc::new(Shared {
+    pub fn new(
+        relay: Arc<Relay>,
+        shard: Shard,
+        tokens: Arc<Tokens>,
+        settings: WebSocketSettings,
+    ) -> Self {
+        Self(Rc::new(Opener {
             relay,
             shard,
+            tokens,
             settings,
         }))
     }
@@ -87,14 +67,25 @@ impl Upgrader {
     /// Takes over the socket of an upgrade request. Every request with `Upgrade: websocket`
     /// comes here, whatever its path.
     pub fn upgrade(&self, request: Request, framed: Framed<Deadline<TcpStream>, h1::Codec>) {
-        let admitted = self.0.admit(request.head());
+        let (named, _) = token::split(request.path(), &self.0.settings.path_prefix);
+        let page = match named {
+            Named::Token(token) => Some(Box::from(token)),
+            Named::No | Named::Malformed => None,
+        };
+        let admitted = self.admit(request.head());
         // The request pins the buffer that it was read into, and the connection may last.
         drop(request);
         let parts = framed.into_parts();
         let ((stream, entry), received) = (parts.io.into_parts(), parts.read_buf);
         let timeout = self.0.settings.close_timeout;
         match admitted {
-            Ok(admitted) => self.0.connect(admitted, stream, &received),
+            Ok(admitted) => match page {
+                Some(token) if admitted.app.app().app.resume.is_on() => {
+                    let returning = Returning::new(admitted, stream, &received, &self.0);
+                    returning.connect(token, &self.0);
+                }
+                _ => self.0.connect(admitted, stream, &received),
+            },
             Err(Refused::Http(status, text)) => {
                 actix_rt::spawn(close(entry, answer(stream, status, text, timeout)));
             }
@@ -104,32 +95,34 @@ impl Upgrader {
             }
         }
     }
-}
 
-/// Gives the last answer, unless others need the room: until it has been given, the connection
-/// counts among those of HTTP.
-async fn close(entry: Entry, last_answer: impl Future<Output = ()>) {
-    entry.close();
-    tokio::select! {
-        () = last_answer => {}
-        () = entry.evicted() => {}
-    }
-}
-
-impl Shared {
     fn admit(&self, head: &RequestHead) -> Result<Admitted, Refused> {
         let http = |(status, text)| Refused::Http(status, text);
-        admission::check_node(&self.relay, self.settings.served).map_err(http)?;
+        admission::check_node(&self.0.relay, self.0.settings.served).map_err(http)?;
         verify_handshake(head).map_err(|error| {
-            let process = self.relay.hub.metrics().process();
+            let process = self.0.relay.hub.metrics().process();
             let refused = &process.connections_refused;
             refused.with(ConnectionRefusal::BadHandshake).inc();
             Refused::Http(StatusCode::BAD_REQUEST, handshake_hint(error))
         })?;
         let accepted = accept(head.headers());
         let query = Query::parse(head.uri.query().unwrap_or_default());
-        let app_key = self.app_key(head.uri.path());
-        match admission::admit(&self.relay, app_key, &query, head.headers()) {
+        let (named, path) = token::split(head.uri.path(), &self.0.settings.path_prefix);
+        if let Named::Malformed = named {
+            let process = self.0.relay.hub.metrics().process();
+            let refused = &process.connections_refused;
+            refused.with(ConnectionRefusal::UnknownPath).inc();
+            return Err(Refused::WebSocket(
+                accepted,
+                CloseReason::new(CloseCode::PathNotFound, token::EXPECTED),
+            ));
+        }
+        let app_key = self.app_key(path);
+        let comes_back = |app: &AppHub| match named {
+            Named::Token(token) => app.app.resume.is_on() && self.0.tokens.knows(app, token),
+            Named::No | Named::Malformed => false,
+        };
+        match admission::admit(&self.0.relay, app_key, &query, head.headers(), comes_back) {
             Ok(admitted) => Ok(Admitted {
                 sign_of_life: SignOfLife::of_client(query.get("client"), admitted.protocol),
                 permit: admitted.permit,
@@ -142,42 +135,19 @@ impl Shared {
 
     /// The key in `/app/{key}`, with or without the path prefix.
     fn app_key<'p>(&self, path: &'p str) -> Option<&'p str> {
-        path::bare(path, &self.settings.path_prefix)
+        path::bare(path, &self.0.settings.path_prefix)
             .strip_prefix("/app/")
             .filter(|key| !key.is_empty() && !key.contains('/'))
     }
+}
 
-    fn connect(&self, admitted: Admitted, stream: TcpStream, received: &BytesMut) {
-        let Admitted {
-            permit,
-            app,
-            accepted,
-            sign_of_life,
-        } = admitted;
-        let timeouts = self.settings.timeouts;
-        let socket_id = SocketId::from_random(rand::random());
-        let session = Session::new(
-            Arc::clone(&app.app().app),
-            socket_id,
-            timeouts,
-            sign_of_life,
-            Instant::now(),
-        );
-        let (reader, writer) = stream.into_split();
-        let registration = self.shard.register(app, session, Carrier::Socket(writer));
-        self.relay.on_connect(&registration);
-        let established =
-            server::connection_established(socket_id, timeouts.activity.as_secs().max(1));
-        registration.send_first(accepted, &established);
-        let connection = Connection::new(
-            permit,
-            registration,
-            Arc::clone(&self.relay),
-            reader,
-            received,
-            self.settings.close_timeout,
-        );
-        actix_rt::spawn(connection);
+/// Gives the last answer, unless others need the room: until it has been given, the connection
+/// counts among those of HTTP.
+async fn close(entry: Entry, last_answer: impl Future<Output = ()>) {
+    entry.close();
+    tokio::select! {
+        () = last_answer => {}
+        () = entry.evicted() => {}
     }
 }
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::super::credentials::Credentials;
-use super::super::keys::{APP, KEY_PAIR, LIMITS};
+use super::super::keys::{APP, KEY_PAIR, LIMITS, RESUME};
 use super::super::section::{Place, Section};
 use super::super::{Address, ConfigError, Origin};
-use super::{is_path_segment, limits, webhooks};
+use super::{is_path_segment, limits, resume, webhooks};
 use crate::apps::{App, DuplicateApp, Keys, Origins, Registry};
 use crate::auth::Signer;
 use crate::webhooks::Settings;
@@ -71,6 +71,7 @@ fn app(section: &Section<'_>, of_webhooks: &Settings) -> Result<ReadApp, ConfigE
         watchlist_grace: section.seconds("watchlist_grace", App::WATCHLIST_GRACE, 0..=3600)?,
         webhooks: webhooks::of_app(section, of_webhooks)?,
         authorized_connections_timeout: (!authorized.is_zero()).then_some(authorized),
+        resume: resume::read(&section.child("resume", RESUME)?)?,
         limits: limits::read(&section.child("limits", LIMITS)?)?,
     };
     Ok(ReadApp {

@@ -2,7 +2,8 @@
 //!
 //! - [`server`], [`admin`], [`log`]: the sections that there is one of
 //! - [`cluster`]: whom the node shares its channels with
-//! - [`apps`], [`limits`]: the apps, and what must hold among them; the limits of one
+//! - [`apps`], [`limits`], [`resume`]: the apps, and what must hold among them; the limits of one, and
+//!   how its sessions outlive their connections
 //! - [`webhooks`]: what holds for all webhooks, and the webhooks of one app
 //! - [`ingest`]: what comes in otherwise than over the HTTP API
 
@@ -10,6 +11,7 @@ pub(super) mod apps;
 pub(super) mod cluster;
 pub(super) mod ingest;
 mod limits;
+mod resume;
 pub(super) mod webhooks;
 
 use std::ops::RangeInclusive;

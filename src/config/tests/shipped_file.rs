@@ -42,6 +42,7 @@ fn it_has_every_key() {
     let section = |name: &str| table(root.get(name).unwrap().get_ref());
     let app = root.get("apps").unwrap().get_ref().as_array().unwrap()[0].get_ref();
     let limits = app.as_table().unwrap().get("limits").unwrap().get_ref();
+    let resume = app.as_table().unwrap().get("resume").unwrap().get_ref();
     let ingest = root.get("ingest").unwrap().get_ref();
     let laravel_redis = ingest.as_table().unwrap().get("laravel_redis").unwrap();
     for (documented, known) in [
@@ -53,6 +54,7 @@ fn it_has_every_key() {
         (section("admin"), keys::ADMIN),
         (section("log"), keys::LOG),
         (table(app), keys::APP),
+        (table(resume), keys::RESUME),
         (table(limits), keys::LIMITS),
     ] {
         let mut known = known.to_vec();

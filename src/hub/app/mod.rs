@@ -20,11 +20,12 @@ use super::mailbox::AppIndex;
 use super::outcome::ChannelState;
 use crate::apps::App;
 use crate::metrics::AppMetrics;
+use crate::net::budget::Budget;
 use crate::net::tally::Tally;
 use crate::protocol::ChannelRef;
 use crate::webhooks::AppWebhooks;
 use idempotency::Idempotency;
-pub use permit::AppPermit;
+pub use permit::{AppPermit, ParkPermit};
 
 /// An app's record with all that is going on in it. Nothing is shared between apps.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct AppHub {
     watchlists: Option<Watchlists>,
     webhooks: Option<Arc<AppWebhooks>>,
     connections: Arc<Tally>,
+    parked: Arc<Tally>,
+    kept: Arc<Budget>,
 }
 
 impl AppHub {
@@ -67,6 +70,8 @@ impl AppHub {
             index,
             webhooks,
             connections: Arc::default(),
+            parked: Arc::default(),
+            kept: Budget::new(app.resume.bytes, metrics.parked_bytes.clone()),
             metrics,
             app,
         }
@@ -75,6 +80,16 @@ impl AppHub {
     /// Where the app's backend is told what happens, if it is to be told anything.
     pub fn webhooks(&self) -> Option<&AppWebhooks> {
         self.webhooks.as_deref()
+    }
+
+    /// The sessions whose clients are away.
+    pub fn parked(&self) -> &Tally {
+        &self.parked
+    }
+
+    /// What is kept for them.
+    pub(super) fn kept(&self) -> &Arc<Budget> {
+        &self.kept
     }
 
     /// What publishing to the channel would take now.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::AppHub;
+use crate::metrics::Gauge;
 use crate::net::tally::{Full, Permit};
 
 /// A connection that counts among its app's until this is dropped.
@@ -26,9 +27,53 @@ impl AppPermit {
         })
     }
 
+    /// Counts a connection in that is to take the place of another one, whose client is back before that
+    /// is known to be gone.
+    pub fn instead(app: &Arc<AppHub>) -> Self {
+        let counted = app.connections.enter_anyway();
+        app.metrics.connections.inc();
+        app.metrics.connections_opened.inc();
+        Self {
+            app: Arc::clone(app),
+            _counted: counted,
+        }
+    }
+
+    /// Whether the app has more connections than it may have.
+    pub fn is_beyond(&self) -> bool {
+        let limit = self.app.app.limits.max_connections;
+        limit.is_some_and(|limit| self.app.connections.get() > limit)
+    }
+
     /// The app.
     pub fn app(&self) -> &Arc<AppHub> {
         &self.app
+    }
+}
+
+/// A session whose client is away, and that counts among its app's until this is dropped.
+#[derive(Debug)]
+#[must_use = "it counts until it is dropped"]
+pub struct ParkPermit {
+    sessions: Gauge,
+    _counted: Permit,
+}
+
+impl ParkPermit {
+    /// Counts a session in, unless the app has as many of them as it may have.
+    pub fn of(app: &AppHub) -> Result<Self, Full> {
+        let counted = app.parked.try_enter(app.app.resume.sessions)?;
+        app.metrics.parked_sessions.inc();
+        Ok(Self {
+            sessions: app.metrics.parked_sessions.clone(),
+            _counted: counted,
+        })
+    }
+}
+
+impl Drop for ParkPermit {
+    fn drop(&mut self) {
+        self.sessions.dec();
     }
 }
 

@@ -179,6 +179,7 @@ impl Channels {
         if let Some(entry) = slot.get(channel.as_str()) {
             let control = Control::Confirm {
                 peer: peer.id,
+                channel: entry.listeners.id(),
                 welcome: Box::new(self.welcome(entry, channel)),
             };
             peer.mailbox.post(control, wakes);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
+use super::absent::Absent;
 use super::peer::Peer;
 use crate::hub::app::AppHub;
 use crate::hub::mailbox::PeerId;
@@ -14,6 +15,8 @@ use crate::hub::mailbox::PeerId;
 pub(super) struct LocalChannel {
     app: Arc<AppHub>,
     peers: IndexMap<PeerId, Rc<Peer>, FxBuildHasher>,
+    /// Those who are away, if anybody is.
+    absent: Option<Box<Absent>>,
 }
 
 impl LocalChannel {
@@ -21,6 +24,7 @@ impl LocalChannel {
         Self {
             app,
             peers: IndexMap::default(),
+            absent: None,
         }
     }
 
@@ -28,15 +32,46 @@ impl LocalChannel {
         self.peers.insert(peer.id(), peer);
     }
 
-    pub(super) fn remove(&mut self, id: PeerId) -> Option<Rc<Peer>> {
+    /// Takes out one that is there.
+    pub(super) fn remove_present(&mut self, id: PeerId) -> Option<Rc<Peer>> {
         self.peers.swap_remove(&id)
+    }
+
+    /// Takes out a subscriber, there or away.
+    pub(super) fn remove(&mut self, id: PeerId) -> Option<Rc<Peer>> {
+        let present = self.remove_present(id);
+        let (None, Some(absent)) = (&present, &mut self.absent) else {
+            return present;
+        };
+        let removed = absent.remove(id);
+        self.drop_empty();
+        removed
+    }
+
+    pub(super) fn absent_or_insert(&mut self, make: impl FnOnce() -> Absent) -> &mut Absent {
+        self.absent.get_or_insert_with(|| Box::new(make()))
+    }
+
+    pub(super) fn absent_mut(&mut self) -> Option<&mut Absent> {
+        self.absent.as_deref_mut()
+    }
+
+    /// Keeps nothing for nobody.
+    pub(super) fn drop_empty(&mut self) {
+        self.absent.take_if(|absent| absent.is_empty());
+    }
+
+    /// All its subscribers, those who are away included.
+    pub(super) fn everybody(&self) -> impl Iterator<Item = &Rc<Peer>> {
+        let absent = self.absent.iter().flat_map(|absent| absent.peers());
+        self.peers.values().chain(absent)
     }
 
     pub(super) fn app(&self) -> &AppHub {
         &self.app
     }
 
-    /// Its subscribers, in an order that holds until one is removed.
+    /// Its subscribers that are there, in an order that holds until one is removed.
     pub(super) fn peers(&self) -> indexmap::map::Values<'_, PeerId, Rc<Peer>> {
         self.peers.values()
     }
@@ -46,6 +81,6 @@ impl LocalChannel {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.peers.is_empty()
+        self.peers.is_empty() && self.absent.is_none()
     }
 }

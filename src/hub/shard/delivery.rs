@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::peer::Peer;
 use super::tables::Tables;
+use super::unproven::{Kept, What};
 use crate::hub::broadcast::Broadcast;
 use crate::hub::mailbox::{ChannelId, Command, Delivery, Queue};
 
@@ -69,7 +70,9 @@ impl Inbox {
                 self.bytes = self.bytes.saturating_sub(written * run.bytes);
                 left = left.saturating_sub(written.max(1));
                 if run.is_done(tables) {
-                    run.finish(tables);
+                    let absent = run.finish(tables);
+                    self.deliveries = self.deliveries.saturating_sub(absent * run.frames.len());
+                    self.bytes = self.bytes.saturating_sub(absent * run.bytes);
                     self.run = None;
                 }
             } else if let Some(command) = self.next(tables) {
@@ -173,7 +176,9 @@ impl Run {
         let end = local.len().min(self.cursor + most);
         let start = self.cursor;
         for peer in local.peers().skip(start).take(end - start) {
-            let (frames, bytes) = if self.has_exception && self.leaves_out(peer) {
+            let (frames, bytes) = if peer.is_resumable() {
+                self.deliver_and_keep(peer)
+            } else if self.has_exception && self.leaves_out(peer) {
                 self.deliver_all_but_own(peer)
             } else if peer.send_run(&self.frames, &slices) {
                 (self.frames.len(), self.bytes)
@@ -209,6 +214,31 @@ impl Run {
         (frames.len(), frames.iter().map(Bytes::len).sum())
     }
 
+    /// Sends the run, without the peer's own events, to one that is sent it again should it not prove to
+    /// have received it.
+    fn deliver_and_keep(&self, peer: &Peer) -> (usize, usize) {
+        let Some(resumable) = &peer.resumable else {
+            return (0, 0);
+        };
+        if peer.is_over() {
+            return (0, 0);
+        }
+        for broadcast in &self.broadcasts {
+            if !peer.is(broadcast.except) {
+                let kept = Kept {
+                    channel: self.channel,
+                    frame: broadcast.frame.bytes().clone(),
+                    what: What::of(broadcast),
+                };
+                resumable.keep(peer.id(), kept);
+            }
+        }
+        if resumable.is_parking() {
+            return (0, 0);
+        }
+        self.deliver_all_but_own(peer)
+    }
+
     fn is_done(&self, tables: &Tables) -> bool {
         let channels = tables.channels.borrow();
         channels
@@ -216,9 +246,15 @@ impl Run {
             .is_none_or(|local| self.cursor >= local.len())
     }
 
-    /// Counts what was sent, once for the whole run.
-    fn finish(&self, tables: &Tables) {
-        if let Some(local) = tables.channels.borrow().get(&self.channel) {
+    /// Counts what was sent, once for the whole run, and keeps it for those who are away. Returns how many
+    /// these are.
+    fn finish(&self, tables: &Tables) -> usize {
+        let mut absent_peers = 0;
+        if let Some(local) = tables.channels.borrow_mut().get_mut(&self.channel) {
+            if let Some(absent) = local.absent_mut() {
+                absent.append(self.broadcasts.iter());
+                absent_peers = absent.len();
+            }
             let metrics = &local.app().metrics;
             metrics.messages_sent.inc_by(self.sent as u64);
             metrics.sent_bytes.inc_by(self.sent_bytes as u64);
@@ -231,5 +267,6 @@ impl Run {
             let duration = broadcast.accepted_at.elapsed();
             tables.metrics.publish_to_write.observe(duration);
         }
+        absent_peers
     }
 }

@@ -1,17 +1,26 @@
 //! The connections of one worker thread.
 //!
 //! - [`tables`]: the thread's connections and channels, and what is done to them
-//! - [`channel`]: the local subscribers of a channel
+//! - [`channel`], [`absent`]: the local subscribers of a channel, those who are there and those who
+//!   are away
 //! - [`delivery`]: fan-out, from the mailbox to the sockets
 //! - [`wheel`]: when which connection wants to know the time
-//! - [`peer`], [`outbox`], [`registration`]: one connection as the shard knows it
+//! - [`peer`], [`carrier`], [`outbox`], [`registration`]: one connection as the shard knows it
+//! - [`resumable`], [`unproven`], [`returning`], [`parking`]: a connection whose client goes away and
+//!   comes back
 
+mod absent;
+mod carrier;
 mod channel;
 mod delivery;
 mod outbox;
+mod parking;
 mod peer;
 mod registration;
+mod resumable;
+mod returning;
 mod tables;
+mod unproven;
 mod wheel;
 
 use std::cell::RefCell;
@@ -21,8 +30,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-pub use peer::{Carrier, Fallback, Flushed, Peer};
-pub use registration::Registration;
+pub use carrier::{Carrier, Fallback, Outlives};
+pub use peer::{Flushed, Peer};
+pub use registration::{Registration, leave_all};
 
 use super::app::AppPermit;
 use super::authority::Authority;
@@ -54,10 +64,15 @@ impl Shard {
     }
 
     /// Takes a connection into the tables. It stays there until the registration is dropped.
-    pub fn register(&self, permit: AppPermit, session: Session, carrier: Carrier) -> Registration {
-        let peer = self
-            .tables
-            .insert(Arc::clone(permit.app()), session, carrier);
+    pub fn register(
+        &self,
+        permit: AppPermit,
+        session: Session,
+        carrier: Carrier,
+        outlives: Outlives,
+    ) -> Registration {
+        let app = Arc::clone(permit.app());
+        let peer = self.tables.insert(app, session, carrier, outlives);
         Registration::new(peer, Rc::clone(&self.tables), permit)
     }
 

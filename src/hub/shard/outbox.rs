@@ -29,6 +29,8 @@ pub(super) struct Outbox {
 pub(super) enum State {
     /// Takes frames.
     Open,
+    /// Takes none: the client is away, and may come back.
+    Away,
     /// The close frame is queued or sent; nothing follows it.
     Closing,
     /// The socket is broken.
@@ -127,10 +129,21 @@ impl Outbox {
 
     /// The socket is broken: nothing more can be sent.
     pub(super) fn fail(&mut self) {
+        self.drop_all();
+        self.state = State::Dead;
+    }
+
+    /// The client is away: nothing can be sent for now.
+    pub(super) fn set_away(&mut self) {
+        self.drop_all();
+        self.state = State::Away;
+    }
+
+    fn drop_all(&mut self) {
         self.frames = VecDeque::new();
         self.bytes = 0;
         self.pong = 0;
-        self.state = State::Dead;
+        self.partial = false;
     }
 
     /// Whether the socket has taken anything of what waited since this was last asked.

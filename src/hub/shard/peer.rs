@@ -2,51 +2,22 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
 use socket2::SockRef;
-use tokio::net::tcp::OwnedWriteHalf;
 
+use super::carrier::{Carrier, Fallback};
 use super::outbox::{Outbox, Overflow, State};
+use super::resumable::Resumable;
 use crate::hub::app::AppHub;
-use crate::hub::mailbox::{JoinedAs, Mailbox, PeerId, Watched, Welcome};
+use crate::hub::mailbox::{ChannelId, JoinedAs, Mailbox, PeerId, Watched, Welcome};
 use crate::hub::moves::PeerHandle;
 use crate::protocol::{CloseCode, Frame, SocketId, server};
 use crate::session::{Answered, CloseReason, Session};
-
-/// What takes a connection's frames to its client. All else about a connection is the same,
-/// whatever carries it.
-#[derive(Debug)]
-pub enum Carrier {
-    /// A WebSocket, to which frames are written at once, as far as its socket takes them.
-    Socket(OwnedWriteHalf),
-    /// HTTP requests, one after the other. Frames wait in the outbox until the connection's task
-    /// takes them ([`Peer::take_frames`]).
-    Requests(Fallback),
-}
-
-/// A way to carry a connection by HTTP requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fallback {
-    /// An answer that does not end.
-    Streaming,
-    /// One answer after the other, each to a request that waits for it.
-    Polling,
-}
-
-impl Fallback {
-    /// Its name in pusher-js.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Streaming => "xhr_streaming",
-            Self::Polling => "xhr_polling",
-        }
-    }
-}
 
 /// One connection: its session, and the only way to send its client anything.
 #[derive(Debug)]
@@ -56,10 +27,12 @@ pub struct Peer {
     app: Arc<AppHub>,
     mailbox: Arc<Mailbox>,
     session: RefCell<Session>,
-    carrier: Carrier,
+    pub(super) carrier: RefCell<Carrier>,
     /// That of the carrier's socket, at hand.
-    descriptor: RawFd,
-    outbox: RefCell<Outbox>,
+    pub(super) descriptor: Cell<RawFd>,
+    pub(super) outbox: RefCell<Outbox>,
+    /// What it takes for the session to outlive its carrier, if it may.
+    pub(super) resumable: Option<Box<Resumable>>,
     /// The connection's task, which flushes the outbox, watches time and ends the connection.
     task: RefCell<Option<Waker>>,
     time_is_up: Cell<bool>,
@@ -93,6 +66,17 @@ fn taken(written: io::Result<usize>) -> io::Result<usize> {
 /// Frames that are written in one go at most.
 const MOST_SLICES: usize = 64;
 
+/// What may wait for a connection: beside what is sent now, what is sent again at once when its
+/// client comes back.
+pub(super) fn outbox_bytes(app: &AppHub, is_resumable: bool) -> usize {
+    let again = if is_resumable {
+        app.app.resume.session_bytes
+    } else {
+        0
+    };
+    app.app.limits.outbox_bytes.saturating_add(again)
+}
+
 impl Peer {
     pub(super) fn new(
         id: PeerId,
@@ -100,19 +84,19 @@ impl Peer {
         mailbox: Arc<Mailbox>,
         session: Session,
         carrier: Carrier,
+        resumable: Option<Box<Resumable>>,
     ) -> Self {
+        let outbox_bytes = outbox_bytes(&app, resumable.is_some());
         Self {
             id,
             socket_id: session.socket_id(),
-            outbox: RefCell::new(Outbox::new(app.app.limits.outbox_bytes)),
+            outbox: RefCell::new(Outbox::new(outbox_bytes)),
+            resumable,
             app,
             mailbox,
             session: RefCell::new(session),
-            descriptor: match &carrier {
-                Carrier::Socket(socket) => socket.as_ref().as_raw_fd(),
-                Carrier::Requests(_) => -1,
-            },
-            carrier,
+            descriptor: Cell::new(carrier.descriptor()),
+            carrier: RefCell::new(carrier),
             task: RefCell::new(None),
             time_is_up: Cell::new(false),
             scheduled_for: Cell::new(0),
@@ -152,8 +136,8 @@ impl Peer {
 
     /// How HTTP requests carry the connection, if they do.
     pub fn fallback(&self) -> Option<Fallback> {
-        match self.carrier {
-            Carrier::Socket(_) => None,
+        match *self.carrier.borrow() {
+            Carrier::Socket(_) | Carrier::None => None,
             Carrier::Requests(fallback) => Some(fallback),
         }
     }
@@ -201,7 +185,7 @@ impl Peer {
             match self.write_directly(slices) {
                 Ok(count) => written = count,
                 Err(_) => {
-                    outbox.fail();
+                    self.fail(&mut outbox);
                     drop(outbox);
                     self.wake();
                     return false;
@@ -235,12 +219,13 @@ impl Peer {
     /// straight to the kernel, past the runtime's own record of the socket, which would have to
     /// be fetched into the cache for each of them. (So it does not notice a full socket: that is
     /// left to [`Peer::poll_flush`].) This is also all that deliveries know of the carrier.
-    fn write_directly(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        if let Carrier::Requests(_) = self.carrier {
+    pub(super) fn write_directly(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let descriptor = self.descriptor.get();
+        if descriptor < 0 {
             return Ok(0);
         }
         // SAFETY: the descriptor is that of the carrier's socket, which closes it when it is dropped.
-        let descriptor = unsafe { BorrowedFd::borrow_raw(self.descriptor) };
+        let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
         let socket = SockRef::from(&descriptor);
         taken(match slices {
             [slice] => socket.send(slice),
@@ -265,6 +250,15 @@ impl Peer {
             4000.. => vec![server::error(Some(code), &reason.text), close],
             _ => vec![close],
         };
+        // No session that may outlive its carrier ends because its client may not be there.
+        let is_lost = match (reason.code, discard) {
+            (CloseCode::PongTimeout, _) => self.lose_silent_carrier(&last),
+            (_, true) => self.lose_carrier(),
+            (_, false) => false,
+        };
+        if is_lost {
+            return;
+        }
         self.end(Some(code), &last, discard);
     }
 
@@ -285,12 +279,14 @@ impl Peer {
 
     fn end(&self, code: Option<u16>, last: &[Frame], discard: bool) {
         let mut outbox = self.outbox.borrow_mut();
-        if outbox.state() == State::Open {
-            self.closed_with.set(code);
-            outbox.close(last, discard);
-            drop(outbox);
-            self.wake();
+        match outbox.state() {
+            State::Open => outbox.close(last, discard),
+            State::Away => outbox.fail(),
+            State::Closing | State::Dead => return,
         }
+        drop(outbox);
+        self.closed_with.set(code);
+        self.wake();
     }
 
     /// The code that the connection was closed with, if any.
@@ -303,17 +299,26 @@ impl Peer {
         self.outbox.borrow().state() == State::Open
     }
 
+    /// Whether the connection has ended, or is about to.
+    pub fn is_over(&self) -> bool {
+        match self.outbox.borrow().state() {
+            State::Open | State::Away => false,
+            State::Closing | State::Dead => true,
+        }
+    }
+
     /// Writes what waits, as far as the socket takes it. Called by the connection's task only:
     /// it is the one that is woken.
     pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Flushed> {
-        let Carrier::Socket(socket) = &self.carrier else {
+        let carrier = self.carrier.borrow();
+        let Carrier::Socket(socket) = &*carrier else {
             // There is nothing to write to: the task takes the frames.
             return Poll::Pending;
         };
         loop {
             let mut outbox = self.outbox.borrow_mut();
             match outbox.state() {
-                State::Dead => return Poll::Ready(Flushed::Dead),
+                State::Dead | State::Away => return Poll::Ready(Flushed::Dead),
                 State::Open if outbox.is_empty() => return Poll::Ready(Flushed::Open),
                 State::Closing if outbox.is_empty() => return Poll::Ready(Flushed::Closed),
                 _ => {}
@@ -328,14 +333,14 @@ impl Peer {
                     continue;
                 }
                 Err(_) => {
-                    outbox.fail();
+                    self.fail(&mut outbox);
                     continue;
                 }
             }
             drop(outbox);
             match socket.as_ref().poll_write_ready(cx) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => self.outbox.borrow_mut().fail(),
+                Poll::Ready(Err(_)) => self.fail(&mut self.outbox.borrow_mut()),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -372,7 +377,7 @@ impl Peer {
         }
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         if let Some(task) = &*self.task.borrow() {
             task.wake_by_ref();
         }
@@ -403,21 +408,26 @@ impl Peer {
     }
 
     /// The authority has let the connection in.
-    pub(super) fn on_joined(&self, as_what: &JoinedAs) -> Answered {
+    pub(super) fn on_joined(&self, id: ChannelId, as_what: &JoinedAs) -> Answered {
         match as_what {
             JoinedAs::Subscriber { welcome, .. } => {
                 let channel = welcome.channel.as_str();
                 let members = welcome.roster.as_ref().map_or(0, Vec::len);
                 let answered = self.with_session(|session| session.joined(channel, members));
                 self.wake_if_waiting();
-                if let Answered::Expected = answered {
-                    self.send_welcome(welcome);
+                if let Answered::Expected = answered
+                    && !self.holds(channel)
+                {
+                    self.send_welcome(welcome, true);
+                    self.send_lapsed(id, channel);
                 }
                 answered
             }
-            JoinedAs::User { reply, .. } if self.is_open() => {
+            JoinedAs::User { user, reply } if !self.is_over() && self.is_of(user) => {
                 self.with_session(Session::signed_in);
-                if let Some(reply) = reply {
+                if let Some(reply) = reply
+                    && !self.holds_user()
+                {
                     self.send(reply);
                 }
                 Answered::Expected
@@ -428,34 +438,41 @@ impl Peer {
 
     /// The connection is told of the users of its watchlist from now on. False if it is closed.
     pub(super) fn on_watching(&self, watched: &Watched) -> bool {
-        if !self.is_open() {
+        if self.is_over() {
             return false;
         }
         let watchlist = Arc::clone(&watched.watchlist);
         self.with_session(|session| session.watching(watchlist));
-        if let Some(complaint) = &watched.complaint {
-            self.send(complaint);
+        if !self.holds_user() {
+            if let Some(complaint) = &watched.complaint {
+                self.send(complaint);
+            }
+            self.send(&watched.statuses);
         }
-        self.send(&watched.statuses);
         true
     }
 
     /// Tells the connection again that it is on a channel, if it still is.
     pub(super) fn confirm(&self, welcome: &Welcome) {
-        let name = welcome.channel.as_str();
-        if self.with_session(|session| session.confirmed(name)) {
-            self.send_welcome(welcome);
+        if self.is_confirmed(welcome) {
+            self.send_welcome(welcome, true);
         }
     }
 
-    /// Tells the connection that it is on a channel.
-    fn send_welcome(&self, welcome: &Welcome) {
+    /// Whether the connection is still on the channel and waits to be told so.
+    pub(super) fn is_confirmed(&self, welcome: &Welcome) -> bool {
+        let name = welcome.channel.as_str();
+        self.with_session(|session| session.confirmed(name))
+    }
+
+    /// Tells the connection that it is on a channel, on a cache channel `with_last` event.
+    pub(super) fn send_welcome(&self, welcome: &Welcome, with_last: bool) {
         let name = welcome.channel.as_str();
         self.send(&match &welcome.roster {
             Some(roster) => server::presence_subscription_succeeded(name, roster),
             None => server::subscription_succeeded(name),
         });
-        if welcome.channel.kind().cache {
+        if welcome.channel.kind().cache && with_last {
             match &welcome.cached {
                 Some(event) => self.send(event),
                 None => self.send(&server::cache_miss(name)),
@@ -477,15 +494,5 @@ impl Peer {
     /// Whether this is the connection that an event must not go to.
     pub(super) fn is(&self, except: Option<SocketId>) -> bool {
         except == Some(self.socket_id)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_carrier_takes_no_more_than_a_websocket() {
-        assert_eq!(size_of::<Carrier>(), size_of::<OwnedWriteHalf>());
     }
 }

@@ -2,13 +2,16 @@
 
 use std::ops::Deref;
 use std::rc::Rc;
+use std::time::Instant;
 
+use super::carrier::Carrier;
 use super::peer::Peer;
 use super::tables::Tables;
 use crate::hub::app::AppPermit;
+use crate::hub::authority::Authority;
 use crate::hub::moves::Leave;
 use crate::metrics::ClosedWith;
-use crate::session::Session;
+use crate::session::{Ended, Session, SignOfLife};
 
 /// A connection in the tables of its shard and in the directory. Dropping it is the only way
 /// out of both, on every path.
@@ -16,16 +19,17 @@ use crate::session::Session;
 pub struct Registration {
     peer: Rc<Peer>,
     tables: Rc<Tables>,
-    /// Given back when all else is.
-    _permit: AppPermit,
+    /// None while its client is away. Given back when all else is.
+    permit: Option<AppPermit>,
 }
 
 impl Registration {
     pub(super) fn new(peer: Rc<Peer>, tables: Rc<Tables>, permit: AppPermit) -> Self {
+        tables.metrics.connections.inc();
         Self {
             peer,
             tables,
-            _permit: permit,
+            permit: Some(permit),
         }
     }
 
@@ -38,21 +42,48 @@ impl Registration {
     /// closed in good order. Costs as much as the connection has subscriptions.
     pub fn end(&self) {
         let ended = self.peer.with_session(Session::end);
-        let (app, authority) = (self.peer.app(), self.tables.authority());
-        for (channel, member) in ended.subscriptions {
-            let leave = Leave {
-                peer: self.peer.handle(),
-                channel,
-                member,
-            };
-            authority.leave(app, leave);
+        leave_all(&self.peer, self.tables.authority(), ended);
+    }
+
+    /// The client is away, and may come back until then: all stays as it is, but that the connection no
+    /// longer counts among those that are open.
+    pub fn park(&mut self, until: Instant) {
+        if self.permit.take().is_some() {
+            self.tables.metrics.connections.dec();
         }
-        if let Some(watchlist) = ended.watchlist {
-            authority.unwatch(app, &self.peer.handle(), &watchlist);
+        self.peer.with_session(|session| session.park(until));
+        self.peer.detach();
+    }
+
+    /// The client is back, and counts again.
+    pub fn resume(&mut self, permit: AppPermit, carrier: Carrier, sign_of_life: SignOfLife) {
+        if self.permit.replace(permit).is_none() {
+            self.tables.metrics.connections.inc();
         }
-        if let Some(user) = ended.user {
-            authority.sign_out(app, self.peer.handle(), &user);
-        }
+        let now = Instant::now();
+        self.peer
+            .with_session(|session| session.resume(sign_of_life, now));
+        self.peer.attach(carrier);
+        self.reschedule();
+    }
+}
+
+/// Leaves what a session leaves behind, or a part of it.
+pub fn leave_all(peer: &Peer, authority: &dyn Authority, ended: Ended) {
+    let app = peer.app();
+    for (channel, member) in ended.subscriptions {
+        let leave = Leave {
+            peer: peer.handle(),
+            channel,
+            member,
+        };
+        authority.leave(app, leave);
+    }
+    if let Some(watchlist) = ended.watchlist {
+        authority.unwatch(app, &peer.handle(), &watchlist);
+    }
+    if let Some(user) = ended.user {
+        authority.sign_out(app, peer.handle(), &user);
     }
 }
 
@@ -68,6 +99,9 @@ impl Drop for Registration {
     fn drop(&mut self) {
         self.end();
         self.tables.remove(self.peer.id());
+        if self.permit.is_some() {
+            self.tables.metrics.connections.dec();
+        }
         let app = self.peer.app();
         let closed_with = ClosedWith::from(self.peer.closed_with());
         app.metrics.closes.with(closed_with).inc();

@@ -9,8 +9,10 @@ use std::time::Instant;
 
 use rustc_hash::FxBuildHasher;
 
+use super::carrier::{Carrier, Outlives};
 use super::channel::LocalChannel;
-use super::peer::{Carrier, Peer};
+use super::peer::Peer;
+use super::resumable::{Of, Owing, Resumable};
 use super::wheel::{TICK, Wheel};
 use crate::hub::app::AppHub;
 use crate::hub::authority::Authority;
@@ -33,6 +35,9 @@ pub(super) struct Tables {
     pub(super) channels: RefCell<HashMap<ChannelId, LocalChannel, FxBuildHasher>>,
     wheel: RefCell<Wheel>,
     next_peer: Cell<u64>,
+    pub(super) owing: Owing,
+    /// Whose turn it is to be asked.
+    pub(super) turn: Cell<u64>,
     pub(super) metrics: WorkerMetrics,
 }
 
@@ -51,25 +56,34 @@ impl Tables {
             channels: RefCell::default(),
             wheel: RefCell::new(Wheel::new(Instant::now())),
             next_peer: Cell::new(0),
+            owing: Owing::default(),
+            turn: Cell::new(0),
         }
     }
 
     /// Takes a connection in.
-    pub(super) fn insert(&self, app: Arc<AppHub>, session: Session, carrier: Carrier) -> Rc<Peer> {
+    pub(super) fn insert(
+        &self,
+        app: Arc<AppHub>,
+        session: Session,
+        carrier: Carrier,
+        outlives: Outlives,
+    ) -> Rc<Peer> {
         self.note_app(&app);
         let id = PeerId(self.next_peer.replace(self.next_peer.get() + 1));
-        let peer = Peer::new(id, app, Arc::clone(&self.mailbox), session, carrier);
-        let peer = Rc::new(peer);
+        let max_bytes = app.app.resume.session_bytes;
+        let resumable = (outlives == Outlives::Carrier)
+            .then(|| Box::new(Resumable::new(max_bytes, &self.owing)));
+        let mailbox = Arc::clone(&self.mailbox);
+        let peer = Rc::new(Peer::new(id, app, mailbox, session, carrier, resumable));
         self.schedule(&peer, peer.deadline());
         self.peers.borrow_mut().insert(id, Rc::clone(&peer));
-        self.metrics.connections.inc();
         peer
     }
 
     /// Takes a connection out.
     pub(super) fn remove(&self, id: PeerId) {
         let peer = self.peers.borrow_mut().remove(&id);
-        self.metrics.connections.dec();
         // Dropped only now: the tables are no longer borrowed.
         drop(peer);
     }
@@ -113,11 +127,13 @@ impl Tables {
                 channel,
                 joined,
             } => self.join(peer, channel, *joined),
-            Control::Confirm { peer, welcome } => {
-                if let Some(peer) = self.peer(peer) {
-                    peer.confirm(&welcome);
-                }
-            }
+            Control::Confirm {
+                peer,
+                channel,
+                welcome,
+            } => self.confirm(peer, channel, &welcome),
+            Control::Park { peer } => self.park(peer),
+            Control::UserIsBack { peer } => self.user_is_back(peer),
             Control::Refuse {
                 peer,
                 channel,
@@ -139,7 +155,7 @@ impl Tables {
             Control::Close { channel, reason } => {
                 let channels = self.channels.borrow();
                 let local = channels.get(&channel);
-                let local = local.into_iter().flat_map(LocalChannel::peers);
+                let local = local.into_iter().flat_map(LocalChannel::everybody);
                 let peers: Vec<_> = local.map(Rc::clone).collect();
                 drop(channels);
                 for peer in peers {
@@ -155,7 +171,7 @@ impl Tables {
         }
     }
 
-    fn peer(&self, id: PeerId) -> Option<Rc<Peer>> {
+    pub(super) fn peer(&self, id: PeerId) -> Option<Rc<Peer>> {
         self.peers.borrow().get(&id).map(Rc::clone)
     }
 
@@ -163,14 +179,17 @@ impl Tables {
         let Some(peer) = self.peer(id) else {
             return self.undo(id, joined);
         };
-        match peer.on_joined(&joined.as_what) {
+        match peer.on_joined(channel, &joined.as_what) {
             // In the list and welcomed in one command: nothing can come between them.
-            Answered::Expected => self
-                .channels
-                .borrow_mut()
-                .entry(channel)
-                .or_insert_with(|| LocalChannel::new(Arc::clone(peer.app())))
-                .insert(peer),
+            Answered::Expected => {
+                let (of, is_held) = match &joined.as_what {
+                    JoinedAs::Subscriber { welcome, .. } => {
+                        (Of::Channel, peer.holds(welcome.channel.as_str()))
+                    }
+                    JoinedAs::User { .. } => (Of::User, peer.holds_user()),
+                };
+                self.add(peer, channel, of, is_held);
+            }
             Answered::Unwanted => self.undo(id, joined),
             Answered::AskAgain(member) => {
                 let channel = match &joined.as_what {
@@ -228,12 +247,9 @@ impl Tables {
             }
             return;
         };
-        let mut channels = self.channels.borrow_mut();
+        let is_held = peer.holds_user();
         for list in watched.lists {
-            channels
-                .entry(list)
-                .or_insert_with(|| LocalChannel::new(Arc::clone(peer.app())))
-                .insert(Rc::clone(&peer));
+            self.add(Rc::clone(&peer), list, Of::User, is_held);
         }
     }
 
@@ -247,12 +263,16 @@ impl Tables {
             channels.remove(&channel);
         }
         drop(channels);
+        if let Some(resumable) = peer.as_ref().and_then(|peer| peer.resumable.as_deref()) {
+            resumable.left(channel);
+        }
         // This may be the last handle: it goes when nothing is borrowed.
         drop(peer);
     }
 
     /// Looks at the deadlines that have come.
     pub(super) fn look_at_deadlines(&self, now: Instant) {
+        self.ask_for_proof(now);
         let due = self.wheel.borrow_mut().due(now);
         for scheduled in due {
             let Some(peer) = self.peer(scheduled.peer) else {

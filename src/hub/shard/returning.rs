@@ -1,0 +1,267 @@
+//! A connection whose client goes away and comes back.
+
+use std::io::IoSlice;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::absent::Missed;
+use super::carrier::Carrier;
+use super::outbox::Outbox;
+use super::peer::{Peer, outbox_bytes};
+use super::unproven::{Kept, Lost, What};
+use crate::hub::mailbox::{ChannelId, Control, Welcome};
+use crate::protocol::member::Member;
+use crate::protocol::{Frame, server};
+use crate::session::SignOfLife;
+
+/// Frames that are sent again in one go.
+const AT_ONCE: usize = 32;
+
+impl Peer {
+    /// Whether its session may outlive its carrier.
+    pub fn is_resumable(&self) -> bool {
+        self.resumable.is_some()
+    }
+
+    /// Whether the carrier has failed, of a connection whose session outlives it.
+    pub fn has_lost_carrier(&self) -> bool {
+        let resumable = self.resumable.as_deref();
+        resumable.is_some_and(|resumable| resumable.is_lost()) && !self.is_over()
+    }
+
+    /// The carrier has failed: the socket is broken.
+    pub(super) fn fail(&self, outbox: &mut Outbox) {
+        match &self.resumable {
+            Some(resumable) => {
+                resumable.lose();
+                outbox.set_away();
+            }
+            None => outbox.fail(),
+        }
+    }
+
+    /// The carrier takes nothing to the client any more. False if that is the end of the session.
+    pub fn lose_carrier(&self) -> bool {
+        let Some(resumable) = &self.resumable else {
+            return false;
+        };
+        if self.is_over() {
+            return false;
+        }
+        self.outbox.borrow_mut().set_away();
+        if resumable.lose() {
+            self.wake();
+        }
+        true
+    }
+
+    /// As [`Peer::lose_carrier`], because the client was silent for too long. It is told so, should it be
+    /// there after all, if its socket takes that now.
+    pub(super) fn lose_silent_carrier(&self, last: &[Frame]) -> bool {
+        let Some(resumable) = &self.resumable else {
+            return false;
+        };
+        resumable.set_silent(true);
+        let frames: Vec<Bytes> = last.iter().map(|frame| frame.bytes().clone()).collect();
+        let slices: Vec<IoSlice<'_>> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
+        if !self.has_frames() {
+            // What it does not take is lost with it.
+            let _ = self.write_directly(&slices);
+        }
+        self.lose_carrier()
+    }
+
+    /// Whether a client that closes may have done so because it had waited for an answer in vain, and be
+    /// about to come back: its close says nothing else than one that is meant, and may have waited for as
+    /// long as its network was away.
+    pub fn may_have_given_up(&self, now: Instant) -> bool {
+        let resumable = self.resumable.as_deref();
+        resumable.is_some_and(|resumable| resumable.waits_in_vain(now))
+            || self.with_session(|session| session.waits_in_vain(now))
+    }
+
+    /// Whether the carrier was given up because its client was silent for too long.
+    pub fn was_silent(&self) -> bool {
+        let resumable = self.resumable.as_deref();
+        resumable.is_some_and(|resumable| resumable.is_silent())
+    }
+
+    /// Lets the carrier go. From here on the connection is sent nothing, and what is sent to its channels
+    /// is kept for it.
+    pub(super) fn detach(&self) {
+        self.descriptor.set(-1);
+        let carrier = self.carrier.replace(Carrier::None);
+        self.outbox.borrow_mut().set_away();
+        drop(carrier);
+        if let Some(resumable) = &self.resumable {
+            resumable.begin_parking();
+            self.handle()
+                .mailbox
+                .send(Control::Park { peer: self.id() });
+        }
+    }
+
+    /// The client is back, by way of this carrier.
+    pub(super) fn attach(&self, carrier: Carrier) {
+        let outbox_bytes = outbox_bytes(self.app(), self.is_resumable());
+        self.outbox.replace(Outbox::new(outbox_bytes));
+        self.descriptor.set(carrier.descriptor());
+        self.carrier.replace(carrier);
+        if let Some(resumable) = &self.resumable {
+            resumable.begin_again();
+        }
+    }
+
+    /// Asks the client whether it is there. What it was sent before is proven received by its answer.
+    pub fn ping(&self, how: SignOfLife) {
+        let asked = self
+            .resumable
+            .as_ref()
+            .map(|resumable| resumable.ask(Instant::now()));
+        match (how, asked) {
+            (SignOfLife::Message, _) => self.send(&server::ping()),
+            (SignOfLife::Frame, Some(Some(number))) => {
+                self.send(&Frame::ping_with(&number.to_be_bytes()));
+            }
+            (SignOfLife::Frame | SignOfLife::Heartbeat, _) => self.send(&Frame::ping()),
+        }
+    }
+
+    /// The client has answered a `pusher:ping`.
+    pub fn on_pong(&self) {
+        if let Some(resumable) = &self.resumable {
+            resumable.answered(None);
+        }
+    }
+
+    /// The client has answered a WebSocket ping, or sent a pong that nobody asked for.
+    pub fn on_pong_frame(&self, payload: &[u8]) {
+        if let (Some(resumable), Ok(number)) = (&self.resumable, payload.try_into()) {
+            resumable.answered(Some(u64::from_be_bytes(number)));
+        }
+    }
+
+    /// Answers to pings that have come so far.
+    pub fn answers(&self) -> u64 {
+        let resumable = self.resumable.as_deref();
+        resumable.map_or(0, |resumable| resumable.answers())
+    }
+
+    /// Asks the client, now and then, whether it has received what it was sent. Returns whether there is
+    /// anything that it may not have.
+    pub(super) fn ask_if_due(&self, now: Instant, is_its_turn: bool) -> bool {
+        let Some(resumable) = &self.resumable else {
+            return false;
+        };
+        match resumable.is_to_be_asked(now) {
+            None => false,
+            Some(is_due) => {
+                if is_due && is_its_turn && self.is_open() {
+                    let how = self.with_session(|session| session.asks_by());
+                    self.ping(how);
+                }
+                true
+            }
+        }
+    }
+
+    /// The client has signed in again as the user that the connection is registered as.
+    pub fn user_is_back(&self) {
+        let peer = self.handle();
+        peer.mailbox.send(Control::UserIsBack { peer: peer.id });
+    }
+
+    /// Whether the client is to ask for the channel again before it is sent anything of it.
+    pub(super) fn holds(&self, channel: &str) -> bool {
+        self.resumable.is_some() && self.with_session(|session| session.holds(channel))
+    }
+
+    /// Whether the client is to sign in again before it is sent what goes to its user.
+    pub(super) fn holds_user(&self) -> bool {
+        self.resumable.is_some() && self.with_session(|session| session.holds_user())
+    }
+
+    /// Whether the connection still is this user's.
+    pub(super) fn is_of(&self, user: &Member) -> bool {
+        self.with_session(|session| {
+            let known = session.user();
+            known.is_some_and(|known| known.user_id() == user.user_id())
+        })
+    }
+
+    /// Confirms a channel to a client that is back on it, and sends what it has missed. What it is told
+    /// with the confirmation makes up for announcements, but for the number of subscribers.
+    pub(super) fn send_missed(&self, channel: ChannelId, welcome: &Welcome, missed: Missed) {
+        // The last event of a cache channel is among those that were missed, or was received.
+        self.send_welcome(welcome, false);
+        match missed {
+            Missed::Frames(frames) => {
+                let count = frames.iter().rfind(|(frame, what)| {
+                    *what == What::Announcement && server::is_subscription_count(frame)
+                });
+                let count = count.cloned();
+                let events = frames.into_iter().filter(|(_, what)| *what == What::Event);
+                self.send_again(channel, events.chain(count).collect());
+            }
+            Missed::Gap(lost) => {
+                if lost.uncounted || lost.events > 0 {
+                    self.send_gap(channel, welcome.channel.as_str(), lost);
+                }
+                let is_cache = welcome.channel.kind().cache;
+                if let Some(last) = welcome.cached.as_ref().filter(|_| is_cache) {
+                    self.send(last);
+                }
+            }
+        }
+    }
+
+    /// Tells the client that it has missed something on a channel, if it has and nobody knows how much.
+    pub(super) fn send_lapsed(&self, channel: ChannelId, name: &str) {
+        if self.with_session(|session| session.take_lapsed(name)) {
+            let lost = Lost {
+                events: 0,
+                uncounted: true,
+            };
+            self.send_gap(channel, name, lost);
+        }
+    }
+
+    /// Tells the client what it has lost, and again until it has proved to know.
+    fn send_gap(&self, channel: ChannelId, name: &str, lost: Lost) {
+        self.app().metrics.resume_gaps.inc();
+        let gap = server::gap(name, lost.count());
+        let gaps = vec![(gap.bytes().clone(), What::Gap(lost))];
+        self.send_kept(channel, &gaps);
+    }
+
+    /// Sends frames of a channel again.
+    pub(super) fn send_again(&self, channel: ChannelId, frames: Vec<(Bytes, What)>) {
+        for some in frames.chunks(AT_ONCE) {
+            self.send_kept(channel, some);
+            self.app().metrics.resent.inc_by(some.len() as u64);
+        }
+    }
+
+    fn send_kept(&self, channel: ChannelId, frames: &[(Bytes, What)]) {
+        if let Some(resumable) = &self.resumable {
+            for (frame, what) in frames {
+                resumable.resends(frame.len());
+                let kept = Kept {
+                    channel,
+                    frame: frame.clone(),
+                    what: *what,
+                };
+                resumable.keep(self.id(), kept);
+            }
+        }
+        let frames: Vec<Bytes> = frames.iter().map(|(frame, _)| frame.clone()).collect();
+        let slices: Vec<IoSlice<'_>> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
+        if self.send_run(&frames, &slices) {
+            let metrics = &self.app().metrics;
+            metrics.messages_sent.inc_by(frames.len() as u64);
+            let bytes: usize = frames.iter().map(Bytes::len).sum();
+            metrics.sent_bytes.inc_by(bytes as u64);
+        }
+    }
+}

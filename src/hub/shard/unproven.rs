@@ -1,0 +1,346 @@
+//! What a connection was sent, and may not have received.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use rustc_hash::FxBuildHasher;
+
+use crate::hub::broadcast::Broadcast;
+use crate::hub::mailbox::ChannelId;
+
+/// Pings that may wait for their answer at a time: that of the heartbeat, that of a barrier, and that of
+/// a client of which two claim to be the one.
+const MOST_ASKED: usize = 3;
+
+/// What keeping a frame takes, beside the frame itself, which many share.
+const OVERHEAD: usize = 64;
+
+/// Frames of channels that were handed to a socket, in order, until the client has answered a ping that
+/// was sent behind them: what the kernel has acknowledged may still have been lost with the client's
+/// socket, or with a proxy.
+#[derive(Debug)]
+pub(super) struct Unproven {
+    frames: VecDeque<Kept>,
+    /// The number of the front.
+    first: u64,
+    bytes: usize,
+    max_bytes: usize,
+    /// What there was no room to keep, by channel, the last of it before this number.
+    dropped: HashMap<ChannelId, Lost, FxBuildHasher>,
+    dropped_until: u64,
+    /// For each ping under way, the number of the first frame behind it.
+    asked: VecDeque<u64>,
+}
+
+/// A frame of a channel.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) channel: ChannelId,
+    pub(super) frame: Bytes,
+    pub(super) what: What,
+}
+
+/// What a frame of a channel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// An event.
+    Event,
+    /// An announcement of the relay's own, which what a channel is confirmed with makes up for.
+    Announcement,
+    /// The news that events are lost.
+    Gap(Lost),
+}
+
+impl What {
+    pub(super) fn of(broadcast: &Broadcast) -> Self {
+        if broadcast.is_announcement() {
+            Self::Announcement
+        } else {
+            Self::Event
+        }
+    }
+}
+
+/// What of a channel cannot be sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// So many events.
+    pub(super) events: u64,
+    /// And others that nobody has counted.
+    pub(super) uncounted: bool,
+}
+
+impl Lost {
+    pub(super) fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+
+    /// How many events, if that is known.
+    pub(super) fn count(self) -> Option<u64> {
+        (!self.uncounted).then_some(self.events)
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.events += other.events;
+        self.uncounted |= other.uncounted;
+    }
+}
+
+/// What a client may have missed of one channel, of what was handed to its socket.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    /// To be sent again.
+    pub(super) frames: Vec<(Bytes, What)>,
+    /// What cannot be.
+    pub(super) lost: Lost,
+}
+
+impl Tail {
+    fn push(&mut self, kept: Kept) {
+        match kept.what {
+            What::Gap(lost) => self.lost.add(lost),
+            What::Event | What::Announcement => self.frames.push((kept.frame, kept.what)),
+        }
+    }
+
+    /// Gives up the frames.
+    pub(super) fn lose(&mut self) {
+        self.lost.events += self.events();
+        self.frames = Vec::new();
+    }
+
+    /// Events among the frames.
+    pub(super) fn events(&self) -> u64 {
+        let events = self.frames.iter().filter(|(_, what)| *what == What::Event);
+        events.count() as u64
+    }
+}
+
+impl Unproven {
+    /// Nothing yet, and so many bytes at most.
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self {
+            frames: VecDeque::new(),
+            first: 0,
+            bytes: 0,
+            max_bytes,
+            dropped: HashMap::default(),
+            dropped_until: 0,
+            asked: VecDeque::new(),
+        }
+    }
+
+    /// Whether all that was sent has been received.
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.dropped.is_empty()
+    }
+
+    /// Keeps a frame that is sent now. Where there is no room for it, all that is kept is given up: a
+    /// channel is sent again in order, or not at all.
+    pub(super) fn keep(&mut self, kept: Kept) {
+        self.bytes += kept.frame.len() + OVERHEAD;
+        self.frames.push_back(kept);
+        if self.bytes <= self.max_bytes {
+            return;
+        }
+        self.dropped_until = self.end();
+        self.first = self.dropped_until;
+        self.bytes = 0;
+        for kept in std::mem::take(&mut self.frames) {
+            let lost = match kept.what {
+                What::Event => Lost {
+                    events: 1,
+                    uncounted: false,
+                },
+                What::Announcement => continue,
+                What::Gap(lost) => lost,
+            };
+            self.dropped.entry(kept.channel).or_default().add(lost);
+        }
+    }
+
+    /// The number of the next frame.
+    fn end(&self) -> u64 {
+        self.first + self.frames.len() as u64
+    }
+
+    /// A ping is sent now. Returns what tells its answer from others; None if too many are under way.
+    pub(super) fn ask(&mut self) -> Option<u64> {
+        let end = self.end();
+        (self.asked.len() < MOST_ASKED).then(|| {
+            self.asked.push_back(end);
+            end
+        })
+    }
+
+    /// Whether a ping waits for its answer.
+    pub(super) fn is_asking(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// The client has answered the ping of this number, or the oldest.
+    pub(super) fn answered(&mut self, number: Option<u64>) {
+        let answered = match number {
+            None => self.asked.pop_front(),
+            Some(number) => {
+                let position = self.asked.iter().position(|asked| *asked == number);
+                position.and_then(|position| self.asked.drain(..=position).next_back())
+            }
+        };
+        if let Some(before) = answered {
+            self.received_before(before);
+        }
+    }
+
+    fn received_before(&mut self, number: u64) {
+        while self.first < number
+            && let Some(kept) = self.frames.pop_front()
+        {
+            self.first += 1;
+            self.bytes -= kept.frame.len() + OVERHEAD;
+        }
+        if self.dropped_until <= number {
+            self.dropped = HashMap::default();
+        }
+        if self.frames.is_empty() {
+            self.frames = VecDeque::new();
+        }
+    }
+
+    /// The socket is gone: what may have been missed, by channel. No ping is answered any more.
+    pub(super) fn take(&mut self) -> HashMap<ChannelId, Tail, FxBuildHasher> {
+        let mut tails: HashMap<ChannelId, Tail, FxBuildHasher> = HashMap::default();
+        self.first = self.end();
+        self.bytes = 0;
+        self.asked = VecDeque::new();
+        for kept in std::mem::take(&mut self.frames) {
+            tails.entry(kept.channel).or_default().push(kept);
+        }
+        for (channel, lost) in std::mem::take(&mut self.dropped) {
+            tails.entry(channel).or_default().lost.add(lost);
+        }
+        tails
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(channel: ChannelId, text: &'static str) -> Kept {
+        Kept {
+            channel,
+            frame: Bytes::from_static(text.as_bytes()),
+            what: What::Event,
+        }
+    }
+
+    fn texts(tail: &Tail) -> Vec<&str> {
+        let frames = tail.frames.iter();
+        let texts = frames.map(|(frame, _)| std::str::from_utf8(frame).unwrap());
+        texts.collect()
+    }
+
+    #[test]
+    fn an_answer_proves_what_was_sent_before_its_ping() {
+        let (a, b) = (ChannelId::next(), ChannelId::next());
+        let mut unproven = Unproven::new(1000);
+        unproven.keep(kept(a, "a1"));
+        let first = unproven.ask();
+        unproven.keep(kept(b, "b1"));
+        unproven.keep(kept(a, "a2"));
+        assert!(unproven.is_asking());
+        unproven.answered(first);
+        assert!(!unproven.is_asking() && !unproven.is_empty());
+        let tails = unproven.take();
+        assert_eq!(texts(&tails[&a]), ["a2"]);
+        assert_eq!(texts(&tails[&b]), ["b1"]);
+        assert!(unproven.is_empty());
+    }
+
+    #[test]
+    fn answers_that_nobody_asked_for_prove_nothing() {
+        let a = ChannelId::next();
+        let mut unproven = Unproven::new(1000);
+        unproven.keep(kept(a, "a1"));
+        unproven.answered(None);
+        unproven.answered(Some(1));
+        assert_eq!(texts(&unproven.take()[&a]), ["a1"]);
+        // Nor does the answer to a ping of another socket.
+        unproven.keep(kept(a, "a2"));
+        let asked = unproven.ask();
+        assert_eq!(texts(&unproven.take()[&a]), ["a2"]);
+        unproven.keep(kept(a, "a3"));
+        unproven.answered(asked);
+        unproven.answered(None);
+        assert_eq!(texts(&unproven.take()[&a]), ["a3"]);
+    }
+
+    #[test]
+    fn pings_are_answered_in_order_and_no_more_are_under_way_than_there_may_be() {
+        let a = ChannelId::next();
+        let mut unproven = Unproven::new(1000);
+        for text in ["a1", "a2", "a3"] {
+            unproven.keep(kept(a, text));
+            assert!(unproven.ask().is_some());
+        }
+        assert_eq!(unproven.ask(), None);
+        unproven.answered(None);
+        unproven.answered(None);
+        assert_eq!(texts(&unproven.take()[&a]), ["a3"]);
+    }
+
+    #[test]
+    fn the_news_of_a_loss_is_news_until_it_is_proven() {
+        let a = ChannelId::next();
+        let mut unproven = Unproven::new(1000);
+        let lost = Lost {
+            events: 7,
+            uncounted: false,
+        };
+        let gap = || Kept {
+            what: What::Gap(lost),
+            ..kept(a, "gap")
+        };
+        let before = unproven.ask();
+        unproven.keep(gap());
+        unproven.answered(before);
+        unproven.keep(kept(a, "a1"));
+        let tail = unproven.take().remove(&a).unwrap();
+        assert_eq!((tail.lost, texts(&tail)), (lost, vec!["a1"]));
+        unproven.keep(gap());
+        let behind = unproven.ask();
+        unproven.answered(behind);
+        assert!(unproven.is_empty() && unproven.take().is_empty());
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_counted_until_it_is_proven() {
+        let (a, b) = (ChannelId::next(), ChannelId::next());
+        let mut unproven = Unproven::new(3 * (OVERHEAD + 2));
+        for text in ["a1", "a2", "a3"] {
+            unproven.keep(kept(a, text));
+        }
+        unproven.keep(kept(b, "b1"));
+        unproven.keep(kept(b, "b2"));
+        let asked = unproven.ask();
+        let mut proven = Unproven::new(3 * (OVERHEAD + 2));
+        std::mem::swap(&mut proven, &mut unproven);
+        let tails = {
+            let mut copy = proven;
+            let tails = copy.take();
+            assert_eq!((tails[&a].lost.events, tails[&b].lost.events), (3, 1));
+            assert_eq!(texts(&tails[&b]), ["b2"]);
+            tails
+        };
+        assert!(texts(&tails[&a]).is_empty());
+        for text in ["a1", "a2", "a3", "a4"] {
+            unproven.keep(kept(a, text));
+        }
+        assert_eq!(asked, Some(5));
+        assert!(!unproven.is_empty());
+        unproven.ask();
+        unproven.answered(None);
+        assert!(unproven.is_empty());
+    }
+}

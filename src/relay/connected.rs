@@ -1,0 +1,51 @@
+//! A connection that the live stream shows.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use super::Relay;
+use crate::hub::Registration;
+
+/// A connection from the moment that the live stream shows it as established to that in which it is
+/// shown as ended, which is when this is dropped.
+#[derive(Debug)]
+pub struct Connected {
+    relay: Arc<Relay>,
+    registration: Registration,
+}
+
+impl Connected {
+    /// Shows the connection as established.
+    pub fn new(relay: &Arc<Relay>, registration: Registration) -> Self {
+        relay.on_connect(&registration);
+        Self {
+            relay: Arc::clone(relay),
+            registration,
+        }
+    }
+
+    /// What the connection asks for is done on this.
+    pub fn relay(&self) -> &Arc<Relay> {
+        &self.relay
+    }
+}
+
+impl Deref for Connected {
+    type Target = Registration;
+
+    fn deref(&self) -> &Registration {
+        &self.registration
+    }
+}
+
+impl DerefMut for Connected {
+    fn deref_mut(&mut self) -> &mut Registration {
+        &mut self.registration
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.relay.on_disconnect(&self.registration);
+    }
+}

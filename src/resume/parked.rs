@@ -1,0 +1,90 @@
+//! A session that waits for its client.
+
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::time::Sleep;
+
+use super::resumable::Resumable;
+use super::tokens::{Contender, Place};
+use crate::hub::ParkPermit;
+use crate::metrics::NotResumed;
+use crate::relay::Connected;
+use crate::session::Session;
+
+/// What becomes of a session that waits.
+enum Outcome {
+    /// Somebody has come for it.
+    Taken(Box<dyn Contender>),
+    /// Nobody has come in time.
+    Expired,
+    /// It was closed.
+    Closed,
+}
+
+/// Keeps a session whose carrier is gone until its client is back, or has been away for too long. A
+/// relay that goes away, and an app that has as many such sessions as it may, keep none.
+pub async fn park(mut connected: Connected, resumable: Resumable) {
+    let app = std::sync::Arc::clone(connected.app());
+    let metrics = &app.metrics;
+    if connected.relay().hub.is_draining() || connected.is_over() {
+        return;
+    }
+    let Ok(permit) = ParkPermit::of(&app) else {
+        metrics.not_resumed.with(NotResumed::Full).inc();
+        return;
+    };
+    // A page may answer for long no more, and its socket not be closed: it has been away since then.
+    let since = if connected.was_silent() {
+        connected.with_session(|session| session.active_at())
+    } else {
+        Instant::now()
+    };
+    let until = since + app.app.resume.window;
+    connected.park(until);
+    let place = resumable.into_place();
+    place.door.wait();
+    let mut timer = Box::pin(tokio::time::sleep_until(until.into()));
+    let outcome = poll_fn(|cx| poll(&connected, &place, timer.as_mut(), cx)).await;
+    drop(timer);
+    drop(permit);
+    match outcome {
+        Outcome::Taken(contender) => {
+            metrics.resumed.inc();
+            contender.take(connected, place);
+        }
+        Outcome::Expired => {
+            metrics.not_resumed.with(NotResumed::Expired).inc();
+            let channels = connected.with_session(|session: &mut Session| {
+                let channels = session.channels();
+                channels.cloned().collect()
+            });
+            drop(connected);
+            place.expire(channels);
+        }
+        Outcome::Closed => {}
+    }
+}
+
+fn poll(
+    connected: &Connected,
+    place: &Place,
+    timer: Pin<&mut Sleep>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome> {
+    connected.set_task(cx.waker());
+    // Nothing is due while it waits.
+    connected.take_time_up();
+    if connected.is_over() {
+        return Poll::Ready(Outcome::Closed);
+    }
+    if let Poll::Ready(contender) = place.door.poll_handed(cx) {
+        return Poll::Ready(Outcome::Taken(contender));
+    }
+    match timer.poll(cx) {
+        Poll::Ready(()) => Poll::Ready(Outcome::Expired),
+        Poll::Pending => Poll::Pending,
+    }
+}

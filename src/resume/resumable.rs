@@ -1,0 +1,92 @@
+//! A session that something carries, and that somebody else may claim.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::Context;
+use std::time::Duration;
+
+use tokio::time::Sleep;
+
+use super::tokens::Place;
+use crate::hub::Peer;
+use crate::protocol::ChannelName;
+use crate::session::Session;
+
+/// How long the client that has a session may take to show that it is there, when another one comes with
+/// its token.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// A session's place among those of tokens, held by whatever carries it.
+#[derive(Debug)]
+pub struct Resumable {
+    place: Place,
+    claim: Option<Claim>,
+    /// The channels that the client was on when it closed.
+    left: Vec<ChannelName>,
+}
+
+/// Somebody else has come with the token.
+#[derive(Debug)]
+struct Claim {
+    /// How often the client had answered by then.
+    answers: u64,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl Resumable {
+    /// For what carries a session from now on.
+    pub fn new(place: Place) -> Self {
+        Self {
+            place,
+            claim: None,
+            left: Vec::new(),
+        }
+    }
+
+    /// The client closes, and leaves these channels. Should it come back with its token, as a page does
+    /// that connects again, it has missed something.
+    pub fn left(&mut self, channels: Vec<ChannelName>) {
+        self.left = channels;
+    }
+
+    /// The session is over.
+    pub fn close(self) {
+        if !self.left.is_empty() {
+            self.place.expire(self.left);
+        }
+    }
+
+    /// Whether somebody else has come with the token.
+    pub fn is_claimed(&self) -> bool {
+        self.claim.is_some() || self.place.door.is_claimed()
+    }
+
+    pub(super) fn into_place(self) -> Place {
+        self.place
+    }
+
+    /// Looks after whoever claims the session: the client is asked whether it is there. Returns whether
+    /// it is not, so that what carries the session is to let it go.
+    pub fn poll_lost(&mut self, peer: &Peer, cx: &mut Context<'_>) -> bool {
+        if !self.place.door.poll_claimed(cx) {
+            self.claim = None;
+            return false;
+        }
+        let claim = self.claim.get_or_insert_with(|| {
+            let answers = peer.answers();
+            peer.ping(peer.with_session(|session: &mut Session| session.asks_by()));
+            Claim {
+                answers,
+                deadline: Box::pin(tokio::time::sleep(ANSWER_WITHIN)),
+            }
+        });
+        if peer.answers() != claim.answers {
+            self.claim = None;
+            self.place.door.carry_on();
+            // Looks for the next one, and is woken by it.
+            self.place.door.poll_claimed(cx);
+            return false;
+        }
+        claim.deadline.as_mut().poll(cx).is_ready()
+    }
+}

@@ -1,0 +1,115 @@
+//! The sessions that may be taken, and those that waited in vain.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+
+use super::door;
+use super::expired::Expired;
+use crate::hub::AppHub;
+use crate::protocol::ChannelName;
+use crate::relay::Connected;
+
+/// The sessions of all threads whose clients have a token. It knows tokens, and shows none.
+#[derive(Default)]
+pub struct Tokens {
+    doors: Mutex<HashMap<Arc<str>, Arc<Door>, RandomState>>,
+    expired: Mutex<Expired>,
+}
+
+/// Where a session of a token is to be met.
+pub type Door = door::Door<Box<dyn Contender>>;
+
+/// Somebody who comes for a session.
+pub trait Contender: Send {
+    /// Takes the session, on the thread where it lives.
+    fn take(self: Box<Self>, connected: Connected, place: Place);
+}
+
+/// A session's place among those of tokens. The token is free when this is dropped.
+pub struct Place {
+    pub(super) door: Arc<Door>,
+    name: Arc<str>,
+    tokens: Arc<Tokens>,
+}
+
+/// What is known of a token.
+#[derive(Debug)]
+pub enum Entered {
+    /// It names a new session.
+    New {
+        /// The new session's place.
+        place: Place,
+        /// The channels of an earlier session of the token, which has ended while its client was away.
+        missed: Vec<ChannelName>,
+    },
+    /// It names a session that may be taken.
+    Known(Arc<Door>),
+}
+
+impl Tokens {
+    /// Whether the app has a session of this token.
+    pub fn knows(&self, app: &AppHub, token: &str) -> bool {
+        self.doors.lock().contains_key(&*name(app, token))
+    }
+
+    /// Looks for the app's session of this token, and makes a door for a new one if there is none.
+    pub fn enter(self: &Arc<Self>, app: &AppHub, token: &str) -> Entered {
+        let name: Arc<str> = name(app, token).into();
+        let mut doors = self.doors.lock();
+        if let Some(door) = doors.get(&name) {
+            return Entered::Known(Arc::clone(door));
+        }
+        let door = Arc::new(Door::new());
+        doors.insert(Arc::clone(&name), Arc::clone(&door));
+        drop(doors);
+        let missed = self.expired.lock().take(&name, Instant::now());
+        Entered::New {
+            place: Place {
+                door,
+                name,
+                tokens: Arc::clone(self),
+            },
+            missed,
+        }
+    }
+}
+
+/// A token's name among those of all apps.
+fn name(app: &AppHub, token: &str) -> String {
+    format!("{}/{token}", app.app.id)
+}
+
+impl Place {
+    /// The session has ended while its client was away, who is told so should it come back.
+    pub(super) fn expire(self, channels: Vec<ChannelName>) {
+        let (tokens, name) = (Arc::clone(&self.tokens), Arc::clone(&self.name));
+        drop(self);
+        tokens.expired.lock().insert(name, channels, Instant::now());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let handed = self.door.close();
+        let door = self.tokens.doors.lock().remove(&self.name);
+        // Whoever has just come is closed; its client comes again. Both go when nothing is locked.
+        drop((handed, door));
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").finish_non_exhaustive()
+    }
+}
