@@ -98,6 +98,30 @@ async fn session_with_a_gap_is_kept_as_any_other_from_then_on() {
 }
 
 #[tokio::test]
+async fn gap_that_is_not_proven_received_is_reported_again() {
+    let server = or_skip!(start(app().set("resume.session_bytes", LITTLE)).await);
+    let channel = server.channel("public-");
+    let token = token();
+    let mut session = Session::open(&server, &token).await;
+    session.subscribe(&channel).await;
+    session.park(&server).await;
+    publish_large(&server, &channel, 0..TOO_MUCH, DATA).await;
+    let mut again = Session::open(&server, &token).await;
+    again.answers = false;
+    again.subscribe(&channel).await;
+    again.expect_gap(&channel, Some(TOO_MUCH)).await;
+    // For all that the relay knows, this was lost on its way.
+    again.park(&server).await;
+    let mut third = Session::open(&server, &token).await;
+    third.subscribe(&channel).await;
+    let seen = third.fence(&server).await;
+    let gaps = seen.iter().filter(|event| event.name == "fanfare:gap");
+    assert_eq!(gaps.count(), 1, "{seen:?}");
+    third.leave().await;
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn events_that_exclude_the_session_are_not_counted_as_missed() {
     let server = or_skip!(start(app().set("resume.session_bytes", LITTLE)).await);
     let channel = server.channel("public-");

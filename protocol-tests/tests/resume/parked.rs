@@ -114,6 +114,25 @@ async fn end_in_the_middle_of_a_frame_leaves_the_session_parked() {
 }
 
 #[tokio::test]
+async fn pong_that_does_not_come_leaves_the_session_parked() {
+    let builder = TestServer::builder()
+        .app(app())
+        .set("server.activity_timeout", 2)
+        .set("server.pong_timeout", 1);
+    let mut scene = Scene::on(or_skip!(builder.start().await)).await;
+    // The relay's questions are not answered, but those of the observer are.
+    let session = scene.session.take().expect("it is connected");
+    let mut socket = session.client.socket;
+    let close = tokio::select! {
+        close = socket.read_close() => close,
+        text = scene.observer.next_text() => panic!("the observer was sent {text}"),
+    };
+    assert_eq!(close.code, Some(4201));
+    drop(socket);
+    scene.expect_kept().await;
+}
+
+#[tokio::test]
 async fn write_that_stalls_leaves_the_session_parked_and_everything_comes_later() {
     let app = app()
         .set("resume.session_bytes", 64 << 20)

@@ -260,6 +260,35 @@ async fn channel_that_is_not_authorised_again_gives_nothing() {
 }
 
 #[tokio::test]
+async fn roster_is_that_of_the_return() {
+    let server = or_skip!(start(app()).await);
+    let channel = server.channel("presence-");
+    let token = token();
+    let mut gone = server.connect().await;
+    gone.subscribe_presence(&channel, "gone", json!({})).await;
+    let mut session = Session::open(&server, &token).await;
+    session.join(&channel, "u").await;
+    session.park(&server).await;
+    drop(gone);
+    wait_for_users(&server, &channel, &["u"]).await;
+    let mut new = server.connect().await;
+    new.subscribe_presence(&channel, "new", json!({})).await;
+    publish(&server, &channel, 0).await;
+    let mut again = Session::open(&server, &token).await;
+    let roster = again.join(&channel, "u").await;
+    assert_eq!(roster.ids, ["new", "u"]);
+    again.expect_numbers(&channel, 0..1).await;
+    // Who came and went is in the roster, and not announced once more.
+    again.expect_nothing(&server).await;
+    drop(new);
+    again
+        .expect_on(&channel, "pusher_internal:member_removed")
+        .await;
+    again.leave().await;
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn client_events_of_others_come_later_too() {
     let server = or_skip!(start(app()).await);
     let channel = server.channel("presence-");
@@ -432,6 +461,32 @@ async fn events_for_a_user_come_after_the_user_has_signed_in_again() {
     publish(&server, &channel, 3).await;
     again.expect_numbers(&channel, 3..4).await;
     again.expect_nothing(&server).await;
+    again.leave().await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn user_who_missed_more_than_is_kept_is_told() {
+    let server = or_skip!(start(app().set("resume.session_bytes", 64 << 10)).await);
+    let user = protocol_tests::names::unique("u-");
+    let channel = format!("#server-to-user-{user}");
+    let token = token();
+    let mut session = Session::open(&server, &token).await;
+    session.sign_in(&user).await;
+    session.subscribe(&channel).await;
+    session.park(&server).await;
+    publish_large(&server, &channel, 0..30, 5000).await;
+    let mut again = Session::open(&server, &token).await;
+    again.sign_in(&user).await;
+    again.client.send_subscribe(&channel, None, None).await;
+    let seen = again.fence(&server).await;
+    let gaps: Vec<_> = seen
+        .iter()
+        .filter(|event| event.name == "fanfare:gap")
+        .collect();
+    assert_eq!(gaps.len(), 1, "{seen:?}");
+    assert_eq!(gaps[0].channel.as_deref(), Some(channel.as_str()));
+    assert_eq!(gaps[0].data_json(), json!({"missed": 30}));
     again.leave().await;
     server.finish().await;
 }

@@ -108,6 +108,18 @@ async fn second_connection_beside_one_that_does_not_answer_takes_its_session() {
     server.finish().await;
 }
 
+#[tokio::test]
+async fn connection_that_does_not_answer_does_not_count_against_the_one_that_takes_its_session() {
+    let server = or_skip!(start(app().limit("max_connections", 1)).await);
+    let token = token();
+    let first = Session::open(&server, &token).await;
+    let second = Session::open(&server, &token).await;
+    assert_eq!(second.id(), first.id());
+    second.leave().await;
+    drop(first);
+    server.finish().await;
+}
+
 /// A session whose connection lies behind a road.
 async fn open_behind(server: &TestServer, road: &Road, token: &str) -> (Session, u16) {
     let connection = protocol_tests::Connection::open(road.authority()).await;
@@ -118,6 +130,47 @@ async fn open_behind(server: &TestServer, road: &Road, token: &str) -> (Session,
     let socket = socket.expect("the upgrade is accepted");
     let client = WsClient::establish(socket, server.app(), server.http()).await;
     (Session::over(client), port)
+}
+
+#[tokio::test]
+async fn close_frame_that_was_held_up_does_not_end_a_session_that_its_page_asks_for() {
+    // A page that gives its connection up closes it as one that says goodbye does.
+    let server = or_skip!(start(app()).await);
+    let road = Road::start(&server.endpoint().authority).await;
+    let channel = server.channel("presence-");
+    let mut observer = server.connect().await;
+    observer
+        .subscribe_presence(&channel, "observer", json!({}))
+        .await;
+    let token = token();
+    let (mut first, port) = open_behind(&server, &road, &token).await;
+    let id = first.id().to_owned();
+    first.join(&channel, "u").await;
+    observer.expect_event("pusher_internal:member_added").await;
+    first.prove().await;
+    assert!(road.set(port, Way::Held));
+    publish_numbers(&server, &channel, 0..3).await;
+    for _ in 0..3 {
+        observer.expect_event(crate::page::EVENT).await;
+    }
+    first.client.send_event("pusher:ping", json!({})).await;
+    let goodbye = Frame::new(Opcode::CLOSE, []);
+    first.client.socket.send(goodbye).await;
+    let mut opening = Box::pin(Session::open(&server, &token));
+    // The relay waits for the first connection's answer; the close frame comes instead of it.
+    let early = tokio::time::timeout(TO_ANSWER / 4, &mut opening).await;
+    assert!(early.is_err(), "the first connection was not asked");
+    assert!(road.set(port, Way::Open));
+    let mut second = opening.await;
+    assert_eq!(second.id(), id);
+    let roster = second.join(&channel, "u").await;
+    assert_eq!(roster.ids, ["observer", "u"]);
+    second.expect_numbers(&channel, 0..3).await;
+    observer.expect_nothing().await;
+    drop(first);
+    second.leave().await;
+    drop(road);
+    server.finish().await;
 }
 
 #[tokio::test]
