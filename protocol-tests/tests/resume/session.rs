@@ -122,7 +122,7 @@ impl Session {
     }
 
     /// Takes a frame, and returns the event in it unless it asks for a sign of life.
-    async fn take(&mut self, frame: Frame) -> Option<Event> {
+    pub(crate) async fn take(&mut self, frame: Frame) -> Option<Event> {
         let answer = match frame.opcode {
             Opcode::PING => Frame::new(Opcode::PONG, frame.payload),
             Opcode::CLOSE => panic!(

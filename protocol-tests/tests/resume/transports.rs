@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::road::{Road, Way};
 use crate::session::{
     KINDS, Kind, Session, app, parked, publish, publish_numbers, start, token, upgrade, users,
-    wait_for_users,
+    wait_for_users, wait_until_parked,
 };
 
 /// How long the old connection has to answer.
@@ -170,6 +170,31 @@ async fn close_frame_that_was_held_up_does_not_end_a_session_that_its_page_asks_
     drop(first);
     second.leave().await;
     drop(road);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn close_frame_behind_a_question_of_the_page_is_no_goodbye() {
+    // So it comes of a page that has waited for an answer while the network was away: all at once, and before the page
+    // itself is back.
+    let server = or_skip!(start(app()).await);
+    let channel = server.channel("presence-");
+    let token = token();
+    let mut first = Session::open(&server, &token).await;
+    let id = first.id().to_owned();
+    first.join(&channel, "u").await;
+    first.prove().await;
+    let mut last = Frame::text(r#"{"event":"pusher:ping","data":{}}"#).encode();
+    last.extend(Frame::new(Opcode::CLOSE, []).encode());
+    first.client.socket.send_bytes(&last).await;
+    wait_until_parked(&server, 1).await;
+    publish_numbers(&server, &channel, 0..3).await;
+    let mut second = Session::open(&server, &token).await;
+    assert_eq!(second.id(), id);
+    second.join(&channel, "u").await;
+    second.expect_numbers(&channel, 0..3).await;
+    drop(first);
+    second.leave().await;
     server.finish().await;
 }
 
