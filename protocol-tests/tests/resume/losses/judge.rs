@@ -88,19 +88,21 @@ impl Verdict {
             verdict.examples.extend(diary.differences.iter().cloned());
             for (channel, stream) in &diary.streams {
                 let sent = evidence.ledger.all(*channel);
-                verdict.stream(
-                    &format!("page {number}, channel {channel}"),
-                    number,
-                    stream,
-                    &sent,
-                );
+                let place = format!("page {number}, channel {channel}");
+                verdict.stream((number, &place), stream, &sent, &diary.lives);
                 verdict.repetitions(stream, &sent, &diary.lives);
             }
         }
         verdict
     }
 
-    fn stream(&mut self, place: &str, page: usize, stream: &Stream, sent: &[Sent]) {
+    fn stream(
+        &mut self,
+        (page, place): (usize, &str),
+        stream: &Stream,
+        sent: &[Sent],
+        lives: &[Life],
+    ) {
         self.out_of_order += stream.out_of_order;
         self.gaps += stream.gaps;
         self.again += stream.again.len();
@@ -123,7 +125,14 @@ impl Verdict {
         self.reported += stream.reported;
         self.unreported += (lost.len() as u64).saturating_sub(stream.reported);
         if lost.len() as u64 > stream.reported && self.name != "without" {
-            self.examples.push(format!("{place}: lost {lost:?}"));
+            let first = sent[lost[0] as usize - 1].at;
+            let last = sent[lost[lost.len() - 1] as usize - 1].at;
+            self.examples.push(format!(
+                "{place}: lost {lost:?}, published from {} to {}, of connections {}",
+                ago(first),
+                ago(last),
+                lives.iter().map(described).collect::<Vec<_>>().join(", ")
+            ));
         }
         if stream.out_of_order > 0 {
             self.examples
@@ -227,6 +236,17 @@ impl Verdict {
             "without a token: {examples:#?}"
         );
     }
+}
+
+/// How many milliseconds ago that was.
+fn ago(at: Instant) -> String {
+    format!("-{}", at.elapsed().as_millis())
+}
+
+/// A connection: when it began, when it was cut, and when its page knew.
+fn described(life: &Life) -> String {
+    let [cut, ended] = [life.disturbed, life.ended].map(|at| at.map_or("?".to_owned(), ago));
+    format!("{} {cut} {ended}", ago(life.began))
 }
 
 /// When the fault began that lies before this connection. One that came soon after the start of its own connection counts
