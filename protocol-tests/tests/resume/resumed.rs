@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use protocol_tests::client::channel_data;
-use protocol_tests::{Event, PublishedEvent, TestServer, or_skip, within};
+use protocol_tests::{Event, PublishedEvent, Request, TestServer, or_skip, within};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -598,6 +598,66 @@ async fn what_is_not_proven_received_comes_again() {
         again.expect_nothing(&server).await;
         again.leave().await;
     }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn answers_of_a_client_that_is_back_prove_nothing_of_what_its_old_connection_was_sent() {
+    // As much is on its way to others that the relay learns late, in its order of events, who is away.
+    const OTHERS: usize = 200;
+    const BACKLOG: usize = 600;
+    let app = app().limit("publish_wait_ms", 20_000);
+    let builder = TestServer::builder()
+        .app(app)
+        .set("server.workers", 1)
+        .set("server.activity_timeout", 1);
+    let server = or_skip!(builder.start().await);
+    let channel = server.channel("public-");
+    // Events of one channel would be written together.
+    let busy = ["busy-a-", "busy-b-"].map(|prefix| server.channel(prefix));
+    let mut others = Vec::new();
+    for _ in 0..OTHERS {
+        let mut other = server.connect().await;
+        for channel in &busy {
+            other.subscribe(channel).await;
+        }
+        others.push(other);
+    }
+    for kind in KINDS {
+        let token = token();
+        let mut session = Session::open_as(&server, &token, kind).await;
+        session.subscribe(&channel).await;
+        session.answers = false;
+        publish_numbers(&server, &channel, 0..3).await;
+        session.expect_numbers(&channel, 0..3).await;
+        let batch = (0..10).map(|number| {
+            let channel = &busy[number % busy.len()];
+            json!({"name": "busy", "channel": channel, "data": ""})
+        });
+        let batch: Vec<Value> = batch.collect();
+        let mut http = server.http();
+        for _ in 0..BACKLOG / batch.len() {
+            let request = Request::post(server.app(), "/batch_events");
+            let request = request.json(&json!({"batch": batch}));
+            http.send(&request).await.expect_status(200);
+        }
+        session.reset();
+        let mut again = Session::open_as(&server, &token, kind).await;
+        // Asked twice, it has answered once.
+        within("questions", async {
+            while again.asked < 2 {
+                let frame = again.client.socket.next().await.expect("it is connected");
+                assert!(again.take(frame).await.is_none(), "nothing else is due");
+            }
+        })
+        .await;
+        again.subscribe(&channel).await;
+        let seen = again.fence(&server).await;
+        let numbers: Vec<&str> = seen.iter().map(Event::data_text).collect();
+        assert_eq!(numbers, ["0", "1", "2"], "{kind:?}");
+        again.leave().await;
+    }
+    drop(others);
     server.finish().await;
 }
 
