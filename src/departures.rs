@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_may_wait_are_told_at_once() {
+    fn more_than_may_wait_are_reported_at_once() {
         let (mut departures, start) = departures(1);
         assert!(departures.leave(&"a", start));
         assert!(!departures.leave(&"b", start));

@@ -2,49 +2,89 @@
 //!
 //! A listing of this folder is the architecture; ARCHITECTURE.md walks through it. A module
 //! imports only those above it in this list, which a test holds it to.
+//!
+//! The crate is a program, [`main`]; what `pub` means in its modules is: for the other modules.
 
-pub mod protocol;
+#![allow(
+    unreachable_pub,
+    reason = "`pub(super)` and `pub(crate)` mean less than all modules, `pub` means all of them"
+)]
 
-pub mod auth;
+mod protocol;
 
-pub mod apps;
+mod auth;
 
-pub mod metrics;
+mod apps;
 
-pub mod tap;
+mod metrics;
 
-pub mod net;
+mod tap;
 
-pub mod departures;
+mod net;
 
-pub mod throttle;
+mod departures;
 
-pub mod session;
+mod throttle;
 
-pub mod webhooks;
+mod session;
 
-pub mod hub;
+mod webhooks;
 
-pub mod cluster;
+mod hub;
 
-pub mod relay;
+mod cluster;
 
-pub mod ingest;
+mod relay;
 
-pub mod admission;
+mod ingest;
 
-pub mod resume;
+mod admission;
 
-pub mod ws;
+mod resume;
 
-pub mod fallback;
+mod ws;
 
-pub mod http;
+mod fallback;
 
-pub mod admin;
+mod http;
 
-pub mod config;
+mod admin;
 
-pub mod server;
+mod config;
 
-pub mod cli;
+mod server;
+
+mod cli;
+
+pub use cli::main;
+
+/// What the targets of `fuzz/` run.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    pub use crate::apps::{App, Registry};
+    pub use crate::auth::Signer;
+    pub use crate::auth::request::{
+        Query, RequestAuthError, Rules, SignedRequest, check_body, sign, verify,
+    };
+    pub use crate::cluster::Local;
+    pub use crate::cluster::redis::fuzzing::{answer as redis_answer, entry as redis_entry};
+    pub use crate::config::{EnvFile, Sources, load as load_config};
+    pub use crate::http::{Api, ApiSettings, configure as configure_api};
+    pub use crate::hub::Hub;
+    pub use crate::ingest::laravel_redis::fuzzing::message as laravel_message;
+    pub use crate::metrics::{Gauge, Metrics};
+    pub use crate::net::budget::Budget;
+    pub use crate::net::tally::Requests;
+    pub use crate::protocol::channel::{Access, check_name};
+    pub use crate::protocol::client::{ClientMessage, parse as parse_client_message};
+    pub use crate::protocol::member::{
+        Member, MemberLimits, parse_channel_data, parse_user_data, parse_watchlist,
+    };
+    pub use crate::protocol::server::EventData;
+    pub use crate::protocol::{ChannelKind, ChannelName, ChannelRef, SocketId};
+    pub use crate::relay::Relay;
+    pub use crate::session::fuzzing::run as session;
+    pub use crate::tap::Tap;
+    pub use crate::webhooks::Webhooks;
+    pub use crate::ws::fuzzing::frames;
+}

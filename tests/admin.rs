@@ -89,8 +89,8 @@ async fn figures_follow_what_happens() {
     for client in &mut clients {
         client.subscribe(&channel).await;
     }
-    let unheard = server.channel("news-");
-    for name in [&channel, &unheard] {
+    let unsubscribed = server.channel("news-");
+    for name in [&channel, &unsubscribed] {
         server
             .publish(PublishedEvent::new(name, "made", "data"))
             .await;

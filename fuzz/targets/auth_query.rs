@@ -3,8 +3,9 @@
 
 #![no_main]
 
-use fanfare::auth::Signer;
-use fanfare::auth::request::{Query, RequestAuthError, Rules, SignedRequest, check_body, sign, verify};
+use fanfare::fuzzing::{
+    Query, RequestAuthError, Rules, SignedRequest, Signer, check_body, sign, verify,
+};
 use libfuzzer_sys::fuzz_target;
 
 const NOW: u64 = 1_353_088_179;

@@ -2,8 +2,7 @@
 
 #![no_main]
 
-use fanfare::protocol::channel::{Access, check_name};
-use fanfare::protocol::{ChannelKind, ChannelName, ChannelRef};
+use fanfare::fuzzing::{Access, ChannelKind, ChannelName, ChannelRef, check_name};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

@@ -2,14 +2,14 @@
 
 #![no_main]
 
-use fanfare::protocol::client::{ClientMessage, parse};
+use fanfare::fuzzing::{ClientMessage, parse_client_message};
 use libfuzzer_sys::fuzz_target;
 
 /// Bytes that an answer to a mistake may have; a message may have far more.
 const LONGEST_ANSWER: usize = 1000;
 
 fuzz_target!(|text: &str| {
-    parse(text, |parsed| match parsed {
+    parse_client_message(text, |parsed| match parsed {
         Ok(ClientMessage::Subscribe(subscribe)) => {
             if let Ok(Some(auth)) = subscribe.auth() {
                 assert!(auth.len() <= text.len());

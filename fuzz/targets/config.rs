@@ -7,7 +7,7 @@ mod memory_file;
 
 use std::collections::BTreeMap;
 
-use fanfare::config::{Sources, load};
+use fanfare::fuzzing::{Sources, load_config};
 use libfuzzer_sys::fuzz_target;
 use memory_file::MemoryFile;
 
@@ -23,7 +23,7 @@ fuzz_target!(|text: &str| {
         environment,
         ..Sources::default()
     };
-    match load(&sources) {
+    match load_config(&sources) {
         Ok(loaded) => {
             // The development app comes from nowhere.
             let given = loaded.config.apps.iter().len() - usize::from(loaded.config.development);

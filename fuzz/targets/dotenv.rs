@@ -6,7 +6,7 @@ mod memory_file;
 
 use std::collections::BTreeMap;
 
-use fanfare::config::EnvFile;
+use fanfare::fuzzing::EnvFile;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use memory_file::MemoryFile;
 

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use fanfare::protocol::server::EventData;
+use fanfare::fuzzing::EventData;
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 

@@ -4,4 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| fanfare::ws::fuzzing::frames(input));
+fuzz_target!(|input: &[u8]| fanfare::fuzzing::frames(input));

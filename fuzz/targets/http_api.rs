@@ -14,18 +14,10 @@ use actix_web::dev::Service;
 use actix_web::http::{Method, Uri};
 use actix_web::test::{self, TestRequest};
 use actix_web::web::Bytes;
-use fanfare::apps::{App, Registry};
-use fanfare::auth::Signer;
-use fanfare::auth::request::sign;
-use fanfare::cluster::Local;
-use fanfare::http::{Api, ApiSettings, configure};
-use fanfare::hub::Hub;
-use fanfare::metrics::{Gauge, Metrics};
-use fanfare::net::budget::Budget;
-use fanfare::net::tally::Requests;
-use fanfare::relay::Relay;
-use fanfare::webhooks::Webhooks;
-use fanfare::tap::Tap;
+use fanfare::fuzzing::{
+    Api, ApiSettings, App, Budget, Gauge, Hub, Local, Metrics, Registry, Relay, Requests, Signer,
+    Tap, Webhooks, configure_api, sign,
+};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -70,7 +62,7 @@ thread_local! {
 impl Server {
     fn start() -> Server {
         let system = System::new();
-        let app = actix_web::App::new().configure(|config| configure(config, api()));
+        let app = actix_web::App::new().configure(|config| configure_api(config, api()));
         let service = Rc::new(system.block_on(test::init_service(app)));
         let ask = move |request: TestRequest| -> Answer {
             let service = Rc::clone(&service);

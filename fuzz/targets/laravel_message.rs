@@ -4,4 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| fanfare::ingest::laravel_redis::fuzzing::message(input));
+fuzz_target!(|input: &[u8]| fanfare::fuzzing::laravel_message(input));

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use fanfare::protocol::member::{
+use fanfare::fuzzing::{
     Member, MemberLimits, parse_channel_data, parse_user_data, parse_watchlist,
 };
 use libfuzzer_sys::fuzz_target;

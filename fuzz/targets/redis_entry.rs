@@ -4,4 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| fanfare::cluster::redis::fuzzing::entry(input));
+fuzz_target!(|input: &[u8]| fanfare::fuzzing::redis_entry(input));

@@ -4,4 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| fanfare::session::fuzzing::run(input));
+fuzz_target!(|input: &[u8]| fanfare::fuzzing::session(input));

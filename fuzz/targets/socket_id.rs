@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use fanfare::protocol::SocketId;
+use fanfare::fuzzing::SocketId;
 use libfuzzer_sys::fuzz_target;
 
 fn is_well_formed(text: &str) -> bool {

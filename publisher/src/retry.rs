@@ -82,7 +82,7 @@ impl Retry {
     }
 
     /// Tries until it succeeds, fails for good, or has been tried often or long enough. Each try
-    /// is told how much time is left for it.
+    /// is given how much time is left for it.
     pub(crate) async fn run<T, F>(&self, mut attempt: impl FnMut(Duration) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,

@@ -32,7 +32,7 @@ pub fn stop_requested(exit_code: u8) -> io::Result<impl Future<Output = ()>> {
         // Nobody listens any more when the program has ended by itself.
         let _ = first.send(());
         signals.next_stop().await;
-        tracing::warn!("told to stop a second time: stopped at once");
+        tracing::warn!("asked to stop a second time: stopped at once");
         log::finish();
         process::exit(exit_code.into());
     };
@@ -58,8 +58,8 @@ impl Signals {
             while self.hang_up.poll_recv(context).is_ready() {
                 tracing::warn!("SIGHUP: nothing is reloaded, restart to change the configuration");
             }
-            let told = self.terminate.poll_recv(context).is_ready();
-            if told || self.interrupt.poll_recv(context).is_ready() {
+            let is_asked = self.terminate.poll_recv(context).is_ready();
+            if is_asked || self.interrupt.poll_recv(context).is_ready() {
                 Poll::Ready(())
             } else {
                 Poll::Pending

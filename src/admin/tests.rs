@@ -167,7 +167,7 @@ async fn metrics_are_served_in_the_format_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_here_is_told() {
+async fn what_is_here_is_listed() {
     let server = TestServer::start();
     let index = server.get("/").await;
     assert_eq!(index.status, 200);

@@ -20,11 +20,6 @@ impl Keys {
     pub fn signing(&self) -> &Signer {
         &self.0[0]
     }
-
-    /// The pair with this key.
-    pub fn find(&self, key: &str) -> Option<&Signer> {
-        self.iter().find(|pair| pair.key() == key)
-    }
 }
 
 /// All pairs, the signing one first.
@@ -41,11 +36,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_pair_signs_and_all_are_found() {
+    fn the_first_pair_signs_and_all_are_listed() {
         let keys = Keys::new(Signer::new("new", b"n"), vec![Signer::new("old", b"o")]);
         assert_eq!(keys.signing().key(), "new");
-        assert_eq!(keys.find("old").map(Signer::key), Some("old"));
-        assert!(keys.find("unknown").is_none());
         let order: Vec<&str> = keys.iter().map(Signer::key).collect();
         assert_eq!(order, ["new", "old"]);
     }

@@ -4,8 +4,8 @@
 //! - [`Keys`]: the key pairs that sign and verify for it
 //! - [`Limits`]: every limit that an app may set
 //! - [`Resume`]: how sessions outlive their connections
-//! - [`Origins`]: which pages may connect; [`page`] reads where one is from, [`development`] knows
-//!   the names that people develop under
+//! - [`Origins`]: which pages may connect; [`page`] reads where one is from, [`pattern`] what an
+//!   operator allows, [`development`] knows the names that people develop under
 //! - [`Webhook`]: where an app's backend is notified
 //! - [`Registry`]: all apps, found by id or key
 
@@ -15,6 +15,7 @@ mod keys;
 mod limits;
 mod origins;
 mod page;
+mod pattern;
 mod registry;
 mod resume;
 mod webhook;
@@ -22,9 +23,7 @@ mod webhook;
 pub use app::App;
 pub use keys::Keys;
 pub use limits::Limits;
-pub use origins::{ForeignPage, InvalidPattern, Origins};
+pub use origins::{ForeignPage, Origins};
 pub use registry::{DuplicateApp, Registry};
 pub use resume::Resume;
-pub use webhook::{
-    ChannelFilter, InvalidUrl, Webhook, WebhookEvent, WebhookEvents, WebhookUrl, parse_header,
-};
+pub use webhook::{ChannelFilter, Webhook, WebhookEvent, WebhookUrl, parse_header};

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn scheme_host_and_port_are_told_apart() {
+    fn scheme_host_and_port_are_distinguished() {
         for (origin, scheme, host, port) in [
             ("https://example.com", "https", "example.com", Some(443)),
             ("http://example.com:80", "http", "example.com", Some(80)),

@@ -13,7 +13,8 @@ pub struct Resume {
     /// Bytes of events that may be sent again to one client; beyond, it is told how many it has missed.
     /// 4 MiB.
     pub session_bytes: usize,
-    /// Bytes that may be kept for all clients that are away. 64 MiB.
+    /// Bytes that may be kept for all clients that are away: 1 KiB for each, 2 KiB for each of its
+    /// subscriptions, and the events of their channels, once for all who are away from one. 256 MiB.
     pub bytes: usize,
 }
 
@@ -30,7 +31,7 @@ impl Default for Resume {
             window: Duration::from_secs(60),
             sessions: 10_000,
             session_bytes: 4 << 20,
-            bytes: 64 << 20,
+            bytes: 256 << 20,
         }
     }
 }

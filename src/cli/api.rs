@@ -6,6 +6,7 @@ use serde_json::Value;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
+use super::client;
 use super::target::Target;
 use super::url::Url;
 use crate::auth::request::sign;
@@ -41,18 +42,8 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(target: Target) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .timeout_global(Some(TIMEOUT))
-            .user_agent(concat!("fanfare/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self {
-            target,
-            agent: config.into(),
-        }
+        let agent = client::agent(TIMEOUT);
+        Self { target, agent }
     }
 
     /// `GET /apps/{id}{path}`
@@ -84,12 +75,9 @@ impl Api {
     }
 
     fn answer(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Value, ApiError> {
-        let unreachable = |error: ureq::Error| ApiError::Unreachable {
+        let unreachable = |error| ApiError::Unreachable {
             url: self.target.url.origin.clone(),
-            reason: match error {
-                ureq::Error::Io(error) => error.to_string(),
-                error => error.to_string(),
-            },
+            reason: client::reason(error),
         };
         let mut answer = answer.map_err(unreachable)?;
         let status = answer.status();
@@ -231,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn another_kind_of_server_is_told_from_a_relay() {
+    fn another_kind_of_server_is_distinguished_from_a_relay() {
         let page = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>";
         let (answer, _) = exchange(page, |api| api.get("/channels", &[]));
         let error = answer.unwrap_err().to_string();
@@ -243,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_told() {
+    fn nobody_there_is_reported() {
         let free = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()

@@ -16,7 +16,7 @@ pub(super) struct ChannelsArgs {
     #[arg(default_value = "")]
     prefix: String,
 
-    /// What to tell of each: subscription_count (connections), user_count (members; needs the
+    /// What to list of each: subscription_count (connections), user_count (members; needs the
     /// prefix presence-) [default: whichever the prefix allows].
     #[arg(long, value_name = "NAMES")]
     info: Option<String>,

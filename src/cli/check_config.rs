@@ -96,7 +96,7 @@ mod tests {
     use crate::config::{Flag, Sources};
 
     #[test]
-    fn it_tells_layers_listeners_and_apps_but_no_secret() {
+    fn it_shows_layers_listeners_and_apps_but_no_secret() {
         let variables = [
             ("PUSHER_APP_ID", "77"),
             ("PUSHER_APP_KEY", "key"),
@@ -163,7 +163,7 @@ app          77 (environment)
     }
 
     #[test]
-    fn it_tells_of_a_node_s_role_and_of_the_redis_that_it_uses() {
+    fn it_shows_a_node_s_role_and_the_redis_that_it_uses() {
         let variables = [
             ("FANFARE_SERVER__ROLE", "api"),
             ("FANFARE_CLUSTER__DRIVER", "redis"),
@@ -185,7 +185,7 @@ app          77 (environment)
             "cluster      Redis at b:1, keys fanfare:*",
             "ingest       redis://a:6379, topics shop_*, for app local",
         ] {
-            assert!(report.lines().any(|told| told == line), "{report}");
+            assert!(report.lines().any(|shown| shown == line), "{report}");
         }
         assert!(!report.contains("s3cr3t"));
     }

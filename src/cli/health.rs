@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use ureq::Agent;
-
 use super::serve::Files;
 use super::url::Url;
-use super::{Failure, print};
+use super::{Failure, client, print};
 use crate::config;
 
 /// How long an answer may take. Less than the patience of whoever runs the command.
@@ -58,22 +56,14 @@ pub(super) fn run(args: &HealthArgs) -> Result<(), Failure> {
 }
 
 fn ask(url: &str, timeout: Duration) -> Result<(), Unwell> {
-    let config = Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None)
-        .timeout_global(Some(timeout))
-        .user_agent(concat!("fanfare/", env!("CARGO_PKG_VERSION")))
-        .build();
-    let unreachable = |error: ureq::Error| Unwell::Unreachable {
+    let unreachable = |error| Unwell::Unreachable {
         url: url.to_owned(),
-        reason: match error {
-            ureq::Error::Io(error) => error.to_string(),
-            error => error.to_string(),
-        },
+        reason: client::reason(error),
     };
-    let mut answer = Agent::from(config).get(url).call().map_err(unreachable)?;
+    let mut answer = client::agent(timeout)
+        .get(url)
+        .call()
+        .map_err(unreachable)?;
     let status = answer.status();
     if status.as_u16() == 200 {
         return Ok(());

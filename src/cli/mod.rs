@@ -5,7 +5,7 @@
 //! - [`trigger`], [`channels`]: the HTTP API for people at a terminal
 //! - [`tail`]: what passes through a running relay
 //! - [`health`]: whether a relay answers
-//! - [`target`], [`url`], [`api`]: which app and relay those speak to, and how
+//! - [`target`], [`url`], [`api`], [`client`]: which app and relay those speak to, and how
 //! - [`program`]: how to call this program once more
 //! - [`banner`], [`telemetry`]: what the relay writes to stderr
 
@@ -13,21 +13,21 @@ mod api;
 mod banner;
 mod channels;
 mod check_config;
+mod client;
 mod health;
 mod program;
 mod serve;
-pub mod tail;
+mod tail;
 mod target;
 mod telemetry;
 mod trigger;
 mod url;
 
 use std::error::Error;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use service::log;
+use service::{log, stdout};
 
 use crate::config::{self, ConfigError};
 
@@ -72,7 +72,7 @@ Examples:
   fanfare health
 
 Every key of config.toml is explained in that file; FANFARE_SERVER__LISTEN and the like override
-it, and flags override both. Exit codes: 0 stopped when told to, 64 the configuration or command
+it, and flags override both. Exit codes: 0 stopped on request, 64 the configuration or command
 line makes no sense, 1 anything else.";
 
 /// Why a command failed. Its text says what to do about it.
@@ -151,16 +151,9 @@ fn configured_admin() -> Result<tail::Address, Failure> {
     })
 }
 
-/// Writes what was asked for to stdout. That nobody wants to read on is no failure.
+/// Writes what was asked for to stdout.
 fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::other(error)),
-        _ => Ok(()),
-    }
+    stdout::print(text).map_err(Failure::other)
 }
 
 #[cfg(test)]

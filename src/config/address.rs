@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_told_from_reachable() {
+    fn loopback_is_distinguished_from_reachable() {
         for text in [
             "127.0.0.1:1",
             "127.9.9.9:1",

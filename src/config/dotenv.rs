@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_values_are_told_apart_and_do_not_hide_the_next_line() {
+    fn broken_values_are_distinguished_and_do_not_hide_the_next_line() {
         for broken in ["A=b c", "A='b", "A=\"b", "A='b' c", r#"A="\x""#] {
             let entries = parse_alone(&format!("{broken}\nB=ok\n"));
             assert!(entries[0].value.is_err(), "{broken:?}");

@@ -28,6 +28,6 @@ mod variables;
 pub use address::Address;
 pub use credentials::EnvFile;
 pub use error::{ConfigError, Origin};
-pub use load::{Layer, Loaded, load};
+pub use load::{Loaded, load};
 pub use overrides::{Flag, Sources};
 pub use settings::{Admin, Cluster, Config, Log, LogFormat, LogLevel, Role, Server};

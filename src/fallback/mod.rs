@@ -24,6 +24,5 @@ mod service;
 mod sessions;
 mod upstream;
 
-pub use path::Target;
 pub use service::{FallbackService, FallbackSettings};
 pub use sessions::Sessions;

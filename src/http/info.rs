@@ -42,9 +42,10 @@ impl Info {
 
     /// How much has to be known for it.
     pub(super) fn detail(self) -> Detail {
-        match self.cache {
-            true => Detail::StateAndLastEvent,
-            false => Detail::State,
+        if self.cache {
+            Detail::StateAndLastEvent
+        } else {
+            Detail::State
         }
     }
 

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_websockets_path_without_its_upgrade_is_told_of_proxies() {
+    fn a_websockets_path_without_its_upgrade_is_answered_with_a_hint_at_proxies() {
         for path in ["/app/key", "//app/key", "/ws/app/key/"] {
             let error = Route::of(path, "/ws").unwrap_err();
             assert_eq!(error.status, StatusCode::UPGRADE_REQUIRED);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_method_is_told_which_are_right() {
+    fn a_wrong_method_is_answered_with_the_right_ones() {
         let route = Route::of("/apps/7/events", "").unwrap();
         assert!(route.check_method(&Method::POST).is_ok());
         let error = route.check_method(&Method::GET).unwrap_err();

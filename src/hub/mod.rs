@@ -46,9 +46,8 @@ use parking_lot::Mutex;
 pub use app::{AppHub, AppPermit, ParkPermit, idempotency};
 pub use authority::Authority;
 pub use backlog::{Admission, Backlog, Rank};
-pub use broadcast::{Broadcast, Caching, Room};
-pub use directory::Wanted;
-pub use mailbox::{Mailbox, PeerId};
+pub use broadcast::{Broadcast, Caching};
+pub use mailbox::Mailbox;
 pub use moves::{Join, Leave, PeerHandle, SignIn};
 pub use outcome::{
     Answer, CachedEvent, ChannelReport, ChannelState, Detail, Receipt, Standing, Unavailable,

@@ -24,12 +24,13 @@ use prometheus_client::registry::Registry;
 
 pub use self::app::AppMetrics;
 pub use self::cluster::ClusterMetrics;
-pub use self::declare::{Counter, CounterBy, Gauge, Histogram, LabelSet};
+#[cfg(test)]
+pub use self::declare::LabelSet;
+pub use self::declare::{Counter, Gauge};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
-    ClosedWith, ConnectionRefusal, EventLoss, FallbackTransport, HttpClosedWhile, IngestRefusal,
-    LossOn, MessageKind, NotResumed, PublishRefusal, Route, StatusClass, WebhookDrop,
-    WebhookOutcome,
+    ClosedWith, ConnectionRefusal, EventLoss, FallbackTransport, IngestRefusal, LossOn,
+    MessageKind, NotResumed, PublishRefusal, Route, StatusClass, WebhookDrop, WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
 pub use self::worker::WorkerMetrics;

@@ -131,10 +131,6 @@ impl Frame {
     }
 
     /// The frame's length on the wire.
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "a frame has at least its header"
-    )]
     pub fn len(&self) -> usize {
         self.0.len()
     }

@@ -1,11 +1,13 @@
 //! What a connection's session wants.
 
+use std::sync::Arc;
+
 use super::Relay;
 use super::client_event::ClientPublication;
 use crate::hub::{Join, Leave, Peer, SignIn, leave_all};
-use crate::protocol::member::Watchlist;
-use crate::protocol::{CloseCode, Frame, server};
-use crate::session::{Action, Overload};
+use crate::protocol::member::{Member, Watchlist};
+use crate::protocol::{ChannelName, CloseCode, Frame, server};
+use crate::session::{Action, CloseReason, Overload};
 use crate::tap::Kind;
 
 impl Relay {
@@ -43,61 +45,18 @@ impl Relay {
                 channel,
                 member,
                 sign_in,
-            } => {
-                self.show(
-                    peer,
-                    Kind::Subscribe,
-                    &channel,
-                    member.as_deref().map(|m| &**m.user_id()),
-                );
-                let join = Join {
-                    peer: peer.handle(),
-                    channel,
-                    member,
-                };
-                match sign_in {
-                    None => self.authority.join(app, join),
-                    Some(user) => {
-                        let sign_in = SignIn {
-                            peer: peer.handle(),
-                            user,
-                            watchlist: Watchlist::default(),
-                            reply: None,
-                            complaint: None,
-                            join: Some(join),
-                        };
-                        self.authority.sign_in(app, sign_in);
-                    }
-                }
-            }
+            } => self.join(peer, channel, member, sign_in),
             Action::Confirm { channel } => {
                 self.authority.confirm(app, peer.handle(), channel);
             }
-            Action::Leave { channel, member } => {
-                self.show(
-                    peer,
-                    Kind::Unsubscribe,
-                    &channel,
-                    member.as_deref().map(|m| &**m.user_id()),
-                );
-                let leave = Leave {
-                    peer: peer.handle(),
-                    channel,
-                    member,
-                };
-                self.authority.leave(app, leave);
-            }
+            Action::Leave { channel, member } => self.leave(peer, channel, member),
             Action::SignIn {
                 user,
                 watchlist,
                 is_cut,
                 reply,
             } => {
-                let complaint = is_cut.then(|| {
-                    let most = app.app.limits.watchlist_users;
-                    let message = format!("only the first {most} users of the watchlist count");
-                    self.note_mistake(peer, Some(CloseCode::WatchlistLimit), &message)
-                });
+                let complaint = is_cut.then(|| self.note_long_watchlist(peer));
                 let sign_in = SignIn {
                     peer: peer.handle(),
                     user,
@@ -115,28 +74,80 @@ impl Relay {
                 self.show_error(peer, None, Some(reason.code.code()), &reason.text);
                 peer.close(&reason);
             }
-            Action::CloseOverload { cause, reason } => {
-                self.show_error(peer, None, Some(reason.code.code()), &reason.text);
-                match cause {
-                    Overload::Stall => {
-                        app.metrics.write_timeouts.inc();
-                        peer.close_unread(&reason);
-                    }
-                    Overload::Flood(kind) => {
-                        app.metrics.overruns.with(kind).inc();
-                        peer.close(&reason);
-                    }
-                }
-            }
+            Action::CloseOverload { cause, reason } => self.close_overload(peer, cause, &reason),
         }
         None
+    }
+
+    /// Has the connection join, after signing it in as the user that the subscription names, if
+    /// it names one.
+    fn join(
+        &self,
+        peer: &Peer,
+        channel: ChannelName,
+        member: Option<Arc<Member>>,
+        sign_in: Option<Arc<Member>>,
+    ) {
+        let user_id = member.as_deref().map(|m| &**m.user_id());
+        self.show(peer, Kind::Subscribe, &channel, user_id);
+        let join = Join {
+            peer: peer.handle(),
+            channel,
+            member,
+        };
+        match sign_in {
+            None => self.authority.join(peer.app(), join),
+            Some(user) => {
+                let sign_in = SignIn {
+                    peer: peer.handle(),
+                    user,
+                    watchlist: Watchlist::default(),
+                    reply: None,
+                    complaint: None,
+                    join: Some(join),
+                };
+                self.authority.sign_in(peer.app(), sign_in);
+            }
+        }
+    }
+
+    fn leave(&self, peer: &Peer, channel: ChannelName, member: Option<Arc<Member>>) {
+        let user_id = member.as_deref().map(|m| &**m.user_id());
+        self.show(peer, Kind::Unsubscribe, &channel, user_id);
+        let leave = Leave {
+            peer: peer.handle(),
+            channel,
+            member,
+        };
+        self.authority.leave(peer.app(), leave);
+    }
+
+    fn close_overload(&self, peer: &Peer, cause: Overload, reason: &CloseReason) {
+        self.show_error(peer, None, Some(reason.code.code()), &reason.text);
+        let metrics = &peer.app().metrics;
+        match cause {
+            Overload::Stall => {
+                metrics.write_timeouts.inc();
+                peer.close_unread(reason);
+            }
+            Overload::Flood(kind) => {
+                metrics.overruns.with(kind).inc();
+                peer.close(reason);
+            }
+        }
+    }
+
+    fn note_long_watchlist(&self, peer: &Peer) -> Frame {
+        let most = peer.app().app.limits.watchlist_users;
+        let message = format!("only the first {most} users of the watchlist count");
+        self.note_mistake(peer, Some(CloseCode::WatchlistLimit), &message)
     }
 
     pub(super) fn report_mistake(&self, peer: &Peer, code: Option<CloseCode>, message: &str) {
         peer.send(&self.note_mistake(peer, code, message));
     }
 
-    /// Counts and shows a client's mistake; returns what the client is to be told.
+    /// Counts and shows a client's mistake; returns the answer to it.
     fn note_mistake(&self, peer: &Peer, code: Option<CloseCode>, message: &str) -> Frame {
         let metrics = &peer.app().metrics;
         match code {

@@ -117,7 +117,7 @@ impl<'a> ClientEvent<'a> {
     }
 }
 
-/// What webhooks are told of a client's event; None if none of them wants to know.
+/// What webhooks are sent of a client's event; None if none of them wants to know.
 fn client_event_notice(peer: &Peer, channel: &ChannelName, frame: &Frame) -> Option<Notice> {
     let webhooks = peer.app().webhooks()?;
     if !webhooks.wants(WebhookEvent::ClientEvent, channel.as_str()) {

@@ -11,6 +11,7 @@ use super::resumable::Resumable;
 use super::tokens::{Contender, Place};
 use crate::hub::ParkPermit;
 use crate::metrics::NotResumed;
+use crate::protocol::ChannelName;
 use crate::relay::Connected;
 use crate::session::Session;
 
@@ -32,8 +33,10 @@ pub async fn park(mut connected: Connected, resumable: Resumable) {
     if connected.relay().hub.is_draining() || connected.is_over() {
         return;
     }
-    let Ok(permit) = ParkPermit::of(&app) else {
+    let channels = channels(&connected);
+    let Ok(permit) = ParkPermit::of(&app, channels.len()) else {
         metrics.not_resumed.with(NotResumed::Full).inc();
+        resumable.into_place().expire(channels);
         return;
     };
     // A page may answer for long no more, and its socket not be closed: it has been away since then.
@@ -45,6 +48,7 @@ pub async fn park(mut connected: Connected, resumable: Resumable) {
     let until = since + app.app.resume.window;
     connected.park(until);
     let place = resumable.into_place();
+    poll_fn(|cx| poll_parked(&connected, cx)).await;
     place.door.wait();
     let mut timer = Box::pin(tokio::time::sleep_until(until.into()));
     let outcome = poll_fn(|cx| poll(&connected, &place, timer.as_mut(), cx)).await;
@@ -57,15 +61,27 @@ pub async fn park(mut connected: Connected, resumable: Resumable) {
         }
         Outcome::Expired => {
             metrics.not_resumed.with(NotResumed::Expired).inc();
-            let channels = connected.with_session(|session: &mut Session| {
-                let channels = session.channels();
-                channels.cloned().collect()
-            });
-            drop(connected);
-            place.expire(channels);
+            place.expire(self::channels(&connected));
         }
         Outcome::Closed => {}
     }
+}
+
+/// The channels that a session is on.
+fn channels(connected: &Connected) -> Vec<ChannelName> {
+    connected.with_session(|session: &mut Session| {
+        let channels = session.channels();
+        channels.cloned().collect()
+    })
+}
+
+/// Ready when the session is among those that are away.
+fn poll_parked(connected: &Connected, cx: &Context<'_>) -> Poll<()> {
+    connected.set_task(cx.waker());
+    if connected.is_parking() && !connected.is_over() {
+        return Poll::Pending;
+    }
+    Poll::Ready(())
 }
 
 fn poll(

@@ -87,9 +87,9 @@ fn name(app: &AppHub, token: &str) -> String {
 impl Place {
     /// The session has ended while its client was away, who is told so should it come back.
     pub(super) fn expire(self, channels: Vec<ChannelName>) {
-        let (tokens, name) = (Arc::clone(&self.tokens), Arc::clone(&self.name));
-        drop(self);
-        tokens.expired.lock().insert(name, channels, Instant::now());
+        // Before the token is free: whoever comes then finds it.
+        let mut expired = self.tokens.expired.lock();
+        expired.insert(Arc::clone(&self.name), channels, Instant::now());
     }
 }
 

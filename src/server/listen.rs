@@ -73,7 +73,7 @@ pub(super) fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
         .collect()
 }
 
-/// Tells the operator, and whoever started the relay, where it listens.
+/// Logs where the relay listens, for the operator and for whoever started it.
 pub(super) fn announce(listener: &'static str, addresses: &[SocketAddr]) {
     for address in addresses {
         tracing::info!(listener, %address, "listening");

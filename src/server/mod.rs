@@ -196,7 +196,7 @@ fn start_ingest(config: &Config, relay: &Arc<Relay>) -> Option<actix_rt::task::J
     }
     let app = relay.hub.app(&settings.app);
     let app = app.expect("a configuration names only apps that there are");
-    // What the nodes tell each other may pass through the same Redis.
+    // What the nodes send each other may pass through the same Redis.
     let not_laravels = match &config.cluster {
         Cluster::Local => Vec::new(),
         Cluster::Redis(settings) => vec![settings.prefix.clone()],

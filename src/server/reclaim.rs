@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     /// Looks every two seconds for so many seconds, at sizes that a process of this kind has:
-    /// returns when collections were asked for. `size` is told how many there were.
+    /// returns when collections were asked for. `size` is given how many there were.
     fn collections(seconds: u64, size: impl Fn(u64, usize) -> u64) -> Vec<u64> {
         let start = Instant::now();
         let mut pace = Pace::new(start);

@@ -17,7 +17,7 @@ const FOR_LISTENERS: Duration = Duration::from_secs(1);
 const AFTER_CLUSTER: Duration = Duration::from_millis(500);
 /// What webhooks leave of it at least.
 const AFTER_WEBHOOKS: Duration = Duration::from_millis(250);
-/// What is left of it for the webhooks that tell of the clients' departure.
+/// What is left of it for the webhooks about the clients' departure.
 const FOR_DEPARTURES: Duration = Duration::from_secs(2);
 /// How long the clients of a node by itself may take to answer their close. They come back after
 /// a second, and wait for 15 if nobody is there then.
@@ -30,7 +30,7 @@ pub(super) struct Parts<'p> {
     pub(super) webhooks: &'p Webhooks,
 }
 
-/// Stops in good order: nobody new is let in while HTTP is still answered, requests under way end,
+/// Stops in good order: nobody new is admitted while HTTP is still answered, requests under way end,
 /// webhooks are sent, connections are closed, and the listeners close last. Takes no longer than
 /// `limit`.
 pub(super) async fn run(
@@ -47,12 +47,12 @@ pub(super) async fn run(
     } else {
         leave_alone(parts, deadline, limit).await;
     }
-    // Every answer has been written by the thread that now hears of this: what is left idles.
+    // Every answer has been written by the thread that is now notified: what is left idles.
     let left = deadline.saturating_duration_since(Instant::now());
     let _ = timeout(left.max(FOR_LISTENERS), server.stop(false)).await;
     parts.relay.tap.close();
     if let Some(admin) = admin {
-        // Watchers are told through the tap; nobody else has to be waited for.
+        // Watchers are notified through the tap; nobody else has to be waited for.
         let _ = timeout(LAST_WORDS, admin.stop(true)).await;
     }
     tracing::info!("stopped");
@@ -78,7 +78,7 @@ async fn leave_alone(parts: Parts<'_>, deadline: Instant, limit: Duration) {
             "not all requests and webhooks ended in time: no longer waited for"
         );
     }
-    // Told now, so that nothing has to be waited for once they are closed.
+    // Reported now, so that nothing has to be waited for once they are closed.
     hub.all_depart();
     let until = before(deadline, (LAST_WORDS + AFTER_WEBHOOKS).min(limit / 8));
     webhooks.flush(until.into_std()).await;
@@ -96,8 +96,8 @@ async fn leave_alone(parts: Parts<'_>, deadline: Instant, limit: Duration) {
     }
 }
 
-/// A node of several: its clients go to the others at once, which are told of all that happened
-/// here.
+/// A node of several: its clients go to the others at once, to which all that happened here is
+/// reported.
 async fn leave_others(parts: Parts<'_>, server: &ServerHandle, deadline: Instant, limit: Duration) {
     let Parts { relay, webhooks } = parts;
     let hub = &relay.hub;
@@ -116,7 +116,7 @@ async fn leave_others(parts: Parts<'_>, server: &ServerHandle, deadline: Instant
         );
     }
     // Whoever comes now is to go to another node, and whoever is here gets its answer while
-    // there is still somebody to tell the others.
+    // the others can still be notified.
     server.pause().await;
     relay.authority.begin_leaving();
     let _ = timeout_at(until, relay.requests.emptied()).await;
@@ -126,9 +126,12 @@ async fn leave_others(parts: Parts<'_>, server: &ServerHandle, deadline: Instant
         .is_err()
     {
         let unsent_bytes = relay.authority.backlog_bytes();
-        tracing::warn!(unsent_bytes, "the other nodes could not be told in time");
+        tracing::warn!(
+            unsent_bytes,
+            "the other nodes could not be notified in time"
+        );
     }
-    // Whoever is still here after that has had its chance: what it leaves is not told.
+    // Whoever is still here after that has had its chance: what it leaves is not reported.
     let until = before(deadline, AFTER_WEBHOOKS.min(limit / 4));
     webhooks.flush(until.into_std()).await;
     let _ = timeout(FOR_LISTENERS, relay.requests.emptied()).await;

@@ -231,10 +231,7 @@ fn accept(
     entry: Entry,
     write_timeouts: Counter,
 ) -> Result<(Deadline<TcpStream>, Protocol, Option<SocketAddr>), DispatchError> {
-    // Without this, the second of two events waits for the first to be acknowledged.
-    stream.set_nodelay(true)?;
-    let peer = stream.peer_addr().ok();
-    let stream = Deadline::new(stream, waits, entry, write_timeouts);
+    let (stream, peer) = Deadline::accept(stream, waits, entry, write_timeouts)?;
     Ok((stream, Protocol::Http1, peer))
 }
 

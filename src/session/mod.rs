@@ -145,6 +145,7 @@ impl Session {
     }
 
     /// The user that the connection signed in as.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn user(&self) -> Option<&Arc<Member>> {
         self.user.as_ref()
     }
@@ -262,6 +263,7 @@ impl Session {
     }
 
     /// Whether the connection is on the channel.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn is_subscribed(&self, channel: &str) -> bool {
         self.subscriptions
             .get(channel)

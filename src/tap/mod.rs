@@ -24,8 +24,10 @@ use tokio::time::Instant;
 pub use self::event::{Kind, TapEvent};
 pub use self::filter::{Filter, Pattern, PatternError};
 pub use self::watcher::Watcher;
+#[cfg(test)]
+pub use self::watchers::MAX_WATCHERS;
+pub use self::watchers::WatchError;
 use self::watchers::Watchers;
-pub use self::watchers::{MAX_WATCHERS, WatchError};
 
 /// Events encoded in a second, over all watchers: each has an equal share, so that one who
 /// watches everything takes nothing from one who looks at a single quiet channel.

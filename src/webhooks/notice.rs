@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_told_with_what_they_have() {
+    fn events_are_encoded_with_what_they_have() {
         assert_eq!(
             text(&Notice::of_channel(WebhookEvent::CacheMiss, "cache-a")),
             r#"{"name":"cache_miss","channel":"cache-a"}"#

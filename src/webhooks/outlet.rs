@@ -45,7 +45,7 @@ impl Outlet {
 ///
 /// Anybody may invent public channels, come and go there, and miss what they have cached. So
 /// events of public channels take up half of the room at most: what members, private channels
-/// and client events have to tell finds the other half.
+/// and client events cause finds the other half.
 #[derive(Debug)]
 pub(super) struct Backlog {
     events: AtomicUsize,

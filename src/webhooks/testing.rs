@@ -1,4 +1,4 @@
-//! Webhooks that are sent nowhere, for tests of those who tell them.
+//! Webhooks that are sent nowhere, for tests of those who notify them.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use super::{Settings, Webhooks, prepare};
 use crate::apps::Registry;
 use crate::metrics::Metrics;
 
-/// What webhooks were told, in order.
+/// What webhooks were notified of, in order.
 #[derive(Debug)]
 pub(crate) struct Notices {
     webhooks: Vec<(Arc<Inbox>, Arc<Backlog>)>,
 }
 
 impl Notices {
-    /// The webhooks of all apps, and what they are told.
+    /// The webhooks of all apps, and what they are notified of.
     pub(crate) fn of(registry: &Registry, metrics: &Metrics) -> (Webhooks, Self) {
         let (numbers, settings) = (Arc::new(Numbers::new()), Settings::default());
         let mut webhooks = Webhooks::none();
@@ -29,7 +29,7 @@ impl Notices {
         (webhooks, Self { webhooks: list })
     }
 
-    /// The JSON of what they were told since this was last asked.
+    /// The JSON of what they were notified of since this was last asked.
     pub(crate) fn take(&self) -> Vec<String> {
         let mut notices = Vec::new();
         for (inbox, backlog) in &self.webhooks {

@@ -17,8 +17,8 @@ use crate::relay::Connected;
 use crate::resume::{Contender, Entered, Place, Resumable};
 
 /// How long the thread of a session may take to let it go, when its client does not answer: it waits
-/// for that answer for two seconds.
-const CLAIMED_WITHIN: Duration = Duration::from_secs(5);
+/// for that answer for two seconds, and then may be busy.
+const CLAIMED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A WebSocket that may be handed over to the thread of the session that its client comes back for.
 pub(super) struct Returning {

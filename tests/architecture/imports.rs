@@ -212,9 +212,10 @@ fn next_use(text: &str) -> Option<(&str, &str, &str)> {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let code = line.trim_start();
-        let visibility_ends = match code.starts_with("pub(") {
-            true => code.find(") ").map_or(0, |end| end + 2),
-            false => code.strip_prefix("pub ").map_or(0, |_| 4),
+        let visibility_ends = if code.starts_with("pub(") {
+            code.find(") ").map_or(0, |end| end + 2)
+        } else {
+            code.strip_prefix("pub ").map_or(0, |_| 4)
         };
         if code[visibility_ends..].starts_with("use ") {
             let start = start + (line.len() - code.len());

@@ -1,9 +1,11 @@
 //! The order of the modules, as ARCHITECTURE.md and `src/lib.rs` state it: each imports only
-//! those above it, and within a folder none leads back to itself. Tables of contents name all.
+//! those above it, and within a folder none leads back to itself. Tables of contents name all, and
+//! what is public is documented.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod contents;
+mod documented;
 mod imports;
 mod siblings;
 
@@ -121,6 +123,19 @@ fn the_architecture_document_describes_every_module() {
 }
 
 #[test]
+fn the_architecture_document_names_files_that_there_are() {
+    let document = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let words = document.split('`').skip(1).step_by(2);
+    let paths = words.filter(|word| word.starts_with("src/"));
+    let mut checked = 0;
+    for path in paths {
+        assert!(root().join(path).exists(), "{path}");
+        checked += 1;
+    }
+    assert!(checked > 10, "only {checked} paths were found");
+}
+
+#[test]
 fn no_module_of_a_folder_leads_back_to_itself() {
     let mut imports = 0;
     for source in OTHER_CRATES {
@@ -154,4 +169,12 @@ fn tables_of_contents_are_complete() {
         }
     }
     assert!(tables > 20, "only {tables} tables were found");
+}
+
+#[test]
+fn what_is_public_is_documented() {
+    for file in below(&src()).0 {
+        let text = fs::read_to_string(&file).unwrap();
+        assert_eq!(documented::missing(&text), [""; 0], "{}", file.display());
+    }
 }

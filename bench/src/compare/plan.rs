@@ -53,8 +53,14 @@ const WITH_DEAD_WEBHOOKS: &[Subject] = &[
 const WITH_CLUSTER: &[Subject] = &[Subject::Fanfare, Subject::Cluster];
 const WITH_TRANSITIONS: &[Subject] = &[Subject::Fanfare, Subject::TransitionsWebhook];
 
-fn all() -> Vec<Measurement> {
-    let load = |id, group, scenario, arguments| Measurement {
+/// With the figures that most have.
+fn measurement(
+    id: &'static str,
+    group: Group,
+    scenario: &'static str,
+    arguments: &'static [&'static str],
+) -> Measurement {
+    Measurement {
         id,
         group,
         scenario,
@@ -64,102 +70,101 @@ fn all() -> Vec<Measurement> {
         of_app: "",
         subjects: PAIR,
         rounds: 5,
-    };
-    let cluster = |scenario| Measurement {
-        subjects: WITH_CLUSTER,
-        rounds: 3,
-        ..load(scenario, Group::Cluster, scenario, &[])
-    };
-    vec![
+    }
+}
+
+fn all() -> Vec<Measurement> {
+    let mut all = Vec::from(of_deliveries());
+    all.extend(of_connections());
+    all.extend(of_webhooks());
+    all.extend(of_cluster());
+    all
+}
+
+fn of_deliveries() -> [Measurement; 5] {
+    let flood = |id, arguments| measurement(id, Group::MaxFanout, "max-fanout", arguments);
+    [
         Measurement {
             rounds: 7,
-            ..load("fanout", Group::Fanout, "fanout", &["--rate", "100"])
+            ..measurement("fanout", Group::Fanout, "fanout", &["--rate", "100"])
         },
-        load(
-            "max-fanout-4",
-            Group::MaxFanout,
-            "max-fanout",
-            &["--window", "4"],
-        ),
-        load(
-            "max-fanout-16",
-            Group::MaxFanout,
-            "max-fanout",
-            &["--window", "16"],
-        ),
+        flood("max-fanout-4", &["--window", "4"]),
+        flood("max-fanout-16", &["--window", "16"]),
         Measurement {
             subjects: WITH_ONE_WORKER,
-            ..load("many-channels", Group::ManyChannels, "many-channels", &[])
+            ..measurement("many-channels", Group::ManyChannels, "many-channels", &[])
         },
         Measurement {
             subjects: WITH_ONE_WORKER,
-            ..load("publish", Group::Publish, "publish", &[])
+            ..measurement("publish", Group::Publish, "publish", &[])
         },
+    ]
+}
+
+fn of_connections() -> [Measurement; 4] {
+    let hold = &["--hold", "0.5"];
+    let hold_again = &["--rounds", "3", "--hold", "1"];
+    let stall = &["--stalled", "0.1"];
+    [
         Measurement {
             connections: Some(10_000),
             seconds: None,
             rounds: 3,
-            ..load("connect", Group::Connect, "connect", &["--hold", "0.5"])
+            ..measurement("connect", Group::Connect, "connect", hold)
         },
         Measurement {
             connections: Some(15_000),
             seconds: None,
             rounds: 3,
-            ..load(
-                "memory",
-                Group::Memory,
-                "connect",
-                &["--rounds", "3", "--hold", "1"],
-            )
+            ..measurement("memory", Group::Memory, "connect", hold_again)
         },
         Measurement {
             connections: Some(10_000),
             seconds: Some(10.0),
             rounds: 3,
-            ..load("health", Group::Health, "health", &[])
+            ..measurement("health", Group::Health, "health", &[])
         },
         Measurement {
             // Long enough to fill the kernel's buffers and then the server's own; not so long
             // that the server has given up on handing over its close.
             seconds: Some(5.0),
             rounds: 3,
-            ..load(
-                "slow-consumer",
-                Group::SlowConsumer,
-                "slow-consumer",
-                &["--stalled", "0.1"],
-            )
+            ..measurement("slow-consumer", Group::SlowConsumer, "slow-consumer", stall)
         },
+    ]
+}
+
+fn of_webhooks() -> [Measurement; 3] {
+    let with_churn = &["--publish-rate", "100", "--churn", "20"];
+    let fanout = |id, arguments| measurement(id, Group::Webhooks, "client-fanout", arguments);
+    [
         Measurement {
             subjects: WITH_WEBHOOKS,
-            ..load("webhooks", Group::Webhooks, "client-fanout", &[])
+            ..fanout("webhooks", &[])
         },
         Measurement {
             subjects: WITH_DEAD_WEBHOOKS,
-            ..load(
-                "dead-webhooks",
-                Group::Webhooks,
-                "client-fanout",
-                &["--publish-rate", "100", "--churn", "20"],
-            )
+            ..fanout("dead-webhooks", with_churn)
         },
         Measurement {
             of_app: "\n[apps.limits]\npresence_members = 1100\n",
             subjects: WITH_TRANSITIONS,
-            ..load("reload", Group::Webhooks, "presence-reload", &[])
+            ..measurement("reload", Group::Webhooks, "presence-reload", &[])
         },
-        Measurement {
-            seconds: Some(10.0),
-            ..cluster("bystander")
-        },
-        Measurement {
-            seconds: Some(10.0),
-            ..cluster("cross-node")
-        },
-        Measurement {
-            seconds: Some(3.0),
-            ..cluster("capacity")
-        },
+    ]
+}
+
+fn of_cluster() -> [Measurement; 3] {
+    let of = |scenario, seconds| Measurement {
+        subjects: WITH_CLUSTER,
+        rounds: 3,
+        seconds: Some(seconds),
+        ..measurement(scenario, Group::Cluster, scenario, &[])
+    };
+    [
+        of("bystander", 10.0),
+        of("cross-node", 10.0),
+        of("capacity", 3.0),
     ]
 }
 

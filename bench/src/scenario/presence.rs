@@ -196,6 +196,11 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         bench.idle(0.1)?;
     }
 
+    report(bench, &totals, &usage, members, inflight);
+    Ok(())
+}
+
+fn report(bench: &mut Bench, totals: &Totals, usage: &Usage, members: usize, inflight: usize) {
     let report = &mut bench.report;
     report.set("rounds", totals.rounds);
     report.set("inflight", inflight);
@@ -211,10 +216,10 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     report.latency("join_latency", &totals.join_latency);
     report.latency("member_added_latency", &totals.added_latency);
     let units = [("join", totals.joins), ("member_added", totals.added)];
-    report.usage(&usage, &bench.server, &units);
+    report.usage(usage, &bench.server, &units);
     report.problem_count(
         totals.earlier_missing,
-        "times an earlier member was NEVER TOLD of a join",
+        "times an earlier member was NEVER NOTIFIED of a join",
     );
     report.problem_count(
         totals.concurrent_missing,
@@ -226,8 +231,7 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         "joins FAILED",
     );
     if totals.added_again > 0 {
-        report.note("some members were told of one they had already found in the member list");
+        report.note("some members were notified of one they had already found in the member list");
     }
     report_connections(&bench.net, report);
-    Ok(())
 }

@@ -9,11 +9,10 @@ mod serve;
 mod telemetry;
 
 use std::error::Error;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use service::log;
+use service::{log, stdout};
 
 use crate::settings::{Environment, SettingError};
 
@@ -56,7 +55,7 @@ Examples:
 
 The environment says the rest: the broadcast variables of Laravel (BROADCAST_CONNECTION,
 PUSHER_APP_ID, …), WHATSAPP_APP_SECRET and others; README.md lists them. Exit codes: 0 done, or
-stopped when told to, 64 the settings or the command line make no sense, 1 anything else.";
+stopped on request, 64 the settings or the command line make no sense, 1 anything else.";
 
 /// Why a command failed. Its text says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -118,16 +117,9 @@ fn block_on<T>(command: impl Future<Output = T>) -> T {
     actix_web::rt::System::new().block_on(command)
 }
 
-/// Writes what was asked for to stdout. That nobody wants to read on is no failure.
+/// Writes what was asked for to stdout.
 fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::other(error)),
-        _ => Ok(()),
-    }
+    stdout::print(text).map_err(Failure::other)
 }
 
 #[cfg(test)]

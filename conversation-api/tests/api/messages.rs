@@ -91,65 +91,18 @@ async fn the_connection_that_wrote_does_not_get_it_back() {
     relay.finish().await;
 }
 
-#[tokio::test]
-async fn what_is_wrong_with_a_message_is_told_as_laravel_tells_it() {
-    let database = Database::seeded(Kind::Sqlite).await;
-    let api = Api::on(&database).start().await;
-    let mut agent = api.log_in("agent@tims.local").await;
-    let before = database.contents().await;
-    let required = |name: &str| format!("The {name} field is required.");
-    let all_required = json!({
-        "message": "The conversation id field is required. (and 2 more errors)",
-        "errors": {
-            "conversation_id": [required("conversation id")],
-            "type": [required("type")],
-            "content": [required("content")],
-        },
-    });
-    for body in ["", "{}", "[]", "null", "{", "\"text\"", "7", "\u{feff}{}"] {
-        let request = Request::new("POST", SEND).body(body);
-        assert_eq!(
-            agent.send(request).await.expect_status(422).json(),
-            all_required,
-            "{body}"
-        );
-    }
-    for (field, value, expected) in [
-        (
-            "conversation_id",
-            json!("one"),
-            "The conversation id field must be an integer.",
-        ),
-        (
-            "conversation_id",
-            json!(1.5),
-            "The conversation id field must be an integer.",
-        ),
-        (
-            "conversation_id",
-            json!([1]),
-            "The conversation id field must be an integer.",
-        ),
-        (
-            "conversation_id",
-            json!({"$gt": 0}),
-            "The conversation id field must be an integer.",
-        ),
-        (
-            "conversation_id",
-            json!("1 OR 1=1"),
-            "The conversation id field must be an integer.",
-        ),
-        (
-            "conversation_id",
-            json!(99),
-            "The selected conversation id is invalid.",
-        ),
-        (
-            "conversation_id",
-            json!(-1),
-            "The selected conversation id is invalid.",
-        ),
+/// A field, a value that it must not have, and the answer.
+fn wrong_fields() -> [(&'static str, Value, &'static str); 14] {
+    let no_integer = "The conversation id field must be an integer.";
+    let no_conversation = "The selected conversation id is invalid.";
+    [
+        ("conversation_id", json!("one"), no_integer),
+        ("conversation_id", json!(1.5), no_integer),
+        ("conversation_id", json!([1]), no_integer),
+        ("conversation_id", json!({"$gt": 0}), no_integer),
+        ("conversation_id", json!("1 OR 1=1"), no_integer),
+        ("conversation_id", json!(99), no_conversation),
+        ("conversation_id", json!(-1), no_conversation),
         (
             "conversation_id",
             json!(null),
@@ -173,7 +126,33 @@ async fn what_is_wrong_with_a_message_is_told_as_laravel_tells_it() {
             json!("é".repeat(4097)),
             "The content field must not be greater than 4096 characters.",
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_message_is_reported_as_laravel_does() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::on(&database).start().await;
+    let mut agent = api.log_in("agent@tims.local").await;
+    let before = database.contents().await;
+    let required = |name: &str| format!("The {name} field is required.");
+    let all_required = json!({
+        "message": "The conversation id field is required. (and 2 more errors)",
+        "errors": {
+            "conversation_id": [required("conversation id")],
+            "type": [required("type")],
+            "content": [required("content")],
+        },
+    });
+    for body in ["", "{}", "[]", "null", "{", "\"text\"", "7", "\u{feff}{}"] {
+        let request = Request::new("POST", SEND).body(body);
+        assert_eq!(
+            agent.send(request).await.expect_status(422).json(),
+            all_required,
+            "{body}"
+        );
+    }
+    for (field, value, expected) in wrong_fields() {
         let mut body = text(1, "x");
         body[field] = value;
         let answer = agent.post(SEND, &body).await.expect_status(422).json();

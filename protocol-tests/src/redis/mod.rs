@@ -168,7 +168,7 @@ impl RedisServer {
         clock.expect("it has a clock of its own").set(seconds);
     }
 
-    // What it is told
+    // Commands
 
     /// Sends a command and expects it to be done.
     pub async fn command<T: FromRedisValue>(&self, command: &Cmd) -> T {

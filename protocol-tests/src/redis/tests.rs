@@ -76,8 +76,8 @@ async fn commands_and_messages_are_heard() {
     assert_eq!(server.topics("to").await, ["topic"]);
     for text in [b"a\r\nb".as_slice(), b"", b"\xff"] {
         let publish = cmd("PUBLISH").arg("topic").arg(text).clone();
-        let heard: i64 = server.command(&publish).await;
-        assert_eq!(heard, 1);
+        let receivers: i64 = server.command(&publish).await;
+        assert_eq!(receivers, 1);
         assert_eq!(messages.next().await, text);
     }
     let said = monitor.until(&server, "mark").await;

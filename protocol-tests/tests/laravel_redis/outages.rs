@@ -38,8 +38,8 @@ async fn a_redis_that_is_restarted_is_listened_to_again() {
     connected(&server, true).await;
     redis.publish(&topic, &message("after", 2)).await;
     client.expect_event("after").await;
-    let told = [LOST, UNREACHED, LISTENING].map(|start| lines(&server, start));
-    assert_eq!(told, [1, 0, 2]);
+    let logged = [LOST, UNREACHED, LISTENING].map(|start| lines(&server, start));
+    assert_eq!(logged, [1, 0, 2]);
     server.finish().await;
 }
 
@@ -63,8 +63,8 @@ async fn a_relay_that_starts_before_redis_serves_and_finds_it() {
     let topic = format!("{PREFIX}{channel}");
     redis.publish(&topic, &message("e", 1)).await;
     client.expect_event("e").await;
-    let told = [LOST, UNREACHED, LISTENING].map(|start| lines(&server, start));
-    assert_eq!(told, [0, 1, 1]);
+    let logged = [LOST, UNREACHED, LISTENING].map(|start| lines(&server, start));
+    assert_eq!(logged, [0, 1, 1]);
     server.finish().await;
 }
 

@@ -69,9 +69,9 @@ async fn what_nobody_listens_to_is_counted_and_gone() {
     let redis = RedisServer::start().await;
     let server = or_skip!(relay(&redis).await);
     let channel = server.channel("orders.");
-    let unheard = format!("{PREFIX}unheard");
+    let unsubscribed = format!("{PREFIX}unsubscribed");
     for number in 0..10 {
-        redis.publish(&unheard, &message("e", number)).await;
+        redis.publish(&unsubscribed, &message("e", number)).await;
     }
     let mut client = server.connect().await;
     client.subscribe(&channel).await;

@@ -74,9 +74,9 @@ async fn requests(http2: bool) -> Vec<Value> {
         client.subscribe(&channel).await;
         let request = receiver.next_request().await;
         let body = request["body"].as_str().expect("a body is a text");
-        let told: Value = serde_json::from_str(body).expect("a webhook is JSON");
+        let reported: Value = serde_json::from_str(body).expect("a webhook is JSON");
         assert_eq!(
-            told["events"],
+            reported["events"],
             json!([{"name": "channel_occupied", "channel": channel}])
         );
         let signature = hmac_sha256_hex(&server.app().secret, body.as_bytes());
@@ -121,8 +121,8 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     client.subscribe(&server.channel("public-")).await;
     eventually("the log to tell of it", || async {
         let log = server.log();
-        let told = log.iter().any(|line| line.contains("certificate"));
-        told.then_some(())
+        let is_logged = log.iter().any(|line| line.contains("certificate"));
+        is_logged.then_some(())
     })
     .await;
     receiver.finish().await;

@@ -109,12 +109,12 @@ async fn connections_notice_nothing_of_a_full_backlog() {
     let server = or_skip!(builder.start().await);
     let channel = server.channel("private-");
     let mut sender = subscriber(&server, &channel).await;
-    let mut hearer = subscriber(&server, &channel).await;
+    let mut listener = subscriber(&server, &channel).await;
     let mut took = Vec::new();
     for number in 0..1000 {
         let began = Instant::now();
         send(&mut sender, &channel, number).await;
-        hearer.expect_event_on(&channel, "client-x").await;
+        listener.expect_event_on(&channel, "client-x").await;
         took.push(began.elapsed());
     }
     took.sort();

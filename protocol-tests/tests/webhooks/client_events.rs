@@ -85,8 +85,8 @@ async fn a_string_comes_as_it_was_and_any_other_data_as_the_text_of_its_json() {
             .await;
         let event = receiver.next_event_on(&channel).await;
         let text = event.json["data"].as_str().expect("data is a string");
-        let told: Value = serde_json::from_str(text).expect("data holds JSON");
-        assert_eq!(told, data);
+        let reported: Value = serde_json::from_str(text).expect("data holds JSON");
+        assert_eq!(reported, data);
     }
     server.finish().await;
 }

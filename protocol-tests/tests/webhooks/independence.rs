@@ -225,14 +225,14 @@ async fn a_dead_endpoint_slows_no_client_down() {
     let server = or_skip!(builder.start().await);
     let channel = server.channel("private-");
     let mut sender = subscriber(&server, &channel).await;
-    let mut hearer = subscriber(&server, &channel).await;
+    let mut listener = subscriber(&server, &channel).await;
     let mut slowest = Duration::ZERO;
     for number in 0..500 {
         let began = Instant::now();
         sender
             .send_client_event(&channel, "client-x", json!(number))
             .await;
-        hearer.expect_event_on(&channel, "client-x").await;
+        listener.expect_event_on(&channel, "client-x").await;
         slowest = slowest.max(began.elapsed());
     }
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");

@@ -251,8 +251,8 @@ async fn a_journal_is_its_owners_only_and_of_one_process_at_a_time() {
     }
     let exit = or_skip!(builder.start_and_exit().await);
     assert!(exit.code.is_some_and(|code| code != 0), "{exit:?}");
-    let says_why = exit.log.iter().any(|line| line.contains("journal"));
-    assert!(says_why, "{exit:?}");
+    let is_explained = exit.log.iter().any(|line| line.contains("journal"));
+    assert!(is_explained, "{exit:?}");
     send_numbered(&mut client, &channel, 3..5).await;
     expect_numbered(&mut receiver, &channel, 3..5).await;
     server.finish().await;
@@ -268,7 +268,7 @@ async fn a_journal_that_cannot_be_used_is_reported_at_start() {
         let builder = with_journal(&receiver, &journal);
         let exit = or_skip!(builder.start_and_exit().await);
         assert!(exit.code.is_some_and(|code| code != 0), "{exit:?}");
-        let says_why = exit.log.iter().any(|line| line.contains("journal"));
-        assert!(says_why, "{exit:?}");
+        let is_explained = exit.log.iter().any(|line| line.contains("journal"));
+        assert!(is_explained, "{exit:?}");
     }
 }

@@ -79,11 +79,11 @@ async fn log_holds_no_secret_whatever_goes_wrong() {
     server.signal(Signal::Terminate);
     let exit = server.exited().await.expect_clean();
     let base64 = "czNjcjN0";
-    let telling: Vec<&String> = exit
+    let revealing: Vec<&String> = exit
         .log
         .iter()
         .filter(|line| line.contains(SECRET) || line.contains(base64))
         .collect();
-    assert!(telling.is_empty(), "{telling:#?}");
+    assert!(revealing.is_empty(), "{revealing:#?}");
     assert!(!exit.log.is_empty());
 }

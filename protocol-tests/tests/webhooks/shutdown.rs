@@ -170,12 +170,12 @@ async fn who_is_still_there_has_left_once() {
         member.expect_close_code(1001).await;
     }
     server.exited().await.expect_clean();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for _ in 0..2 {
-        told.push(receiver.next_event().await.json);
+        reported.push(receiver.next_event().await.json);
     }
     for user in ["ann", "bob"] {
-        assert!(told.contains(&removed(&channel, user)), "{told:?}");
+        assert!(reported.contains(&removed(&channel, user)), "{reported:?}");
     }
     receiver.expect_event(vacated(&channel)).await;
     receiver.expect_nothing_more();

@@ -58,7 +58,7 @@ async fn listed_origin_is_allowed_and_any_other_closed() {
 }
 
 #[tokio::test]
-async fn handshake_without_an_origin_is_let_in_where_that_is_configured() {
+async fn handshake_without_an_origin_is_admitted_where_that_is_configured() {
     let app = AppConfig::new("10001").set("allowed_origins", vec!["https://example.com"]);
     let app = app.set("allow_missing_origin", true);
     let server = or_skip!(TestServer::builder().app(app).start().await);
@@ -118,7 +118,7 @@ async fn ports_that_browsers_leave_out_may_be_listed() {
 }
 
 #[tokio::test]
-async fn known_credentials_let_in_pages_of_this_machine_and_programs() {
+async fn known_credentials_admit_pages_of_this_machine_and_programs() {
     let app = AppConfig::new("local")
         .set("key", "local")
         .set("secret", "local");

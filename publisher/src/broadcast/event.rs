@@ -92,7 +92,7 @@ impl Broadcast {
         self
     }
 
-    /// An id of your own by which a server that can tells the event when it is broadcast again
+    /// An id of your own by which a server that can recognises the event when it is broadcast again
     /// (see [`Event::idempotency_key`](crate::Event::idempotency_key)). The drivers `pusher` and
     /// `ably` pass it on.
     pub fn idempotency_id(mut self, id: impl Into<String>) -> Self {

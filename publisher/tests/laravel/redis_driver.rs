@@ -115,7 +115,7 @@ async fn a_password_that_is_put_right_is_taken() {
 }
 
 #[tokio::test]
-async fn a_user_without_the_right_to_is_told() {
+async fn a_user_without_the_right_to_gets_the_reason() {
     let server = RedisServer::start(&[]).await;
     let client = redis::Client::open(server.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();

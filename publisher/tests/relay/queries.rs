@@ -63,7 +63,7 @@ async fn a_channel_is_described() {
 }
 
 #[tokio::test]
-async fn a_cache_channel_tells_what_it_keeps() {
+async fn a_cache_channel_reports_what_it_keeps() {
     let server = relay().await;
     let client = client(&server);
     let cache = channel(&server, "cache-");

@@ -89,7 +89,7 @@ async fn a_message_to_all_has_no_connection_and_an_id_for_its_retries() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told() {
+async fn a_refusal_is_reported() {
     let words = r#"{"error":{"message":"Invalid key","code":40005}}"#;
     let server = Server::answering([Answer::Reply(401, "", words.into())]).await;
     let error = broadcaster(&server)

@@ -99,7 +99,7 @@ async fn silence_ends_with_the_timeout() {
 }
 
 #[tokio::test]
-async fn another_kind_of_server_is_told_from_a_relay() {
+async fn another_kind_of_server_is_distinguished_from_a_relay() {
     let error = failure(Answer::ok("<html>It works!</html>")).await;
     assert!(
         matches!(

@@ -59,7 +59,7 @@ async fn silence_is_tried_again() {
 }
 
 #[tokio::test]
-async fn the_last_failure_is_told() {
+async fn the_last_failure_is_reported() {
     let server = Server::answering([Answer::status(502)]).await;
     let error = trigger(&client(&server), &Event::text("e", ""))
         .await

@@ -7,12 +7,14 @@ mod turn;
 use std::fmt;
 use std::future::Future as _;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
 use prometheus_client::metrics::counter::Counter;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::blocked::Blocked;
@@ -61,6 +63,25 @@ pub struct Deadline<T> {
     /// The wait was once begun anew since the last answer, as the process had stood still.
     was_renewed: bool,
     write_timeouts: Counter,
+}
+
+impl Deadline<TcpStream> {
+    /// Watches a connection that was accepted; see [`new`](Self::new). Also returns the peer's
+    /// address, if the system still knows it.
+    ///
+    /// # Errors
+    /// When the connection is broken already.
+    pub fn accept(
+        stream: TcpStream,
+        waits: Waits,
+        entry: Entry,
+        write_timeouts: Counter,
+    ) -> io::Result<(Self, Option<SocketAddr>)> {
+        // With Nagle's algorithm, the second of two events waits for the first to be acknowledged.
+        stream.set_nodelay(true)?;
+        let peer = stream.peer_addr().ok();
+        Ok((Self::new(stream, waits, entry, write_timeouts), peer))
+    }
 }
 
 impl<T> Deadline<T> {
@@ -134,7 +155,7 @@ impl<T> Deadline<T> {
     }
 
     /// Whether the request is held. Whoever holds it counts the connection, then, unless its peer does not
-    /// take what is written: it may no longer be held by then, of which the dispatcher has not heard.
+    /// take what is written: it may no longer be held by then, which the dispatcher does not know.
     fn note_held(&self) -> bool {
         let is_held = self.mark.handling() == Handling::Held;
         self.entry.set_held(is_held && self.blocked.is_none());
@@ -181,9 +202,10 @@ impl<T> Deadline<T> {
     /// Fails if the request is held and its peer has gone: the dispatcher would wait for the answer all
     /// the same, as if there were anybody to take it.
     fn check_held(&self) -> io::Result<()> {
-        match self.is_at_end && self.mark.handling() == Handling::Held {
-            true => Err(io::ErrorKind::UnexpectedEof.into()),
-            false => Ok(()),
+        if self.is_at_end && self.mark.handling() == Handling::Held {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        } else {
+            Ok(())
         }
     }
 

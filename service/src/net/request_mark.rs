@@ -14,7 +14,7 @@ pub enum Handling {
     Nothing,
     /// Its head has arrived, and it needs no more bytes.
     Request,
-    /// Its answer comes when there is something to tell, and may go on for as long: it is not for the
+    /// Its answer comes when there is something to report, and may go on for as long: it is not for the
     /// connection to say that this takes too long.
     Held,
     /// Its head has arrived, and its handler waits for so many bytes of the body, or for all that

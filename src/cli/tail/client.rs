@@ -74,7 +74,7 @@ pub(super) enum Ended {
     Disconnected,
     #[error("the connection broke: {0}")]
     Broken(#[from] ProtocolError),
-    #[error("nothing was heard for {} seconds", SILENT_FOR.as_secs())]
+    #[error("nothing was received for {} seconds", SILENT_FOR.as_secs())]
     Silent,
     #[error("the relay sent something other than text")]
     NotText,

@@ -162,7 +162,7 @@ async fn lines_that_match_are_shown_in_order() {
 }
 
 #[tokio::test]
-async fn a_restart_is_told_and_followed() {
+async fn a_restart_is_reported_and_followed() {
     let relay = Relay::start(free_port());
     let address = relay.address;
     let following = Following::start(args(address));
@@ -225,7 +225,7 @@ async fn against(answer: &'static [u8]) -> String {
 }
 
 #[tokio::test]
-async fn whoever_is_no_relay_is_told_apart() {
+async fn whoever_is_no_relay_is_recognised() {
     for (answer, expected) in [
         (&b"220 mail ready\r\n\r\n"[..], "not that of a relay"),
         (b"HTTP/1.1 200", "it breaks off"),

@@ -41,7 +41,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
-pub use settings::{InvalidTarget, Sentinels, Settings, Target};
+pub use settings::{Settings, Target};
 
 use crate::hub::idempotency::SharedClaim;
 use crate::hub::{

@@ -224,7 +224,7 @@ fn is_known(pairs: &[ReadPair]) -> bool {
     pairs.iter().any(|pair| pair.secret == DEVELOPMENT)
 }
 
-/// With credentials that everybody knows, nobody else's machine may be let in.
+/// With credentials that everybody knows, no other machine may be admitted.
 pub(in crate::config) fn stay_on_loopback(
     section: &Section<'_>,
     listen: &Address,

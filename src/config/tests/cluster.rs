@@ -101,7 +101,7 @@ fn a_node_for_publishes_alone_has_others_to_publish_to() {
 }
 
 #[test]
-fn what_laravel_publishes_is_told_from_what_nodes_publish() {
+fn what_laravel_publishes_is_distinguished_from_what_nodes_publish() {
     let with_prefix = |prefix| {
         let ingest = format!("[ingest.laravel_redis]\nenabled = true\nprefix = \"{prefix}\"");
         Setting::new().file(&format!("{REDIS}{ingest}"))

@@ -50,7 +50,7 @@ fn the_file_is_the_named_one_or_the_variable_s_or_the_usual_one() {
 }
 
 #[test]
-fn what_the_configuration_was_made_of_is_told() {
+fn what_the_configuration_was_made_of_is_reported() {
     let setting = Setting::new()
         .file("")
         .variable("FANFARE_LOG__LEVEL", "debug")

@@ -3,7 +3,7 @@
 use toml::de::{DeTable, DeValue};
 
 use super::*;
-use crate::apps::{App, ChannelFilter, WebhookEvent, WebhookEvents};
+use crate::apps::{App, ChannelFilter, WebhookEvent};
 
 /// The file with its app block in force: settings are commented out as `#key`, prose is `# …`.
 fn in_force() -> String {
@@ -15,7 +15,7 @@ fn in_force() -> String {
 }
 
 #[test]
-fn it_says_the_defaults() {
+fn it_has_the_defaults() {
     let shipped = Setting::new().file(SHIPPED).load();
     assert_eq!(
         format!("{shipped:?}"),
@@ -24,7 +24,7 @@ fn it_says_the_defaults() {
 }
 
 #[test]
-fn its_app_block_says_the_defaults() {
+fn its_app_block_has_the_defaults() {
     let config = Setting::new().file(&in_force()).load();
     let app = config.apps.by_id("10001").unwrap();
     let plain = App::new("10001", Signer::new("app-key", b"app-secret"));
@@ -74,7 +74,7 @@ fn its_webhook_can_be_taken_over_as_it_is() {
     let [webhook] = &app.webhooks[..] else {
         panic!("{:?}", app.webhooks);
     };
-    let all: WebhookEvents = WebhookEvent::ALL.into_iter().collect();
+    let all = WebhookEvent::ALL.into_iter().collect();
     assert_eq!(webhook.events, all);
     assert_eq!(webhook.filter, ChannelFilter::default());
     assert!(webhook.headers.is_empty() && !webhook.batch);

@@ -29,6 +29,8 @@ impl Tables {
             return;
         };
         let mut tails = resumable.park();
+        // Its task waits for that.
+        peer.wake();
         let mut channels = self.channels.borrow_mut();
         for channel in resumable.channels() {
             if let Some(local) = channels.get_mut(&channel)

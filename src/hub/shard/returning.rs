@@ -102,6 +102,14 @@ impl Peer {
         }
     }
 
+    /// Whether the shard has not yet put the connection, whose carrier is gone, among those that are away.
+    /// Until then nothing may carry it: an answer on a new carrier would be taken for one to what
+    /// was sent by way of the old one.
+    pub fn is_parking(&self) -> bool {
+        let resumable = self.resumable.as_deref();
+        resumable.is_some_and(|resumable| resumable.is_parking())
+    }
+
     /// The client is back, by way of this carrier.
     pub(super) fn attach(&self, carrier: Carrier) {
         let outbox_bytes = outbox_bytes(self.app(), self.is_resumable());

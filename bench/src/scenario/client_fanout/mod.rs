@@ -125,6 +125,6 @@ fn report_webhooks(bench: &mut Bench, sent: u64) -> anyhow::Result<()> {
             "missing": missing,
         }),
     );
-    report.problem_count(missing, "client events that NO WEBHOOK told of");
+    report.problem_count(missing, "client events that NO WEBHOOK reported");
     Ok(())
 }

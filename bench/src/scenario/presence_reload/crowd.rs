@@ -233,7 +233,7 @@ impl Crowd {
         report.problem_count(figures.failed, "connections FAILED");
         report.problem_count(
             observers.contradictions,
-            "times an observer was told of a leave or join that CANNOT BE",
+            "times an observer was notified of a leave or join that CANNOT BE",
         );
         if observers.not_seen_leaving > 0 {
             report.note(
@@ -243,7 +243,7 @@ impl Crowd {
         }
         report.problem_count(
             observers.left_away,
-            "times an observer was NEVER TOLD that a member was back",
+            "times an observer was NEVER NOTIFIED that a member was back",
         );
         report.problem_count(
             figures.wrong_counts,

@@ -98,13 +98,13 @@ fn report_webhooks(
             "caused_by_reload": caused,
         }),
     );
-    report.problem_count(unknown, "first joins that NO WEBHOOK told of");
+    report.problem_count(unknown, "first joins that NO WEBHOOK reported");
     report.problem_count(
         caused,
         "webhook events of members who had not left for longer than a reload takes",
     );
     if crowd.figures.longest_away_s() > HELD_BACK_S - 1.0 {
-        report.note("some members were away for so long that webhooks may have told of it");
+        report.note("some members were away for so long that webhooks may have reported it");
     }
     Ok(())
 }

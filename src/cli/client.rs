@@ -1,0 +1,26 @@
+//! How the commands ask a relay over HTTP.
+
+use std::time::Duration;
+
+use ureq::Agent;
+
+/// A client that gives up after `timeout`, all in all, and follows nothing.
+pub(super) fn agent(timeout: Duration) -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .timeout_global(Some(timeout))
+        .user_agent(concat!("fanfare/", env!("CARGO_PKG_VERSION")))
+        .build();
+    config.into()
+}
+
+/// Why there is no answer, for people.
+pub(super) fn reason(error: ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => error.to_string(),
+        error => error.to_string(),
+    }
+}

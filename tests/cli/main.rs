@@ -1,0 +1,8 @@
+//! The program as people and supervisors meet it: what it prints, and its exit codes.
+
+#![allow(clippy::unwrap_used, reason = "in a test, the panic is the report")]
+
+mod first_steps;
+mod serving;
+mod support;
+mod without_serving;
