@@ -504,6 +504,33 @@ async fn sessions_end_when_more_are_parked_than_their_app_may_have() {
 }
 
 #[tokio::test]
+async fn session_on_more_channels_than_its_app_has_room_for_ends_and_is_told() {
+    let app = app().set("resume.bytes", 64 << 10);
+    let server = or_skip!(start(app).await);
+    let channels: Vec<String> = (0..500).map(|_| server.channel("public-")).collect();
+    let token = token();
+    let mut session = Session::open(&server, &token).await;
+    let id = session.id().to_owned();
+    for channel in &channels {
+        session.client.send_subscribe(channel, None, None).await;
+    }
+    session.fence_own().await;
+    session.reset();
+    eventually("the channels to be left", || async {
+        let occupied = server.get("/channels", &[]).await;
+        (occupied["channels"] == json!({})).then_some(())
+    })
+    .await;
+    assert_eq!(parked(&server).await, 0);
+    let mut again = Session::open(&server, &token).await;
+    assert_ne!(again.id(), id);
+    again.subscribe(&channels[0]).await;
+    again.expect_gap(&channels[0], None).await;
+    again.leave().await;
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn upgrade_without_a_session_is_served_beside_parked_ones() {
     let server = or_skip!(start(app()).await);
     let channel = server.channel("public-");
