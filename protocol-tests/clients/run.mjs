@@ -22,7 +22,7 @@ import * as tabs from "./scenarios/tabs.mjs";
 const SUITES = { "pusher-js": pusherJs, echo, fallback, tabs, pages, resume };
 /** Suites whose scenarios drive pages from outside. */
 const DRIVEN = new Set(["tabs", "pages", "resume"]);
-const SCENARIO_LIMIT_MS = 150_000;
+const SCENARIO_LIMIT_MS = 300_000;
 
 async function main([environment, suite, versionAndTransport, ...names]) {
   if (environment === "list") {

@@ -26,10 +26,12 @@
 //! - [`http`], [`request`]: an HTTP client with raw access, requests with every signing parameter open to change
 //! - [`receiver`]: a webhook endpoint that checks all that it is sent and answers as a test says
 //! - [`redis`]: Redis servers, alone, as a Redis Cluster and behind Sentinels, that can be made to fail
-//! - [`cluster`]: several nodes that share a Redis; [`proxy`]: a TCP connection that can be cut or held up
+//! - [`cluster`]: several nodes that share a Redis; [`proxy`]: a TCP connection that can be cut or held up;
+//!   [`balancer`]: nginx and HAProxy in front of servers
 //! - [`published`]: events to publish; [`names`]: names that tests do not share; [`random`]: chance that can be repeated
 //! - [`sign`]: signatures; [`metrics`]: the admin listener's figures; [`wait`]: patience
 
+pub mod balancer;
 pub mod client;
 pub mod cluster;
 pub mod config;
@@ -54,6 +56,7 @@ pub mod wait;
 pub mod websocket;
 
 pub use crate::redis::{RedisCluster, RedisServer, Sentinels};
+pub use balancer::Balancer;
 pub use client::{Roster, WsClient};
 pub use cluster::Cluster;
 pub use config::{App, AppConfig, WebhookConfig};

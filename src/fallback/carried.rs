@@ -43,7 +43,11 @@ pub(super) struct Carried {
     timer: Pin<Box<Sleep>>,
     times: Times,
     sessions: Gauge,
-    _listed: Listed,
+    /// The newest request that was to carry the connection.
+    newest: Option<u64>,
+    /// Another has the connection's place.
+    is_displaced: bool,
+    listed: Listed,
     /// Given back last: whoever waits for the last connection to go waits for its leaves, too.
     _permit: Permit,
 }
@@ -88,14 +92,25 @@ impl Carried {
             timer: Box::pin(tokio::time::sleep(times.alone)),
             times,
             sessions,
-            _listed: place.listed,
+            newest: None,
+            is_displaced: false,
+            listed: place.listed,
             _permit: place.permit,
         }
     }
 
     /// Takes the requests that are to carry the connection.
     fn attach(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(receiver)) = self.inputs.receivers.poll_recv(cx) {
+        while let Poll::Ready(receiver) = self.inputs.receivers.poll_recv(cx) {
+            let Some(receiver) = receiver else {
+                self.is_displaced = true;
+                return;
+            };
+            if receiver.number.is_some() && receiver.number < self.newest {
+                // It was made again on the way, and nobody reads its answer.
+                continue;
+            }
+            self.newest = receiver.number;
             let now = Instant::now();
             let registration = &self.registration;
             registration.with_session(|session| session.on_received(now));
@@ -154,6 +169,8 @@ impl Carried {
                 if messages.is_empty() {
                     self.messages_left -= 1;
                     self.handle_heartbeat(now);
+                } else {
+                    self.listed.standing.set_has_sent();
                 }
                 self.unhandled = Some(Unhandled {
                     messages: messages.into_iter(),
@@ -260,6 +277,7 @@ impl Carried {
                 self.alone_since.get_or_insert(now);
             }
         }
+        self.listed.standing.set_alone_since(self.alone_since);
         self.due().is_some_and(|due| due <= now)
     }
 
@@ -306,6 +324,9 @@ impl Future for Carried {
         this.registration.set_task(cx.waker());
         this.messages_left = MESSAGES_A_TURN;
         this.attach(cx);
+        if this.is_displaced {
+            return Poll::Ready(());
+        }
         let mut is_due = this.registration.take_time_up();
         loop {
             this.poll_paused(cx);

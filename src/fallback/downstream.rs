@@ -67,7 +67,7 @@ pub(super) struct Polls {
 
 #[derive(Debug)]
 struct Waiting {
-    number: Option<Box<str>>,
+    number: Option<u64>,
     writer: Writer,
     until: Instant,
     is_answered: bool,
@@ -76,7 +76,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Unproven {
     /// The request that it answered.
-    number: Option<Box<str>>,
+    number: Option<u64>,
     bytes: Bytes,
     /// It never left.
     is_lost: bool,
@@ -218,6 +218,9 @@ impl Stream {
             }
             if self.closes {
                 writer.end();
+            } else if !peer.has_frames() {
+                // It need not be known when this is taken; that the client goes is.
+                return Sending::All;
             }
         }
     }
@@ -236,7 +239,7 @@ impl Polls {
         }
         let is_answered = again.is_some();
         self.unproven = again.map(|again| Unproven {
-            number: number.clone(),
+            number,
             is_lost: false,
             ..again
         });
@@ -284,7 +287,7 @@ impl Polls {
             self.progress = true;
             let bytes = chunk.into_bytes();
             self.unproven = Some(Unproven {
-                number: waiting.number.clone(),
+                number: waiting.number,
                 bytes: bytes.clone(),
                 is_lost: false,
             });

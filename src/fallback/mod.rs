@@ -6,8 +6,10 @@
 //! own.
 //!
 //! - [`path`]: what a path asks for
-//! - [`chunk`]: frames as they stand in an answer
+//! - [`chunk`], [`renderings`]: frames as they stand in an answer
 //! - [`pipe`]: from a connection to the answer that carries it, which may be on another thread
+//! - [`numbers`]: what tells a client's requests apart
+//! - [`places`]: who loses its place when there are too many sessions
 //! - [`sessions`]: where a session is to be found
 //! - [`answer`]: what requests are answered, but for a connection's frames
 //! - [`upstream`]: what clients send
@@ -18,8 +20,11 @@ mod answer;
 mod carried;
 mod chunk;
 mod downstream;
+mod numbers;
 mod path;
 mod pipe;
+mod places;
+mod renderings;
 mod service;
 mod sessions;
 mod upstream;

@@ -22,6 +22,8 @@ struct State {
     /// The answer is over, or its client is gone.
     gone: bool,
     writer: Option<Waker>,
+    /// The writer waits for room.
+    is_awaited: bool,
     reader: Option<Waker>,
 }
 
@@ -46,10 +48,17 @@ impl Writer {
             return Poll::Ready(Err(Gone { untaken }));
         }
         // Registered in either case: that the reader goes is noticed without anything to write.
-        state.writer = Some(cx.waker().clone());
-        match state.chunk {
-            None => Poll::Ready(Ok(())),
-            Some(_) => Poll::Pending,
+        if !state
+            .writer
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            state.writer = Some(cx.waker().clone());
+        }
+        state.is_awaited = state.chunk.is_some();
+        match state.is_awaited {
+            false => Poll::Ready(Ok(())),
+            true => Poll::Pending,
         }
     }
 
@@ -84,7 +93,8 @@ impl Reader {
         let mut state = self.0.lock();
         match state.chunk.take() {
             Some(chunk) => {
-                let writer = state.writer.take();
+                let awaited = std::mem::take(&mut state.is_awaited);
+                let writer = awaited.then(|| state.writer.clone()).flatten();
                 drop(state);
                 wake(writer);
                 Poll::Ready(Some(chunk))

@@ -16,6 +16,7 @@ use super::answer::{self, Refusal};
 use super::carried::{Carried, Place, Times};
 use super::chunk;
 use super::downstream::Downstream;
+use super::numbers::number;
 use super::path::{Purpose, Target};
 use super::pipe::{self, Reader};
 use super::sessions::{Entry, Opened, Receiver, Sessions};
@@ -160,7 +161,9 @@ impl FallbackService {
         if let Err(refusal) = check(&entry, request.headers()) {
             return refusal.into_response();
         }
-        self.take(app, &entry, request.headers(), payload, mark.cloned())
+        let number = number(&Query::parse(request.query_string()));
+        let headers = request.headers();
+        self.take(app, &entry, number, headers, payload, mark.cloned())
             .await
     }
 
@@ -169,6 +172,7 @@ impl FallbackService {
         &self,
         app: &AppHub,
         entry: &Entry,
+        number: Option<u64>,
         headers: &HeaderMap,
         payload: web::Payload,
         mark: Option<RequestMark>,
@@ -206,7 +210,12 @@ impl FallbackService {
             share,
         };
         let handled = async {
-            entry.sent.send(sent).await.map_err(drop)?;
+            let place = entry.sent.reserve().await.map_err(drop)?;
+            if number.is_some_and(|number| !entry.is_new(number)) {
+                // It was made again on the way. What it sends is handled once.
+                return Ok(());
+            }
+            place.send(sent);
             // It is when the other end is dropped, and nothing comes of it.
             let _ = is_handled.await;
             Ok(())
@@ -312,15 +321,6 @@ fn label(fallback: Fallback) -> FallbackTransport {
 /// A session's name among those of all apps.
 fn name(app: &AppHub, target: &Target<'_>) -> String {
     format!("{}/{}", app.app.id, target.session)
-}
-
-/// What tells the requests of a client apart.
-///
-/// Source: pusher-js, `getUniqueURL`.
-fn number(query: &Query<'_>) -> Option<Box<str>> {
-    const LONGEST: usize = 20;
-    let number = query.get("n")?;
-    (number.len() <= LONGEST).then(|| number.into())
 }
 
 fn origin(headers: &HeaderMap) -> Option<&[u8]> {

@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+use super::numbers::Seen;
 use super::pipe::Writer;
+use super::places::{Candidates, Standing};
 use super::upstream::Sent;
 use crate::hub::Fallback;
+use crate::metrics::Counter;
 use crate::net::tally::Full;
 
 /// Requests of one session that may wait to be looked at; a client makes one at a time.
@@ -20,8 +24,15 @@ const SENT: usize = 8;
 /// The sessions of the process.
 #[derive(Debug)]
 pub struct Sessions {
-    open: Mutex<HashMap<Box<str>, Arc<Entry>>>,
+    open: Mutex<Open>,
     most: usize,
+    displaced: Counter,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    entries: HashMap<Box<str>, Arc<Entry>>,
+    candidates: Candidates,
 }
 
 /// A session as its requests know it.
@@ -31,21 +42,26 @@ pub(super) struct Entry {
     pub(super) fallback: Fallback,
     /// Where the page is from that opened it. No other page has any business with it.
     pub(super) origin: Option<Box<[u8]>>,
+    /// The session ends when these are dropped.
     pub(super) receivers: mpsc::Sender<Receiver>,
     pub(super) sent: mpsc::Sender<Sent>,
+    /// The requests with messages that were taken.
+    seen: Mutex<Seen>,
+    standing: Arc<Standing>,
 }
 
 /// A request that is to carry a session.
 #[derive(Debug)]
 pub(super) struct Receiver {
     /// What tells the request from others, but not from itself when it is made again on the way.
-    pub(super) number: Option<Box<str>>,
+    pub(super) number: Option<u64>,
     pub(super) writer: Writer,
 }
 
 /// A session's own ends.
 #[derive(Debug)]
 pub(super) struct Inputs {
+    /// They end when the session's place was given to another.
     pub(super) receivers: mpsc::Receiver<Receiver>,
     pub(super) sent: mpsc::Receiver<Sent>,
 }
@@ -55,6 +71,8 @@ pub(super) struct Inputs {
 pub(super) struct Listed {
     sessions: Arc<Sessions>,
     name: Box<str>,
+    /// Whether the session may lose its place is for its task to say.
+    pub(super) standing: Arc<Standing>,
 }
 
 /// What became of an attempt to open a session.
@@ -75,6 +93,8 @@ impl Entry {
             origin,
             receivers,
             sent,
+            seen: Mutex::default(),
+            standing: Arc::default(),
         };
         let inputs = Inputs {
             receivers: receivers_of_session,
@@ -82,43 +102,81 @@ impl Entry {
         };
         (Arc::new(entry), inputs)
     }
+
+    /// Whether no request of this number was taken before.
+    pub(super) fn is_new(&self, number: u64) -> bool {
+        self.seen.lock().insert(number)
+    }
 }
 
 impl Sessions {
-    /// None yet, and so many at most.
-    pub fn new(most: usize) -> Self {
+    /// None yet, and so many at most. `displaced` counts those that lost their places to others.
+    pub fn new(most: usize, displaced: Counter) -> Self {
         Self {
             open: Mutex::default(),
             most,
+            displaced,
         }
     }
 
     /// The session of this name.
     pub(super) fn find(&self, name: &str) -> Option<Arc<Entry>> {
-        self.open.lock().get(name).cloned()
+        self.open.lock().entries.get(name).cloned()
     }
 
-    /// Lists a session, unless there is one of this name, or too many.
+    /// Lists a session, unless there is one of this name, or there are too many that are all in use.
     pub(super) fn open(self: &Arc<Self>, name: &str, entry: Arc<Entry>) -> Result<Opened, Full> {
         let mut open = self.open.lock();
-        if let Some(known) = open.get(name) {
+        if let Some(known) = open.entries.get(name) {
             return Ok(Opened::Known(Arc::clone(known)));
         }
-        if open.len() >= self.most {
-            return Err(Full);
+        let mut displaced = None;
+        if open.entries.len() >= self.most {
+            displaced = Some(open.displace().ok_or(Full)?);
+            self.displaced.inc();
         }
-        open.insert(name.into(), entry);
+        let standing = Arc::clone(&entry.standing);
+        open.entries.insert(name.into(), entry);
+        drop(open);
+        // Its task is woken by that.
+        drop(displaced);
         Ok(Opened::New(Listed {
             sessions: Arc::clone(self),
             name: name.into(),
+            standing,
         }))
+    }
+}
+
+impl Open {
+    /// Takes out the session that is missed least, if any is.
+    fn displace(&mut self) -> Option<Arc<Entry>> {
+        let now = Instant::now();
+        if self.candidates.are_to_be_found(now) {
+            let entries = self.entries.iter();
+            let all = entries.map(|(name, entry)| (name, &*entry.standing));
+            self.candidates.find(all, now);
+        }
+        while let Some((name, rank)) = self.candidates.take_next() {
+            let entry = self.entries.get(&name);
+            if entry.is_some_and(|entry| entry.standing.rank(now) == Some(rank)) {
+                return self.entries.remove(&name);
+            }
+        }
+        None
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        let entry = self.sessions.open.lock().remove(&self.name);
-        // What waits in it goes when nothing is locked.
-        drop(entry);
+        let mut open = self.sessions.open.lock();
+        let is_own = |entry: &Arc<Entry>| Arc::ptr_eq(&entry.standing, &self.standing);
+        // A place that was lost may have another session of this name by now.
+        if open.entries.get(&self.name).is_some_and(is_own) {
+            let entry = open.entries.remove(&self.name);
+            drop(open);
+            // What waits in it goes when nothing is locked.
+            drop(entry);
+        }
     }
 }

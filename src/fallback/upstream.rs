@@ -69,9 +69,18 @@ pub(super) async fn read(
     Ok((body, share))
 }
 
-/// Takes room for so many bytes, if there is any.
+/// Bytes of a body for which there is room when there is none for larger ones. A subscription or a ping is
+/// smaller.
+const SMALL: usize = 1 << 10;
+
+/// Takes room for so many bytes, if there is any. Whoever fills it with large bodies leaves half of it to
+/// small ones.
 pub(super) fn hold(share: &mut Share, bytes: usize) -> Result<(), BodyError> {
-    share.grow_to(bytes).map_err(|_full| BodyError::NoRoom)
+    let held = match bytes <= SMALL {
+        true => share.grow_to(bytes),
+        false => share.grow_within_half_to(bytes),
+    };
+    held.map_err(|_full| BodyError::NoRoom)
 }
 
 /// Bytes that messages take up.

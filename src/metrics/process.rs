@@ -28,6 +28,8 @@ metrics! {
         http_backlog: Gauge = "fanfare_http_backlog_bytes",
         /// Bytes that clients of the HTTP fallback have sent and that are not handled, of at most a quarter of server.http_backlog_bytes.
         fallback_backlog: Gauge = "fanfare_fallback_backlog_bytes",
+        /// Connections that HTTP requests carry, ended to make room for others while no request was there for them.
+        fallback_displaced: Counter = "fanfare_fallback_displaced_total",
         /// Open HTTP connections of the public listener.
         http_connections: Gauge = "fanfare_http_connections",
         /// HTTP connections closed to make room for others, by what they waited for.

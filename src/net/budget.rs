@@ -9,6 +9,7 @@ use crate::metrics::Gauge;
 /// A number of bytes that many share.
 #[derive(Debug)]
 pub struct Budget {
+    bytes: usize,
     left: AtomicUsize,
     held: Gauge,
 }
@@ -24,6 +25,7 @@ impl Budget {
     /// So many bytes, all of them left. `held` shows how many are not.
     pub fn new(bytes: usize, held: Gauge) -> Arc<Self> {
         Arc::new(Self {
+            bytes,
             left: AtomicUsize::new(bytes),
             held,
         })
@@ -41,13 +43,23 @@ impl Share {
 
     /// Takes more until it is so many bytes, if they are left.
     pub fn grow_to(&mut self, bytes: usize) -> Result<(), Full> {
-        let Some(more) = bytes.checked_sub(self.bytes) else {
+        self.grow(bytes, 0)
+    }
+
+    /// The same, if half of the budget is then left to those who need little.
+    pub fn grow_within_half_to(&mut self, bytes: usize) -> Result<(), Full> {
+        self.grow(bytes, self.budget.bytes / 2)
+    }
+
+    fn grow(&mut self, bytes: usize, to_leave: usize) -> Result<(), Full> {
+        let more = bytes.saturating_sub(self.bytes);
+        if more == 0 {
             return Ok(());
-        };
+        }
         self.budget
             .left
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
-                left.checked_sub(more)
+                left.checked_sub(more).filter(|rest| *rest >= to_leave)
             })
             .map_err(|_| Full)?;
         self.budget.held.inc_by(more as i64);
@@ -96,5 +108,17 @@ mod tests {
         drop(one);
         assert_eq!(held.get(), 0);
         assert_eq!(Share::of(&budget).grow_to(100), Ok(()));
+    }
+
+    #[test]
+    fn half_is_left_to_those_who_need_little() {
+        let budget = Budget::new(100, Gauge::default());
+        let mut large = Share::of(&budget);
+        assert_eq!(large.grow_within_half_to(51), Err(Full));
+        assert_eq!(large.grow_within_half_to(50), Ok(()));
+        let mut other = Share::of(&budget);
+        assert_eq!(other.grow_within_half_to(1), Err(Full));
+        assert_eq!(other.grow_to(50), Ok(()));
+        assert_eq!(large.grow_within_half_to(50), Ok(()));
     }
 }

@@ -19,4 +19,4 @@ mod tokens;
 
 pub use parked::park;
 pub use resumable::Resumable;
-pub use tokens::{Contender, Door, Entered, Place, Tokens};
+pub use tokens::{Contender, Entered, Place, Tokens};

@@ -102,7 +102,10 @@ impl WorkerSettings {
                 alone: server.fallback_timeout,
                 close_timeout: server.close_timeout,
             },
-            sessions: Arc::new(Sessions::new(room.held())),
+            sessions: Arc::new(Sessions::new(
+                room.held(),
+                metrics.fallback_displaced.clone(),
+            )),
             tokens: Arc::default(),
             api: ApiSettings {
                 path_prefix: server.path_prefix.clone(),

@@ -145,7 +145,6 @@ impl Session {
     }
 
     /// The user that the connection signed in as.
-    #[cfg(any(test, feature = "fuzzing"))]
     pub fn user(&self) -> Option<&Arc<Member>> {
         self.user.as_ref()
     }

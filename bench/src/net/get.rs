@@ -1,4 +1,4 @@
-//! One GET, on a connection of its own.
+//! One request, on a connection of its own.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
@@ -10,9 +10,21 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Asks and waits for the answer, whatever its status.
 pub(crate) fn get(server: SocketAddrV4, path: &str) -> anyhow::Result<Answer> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n\r\n");
+    exchange(server, &request)
+}
+
+/// Sends a body and waits for the answer, whatever its status.
+pub(super) fn post(server: SocketAddrV4, path: &str, body: &str) -> anyhow::Result<Answer> {
+    let length = body.len();
+    let request =
+        format!("POST {path} HTTP/1.1\r\nHost: {server}\r\nContent-Length: {length}\r\n\r\n{body}");
+    exchange(server, &request)
+}
+
+fn exchange(server: SocketAddrV4, request: &str) -> anyhow::Result<Answer> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut received = Vec::new();
     let mut buffer = [0; 4096];

@@ -1,9 +1,10 @@
-//! The client side of every connection: one thread, one edge-triggered epoll, WebSocket
-//! subscribers and keep-alive HTTP publishers.
+//! The client side of every connection: one thread, one edge-triggered epoll, subscribers over
+//! WebSockets and over streams of the HTTP fallback, and keep-alive HTTP publishers.
 
 mod get;
 mod http;
 mod response;
+mod stream;
 mod websocket;
 
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ fn source_address(count: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, 2 + (count % SOURCE_ADDRESSES) as u8)
 }
 
-/// What a scenario is called with. `conn` counts WebSocket connections from 0 as opened.
+/// What a scenario is called with. `conn` counts subscribers' connections from 0 as opened.
 pub(crate) trait Handler {
     /// A frame that carries a mark: one delivered event. `now` is just after its read.
     fn delivery(&mut self, _net: &mut Net, _conn: usize, _event: Delivery<'_>, _now: u64) {}

@@ -45,6 +45,11 @@ pub(crate) fn parse_response(received: &[u8], at_end: bool) -> Result<Option<Ans
         None => response.version == Some(0),
     };
     let status = response.code.unwrap_or(0);
+    let body = if status == 204 {
+        Some(Vec::new())
+    } else {
+        body
+    };
     Ok(body.map(|body| Answer {
         status,
         body,

@@ -1,4 +1,4 @@
-//! Subscribers: WebSocket connections from their handshake to their close.
+//! Subscribers: connections from their handshake to their close, WebSockets and what stands in for them.
 
 use std::mem;
 use std::net::SocketAddrV4;
@@ -9,6 +9,7 @@ use base64::Engine;
 use serde_json::Value;
 
 use super::response::header;
+use super::stream::Session;
 use super::{Delivery, HANGUP, Handler, INTEREST, Net, flush, inner_json, source_address};
 use crate::sys;
 use crate::ws;
@@ -17,7 +18,7 @@ use crate::ws;
 const GOING_AWAY: u16 = 1001;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Phase {
+pub(super) enum Phase {
     Connecting,
     Handshake,
     Open,
@@ -25,8 +26,8 @@ enum Phase {
 }
 
 pub(super) struct WsConn {
-    socket: Option<OwnedFd>,
-    phase: Phase,
+    pub(super) socket: Option<OwnedFd>,
+    pub(super) phase: Phase,
     reads: bool,
     /// Whether the close is the client's wish.
     closing: bool,
@@ -34,9 +35,29 @@ pub(super) struct WsConn {
     socket_id: String,
     /// Received bytes that do not yet make a whole frame.
     partial: Vec<u8>,
-    /// The payload so far of a fragmented message.
-    fragments: Vec<u8>,
-    unsent: Vec<u8>,
+    /// The payload so far of a fragmented message; the line so far of a stream.
+    pub(super) fragments: Vec<u8>,
+    pub(super) unsent: Vec<u8>,
+    /// None: a WebSocket.
+    pub(super) session: Option<Session>,
+}
+
+impl WsConn {
+    /// One that sends this once it is connected.
+    pub(super) fn new(socket: OwnedFd, request: Vec<u8>) -> Self {
+        Self {
+            socket: Some(socket),
+            phase: Phase::Connecting,
+            reads: true,
+            closing: false,
+            accept: String::new(),
+            socket_id: String::new(),
+            partial: Vec::new(),
+            fragments: Vec::new(),
+            unsent: request,
+            session: None,
+        }
+    }
 }
 
 impl Net {
@@ -65,15 +86,8 @@ impl Net {
             self.credentials.key,
         );
         self.ws.push(WsConn {
-            socket: Some(socket),
-            phase: Phase::Connecting,
-            reads: true,
-            closing: false,
             accept: ws::accept_for(&key),
-            socket_id: String::new(),
-            partial: Vec::new(),
-            fragments: Vec::new(),
-            unsent: request.into_bytes(),
+            ..WsConn::new(socket, request.into_bytes())
         });
         Ok(conn)
     }
@@ -120,6 +134,9 @@ impl Net {
 
     /// Sends one text message; on a closed connection it does nothing.
     pub(crate) fn send_text(&mut self, conn: usize, text: &str) {
+        if self.ws[conn].session.is_some() {
+            return self.send_to_session(conn, &[text]);
+        }
         self.send_frame(conn, ws::TEXT, text.as_bytes());
     }
 
@@ -152,7 +169,7 @@ impl Net {
         self.send_frame(conn, ws::CLOSE, &GOING_AWAY.to_be_bytes());
     }
 
-    fn close_ws<H: Handler>(&mut self, conn: usize, reason: &str, handler: &mut H) {
+    pub(super) fn close_ws<H: Handler>(&mut self, conn: usize, reason: &str, handler: &mut H) {
         let ws = &mut self.ws[conn];
         if ws.phase == Phase::Closed {
             return;
@@ -246,6 +263,9 @@ impl Net {
                 }
             }
         }
+        if self.ws[conn].session.is_some() {
+            return at + self.stream_input(conn, &input[at..], now, handler);
+        }
         while self.ws[conn].phase == Phase::Open {
             let frame = match ws::parse(&input[at..]) {
                 Ok(None) => return at,
@@ -291,6 +311,12 @@ impl Net {
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(error) => return Err(format!("handshake: {error}")),
         };
+        if self.ws[conn].session.is_some() {
+            return match response.code {
+                Some(200) => Ok(Some(size)),
+                code => Err(format!("stream: HTTP {}", code.unwrap_or(0))),
+            };
+        }
         if response.code != Some(101) {
             return Err(format!("handshake: HTTP {}", response.code.unwrap_or(0)));
         }
@@ -304,7 +330,13 @@ impl Net {
         Ok(Some(size))
     }
 
-    fn message<H: Handler>(&mut self, conn: usize, text: &[u8], now: u64, handler: &mut H) {
+    pub(super) fn message<H: Handler>(
+        &mut self,
+        conn: usize,
+        text: &[u8],
+        now: u64,
+        handler: &mut H,
+    ) {
         if let Some((mark, mark_at)) = self.finder.find(text) {
             return handler.delivery(
                 self,

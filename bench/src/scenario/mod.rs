@@ -4,6 +4,7 @@ mod broadcast;
 mod client_events;
 mod client_fanout;
 mod connect;
+mod fallback;
 mod frames;
 mod load;
 mod nodes;
@@ -53,6 +54,8 @@ pub(crate) enum Scenario {
     ClientEvents,
     /// N clients of one private channel send events to all others
     ClientFanout,
+    /// fanout to N WebSockets, and then to N streams of the HTTP fallback: what a delivery costs each
+    Fallback,
     /// fan-out where some subscribers stop reading
     SlowConsumer,
     /// publishes at the first node, N subscribers on the second, and N others on the third: what
@@ -95,10 +98,10 @@ pub(crate) struct RunOptions {
     pub(crate) scenario: Scenario,
     /// Connections (client-events: pairs; presence, presence-reload: members). Defaults: fanout,
     /// max-fanout, many-channels, presence-reload 1000; connect, health 10000; slow-consumer 200;
-    /// presence, bystander 100; client-events, client-fanout 50; cross-node 20; capacity 900
+    /// fallback 2000; presence, bystander 100; client-events, client-fanout 50; cross-node 20; capacity 900
     #[arg(long)]
     pub(crate) connections: Option<usize>,
-    /// Events per second: fanout, cross-node (100), slow-consumer (200) and bystander (1000);
+    /// Events per second: fallback (10), fanout, cross-node (100), slow-consumer (200) and bystander (1000);
     /// capacity: the first rate (1000); client-fanout: of each client (5); client-events: most per
     /// client, 0 for no bound (0)
     #[arg(long)]
@@ -185,7 +188,10 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         sys::pin_to_cpu(cpu).with_context(|| format!("pinning to CPU {cpu}"))?;
     }
     let wanted = options.connections.unwrap_or(0) + options.publishers.unwrap_or(16) + 64;
-    let sockets_per_connection = 1 + u64::from(options.scenario == Scenario::ClientEvents);
+    let sockets_per_connection = match options.scenario {
+        Scenario::ClientEvents | Scenario::Fallback => 2,
+        _ => 1,
+    };
     ensure!(
         wanted as u64 * sockets_per_connection <= nofile,
         "RLIMIT_NOFILE can be raised to {nofile} only, too few for that many connections"
@@ -229,6 +235,7 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         | Scenario::ManyChannels
         | Scenario::Health
         | Scenario::SlowConsumer => broadcast::run(&mut bench)?,
+        Scenario::Fallback => fallback::run(&mut bench)?,
         Scenario::Publish => publish::run(&mut bench, 1)?,
         Scenario::BatchPublish => publish::run(&mut bench, 10)?,
         Scenario::Connect => connect::run(&mut bench)?,
@@ -270,6 +277,8 @@ struct Way {
     /// None: to the net's own server.
     server: Option<SocketAddrV4>,
     receive_buffer: Option<i32>,
+    /// A stream of the HTTP fallback, at the net's own server.
+    is_stream: bool,
 }
 
 /// Opens connections with a bounded number under way, each through its subscription.
@@ -311,7 +320,13 @@ impl<'a> Opener<'a> {
             while self.started_at.len() < self.channels.len() && self.under_way < self.inflight {
                 let way = self.ways[self.started_at.len()];
                 self.started_at.push(sys::now_ns());
-                net.open_ws_at(way.server.unwrap_or(net.server), way.receive_buffer)?;
+                match way.is_stream {
+                    true => net.open_stream()?,
+                    false => {
+                        let server = way.server.unwrap_or(net.server);
+                        net.open_ws_at(server, way.receive_buffer)?
+                    }
+                };
                 self.under_way += 1;
             }
             net.poll(100_000_000, self)?;

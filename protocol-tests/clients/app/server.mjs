@@ -33,7 +33,9 @@ export async function startApp(settings) {
 }
 
 async function answer(context, request) {
-  const { pathname } = new URL(request.url, "http://app");
+  const { pathname, searchParams } = new URL(request.url, "http://app");
+  // Stands in for a server or a proxy that does not do what it is asked.
+  if (pathname === "/refused") return { status: Number(searchParams.get("status")), body: "" };
   if (request.method === "GET") return file(pathname);
   const user = userOf(request);
   if (!user) return { status: 403, body: "" };

@@ -24,6 +24,14 @@ export async function openChromium({ packages, settings, app, restartServer }) {
     const context = await browser.newContext();
     const page = await context.newPage();
     const faults = [];
+    const own = new Set([new URL(url).host, `${settings.host}:${settings.port}`]);
+    /** Whatever a page asks for, it asks the application or the server under test, by whatever protocol. */
+    const note = (asked) => {
+      const { protocol, host: of } = new URL(asked.url());
+      if (protocol !== "data:" && !own.has(of)) faults.push(`a request to ${asked.url()}`);
+    };
+    context.on("request", note);
+    page.on("websocket", note);
     page.on("pageerror", (error) => faults.push(error.stack ?? String(error)));
     await page.exposeFunction("callBackend", (method, parameters) => methods[method](...parameters));
     await page.goto(`${url}/browser/page.html`);
@@ -45,7 +53,7 @@ export async function openChromium({ packages, settings, app, restartServer }) {
       load,
       async close() {
         await context.close();
-        if (faults.length > 0) throw new Error(`errors in the page: ${faults.join("\n")}`);
+        if (faults.length > 0) throw new Error(`faults of the page: ${faults.join("\n")}`);
       },
     };
   }

@@ -74,9 +74,11 @@ export class World {
   #connection() {
     const { host, port, transport } = this.settings;
     const webSockets = ["ws", "wss"];
-    const transports = transport === "no-websocket"
-      ? { disabledTransports: webSockets }
-      : { enabledTransports: transport ? [transport] : webSockets };
+    const transports = {
+      // As pusher-js has it by itself: a WebSocket first, and other ways if there is none.
+      default: {},
+      "no-websocket": { disabledTransports: webSockets },
+    }[transport] ?? { enabledTransports: transport ? [transport] : webSockets };
     return {
       wsHost: host, wsPort: port, wssPort: port, httpHost: host, httpPort: port, httpsPort: port, forceTLS: false,
       ...transports,

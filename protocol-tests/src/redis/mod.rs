@@ -5,7 +5,7 @@
 
 mod clock;
 mod inspect;
-mod ports;
+pub(crate) mod ports;
 mod process;
 mod publish;
 mod sentinels;

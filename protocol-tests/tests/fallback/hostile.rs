@@ -1,41 +1,128 @@
 //! What strangers may try.
 
-use protocol_tests::{AppConfig, PublishedEvent, TestServer, eventually, or_skip, within};
+use protocol_tests::{
+    AppConfig, HttpClient, PublishedEvent, TestServer, eventually, or_skip, within,
+};
 use serde_json::json;
 
 use crate::client::{BOTH, FallbackClient, Line, Session, Stream, Transport, start};
 
+/// Opens a session over polls, and returns the code that it is refused with, if it is.
+async fn open(http: &mut HttpClient, session: &mut Session) -> Option<u16> {
+    let response = http.send(&session.receive(Transport::Polling)).await;
+    match &Line::all(&response.expect_status(200).text())[..] {
+        [Line::Open, Line::Messages(_)] => None,
+        [Line::Open, Line::Close(code, _)] => Some(*code),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
-async fn sessions_beyond_what_the_limit_on_open_files_allows_are_refused() {
+async fn whoever_takes_all_places_keeps_nobody_out() {
     let builder = TestServer::builder()
         .open_files(1024)
         .set("server.fallback_timeout", 3600);
     let server = or_skip!(builder.start().await);
+    let channel = server.channel("orders-");
+    let mut pages = Vec::new();
+    for transport in BOTH {
+        let mut page = FallbackClient::connect(&server, transport).await;
+        page.subscribe(&channel, None).await;
+        pages.push(page);
+    }
     let mut http = server.http();
-    let mut codes = Vec::new();
     for _ in 0..2000 {
         let mut session = Session::new(server.app());
-        let response = http.send(&session.receive(Transport::Polling)).await;
-        match &Line::all(&response.expect_status(200).text())[..] {
-            [Line::Open, Line::Messages(_)] => {}
-            [Line::Open, Line::Close(code, _)] => codes.push(*code),
-            other => panic!("{other:?}"),
-        }
+        assert_eq!(open(&mut http, &mut session).await, None);
     }
-    assert!(codes.len() >= 1000, "{}", codes.len());
-    assert!(codes.iter().all(|code| *code == 4100));
+    // The pages that were there are, and others come.
+    pages.push(FallbackClient::connect(&server, Transport::Streaming).await);
+    pages[2].subscribe(&channel, None).await;
+    server
+        .publish(PublishedEvent::new(&channel, "still-here", "yes"))
+        .await;
+    for page in &mut pages {
+        page.expect_event(&channel, "still-here").await;
+        assert!(page.fence().await.is_empty(), "{:?}", page.transport);
+    }
+    let metrics = server.metrics().await;
+    let displaced = metrics.sum("fanfare_fallback_displaced_total", &[]);
+    assert!(displaced >= 1000.0, "{displaced}");
+    eventually("sessions that were displaced to be gone", async || {
+        let metrics = server.metrics().await;
+        let left = metrics.sum("fanfare_fallback_sessions", &[]);
+        (left + displaced <= 2010.0).then_some(())
+    })
+    .await;
+    // Those that are left would stay for an hour.
+    drop(pages);
+    server.signal(protocol_tests::Signal::Kill);
+    server.exited().await;
+}
+
+#[tokio::test]
+async fn when_all_sessions_are_in_use_others_are_told_to_try_again() {
+    let builder = TestServer::builder().open_files(700);
+    let server = or_skip!(builder.start().await);
+    let endpoint = server.endpoint().clone();
+    let mut waiting = Vec::new();
+    let code = loop {
+        assert!(waiting.len() < 600, "there is always room");
+        let (mut http, mut session) = (server.http(), Session::new(server.app()));
+        if let Some(code) = open(&mut http, &mut session).await {
+            break code;
+        }
+        let poll = session.receive(Transport::Polling);
+        let poll = poll.encode(&endpoint.authority, &endpoint.prefix);
+        http.send_raw(&poll).await;
+        waiting.push(http);
+    };
+    assert_eq!(code, 4100);
+    assert!(waiting.len() > 50, "{}", waiting.len());
     // Others are served as before.
     let channel = server.channel("orders-");
     let mut socket = server.connect().await;
     socket.subscribe(&channel).await;
+    // As soon as one is not in use any more, there is room.
+    drop(waiting.pop());
+    eventually("a place to be free", async || {
+        let opened = open(&mut server.http(), &mut Session::new(server.app())).await;
+        opened.is_none().then_some(())
+    })
+    .await;
     server
         .publish(PublishedEvent::new(&channel, "still-here", "yes"))
         .await;
     socket.expect_event_on(&channel, "still-here").await;
-    // They would stay for an hour.
-    drop(socket);
-    server.signal(protocol_tests::Signal::Kill);
-    server.exited().await;
+    drop((socket, waiting));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn small_messages_find_room_when_large_bodies_have_all_they_may() {
+    // A quarter of it is for what clients send.
+    const BACKLOG: u32 = 1 << 20;
+    let builder = TestServer::builder()
+        .set("server.http_backlog_bytes", BACKLOG)
+        .set("server.fallback_timeout", 3);
+    let server = or_skip!(builder.start().await);
+    let mut client = FallbackClient::connect(&server, Transport::Polling).await;
+    let mut unfinished = Vec::new();
+    for _ in 0..20 {
+        let (mut http, mut session) = (server.http(), Session::new(server.app()));
+        assert_eq!(open(&mut http, &mut session).await, None);
+        let request = session.send(&"x".repeat(50_000));
+        let endpoint = server.endpoint();
+        let bytes = request.encode(&endpoint.authority, &endpoint.prefix);
+        let mut connection = server.connection().await;
+        connection.send(&bytes[..bytes.len() - 1]).await;
+        unfinished.push(connection);
+        // Nobody knows when what was sent is there. It is when there is room for no more.
+        client.subscribe(&server.channel("orders-"), None).await;
+        assert!(client.fence().await.is_empty());
+    }
+    drop((unfinished, client));
+    server.finish().await;
 }
 
 #[tokio::test]

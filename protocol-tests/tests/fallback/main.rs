@@ -4,6 +4,7 @@
 mod carried;
 mod client;
 mod hostile;
+mod nodes;
 mod polling;
 mod requests;
 mod streaming;

@@ -125,6 +125,49 @@ async fn of_two_polls_the_later_one_is_answered() {
 }
 
 #[tokio::test]
+async fn an_old_poll_that_is_made_again_takes_nothing_from_the_new_one() {
+    let server = or_skip!(start().await);
+    let channel = server.channel("orders-");
+    let mut client = FallbackClient::connect(&server, Transport::Polling).await;
+    client.subscribe(&channel, None).await;
+    let publish = async |name: &str| {
+        server
+            .publish(PublishedEvent::new(&channel, name, ""))
+            .await;
+    };
+    publish("first").await;
+    let old = client.session.receive(Transport::Polling);
+    let answer = server.request(&old).await.expect_status(200).text();
+    assert_eq!(names(&Line::all(&answer)), ["first"]);
+    // One that waits.
+    let waits = client.session.receive(Transport::Polling);
+    let mut waiting = server.http();
+    let endpoint = server.endpoint().clone();
+    waiting
+        .send_raw(&waits.encode(&endpoint.authority, &endpoint.prefix))
+        .await;
+    for _ in 0..2 {
+        let answer = server.request(&old).await.expect_status(200).text();
+        assert_eq!(answer, "h\n");
+    }
+    publish("second").await;
+    let answer = waiting.read_response().await.expect_status(200).text();
+    assert_eq!(names(&Line::all(&answer)), ["second"]);
+    // One whose answer was lost.
+    publish("third").await;
+    let lost = client.session.receive(Transport::Polling);
+    let answer = server.request(&lost).await.expect_status(200).text();
+    assert_eq!(names(&Line::all(&answer)), ["third"]);
+    let again = server.request(&old).await.expect_status(200).text();
+    assert_eq!(again, "h\n");
+    let again = server.request(&lost).await.expect_status(200).text();
+    assert_eq!(again, answer);
+    assert!(client.fence().await.is_empty());
+    drop((client, waiting));
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn a_quiet_poll_is_answered_before_proxies_give_up() {
     let builder = TestServer::builder().set("server.activity_timeout", 1);
     let server = or_skip!(builder.start().await);

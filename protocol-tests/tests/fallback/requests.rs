@@ -160,6 +160,40 @@ async fn nobody_sends_to_a_session_that_is_not_theirs() {
 }
 
 #[tokio::test]
+async fn what_is_sent_again_on_the_way_is_handled_once() {
+    let server = or_skip!(start().await);
+    for transport in BOTH {
+        let channel = server.channel("private-");
+        let mut socket = server.connect().await;
+        socket.subscribe(&channel).await;
+        let mut client = FallbackClient::connect(&server, transport).await;
+        client.subscribe(&channel, None).await;
+        let event = |number: u32| {
+            let event = json!({"event": "client-x", "channel": channel, "data": number});
+            json!([event.to_string()]).to_string()
+        };
+        let requests: Vec<_> = (0..5)
+            .map(|number| client.session.send(&event(number)))
+            .collect();
+        for number in [0, 0, 1, 2, 3, 1, 4, 4, 0] {
+            server.request(&requests[number]).await.expect_status(204);
+        }
+        // Of several that are made at once, too.
+        let request = client.session.send(&event(5));
+        let [one, other] = [server.request(&request), server.request(&request)];
+        let (one, other) = tokio::join!(one, other);
+        one.expect_status(204);
+        other.expect_status(204);
+        for number in 0..6 {
+            let event = socket.expect_event_on(&channel, "client-x").await;
+            assert_eq!(event.message["data"], number, "{transport:?}");
+        }
+        socket.expect_nothing().await;
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn bodies_that_are_no_messages_are_refused_and_large_ones_close() {
     let server = or_skip!(start().await);
     for transport in BOTH {

@@ -144,3 +144,33 @@ async fn streams_lose_nothing_of_what_pusher_js_7_is_sent() {
     let run = chromium("fallback", "7/xhr_streaming", "steady_events");
     run.on_default_server().await;
 }
+
+#[tokio::test]
+async fn pusher_js_8_finds_a_way_where_no_websocket_gets_through() {
+    let run = chromium("fallback", "8/default", "websockets_do_not_get_through");
+    run.behind_nginx().await;
+}
+
+#[tokio::test]
+async fn pusher_js_8_over_streams_and_a_load_balancer_to_two_nodes() {
+    let run = chromium("pusher-js", "8/xhr_streaming", "all");
+    run.behind_haproxy().await;
+}
+
+#[tokio::test]
+async fn pusher_js_8_over_polls_and_a_load_balancer_to_two_nodes() {
+    let run = chromium("pusher-js", "8/xhr_polling", "all");
+    run.behind_haproxy().await;
+}
+
+#[tokio::test]
+async fn pusher_js_8_comes_back_when_a_stream_is_refused() {
+    let run = chromium("fallback", "8/xhr_streaming", "refused_for_a_while");
+    run.on_default_server().await;
+}
+
+#[tokio::test]
+async fn pusher_js_8_comes_back_when_a_poll_is_refused() {
+    let run = chromium("fallback", "8/xhr_polling", "refused_for_a_while");
+    run.on_default_server().await;
+}

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use protocol_tests::{AppConfig, TestServer, or_skip};
+use protocol_tests::{AppConfig, Balancer, Cluster, RedisServer, TestServer, or_skip};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::script::{Interpreter, Script};
+use crate::script::{Interpreter, Script, settings};
 
 /// Ends a run that hangs. A scenario has a limit of its own, far below this.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -73,12 +73,40 @@ impl Run {
         self.on(server).await;
     }
 
-    async fn on(self, server: TestServer) {
-        let run = timeout(LIMIT, self.to_its_end(server)).await;
-        run.unwrap_or_else(|_| panic!("{self:?} did not end within {LIMIT:?}"));
+    /// Runs it against a server that it may restart, behind an nginx that passes no WebSocket on.
+    pub(crate) async fn behind_nginx(self) {
+        let server = or_skip!(TestServer::builder().own_process().start().await);
+        let nginx = Balancer::nginx(&server.endpoint().authority).await;
+        let settings = settings(server.app(), nginx.authority());
+        let server = self.to_its_end(settings, Some(server)).await;
+        server.expect("it was handed over").finish().await;
     }
 
-    async fn to_its_end(self, mut server: TestServer) {
+    /// Runs it against two nodes behind an HAProxy.
+    pub(crate) async fn behind_haproxy(self) {
+        let redis = RedisServer::start().await;
+        let builder = Cluster::builder(redis.url()).app(AppConfig::new("10001"));
+        let cluster = or_skip!(builder.nodes(2).start().await);
+        let haproxy = Balancer::haproxy(&cluster.authorities()).await;
+        let settings = settings(cluster.app(), haproxy.authority());
+        self.to_its_end(settings, None).await;
+        drop(haproxy);
+        cluster.finish().await;
+    }
+
+    async fn on(self, server: TestServer) {
+        let settings = settings(server.app(), &server.endpoint().authority);
+        let server = self.to_its_end(settings, Some(server)).await;
+        server.expect("it was handed over").finish().await;
+    }
+
+    /// Runs it, and returns the server, which it may have restarted.
+    async fn to_its_end(self, settings: String, server: Option<TestServer>) -> Option<TestServer> {
+        let run = timeout(LIMIT, self.run(settings, server)).await;
+        run.unwrap_or_else(|_| panic!("{self:?} did not end within {LIMIT:?}"))
+    }
+
+    async fn run(self, settings: String, mut server: Option<TestServer>) -> Option<TestServer> {
         let arguments = [
             "run.mjs",
             self.environment,
@@ -86,11 +114,12 @@ impl Run {
             self.version,
             self.scenario,
         ];
-        let mut script = Script::start(Interpreter::Node, &arguments, Some(&server));
+        let mut script = Script::start_with(Interpreter::Node, &arguments, Some(settings));
         let mut passed = 0;
         while let Some(line) = script.line().await {
             if line == "@restart" {
-                server = server.restart().await;
+                let running = server.take().expect("only a server by itself is restarted");
+                server = Some(running.restart().await);
                 script.write_line("restarted").await;
             } else {
                 passed += usize::from(line.starts_with("PASS "));
@@ -101,7 +130,7 @@ impl Run {
         let ended = script.ended().await;
         assert!(ended.succeeded, "{self:?} failed\n{}", ended.stderr);
         assert!(passed > 0, "{self:?} ran nothing\n{}", ended.stderr);
-        server.finish().await;
+        server
     }
 }
 

@@ -5,7 +5,8 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use protocol_tests::{TestServer, within};
+use protocol_tests::names::unique;
+use protocol_tests::{App, TestServer, within};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -59,6 +60,23 @@ impl Script {
         arguments: &[&str],
         server: Option<&TestServer>,
     ) -> Script {
+        let settings = server.map(|server| {
+            let endpoint = server.endpoint();
+            assert_eq!(
+                endpoint.prefix, "",
+                "Pusher's server libraries know no path prefix"
+            );
+            settings(server.app(), &endpoint.authority)
+        });
+        Script::start_with(interpreter, arguments, settings)
+    }
+
+    /// The same, with what [`settings`] says of the server.
+    pub(crate) fn start_with(
+        interpreter: Interpreter,
+        arguments: &[&str],
+        settings: Option<String>,
+    ) -> Script {
         let mut command = Command::new(interpreter.path());
         command
             .args(arguments)
@@ -66,8 +84,8 @@ impl Script {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        if let Some(server) = server {
-            command.env("CLIENT_TEST", settings(server));
+        if let Some(settings) = settings {
+            command.env("CLIENT_TEST", settings);
         }
         // A test run that is itself killed runs no destructors: the kernel then ends the program with its test.
         // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
@@ -157,18 +175,10 @@ fn project() -> PathBuf {
         .to_path_buf()
 }
 
-fn settings(server: &TestServer) -> String {
-    let endpoint = server.endpoint();
-    assert_eq!(
-        endpoint.prefix, "",
-        "Pusher's server libraries know no path prefix"
-    );
-    let (host, port) = endpoint
-        .authority
-        .rsplit_once(':')
-        .expect("an authority has a port");
+/// What programs are told of a server, or of what stands in front of it: `host:port`.
+pub(crate) fn settings(app: &App, authority: &str) -> String {
+    let (host, port) = authority.rsplit_once(':').expect("an authority has a port");
     let port: u16 = port.parse().expect("a port is a number");
-    let app = server.app();
     let app = json!({"id": app.id, "key": app.key, "secret": app.secret});
-    json!({"host": host, "port": port, "app": app, "tag": server.channel("")}).to_string()
+    json!({"host": host, "port": port, "app": app, "tag": unique("")}).to_string()
 }

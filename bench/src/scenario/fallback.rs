@@ -1,0 +1,78 @@
+//! What a delivery costs over a stream of the HTTP fallback, and what over a WebSocket: both are there all
+//! the time, each on a channel of its own, and the events go to one and then to the other.
+
+use anyhow::ensure;
+
+use super::load::{Load, Pace};
+use super::{Bench, Way, ns};
+use crate::deliveries::{Deliveries, report_connections};
+use crate::report::round;
+use crate::usage::Window;
+
+/// The turns of each.
+const ROUNDS: usize = 3;
+
+pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
+    let options = bench.options.clone();
+    let connections = options.connections.unwrap_or(2000);
+    let rate = options.rate.unwrap_or(10.0);
+    ensure!(connections > 0, "there must be connections");
+    ensure!(rate > 0.0, "the rate must be above 0");
+    let pace = Pace::Open {
+        interval_ns: (1e9 / rate) as u64,
+    };
+    let payload = options.payload.unwrap_or(128);
+    let names = ["websocket", "stream"];
+    let channels = names.map(|name| format!("bench-{}-{name}", bench.run_id));
+    let is_stream = |conn: usize| conn >= connections;
+    let all = 0..2 * connections;
+    let channel = |conn| Some(channels[usize::from(is_stream(conn))].as_str());
+    let way = |conn| Way {
+        is_stream: is_stream(conn),
+        ..Way::default()
+    };
+    bench.open_all(
+        all.clone().map(channel).collect(),
+        all.clone().map(way).collect(),
+    )?;
+    bench.net.open_http(options.publishers.unwrap_or(1))?;
+    bench.measure_idle()?;
+
+    let mut deliveries = Deliveries::default();
+    let mut costs = [const { Vec::new() }; 2];
+    for round in 0..ROUNDS {
+        for (index, name) in names.iter().enumerate() {
+            let counted: Vec<Option<u32>> = all
+                .clone()
+                .map(|conn| (usize::from(is_stream(conn)) == index).then_some(0))
+                .collect();
+            let channel = std::slice::from_ref(&channels[index]);
+            let mut warmup = Load::new(channel, &counted, payload);
+            warmup.run(&mut bench.net, pace, ns(options.warmup))?;
+            let mut load = Load::new(channel, &counted, payload);
+            let window = Window::open(&bench.server);
+            let unpublished = load.run(&mut bench.net, pace, ns(options.seconds))?;
+            let usage = window.close(&bench.server);
+            let received = load.ledger.received;
+            costs[index].push(usage.server.exact_ns as f64 / 1000.0 / received.max(1) as f64);
+            let report = &mut bench.report;
+            report.problem_count(unpublished, "scheduled events NOT PUBLISHED");
+            deliveries += load.ledger.deliveries();
+            report.latency(&format!("{name}_latency_{round}"), &load.ledger.latency);
+        }
+    }
+    let report = &mut bench.report;
+    deliveries.report(report);
+    report.set("rate_asked", rate);
+    report.set("payload_bytes", payload);
+    if bench.server.is_known() {
+        let [of_socket, of_stream] = &costs;
+        let rounded = |of: &[f64]| -> Vec<f64> { of.iter().copied().map(round).collect() };
+        report.set("websocket_us_per_delivery", rounded(of_socket));
+        report.set("stream_us_per_delivery", rounded(of_stream));
+        let ratios = of_socket.iter().zip(of_stream).map(|(a, b)| b / a);
+        report.set("stream_to_websocket", rounded(&ratios.collect::<Vec<_>>()));
+    }
+    report_connections(&bench.net, report);
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! nginx and HAProxy in front of servers, as Debian has them.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use crate::http::HttpClient;
+use crate::names::unique;
+use crate::redis::ports;
+use crate::request::Request;
+use crate::subject::Endpoint;
+use crate::wait::eventually;
+
+/// A running proxy. Dropping it kills it and waits for its end.
+#[derive(Debug)]
+pub struct Balancer {
+    authority: String,
+    child: Child,
+    // Removed with this value: the configuration and what the program writes.
+    _directory: TempDir,
+}
+
+impl Balancer {
+    /// An nginx in front of one server, with all at its defaults: it passes no WebSocket on, speaks HTTP/1.0 to the
+    /// server, and collects what it is answered unless it is told not to.
+    pub async fn nginx(target: &str) -> Balancer {
+        let command = |directory: &Path| {
+            let mut command = Command::new(program("nginx"));
+            let configuration = directory.join(CONFIGURATION);
+            command
+                .arg("-p")
+                .arg(directory)
+                .args(["-e", "stderr", "-c"]);
+            command.arg(configuration);
+            command
+        };
+        let configuration = |authority: &str, mark: &str| {
+            let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+                .map(|name| format!("{name}_temp_path {name};\n"))
+                .concat();
+            format!(
+                "daemon off;\nmaster_process off;\npid nginx.pid;\n\
+                 events {{ worker_connections 512; }}\n\
+                 http {{\naccess_log off;\n{temporary}\
+                 server {{\nlisten {authority};\n\
+                 location = {mark} {{ return 204; }}\n\
+                 location / {{ proxy_pass http://{target}; }}\n}}\n}}\n"
+            )
+        };
+        Balancer::start(command, configuration).await
+    }
+
+    /// An HAProxy in front of several nodes. It knows which of them has a session by what README.md says.
+    pub async fn haproxy(targets: &[String]) -> Balancer {
+        let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+        let readme = std::fs::read_to_string(readme).expect("the project has a README");
+        let (_, documented) = readme.split_once("```haproxy\n").expect("it has a snippet");
+        let (documented, _) = documented.split_once("```").expect("the snippet ends");
+        let (of_frontend, backend) = documented
+            .split_once("\n\n")
+            .expect("a line for the frontend, and a backend");
+        let servers: String = targets
+            .iter()
+            .enumerate()
+            .map(|(number, target)| format!("    server node-{number} {target}\n"))
+            .collect();
+        let command = |directory: &Path| {
+            let mut command = Command::new(program("haproxy"));
+            command.arg("-db").arg("-f");
+            command.arg(directory.join(CONFIGURATION));
+            command
+        };
+        let configuration = |authority: &str, mark: &str| {
+            format!(
+                "defaults\n    mode http\n    timeout connect 5s\n    timeout client 80s\n    \
+                 timeout server 40s\n    timeout tunnel 120s\n\
+                 frontend public\n    bind {authority}\n    \
+                 http-request return status 204 if {{ path {mark} }}\n{of_frontend}\n    \
+                 default_backend relays\n\
+                 backend relays\n    balance roundrobin\n{servers}\
+                 {backend}{servers}"
+            )
+        };
+        Balancer::start(command, configuration).await
+    }
+
+    /// Starts a program on a free port. It answers requests for a mark of its own: whoever else has the port does not.
+    async fn start(
+        command: impl Fn(&Path) -> Command,
+        configuration: impl Fn(&str, &str) -> String,
+    ) -> Balancer {
+        const ATTEMPTS: usize = 20;
+        let mark = format!("/{}", unique("mark-"));
+        for _ in 0..ATTEMPTS {
+            let directory = tempfile::tempdir().expect("the temporary directory is writable");
+            let authority = format!("127.0.0.1:{}", ports::candidate());
+            let text = configuration(&authority, &mark);
+            std::fs::write(directory.path().join(CONFIGURATION), &text)
+                .expect("the temporary directory is writable");
+            let mut command = command(directory.path());
+            let child = ended_with_its_test(&mut command).spawn();
+            let child = child.unwrap_or_else(|error| {
+                panic!("cannot start {command:?}: {error}: run `make setup` first")
+            });
+            let mut balancer = Balancer {
+                authority,
+                child,
+                _directory: directory,
+            };
+            if balancer.answers(&mark).await {
+                return balancer;
+            }
+        }
+        panic!(
+            "the proxy does not start with this:\n{}",
+            configuration("127.0.0.1:…", &mark)
+        );
+    }
+
+    /// `127.0.0.1:port`.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Waits until it answers; false: it has ended instead.
+    async fn answers(&mut self, mark: &str) -> bool {
+        let endpoint = Endpoint {
+            authority: self.authority.clone(),
+            prefix: String::new(),
+        };
+        let request = Request::new("GET", mark);
+        let (child, endpoint, request) = (&mut self.child, &endpoint, &request);
+        eventually("the proxy to start", || {
+            let ended = child.try_wait();
+            let has_ended = ended.expect("the child is ours to wait for").is_some();
+            async move {
+                if has_ended {
+                    return Some(false);
+                }
+                TcpStream::connect(&endpoint.authority).await.ok()?;
+                let answer = HttpClient::new(endpoint.clone()).send(request).await;
+                (answer.status == 204).then_some(true)
+            }
+        })
+        .await
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+const CONFIGURATION: &str = "proxy.conf";
+
+/// Debian has servers where only root looks for programs.
+fn program(name: &str) -> PathBuf {
+    let path = Path::new("/usr/sbin").join(name);
+    match path.exists() {
+        true => path,
+        false => name.into(),
+    }
+}
+
+/// A test run that is itself killed runs no destructors: the kernel then ends the program with its test.
+fn ended_with_its_test(command: &mut Command) -> &mut Command {
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
+    unsafe {
+        command.pre_exec(
+            || match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            },
+        )
+    }
+}
