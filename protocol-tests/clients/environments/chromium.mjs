@@ -18,13 +18,16 @@ export async function openChromium({ packages, settings, app, restartServer }) {
   });
   const methods = { ...app.backend, restartServer };
 
-  /** Opens a page of a user's own, with the libraries loaded and a world in `window.world`; from a host of that name. */
-  async function openPage({ encryption = false, host = "127.0.0.1" } = {}) {
+  /**
+   * Opens a page of a user's own, with the libraries loaded and a world in `window.world`; from a host of that name.
+   * `port` is where it finds the server.
+   */
+  async function openPage({ encryption = false, host = "127.0.0.1", port = settings.port } = {}) {
     const url = app.url.replace("127.0.0.1", host);
     const context = await browser.newContext();
     const page = await context.newPage();
     const faults = [];
-    const own = new Set([new URL(url).host, `${settings.host}:${settings.port}`]);
+    const own = new Set([new URL(url).host, `${settings.host}:${port}`]);
     /** Whatever a page asks for, it asks the application or the server under test, by whatever protocol. */
     const note = (asked) => {
       const { protocol, host: of } = new URL(asked.url());
