@@ -6,6 +6,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 ADDRESS ?= 127.0.0.1:6001
 FUZZ_SECONDS ?= 60
 CHAOS_SECONDS ?= 600
+LOSSES_PAGES ?= 200
+LOSSES_SECONDS ?= 600
 # The test programs of protocol-tests, but for those that need `make setup`.
 PROTOCOL_TESTS := $(filter-out real_clients laravel_redis cluster chaos,$(notdir $(wildcard protocol-tests/tests/*)))
 
@@ -63,6 +65,11 @@ test-cluster: setup ## several nodes on a Redis, a Redis Cluster and Sentinels, 
 chaos: ## random faults in a cluster, held against a model (CHAOS_SECONDS=600, PROTOCOL_TESTS_SEED repeats a run)
 	cargo build --package fanfare
 	PROTOCOL_TESTS_CHAOS_SECONDS=$(CHAOS_SECONDS) cargo test --package protocol-tests --test chaos -- --nocapture
+
+.PHONY: losses
+losses: ## what pages lose that are cut off at random, with a token and without (LOSSES_PAGES=200 LOSSES_SECONDS=600)
+	cargo build
+	PROTOCOL_TESTS_LOSSES_PAGES=$(LOSSES_PAGES) PROTOCOL_TESTS_LOSSES_SECONDS=$(LOSSES_SECONDS) cargo test --package protocol-tests --test resume losses -- --nocapture --test-threads 1
 
 .PHONY: test-inbox
 test-inbox: setup ## the inbox in Chromium, with a relay and the API behind it

@@ -1,6 +1,6 @@
 // Runs scenarios of a client library against a server:
 //
-//     node run.mjs <node|chromium> <pusher-js|echo|fallback|tabs|pages> <version>[/<transport>] <scenario…|all>
+//     node run.mjs <node|chromium> <pusher-js|echo|fallback|tabs|pages|resume> <version>[/<transport>] <scenario…|all>
 //     node run.mjs list
 //
 // The environment variable CLIENT_TEST holds the server under test: {"host", "port", "app": {"id", "key", "secret"},
@@ -16,11 +16,12 @@ import * as fallback from "./scenarios/fallback.mjs";
 import * as echo from "./scenarios/echo.mjs";
 import * as pages from "./scenarios/pages.mjs";
 import * as pusherJs from "./scenarios/pusher-js.mjs";
+import * as resume from "./scenarios/resume.mjs";
 import * as tabs from "./scenarios/tabs.mjs";
 
-const SUITES = { "pusher-js": pusherJs, echo, fallback, tabs, pages };
+const SUITES = { "pusher-js": pusherJs, echo, fallback, tabs, pages, resume };
 /** Suites whose scenarios drive pages from outside. */
-const DRIVEN = new Set(["tabs", "pages"]);
+const DRIVEN = new Set(["tabs", "pages", "resume"]);
 const SCENARIO_LIMIT_MS = 300_000;
 
 async function main([environment, suite, versionAndTransport, ...names]) {

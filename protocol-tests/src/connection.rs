@@ -47,6 +47,19 @@ impl Connection {
         Connection::over(stream)
     }
 
+    /// Connects to `authority` where somebody listens, with TCP_NODELAY set. The error is that of the attempt.
+    pub async fn try_open(authority: &str) -> io::Result<Connection> {
+        let what = format!("an answer from {authority}");
+        let stream = within(&what, TcpStream::connect(authority)).await?;
+        Ok(Connection::over(stream))
+    }
+
+    /// The port of this side.
+    pub fn local_port(&self) -> u16 {
+        let address = self.stream.local_addr();
+        address.expect("the socket is open").port()
+    }
+
     /// Takes over an open stream, and sets TCP_NODELAY.
     pub(crate) fn over(stream: TcpStream) -> Connection {
         stream.set_nodelay(true).expect("the socket is open");

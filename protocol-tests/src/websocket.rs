@@ -81,24 +81,36 @@ impl WebSocket {
     /// no 101.
     ///
     /// # Panics
-    /// When a 101 carries a wrong Sec-WebSocket-Accept or an extension: none was asked for.
-    pub async fn open(mut connection: Connection, request: &[u8]) -> Result<WebSocket, Response> {
-        connection.send(request).await;
-        let response = http::read_response(&mut connection, "GET")
+    /// When a 101 carries a wrong Sec-WebSocket-Accept or an extension: none was asked for. Also when the connection ends
+    /// without an answer.
+    pub async fn open(connection: Connection, request: &[u8]) -> Result<WebSocket, Response> {
+        WebSocket::try_open(connection, request)
             .await
-            .unwrap_or_else(|ended| panic!("no answer to the upgrade: {ended}"));
+            .unwrap_or_else(|ended| panic!("no answer to the upgrade: {ended}"))
+    }
+
+    /// As [`open`](Self::open); the outer error means that the connection has ended before an answer came.
+    ///
+    /// # Panics
+    /// As [`open`](Self::open).
+    pub async fn try_open(
+        mut connection: Connection,
+        request: &[u8],
+    ) -> Result<Result<WebSocket, Response>, Ended> {
+        connection.try_send(request).await?;
+        let response = http::read_response(&mut connection, "GET").await?;
         if response.status != 101 {
-            return Err(response);
+            return Ok(Err(response));
         }
         assert_eq!(
             response.header("sec-websocket-accept"),
             Some(accept(KEY).as_str())
         );
         assert_eq!(response.header("sec-websocket-extensions"), None);
-        Ok(WebSocket {
+        Ok(Ok(WebSocket {
             connection,
             response,
-        })
+        }))
     }
 
     /// Sends a frame.

@@ -18,13 +18,16 @@ export async function openChromium({ packages, settings, app, restartServer }) {
   });
   const methods = { ...app.backend, restartServer };
 
-  /** Opens a page of a user's own, with the libraries loaded and a world in `window.world`; from a host of that name. */
-  async function openPage({ encryption = false, host = "127.0.0.1" } = {}) {
+  /**
+   * Opens a page of a user's own, with the libraries loaded and a world in `window.world`; from a host of that name.
+   * `port` is where it finds the server.
+   */
+  async function openPage({ encryption = false, host = "127.0.0.1", port = settings.port } = {}) {
     const url = app.url.replace("127.0.0.1", host);
     const context = await browser.newContext();
     const page = await context.newPage();
     const faults = [];
-    const own = new Set([new URL(url).host, `${settings.host}:${settings.port}`]);
+    const own = new Set([new URL(url).host, `${settings.host}:${port}`]);
     /** Whatever a page asks for, it asks the application or the server under test, by whatever protocol. */
     const note = (asked) => {
       const { protocol, host: of } = new URL(asked.url());
@@ -35,15 +38,22 @@ export async function openChromium({ packages, settings, app, restartServer }) {
     page.on("pageerror", (error) => faults.push(error.stack ?? String(error)));
     await page.exposeFunction("callBackend", (method, parameters) => methods[method](...parameters));
     await page.goto(`${url}/browser/page.html`);
-    const build = encryption ? "pusher-with-encryption.min.js" : "pusher.min.js";
-    await page.addScriptTag({ url: `/node_modules/${packages.pusher}/dist/web/${build}` });
-    if (packages.echo) await page.addScriptTag({ url: `/node_modules/${packages.echo}/dist/echo.iife.js` });
-    await page.evaluate((parts) => window.openWorld(parts), {
-      settings, appUrl: url, methods: Object.keys(methods),
-    });
+    await load();
+
+    /** Loads the libraries into the page that is open, and makes its world. */
+    async function load() {
+      const build = encryption ? "pusher-with-encryption.min.js" : "pusher.min.js";
+      await page.addScriptTag({ url: `/node_modules/${packages.pusher}/dist/web/${build}` });
+      if (packages.echo) await page.addScriptTag({ url: `/node_modules/${packages.echo}/dist/echo.iife.js` });
+      await page.evaluate((parts) => window.openWorld(parts), {
+        settings, appUrl: url, methods: Object.keys(methods),
+      });
+    }
+
     return {
       page,
       url,
+      load,
       async close() {
         await context.close();
         if (faults.length > 0) throw new Error(`faults of the page: ${faults.join("\n")}`);

@@ -7,5 +7,6 @@ export const VERSIONS = {
   },
   fallback: { 7: { pusher: "pusher-js-7" }, 8: { pusher: "pusher-js-8" } },
   pages: { 8: { pusher: "pusher-js-8" } },
+  resume: { 2: { pusher: "pusher-js-8", echo: "laravel-echo-2" } },
   tabs: { 2: { pusher: "pusher-js-8", echo: "laravel-echo-2" } },
 };

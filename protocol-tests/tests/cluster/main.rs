@@ -25,6 +25,7 @@ mod presence;
 mod readiness;
 mod refusals;
 mod reports;
+mod resume;
 mod rights;
 mod roster;
 mod secrecy;

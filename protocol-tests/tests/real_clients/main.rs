@@ -7,6 +7,7 @@ mod library;
 mod node;
 mod node_library;
 mod python_library;
+mod resume;
 mod rolling_restart;
 mod rust_library;
 mod scenarios;

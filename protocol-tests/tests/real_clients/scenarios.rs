@@ -63,6 +63,16 @@ impl Run {
         self.on(server).await;
     }
 
+    /// Runs it against a server whose app's sessions wait for so many seconds, and that soon takes quiet clients for gone.
+    pub(crate) async fn on_waiting_server(self, window: i64) {
+        let builder = TestServer::builder()
+            .app(AppConfig::new("10001").set("resume.window", window))
+            .set("server.activity_timeout", 2)
+            .set("server.pong_timeout", 2);
+        let server = or_skip!(builder.start().await);
+        self.on(server).await;
+    }
+
     /// Runs it against a server that it may restart, behind an nginx that passes no WebSocket on.
     pub(crate) async fn behind_nginx(self) {
         let server = or_skip!(TestServer::builder().own_process().start().await);

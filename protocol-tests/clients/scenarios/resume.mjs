@@ -1,0 +1,173 @@
+// Sessions that outlive their sockets, of unmodified libraries: `wsPath: '/s/' + crypto.randomUUID()` is all that a page
+// needs. These scenarios drive pages from outside.
+import { serverLibrary } from "../app/backend.mjs";
+import { equal, ok } from "../lib/check.mjs";
+import { openRoad } from "../lib/road.mjs";
+import { eventually, pause } from "../lib/wait.mjs";
+
+const CUTS = 3;
+/** Milliseconds between cuts, and from one event to the next. */
+const CALM_MS = 4000;
+const EVENT_MS = 50;
+
+/** Opens connection and channels in a page, and writes down what comes. `port` is where it finds the server. */
+async function open({ page }, { kind, user, port, channels, hasToken = true }) {
+  await page.evaluate(async ([how, as, wsPort, names, isNamed]) => {
+    const options = { wsPort, ...(isNamed ? { wsPath: `/s/${crypto.randomUUID()}` } : {}) };
+    const record = window.record = { received: {}, gaps: 0, states: [], statuses: [], ids: [], members: [] };
+    const echo = how === "echo" ? window.world.echo(as, options) : null;
+    const pusher = window.pusher = echo ? echo.connector.pusher : window.world.pusher(as, options);
+    pusher.connection.bind("state_change", ({ current }) => record.states.push(current));
+    pusher.connection.bind("connected", () => record.ids.push(pusher.connection.socket_id));
+    echo?.connector.onConnectionChange?.((status) => record.statuses.push(status));
+    for (const name of names) {
+      const received = record.received[name] = [];
+      const take = ({ number }) => received.push(number);
+      const [prefix] = /^(?:private-|presence-|)/.exec(name);
+      if (echo) {
+        const rest = name.slice(prefix.length);
+        const method = { "": "channel", "private-": "private", "presence-": "join" }[prefix];
+        echo[method](rest).listen(".numbered", take).listen(".fanfare:gap", () => { record.gaps += 1; });
+      } else {
+        const channel = pusher.subscribe(name);
+        channel.bind("numbered", take);
+        channel.bind("fanfare:gap", () => { record.gaps += 1; });
+        for (const event of ["pusher:member_added", "pusher:member_removed"]) {
+          channel.bind(event, ({ id }) => record.members.push(`${event} ${id}`));
+        }
+      }
+    }
+    window.isReady = () => names.every((name) => pusher.channel(name)?.subscribed);
+  }, [kind, user, port, channels, hasToken]);
+  await eventually(`the channels of ${user}`, () => page.evaluate(() => window.isReady()));
+}
+
+const record = ({ page }) => page.evaluate(() => window.record);
+
+async function members(library, channel) {
+  const { users } = await (await library.get({ path: `/channels/${channel}/users` })).json();
+  return users.map(({ id }) => id).sort();
+}
+
+/** Closes pages on a presence channel with a goodbye: a browser that ends at once may not get to that. */
+async function leave(library, channel, tabs) {
+  for (const { page } of tabs) await page.evaluate(() => window.pusher.disconnect());
+  await eventually("everybody to be gone", async () => (await members(library, channel)).length === 0);
+  for (const tab of tabs) await tab.close();
+}
+
+async function pages_that_are_cut_off_miss_nothing({ openPage, unique, settings }) {
+  const road = await openRoad(settings);
+  const library = serverLibrary(settings);
+  const channels = ["orders-", "private-orders-", "presence-orders-"].map(unique);
+  const observer = await openPage();
+  const kinds = ["pusher", "echo", "echo"];
+  const tabs = [];
+  while (tabs.length < kinds.length) tabs.push(await openPage({ port: road.port }));
+  for (const [index, tab] of tabs.entries()) {
+    await open(tab, { kind: kinds[index], user: `user-${index}`, port: road.port, channels });
+  }
+  await open(observer, { kind: "pusher", user: "observer", port: settings.port, channels, hasToken: false });
+
+  let count = 0;
+  const publish = async () => {
+    const batch = channels.map((channel) => ({ channel, name: "numbered", data: { number: count } }));
+    count += 1;
+    await library.triggerBatch(batch);
+  };
+  for (let cut = 0; cut <= CUTS; cut += 1) {
+    const end = Date.now() + CALM_MS;
+    while (Date.now() < end) {
+      await publish();
+      await pause(EVENT_MS);
+    }
+    if (cut < CUTS) equal(road.reset(), tabs.length, "how many connections were cut off");
+  }
+  await eventually("everybody to be back", async () => {
+    const ready = await Promise.all(tabs.map(({ page }) => page.evaluate(() => window.isReady())));
+    return ready.every(Boolean);
+  });
+  await publish();
+
+  for (const [index, tab] of tabs.entries()) {
+    const who = `${kinds[index]} ${index}`;
+    const has = async () => {
+      const { received } = await record(tab);
+      return channels.every((channel) => received[channel].includes(count - 1));
+    };
+    await eventually(`the last events of ${who}`, has);
+    const { received, gaps, states, statuses, ids } = await record(tab);
+    let repeated = 0;
+    for (const channel of channels) {
+      const first = [...new Set(received[channel])];
+      const missing = Array.from({ length: count }, (_, number) => number).filter((number) => !first.includes(number));
+      equal(missing, [], `what ${who} lacks of ${channel}`);
+      ok(first.every((number, position) => number === position), `the order of ${who} on ${channel}: ${first}`);
+      repeated += received[channel].length - count;
+    }
+    console.log(`${who}: ${count} events on each channel, ${repeated} came twice`);
+    equal(gaps, 0, `gaps of ${who}`);
+    equal(new Set(ids).size, 1, `how many socket ids ${who} had: ${ids}`);
+    ok(states.filter((state) => state === "connected").length > CUTS, `${who} was connected again: ${states}`);
+    ok(!states.some((state) => ["unavailable", "failed"].includes(state)), `the states of ${who}: ${states}`);
+    ok(!statuses.includes("failed"), `what Echo showed to ${who}: ${statuses}`);
+  }
+  equal((await record(observer)).members, [], "members that came or went");
+  await leave(library, channels[2], [...tabs, observer]);
+  road.close();
+}
+
+/** A page that is loaded anew says goodbye, and makes a new token. */
+async function page_that_is_reloaded_gets_nothing_old({ openPage, unique, settings }) {
+  const library = serverLibrary(settings);
+  const channel = unique("presence-orders-");
+  const tab = await openPage();
+  await open(tab, { kind: "echo", user: "ann", port: settings.port, channels: [channel] });
+  await library.trigger(channel, "numbered", { number: 0 });
+  await eventually("the first event", async () => (await record(tab)).received[channel].length > 0);
+  const [id] = (await record(tab)).ids;
+  await tab.page.reload();
+  await eventually("the page of before to be gone", async () => (await members(library, channel)).length === 0);
+  await library.trigger(channel, "numbered", { number: 1 });
+  await tab.load();
+  await open(tab, { kind: "echo", user: "ann", port: settings.port, channels: [channel] });
+  await library.trigger(channel, "numbered", { number: 2 });
+  await eventually("an event", async () => (await record(tab)).received[channel].length > 0);
+  const { received, gaps, ids } = await record(tab);
+  equal(received[channel], [2], "what came to the page that was loaded anew");
+  equal(gaps, 0, "gaps");
+  ok(ids[0] !== id, "the session is another one");
+  await leave(library, channel, [tab]);
+}
+
+/** disconnect() is a goodbye. */
+async function page_that_disconnects_is_gone({ openPage, unique, settings }) {
+  const library = serverLibrary(settings);
+  const channel = unique("presence-orders-");
+  const tab = await openPage();
+  await open(tab, { kind: "pusher", user: "ann", port: settings.port, channels: [channel] });
+  await tab.page.evaluate(() => window.pusher.disconnect());
+  await eventually("the page to be gone", async () => (await members(library, channel)).length === 0);
+  await tab.close();
+}
+
+/** A page that was left for another one lies in the back/forward cache, and its window ends. */
+async function page_in_the_back_forward_cache_is_gone_after_its_window({ openPage, unique, settings }) {
+  const library = serverLibrary(settings);
+  const channel = unique("presence-room-");
+  const tab = await openPage();
+  await open(tab, { kind: "pusher", user: "ann", port: settings.port, channels: [channel] });
+  await tab.page.goto(`${tab.url}/browser/page.html?another`);
+  await eventually("the page that was left to be no member", async () => (await members(library, channel)).length === 0);
+  await tab.page.goBack({ waitUntil: "commit" });
+  await eventually("the page to be a member again", async () => (await members(library, channel)).join() === "ann");
+  await leave(library, channel, [tab]);
+}
+
+export const scenarios = {};
+export const special = {
+  pages_that_are_cut_off_miss_nothing,
+  page_that_is_reloaded_gets_nothing_old,
+  page_that_disconnects_is_gone,
+  page_in_the_back_forward_cache_is_gone_after_its_window,
+};

@@ -1,0 +1,242 @@
+//! The table of losses: pages whose connections fail in every way that networks know, with a token and, beside them and
+//! by the same faults, without.
+
+mod faults;
+mod judge;
+mod observer;
+mod publisher;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol_tests::names::unique;
+use protocol_tests::random::{Random, number_from};
+use protocol_tests::subject::Endpoint;
+use protocol_tests::{AppConfig, Skipped, TestServer, eventually};
+use tokio::time::{Instant, sleep};
+
+use crate::page::{Page, Plan};
+use crate::road::Road;
+use crate::session::{Kind, token};
+
+use self::faults::Faults;
+use self::judge::{Evidence, Verdict};
+use self::observer::Observer;
+use self::publisher::{Ledger, Publishers};
+
+const CHANNELS: [&str; 10] = [
+    "public-a-",
+    "public-b-",
+    "public-c-",
+    "public-d-",
+    "private-a-",
+    "private-b-",
+    "private-c-",
+    "presence-a-",
+    "presence-b-",
+    "presence-c-",
+];
+/// Events a second, on all channels together.
+const RATE: u32 = 100;
+/// How long everybody may take to be back when nothing fails any more: an attempt that fails takes 15 s.
+const RETURN: Duration = Duration::from_secs(120);
+/// How long the last events may be on their way.
+const ARRIVAL: Duration = Duration::from_secs(60);
+
+/// How much happens, and for how long.
+#[derive(Clone, Copy)]
+struct Scale {
+    /// Pages with a token, and as many without.
+    pages: usize,
+    /// How long faults begin.
+    time: Duration,
+    /// Activity and pong timeout, in seconds.
+    patience: u32,
+}
+
+impl Scale {
+    fn from_environment() -> Scale {
+        let seconds = number_from("PROTOCOL_TESTS_LOSSES_SECONDS", 15);
+        Scale {
+            pages: number_from("PROTOCOL_TESTS_LOSSES_PAGES", 100),
+            time: Duration::from_secs(seconds as u64),
+            patience: if seconds < 120 { 2 } else { 5 },
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_with_a_token_lose_nothing_whatever_breaks() {
+    let scale = Scale::from_environment();
+    let app = AppConfig::new("10001").set("resume.sessions", 10_000);
+    if let Some([with_token, without]) = run(scale, app).await {
+        with_token.expect_nothing_lost();
+        without.expect_losses();
+    }
+}
+
+#[tokio::test]
+async fn pages_that_miss_more_than_is_kept_know_how_much() {
+    let mut scale = Scale::from_environment();
+    scale.pages = scale.pages.div_ceil(2);
+    scale.time /= 2;
+    let app = AppConfig::new("10001").set("resume.session_bytes", 16 << 10);
+    if let Some([with_token, without]) = run(scale, app).await {
+        with_token.expect_losses_to_be_reported();
+        without.expect_losses();
+    }
+}
+
+/// Lets things fail for pages with a token and for pages without. `None`: the server under test is a foreign one.
+async fn run(scale: Scale, app: AppConfig) -> Option<[Verdict; 2]> {
+    let mut random = Random::from_environment();
+    let server = match start(scale, app).await {
+        Ok(server) => server,
+        Err(skipped) => {
+            skipped.report("losses::run");
+            return None;
+        }
+    };
+    let road = Road::start(&server.endpoint().authority).await;
+    let channels: Vec<String> = CHANNELS
+        .iter()
+        .map(|prefix| server.channel(prefix))
+        .collect();
+    let ledger = Arc::new(Ledger::new(channels.len()));
+    let mut observers = Vec::new();
+    for (number, channel) in channels.iter().enumerate() {
+        observers.push(Observer::start(&server, number, channel, &ledger).await);
+    }
+    let with_token = open_pages(&server, &road, &channels, scale, Some(token));
+    let without = open_pages(&server, &road, &channels, scale, None);
+    everybody_is_back(&[&with_token, &without]).await;
+    // Each page is a member of one channel, and observers see each of them come.
+    eventually("the observers to know everybody", || async {
+        let seen = observers.iter().map(|observer| observer.transitions_of(""));
+        (seen.sum::<usize>() >= 2 * scale.pages).then_some(())
+    })
+    .await;
+    observers.iter().for_each(Observer::begin);
+
+    let publishers = Publishers::start(&server, &channels, &ledger, &with_token, &mut random);
+    let faults = Faults::new(scale.patience, [&with_token, &without], &road);
+    let counted = faults.go_on_for(scale.time, &mut random).await;
+    everybody_is_back(&[&with_token, &without]).await;
+    let last = publishers.stop().await;
+    everything_has_come(&[&with_token, &without], &last).await;
+
+    let evidence = Evidence {
+        ledger: &ledger,
+        observers: &observers,
+    };
+    let verdicts = [
+        Verdict::on("with a token", &with_token, &evidence),
+        Verdict::on("without", &without, &evidence),
+    ];
+    eprintln!("{} pages of each kind, {counted}", scale.pages);
+    eprintln!("{}", Verdict::table(&verdicts));
+    for pages in [with_token, without] {
+        let pages = Arc::into_inner(pages).expect("nobody else holds the pages any more");
+        for page in pages {
+            page.leave().await;
+        }
+    }
+    drop(observers);
+    eventually("no session to be parked", || async {
+        let parked = server.metrics().await.sum("fanfare_parked_sessions", &[]);
+        (parked == 0.0).then_some(())
+    })
+    .await;
+    drop(road);
+    server.finish().await;
+    Some(verdicts)
+}
+
+async fn start(scale: Scale, app: AppConfig) -> Result<TestServer, Skipped> {
+    let app = app
+        .set("resume.window", 60)
+        .limit("presence_members", 10_000);
+    TestServer::builder()
+        .app(app)
+        .set("server.activity_timeout", i64::from(scale.patience))
+        .set("server.pong_timeout", i64::from(scale.patience))
+        .start()
+        .await
+}
+
+/// Opens pages, each on four channels of all kinds.
+fn open_pages(
+    server: &TestServer,
+    road: &Road,
+    channels: &[String],
+    scale: Scale,
+    token: Option<fn() -> String>,
+) -> Arc<Vec<Page>> {
+    let pages = (0..scale.pages).map(|number| {
+        let chosen = [
+            number % 4,
+            (number / 4 + number + 1) % 4,
+            4 + number % 3,
+            7 + number / 3 % 3,
+        ];
+        let mut chosen = chosen.to_vec();
+        chosen.dedup();
+        Page::open(Plan {
+            user: unique(if token.is_some() {
+                judge::KEPT
+            } else {
+                judge::PLAIN
+            }),
+            endpoint: Endpoint {
+                authority: road.authority().to_owned(),
+                prefix: String::new(),
+            },
+            app: server.app().clone(),
+            token: token.map(|token| token()),
+            channels: chosen
+                .into_iter()
+                .map(|channel| (channel, channels[channel].clone()))
+                .collect(),
+            kind: if number % 4 == 3 {
+                Kind::Other
+            } else {
+                Kind::Page
+            },
+            pong_timeout: Duration::from_secs(scale.patience.into()),
+        })
+    });
+    Arc::new(pages.collect())
+}
+
+async fn everybody_is_back(groups: &[&Arc<Vec<Page>>]) {
+    let deadline = Instant::now() + RETURN;
+    loop {
+        let pages = groups.iter().flat_map(|pages| pages.iter());
+        let away = pages.filter(|page| !matches!(page.diary().connected, Some((_, Some(_)))));
+        let away = away.count();
+        if away == 0 {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{away} pages are not back {RETURN:?} after the last fault"
+        );
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits until the last event of each channel has come to everybody on it. What has not come in time is lost.
+async fn everything_has_come(groups: &[&Arc<Vec<Page>>], last: &[u32]) {
+    let deadline = Instant::now() + ARRIVAL;
+    let has_all = |page: &Page| {
+        let diary = page.diary();
+        let mut channels = page.plan.channels.iter();
+        channels.all(|(channel, _)| diary.streams[channel].highest >= last[*channel])
+    };
+    while Instant::now() < deadline {
+        if groups.iter().all(|pages| pages.iter().all(has_all)) {
+            return;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
