@@ -208,6 +208,13 @@ impl Session {
         }
     }
 
+    /// That of a page which names itself.
+    pub(crate) fn of_page(app: &App, token: &str) -> Session {
+        let mut session = Session::new(app);
+        session.base = format!("/s/{token}{}", session.base);
+        session
+    }
+
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Session {
         self.headers.push((name, value.to_owned()));
         self

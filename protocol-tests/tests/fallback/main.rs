@@ -7,5 +7,6 @@ mod hostile;
 mod nodes;
 mod polling;
 mod requests;
+mod resume;
 mod streaming;
 mod time;

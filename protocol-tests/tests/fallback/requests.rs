@@ -35,6 +35,8 @@ async fn whoever_is_not_let_in_is_told_by_the_websockets_codes() {
         let session = || Session::new(server.app()).header("Origin", "https://example.com");
         let mut unknown = session();
         unknown.base = unknown.base.replace(&server.app().key, "no-such-key");
+        let mut of_no_page = session();
+        of_no_page.base = format!("/s/short{}", of_no_page.base);
         let mut of_disabled = session();
         of_disabled.base = of_disabled
             .base
@@ -49,6 +51,7 @@ async fn whoever_is_not_let_in_is_told_by_the_websockets_codes() {
         };
         for (mut session, expected) in [
             (unknown, 4001),
+            (of_no_page, 4005),
             (of_disabled, 4003),
             (with_query(&[("protocol", "x")]), 4006),
             (with_query(&[("protocol", "9")]), 4007),
