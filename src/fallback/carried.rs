@@ -296,11 +296,10 @@ impl Carried {
                 }
             }
         }
-        match self.downstream.is_carried() {
-            true => self.alone_since = None,
-            false => {
-                self.alone_since.get_or_insert(now);
-            }
+        if self.downstream.is_carried() {
+            self.alone_since = None
+        } else {
+            self.alone_since.get_or_insert(now);
         }
         self.listed.standing.set_alone_since(self.alone_since);
         self.due().is_some_and(|due| due <= now)
@@ -309,9 +308,10 @@ impl Carried {
     /// When the connection ends by itself.
     fn due(&self) -> Option<Instant> {
         let closed = self.closing_since.map(|since| since + self.times.close);
-        let alone = match self.downstream.is_given_up() {
-            true => self.times.alone.min(GIVEN_UP),
-            false => self.times.alone,
+        let alone = if self.downstream.is_given_up() {
+            self.times.alone.min(GIVEN_UP)
+        } else {
+            self.times.alone
         };
         let left = self.alone_since.map(|since| since + alone);
         [closed, left].into_iter().flatten().min()

@@ -180,10 +180,7 @@ impl Stream {
         }
         receiver.writer.put(chunk.into_bytes());
         self.writer = Some(receiver.writer);
-        match is_expected {
-            true => Ok(()),
-            false => Err(Missed),
-        }
+        if is_expected { Ok(()) } else { Err(Missed) }
     }
 
     fn poll_send(&mut self, peer: &Peer, cx: &Context<'_>) -> Sending {
@@ -299,8 +296,9 @@ impl Polls {
 }
 
 fn waits(peer: &Peer, closes: bool) -> Sending {
-    match closes || peer.has_frames() {
-        true => Sending::Waits,
-        false => Sending::All,
+    if closes || peer.has_frames() {
+        Sending::Waits
+    } else {
+        Sending::All
     }
 }

@@ -56,9 +56,10 @@ impl Writer {
             state.writer = Some(cx.waker().clone());
         }
         state.is_awaited = state.chunk.is_some();
-        match state.is_awaited {
-            false => Poll::Ready(Ok(())),
-            true => Poll::Pending,
+        if state.is_awaited {
+            Poll::Pending
+        } else {
+            Poll::Ready(Ok(()))
         }
     }
 

@@ -337,12 +337,13 @@ fn origin(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// Only the page that opened a session may go on with it.
 fn check(entry: &Entry, headers: &HeaderMap) -> Result<(), Refusal> {
-    match origin(headers) == entry.origin.as_deref() {
-        true => Ok(()),
-        false => Err(Refusal::new(
+    if origin(headers) == entry.origin.as_deref() {
+        Ok(())
+    } else {
+        Err(Refusal::new(
             StatusCode::FORBIDDEN,
             "the session was opened by a page of another origin\n",
-        )),
+        ))
     }
 }
 

@@ -76,9 +76,10 @@ const SMALL: usize = 1 << 10;
 /// Takes room for so many bytes, if there is any. Whoever fills it with large bodies leaves half of it to
 /// small ones.
 pub(super) fn hold(share: &mut Share, bytes: usize) -> Result<(), BodyError> {
-    let held = match bytes <= SMALL {
-        true => share.grow_to(bytes),
-        false => share.grow_within_half_to(bytes),
+    let held = if bytes <= SMALL {
+        share.grow_to(bytes)
+    } else {
+        share.grow_within_half_to(bytes)
     };
     held.map_err(|_full| BodyError::NoRoom)
 }
@@ -94,9 +95,10 @@ pub(super) fn messages(body: &[u8], most: usize) -> Result<Vec<String>, BodyErro
     let messages: Vec<String> = serde_json::from_slice(body).map_err(|_| {
         BodyError::Malformed("the body must be a JSON array of strings, each of them a message")
     })?;
-    match messages.iter().any(|message| message.len() > most) {
-        true => Err(BodyError::TooLarge),
-        false => Ok(messages),
+    if messages.iter().any(|message| message.len() > most) {
+        Err(BodyError::TooLarge)
+    } else {
+        Ok(messages)
     }
 }
 

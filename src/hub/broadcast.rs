@@ -104,10 +104,7 @@ pub enum Caching {
 impl Caching {
     /// What becomes of an event of the app's backend on such a channel.
     pub fn on(kind: ChannelKind) -> Self {
-        match kind.cache {
-            true => Self::AsLast,
-            false => Self::None,
-        }
+        if kind.cache { Self::AsLast } else { Self::None }
     }
 }
 

@@ -411,16 +411,18 @@ impl Connection {
         if !self.may_read() {
             return Poll::Pending;
         }
-        let read = match self.unhandled {
-            true => self.handle_rest(Instant::now()),
-            false => ready!(self.poll_read(cx)),
+        let read = if self.unhandled {
+            self.handle_rest(Instant::now())
+        } else {
+            ready!(self.poll_read(cx))
         };
         match read {
             Read::All | Read::Stop => Poll::Ready(None),
             Read::TurnOver => yield_to_others(cx),
-            Read::End => Poll::Ready(Some(match self.registration.lose_carrier() {
-                true => End::Lost,
-                false => End::Over,
+            Read::End => Poll::Ready(Some(if self.registration.lose_carrier() {
+                End::Lost
+            } else {
+                End::Over
             })),
         }
     }

@@ -273,12 +273,11 @@ impl Fields {
         while !self.is_empty() {
             let is_cached = !self.next()?.is_empty();
             let except = self.next()?;
-            let except = match except.is_empty() {
-                true => None,
-                false => {
-                    let text = std::str::from_utf8(&except).map_err(|_| Unreadable)?;
-                    Some(text.parse().map_err(|_| Unreadable)?)
-                }
+            let except = if except.is_empty() {
+                None
+            } else {
+                let text = std::str::from_utf8(&except).map_err(|_| Unreadable)?;
+                Some(text.parse().map_err(|_| Unreadable)?)
             };
             let payload = self.next()?;
             // Clients close a connection on which text is no UTF-8.

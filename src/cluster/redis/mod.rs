@@ -306,10 +306,11 @@ impl Authority for Redis {
         let (asker, app) = (self.asker.clone(), Arc::clone(app));
         let (key, is_leaving) = (key.to_owned(), self.is_leaving());
         Answer::later(async move {
-            match is_leaving {
+            if is_leaving {
                 // It could not be given back any more.
-                true => Err(Unavailable::Leaving),
-                false => asker.claim(&app, &key).await,
+                Err(Unavailable::Leaving)
+            } else {
+                asker.claim(&app, &key).await
             }
         })
     }

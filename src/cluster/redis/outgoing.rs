@@ -265,9 +265,10 @@ impl Batch {
     /// `listens`: whether the node itself listens to the topic.
     pub(super) fn call(&self, topic: &Topic, publishing: PublishContext<'_>, listens: bool) -> Cmd {
         let keys = [keys::meta(topic), keys::log(topic), keys::cache(topic)];
-        let head = match self.is_repetition {
-            true => &self.body[..self.head],
-            false => &[],
+        let head = if self.is_repetition {
+            &self.body[..self.head]
+        } else {
+            &[]
         };
         // Who repeats itself cannot know who listened the first time.
         let keeps = publishing.keep || self.is_repetition;

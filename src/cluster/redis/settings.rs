@@ -89,9 +89,10 @@ impl Target {
         let servers: Vec<ConnectionInfo> =
             urls.into_iter().map(server).collect::<Result<_, _>>()?;
         let whole = |info: &ConnectionInfo| info.redis_settings().db() == 0;
-        match !servers.is_empty() && servers.iter().all(whole) {
-            true => Ok(Self::Cluster(servers)),
-            false => Err(InvalidTarget),
+        if !servers.is_empty() && servers.iter().all(whole) {
+            Ok(Self::Cluster(servers))
+        } else {
+            Err(InvalidTarget)
         }
     }
 }
@@ -116,20 +117,22 @@ impl Sentinels {
         // The crate's reader knows how credentials and databases are written.
         let redis = server(&format!("redis://{credentials}localhost:1/{database}"))?;
         let addresses = hosts.split(',').map(|host| {
-            let host = match host.contains(':') {
-                true => host.to_owned(),
-                false => format!("{host}:26379"),
+            let host = if host.contains(':') {
+                host.to_owned()
+            } else {
+                format!("{host}:26379")
             };
             server(&format!("redis://{host}")).map(|info| info.addr().clone())
         });
         let addresses = addresses.collect::<Result<_, _>>()?;
-        match service.is_empty() {
-            true => Err(InvalidTarget),
-            false => Ok(Self {
+        if service.is_empty() {
+            Err(InvalidTarget)
+        } else {
+            Ok(Self {
                 addresses,
                 service: service.to_owned(),
                 redis: redis.redis_settings().clone(),
-            }),
+            })
         }
     }
 }

@@ -96,9 +96,10 @@ impl Watchlists {
         let (users, wakes) = locked.parts();
         let user = users.user(user_id);
         if std::mem::replace(&mut user.online_elsewhere, online) != online {
-            let status = match online {
-                true => Status::Online,
-                false => Status::Offline,
+            let status = if online {
+                Status::Online
+            } else {
+                Status::Offline
             };
             self.announce(status, user_id, user, wakes);
         }
@@ -155,9 +156,10 @@ impl Watchlists {
             let user = users.user(user_id);
             user.watchers.add(&peer.mailbox);
             lists.push(user.watchers.id());
-            let status = match user.is_online() || is_away {
-                true => &mut online,
-                false => &mut offline,
+            let status = if user.is_online() || is_away {
+                &mut online
+            } else {
+                &mut offline
             };
             status.push(Arc::clone(user_id));
         }

@@ -221,9 +221,10 @@ impl Channel {
 
 /// A user has left; should Redis have forgotten one whom webhooks know of, they are told.
 fn remove(command: &mut Cmd, user_id: &str, is_reported: bool) {
-    let step = match is_reported {
-        true => step::REMOVE_REPORTED,
-        false => step::REMOVE,
+    let step = if is_reported {
+        step::REMOVE_REPORTED
+    } else {
+        step::REMOVE
     };
     command.arg(step).arg(user_id);
 }

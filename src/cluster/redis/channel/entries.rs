@@ -207,9 +207,10 @@ impl Channel {
                 .as_mut()
                 .map(|room| room.split(self.part.admitted, frame.len()));
             let broadcast = Broadcast::forwarded(frame, event.except, share);
-            let caching = match event.is_cached {
-                true => Caching::AsLast,
-                false => Caching::None,
+            let caching = if event.is_cached {
+                Caching::AsLast
+            } else {
+                Caching::None
             };
             app.publish_locally(self.name.as_str(), broadcast, caching);
         }

@@ -153,9 +153,10 @@ impl Part {
     /// All others tell that all of it has gone.
     pub(super) fn on_given_up(&mut self) {
         self.acknowledged_counts = Some((0, 0));
-        self.unsent = match self.is_wanted() {
-            true => Unsent::Whole,
-            false => Unsent::default(),
+        self.unsent = if self.is_wanted() {
+            Unsent::Whole
+        } else {
+            Unsent::default()
         };
         self.departed.clear();
         self.occupancy = Occupancy::No;

@@ -152,9 +152,10 @@ impl Channel {
             self.replica.begin_anew(&reply.epoch, first, reconcile_at);
         }
         let goes_on = reply.known_here && change.asked_from.is_some();
-        let reading = match goes_on || reply.has_more {
-            true => Reading::InOrder,
-            false => Reading::Remains,
+        let reading = if goes_on || reply.has_more {
+            Reading::InOrder
+        } else {
+            Reading::Remains
         };
         if !self.read(reading, change, &reply, context) {
             self.replica.must_reconcile |= change.reconciles || !goes_on;

@@ -143,9 +143,10 @@ impl Channel {
     pub(in crate::cluster::redis) fn on_listed(&mut self, is_done: bool) -> bool {
         let was_asked = self.schedule.listed == Listed::UnderWay;
         if was_asked {
-            self.schedule.listed = match is_done {
-                true => Listed::Done,
-                false => Listed::Perhaps,
+            self.schedule.listed = if is_done {
+                Listed::Done
+            } else {
+                Listed::Perhaps
             };
         }
         was_asked
@@ -193,9 +194,10 @@ impl Channel {
     ) -> Option<Instant> {
         let is_disposable = self.is_disposable();
         let schedule = &mut self.schedule;
-        schedule.idle_since = match is_disposable {
-            true => schedule.idle_since.or(Some(now)),
-            false => None,
+        schedule.idle_since = if is_disposable {
+            schedule.idle_since.or(Some(now))
+        } else {
+            None
         };
         schedule.retry_at = schedule.retry_at.filter(|until| *until > now);
         let times = [

@@ -97,9 +97,10 @@ impl Refusal {
 
 /// Where the channel's next call goes.
 pub(super) fn lane_of(channel: &Channel, is_counted: bool) -> Lane {
-    match channel.asks_for_much(is_counted) {
-        true => Lane::Sync,
-        false => Lane::Calls,
+    if channel.asks_for_much(is_counted) {
+        Lane::Sync
+    } else {
+        Lane::Calls
     }
 }
 

@@ -174,9 +174,10 @@ impl Node {
         let Some(channel) = self.channels.get_mut(topic) else {
             return;
         };
-        match channel.on_time(self.now, LISTENS_ON_FOR) {
-            true => self.dispose(topic),
-            false => self.look_after(topic),
+        if channel.on_time(self.now, LISTENS_ON_FOR) {
+            self.dispose(topic)
+        } else {
+            self.look_after(topic)
         }
     }
 

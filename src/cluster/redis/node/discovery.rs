@@ -87,14 +87,15 @@ async fn slots_by(server: &ConnectionInfo, reach: &Reach) -> RedisResult<Discove
             range.fill(index as u16);
         }
     }
-    match slots.contains(&u16::MAX) {
-        true => Err(unreadable(
+    if slots.contains(&u16::MAX) {
+        Err(unreadable(
             "the Redis Cluster does not serve all slots (yet)",
-        )),
-        false => Ok(Discovered {
+        ))
+    } else {
+        Ok(Discovered {
             servers,
             slots: Some(slots),
-        }),
+        })
     }
 }
 

@@ -214,9 +214,10 @@ impl Node {
         self.memory.must_compare = true;
         for topic in self.topics() {
             if let Some(channel) = self.channels.get_mut(&topic) {
-                match is_forgotten {
-                    true => channel.on_new_node(),
-                    false => channel.on_given_up(),
+                if is_forgotten {
+                    channel.on_new_node()
+                } else {
+                    channel.on_given_up()
                 }
                 channel.add_orphan(&old.to_string());
             }
@@ -225,11 +226,14 @@ impl Node {
     }
 
     pub(super) fn show_standing(&mut self) {
-        let standing = match self.life.is_counted() && self.servers.all_reached() {
-            true => Standing::Well,
-            false if self.setup.shared.standing() == Standing::NotYet => Standing::NotYet,
-            false if self.setup.shared.lack.lock().is_some() => Standing::Refused,
-            false => Standing::Away,
+        let standing = if self.life.is_counted() && self.servers.all_reached() {
+            Standing::Well
+        } else if self.setup.shared.standing() == Standing::NotYet {
+            Standing::NotYet
+        } else if self.setup.shared.lack.lock().is_some() {
+            Standing::Refused
+        } else {
+            Standing::Away
         };
         self.setup
             .metrics

@@ -71,9 +71,10 @@ impl Node {
                 self.setup.metrics.subscriptions.dec();
             }
             channel.leave_queue();
-            match self.servers.link_of(channel.slot()).is_some() {
-                true => channel.on_moved(self.now),
-                false => channel.on_lost(self.now),
+            if self.servers.link_of(channel.slot()).is_some() {
+                channel.on_moved(self.now)
+            } else {
+                channel.on_lost(self.now)
             }
         }
     }

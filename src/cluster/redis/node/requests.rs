@@ -59,9 +59,10 @@ impl Node {
             join,
         } = sign_in;
         let topic = self.setup.keys.topic_of_user(&app.app.id, user.user_id());
-        let watched = match app.has_watchlists() {
-            true => Arc::clone(&watchlist),
-            false => Arc::default(),
+        let watched = if app.has_watchlists() {
+            Arc::clone(&watchlist)
+        } else {
+            Arc::default()
         };
         let watch = (!watched.is_empty()).then(|| {
             let (app, peer) = (Arc::clone(app), peer.clone());
@@ -136,9 +137,10 @@ impl Node {
         let then: Then = Box::new(move |_, value| {
             let _ = answer.send(value.map_err(|NoAnswer| Unavailable::Away));
         });
-        self.call(match is_urgent {
-            true => Plain::new(key, command, then),
-            false => Plain::question(key, command, then),
+        self.call(if is_urgent {
+            Plain::new(key, command, then)
+        } else {
+            Plain::question(key, command, then)
         });
     }
 
@@ -174,12 +176,11 @@ impl Node {
 
     /// Has a call made that is about no channel; one that cannot be made fails at once.
     pub(super) fn call(&mut self, plain: Plain) {
-        match self.servers.link_of(plain.slot).is_some() {
-            true => {
-                let queue = self.servers.queue(plain.slot, plain.lane);
-                queue.push_back(Job::Plain(plain));
-            }
-            false => (plain.then)(self, Err(NoAnswer)),
+        if self.servers.link_of(plain.slot).is_some() {
+            let queue = self.servers.queue(plain.slot, plain.lane);
+            queue.push_back(Job::Plain(plain));
+        } else {
+            (plain.then)(self, Err(NoAnswer))
         }
     }
 }

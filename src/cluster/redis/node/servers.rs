@@ -403,15 +403,12 @@ impl Servers {
             return None;
         };
         // A replica takes connections too, and then refuses.
-        let pause = match now.saturating_duration_since(up.since) < LONGEST_PAUSE {
-            true => {
-                server.failures += 1;
-                pause(server.failures, rng)
-            }
-            false => {
-                server.failures = 0;
-                Duration::ZERO
-            }
+        let pause = if now.saturating_duration_since(up.since) < LONGEST_PAUSE {
+            server.failures += 1;
+            pause(server.failures, rng)
+        } else {
+            server.failures = 0;
+            Duration::ZERO
         };
         let (address, jobs) = (server.address.clone(), server.lanes.take());
         server.topics.clear();

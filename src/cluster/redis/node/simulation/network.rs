@@ -134,12 +134,11 @@ impl Network {
             Happening::Input(run, link, input) => Some((run, self.on_its_way(run, link, input)?)),
             Happening::Connect(run, address, link) => {
                 let is_away = self.trouble[run.0].away_until > self.now;
-                let link = match is_away {
-                    true => Err(broken().into()),
-                    false => {
-                        self.ways.insert((run, link.0), Way::default());
-                        Ok(link)
-                    }
+                let link = if is_away {
+                    Err(broken().into())
+                } else {
+                    self.ways.insert((run, link.0), Way::default());
+                    Ok(link)
                 };
                 Some((run, Input::Event(Event::Connected(address, link))))
             }
