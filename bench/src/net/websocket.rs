@@ -72,6 +72,22 @@ impl Net {
         server: SocketAddrV4,
         receive_buffer: Option<i32>,
     ) -> anyhow::Result<usize> {
+        self.open_ws_behind("", server, receive_buffer)
+    }
+
+    /// A connection that names itself, so that its session outlives it.
+    pub(crate) fn open_named_ws(&mut self) -> anyhow::Result<usize> {
+        let (high, low) = (self.next_random(), self.next_random());
+        let path = format!("/s/bench-{high:016x}{low:016x}");
+        self.open_ws_behind(&path, self.server, None)
+    }
+
+    fn open_ws_behind(
+        &mut self,
+        path: &str,
+        server: SocketAddrV4,
+        receive_buffer: Option<i32>,
+    ) -> anyhow::Result<usize> {
         let conn = self.ws.len();
         let socket = sys::connect(source_address(conn), server, receive_buffer)
             .with_context(|| format!("opening connection {conn} to {server}"))?;
@@ -80,7 +96,7 @@ impl Net {
         let nonce: Vec<u8> = nonce.iter().flat_map(|word| word.to_le_bytes()).collect();
         let key = base64::engine::general_purpose::STANDARD.encode(nonce);
         let request = format!(
-            "GET /app/{}?protocol=7&client=js&version=8.4.0&flash=false HTTP/1.1\r\n\
+            "GET {path}/app/{}?protocol=7&client=js&version=8.4.0&flash=false HTTP/1.1\r\n\
              Host: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n",
             self.credentials.key,

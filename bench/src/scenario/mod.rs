@@ -1,13 +1,14 @@
 //! What every scenario shares: its options, its set-up, and the opening of connections.
 
 mod broadcast;
+mod carriers;
 mod client_events;
 mod client_fanout;
 mod connect;
-mod fallback;
 mod frames;
 mod load;
 mod nodes;
+mod parked;
 mod presence;
 mod presence_reload;
 mod probe;
@@ -56,6 +57,10 @@ pub(crate) enum Scenario {
     ClientFanout,
     /// fanout to N WebSockets, and then to N streams of the HTTP fallback: what a delivery costs each
     Fallback,
+    /// fanout to N WebSockets, and then to N that name themselves, so that their sessions outlive them
+    Resume,
+    /// fanout to subscribers alone, and then beside N sessions whose clients are away
+    Parked,
     /// fan-out where some subscribers stop reading
     SlowConsumer,
     /// publishes at the first node, N subscribers on the second, and N others on the third: what
@@ -98,10 +103,10 @@ pub(crate) struct RunOptions {
     pub(crate) scenario: Scenario,
     /// Connections (client-events: pairs; presence, presence-reload: members). Defaults: fanout,
     /// max-fanout, many-channels, presence-reload 1000; connect, health 10000; slow-consumer 200;
-    /// fallback 2000; presence, bystander 100; client-events, client-fanout 50; cross-node 20; capacity 900
+    /// fallback, resume 2000; parked 10000; presence, bystander 100; client-events, client-fanout 50; cross-node 20; capacity 900
     #[arg(long)]
     pub(crate) connections: Option<usize>,
-    /// Events per second: fallback (10), fanout, cross-node (100), slow-consumer (200) and bystander (1000);
+    /// Events per second: fallback, resume (10), parked, fanout, cross-node (100), slow-consumer (200) and bystander (1000);
     /// capacity: the first rate (1000); client-fanout: of each client (5); client-events: most per
     /// client, 0 for no bound (0)
     #[arg(long)]
@@ -189,7 +194,7 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
     }
     let wanted = options.connections.unwrap_or(0) + options.publishers.unwrap_or(16) + 64;
     let sockets_per_connection = match options.scenario {
-        Scenario::ClientEvents | Scenario::Fallback => 2,
+        Scenario::ClientEvents | Scenario::Fallback | Scenario::Resume => 2,
         _ => 1,
     };
     ensure!(
@@ -235,7 +240,9 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         | Scenario::ManyChannels
         | Scenario::Health
         | Scenario::SlowConsumer => broadcast::run(&mut bench)?,
-        Scenario::Fallback => fallback::run(&mut bench)?,
+        Scenario::Fallback => carriers::run(&mut bench, carriers::Other::Stream)?,
+        Scenario::Resume => carriers::run(&mut bench, carriers::Other::Named)?,
+        Scenario::Parked => parked::run(&mut bench)?,
         Scenario::Publish => publish::run(&mut bench, 1)?,
         Scenario::BatchPublish => publish::run(&mut bench, 10)?,
         Scenario::Connect => connect::run(&mut bench)?,
@@ -279,6 +286,8 @@ struct Way {
     receive_buffer: Option<i32>,
     /// A stream of the HTTP fallback, at the net's own server.
     is_stream: bool,
+    /// A WebSocket that names itself, at the net's own server: its session outlives it.
+    is_named: bool,
 }
 
 /// Opens connections with a bounded number under way, each through its subscription.
@@ -320,13 +329,14 @@ impl<'a> Opener<'a> {
             while self.started_at.len() < self.channels.len() && self.under_way < self.inflight {
                 let way = self.ways[self.started_at.len()];
                 self.started_at.push(sys::now_ns());
-                match way.is_stream {
-                    true => net.open_stream()?,
-                    false => {
-                        let server = way.server.unwrap_or(net.server);
-                        net.open_ws_at(server, way.receive_buffer)?
-                    }
-                };
+                if way.is_stream {
+                    net.open_stream()?;
+                } else if way.is_named {
+                    net.open_named_ws()?;
+                } else {
+                    let server = way.server.unwrap_or(net.server);
+                    net.open_ws_at(server, way.receive_buffer)?;
+                }
                 self.under_way += 1;
             }
             net.poll(100_000_000, self)?;

@@ -1,5 +1,5 @@
-//! What a delivery costs over a stream of the HTTP fallback, and what over a WebSocket: both are there all
-//! the time, each on a channel of its own, and the events go to one and then to the other.
+//! What a delivery costs over a WebSocket, and what over another carrier: both are there all the time,
+//! each on a channel of its own, and the events go to one and then to the other.
 
 use anyhow::ensure;
 
@@ -12,7 +12,25 @@ use crate::usage::Window;
 /// The turns of each.
 const ROUNDS: usize = 3;
 
-pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
+/// What is held against WebSockets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Other {
+    /// Streams of the HTTP fallback.
+    Stream,
+    /// WebSockets that name themselves, so that their sessions outlive them.
+    Named,
+}
+
+impl Other {
+    fn name(self) -> &'static str {
+        match self {
+            Other::Stream => "stream",
+            Other::Named => "named",
+        }
+    }
+}
+
+pub(super) fn run(bench: &mut Bench, other: Other) -> anyhow::Result<()> {
     let options = bench.options.clone();
     let connections = options.connections.unwrap_or(2000);
     let rate = options.rate.unwrap_or(10.0);
@@ -22,13 +40,14 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         interval_ns: (1e9 / rate) as u64,
     };
     let payload = options.payload.unwrap_or(128);
-    let names = ["websocket", "stream"];
+    let names = ["websocket", other.name()];
     let channels = names.map(|name| format!("bench-{}-{name}", bench.run_id));
-    let is_stream = |conn: usize| conn >= connections;
+    let is_other = |conn: usize| conn >= connections;
     let all = 0..2 * connections;
-    let channel = |conn| Some(channels[usize::from(is_stream(conn))].as_str());
+    let channel = |conn| Some(channels[usize::from(is_other(conn))].as_str());
     let way = |conn| Way {
-        is_stream: is_stream(conn),
+        is_stream: is_other(conn) && other == Other::Stream,
+        is_named: is_other(conn) && other == Other::Named,
         ..Way::default()
     };
     bench.open_all(
@@ -44,7 +63,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         for (index, name) in names.iter().enumerate() {
             let counted: Vec<Option<u32>> = all
                 .clone()
-                .map(|conn| (usize::from(is_stream(conn)) == index).then_some(0))
+                .map(|conn| (usize::from(is_other(conn)) == index).then_some(0))
                 .collect();
             let channel = std::slice::from_ref(&channels[index]);
             let mut warmup = Load::new(channel, &counted, payload);
@@ -66,12 +85,16 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     report.set("rate_asked", rate);
     report.set("payload_bytes", payload);
     if bench.server.is_known() {
-        let [of_socket, of_stream] = &costs;
+        let [of_socket, of_other] = &costs;
         let rounded = |of: &[f64]| -> Vec<f64> { of.iter().copied().map(round).collect() };
         report.set("websocket_us_per_delivery", rounded(of_socket));
-        report.set("stream_us_per_delivery", rounded(of_stream));
-        let ratios = of_socket.iter().zip(of_stream).map(|(a, b)| b / a);
-        report.set("stream_to_websocket", rounded(&ratios.collect::<Vec<_>>()));
+        let name = other.name();
+        report.set(&format!("{name}_us_per_delivery"), rounded(of_other));
+        let ratios = of_socket.iter().zip(of_other).map(|(a, b)| b / a);
+        report.set(
+            &format!("{name}_to_websocket"),
+            rounded(&ratios.collect::<Vec<_>>()),
+        );
     }
     report_connections(&bench.net, report);
     Ok(())
