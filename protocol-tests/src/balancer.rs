@@ -162,10 +162,7 @@ const CONFIGURATION: &str = "proxy.conf";
 /// Debian has servers where only root looks for programs.
 fn program(name: &str) -> PathBuf {
     let path = Path::new("/usr/sbin").join(name);
-    match path.exists() {
-        true => path,
-        false => name.into(),
-    }
+    if path.exists() { path } else { name.into() }
 }
 
 /// A test run that is itself killed runs no destructors: the kernel then ends the program with its test.

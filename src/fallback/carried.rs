@@ -52,7 +52,7 @@ pub(super) struct Carried {
     is_displaced: bool,
     listed: Listed,
     /// Given back last: whoever waits for the last connection to go waits for its leaves, too.
-    _permit: Permit,
+    permit: Permit,
 }
 
 /// How long a connection may be without something.
@@ -108,20 +108,31 @@ impl Carried {
             newest: None,
             is_displaced: false,
             listed: parts.listed,
-            _permit: parts.permit,
+            permit: parts.permit,
         }
     }
 
     /// Runs the connection until it ends. Its session may go on, and wait for its client.
     pub(super) async fn run(mut self) {
         let end = (&mut self).await;
-        let Some(resumable) = self.resumable.take() else {
-            return;
-        };
-        if end == End::Lost {
-            let connected = self.registration;
-            resume::park(connected, resumable).await;
+        let (connected, resumable, permit) = self.give_up_requests();
+        match (end, resumable) {
+            (End::Lost, Some(resumable)) => resume::park(connected, resumable, permit).await,
+            (End::Over, Some(resumable)) => {
+                drop(connected);
+                resumable.close();
+                drop(permit);
+            }
+            (_, None) => {
+                drop(connected);
+                drop(permit);
+            }
         }
+    }
+
+    /// What is left when all that carried the connection is given back.
+    fn give_up_requests(self) -> (Connected, Option<Resumable>, Permit) {
+        (self.registration, self.resumable, self.permit)
     }
 
     /// Takes the requests that are to carry the connection.
@@ -328,6 +339,9 @@ impl Carried {
 
     /// The close has been decided on: leaves everything now, while the client is still being told.
     fn begin_closing(&mut self) {
+        if let Some(resumable) = &mut self.resumable {
+            resumable.leaves(&self.registration);
+        }
         self.registration.end();
         self.closing_since = Some(Instant::now());
         self.unhandled = None;

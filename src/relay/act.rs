@@ -61,7 +61,7 @@ impl Relay {
                     peer: peer.handle(),
                     user,
                     watchlist,
-                    reply: Some(reply),
+                    reply,
                     complaint,
                     join: None,
                 };

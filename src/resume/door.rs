@@ -33,8 +33,10 @@ enum Stage<C> {
 pub enum Busy {
     /// Something carries it.
     Carried,
-    /// It is over, or somebody else has it.
-    Gone,
+    /// Somebody else is about to have it.
+    Handed,
+    /// It is over.
+    Closed,
 }
 
 impl<C> Door<C> {
@@ -57,7 +59,8 @@ impl<C> Door<C> {
                 return Ok(());
             }
             Stage::Carried | Stage::Claimed(_) => Busy::Carried,
-            Stage::Handed(_) | Stage::Closed => Busy::Gone,
+            Stage::Handed(_) => Busy::Handed,
+            Stage::Closed => Busy::Closed,
         };
         Err((contender, busy))
     }
@@ -75,6 +78,11 @@ impl<C> Door<C> {
         drop(state);
         wake(owner);
         Some(is_granted)
+    }
+
+    /// Whether something carries the session.
+    pub(super) fn is_carried(&self) -> bool {
+        matches!(self.0.lock().stage, Stage::Carried | Stage::Claimed(_))
     }
 
     /// Whether somebody claims the session that something carries.

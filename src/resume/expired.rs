@@ -11,9 +11,9 @@ use crate::protocol::ChannelName;
 /// How long it is known that a session was there.
 const KNOWN_FOR: Duration = Duration::from_secs(3600);
 /// Sessions that are known at most.
-const MOST: usize = 10_000;
+const MOST: usize = 50_000;
 /// Their channels at most, in all.
-const MOST_CHANNELS: usize = 50_000;
+const MOST_CHANNELS: usize = 250_000;
 
 /// Which channels the clients of sessions that are over were on, so that they can be told that they have
 /// missed something.

@@ -11,6 +11,7 @@ use super::resumable::Resumable;
 use super::tokens::{Contender, Place};
 use crate::hub::ParkPermit;
 use crate::metrics::NotResumed;
+use crate::net::tally::Permit;
 use crate::protocol::ChannelName;
 use crate::relay::Connected;
 use crate::session::Session;
@@ -27,16 +28,25 @@ enum Outcome {
 
 /// Keeps a session whose carrier is gone until its client is back, or has been away for too long. A
 /// relay that goes away, and an app that has as many such sessions as it may, keep none.
-pub async fn park(mut connected: Connected, resumable: Resumable) {
+///
+/// `permit` counts the connection that is lost. It is given back when the session counts among those that
+/// wait, or has left all that it was on.
+pub async fn park(mut connected: Connected, resumable: Resumable, permit: Permit) {
     let app = std::sync::Arc::clone(connected.app());
     let metrics = &app.metrics;
-    if connected.relay().hub.is_draining() || connected.is_over() {
+    let channels = channels(&connected);
+    let is_nobody =
+        channels.is_empty() && connected.with_session(|session| session.user().is_none());
+    if connected.relay().hub.is_draining() || connected.is_over() || is_nobody {
+        drop(connected);
+        drop(permit);
         return;
     }
-    let channels = channels(&connected);
-    let Ok(permit) = ParkPermit::of(&app, channels.len()) else {
+    let Ok(parked) = ParkPermit::of(&app, channels.len()) else {
         metrics.not_resumed.with(NotResumed::Full).inc();
         resumable.into_place().expire(channels);
+        drop(connected);
+        drop(permit);
         return;
     };
     // A page may answer for long no more, and its socket not be closed: it has been away since then.
@@ -47,23 +57,30 @@ pub async fn park(mut connected: Connected, resumable: Resumable) {
     };
     let until = since + app.app.resume.window;
     connected.park(until);
+    drop(permit);
     let place = resumable.into_place();
     poll_fn(|cx| poll_parked(&connected, cx)).await;
     place.door.wait();
     let mut timer = Box::pin(tokio::time::sleep_until(until.into()));
     let outcome = poll_fn(|cx| poll(&connected, &place, timer.as_mut(), cx)).await;
     drop(timer);
-    drop(permit);
     match outcome {
         Outcome::Taken(contender) => {
             metrics.resumed.inc();
+            drop(parked);
             contender.take(connected, place);
         }
         Outcome::Expired => {
             metrics.not_resumed.with(NotResumed::Expired).inc();
             place.expire(self::channels(&connected));
+            drop(connected);
+            drop(parked);
         }
-        Outcome::Closed => {}
+        Outcome::Closed => {
+            place.expire(self::channels(&connected));
+            drop(connected);
+            drop(parked);
+        }
     }
 }
 

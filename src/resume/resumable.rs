@@ -43,17 +43,18 @@ impl Resumable {
         }
     }
 
-    /// The client closes, and leaves these channels. Should it come back with its token, as a page does
-    /// that connects again, it has missed something.
-    pub fn left(&mut self, channels: Vec<ChannelName>) {
-        self.left = channels;
+    /// The session is about to leave its channels. Should its client come back with its token, as a page
+    /// does that connects again, it has missed something of them.
+    pub fn leaves(&mut self, peer: &Peer) {
+        self.left = peer.with_session(|session: &mut Session| {
+            let channels = session.channels();
+            channels.cloned().collect()
+        });
     }
 
     /// The session is over.
     pub fn close(self) {
-        if !self.left.is_empty() {
-            self.place.expire(self.left);
-        }
+        self.place.expire(self.left);
     }
 
     /// Whether somebody else has come with the token.

@@ -52,9 +52,12 @@ pub enum Entered {
 }
 
 impl Tokens {
-    /// Whether the app has a session of this token.
-    pub fn knows(&self, app: &AppHub, token: &str) -> bool {
-        self.doors.lock().contains_key(&*name(app, token))
+    /// Whether something carries the app's session of this token: whoever takes it takes the place of
+    /// that.
+    pub fn is_carried(&self, app: &AppHub, token: &str) -> bool {
+        let doors = self.doors.lock();
+        let door = doors.get(&*name(app, token));
+        door.is_some_and(|door| door.is_carried())
     }
 
     /// Looks for the app's session of this token, and makes a door for a new one if there is none.
@@ -87,6 +90,9 @@ fn name(app: &AppHub, token: &str) -> String {
 impl Place {
     /// The session has ended while its client was away, who is told so should it come back.
     pub(super) fn expire(self, channels: Vec<ChannelName>) {
+        if channels.is_empty() {
+            return;
+        }
         // Before the token is free: whoever comes then finds it.
         let mut expired = self.tokens.expired.lock();
         expired.insert(Arc::clone(&self.name), channels, Instant::now());

@@ -72,8 +72,9 @@ pub enum Action {
         watchlist: Watchlist,
         /// Whether more were named than count, which the connection is told.
         is_cut: bool,
-        /// The answer, to be sent once the user is registered.
-        reply: Frame,
+        /// The answer, to be sent once the user is registered; None, if it was a subscription that was
+        /// signed for the user.
+        reply: Option<Frame>,
     },
     /// Send an event to the others on the channel.
     ClientEvent {

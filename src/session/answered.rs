@@ -43,10 +43,12 @@ impl Session {
     /// The connection is on the channel, and is told so again.
     pub fn confirmed(&mut self, channel: &str) -> bool {
         match self.subscriptions.get_mut(channel) {
-            Some(subscription) => {
+            // (A client that has gone meanwhile, or has come back since, must ask for it first.)
+            Some(subscription) if !subscription.held => {
                 subscription.confirming = false;
                 subscription.state == State::Live
             }
+            Some(_) => false,
             None => false,
         }
     }

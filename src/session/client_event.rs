@@ -39,7 +39,7 @@ impl Session {
         let (channel, subscription) = self
             .subscriptions
             .get_key_value(&*event.channel)
-            .filter(|(_, subscription)| subscription.state == State::Live)
+            .filter(|(_, subscription)| subscription.state == State::Live && !subscription.held)
             .ok_or("the connection is not subscribed to the channel")?;
         if !channel.kind().takes_client_events() {
             return Err(

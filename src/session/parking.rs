@@ -7,21 +7,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::absence::{Absence, Stage};
+use super::absence::{CLAIM_WITHIN, Stage};
 use super::{Action, Ended, Session, SignOfLife, State};
 use crate::protocol::ChannelName;
 use crate::protocol::member::{Member, Watchlist};
-
-/// How long a client that is back may take to ask again for what it was on. Before each private
-/// channel it asks its own backend.
-const CLAIM_WITHIN: Duration = Duration::from_secs(10);
 
 /// A question of the client that is no older may have waited in its socket, with what followed it.
 const JUST_NOW: Duration = Duration::from_secs(1);
 
 impl Session {
     /// The client is gone, perhaps not for ever. Nothing is due before `until`.
-    pub fn park(&mut self, until: Instant) {
+    pub fn park(&mut self, until: Instant, now: Instant) {
         for subscription in self.subscriptions.values_mut() {
             subscription.held = subscription.state != State::Unwanted;
             subscription.confirming = false;
@@ -30,18 +26,22 @@ impl Session {
         self.complete_by = None;
         self.waits_since = None;
         self.stalled_since = None;
-        let lapsed = self.absence.take().map(|absence| absence.lapsed);
-        self.absence = Some(Box::new(Absence {
-            stage: Stage::Away(until),
-            user_held: self.user.is_some(),
-            lapsed: lapsed.unwrap_or_default(),
-        }));
+        let user_held = self.user.is_some();
+        let absence = self.absence.get_or_insert_default();
+        // Whoever comes and goes, and asks for nothing, does not stay for ever.
+        absence.claim_left = match absence.stage {
+            Stage::Claiming(by) => by.saturating_duration_since(now),
+            Stage::Away(_) => absence.claim_left,
+            Stage::Over => CLAIM_WITHIN,
+        };
+        absence.stage = Stage::Away(until);
+        absence.user_held = user_held;
     }
 
     /// The client is back.
     pub fn resume(&mut self, sign_of_life: SignOfLife, now: Instant) {
         if let Some(absence) = &mut self.absence {
-            absence.stage = Stage::Claiming(now + CLAIM_WITHIN);
+            absence.stage = Stage::Claiming(now + absence.claim_left);
         }
         self.authorize_by = self
             .app
@@ -52,14 +52,10 @@ impl Session {
 
     /// The client has missed something on these channels, nobody knows how much.
     pub fn has_missed(&mut self, channels: impl IntoIterator<Item = ChannelName>) {
-        let absence = self.absence.get_or_insert_with(|| {
-            Box::new(Absence {
-                stage: Stage::Over,
-                user_held: false,
-                lapsed: Default::default(),
-            })
-        });
-        absence.lapsed.extend(channels);
+        let most = self.app.limits.channels_per_connection;
+        let absence = self.absence.get_or_insert_default();
+        let room = most.saturating_sub(absence.lapsed.len());
+        absence.lapsed.extend(channels.into_iter().take(room));
     }
 
     /// Whether the client has missed something on the channel, nobody knows how much. It is told so
@@ -153,7 +149,7 @@ impl Session {
                 actions.push(Action::Confirm { channel });
             }
             State::Live => {
-                // As somebody else: the one leaves, the other comes.
+                // As somebody else: the one leaves, the other comes, and has missed something.
                 let left = std::mem::replace(&mut subscription.member, member.clone());
                 subscription.state = State::Asked;
                 self.unanswered += 1;
@@ -161,11 +157,13 @@ impl Session {
                     channel: channel.clone(),
                     member: left,
                 });
+                self.has_missed([channel.clone()]);
                 actions.push(Action::Join {
                     channel,
                     member,
                     sign_in,
                 });
+                return Action::Each(actions);
             }
             // The answer that is on its way is one to this, too.
             State::Asked if same => {}
@@ -174,6 +172,12 @@ impl Session {
                 subscription.member = member;
             }
         }
+        actions.extend(sign_in.map(|user| Action::SignIn {
+            user,
+            watchlist: Watchlist::default(),
+            is_cut: false,
+            reply: None,
+        }));
         Action::Each(actions)
     }
 
@@ -242,12 +246,9 @@ impl Session {
         let held = |_: &ChannelName, subscription: &mut super::Subscription| subscription.held;
         let left = self.subscriptions.extract_if(held);
         unclaimed.subscriptions = left.map(|(channel, s)| (channel, s.member)).collect();
-        let absence = self.absence.as_mut()?;
-        absence.stage = Stage::Over;
+        self.absence.as_mut()?.stage = Stage::Over;
         let channels = unclaimed.subscriptions.iter();
-        absence
-            .lapsed
-            .extend(channels.map(|(channel, _)| channel.clone()));
+        self.has_missed(channels.map(|(channel, _)| channel.clone()));
         let is_nothing = unclaimed.subscriptions.is_empty()
             && unclaimed.user.is_none()
             && unclaimed.watchlist.is_none();

@@ -40,7 +40,7 @@ impl Session {
             user,
             watchlist,
             is_cut,
-            reply,
+            reply: Some(reply),
         };
         match left {
             None => sign_in,

@@ -55,7 +55,7 @@ pub(super) struct Connection {
     mode: Mode,
     close_timeout: Duration,
     /// Given back last: whoever waits for the last connection to go waits for its leaves, too.
-    _permit: Permit,
+    permit: Permit,
 }
 
 /// How a connection ends.
@@ -118,7 +118,7 @@ impl Connection {
             messages_left: MESSAGES_A_TURN,
             mode: Mode::Open,
             close_timeout,
-            _permit: permit,
+            permit,
         }
     }
 
@@ -132,17 +132,21 @@ impl Connection {
     /// connection's.
     pub(super) async fn run_resumable(mut self) {
         let end = (&mut self).await;
-        let Some(resumable) = self.resumable.take() else {
-            return;
-        };
-        let connected = self.registration;
-        match end {
-            End::Lost => resume::park(connected, *resumable).await,
-            End::Over => {
+        let (connected, resumable, permit) = self.give_up_socket();
+        match (end, resumable) {
+            (End::Lost, Some(resumable)) => resume::park(connected, *resumable, permit).await,
+            (End::Over, Some(resumable)) => {
                 drop(connected);
                 resumable.close();
+                drop(permit);
             }
+            (_, None) => {}
         }
+    }
+
+    /// What is left when the socket is closed, and all that came with it is given back.
+    fn give_up_socket(self) -> (Connected, Option<Box<Resumable>>, Permit) {
+        (self.registration, self.resumable, self.permit)
     }
 
     /// Reads and handles what there is, for one turn.
@@ -246,18 +250,12 @@ impl Connection {
     }
 
     /// The client closes. That ends the session, unless it may be another thing than a goodbye.
-    fn handle_close(&mut self, code: Option<u16>, now: Instant) {
+    fn handle_close(&self, code: Option<u16>, now: Instant) {
         let is_claimed = self.resumable.as_ref().is_some_and(|it| it.is_claimed());
         // A page that goes away says so with 1001; else browsers name no code.
         let is_goodbye = code.is_some() || !self.registration.may_have_given_up(now);
         if (is_claimed || !is_goodbye) && self.registration.lose_carrier() {
             return;
-        }
-        if let Some(resumable) = &mut self.resumable {
-            let channels = self
-                .registration
-                .with_session(|session| session.channels().cloned().collect());
-            resumable.left(channels);
         }
         self.registration.echo_close(code);
     }
@@ -373,6 +371,9 @@ impl Connection {
     /// The close has been decided on: leaves everything now, while the socket is still being
     /// closed in good order. Of what the client has sent and goes on to send nothing is kept.
     fn begin_closing(&mut self) {
+        if let Some(resumable) = &mut self.resumable {
+            resumable.leaves(&self.registration);
+        }
         self.registration.end();
         self.frames = Frames::new(0);
         let mut discard = Discard::new();

@@ -134,28 +134,28 @@ impl OnItsWay {
 impl Contender for OnItsWay {
     fn take(self: Box<Self>, mut connected: Connected, place: Place) {
         let resumable = Resumable::new(place);
-        let Ok(returning) = self.arrive() else {
-            // The socket is broken: the client comes again.
-            actix_rt::spawn(resume::park(connected, resumable));
-            return;
-        };
         let Admitted {
             permit,
             app,
             accepted,
             sign_of_life,
-        } = returning.admitted;
-        let (reader, writer) = returning.stream.into_split();
+        } = self.admitted;
+        let Ok(stream) = TcpStream::from_std(self.stream) else {
+            // The socket is broken: the client comes again.
+            actix_rt::spawn(resume::park(connected, resumable, permit));
+            return;
+        };
+        let (reader, writer) = stream.into_split();
         connected.resume(app, Carrier::Socket(writer), sign_of_life);
-        let established = server::connection_established(connected.socket_id(), returning.activity);
+        let established = server::connection_established(connected.socket_id(), self.activity);
         connected.send_first(accepted, &established);
         let connection = Connection::new(
             permit,
             connected,
             Some(Box::new(resumable)),
             reader,
-            &returning.received,
-            returning.close_timeout,
+            &self.received,
+            self.close_timeout,
         );
         actix_rt::spawn(connection.run_resumable());
     }

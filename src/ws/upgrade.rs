@@ -119,7 +119,7 @@ impl Upgrader {
         }
         let app_key = self.app_key(path);
         let comes_back = |app: &AppHub| match named {
-            Named::Token(token) => app.app.resume.is_on() && self.0.tokens.knows(app, token),
+            Named::Token(token) => app.app.resume.is_on() && self.0.tokens.is_carried(app, token),
             Named::No | Named::Malformed => false,
         };
         match admission::admit(&self.0.relay, app_key, &query, head.headers(), comes_back) {

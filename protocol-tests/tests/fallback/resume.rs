@@ -5,7 +5,7 @@ use protocol_tests::{
     AppConfig, Frame, PublishedEvent, Skipped, TestServer, Upgrade, eventually, or_skip,
 };
 
-use crate::client::{BOTH, FallbackClient, Session, Transport};
+use crate::client::{BOTH, FallbackClient, Session};
 
 async fn start() -> Result<TestServer, Skipped> {
     let app = AppConfig::new("10001").set("resume.window", 60);

@@ -99,7 +99,7 @@ impl Absent {
 
     /// A subscriber is away from now on.
     pub(super) fn insert(&mut self, peer: Rc<Peer>, mut tail: Tail, kept: &Arc<Budget>) {
-        let bytes = tail.frames.len() * size_of::<(Bytes, What)>();
+        let bytes: usize = tail.frames.iter().map(|(frame, _)| tail_cost(frame)).sum();
         let share = (bytes > 0).then(|| {
             let mut share = Share::of(kept);
             if share.grow_to(bytes).is_err() {
@@ -185,6 +185,7 @@ impl Absent {
                 break;
             }
         }
+        self.share.shrink_to(self.bytes);
     }
 
     /// Drops the oldest entry; false if there is none.
@@ -206,13 +207,21 @@ impl Absent {
             }
         }
         let end = self.first + self.log.len() as u64;
-        let needed_from = self.stops.keys().next().copied().unwrap_or(end);
+        // (Who needs what is no longer there is told so, and needs nothing.)
+        let needed = self.stops.range(self.first..).next();
+        let needed_from = needed.map_or(end, |(from, _)| *from);
         while self.first < needed_from && self.drop_first() {}
         self.share.shrink_to(self.bytes);
         if self.log.is_empty() {
             self.log = VecDeque::new();
         }
     }
+}
+
+/// What a frame of a tail takes. Most are shared by many, and by other channels' subscribers.
+fn tail_cost(frame: &Bytes) -> usize {
+    let own = if frame.is_unique() { frame.len() } else { 0 };
+    size_of::<(Bytes, What)>() + own
 }
 
 fn cost(frame: &Bytes) -> usize {

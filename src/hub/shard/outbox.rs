@@ -20,6 +20,8 @@ pub(super) struct Outbox {
     /// What the frames cost, as [`cost`] counts it.
     bytes: usize,
     max_bytes: usize,
+    /// What may wait beside that, until nothing does.
+    extra_bytes: usize,
     /// Whether the socket has taken anything since this was last asked.
     progress: bool,
     state: State,
@@ -59,6 +61,7 @@ impl Outbox {
             pong: 0,
             bytes: 0,
             max_bytes,
+            extra_bytes: 0,
             progress: false,
             state: State::Open,
         }
@@ -105,8 +108,13 @@ impl Outbox {
         self.frames.push_back(frame);
     }
 
+    /// So much more is queued now, at the client's own wish.
+    pub(super) fn make_room(&mut self, frames: &[Bytes]) {
+        self.extra_bytes += frames.iter().map(cost).sum::<usize>();
+    }
+
     fn check_size(&self) -> Result<(), Overflow> {
-        if self.bytes > self.max_bytes && self.state == State::Open {
+        if self.bytes > self.max_bytes + self.extra_bytes && self.state == State::Open {
             return Err(Overflow);
         }
         Ok(())
@@ -181,6 +189,7 @@ impl Outbox {
     /// Idle connections hold no memory for what they once had to wait for.
     fn let_go(&mut self) {
         if self.frames.is_empty() {
+            self.extra_bytes = 0;
             self.frames = VecDeque::new();
         }
     }

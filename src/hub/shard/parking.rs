@@ -73,9 +73,12 @@ impl Tables {
             Some(missed) => peer.send_missed(channel, welcome, missed),
             None => peer.send_welcome(welcome, true),
         }
+        peer.send_lapsed(channel, welcome.channel.as_str());
     }
 
-    /// The connection is there again for what comes with its user.
+    /// The connection is there again for what comes with its user: who of its watchlist has come and gone.
+    /// (Events to a user come by a channel.) What cannot be sent again of that is lost without a word: there is no
+    /// channel on which a client would look for it.
     pub(super) fn user_is_back(&self, id: PeerId) {
         let Some(peer) = self.peer(id) else {
             return;

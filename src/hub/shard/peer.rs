@@ -70,17 +70,6 @@ fn taken(written: io::Result<usize>) -> io::Result<usize> {
 /// Frames that are written in one go at most.
 const MOST_SLICES: usize = 64;
 
-/// What may wait for a connection: beside what is sent now, what is sent again at once when its
-/// client comes back.
-pub(super) fn outbox_bytes(app: &AppHub, is_resumable: bool) -> usize {
-    let again = if is_resumable {
-        app.app.resume.session_bytes
-    } else {
-        0
-    };
-    app.app.limits.outbox_bytes.saturating_add(again)
-}
-
 impl Peer {
     pub(super) fn new(
         id: PeerId,
@@ -90,7 +79,7 @@ impl Peer {
         carrier: Carrier,
         resumable: Option<Box<Resumable>>,
     ) -> Self {
-        let outbox_bytes = outbox_bytes(&app, resumable.is_some());
+        let outbox_bytes = app.app.limits.outbox_bytes;
         Self {
             id,
             socket_id: session.socket_id(),

@@ -51,7 +51,8 @@ impl Registration {
         if self.permit.take().is_some() {
             self.tables.metrics.connections.dec();
         }
-        self.peer.with_session(|session| session.park(until));
+        let now = Instant::now();
+        self.peer.with_session(|session| session.park(until, now));
         self.peer.detach();
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::absent::Missed;
 use super::carrier::Carrier;
 use super::outbox::Outbox;
-use super::peer::{Peer, outbox_bytes};
+use super::peer::Peer;
 use super::unproven::{Kept, Lost, What};
 use crate::hub::mailbox::{ChannelId, Control, Welcome};
 use crate::protocol::member::Member;
@@ -112,7 +112,7 @@ impl Peer {
 
     /// The client is back, by way of this carrier.
     pub(super) fn attach(&self, carrier: Carrier) {
-        let outbox_bytes = outbox_bytes(self.app(), self.is_resumable());
+        let outbox_bytes = self.app().app.limits.outbox_bytes;
         self.outbox.replace(Outbox::new(outbox_bytes));
         self.descriptor.set(carrier.descriptor());
         self.carrier.replace(carrier);
@@ -123,13 +123,15 @@ impl Peer {
 
     /// Asks the client whether it is there. What it was sent before is proven received by its answer.
     pub fn ping(&self, how: SignOfLife) {
-        let asked = self
-            .resumable
-            .as_ref()
-            .map(|resumable| resumable.ask(Instant::now()));
+        // What answers a heartbeat of the fallback proves nothing.
+        let resumable = self.resumable.as_deref();
+        let resumable = resumable.filter(|_| how != SignOfLife::Heartbeat);
+        let asked = resumable.and_then(|resumable| resumable.ask(Instant::now()));
         match (how, asked) {
+            // Enough are under way: which of them an answer is to would not be known.
+            (SignOfLife::Message, None) if resumable.is_some() => {}
             (SignOfLife::Message, _) => self.send(&server::ping()),
-            (SignOfLife::Frame, Some(Some(number))) => {
+            (SignOfLife::Frame, Some(number)) => {
                 self.send(&Frame::ping_with(&number.to_be_bytes()));
             }
             (SignOfLife::Frame | SignOfLife::Heartbeat, _) => self.send(&Frame::ping()),
@@ -158,7 +160,7 @@ impl Peer {
 
     /// Asks the client, now and then, whether it has received what it was sent. Returns whether there is
     /// anything that it may not have.
-    pub(super) fn ask_if_due(&self, now: Instant, is_its_turn: bool) -> bool {
+    pub(in crate::hub) fn ask_if_due(&self, now: Instant, is_its_turn: bool) -> bool {
         let Some(resumable) = &self.resumable else {
             return false;
         };
@@ -265,6 +267,8 @@ impl Peer {
         }
         let frames: Vec<Bytes> = frames.iter().map(|(frame, _)| frame.clone()).collect();
         let slices: Vec<IoSlice<'_>> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
+        // What is missed may be more than may wait otherwise, and is asked for.
+        self.outbox.borrow_mut().make_room(&frames);
         if self.send_run(&frames, &slices) {
             let metrics = &self.app().metrics;
             metrics.messages_sent.inc_by(frames.len() as u64);

@@ -263,6 +263,22 @@ fn all_of_a_user_are_closed_those_who_are_away_included() {
     });
 }
 
+#[test]
+fn heartbeats_of_the_fallback_prove_nothing_and_keep_nobody_from_being_asked() {
+    run(async |fixture| {
+        let (fixture, registration, mut client) = fixture.resumable().await;
+        fixture.ask(&registration, "news");
+        fixture.authority.answer(&fixture.app);
+        registration.ping(SignOfLife::Heartbeat);
+        fixture.publish_text("news", "first", None);
+        receive(&mut client).await;
+        let later = Instant::now() + Duration::from_secs(2);
+        assert!(registration.ask_if_due(later, true));
+        let asked = receive(&mut client).await;
+        assert!(!asked.is_empty(), "the client is asked");
+    });
+}
+
 /// What may happen to a client and its channels.
 #[derive(Clone, Debug)]
 enum Step {

@@ -16,7 +16,7 @@ fn who_is_away_is_asked_nothing_and_judged_by_nothing() {
     let until = fixture.start + SECOND * 60;
     fixture.join("news");
     fixture.session.on_partial_message(fixture.start);
-    fixture.session.park(until);
+    fixture.session.park(until, fixture.start);
     assert_eq!(fixture.session.deadline(), until);
     let action = fixture.session.on_time(fixture.start + SECOND * 3600);
     assert!(matches!(action, Action::Nothing));
@@ -28,7 +28,9 @@ fn who_is_away_is_asked_nothing_and_judged_by_nothing() {
 fn who_is_back_must_prove_its_rights_again() {
     let mut fixture = fixture(|app| app.authorized_connections_timeout = Some(SECOND * 5));
     fixture.join("private-a");
-    fixture.session.park(fixture.start + SECOND * 60);
+    fixture
+        .session
+        .park(fixture.start + SECOND * 60, fixture.start);
     fixture.session.resume(SignOfLife::Message, fixture.start);
     let forged = fixture.say(
         "pusher:subscribe",
@@ -49,7 +51,9 @@ fn whoever_comes_back_as_another_member_leaves_and_joins() {
     let joined = fixture.subscribe("presence-a", Some(r#"{"user_id":"u"}"#));
     assert!(matches!(joined, Action::Join { .. }));
     fixture.session.joined("presence-a", 1);
-    fixture.session.park(fixture.start + SECOND * 60);
+    fixture
+        .session
+        .park(fixture.start + SECOND * 60, fixture.start);
     fixture.session.resume(SignOfLife::Message, fixture.start);
     let actions = claimed(fixture.subscribe("presence-a", Some(r#"{"user_id":"v"}"#)));
     let [
@@ -71,7 +75,9 @@ fn a_user_who_is_back_signs_in_again_and_is_nobody_until_then() {
     fixture.session.signed_in();
     let channel = "#server-to-user-u";
     fixture.join(channel);
-    fixture.session.park(fixture.start + SECOND * 60);
+    fixture
+        .session
+        .park(fixture.start + SECOND * 60, fixture.start);
     fixture.session.resume(SignOfLife::Message, fixture.start);
     let early = fixture.subscribe(channel, None);
     assert_eq!(refusal(&early), Some(("AuthError", 401)));
@@ -92,7 +98,9 @@ fn another_user_who_is_back_ends_the_one_before() {
         Action::SignIn { .. }
     ));
     fixture.session.signed_in();
-    fixture.session.park(fixture.start + SECOND * 60);
+    fixture
+        .session
+        .park(fixture.start + SECOND * 60, fixture.start);
     fixture.session.resume(SignOfLife::Message, fixture.start);
     let actions = claimed(fixture.sign_in(r#"{"id":"v"}"#));
     let [Action::LeaveUnclaimed(left), Action::SignIn { user, .. }] = &actions[..] else {
@@ -112,7 +120,9 @@ fn what_was_not_asked_for_again_is_left_in_time() {
     }
     let asked = fixture.subscribe("private-b", None);
     assert!(matches!(asked, Action::Join { .. }));
-    fixture.session.park(fixture.start + SECOND * 60);
+    fixture
+        .session
+        .park(fixture.start + SECOND * 60, fixture.start);
     fixture.session.resume(SignOfLife::Message, fixture.start);
     claimed(fixture.subscribe("news", None));
     let due = fixture.session.deadline();
@@ -129,4 +139,38 @@ fn what_was_not_asked_for_again_is_left_in_time() {
     assert!(fixture.session.is_subscribed("news"));
     assert!(fixture.session.take_lapsed("private-a"));
     assert!(!fixture.session.take_lapsed("private-a") && !fixture.session.take_lapsed("news"));
+}
+
+#[test]
+fn who_is_back_sends_no_client_events_where_it_has_not_asked_again() {
+    let mut fixture = fixture(|_| {});
+    fixture.join("private-a");
+    fixture
+        .session
+        .park(fixture.start + SECOND * 60, fixture.start);
+    fixture.session.resume(SignOfLife::Message, fixture.start);
+    let early = fixture.send_client_event("private-a");
+    assert!(matches!(early, Action::Mistake { .. }), "{early:?}");
+    claimed(fixture.subscribe("private-a", None));
+    let sent = fixture.send_client_event("private-a");
+    assert!(matches!(sent, Action::ClientEvent { .. }), "{sent:?}");
+}
+
+#[test]
+fn an_answer_that_comes_when_its_client_is_away_again_is_none() {
+    let mut fixture = fixture(|_| {});
+    fixture.join("news");
+    fixture
+        .session
+        .park(fixture.start + SECOND * 60, fixture.start);
+    fixture.session.resume(SignOfLife::Message, fixture.start);
+    claimed(fixture.subscribe("news", None));
+    fixture
+        .session
+        .park(fixture.start + SECOND * 60, fixture.start);
+    assert!(!fixture.session.confirmed("news"));
+    fixture.session.resume(SignOfLife::Message, fixture.start);
+    assert!(!fixture.session.confirmed("news"));
+    claimed(fixture.subscribe("news", None));
+    assert!(fixture.session.confirmed("news"));
 }
