@@ -35,9 +35,7 @@ pub async fn park(mut connected: Connected, resumable: Resumable, permit: Permit
     let app = std::sync::Arc::clone(connected.app());
     let metrics = &app.metrics;
     let channels = channels(&connected);
-    let is_nobody =
-        channels.is_empty() && connected.with_session(|session| session.user().is_none());
-    if connected.relay().hub.is_draining() || connected.is_over() || is_nobody {
+    if connected.relay().hub.is_draining() || connected.is_over() {
         drop(connected);
         drop(permit);
         return;

@@ -189,6 +189,8 @@ async fn member_who_comes_back_as_another_user_is_announced_as_that() {
     let mut again = Session::open(&server, &token).await;
     let roster = again.join(&channel, "after").await;
     assert_eq!(roster.ids, ["after", "observer"]);
+    // What it has missed was for the other user.
+    again.expect_gap(&channel, None).await;
     let mut changes = Vec::new();
     for event in observer.next_events(2).await {
         changes.push((event.name.clone(), event.data_json()["user_id"].clone()));

@@ -7,7 +7,8 @@
 //! from the offsets whether it has missed any, and can read what it has missed.
 //!
 //! - [`settings`]: where Redis is
-//! - [`request`], [`queries`]: what the other threads ask of the one that speaks to Redis
+//! - [`request`], [`next_join`], [`queries`]: what the other threads ask of the one that speaks to Redis
+//! - [`shared`]: what all threads see of that
 //! - [`node`]: that thread
 //! - [`channel`], [`outgoing`], [`watch`]: one channel, what is said on it, and who waits for it
 //! - [`ledger`]: what is written and kept in all
@@ -22,6 +23,7 @@ pub mod fuzzing;
 mod keys;
 mod ledger;
 mod link;
+mod next_join;
 mod node;
 mod outgoing;
 mod queries;
@@ -29,6 +31,7 @@ mod request;
 mod rights;
 mod script;
 mod settings;
+mod shared;
 mod watch;
 mod wire;
 
@@ -36,10 +39,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
@@ -59,8 +61,9 @@ use keys::Keys;
 use link::Reach;
 use node::Driver;
 use queries::Asker;
-use request::{Close, Publish, Request, Requests};
+use request::{Close, Publish, Request};
 use rights::Lack;
+use shared::Shared;
 
 /// The authority of a node that shares its channels.
 pub struct Redis {
@@ -72,17 +75,6 @@ pub struct Redis {
     asker: Asker,
 }
 
-/// What all threads see of the one that speaks to Redis.
-#[derive(Default)]
-struct Shared {
-    requests: Requests,
-    standing: AtomicU8,
-    /// What Redis does not let this node do, though it is there.
-    lack: Mutex<Option<Lack>>,
-    /// Whether the node goes, and takes no more events.
-    is_leaving: AtomicBool,
-}
-
 /// The operator's certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the certificates {path} (cluster.ca_certificates): {source}")]
@@ -91,27 +83,6 @@ pub struct UnreadableCertificates {
     path: String,
     /// What the system said.
     source: io::Error,
-}
-
-impl Shared {
-    fn standing(&self) -> Standing {
-        match self.standing.load(Ordering::Acquire) {
-            3 => Standing::Well,
-            2 => Standing::Away,
-            1 => Standing::Refused,
-            _ => Standing::NotYet,
-        }
-    }
-
-    fn set_standing(&self, standing: Standing) {
-        let standing = match standing {
-            Standing::Well => 3,
-            Standing::Away => 2,
-            Standing::Refused => 1,
-            Standing::NotYet => 0,
-        };
-        self.standing.store(standing, Ordering::Release);
-    }
 }
 
 impl Redis {

@@ -10,11 +10,11 @@ use parking_lot::Mutex;
 use redis::{Cmd, Value};
 use tokio::sync::oneshot;
 
-use super::Shared;
 use super::entry::{NodeId, Unreadable};
 use super::keys::{self, Keys, Subject};
 use super::request::{Question, Request, Settlement};
 use super::script::{self, Report};
+use super::shared::Shared;
 use crate::hub::idempotency::{SharedClaim, SharedTurn};
 use crate::hub::{AppHub, CachedEvent, ChannelReport, ChannelState, Standing, Unavailable};
 use crate::metrics::ClusterMetrics;

@@ -1,6 +1,5 @@
 //! What the other threads ask of the one that speaks to Redis.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,7 +8,6 @@ use parking_lot::Mutex;
 use redis::{Cmd, Value};
 use tokio::sync::{Notify, oneshot};
 
-use super::Shared;
 use super::entry::Event;
 use crate::hub::{AppHub, Join, Leave, PeerHandle, Rank, SignIn, Unavailable};
 use crate::protocol::ChannelName;
@@ -69,33 +67,6 @@ pub(super) struct Settlement {
     pub(super) command: Cmd,
     /// When it has become meaningless.
     pub(super) until: Instant,
-}
-
-/// A join that is to be asked for once the connection is registered as its user's.
-pub(super) struct NextJoin {
-    shared: Arc<Shared>,
-    join: Join,
-}
-
-impl NextJoin {
-    pub(super) fn new(shared: &Arc<Shared>, join: Join) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            join,
-        }
-    }
-
-    /// Asks for it, behind all that was asked for until now.
-    pub(super) fn ask(self, app: &Arc<AppHub>) {
-        let request = Request::Join(Arc::clone(app), self.join);
-        self.shared.requests.push(request);
-    }
-}
-
-impl fmt::Debug for NextJoin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.join.fmt(f)
-    }
 }
 
 /// A user who leaves needs no more than an id.

@@ -15,6 +15,10 @@ pub(super) const LEAST_CLEANUP: Duration = Duration::from_secs(2);
 /// How old an entry may be that is written again when its server has ended.
 pub(super) const REPEATED_FOR: Duration = Duration::from_secs(1);
 
+/// How long after a connection entries are written even where nobody is known to listen: other
+/// nodes may still be on their way back, to a server that has forgotten them.
+pub(super) const KEEPS_FOR: Duration = Duration::from_secs(20);
+
 macro_rules! names {
     ($($(#[$doc:meta])* $group:ident, $prefix:literal {
         $($(#[$of_name:meta])* $name:ident = $text:literal,)*

@@ -80,7 +80,7 @@ async fn pages_that_miss_more_than_is_kept_know_how_much() {
     let mut scale = Scale::from_environment();
     scale.pages = scale.pages.div_ceil(2);
     scale.time /= 2;
-    let app = AppConfig::new("10001").set("resume.session_bytes", 16 << 10);
+    let app = AppConfig::new("10001").set("resume.session_bytes", 2 << 10);
     if let Some([with_token, without]) = run(scale, app).await {
         with_token.expect_losses_to_be_reported();
         without.expect_losses();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::changes::Change;
 use super::replica::Place;
 use super::{Channel, Context, Kind};
-use crate::cluster::redis::node::KEEPS_FOR;
 use crate::cluster::redis::script::ChannelReply;
+use crate::cluster::redis::wire::KEEPS_FOR;
 use crate::metrics::{EventLoss, LossOn};
 
 impl Channel {

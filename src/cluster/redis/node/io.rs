@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 use super::calls::Item;
 use super::lanes::Lane;
 use super::{Event, Input, Node, discovery, rights};
-use crate::cluster::redis::Shared;
 use crate::cluster::redis::keys::Topic;
 use crate::cluster::redis::link::{Link, LinkId, Pushed, Reach, Unusable};
 use crate::cluster::redis::rights::Rights;
 use crate::cluster::redis::settings::{Settings, Target};
+use crate::cluster::redis::shared::Shared;
 use crate::hub::AppHub;
 use crate::metrics::ClusterMetrics;
 

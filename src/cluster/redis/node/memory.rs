@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::KEEPS_FOR;
 use super::Node;
 use super::calls::{Plain, Then};
 use crate::cluster::redis::script::{self, Memory};
+use crate::cluster::redis::wire::KEEPS_FOR;
 
 /// What is known of Redis' memory.
 pub(super) struct KnownMemory {

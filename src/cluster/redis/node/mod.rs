@@ -42,7 +42,6 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use redis::{RedisResult, Value};
 
-use super::Shared;
 use super::channel::Channel;
 use super::entry::NodeId;
 use super::keys::{Keys, Topic};
@@ -51,6 +50,7 @@ use super::link::{LinkId, Pushed, Unusable};
 use super::request::{Request, Settlement};
 use super::rights::Rights;
 use super::settings::{Settings, Target};
+use super::shared::Shared;
 use crate::hub::AppHub;
 use crate::metrics::ClusterMetrics;
 use crate::throttle::Throttle;
@@ -65,10 +65,6 @@ use servers::Servers;
 
 /// How long entries are kept beyond the time that a node may be away without being given up.
 const HISTORY: Duration = Duration::from_secs(30);
-/// How long after a connection entries are written even where nobody is known to listen: other
-/// nodes may still be on their way back, to a server that has forgotten them.
-pub(super) const KEEPS_FOR: Duration = Duration::from_secs(20);
-
 /// What became of something that takes time.
 enum Event {
     Discovered(RedisResult<Discovered>),

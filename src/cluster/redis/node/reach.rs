@@ -8,11 +8,12 @@ use super::calls::{Job, NoAnswer};
 use super::discovery::Discovered;
 use super::io::Io;
 use super::servers::{Former, Search};
-use super::{KEEPS_FOR, Node, Timer};
+use super::{Node, Timer};
 use crate::cluster::redis::channel::Asked;
 use crate::cluster::redis::keys;
 use crate::cluster::redis::link::{LinkId, Unusable};
 use crate::cluster::redis::rights::Lack;
+use crate::cluster::redis::wire::KEEPS_FOR;
 
 impl Node {
     /// Looks for the servers.
