@@ -85,7 +85,11 @@ impl Run {
     /// Runs it against two nodes behind an HAProxy.
     pub(crate) async fn behind_haproxy(self) {
         let redis = RedisServer::start().await;
-        let builder = Cluster::builder(redis.url()).app(AppConfig::new("10001"));
+        // HAProxy does not pass on that a page has closed its stream: the relay has to find out.
+        let builder = Cluster::builder(redis.url())
+            .app(AppConfig::new("10001"))
+            .set("server.activity_timeout", 8)
+            .set("server.pong_timeout", 10);
         let cluster = or_skip!(builder.nodes(2).start().await);
         let haproxy = Balancer::haproxy(&cluster.authorities()).await;
         let settings = settings(cluster.app(), haproxy.authority());
