@@ -117,7 +117,9 @@ impl Carried {
         let end = (&mut self).await;
         let (connected, resumable, permit) = self.give_up_requests();
         match (end, resumable) {
-            (End::Lost, Some(resumable)) => resume::park(connected, resumable, permit).await,
+            (End::Lost, Some(resumable)) => {
+                Box::pin(resume::park(connected, resumable, permit)).await;
+            }
             (End::Over, Some(resumable)) => {
                 drop(connected);
                 resumable.close();

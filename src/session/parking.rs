@@ -18,6 +18,7 @@ const JUST_NOW: Duration = Duration::from_secs(1);
 impl Session {
     /// The client is gone, perhaps not for ever. Nothing is due before `until`.
     pub fn park(&mut self, until: Instant, now: Instant) {
+        let all_claimed = !self.holds_user() && !self.subscriptions.values().any(|it| it.held);
         for subscription in self.subscriptions.values_mut() {
             subscription.held = subscription.state != State::Unwanted;
             subscription.confirming = false;
@@ -30,6 +31,7 @@ impl Session {
         let absence = self.absence.get_or_insert_default();
         // Whoever comes and goes, and asks for nothing, does not stay for ever.
         absence.claim_left = match absence.stage {
+            _ if all_claimed => CLAIM_WITHIN,
             Stage::Claiming(by) => by.saturating_duration_since(now),
             Stage::Away(_) => absence.claim_left,
             Stage::Over => CLAIM_WITHIN,

@@ -134,7 +134,10 @@ impl Connection {
         let end = (&mut self).await;
         let (connected, resumable, permit) = self.give_up_socket();
         match (end, resumable) {
-            (End::Lost, Some(resumable)) => resume::park(connected, *resumable, permit).await,
+            (End::Lost, Some(resumable)) => {
+                // On its own: what carries a session need not have room for it to wait.
+                Box::pin(resume::park(connected, *resumable, permit)).await;
+            }
             (End::Over, Some(resumable)) => {
                 drop(connected);
                 resumable.close();

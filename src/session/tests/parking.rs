@@ -174,3 +174,22 @@ fn an_answer_that_comes_when_its_client_is_away_again_is_none() {
     claimed(fixture.subscribe("news", None));
     assert!(fixture.session.confirmed("news"));
 }
+
+#[test]
+fn only_those_who_ask_for_nothing_have_less_time_when_they_come_again() {
+    for asks in [true, false] {
+        let mut fixture = fixture(|_| {});
+        fixture.join("news");
+        let mut now = fixture.start;
+        for _ in 0..3 {
+            fixture.session.park(now + SECOND * 60, now);
+            fixture.session.resume(SignOfLife::Message, now);
+            if asks {
+                claimed(fixture.subscribe("news", None));
+            }
+            now += SECOND * 4;
+        }
+        let left = matches!(fixture.session.on_time(now), Action::LeaveUnclaimed(_));
+        assert_eq!(left, !asks);
+    }
+}
