@@ -7,7 +7,7 @@
 //! - [`token`]: the name of a page in its path
 //! - [`door`]: by which who comes meets a session
 //! - [`Tokens`]: the sessions that may be taken; [`expired`]: those that waited in vain
-//! - [`hand_over`]: how who comes gets a session
+//! - [`mod@hand_over`]: how who comes gets a session
 //! - [`Resumable`]: a session that is carried, and may be claimed by somebody else
 //! - [`park`]: a session that waits
 

@@ -11,7 +11,7 @@ pub enum Carrier {
     /// A WebSocket, to which frames are written at once, as far as its socket takes them.
     Socket(OwnedWriteHalf),
     /// HTTP requests, one after the other. Frames wait in the outbox until the connection's task
-    /// takes them ([`Peer::take_frames`]).
+    /// takes them (`Peer::take_frames`).
     Requests(Fallback),
     /// Nothing, for now: the client is away and may come back.
     None,
