@@ -22,4 +22,4 @@ mod tokens;
 pub use hand_over::hand_over;
 pub use parked::park;
 pub use resumable::Resumable;
-pub use tokens::{Contender, Entered, Place, Tokens};
+pub use tokens::{Contender, Door, Entered, Place, Tokens};

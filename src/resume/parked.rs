@@ -12,9 +12,7 @@ use super::tokens::{Contender, Place};
 use crate::hub::ParkPermit;
 use crate::metrics::NotResumed;
 use crate::net::tally::Permit;
-use crate::protocol::ChannelName;
 use crate::relay::Connected;
-use crate::session::Session;
 
 /// What becomes of a session that waits.
 enum Outcome {
@@ -34,7 +32,7 @@ enum Outcome {
 pub async fn park(mut connected: Connected, resumable: Resumable, permit: Permit) {
     let app = std::sync::Arc::clone(connected.app());
     let metrics = &app.metrics;
-    let channels = channels(&connected);
+    let channels = connected.with_session(|session| session.channels());
     if connected.relay().hub.is_draining() || connected.is_over() {
         drop(connected);
         drop(permit);
@@ -68,26 +66,15 @@ pub async fn park(mut connected: Connected, resumable: Resumable, permit: Permit
             drop(parked);
             contender.take(connected, place);
         }
-        Outcome::Expired => {
-            metrics.not_resumed.with(NotResumed::Expired).inc();
-            place.expire(self::channels(&connected));
-            drop(connected);
-            drop(parked);
-        }
-        Outcome::Closed => {
-            place.expire(self::channels(&connected));
+        Outcome::Expired | Outcome::Closed => {
+            if let Outcome::Expired = outcome {
+                metrics.not_resumed.with(NotResumed::Expired).inc();
+            }
+            place.expire(connected.with_session(|session| session.channels()));
             drop(connected);
             drop(parked);
         }
     }
-}
-
-/// The channels that a session is on.
-fn channels(connected: &Connected) -> Vec<ChannelName> {
-    connected.with_session(|session: &mut Session| {
-        let channels = session.channels();
-        channels.cloned().collect()
-    })
 }
 
 /// Ready when the session is among those that are away.

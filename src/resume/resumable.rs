@@ -10,7 +10,6 @@ use tokio::time::Sleep;
 use super::tokens::Place;
 use crate::hub::Peer;
 use crate::protocol::ChannelName;
-use crate::session::Session;
 
 /// How long the client that has a session may take to show that it is there, when another one comes with
 /// its token.
@@ -46,10 +45,7 @@ impl Resumable {
     /// The session is about to leave its channels. Should its client come back with its token, as a page
     /// does that connects again, it has missed something of them.
     pub fn leaves(&mut self, peer: &Peer) {
-        self.left = peer.with_session(|session: &mut Session| {
-            let channels = session.channels();
-            channels.cloned().collect()
-        });
+        self.left = peer.with_session(|session| session.channels());
     }
 
     /// The session is over.
@@ -75,7 +71,7 @@ impl Resumable {
         }
         let claim = self.claim.get_or_insert_with(|| {
             let answers = peer.answers();
-            peer.ping(peer.with_session(|session: &mut Session| session.asks_by()));
+            peer.ping(peer.with_session(|session| session.asks_by()));
             Claim {
                 answers,
                 deadline: Box::pin(tokio::time::sleep(ANSWER_WITHIN)),

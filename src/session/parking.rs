@@ -90,10 +90,10 @@ impl Session {
     }
 
     /// The channels that it is on.
-    pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
+    pub fn channels(&self) -> Vec<ChannelName> {
         let subscriptions = self.subscriptions.iter();
         let live = subscriptions.filter(|(_, subscription)| subscription.state == State::Live);
-        live.map(|(channel, _)| channel)
+        live.map(|(channel, _)| channel.clone()).collect()
     }
 
     /// Whether the client is to ask for the channel again before it is sent anything of it.

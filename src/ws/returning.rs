@@ -1,6 +1,8 @@
 //! A WebSocket whose client names itself, and may come back for its session.
 
+use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,31 +12,22 @@ use super::connection::Connection;
 use super::opening::{Admitted, Opener};
 use super::refusal;
 use crate::admission;
-use crate::hub::{AppHub, Carrier};
+use crate::hub::Carrier;
 use crate::protocol::server;
 use crate::relay::Connected;
-use crate::resume::{self, Contender, Entered, Place, Resumable};
+use crate::resume::{self, Contender, Door, Entered, Place, Resumable};
 
-/// A WebSocket that may be handed over to the thread of the session that its client comes back for.
-pub(super) struct Returning {
+/// A WebSocket that may be handed over to the thread of the session that its client comes back for: a
+/// socket belongs to its thread's runtime, unless it is taken out of it.
+pub(super) struct Returning<S> {
     admitted: Admitted,
-    stream: TcpStream,
+    stream: S,
     received: Bytes,
     activity: u64,
     close_timeout: Duration,
 }
 
-/// The same on its way.
-struct OnItsWay {
-    admitted: Admitted,
-    /// A socket belongs to its thread's runtime, unless it is taken out of it.
-    stream: std::net::TcpStream,
-    received: Bytes,
-    activity: u64,
-    close_timeout: Duration,
-}
-
-impl Returning {
+impl Returning<TcpStream> {
     pub(super) fn new(
         admitted: Admitted,
         stream: TcpStream,
@@ -53,77 +46,55 @@ impl Returning {
 
     /// Begins a session of this token, or comes for the one that there is.
     pub(super) fn connect(self, token: Box<str>, opener: &Rc<Opener>) {
-        match opener.tokens.enter(self.app(), &token) {
-            Entered::New { place, missed } => opener.open_resumable(
-                self.admitted,
-                self.stream,
-                &self.received,
-                Resumable::new(place),
-                missed,
-            ),
-            Entered::Known(door) => {
-                let opener = Rc::clone(opener);
-                actix_rt::spawn(async move {
-                    let Ok(on_its_way) = self.leave_thread() else {
-                        return;
-                    };
-                    let Err(on_its_way) = resume::hand_over(&door, on_its_way).await else {
-                        return;
-                    };
-                    let Ok(returning) = on_its_way.arrive() else {
-                        return;
-                    };
-                    returning.begin_anew(&token, &opener);
-                });
+        let Some((returning, door)) = self.begin(&token, opener) else {
+            return;
+        };
+        let opener = Rc::clone(opener);
+        actix_rt::spawn(async move {
+            // A socket that cannot be moved is broken: the client comes again.
+            let Ok(on_its_way) = returning.over(TcpStream::into_std) else {
+                return;
+            };
+            if let Err(on_its_way) = resume::hand_over(&door, on_its_way).await
+                && let Ok(returning) = on_its_way.over(TcpStream::from_std)
+            {
+                returning.begin_anew(&token, &opener);
             }
-        }
+        });
     }
 
     /// The session of the token is not to be had: a new one, which has the token if that is free now.
     fn begin_anew(self, token: &str, opener: &Opener) {
         if self.admitted.app.is_beyond() {
-            let reason = admission::over_quota(self.app());
-            let Admitted { accepted, .. } = self.admitted;
-            actix_rt::spawn(refusal::refuse(
-                self.stream,
-                accepted,
-                reason,
-                self.close_timeout,
-            ));
-            return;
-        }
-        match opener.tokens.enter(self.app(), token) {
-            Entered::New { place, missed } => opener.open_resumable(
-                self.admitted,
-                self.stream,
-                &self.received,
-                Resumable::new(place),
-                missed,
-            ),
-            Entered::Known(_) => opener.connect(self.admitted, self.stream, &self.received),
+            let reason = admission::over_quota(self.admitted.app.app());
+            let accepted = self.admitted.accepted;
+            let refusal = refusal::refuse(self.stream, accepted, reason, self.close_timeout);
+            actix_rt::spawn(refusal);
+        } else if let Some((returning, _)) = self.begin(token, opener) {
+            opener.connect(returning.admitted, returning.stream, &returning.received);
         }
     }
 
-    fn app(&self) -> &AppHub {
-        self.admitted.app.app()
-    }
-
-    fn leave_thread(self) -> std::io::Result<OnItsWay> {
-        Ok(OnItsWay {
-            admitted: self.admitted,
-            stream: self.stream.into_std()?,
-            received: self.received,
-            activity: self.activity,
-            close_timeout: self.close_timeout,
-        })
+    /// Begins a session of this token, unless there is one: whose door it is, then.
+    fn begin(self, token: &str, opener: &Opener) -> Option<(Self, Arc<Door>)> {
+        match opener.tokens.enter(self.admitted.app.app(), token) {
+            Entered::Known(door) => Some((self, door)),
+            Entered::New { place, missed } => {
+                let resumable = Resumable::new(place);
+                let received = &self.received;
+                opener.open_resumable(self.admitted, self.stream, received, resumable, missed);
+                None
+            }
+        }
     }
 }
 
-impl OnItsWay {
-    fn arrive(self) -> std::io::Result<Returning> {
+impl<S> Returning<S> {
+    /// The same over what becomes of its stream.
+    fn over<T>(self, change: impl FnOnce(S) -> io::Result<T>) -> io::Result<Returning<T>> {
         Ok(Returning {
             admitted: self.admitted,
-            stream: TcpStream::from_std(self.stream)?,
+            stream: change(self.stream)?,
             received: self.received,
             activity: self.activity,
             close_timeout: self.close_timeout,
@@ -131,7 +102,7 @@ impl OnItsWay {
     }
 }
 
-impl Contender for OnItsWay {
+impl Contender for Returning<std::net::TcpStream> {
     fn take(self: Box<Self>, mut connected: Connected, place: Place) {
         let resumable = Resumable::new(place);
         let Admitted {
