@@ -22,7 +22,7 @@ pub(super) struct Home {
     pub(super) relay: Arc<Relay>,
     pub(super) shard: Shard,
     pub(super) tokens: Arc<Tokens>,
-    pub(super) timeouts: Timeouts,
+    pub(super) timeouts: Arc<Timeouts>,
 }
 
 /// A connection that was let in.
@@ -87,7 +87,7 @@ impl Home {
         let session = Session::new(
             Arc::clone(&app.app().app),
             SocketId::from_random(rand::random()),
-            self.timeouts,
+            Arc::clone(&self.timeouts),
             SignOfLife::Heartbeat,
             Instant::now(),
         );

@@ -46,11 +46,9 @@ pub struct FallbackSettings {
     /// Whether there are any here.
     pub served: bool,
     /// The connections' timeouts.
-    pub timeouts: Timeouts,
+    pub timeouts: Arc<Timeouts>,
     /// How long a connection may be without a request that carries it.
     pub alone: Duration,
-    /// How long a client may take to receive a close.
-    pub close_timeout: Duration,
 }
 
 /// Serves the fallback on one worker thread, where the connections that it opens live.
@@ -243,7 +241,7 @@ impl FallbackService {
             relay: Arc::clone(&self.relay),
             shard: self.shard.clone(),
             tokens: Arc::clone(&self.tokens),
-            timeouts: self.settings.timeouts,
+            timeouts: Arc::clone(&self.settings.timeouts),
         }
     }
 
@@ -305,7 +303,7 @@ impl FallbackService {
             activity: settings.timeouts.activity,
             times: Times {
                 alone: settings.alone,
-                close: settings.close_timeout,
+                close: settings.timeouts.close,
             },
         };
         let opening = Opening { app, carrying };

@@ -34,7 +34,7 @@ pub struct PeerId(pub(super) u64);
 
 /// A channel (or signed-in user) from its first connection to its last. Numbers are never used
 /// again, so what is still on its way to an old one cannot reach a new one of the same name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ChannelId(u64);
 
 impl ChannelId {

@@ -1,11 +1,11 @@
 //! Sessions that have ended while their clients were away.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
+use super::name::Name;
 use crate::protocol::ChannelName;
 
 /// How long it is known that a session was there.
@@ -19,9 +19,9 @@ const MOST_CHANNELS: usize = 250_000;
 /// missed something.
 #[derive(Debug, Default)]
 pub(super) struct Expired {
-    by_name: HashMap<Arc<str>, Record, RandomState>,
+    by_name: HashMap<Name, Record, RandomState>,
     /// The names, the oldest first.
-    order: BTreeMap<u64, Arc<str>>,
+    order: BTreeMap<u64, Name>,
     next: u64,
     channels: usize,
 }
@@ -34,12 +34,12 @@ struct Record {
 }
 
 impl Expired {
-    pub(super) fn insert(&mut self, name: Arc<str>, channels: Vec<ChannelName>, now: Instant) {
+    pub(super) fn insert(&mut self, name: Name, channels: Vec<ChannelName>, now: Instant) {
         self.remove(&name);
         self.channels += channels.len();
         let place = self.next;
         self.next += 1;
-        self.order.insert(place, Arc::clone(&name));
+        self.order.insert(place, name);
         let record = Record {
             channels,
             since: now,
@@ -52,19 +52,19 @@ impl Expired {
             if !is_full && !self.by_name.get(oldest).is_some_and(is_old) {
                 break;
             }
-            let oldest = Arc::clone(oldest);
+            let oldest = *oldest;
             self.remove(&oldest);
         }
     }
 
     /// The channels of the session of this name, which is no longer known then.
-    pub(super) fn take(&mut self, name: &str, now: Instant) -> Vec<ChannelName> {
+    pub(super) fn take(&mut self, name: &Name, now: Instant) -> Vec<ChannelName> {
         let record = self.remove(name);
         let known = record.filter(|record| now < record.since + KNOWN_FOR);
         known.map(|record| record.channels).unwrap_or_default()
     }
 
-    fn remove(&mut self, name: &str) -> Option<Record> {
+    fn remove(&mut self, name: &Name) -> Option<Record> {
         let record = self.by_name.remove(name)?;
         self.order.remove(&record.place);
         self.channels -= record.channels.len();
@@ -76,6 +76,10 @@ impl Expired {
 mod tests {
     use super::*;
 
+    fn name(token: &str) -> Name {
+        Name::of("app", token)
+    }
+
     fn channels(count: usize) -> Vec<ChannelName> {
         let name = |number| ChannelName::parse(&format!("news-{number}"), 164).unwrap();
         (0..count).map(name).collect()
@@ -84,27 +88,27 @@ mod tests {
     #[test]
     fn a_session_is_known_once_and_for_a_while() {
         let (mut expired, now) = (Expired::default(), Instant::now());
-        expired.insert("a".into(), channels(2), now);
-        assert_eq!(expired.take("b", now), []);
-        assert_eq!(expired.take("a", now), channels(2));
-        assert_eq!(expired.take("a", now), []);
-        expired.insert("a".into(), channels(1), now);
-        assert_eq!(expired.take("a", now + KNOWN_FOR), []);
+        expired.insert(name("a"), channels(2), now);
+        assert_eq!(expired.take(&name("b"), now), []);
+        assert_eq!(expired.take(&name("a"), now), channels(2));
+        assert_eq!(expired.take(&name("a"), now), []);
+        expired.insert(name("a"), channels(1), now);
+        assert_eq!(expired.take(&name("a"), now + KNOWN_FOR), []);
         assert_eq!((expired.channels, expired.order.len()), (0, 0));
     }
 
     #[test]
     fn the_oldest_go_first() {
         let (mut expired, now) = (Expired::default(), Instant::now());
-        expired.insert("old".into(), channels(1), now);
-        expired.insert("large".into(), channels(MOST_CHANNELS), now);
-        assert_eq!(expired.take("old", now), []);
+        expired.insert(name("old"), channels(1), now);
+        expired.insert(name("large"), channels(MOST_CHANNELS), now);
+        assert_eq!(expired.take(&name("old"), now), []);
         for number in 0..MOST {
-            expired.insert(number.to_string().into(), channels(1), now);
+            expired.insert(name(&number.to_string()), channels(1), now);
         }
-        assert_eq!(expired.take("large", now), []);
+        assert_eq!(expired.take(&name("large"), now), []);
         assert_eq!(expired.by_name.len(), MOST);
-        expired.insert("last".into(), channels(1), now + KNOWN_FOR);
+        expired.insert(name("last"), channels(1), now + KNOWN_FOR);
         assert_eq!(expired.by_name.len(), 1);
         assert_eq!((expired.order.len(), expired.channels), (1, 1));
     }

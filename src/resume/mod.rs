@@ -4,7 +4,7 @@
 //! stays where it is, on its thread, and waits for a while. Whoever comes with the same token is handed
 //! over to that thread, and takes the session: one owner at a time, by way of a [`door`].
 //!
-//! - [`token`]: the name of a page in its path
+//! - [`token`]: the name of a page in its path; [`mod@name`]: as it is kept
 //! - [`door`]: by which who comes meets a session
 //! - [`Tokens`]: the sessions that may be taken; [`expired`]: those that waited in vain
 //! - [`mod@hand_over`]: how who comes gets a session
@@ -14,6 +14,7 @@
 mod door;
 mod expired;
 mod hand_over;
+mod name;
 mod parked;
 mod resumable;
 pub mod token;

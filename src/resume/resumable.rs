@@ -19,9 +19,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Resumable {
     place: Place,
-    claim: Option<Claim>,
+    claim: Option<Box<Claim>>,
     /// The channels that the client was on when it closed.
-    left: Vec<ChannelName>,
+    left: Box<[ChannelName]>,
 }
 
 /// Somebody else has come with the token.
@@ -38,19 +38,20 @@ impl Resumable {
         Self {
             place,
             claim: None,
-            left: Vec::new(),
+            left: Box::default(),
         }
     }
 
     /// The session is about to leave its channels. Should its client come back with its token, as a page
     /// does that connects again, it has missed something of them.
     pub fn leaves(&mut self, peer: &Peer) {
-        self.left = peer.with_session(|session| session.channels());
+        let left = peer.with_session(|session| session.channels());
+        self.left = left.into();
     }
 
     /// The session is over.
     pub fn close(self) {
-        self.place.expire(self.left);
+        self.place.expire(self.left.into());
     }
 
     /// Whether somebody else has come with the token.
@@ -72,10 +73,10 @@ impl Resumable {
         let claim = self.claim.get_or_insert_with(|| {
             let answers = peer.answers();
             peer.ping(peer.with_session(|session| session.asks_by()));
-            Claim {
+            Box::new(Claim {
                 answers,
                 deadline: Box::pin(tokio::time::sleep(ANSWER_WITHIN)),
-            }
+            })
         });
         if peer.answers() != claim.answers {
             self.claim = None;

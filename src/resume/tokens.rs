@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::door;
 use super::expired::Expired;
+use super::name::Name;
 use crate::hub::AppHub;
 use crate::protocol::ChannelName;
 use crate::relay::Connected;
@@ -17,7 +18,7 @@ use crate::relay::Connected;
 /// The sessions of all threads whose clients have a token. It knows tokens, and shows none.
 #[derive(Default)]
 pub struct Tokens {
-    doors: Mutex<HashMap<Arc<str>, Arc<Door>, RandomState>>,
+    doors: Mutex<HashMap<Name, Arc<Door>, RandomState>>,
     expired: Mutex<Expired>,
 }
 
@@ -33,7 +34,7 @@ pub trait Contender: Send {
 /// A session's place among those of tokens. The token is free when this is dropped.
 pub struct Place {
     pub(super) door: Arc<Door>,
-    name: Arc<str>,
+    name: Name,
     tokens: Arc<Tokens>,
 }
 
@@ -56,19 +57,19 @@ impl Tokens {
     /// that.
     pub fn is_carried(&self, app: &AppHub, token: &str) -> bool {
         let doors = self.doors.lock();
-        let door = doors.get(&*name(app, token));
+        let door = doors.get(&Name::of(&app.app.id, token));
         door.is_some_and(|door| door.is_carried())
     }
 
     /// Looks for the app's session of this token, and makes a door for a new one if there is none.
     pub fn enter(self: &Arc<Self>, app: &AppHub, token: &str) -> Entered {
-        let name: Arc<str> = name(app, token).into();
+        let name = Name::of(&app.app.id, token);
         let mut doors = self.doors.lock();
         if let Some(door) = doors.get(&name) {
             return Entered::Known(Arc::clone(door));
         }
         let door = Arc::new(Door::new());
-        doors.insert(Arc::clone(&name), Arc::clone(&door));
+        doors.insert(name, Arc::clone(&door));
         drop(doors);
         let missed = self.expired.lock().take(&name, Instant::now());
         Entered::New {
@@ -82,11 +83,6 @@ impl Tokens {
     }
 }
 
-/// A token's name among those of all apps.
-fn name(app: &AppHub, token: &str) -> String {
-    format!("{}/{token}", app.app.id)
-}
-
 impl Place {
     /// The session has ended while its client was away, who is told so should it come back.
     pub(super) fn expire(self, channels: Vec<ChannelName>) {
@@ -95,7 +91,7 @@ impl Place {
         }
         // Before the token is free: whoever comes then finds it.
         let mut expired = self.tokens.expired.lock();
-        expired.insert(Arc::clone(&self.name), channels, Instant::now());
+        expired.insert(self.name, channels, Instant::now());
     }
 }
 

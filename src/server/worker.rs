@@ -72,12 +72,13 @@ impl WorkerSettings {
         reclaim: watch::Receiver<u64>,
     ) -> Self {
         let room = Arc::new(Room::new(files, metrics.http_room()));
-        let timeouts = Timeouts {
+        let timeouts = Arc::new(Timeouts {
             activity: server.activity_timeout,
             pong: server.pong_timeout,
             message: server.message_timeout,
             write: server.write_timeout,
-        };
+            close: server.close_timeout,
+        });
         Self {
             http: HttpSettings {
                 head_timeout: server.request_head_timeout,
@@ -92,15 +93,13 @@ impl WorkerSettings {
             web_socket: WebSocketSettings {
                 served: server.role == config::Role::Relay,
                 path_prefix: server.path_prefix.clone(),
-                timeouts,
-                close_timeout: server.close_timeout,
+                timeouts: Arc::clone(&timeouts),
             },
             fallback: FallbackSettings {
                 served: server.role == config::Role::Relay,
                 path_prefix: server.path_prefix.clone(),
                 timeouts,
                 alone: server.fallback_timeout,
-                close_timeout: server.close_timeout,
             },
             sessions: Arc::new(Sessions::new(
                 room.held(),

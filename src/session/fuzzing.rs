@@ -108,12 +108,13 @@ impl<'i> Model<'i> {
         } else {
             SignOfLife::Frame
         };
-        let timeouts = Timeouts {
+        let timeouts = Arc::new(Timeouts {
             activity: 30 * SECOND,
             pong: 10 * SECOND,
             message: 10 * SECOND,
             write: 10 * SECOND,
-        };
+            close: 5 * SECOND,
+        });
         let now = Instant::now();
         let socket_id: SocketId = SOCKET_ID.parse().expect("it is a socket id");
         Self {

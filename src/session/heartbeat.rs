@@ -1,5 +1,6 @@
 //! Is anybody there? Idle clients are asked, and closed when they do not answer.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Action, SignOfLife, Timeouts};
@@ -14,7 +15,7 @@ const IN_VAIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Heartbeat {
-    timeouts: Timeouts,
+    timeouts: Arc<Timeouts>,
     sign_of_life: SignOfLife,
     active_at: Instant,
     /// When a ping was sent, if one was since `active_at`.
@@ -24,7 +25,7 @@ pub(super) struct Heartbeat {
 }
 
 impl Heartbeat {
-    pub(super) fn new(timeouts: Timeouts, sign_of_life: SignOfLife, now: Instant) -> Self {
+    pub(super) fn new(timeouts: Arc<Timeouts>, sign_of_life: SignOfLife, now: Instant) -> Self {
         Self {
             timeouts,
             sign_of_life,

@@ -113,7 +113,7 @@ impl Session {
     pub fn new(
         app: Arc<App>,
         socket_id: SocketId,
-        timeouts: Timeouts,
+        timeouts: Arc<Timeouts>,
         sign_of_life: SignOfLife,
         now: Instant,
     ) -> Self {
@@ -142,6 +142,11 @@ impl Session {
     /// The id that the connection was given.
     pub fn socket_id(&self) -> SocketId {
         self.socket_id
+    }
+
+    /// What the connection may take its time for.
+    pub fn timeouts(&self) -> &Timeouts {
+        self.heartbeat.timeouts()
     }
 
     /// The user that the connection signed in as.

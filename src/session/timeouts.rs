@@ -13,4 +13,6 @@ pub struct Timeouts {
     pub message: Duration,
     /// How long a socket may take nothing of what waits for it.
     pub write: Duration,
+    /// How long a client may take to receive and to answer a close.
+    pub close: Duration,
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use socket2::SockRef;
@@ -30,7 +30,7 @@ const READ_SIZE: usize = 16 << 10;
 /// Reads until the thread's other tasks, its shard and its sockets have their turn.
 const READS_A_TURN: usize = 4;
 /// Messages handled until they have: about as much work as a slice of the shard's.
-const MESSAGES_A_TURN: usize = 16;
+const MESSAGES_A_TURN: u8 = 16;
 
 thread_local! {
     /// Where the thread's connections read into, one after the other: so an idle connection
@@ -46,21 +46,26 @@ pub(super) struct Connection {
     resumable: Option<Box<Resumable>>,
     reader: OwnedReadHalf,
     frames: Frames,
-    /// What was read and is not handled: the beginning of a frame that has not come whole, or
-    /// what is left for the next turn.
-    rest: BytesMut,
+    /// What was read and is not handled, if anything was: the beginning of a frame that has not come
+    /// whole, or what is left for the next turn.
+    rest: Option<Box<BytesMut>>,
     /// Whether `rest` may hold whole frames.
     unhandled: bool,
-    messages_left: usize,
+    messages_left: u8,
     mode: Mode,
-    close_timeout: Duration,
     /// Given back last: whoever waits for the last connection to go waits for its leaves, too.
     permit: Permit,
 }
 
+/// Runs a connection, until its session is over, waits, or is another connection's.
+pub(super) struct Running(Option<Connection>);
+
+// With the 104 bytes that the runtime keeps of a task a block of 256, beside which its next has 384.
+const _: () = assert!(size_of::<Running>() <= 152);
+
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+enum End {
     /// With its session.
     Over,
     /// Without it: the socket is gone, without a goodbye of the client.
@@ -73,7 +78,7 @@ enum Mode {
     /// A client event waits for room; nothing behind it is read until then.
     Paused(Pin<Box<dyn Future<Output = WaitedFor>>>),
     /// The close frame is queued or sent; waiting for it to go out and for the client's.
-    Closing(Closing),
+    Closing(Box<Closing>),
 }
 
 struct Closing {
@@ -105,7 +110,6 @@ impl Connection {
         resumable: Option<Box<Resumable>>,
         reader: OwnedReadHalf,
         received: &[u8],
-        close_timeout: Duration,
     ) -> Self {
         let max_message = registration.app().app.limits.message_bytes;
         Self {
@@ -113,13 +117,17 @@ impl Connection {
             resumable,
             reader,
             frames: Frames::new(max_message),
-            rest: BytesMut::from(received),
+            rest: not_empty(BytesMut::from(received)),
             unhandled: !received.is_empty(),
             messages_left: MESSAGES_A_TURN,
             mode: Mode::Open,
-            close_timeout,
             permit,
         }
+    }
+
+    /// The task that runs it.
+    pub(super) fn run(self) -> Running {
+        Running(Some(self))
     }
 
     /// Its client has missed something on these channels, before.
@@ -128,26 +136,24 @@ impl Connection {
             .with_session(|session| session.has_missed(channels));
     }
 
-    /// Runs a connection whose session may outlive it, until that is over, waits, or is another
-    /// connection's.
-    pub(super) async fn run_resumable(mut self) {
-        let end = (&mut self).await;
+    /// What becomes of the session when the socket is closed, and all that came with it is given back.
+    fn end(self, end: End) {
         let (connected, resumable, permit) = self.give_up_socket();
         match (end, resumable) {
             (End::Lost, Some(resumable)) => {
-                // On its own: what carries a session need not have room for it to wait.
-                Box::pin(resume::park(connected, *resumable, permit)).await;
+                // A task of its own: this one has no room for what waits.
+                actix_rt::spawn(resume::park(connected, *resumable, permit));
             }
-            (End::Over, Some(resumable)) => {
+            (_, resumable) => {
                 drop(connected);
-                resumable.close();
+                if let Some(resumable) = resumable {
+                    resumable.close();
+                }
                 drop(permit);
             }
-            (_, None) => {}
         }
     }
 
-    /// What is left when the socket is closed, and all that came with it is given back.
     fn give_up_socket(self) -> (Connected, Option<Box<Resumable>>, Permit) {
         (self.registration, self.resumable, self.permit)
     }
@@ -180,22 +186,24 @@ impl Connection {
         let now = Instant::now();
         self.registration
             .with_session(|session| session.on_received(now));
-        if self.rest.is_empty() {
-            let outcome = self.handle_frames(scratch, now);
-            self.rest.extend_from_slice(scratch);
-            outcome
-        } else {
-            self.rest.extend_from_slice(scratch);
+        if let Some(rest) = &mut self.rest {
+            rest.extend_from_slice(scratch);
             self.handle_rest(now)
+        } else {
+            let outcome = self.handle_frames(scratch, now);
+            if !scratch.is_empty() {
+                self.rest = not_empty(BytesMut::from(&scratch[..]));
+            }
+            outcome
         }
     }
 
     /// Handles what was read and not handled.
     fn handle_rest(&mut self, now: Instant) -> Read {
-        let mut buffer = std::mem::take(&mut self.rest);
+        let mut buffer = self.rest.take().unwrap_or_default();
         let outcome = self.handle_frames(&mut buffer, now);
         if !buffer.is_empty() {
-            self.rest = buffer;
+            self.rest = Some(buffer);
         }
         outcome
     }
@@ -380,12 +388,18 @@ impl Connection {
         self.registration.end();
         self.frames = Frames::new(0);
         let mut discard = Discard::new();
-        let answered = discard.take(&std::mem::take(&mut self.rest)) == Discarded::Close;
-        self.mode = Mode::Closing(Closing {
-            deadline: Box::pin(tokio::time::sleep(self.close_timeout)),
+        let answered = match self.rest.take() {
+            Some(rest) => discard.take(&rest) == Discarded::Close,
+            None => false,
+        };
+        let close_timeout = self
+            .registration
+            .with_session(|session| session.timeouts().close);
+        self.mode = Mode::Closing(Box::new(Closing {
+            deadline: Box::pin(tokio::time::sleep(close_timeout)),
             discard,
             answered: answered || self.registration.client_closed(),
-        });
+        }));
     }
 
     /// One step; Ready at the end of the connection, None when there is more to do at once.
@@ -470,6 +484,10 @@ impl Closing {
     }
 }
 
+fn not_empty(bytes: BytesMut) -> Option<Box<BytesMut>> {
+    (!bytes.is_empty()).then(|| Box::new(bytes))
+}
+
 /// Reads once; false at the end of the stream.
 fn poll_fill(
     reader: &mut OwnedReadHalf,
@@ -493,27 +511,39 @@ fn yield_to_others(cx: &mut Context<'_>) -> Poll<Option<End>> {
     turn.poll(cx).map(|()| None)
 }
 
-impl Future for Connection {
-    type Output = End;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
-        let this = self.get_mut();
-        this.registration.set_task(cx.waker());
-        this.messages_left = MESSAGES_A_TURN;
-        if let Some(resumable) = &mut this.resumable
-            && resumable.poll_lost(&this.registration, cx)
+impl Connection {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.registration.set_task(cx.waker());
+        self.messages_left = MESSAGES_A_TURN;
+        if let Some(resumable) = &mut self.resumable
+            && resumable.poll_lost(&self.registration, cx)
         {
-            this.registration.lose_carrier();
+            self.registration.lose_carrier();
         }
-        if this.registration.take_time_up() {
+        if self.registration.take_time_up() {
             // Written before anything is decided, for the same reason as it is read.
-            let _flushed = this.poll_flush(cx);
-            this.on_time();
+            let _flushed = self.poll_flush(cx);
+            self.on_time();
         }
         loop {
-            if let Some(end) = ready!(this.poll_step(cx)) {
+            if let Some(end) = ready!(self.poll_step(cx)) {
                 return Poll::Ready(end);
             }
         }
+    }
+}
+
+impl Future for Running {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if let Some(connection) = &mut this.0 {
+            let end = ready!(connection.poll_end(cx));
+            if let Some(connection) = this.0.take() {
+                connection.end(end);
+            }
+        }
+        Poll::Ready(())
     }
 }

@@ -1,7 +1,7 @@
 //! From a handshake that was accepted to a connection.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
@@ -22,9 +22,7 @@ pub struct WebSocketSettings {
     /// Whether there are any here.
     pub served: bool,
     /// The connections' timeouts.
-    pub timeouts: Timeouts,
-    /// How long a client may take to answer a close.
-    pub close_timeout: Duration,
+    pub timeouts: Arc<Timeouts>,
 }
 
 /// An app's connection, let in but not yet registered.
@@ -48,7 +46,7 @@ impl Opener {
     /// Opens a connection that ends with its socket.
     pub(super) fn connect(&self, admitted: Admitted, stream: TcpStream, received: &[u8]) {
         let connection = self.open(admitted, stream, received, None);
-        actix_rt::spawn(connection);
+        actix_rt::spawn(connection.run());
     }
 
     /// Opens a connection whose session may outlive it, if there is a door by which to come back to it.
@@ -65,7 +63,7 @@ impl Opener {
         if !missed.is_empty() {
             connection.has_missed(missed);
         }
-        actix_rt::spawn(connection.run_resumable());
+        actix_rt::spawn(connection.run());
     }
 
     fn open(
@@ -81,12 +79,12 @@ impl Opener {
             accepted,
             sign_of_life,
         } = admitted;
-        let timeouts = self.settings.timeouts;
+        let timeouts = &self.settings.timeouts;
         let socket_id = SocketId::from_random(rand::random());
         let session = Session::new(
             Arc::clone(&app.app().app),
             socket_id,
-            timeouts,
+            Arc::clone(timeouts),
             sign_of_life,
             Instant::now(),
         );
@@ -101,13 +99,6 @@ impl Opener {
         let established =
             server::connection_established(socket_id, timeouts.activity.as_secs().max(1));
         registration.send_first(accepted, &established);
-        Connection::new(
-            permit,
-            registration,
-            resumable,
-            reader,
-            received,
-            self.settings.close_timeout,
-        )
+        Connection::new(permit, registration, resumable, reader, received)
     }
 }

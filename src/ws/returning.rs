@@ -40,7 +40,7 @@ impl Returning<TcpStream> {
             stream,
             received: Bytes::copy_from_slice(received),
             activity: settings.timeouts.activity.as_secs().max(1),
-            close_timeout: settings.close_timeout,
+            close_timeout: settings.timeouts.close,
         }
     }
 
@@ -126,8 +126,7 @@ impl Contender for Returning<std::net::TcpStream> {
             Some(Box::new(resumable)),
             reader,
             &self.received,
-            self.close_timeout,
         );
-        actix_rt::spawn(connection.run_resumable());
+        actix_rt::spawn(connection.run());
     }
 }

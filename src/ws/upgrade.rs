@@ -77,7 +77,7 @@ impl Upgrader {
         drop(request);
         let parts = framed.into_parts();
         let ((stream, entry), received) = (parts.io.into_parts(), parts.read_buf);
-        let timeout = self.0.settings.close_timeout;
+        let timeout = self.0.settings.timeouts.close;
         match admitted {
             Ok(admitted) => match page {
                 Some(token) if admitted.app.app().app.resume.is_on() => {

@@ -176,8 +176,8 @@ impl Run {
         let end = local.len().min(self.cursor + most);
         let start = self.cursor;
         for peer in local.peers().skip(start).take(end - start) {
-            let (frames, bytes) = if peer.is_resumable() {
-                self.deliver_and_keep(peer)
+            let (frames, bytes) = if !self.keep_unproven(peer) {
+                (0, 0)
             } else if self.has_exception && self.leaves_out(peer) {
                 self.deliver_all_but_own(peer)
             } else if peer.send_run(&self.frames, &slices) {
@@ -214,29 +214,26 @@ impl Run {
         (frames.len(), frames.iter().map(Bytes::len).sum())
     }
 
-    /// Sends the run, without the peer's own events, to one that is sent it again should it not prove to
-    /// have received it.
-    fn deliver_and_keep(&self, peer: &Peer) -> (usize, usize) {
+    /// Keeps the run for a peer that is sent it again should it not prove to have received it. Returns
+    /// whether it is to be sent now.
+    fn keep_unproven(&self, peer: &Peer) -> bool {
         let Some(resumable) = &peer.resumable else {
-            return (0, 0);
+            return true;
         };
         if peer.is_over() {
-            return (0, 0);
+            return false;
         }
-        for broadcast in &self.broadcasts {
+        for (broadcast, frame) in self.broadcasts.iter().zip(&self.frames) {
             if !peer.is(broadcast.except) {
                 let kept = Kept {
                     channel: self.channel,
-                    frame: broadcast.frame.bytes().clone(),
+                    frame: frame.clone(),
                     what: What::of(broadcast),
                 };
                 resumable.keep(peer.id(), kept);
             }
         }
-        if resumable.is_parking() {
-            return (0, 0);
-        }
-        self.deliver_all_but_own(peer)
+        !resumable.is_parking()
     }
 
     fn is_done(&self, tables: &Tables) -> bool {

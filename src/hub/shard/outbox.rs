@@ -15,8 +15,8 @@ pub(super) struct Outbox {
     frames: VecDeque<Bytes>,
     /// Whether the front is such a rest.
     partial: bool,
-    /// Where a pong waits, counted from 1 at the front; 0 if none does.
-    pong: usize,
+    /// Where a pong waits, counted from 1 at the front; 0 if none does, or too far behind for that.
+    pong: u32,
     /// What the frames cost, as [`cost`] counts it.
     bytes: usize,
     max_bytes: usize,
@@ -92,13 +92,13 @@ impl Outbox {
     /// Queues a pong. It takes the place of one that waits, as RFC 6455 §5.5.3 allows: so pings
     /// that are sent without end by a client that does not read cost nothing.
     pub(super) fn push_pong(&mut self, pong: &Bytes) -> Result<(), Overflow> {
-        if self.pong > usize::from(self.partial) {
-            let waiting = &mut self.frames[self.pong - 1];
+        if self.pong > u32::from(self.partial) {
+            let waiting = &mut self.frames[self.pong as usize - 1];
             self.bytes = self.bytes - waiting.len() + pong.len();
             *waiting = pong.clone();
         } else {
             self.push_one(pong.clone());
-            self.pong = self.frames.len();
+            self.pong = u32::try_from(self.frames.len()).unwrap_or(0);
         }
         self.check_size()
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
 
 use super::unproven::{Kept, Tail, Unproven};
 use crate::hub::mailbox::{ChannelId, PeerId};
@@ -28,12 +29,15 @@ pub(super) enum Of {
     User,
 }
 
+/// What a connection is a subscriber of. A single channel takes nothing beside this.
+type Channels = SmallVec<[(ChannelId, Of); 1]>;
+
 /// The record of a connection whose session may outlive its carrier.
 #[derive(Debug)]
 pub(super) struct Resumable {
     unproven: RefCell<Unproven>,
-    /// The channels, users and watched users whose subscriber it is.
-    channels: RefCell<HashMap<ChannelId, Of, FxBuildHasher>>,
+    /// The channels, users and watched users whose subscriber it is, in order.
+    channels: RefCell<Channels>,
     owing: Owing,
     is_owing: Cell<bool>,
     asked_at: Cell<Option<Instant>>,
@@ -55,8 +59,8 @@ impl Resumable {
     /// For a connection that may be sent so many bytes again.
     pub(super) fn new(max_bytes: usize, owing: &Owing) -> Self {
         Self {
-            unproven: RefCell::new(Unproven::new(max_bytes)),
-            channels: RefCell::default(),
+            unproven: RefCell::new(Unproven::default()),
+            channels: RefCell::new(Channels::new()),
             owing: Rc::clone(owing),
             is_owing: Cell::new(false),
             asked_at: Cell::new(None),
@@ -71,7 +75,7 @@ impl Resumable {
 
     /// A frame of a channel is sent to the connection.
     pub(super) fn keep(&self, peer: PeerId, kept: Kept) {
-        self.unproven.borrow_mut().keep(kept);
+        self.unproven.borrow_mut().keep(kept, self.max_bytes);
         if !self.is_owing.replace(true) {
             self.owing.borrow_mut().push(peer);
         }
@@ -167,27 +171,34 @@ impl Resumable {
 
     /// The connection is a subscriber of this from now on.
     pub(super) fn joined(&self, channel: ChannelId, of: Of) {
-        self.channels.borrow_mut().insert(channel, of);
+        let mut channels = self.channels.borrow_mut();
+        match channels.binary_search_by_key(&channel, |(known, _)| *known) {
+            Ok(place) => channels[place].1 = of,
+            Err(place) => channels.insert(place, (channel, of)),
+        }
     }
 
     /// It no longer is.
     pub(super) fn left(&self, channel: ChannelId) {
         let mut channels = self.channels.borrow_mut();
-        channels.remove(&channel);
+        if let Ok(place) = channels.binary_search_by_key(&channel, |(known, _)| *known) {
+            channels.remove(place);
+        }
         if channels.is_empty() {
-            *channels = HashMap::default();
+            *channels = Channels::new();
         }
     }
 
     /// All that it is a subscriber of.
     pub(super) fn channels(&self) -> Vec<ChannelId> {
-        self.channels.borrow().keys().copied().collect()
+        let channels = self.channels.borrow();
+        channels.iter().map(|(channel, _)| *channel).collect()
     }
 
     /// What of that comes with its user.
     pub(super) fn channels_of_user(&self) -> Vec<ChannelId> {
         let channels = self.channels.borrow();
-        let of_user = channels.iter().filter(|(_, of)| **of == Of::User);
+        let of_user = channels.iter().filter(|(_, of)| *of == Of::User);
         of_user.map(|(channel, _)| *channel).collect()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
 
 use crate::hub::broadcast::Broadcast;
 use crate::hub::mailbox::ChannelId;
@@ -18,18 +19,25 @@ const OVERHEAD: usize = 64;
 /// Frames of channels that were handed to a socket, in order, until the client has answered a ping that
 /// was sent behind them: what the kernel has acknowledged may still have been lost with the client's
 /// socket, or with a proxy.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Unproven {
+    /// The number of the next frame.
+    end: u64,
+    /// None while there is nothing to keep: an idle connection has a number.
+    pending: Option<Box<Pending>>,
+}
+
+/// What has not been proven, and what may prove it.
+#[derive(Debug, Default)]
+struct Pending {
+    /// The last of them has the number before [`Unproven::end`].
     frames: VecDeque<Kept>,
-    /// The number of the front.
-    first: u64,
     bytes: usize,
-    max_bytes: usize,
     /// What there was no room to keep, by channel, the last of it before this number.
     dropped: HashMap<ChannelId, Lost, FxBuildHasher>,
     dropped_until: u64,
     /// For each ping under way, the number of the first frame behind it.
-    asked: VecDeque<u64>,
+    asked: SmallVec<[u64; MOST_ASKED]>,
 }
 
 /// A frame of a channel.
@@ -117,34 +125,78 @@ impl Tail {
 }
 
 impl Unproven {
-    /// Nothing yet, and so many bytes at most.
-    pub(super) fn new(max_bytes: usize) -> Self {
-        Self {
-            frames: VecDeque::new(),
-            first: 0,
-            bytes: 0,
-            max_bytes,
-            dropped: HashMap::default(),
-            dropped_until: 0,
-            asked: VecDeque::new(),
-        }
-    }
-
     /// Whether all that was sent has been received.
     pub(super) fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.dropped.is_empty()
+        self.pending.as_ref().is_none_or(|it| it.is_proven())
     }
 
     /// Keeps a frame that is sent now. Where there is no room for it, all that is kept is given up: a
     /// channel is sent again in order, or not at all.
-    pub(super) fn keep(&mut self, kept: Kept) {
-        self.bytes += kept.frame.len() + OVERHEAD;
-        self.frames.push_back(kept);
-        if self.bytes <= self.max_bytes {
-            return;
+    pub(super) fn keep(&mut self, kept: Kept, max_bytes: usize) {
+        let pending = self.pending.get_or_insert_default();
+        pending.bytes += kept.frame.len() + OVERHEAD;
+        pending.frames.push_back(kept);
+        self.end += 1;
+        if pending.bytes > max_bytes {
+            pending.dropped_until = self.end;
+            pending.give_up_frames();
         }
-        self.dropped_until = self.end();
-        self.first = self.dropped_until;
+    }
+
+    /// A ping is sent now. Returns what tells its answer from others; None if too many are under way.
+    pub(super) fn ask(&mut self) -> Option<u64> {
+        let asked = &mut self.pending.get_or_insert_default().asked;
+        (asked.len() < MOST_ASKED).then(|| {
+            asked.push(self.end);
+            self.end
+        })
+    }
+
+    /// Whether a ping waits for its answer.
+    pub(super) fn is_asking(&self) -> bool {
+        self.pending.as_ref().is_some_and(|it| !it.asked.is_empty())
+    }
+
+    /// The client has answered the ping of this number, or the oldest.
+    pub(super) fn answered(&mut self, number: Option<u64>) {
+        let Some(pending) = &mut self.pending else {
+            return;
+        };
+        let position = match number {
+            None => (!pending.asked.is_empty()).then_some(0),
+            Some(number) => pending.asked.iter().position(|asked| *asked == number),
+        };
+        let answered = position.and_then(|position| pending.asked.drain(..=position).next_back());
+        if let Some(before) = answered {
+            pending.received_before(before, self.end);
+        }
+        self.pending
+            .take_if(|it| it.is_proven() && it.asked.is_empty());
+    }
+
+    /// The socket is gone: what may have been missed, by channel. No ping is answered any more.
+    pub(super) fn take(&mut self) -> HashMap<ChannelId, Tail, FxBuildHasher> {
+        let mut tails: HashMap<ChannelId, Tail, FxBuildHasher> = HashMap::default();
+        let Some(pending) = self.pending.take() else {
+            return tails;
+        };
+        for kept in pending.frames {
+            tails.entry(kept.channel).or_default().push(kept);
+        }
+        for (channel, lost) in pending.dropped {
+            tails.entry(channel).or_default().lost.add(lost);
+        }
+        tails
+    }
+}
+
+impl Pending {
+    fn is_proven(&self) -> bool {
+        self.frames.is_empty() && self.dropped.is_empty()
+    }
+
+    /// Counts the frames instead.
+    fn give_up_frames(&mut self) {
         self.bytes = 0;
         for kept in std::mem::take(&mut self.frames) {
             let lost = match kept.what {
@@ -159,45 +211,13 @@ impl Unproven {
         }
     }
 
-    /// The number of the next frame.
-    fn end(&self) -> u64 {
-        self.first + self.frames.len() as u64
-    }
-
-    /// A ping is sent now. Returns what tells its answer from others; None if too many are under way.
-    pub(super) fn ask(&mut self) -> Option<u64> {
-        let end = self.end();
-        (self.asked.len() < MOST_ASKED).then(|| {
-            self.asked.push_back(end);
-            end
-        })
-    }
-
-    /// Whether a ping waits for its answer.
-    pub(super) fn is_asking(&self) -> bool {
-        !self.asked.is_empty()
-    }
-
-    /// The client has answered the ping of this number, or the oldest.
-    pub(super) fn answered(&mut self, number: Option<u64>) {
-        let answered = match number {
-            None => self.asked.pop_front(),
-            Some(number) => {
-                let position = self.asked.iter().position(|asked| *asked == number);
-                position.and_then(|position| self.asked.drain(..=position).next_back())
+    /// All frames before this number have been received; `end` is that of the next one.
+    fn received_before(&mut self, number: u64, end: u64) {
+        let first = end - self.frames.len() as u64;
+        for _ in first..number {
+            if let Some(kept) = self.frames.pop_front() {
+                self.bytes -= kept.frame.len() + OVERHEAD;
             }
-        };
-        if let Some(before) = answered {
-            self.received_before(before);
-        }
-    }
-
-    fn received_before(&mut self, number: u64) {
-        while self.first < number
-            && let Some(kept) = self.frames.pop_front()
-        {
-            self.first += 1;
-            self.bytes -= kept.frame.len() + OVERHEAD;
         }
         if self.dropped_until <= number {
             self.dropped = HashMap::default();
@@ -206,26 +226,13 @@ impl Unproven {
             self.frames = VecDeque::new();
         }
     }
-
-    /// The socket is gone: what may have been missed, by channel. No ping is answered any more.
-    pub(super) fn take(&mut self) -> HashMap<ChannelId, Tail, FxBuildHasher> {
-        let mut tails: HashMap<ChannelId, Tail, FxBuildHasher> = HashMap::default();
-        self.first = self.end();
-        self.bytes = 0;
-        self.asked = VecDeque::new();
-        for kept in std::mem::take(&mut self.frames) {
-            tails.entry(kept.channel).or_default().push(kept);
-        }
-        for (channel, lost) in std::mem::take(&mut self.dropped) {
-            tails.entry(channel).or_default().lost.add(lost);
-        }
-        tails
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ROOM: usize = 1000;
 
     fn kept(channel: ChannelId, text: &'static str) -> Kept {
         Kept {
@@ -244,11 +251,11 @@ mod tests {
     #[test]
     fn an_answer_proves_what_was_sent_before_its_ping() {
         let (a, b) = (ChannelId::next(), ChannelId::next());
-        let mut unproven = Unproven::new(1000);
-        unproven.keep(kept(a, "a1"));
+        let mut unproven = Unproven::default();
+        unproven.keep(kept(a, "a1"), ROOM);
         let first = unproven.ask();
-        unproven.keep(kept(b, "b1"));
-        unproven.keep(kept(a, "a2"));
+        unproven.keep(kept(b, "b1"), ROOM);
+        unproven.keep(kept(a, "a2"), ROOM);
         assert!(unproven.is_asking());
         unproven.answered(first);
         assert!(!unproven.is_asking() && !unproven.is_empty());
@@ -259,18 +266,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_proven_takes_no_memory() {
+        let mut unproven = Unproven::default();
+        unproven.keep(kept(ChannelId::next(), "a1"), ROOM);
+        let asked = [unproven.ask(), unproven.ask()];
+        unproven.answered(asked[0]);
+        assert!(unproven.is_empty() && unproven.pending.is_some());
+        unproven.answered(asked[1]);
+        assert!(unproven.pending.is_none());
+        // Numbers go on.
+        assert_eq!(unproven.ask(), asked[1]);
+    }
+
+    #[test]
     fn answers_that_nobody_asked_for_prove_nothing() {
         let a = ChannelId::next();
-        let mut unproven = Unproven::new(1000);
-        unproven.keep(kept(a, "a1"));
+        let mut unproven = Unproven::default();
+        unproven.keep(kept(a, "a1"), ROOM);
         unproven.answered(None);
         unproven.answered(Some(1));
         assert_eq!(texts(&unproven.take()[&a]), ["a1"]);
         // Nor does the answer to a ping of another socket.
-        unproven.keep(kept(a, "a2"));
+        unproven.keep(kept(a, "a2"), ROOM);
         let asked = unproven.ask();
         assert_eq!(texts(&unproven.take()[&a]), ["a2"]);
-        unproven.keep(kept(a, "a3"));
+        unproven.keep(kept(a, "a3"), ROOM);
         unproven.answered(asked);
         unproven.answered(None);
         assert_eq!(texts(&unproven.take()[&a]), ["a3"]);
@@ -279,9 +299,9 @@ mod tests {
     #[test]
     fn pings_are_answered_in_order_and_no_more_are_under_way_than_there_may_be() {
         let a = ChannelId::next();
-        let mut unproven = Unproven::new(1000);
+        let mut unproven = Unproven::default();
         for text in ["a1", "a2", "a3"] {
-            unproven.keep(kept(a, text));
+            unproven.keep(kept(a, text), ROOM);
             assert!(unproven.ask().is_some());
         }
         assert_eq!(unproven.ask(), None);
@@ -293,7 +313,7 @@ mod tests {
     #[test]
     fn the_news_of_a_loss_is_news_until_it_is_proven() {
         let a = ChannelId::next();
-        let mut unproven = Unproven::new(1000);
+        let mut unproven = Unproven::default();
         let lost = Lost {
             events: 7,
             uncounted: false,
@@ -303,12 +323,12 @@ mod tests {
             ..kept(a, "gap")
         };
         let before = unproven.ask();
-        unproven.keep(gap());
+        unproven.keep(gap(), ROOM);
         unproven.answered(before);
-        unproven.keep(kept(a, "a1"));
+        unproven.keep(kept(a, "a1"), ROOM);
         let tail = unproven.take().remove(&a).unwrap();
         assert_eq!((tail.lost, texts(&tail)), (lost, vec!["a1"]));
-        unproven.keep(gap());
+        unproven.keep(gap(), ROOM);
         let behind = unproven.ask();
         unproven.answered(behind);
         assert!(unproven.is_empty() && unproven.take().is_empty());
@@ -317,14 +337,15 @@ mod tests {
     #[test]
     fn what_there_is_no_room_for_is_counted_until_it_is_proven() {
         let (a, b) = (ChannelId::next(), ChannelId::next());
-        let mut unproven = Unproven::new(3 * (OVERHEAD + 2));
+        let little = 3 * (OVERHEAD + 2);
+        let mut unproven = Unproven::default();
         for text in ["a1", "a2", "a3"] {
-            unproven.keep(kept(a, text));
+            unproven.keep(kept(a, text), little);
         }
-        unproven.keep(kept(b, "b1"));
-        unproven.keep(kept(b, "b2"));
+        unproven.keep(kept(b, "b1"), little);
+        unproven.keep(kept(b, "b2"), little);
         let asked = unproven.ask();
-        let mut proven = Unproven::new(3 * (OVERHEAD + 2));
+        let mut proven = Unproven::default();
         std::mem::swap(&mut proven, &mut unproven);
         let tails = {
             let mut copy = proven;
@@ -335,7 +356,7 @@ mod tests {
         };
         assert!(texts(&tails[&a]).is_empty());
         for text in ["a1", "a2", "a3", "a4"] {
-            unproven.keep(kept(a, text));
+            unproven.keep(kept(a, text), little);
         }
         assert_eq!(asked, Some(5));
         assert!(!unproven.is_empty());

@@ -168,12 +168,13 @@ impl Fixture {
             .await
             .unwrap();
         let (server, _) = listener.accept().await.unwrap();
-        let timeouts = Timeouts {
+        let timeouts = Arc::new(Timeouts {
             activity: Duration::from_secs(120),
             pong: Duration::from_secs(30),
             message: Duration::from_secs(30),
             write: Duration::from_secs(10),
-        };
+            close: Duration::from_secs(5),
+        });
         let socket_id = SocketId::from_random(id << 70);
         let session = Session::new(
             Arc::clone(&self.app.app),

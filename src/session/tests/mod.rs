@@ -27,12 +27,13 @@ fn fixture_of(sign_of_life: SignOfLife, change: impl FnOnce(&mut App)) -> Fixtur
     let mut app = App::new("1", signer.clone());
     change(&mut app);
     let start = Instant::now();
-    let timeouts = Timeouts {
+    let timeouts = Arc::new(Timeouts {
         activity: SECOND * 120,
         pong: SECOND * 30,
         message: SECOND * 10,
         write: SECOND * 10,
-    };
+        close: SECOND * 5,
+    });
     let socket_id = "12.34".parse().unwrap();
     Fixture {
         session: Session::new(Arc::new(app), socket_id, timeouts, sign_of_life, start),
