@@ -30,6 +30,8 @@ metrics! {
         fallback_backlog: Gauge = "fanfare_fallback_backlog_bytes",
         /// Connections that HTTP requests carry, ended to make room for others while no request was there for them.
         fallback_displaced: Counter = "fanfare_fallback_displaced_total",
+        /// Sessions that are over whose clients will be told, should they come back within the hour, that they have missed something; 50,000 at most.
+        remembered_sessions: Gauge = "fanfare_remembered_sessions",
         /// Open HTTP connections of the public listener.
         http_connections: Gauge = "fanfare_http_connections",
         /// HTTP connections closed to make room for others, by what they waited for.

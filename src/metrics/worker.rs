@@ -12,6 +12,10 @@ metrics! {
         backlog_deliveries: Gauge = "fanfare_worker_backlog_deliveries",
         /// Bytes of deliveries that wait in the worker's mailbox.
         backlog_bytes: Gauge = "fanfare_worker_backlog_bytes",
+        /// Bytes of events that were sent to the worker's clients that name themselves, kept until they have proved to have received them; of each at most session_bytes.
+        ///
+        /// Counted every 250 ms. An event that is kept for many is counted for each of them.
+        unproven_bytes: Gauge = "fanfare_worker_unproven_bytes",
         /// Time from accepting an event until it is written to all sockets of the worker.
         ///
         /// Observed once for each event and worker, not for each socket.

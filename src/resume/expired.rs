@@ -64,6 +64,10 @@ impl Expired {
         known.map(|record| record.channels).unwrap_or_default()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
     fn remove(&mut self, name: &Name) -> Option<Record> {
         let record = self.by_name.remove(name)?;
         self.order.remove(&record.place);

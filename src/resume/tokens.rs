@@ -12,14 +12,16 @@ use super::door;
 use super::expired::Expired;
 use super::name::Name;
 use crate::hub::AppHub;
+use crate::metrics::Gauge;
 use crate::protocol::ChannelName;
 use crate::relay::Connected;
 
 /// The sessions of all threads whose clients have a token. It knows tokens, and shows none.
-#[derive(Default)]
 pub struct Tokens {
     doors: Mutex<HashMap<Name, Arc<Door>, RandomState>>,
     expired: Mutex<Expired>,
+    /// How many of the latter there are.
+    remembered: Gauge,
 }
 
 /// Where a session of a token is to be met.
@@ -53,11 +55,21 @@ pub enum Entered {
 }
 
 impl Tokens {
+    /// None yet. `remembered` counts the sessions that are over.
+    pub fn new(remembered: Gauge) -> Self {
+        Self {
+            doors: Mutex::default(),
+            expired: Mutex::default(),
+            remembered,
+        }
+    }
+
     /// Whether something carries the app's session of this token: whoever takes it takes the place of
     /// that.
     pub fn is_carried(&self, app: &AppHub, token: &str) -> bool {
+        let name = Name::of(&app.app.id, token);
         let doors = self.doors.lock();
-        let door = doors.get(&Name::of(&app.app.id, token));
+        let door = doors.get(&name);
         door.is_some_and(|door| door.is_carried())
     }
 
@@ -71,7 +83,10 @@ impl Tokens {
         let door = Arc::new(Door::new());
         doors.insert(name, Arc::clone(&door));
         drop(doors);
-        let missed = self.expired.lock().take(&name, Instant::now());
+        let mut expired = self.expired.lock();
+        let missed = expired.take(&name, Instant::now());
+        self.remembered.set(expired.len() as i64);
+        drop(expired);
         Entered::New {
             place: Place {
                 door,
@@ -92,6 +107,7 @@ impl Place {
         // Before the token is free: whoever comes then finds it.
         let mut expired = self.tokens.expired.lock();
         expired.insert(self.name, channels, Instant::now());
+        self.tokens.remembered.set(expired.len() as i64);
     }
 }
 

@@ -105,7 +105,7 @@ impl WorkerSettings {
                 room.held(),
                 metrics.fallback_displaced.clone(),
             )),
-            tokens: Arc::default(),
+            tokens: Arc::new(Tokens::new(metrics.remembered_sessions.clone())),
             api: ApiSettings {
                 path_prefix: server.path_prefix.clone(),
             },

@@ -9,6 +9,7 @@
 //!   those of a real deployment
 //! - PROTOCOL_TESTS_SEED: repeats the choices of a run, which writes its seed down
 
+mod counted;
 mod gaps;
 mod losses;
 mod page;

@@ -110,16 +110,19 @@ impl Tables {
         let turn = self.turn.replace(self.turn.get().wrapping_add(1)) % ASK_IN_TURNS;
         let owing = std::mem::take(&mut *self.owing.borrow_mut());
         let mut still_owing = Vec::with_capacity(owing.len());
+        let mut bytes = 0;
         for id in owing {
             let is_its_turn = id.0 % ASK_IN_TURNS == turn;
             if let Some(peer) = self.peer(id)
                 && peer.ask_if_due(now, is_its_turn)
             {
+                bytes += peer.unproven_bytes();
                 still_owing.push(id);
             }
         }
         // Nobody else has come meanwhile: pings are kept for nobody.
         self.owing.replace(still_owing);
+        self.metrics.unproven_bytes.set(bytes as i64);
     }
 }
 

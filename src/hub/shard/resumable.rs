@@ -94,6 +94,11 @@ impl Resumable {
         Some(is_due && !unproven.is_asking() && !self.parking.get())
     }
 
+    /// Bytes that are kept of what the client has not proved to have received.
+    pub(super) fn unproven_bytes(&self) -> usize {
+        self.unproven.borrow().bytes()
+    }
+
     /// A ping is sent now; returns what tells its answer from others, if any is to be told.
     pub(super) fn ask(&self, now: Instant) -> Option<u64> {
         self.asked_at.set(Some(now));

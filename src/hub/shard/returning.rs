@@ -176,6 +176,12 @@ impl Peer {
         }
     }
 
+    /// Bytes that are kept of what the client has not proved to have received.
+    pub(super) fn unproven_bytes(&self) -> usize {
+        let resumable = self.resumable.as_deref();
+        resumable.map_or(0, |resumable| resumable.unproven_bytes())
+    }
+
     /// The client has signed in again as the user that the connection is registered as.
     pub fn user_is_back(&self) {
         let peer = self.handle();

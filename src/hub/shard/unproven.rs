@@ -130,6 +130,11 @@ impl Unproven {
         self.pending.as_ref().is_none_or(|it| it.is_proven())
     }
 
+    /// Bytes that are kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.pending.as_ref().map_or(0, |it| it.bytes)
+    }
+
     /// Keeps a frame that is sent now. Where there is no room for it, all that is kept is given up: a
     /// channel is sent again in order, or not at all.
     pub(super) fn keep(&mut self, kept: Kept, max_bytes: usize) {
@@ -269,11 +274,12 @@ mod tests {
     fn what_is_proven_takes_no_memory() {
         let mut unproven = Unproven::default();
         unproven.keep(kept(ChannelId::next(), "a1"), ROOM);
+        assert_eq!(unproven.bytes(), OVERHEAD + 2);
         let asked = [unproven.ask(), unproven.ask()];
         unproven.answered(asked[0]);
         assert!(unproven.is_empty() && unproven.pending.is_some());
         unproven.answered(asked[1]);
-        assert!(unproven.pending.is_none());
+        assert!(unproven.pending.is_none() && unproven.bytes() == 0);
         // Numbers go on.
         assert_eq!(unproven.ask(), asked[1]);
     }
