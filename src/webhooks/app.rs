@@ -104,8 +104,8 @@ impl AppWebhooks {
         let mut event = None;
         for outlet in &self.outlets {
             if outlet.wants(notice.event, channel.as_str()) {
-                let event =
-                    event.get_or_insert_with(|| self.numbers.event(channel, notice.json.clone()));
+                let event = event
+                    .get_or_insert_with(|| self.numbers.event(channel, Arc::clone(&notice.json)));
                 outlet.push(event.clone());
             }
         }
