@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
+use crate::memory::trim;
+
 /// What has left not long ago. A return in time takes it out again, so that neither the
 /// departure nor the return is ever reported: a page that is loaded again changes nothing.
 #[derive(Debug)]
@@ -50,7 +52,10 @@ impl<K: Clone + Eq + Hash> Departures<K> {
     /// Someone is there. True if they had left and that was not reported yet.
     pub fn is_back(&mut self, who: &K) -> bool {
         match self.tickets.remove(who) {
-            Some(ticket) => self.queue.remove(&ticket).is_some(),
+            Some(ticket) => {
+                trim::table(&mut self.tickets);
+                self.queue.remove(&ticket).is_some()
+            }
             None => false,
         }
     }
@@ -68,6 +73,7 @@ impl<K: Clone + Eq + Hash> Departures<K> {
             .filter(|first| first.key().0 <= now)?;
         let who = first.remove();
         self.tickets.remove(&who);
+        trim::table(&mut self.tickets);
         Some(who)
     }
 

@@ -22,6 +22,8 @@ mod tap;
 
 mod net;
 
+mod memory;
+
 mod departures;
 
 mod throttle;

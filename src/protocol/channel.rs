@@ -3,7 +3,8 @@
 use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+
+use arcstr::ArcStr;
 
 /// Prefix of the channel that carries events to one signed-in user.
 pub const SERVER_TO_USER_PREFIX: &str = "#server-to-user-";
@@ -159,7 +160,8 @@ impl<'a> ChannelRef<'a> {
 /// A valid channel name that knows its kind. Cloning shares the text.
 #[derive(Clone)]
 pub struct ChannelName {
-    name: Arc<str>,
+    // (Half of what Arc<str> takes where it stands, and that is in many tables.)
+    name: ArcStr,
     kind: ChannelKind,
 }
 

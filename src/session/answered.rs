@@ -94,11 +94,11 @@ impl Session {
             subscription.state = State::Unwanted;
             return Action::Nothing;
         }
-        match self.subscriptions.remove_entry(channel) {
-            Some((channel, subscription)) => {
+        match self.subscriptions.remove(channel) {
+            Some(subscription) => {
                 self.charge_announcements(subscription.members as usize);
                 Action::Leave {
-                    channel,
+                    channel: subscription.channel,
                     member: subscription.member,
                 }
             }

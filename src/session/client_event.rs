@@ -36,11 +36,12 @@ impl Session {
         if !self.app.client_events {
             return Err("client events are not enabled for this app".into());
         }
-        let (channel, subscription) = self
+        let subscription = self
             .subscriptions
-            .get_key_value(&*event.channel)
-            .filter(|(_, subscription)| subscription.state == State::Live && !subscription.held)
+            .get(&*event.channel)
+            .filter(|subscription| subscription.state == State::Live && !subscription.held)
             .ok_or("the connection is not subscribed to the channel")?;
+        let channel = &subscription.channel;
         if !channel.kind().takes_client_events() {
             return Err(
                 "they are only allowed on private and presence channels that are not encrypted"

@@ -29,7 +29,6 @@ mod sign_of_life;
 mod subscribe;
 mod timeouts;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -46,6 +45,7 @@ pub use sign_of_life::SignOfLife;
 pub use timeouts::Timeouts;
 
 use crate::apps::App;
+use crate::memory::{Dense, Keyed};
 use crate::metrics::MessageKind;
 use crate::protocol::client::{self, ClientMessage};
 use crate::protocol::member::{Member, Watchlist};
@@ -56,7 +56,7 @@ use crate::protocol::{ChannelName, CloseCode, SocketId, server};
 pub struct Session {
     app: Arc<App>,
     socket_id: SocketId,
-    subscriptions: HashMap<ChannelName, Subscription, RandomState>,
+    subscriptions: Dense<Subscription, RandomState>,
     user: Option<Arc<Member>>,
     registered_as_user: bool,
     /// The users that it is told of.
@@ -83,6 +83,7 @@ pub struct Session {
 /// One subscription of a connection.
 #[derive(Debug)]
 struct Subscription {
+    channel: ChannelName,
     member: Option<Arc<Member>>,
     state: State,
     /// Whether it is to be confirmed once more: one answer is enough for all who ask until then.
@@ -92,6 +93,14 @@ struct Subscription {
     held: bool,
     /// The members of the presence channel when the connection came.
     members: u32,
+}
+
+impl Keyed for Subscription {
+    type Key = str;
+
+    fn key(&self) -> &str {
+        self.channel.as_str()
+    }
 }
 
 /// How far a subscription has come.
@@ -123,7 +132,7 @@ impl Session {
             authorize_by: app
                 .authorized_connections_timeout
                 .map(|timeout| now + timeout),
-            subscriptions: HashMap::default(),
+            subscriptions: Dense::default(),
             allowance: Allowance::full(now),
             unanswered: 0,
             waits_since: None,
@@ -278,9 +287,10 @@ impl Session {
     /// not answered yet is undone when the answer finds nobody.
     pub fn end(&mut self) -> Ended {
         let subscriptions = std::mem::take(&mut self.subscriptions)
+            .into_vec()
             .into_iter()
-            .filter(|(_, subscription)| subscription.state == State::Live)
-            .map(|(channel, subscription)| (channel, subscription.member))
+            .filter(|subscription| subscription.state == State::Live)
+            .map(|subscription| (subscription.channel, subscription.member))
             .collect();
         let registered = std::mem::take(&mut self.registered_as_user);
         Ended {

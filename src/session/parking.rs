@@ -18,8 +18,8 @@ const JUST_NOW: Duration = Duration::from_secs(1);
 impl Session {
     /// The client is gone, perhaps not for ever. Nothing is due before `until`.
     pub fn park(&mut self, until: Instant, now: Instant) {
-        let all_claimed = !self.holds_user() && !self.subscriptions.values().any(|it| it.held);
-        for subscription in self.subscriptions.values_mut() {
+        let all_claimed = !self.holds_user() && !self.any_held();
+        for subscription in self.subscriptions.iter_mut() {
             subscription.held = subscription.state != State::Unwanted;
             subscription.confirming = false;
         }
@@ -91,9 +91,15 @@ impl Session {
 
     /// The channels that it is on.
     pub fn channels(&self) -> Vec<ChannelName> {
-        let subscriptions = self.subscriptions.iter();
-        let live = subscriptions.filter(|(_, subscription)| subscription.state == State::Live);
-        live.map(|(channel, _)| channel.clone()).collect()
+        let subscriptions = self.subscriptions.as_slice().iter();
+        let live = subscriptions.filter(|subscription| subscription.state == State::Live);
+        live.map(|subscription| subscription.channel.clone())
+            .collect()
+    }
+
+    fn any_held(&self) -> bool {
+        let mut subscriptions = self.subscriptions.as_slice().iter();
+        subscriptions.any(|subscription| subscription.held)
     }
 
     /// Whether the client is to ask for the channel again before it is sent anything of it.
@@ -139,7 +145,7 @@ impl Session {
         user: Option<Arc<Member>>,
     ) -> Action {
         let (mut actions, sign_in) = self.signed_by_subscription(user);
-        let Some(subscription) = self.subscriptions.get_mut(&channel) else {
+        let Some(subscription) = self.subscriptions.get_mut(channel.as_str()) else {
             return Action::Nothing;
         };
         subscription.held = false;
@@ -240,14 +246,14 @@ impl Session {
             _ => Ended::default(),
         };
         let held = self.subscriptions.iter_mut();
-        for (_, subscription) in held.filter(|(_, s)| s.held && s.state != State::Live) {
+        for subscription in held.filter(|s| s.held && s.state != State::Live) {
             // Whether there is anything to leave is known when the authority has answered.
             subscription.held = false;
             subscription.state = State::Unwanted;
         }
-        let held = |_: &ChannelName, subscription: &mut super::Subscription| subscription.held;
-        let left = self.subscriptions.extract_if(held);
-        unclaimed.subscriptions = left.map(|(channel, s)| (channel, s.member)).collect();
+        let left = self.subscriptions.extract(|subscription| subscription.held);
+        let left = left.into_iter();
+        unclaimed.subscriptions = left.map(|s| (s.channel, s.member)).collect();
         self.absence.as_mut()?.stage = Stage::Over;
         let channels = unclaimed.subscriptions.iter();
         self.has_missed(channels.map(|(channel, _)| channel.clone()));

@@ -72,7 +72,7 @@ impl Session {
                 channel,
                 member,
                 user,
-            }) => match self.subscriptions.get_mut(&channel) {
+            }) => match self.subscriptions.get_mut(channel.as_str()) {
                 Some(subscription) if subscription.held => self.claim(channel, member, user),
                 Some(subscription) if subscription.state == State::Unwanted => {
                     subscription.state = State::WantedAgain;
@@ -108,6 +108,7 @@ impl Session {
         user: Option<Arc<Member>>,
     ) -> Action {
         let subscription = Subscription {
+            channel: channel.clone(),
             member: member.as_ref().map(Arc::clone),
             state: State::Asked,
             confirming: false,
@@ -115,7 +116,7 @@ impl Session {
             members: 0,
         };
         self.unanswered += 1;
-        self.subscriptions.insert(channel.clone(), subscription);
+        self.subscriptions.insert(subscription);
         let (mut first, sign_in) = self.signed_by_subscription(user);
         let join = Action::Join {
             channel,
@@ -151,7 +152,8 @@ impl Session {
             self.authorize_by = None;
         }
         let most = limits.channels_per_connection;
-        if self.subscriptions.len() >= most && !self.subscriptions.contains_key(&channel) {
+        let is_full = self.subscriptions.len() >= most;
+        if is_full && self.subscriptions.get(channel.as_str()).is_none() {
             return Err(Refusal::TooManyChannels(most));
         }
         Ok(Checked {

@@ -15,8 +15,8 @@ use crate::departures::Departures;
 use crate::metrics::AppMetrics;
 use crate::protocol::ChannelName;
 
-/// Cache misses that are notified of in one go.
-const MISSES_A_TURN: usize = 256;
+/// Departures, and cache misses, that are notified of in one go.
+const A_TURN: usize = 256;
 
 /// A channel without subscribers, or a user without a connection on a presence channel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -104,8 +104,8 @@ impl AppWebhooks {
         let mut event = None;
         for outlet in &self.outlets {
             if outlet.wants(notice.event, channel.as_str()) {
-                let event =
-                    event.get_or_insert_with(|| self.numbers.event(channel, notice.json.clone()));
+                let event = event
+                    .get_or_insert_with(|| self.numbers.event(channel, Arc::clone(&notice.json)));
                 outlet.push(event.clone());
             }
         }
@@ -245,7 +245,7 @@ impl AppWebhooks {
 
     /// Notifies of some misses: the thread's other tasks have their turn before the rest.
     fn notify_misses(&self, now: Instant) {
-        for _ in 0..MISSES_A_TURN {
+        for _ in 0..A_TURN {
             let Some(channel) = self.misses.lock().take_due(now) else {
                 return;
             };
@@ -253,15 +253,17 @@ impl AppWebhooks {
         }
     }
 
-    fn notify_departures(&self, now: Instant) {
-        loop {
+    /// As [`AppWebhooks::notify_misses`], of departures. Returns whether there may be more.
+    fn notify_departures(&self, now: Instant) -> bool {
+        for _ in 0..A_TURN {
             // Reported under the lock: a return that comes now is reported behind it.
             let mut departures = self.departures.lock();
             let Some(who) = departures.take_due(now) else {
-                return;
+                return false;
             };
             self.notify(who.channel(), &who.notice(who.event()));
         }
+        true
     }
 
     /// Notifies of all who have left and are not back, and of the cache misses that wait; from now
@@ -273,7 +275,7 @@ impl AppWebhooks {
             self.notify_miss(&channel);
         }
         self.departures.lock().give_up_waiting(now);
-        self.notify_departures(now);
+        while self.notify_departures(now) {}
     }
 }
 
@@ -296,6 +298,46 @@ impl Departed {
         match self {
             Self::Everybody(channel) => Notice::of_channel(event, channel.as_str()),
             Self::Member(channel, user_id) => Notice::of_member(event, channel.as_str(), user_id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::testing::Notices;
+    use super::*;
+    use crate::apps::{App, ChannelFilter, Registry, Webhook, WebhookUrl};
+    use crate::auth::Signer;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn departures_that_are_due_at_once_are_notified_of_in_turns() {
+        let mut app = App::new("1", Signer::new("key", b"secret"));
+        app.webhooks.push(Webhook {
+            url: WebhookUrl::parse("http://localhost/").unwrap(),
+            events: WebhookEvent::ALL.into_iter().collect(),
+            batch: true,
+            headers: http::HeaderMap::new(),
+            filter: ChannelFilter::default(),
+        });
+        let registry = Registry::new(vec![app]).unwrap();
+        let (webhooks, notices) = Notices::of(&registry, &Metrics::new());
+        let webhooks = webhooks.app("1").unwrap();
+        let many = 2 * A_TURN + 1;
+        for number in 0..many {
+            let channel = ChannelName::parse(&format!("room-{number}"), 164).unwrap();
+            webhooks.occupied(&channel);
+            webhooks.vacated(&channel);
+        }
+        assert_eq!(notices.take().len(), many);
+        assert!(!webhooks.notify_departures(Instant::now()));
+        let now = Instant::now() + Duration::from_secs(60);
+        for expected in [A_TURN, A_TURN, 1, 0] {
+            let may_be_more = webhooks.notify_departures(now);
+            assert_eq!(notices.take().len(), expected);
+            assert_eq!(may_be_more, expected == A_TURN);
         }
     }
 }

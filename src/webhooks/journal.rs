@@ -21,7 +21,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::event::{Event, Moment};
+use super::event::{Event, EventId, Moment};
 use crate::protocol::ChannelName;
 use crate::throttle::Throttle;
 
@@ -52,7 +52,7 @@ pub(super) struct Journal {
 }
 
 /// A webhook, by its key, and an event's id.
-type EventKey = (Arc<str>, Arc<str>);
+type EventKey = (Arc<str>, EventId);
 
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -73,7 +73,7 @@ pub(super) struct Left {
     /// Whose it is.
     pub(super) webhook: String,
     /// As it was.
-    pub(super) id: Arc<str>,
+    pub(super) id: EventId,
     pub(super) channel: ChannelName,
     pub(super) json: Box<RawValue>,
     pub(super) at: Moment,
@@ -134,7 +134,7 @@ impl Journal {
         let mut lines = Vec::new();
         for left in left {
             let bytes = write_line(&mut lines, &Line::Event(left.line()));
-            self.note(&Arc::from(&*left.webhook), &left.id, bytes);
+            self.note(&Arc::from(&*left.webhook), left.id, bytes);
         }
         self.segment.write(&lines)?;
         self.segment.file.sync_all()
@@ -145,18 +145,18 @@ impl Journal {
         let mut lines = Vec::new();
         for event in events {
             // An event is JSON that the relay has written itself.
-            let Ok(json) = serde_json::from_slice(&event.json) else {
+            let Ok(json) = serde_json::from_str(&event.json) else {
                 continue;
             };
             let line = EventLine {
                 webhook: (**webhook).into(),
-                id: (*event.id).into(),
+                id: event.id.to_string(),
                 channel: event.channel.as_str().into(),
                 at_ms: milliseconds(event.at.wall),
                 event: json,
             };
             let bytes = write_line(&mut lines, &Line::Event(line));
-            self.note(webhook, &event.id, bytes);
+            self.note(webhook, event.id, bytes);
         }
         self.write(&lines);
     }
@@ -168,13 +168,13 @@ impl Journal {
         }
         let line = Line::Done {
             webhook: (**webhook).into(),
-            ids: events.iter().map(|event| (*event.id).into()).collect(),
+            ids: events.iter().map(|event| event.id.to_string()).collect(),
         };
         let mut lines = Vec::new();
         write_line(&mut lines, &line);
         self.write(&lines);
         for event in events {
-            let key = (Arc::clone(webhook), Arc::clone(&event.id));
+            let key = (Arc::clone(webhook), event.id);
             if let Some(place) = self.places.remove(&key) {
                 self.forget(place);
             }
@@ -183,8 +183,8 @@ impl Journal {
     }
 
     /// An event is written in the current segment, and no longer where it was before.
-    fn note(&mut self, webhook: &Arc<str>, id: &Arc<str>, bytes: usize) {
-        let key = (Arc::clone(webhook), Arc::clone(id));
+    fn note(&mut self, webhook: &Arc<str>, id: EventId, bytes: usize) {
+        let key = (Arc::clone(webhook), id);
         let place = Place {
             segment: self.segment.number,
             bytes,
@@ -239,11 +239,11 @@ impl Journal {
         {
             let mut lines = Vec::new();
             for left in read(&self.folder, &[oldest])? {
-                let key = (Arc::from(&*left.webhook), Arc::clone(&left.id));
+                let key = (Arc::from(&*left.webhook), left.id);
                 let is_here = |place: &Place| place.segment == oldest;
                 if self.places.get(&key).is_some_and(is_here) {
                     let bytes = write_line(&mut lines, &Line::Event(left.line()));
-                    self.note(&key.0, &key.1, bytes);
+                    self.note(&key.0, key.1, bytes);
                 }
             }
             self.segment.write(&lines)?;
@@ -298,7 +298,7 @@ impl Left {
     fn line(&self) -> EventLine<'_> {
         EventLine {
             webhook: self.webhook.clone(),
-            id: (*self.id).into(),
+            id: self.id.to_string(),
             channel: self.channel.as_str().into(),
             at_ms: milliseconds(self.at.wall),
             event: &self.json,
@@ -309,7 +309,7 @@ impl Left {
     pub(super) fn event(&self, number: u64) -> Event {
         Event {
             number,
-            id: Arc::clone(&self.id),
+            id: self.id,
             channel: self.channel.clone(),
             json: self.json.get().to_owned().into(),
             at: self.at,
@@ -379,12 +379,12 @@ fn read(folder: &Path, numbers: &[u64]) -> io::Result<Vec<Left>> {
 }
 
 impl EventLine<'_> {
-    /// What it stands for; None if its channel is none.
+    /// What it stands for; None if its channel is none, or its id.
     fn left(self) -> Option<Left> {
         let at = UNIX_EPOCH + Duration::from_millis(self.at_ms);
         Some(Left {
             webhook: self.webhook,
-            id: self.id.into(),
+            id: self.id.parse().ok()?,
             channel: ChannelName::parse(&self.channel, usize::MAX).ok()?,
             json: self.event.to_owned(),
             at: Moment::of_wall(at),

@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::event::Event;
+use crate::memory::trim;
 use crate::protocol::ChannelName;
 
 /// How requests are put together.
@@ -114,6 +115,10 @@ impl Lanes {
         if !lane.in_batch && lane.waiting.is_empty() {
             self.ready.push_back(event.channel.clone());
         }
+        if lane.waiting.capacity() == 0 {
+            // Strangers invent channels, of which each has one event.
+            lane.waiting.reserve_exact(1);
+        }
         lane.waiting.push_back(event);
     }
 
@@ -162,6 +167,7 @@ impl Lanes {
             lane.in_batch = true;
             batch.channels.push(channel);
         }
+        trim::queue(&mut self.ready);
         batch.events.sort_unstable_by_key(|event| event.number);
         Some(batch)
     }
@@ -188,6 +194,7 @@ impl Lanes {
                 self.ready.push_back(channel);
             }
         }
+        trim::table(&mut self.lanes);
     }
 
     /// The batch was not taken. Returns the events that are given up, in it and behind it.
@@ -237,6 +244,8 @@ impl Lanes {
             }
             !is_empty
         });
+        trim::queue(ready);
+        trim::table(lanes);
         given_up
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
+use crate::memory::trim;
 use crate::protocol::ChannelName;
 
 /// Between two events `cache_miss` of one channel.
@@ -73,6 +74,8 @@ impl Misses {
                 self.remember(channel.clone(), now);
                 return Some(channel);
             }
+            trim::table(&mut self.channels);
+            trim::queue(&mut self.due);
         }
         None
     }

@@ -148,14 +148,14 @@ fn body(events: &[Event], now: SystemTime) -> Bytes {
         if index > 0 {
             body.put_u8(b',');
         }
-        body.extend_from_slice(&event.json);
+        body.extend_from_slice(event.json.as_bytes());
     }
     body.extend_from_slice(b"]}");
     body.freeze()
 }
 
 fn ids(events: &[Event]) -> String {
-    let ids: Vec<&str> = events.iter().map(|event| &*event.id).collect();
+    let ids: Vec<String> = events.iter().map(|event| event.id.to_string()).collect();
     ids.join(", ")
 }
 

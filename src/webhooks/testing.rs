@@ -35,7 +35,7 @@ impl Notices {
         for (inbox, backlog) in &self.webhooks {
             for event in inbox.take() {
                 backlog.release(&event);
-                notices.push(String::from_utf8_lossy(&event.json).into_owned());
+                notices.push(event.json.to_string());
             }
         }
         notices

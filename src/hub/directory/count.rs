@@ -12,7 +12,14 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Source: Pusher Channels, "Subscription counting": at once up to 100, then every 5 s.
 #[derive(Debug, Default)]
 pub(super) struct CountNotice {
-    sent_at: Option<Instant>,
+    /// If it ever was. Most apps announce no counts.
+    last: Option<Box<Last>>,
+}
+
+#[derive(Debug)]
+struct Last {
+    sent_at: Instant,
+    /// Whether the count has changed since.
     pending: bool,
 }
 
@@ -31,13 +38,14 @@ impl CountNotice {
     /// The count has changed.
     pub(super) fn changed(&mut self, count: usize, now: Instant) -> Due {
         if count <= TOLD_AT_ONCE || self.interval_is_over(now) {
-            self.sent_at = Some(now);
+            self.sent(now, self.is_pending());
             return Due::Now;
         }
-        if std::mem::replace(&mut self.pending, true) {
-            Due::AlreadyPending
-        } else {
-            Due::Later
+        // (There was a last time: its interval is not over.)
+        let last = self.last.as_mut();
+        match last.map(|last| std::mem::replace(&mut last.pending, true)) {
+            Some(false) => Due::Later,
+            Some(true) | None => Due::AlreadyPending,
         }
     }
 
@@ -46,14 +54,26 @@ impl CountNotice {
         if !self.interval_is_over(now) {
             return false;
         }
-        self.sent_at = Some(now);
-        self.pending = false;
+        self.sent(now, false);
         true
     }
 
+    fn is_pending(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.pending)
+    }
+
+    fn sent(&mut self, sent_at: Instant, pending: bool) {
+        let sent = Last { sent_at, pending };
+        match &mut self.last {
+            Some(last) => **last = sent,
+            None => self.last = Some(Box::new(sent)),
+        }
+    }
+
     fn interval_is_over(&self, now: Instant) -> bool {
-        self.sent_at
-            .is_none_or(|sent_at| now.saturating_duration_since(sent_at) >= INTERVAL)
+        self.last
+            .as_ref()
+            .is_none_or(|last| now.saturating_duration_since(last.sent_at) >= INTERVAL)
     }
 }
 

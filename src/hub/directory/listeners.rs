@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::hub::broadcast::Broadcast;
 use crate::hub::mailbox::{ChannelId, Control, Delivery, Mailbox, Wakes};
 use crate::protocol::Frame;
@@ -11,8 +13,7 @@ use crate::session::CloseReason;
 #[derive(Debug)]
 pub(super) struct Listeners {
     id: ChannelId,
-    shards: Vec<Listener>,
-    subscribers: usize,
+    shards: SmallVec<[Listener; 1]>,
 }
 
 /// A shard with subscribers of the channel.
@@ -27,8 +28,7 @@ impl Listeners {
     pub(super) fn new() -> Self {
         Self {
             id: ChannelId::next(),
-            shards: Vec::new(),
-            subscribers: 0,
+            shards: SmallVec::new(),
         }
     }
 
@@ -39,16 +39,15 @@ impl Listeners {
 
     /// How many connections are subscribed.
     pub(super) fn len(&self) -> usize {
-        self.subscribers
+        self.shards.iter().map(|shard| shard.subscribers).sum()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.subscribers == 0
+        self.shards.is_empty()
     }
 
     /// One more connection of the shard.
     pub(super) fn add(&mut self, mailbox: &Arc<Mailbox>) {
-        self.subscribers += 1;
         match self.shard(mailbox) {
             Some(index) => self.shards[index].subscribers += 1,
             None => self.shards.push(Listener {
@@ -63,7 +62,6 @@ impl Listeners {
         let Some(index) = self.shard(mailbox) else {
             return;
         };
-        self.subscribers -= 1;
         self.shards[index].subscribers -= 1;
         if self.shards[index].subscribers == 0 {
             self.shards.swap_remove(index);

@@ -10,8 +10,11 @@ use crate::protocol::member::Member;
 /// The members of a presence channel, each once however many connections they have.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
-    members: IndexMap<Arc<str>, Present, RandomState>,
+    /// Those of most channels are none.
+    members: Option<Box<Members>>,
 }
+
+type Members = IndexMap<Arc<str>, Present, RandomState>;
 
 #[derive(Debug)]
 struct Present {
@@ -28,14 +31,15 @@ impl Roster {
     /// One more connection of a user. Returns whether that is the user's first. Further
     /// connections of members are let into a full channel.
     pub(super) fn join(&mut self, member: &Arc<Member>, most: usize) -> Result<bool, RosterFull> {
-        if let Some(present) = self.members.get_mut(member.user_id()) {
+        let members = self.members.get_or_insert_default();
+        if let Some(present) = members.get_mut(member.user_id()) {
             present.connections += 1;
             return Ok(false);
         }
-        if self.members.len() >= most {
+        if members.len() >= most {
             return Err(RosterFull);
         }
-        self.members.insert(
+        members.insert(
             Arc::clone(member.user_id()),
             Present {
                 member: Arc::clone(member),
@@ -47,7 +51,7 @@ impl Roster {
 
     /// One connection less. Returns the member if it was the user's last.
     pub(super) fn leave(&mut self, user_id: &str) -> Option<Arc<Member>> {
-        let present = self.members.get_mut(user_id)?;
+        let present = self.members.as_mut()?.get_mut(user_id)?;
         present.connections -= 1;
         if present.connections > 0 {
             return None;
@@ -64,9 +68,8 @@ impl Roster {
 
     /// A user is no longer present, whatever connections there are.
     pub(super) fn remove(&mut self, user_id: &str) -> Option<Arc<Member>> {
-        self.members
-            .shift_remove(user_id)
-            .map(|present| present.member)
+        let present = self.members.as_mut()?.shift_remove(user_id)?;
+        Some(present.member)
     }
 
     /// These are the members from now on. Returns who has come and who has gone.
@@ -74,7 +77,11 @@ impl Roster {
         &mut self,
         members: Vec<Arc<Member>>,
     ) -> (Vec<Arc<Member>>, Vec<Arc<Member>>) {
-        let mut gone = std::mem::take(&mut self.members);
+        let mut gone = self
+            .members
+            .take()
+            .map_or_else(Members::default, |gone| *gone);
+        let now_present = self.members.get_or_insert_default();
         let mut came = Vec::new();
         for member in members {
             let known = gone.swap_remove(member.user_id());
@@ -86,7 +93,7 @@ impl Roster {
                 connections: 1,
             });
             let user_id = Arc::clone(present.member.user_id());
-            self.members.insert(user_id, present);
+            now_present.insert(user_id, present);
         }
         let gone = gone.into_values().map(|present| present.member);
         (came, gone.collect())
@@ -94,15 +101,13 @@ impl Roster {
 
     /// Members, in the order in which they came.
     pub(super) fn members(&self) -> Vec<Arc<Member>> {
-        self.members
-            .values()
-            .map(|present| Arc::clone(&present.member))
-            .collect()
+        let members = self.members.iter().flat_map(|members| members.values());
+        members.map(|present| Arc::clone(&present.member)).collect()
     }
 
     /// How many users are present.
     pub(super) fn len(&self) -> usize {
-        self.members.len()
+        self.members.as_ref().map_or(0, |members| members.len())
     }
 }
 

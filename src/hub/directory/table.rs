@@ -8,6 +8,7 @@ use foldhash::fast::RandomState;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::hub::mailbox::Locked;
+use crate::memory::trim;
 use crate::metrics::Gauge;
 
 /// Locks that an app's names are spread over.
@@ -73,6 +74,7 @@ impl<K: Borrow<str> + Clone + Eq + Hash, V> Table<K, V> {
     pub(super) fn forget(&self, slot: &mut Slot<K, V>, name: &str) {
         if slot.remove(name).is_some() {
             self.occupied.dec();
+            trim::table(slot);
         }
     }
 }

@@ -1,40 +1,29 @@
 //! A channel on one shard.
 
 use std::rc::Rc;
-use std::sync::Arc;
-
-use indexmap::IndexMap;
-use rustc_hash::FxBuildHasher;
 
 use super::absent::Absent;
 use super::peer::Peer;
+use super::subscribers::Subscribers;
 use crate::hub::app::AppHub;
 use crate::hub::mailbox::PeerId;
 
 /// The local subscribers of a channel.
+#[derive(Debug, Default)]
 pub(super) struct LocalChannel {
-    app: Arc<AppHub>,
-    peers: IndexMap<PeerId, Rc<Peer>, FxBuildHasher>,
+    present: Subscribers,
     /// Those who are away, if anybody is.
     absent: Option<Box<Absent>>,
 }
 
 impl LocalChannel {
-    pub(super) fn new(app: Arc<AppHub>) -> Self {
-        Self {
-            app,
-            peers: IndexMap::default(),
-            absent: None,
-        }
-    }
-
     pub(super) fn insert(&mut self, peer: Rc<Peer>) {
-        self.peers.insert(peer.id(), peer);
+        self.present.insert(peer);
     }
 
     /// Takes out one that is there.
     pub(super) fn remove_present(&mut self, id: PeerId) -> Option<Rc<Peer>> {
-        self.peers.swap_remove(&id)
+        self.present.remove(id)
     }
 
     /// Takes out a subscriber, there or away.
@@ -64,23 +53,21 @@ impl LocalChannel {
     /// All its subscribers, those who are away included.
     pub(super) fn everybody(&self) -> impl Iterator<Item = &Rc<Peer>> {
         let absent = self.absent.iter().flat_map(|absent| absent.peers());
-        self.peers.values().chain(absent)
+        self.peers().iter().chain(absent)
     }
 
-    pub(super) fn app(&self) -> &AppHub {
-        &self.app
+    /// The app of its subscribers; None if it has none.
+    pub(super) fn app(&self) -> Option<&AppHub> {
+        let peer = self.everybody().next()?;
+        Some(peer.app())
     }
 
     /// Its subscribers that are there, in an order that holds until one is removed.
-    pub(super) fn peers(&self) -> indexmap::map::Values<'_, PeerId, Rc<Peer>> {
-        self.peers.values()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.peers.len()
+    pub(super) fn peers(&self) -> &[Rc<Peer>] {
+        self.present.as_slice()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.peers.is_empty() && self.absent.is_none()
+        self.peers().is_empty() && self.absent.is_none()
     }
 }

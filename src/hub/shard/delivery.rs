@@ -173,9 +173,10 @@ impl Run {
             .iter()
             .map(|frame| IoSlice::new(frame))
             .collect();
-        let end = local.len().min(self.cursor + most);
+        let peers = local.peers();
+        let end = peers.len().min(self.cursor + most);
         let start = self.cursor;
-        for peer in local.peers().skip(start).take(end - start) {
+        for peer in &peers[start..end] {
             let (frames, bytes) = if !self.keep_unproven(peer) {
                 (0, 0)
             } else if self.has_exception && self.leaves_out(peer) {
@@ -240,7 +241,7 @@ impl Run {
         let channels = tables.channels.borrow();
         channels
             .get(&self.channel)
-            .is_none_or(|local| self.cursor >= local.len())
+            .is_none_or(|local| self.cursor >= local.peers().len())
     }
 
     /// Counts what was sent, once for the whole run, and keeps it for those who are away. Returns how many
@@ -252,9 +253,10 @@ impl Run {
                 absent.append(self.broadcasts.iter());
                 absent_peers = absent.len();
             }
-            let metrics = &local.app().metrics;
-            metrics.messages_sent.inc_by(self.sent as u64);
-            metrics.sent_bytes.inc_by(self.sent_bytes as u64);
+            if let Some(app) = local.app() {
+                app.metrics.messages_sent.inc_by(self.sent as u64);
+                app.metrics.sent_bytes.inc_by(self.sent_bytes as u64);
+            }
         }
         for broadcast in self
             .broadcasts

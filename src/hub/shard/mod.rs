@@ -1,8 +1,8 @@
 //! The connections of one worker thread.
 //!
 //! - [`tables`]: the thread's connections and channels, and what is done to them
-//! - [`channel`], [`absent`]: the local subscribers of a channel, those who are there and those who
-//!   are away
+//! - [`channel`], [`subscribers`], [`absent`]: the local subscribers of a channel, those who are there
+//!   and those who are away
 //! - [`delivery`]: fan-out, from the mailbox to the sockets
 //! - [`wheel`]: when which connection wants to know the time
 //! - [`peer`], [`carrier`], [`outbox`], [`registration`]: one connection as the shard knows it
@@ -19,6 +19,7 @@ mod peer;
 mod registration;
 mod resumable;
 mod returning;
+mod subscribers;
 mod tables;
 mod unproven;
 mod wheel;

@@ -47,9 +47,7 @@ impl Tables {
             resumable.joined(channel, of);
         }
         let mut channels = self.channels.borrow_mut();
-        let local = channels
-            .entry(channel)
-            .or_insert_with(|| LocalChannel::new(peer.app().clone()));
+        let local = channels.entry(channel).or_default();
         if is_held {
             local.insert_absent(peer, Tail::default());
         } else {

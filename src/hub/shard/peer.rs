@@ -106,6 +106,10 @@ impl Peer {
         self.id
     }
 
+    pub(super) fn id_ref(&self) -> &PeerId {
+        &self.id
+    }
+
     /// The connection's id in the protocol.
     pub fn socket_id(&self) -> SocketId {
         self.socket_id

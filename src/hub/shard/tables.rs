@@ -20,6 +20,7 @@ use crate::hub::mailbox::{
     AppIndex, ChannelId, Control, Joined, JoinedAs, Mailbox, PeerId, Watched,
 };
 use crate::hub::moves::{Join, Leave, PeerHandle};
+use crate::memory::trim;
 use crate::metrics::WorkerMetrics;
 use crate::protocol::ChannelName;
 use crate::protocol::member::Member;
@@ -83,7 +84,10 @@ impl Tables {
 
     /// Takes a connection out.
     pub(super) fn remove(&self, id: PeerId) {
-        let peer = self.peers.borrow_mut().remove(&id);
+        let mut peers = self.peers.borrow_mut();
+        let peer = peers.remove(&id);
+        trim::table(&mut peers);
+        drop(peers);
         // Dropped only now: the tables are no longer borrowed.
         drop(peer);
     }
@@ -261,6 +265,7 @@ impl Tables {
         let peer = local.remove(id);
         if local.is_empty() {
             channels.remove(&channel);
+            trim::table(&mut channels);
         }
         drop(channels);
         if let Some(resumable) = peer.as_ref().and_then(|peer| peer.resumable.as_deref()) {

@@ -1,5 +1,6 @@
 //! The hub with real sockets, and with an authority that answers when it is told to.
 
+mod memory;
 mod resume;
 
 use std::io;

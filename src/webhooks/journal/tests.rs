@@ -54,16 +54,13 @@ fn what_is_not_crossed_out_is_left_to_the_next_process() {
     drop(journal);
 
     let (mut journal, left) = Journal::open(&folder.0).unwrap();
-    let found: Vec<_> = left
-        .iter()
-        .map(|left| (&*left.webhook, &*left.id))
-        .collect();
+    let found: Vec<_> = left.iter().map(|left| (&*left.webhook, left.id)).collect();
     assert_eq!(
         found,
         [
-            ("one", &*events[0].id),
-            ("one", &*events[2].id),
-            ("other", &*events[0].id)
+            ("one", events[0].id),
+            ("one", events[2].id),
+            ("other", events[0].id)
         ]
     );
     let again = left[0].event(7);

@@ -2,8 +2,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::event::Moment;
+use super::super::event::{EventId, Moment, Numbers};
+use super::super::notice::Notice;
 use super::*;
+use crate::apps::WebhookEvent;
+use crate::memory::counted;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -17,9 +20,9 @@ fn lanes(most_events: usize) -> Lanes {
 fn event(number: u64, channel: &str, at: Instant) -> Event {
     Event {
         number,
-        id: number.to_string().into(),
+        id: EventId { process: 0, number },
         channel: ChannelName::parse(channel, 164).unwrap(),
-        json: vec![b'x'; 100].into(),
+        json: "x".repeat(100).into(),
         at: Moment {
             instant: at,
             ..Moment::now()
@@ -80,7 +83,7 @@ fn a_batch_holds_as_many_as_go_in_one_request() {
 fn a_batch_has_a_size_that_only_one_event_may_pass() {
     let (mut lanes, start) = (lanes(100), Instant::now());
     let mut large = event(1, "a", start);
-    large.json = vec![b'x'; 5000].into();
+    large.json = "x".repeat(5000).into();
     lanes.push(large);
     for number in 2..20 {
         lanes.push(event(number, "b", start));
@@ -277,4 +280,32 @@ proptest! {
         }
         prop_assert!(lanes.lanes.is_empty() && lanes.ready.is_empty());
     }
+}
+
+#[test]
+fn events_of_invented_channels_cost_what_is_said_and_leave_nothing_behind() {
+    const EVENTS: usize = 10_000;
+    let (numbers, start) = (Numbers::new(), Instant::now());
+    let before = counted::held();
+    let mut lanes = Lanes::new(Cut {
+        most_events: 100,
+        most_bytes: 1 << 20,
+    });
+    let mut said = 0;
+    for number in 0..EVENTS {
+        let channel = ChannelName::parse(&format!("cache-invented-{number}"), 164).unwrap();
+        let notice = Notice::of_channel(WebhookEvent::CacheMiss, channel.as_str());
+        let event = numbers.event(&channel, notice.json);
+        said += event.cost();
+        lanes.push(event);
+    }
+    let held = (counted::held() - before) as usize;
+    let figures = (held / EVENTS, said / EVENTS);
+    assert!(held <= said && said <= 2 * held, "{figures:?} bytes");
+    let now = start + SECOND;
+    while let Some(batch) = lanes.take(now) {
+        lanes.done(batch);
+    }
+    let left = counted::held() - before;
+    assert!(left < 16 << 10, "{left} bytes are left");
 }
