@@ -88,7 +88,7 @@ fn name(app: &AppHub, token: &str) -> String {
 }
 
 impl Place {
-    /// The session has ended while its client was away, who is told so should it come back.
+    /// The session has ended while its client was away, who is notified of that should it come back.
     pub(super) fn expire(self, channels: Vec<ChannelName>) {
         if channels.is_empty() {
             return;

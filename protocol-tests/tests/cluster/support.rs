@@ -95,17 +95,17 @@ pub(crate) async fn expect_nothing(cluster: &Cluster, clients: &mut [WsClient]) 
 
 // The HTTP API
 
-/// What a node says of a channel.
+/// What a node answers about a channel.
 pub(crate) async fn channel(node: &TestServer, channel: &str, info: &str) -> Value {
     let path = format!("/channels/{}", percent_encode(channel));
     node.get(&path, &[("info", info)]).await
 }
 
-/// Waits until every node says this of a channel.
+/// Waits until every node answers this about a channel.
 pub(crate) async fn wait_for_channel(cluster: &Cluster, name: &str, info: &str, expected: &Value) {
     for position in cluster.positions() {
         let node = &cluster[position];
-        let what = format!("node {position} to say of {name}: {expected}");
+        let what = format!("node {position} to answer for {name}: {expected}");
         eventually(&what, || async {
             (channel(node, name, info).await == *expected).then_some(())
         })
@@ -113,7 +113,7 @@ pub(crate) async fn wait_for_channel(cluster: &Cluster, name: &str, info: &str, 
     }
 }
 
-/// The users that a node says are present, sorted.
+/// The users that are present to a node, sorted.
 pub(crate) async fn users(node: &TestServer, channel: &str) -> Vec<String> {
     let path = format!("/channels/{}/users", percent_encode(channel));
     let answer = node.get(&path, &[]).await;
@@ -126,7 +126,7 @@ pub(crate) async fn users(node: &TestServer, channel: &str) -> Vec<String> {
     ids
 }
 
-/// Waits until every node says that these users are present, which must be sorted.
+/// Waits until these users are present to every node, which must be sorted.
 pub(crate) async fn wait_for_users(cluster: &Cluster, channel: &str, expected: &[String]) {
     for position in cluster.positions() {
         let node = &cluster[position];

@@ -61,7 +61,7 @@ async fn whoever_takes_all_places_keeps_nobody_out() {
 }
 
 #[tokio::test]
-async fn when_all_sessions_are_in_use_others_are_told_to_try_again() {
+async fn when_all_sessions_are_in_use_others_are_refused_and_may_try_again() {
     let builder = TestServer::builder().open_files(700);
     let server = or_skip!(builder.start().await);
     let endpoint = server.endpoint().clone();
@@ -153,7 +153,7 @@ async fn a_reader_that_takes_nothing_is_closed_and_forgotten() {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_too_much_is_slowed_down_and_told() {
+async fn a_client_that_sends_too_much_is_slowed_down_and_notified() {
     let app = AppConfig::new("10001")
         .limit("messages_per_second", 1)
         .limit("channels_per_connection", 1)

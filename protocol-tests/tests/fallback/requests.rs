@@ -19,7 +19,7 @@ async fn refusal(server: &TestServer, session: &mut Session, transport: Transpor
 }
 
 #[tokio::test]
-async fn whoever_is_not_let_in_is_told_by_the_websockets_codes() {
+async fn whoever_is_not_let_in_is_closed_with_the_websockets_codes() {
     let listed = AppConfig::new("10001")
         .set("allowed_origins", vec!["https://example.com"])
         .limit("max_connections", 1);

@@ -504,7 +504,7 @@ async fn sessions_end_when_more_are_parked_than_their_app_may_have() {
 }
 
 #[tokio::test]
-async fn session_on_more_channels_than_its_app_has_room_for_ends_and_is_told() {
+async fn session_on_more_channels_than_its_app_has_room_for_ends_and_is_notified() {
     let app = app().set("resume.bytes", 64 << 10);
     let server = or_skip!(start(app).await);
     let channels: Vec<String> = (0..500).map(|_| server.channel("public-")).collect();

@@ -468,7 +468,7 @@ async fn events_for_a_user_come_after_the_user_has_signed_in_again() {
 }
 
 #[tokio::test]
-async fn user_who_missed_more_than_is_kept_is_told() {
+async fn user_who_missed_more_than_is_kept_is_notified() {
     let server = or_skip!(start(app().set("resume.session_bytes", 64 << 10)).await);
     let user = protocol_tests::names::unique("u-");
     let channel = format!("#server-to-user-{user}");

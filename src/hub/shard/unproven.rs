@@ -164,7 +164,7 @@ impl Unproven {
         self.first + self.frames.len() as u64
     }
 
-    /// A ping is sent now. Returns what tells its answer from others; None if too many are under way.
+    /// A ping is sent now. Returns what distinguishes its answer from others; None if too many are under way.
     pub(super) fn ask(&mut self) -> Option<u64> {
         let end = self.end();
         (self.asked.len() < MOST_ASKED).then(|| {

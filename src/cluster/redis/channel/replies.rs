@@ -25,7 +25,7 @@ use crate::protocol::member::Member;
 /// What Redis has done.
 #[derive(Debug)]
 pub(in crate::cluster::redis) enum Done {
-    /// Written what was said.
+    /// Written what was to be published.
     Wrote(Written),
     /// Removed a dead node's part.
     CleanedUp(String),
@@ -134,7 +134,7 @@ impl Channel {
         }
     }
 
-    /// Brings the copy up to where the reply says the channel is, and lets in who waited for that.
+    /// Brings the copy up to where the channel is as of the reply, and lets in who waited for that.
     fn catch_up(&mut self, change: &Change, reply: ChannelReply, context: &Context<'_>) {
         if change.asked_from.is_some() && self.replica.place.is_none() {
             // The copy is gone since the question was asked.
@@ -240,7 +240,7 @@ impl Channel {
         !reply.has_more
     }
 
-    /// What the channel is for the cluster, where the reply says it as a whole.
+    /// What the channel is for the cluster, where the reply has it as a whole.
     fn take_over(&mut self, reply: &ChannelReply, is_whole: bool) {
         let Some(app) = self.app.clone() else { return };
         let is_begun_anew = self.replica.reconcile_at.is_some();
