@@ -13,9 +13,11 @@
 //! - [`entries`]: what others do, by the log
 //! - [`changes`]: how the part is announced to Redis, and what comes along with the answer
 //! - [`calls`], [`replies`]: what Redis is asked, and what follows from its answers
+//! - [`catching_up`]: how what was missed is read
 //! - [`losses`]: what is missing of a log
 
 mod calls;
+mod catching_up;
 mod changes;
 mod entries;
 mod losses;

@@ -12,12 +12,12 @@
 //! - [`settling`]: what became of idempotency keys
 //! - [`life`], [`leaving`]: heartbeats, and this node's end
 //! - [`memory`]: what Redis remembers
-//! - [`dead`]: what dead nodes leave behind
+//! - [`dead_nodes`]: what dead nodes leave behind, which is removed
 
 mod batches;
 mod calls;
 mod channels;
-mod dead;
+mod dead_nodes;
 mod discovery;
 mod io;
 mod lanes;
