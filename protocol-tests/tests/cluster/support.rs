@@ -3,7 +3,9 @@
 use protocol_tests::cluster::{ClusterBuilder, PREFIX};
 use protocol_tests::names::unique;
 use protocol_tests::request::percent_encode;
-use protocol_tests::{AppConfig, Cluster, RedisServer, Skipped, TestServer, WsClient, eventually};
+use protocol_tests::{
+    AppConfig, Cluster, RedisServer, Request, Skipped, TestServer, WsClient, eventually,
+};
 use serde_json::{Value, json};
 
 /// Every kind of channel, but for presence among the kinds that keep their last event.
@@ -115,8 +117,16 @@ pub(crate) async fn wait_for_channel(cluster: &Cluster, name: &str, info: &str, 
 
 /// The users that are present to a node, sorted.
 pub(crate) async fn users(node: &TestServer, channel: &str) -> Vec<String> {
+    let answer = node.request(&ask_for_users(node, channel)).await;
+    sorted_ids(&answer.expect_status(200).json())
+}
+
+fn ask_for_users(node: &TestServer, channel: &str) -> Request {
     let path = format!("/channels/{}/users", percent_encode(channel));
-    let answer = node.get(&path, &[]).await;
+    Request::get(node.app(), &path)
+}
+
+fn sorted_ids(answer: &Value) -> Vec<String> {
     let users = answer["users"].as_array().expect("users is a list");
     let mut ids: Vec<String> = users
         .iter()
@@ -132,7 +142,10 @@ pub(crate) async fn wait_for_users(cluster: &Cluster, channel: &str, expected: &
         let node = &cluster[position];
         let what = format!("node {position} to list {} users", expected.len());
         eventually(&what, || async {
-            (users(node, channel).await == expected).then_some(())
+            let answer = node.request(&ask_for_users(node, channel)).await;
+            // A node that finds out that Redis has forgotten it refuses until it is known again.
+            let is_refused = answer.status == 503;
+            (!is_refused && sorted_ids(&answer.expect_status(200).json()) == expected).then_some(())
         })
         .await;
     }

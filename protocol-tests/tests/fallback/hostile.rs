@@ -26,8 +26,7 @@ async fn whoever_takes_all_places_keeps_nobody_out() {
     let channel = server.channel("orders-");
     let mut pages = Vec::new();
     for transport in BOTH {
-        let mut page = FallbackClient::connect(&server, transport).await;
-        page.subscribe(&channel, None).await;
+        let page = FallbackClient::on(&server, transport, &channel).await;
         pages.push(page);
     }
     let mut http = server.http();
@@ -136,8 +135,7 @@ async fn a_reader_that_takes_nothing_is_closed_and_forgotten() {
     let server = or_skip!(builder.start().await);
     for transport in BOTH {
         let channel = server.channel("orders-");
-        let mut client = FallbackClient::connect(&server, transport).await;
-        client.subscribe(&channel, None).await;
+        let client = FallbackClient::on(&server, transport, &channel).await;
         let data = "x".repeat(8000);
         eventually("the reader to be forgotten", async || {
             server

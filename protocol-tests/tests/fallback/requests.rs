@@ -169,8 +169,7 @@ async fn what_is_sent_again_on_the_way_is_handled_once() {
         let channel = server.channel("private-");
         let mut socket = server.connect().await;
         socket.subscribe(&channel).await;
-        let mut client = FallbackClient::connect(&server, transport).await;
-        client.subscribe(&channel, None).await;
+        let mut client = FallbackClient::on(&server, transport, &channel).await;
         let event = |number: u32| {
             let event = json!({"event": "client-x", "channel": channel, "data": number});
             json!([event.to_string()]).to_string()
