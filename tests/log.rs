@@ -61,7 +61,7 @@ fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// An address that was free a moment ago, for a relay that cannot say where it listens.
+/// An address that was free a moment ago, for a relay that cannot print where it listens.
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()

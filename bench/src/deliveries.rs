@@ -303,7 +303,7 @@ impl Ledger {
         }
     }
 
-    /// Only events that the server answered with 200 are owed to the subscribers.
+    /// Only events that the server answered with 200 are expected by the subscribers.
     pub(crate) fn deliveries(&self) -> Deliveries {
         let mut totals = Deliveries {
             received: self.received,
@@ -318,11 +318,11 @@ impl Ledger {
         };
         for subscriber in self.subscribers.iter().filter(|s| s.counted) {
             let events = &self.channels[subscriber.channel as usize].events;
-            let owed = events
+            let expected = events
                 .iter()
                 .filter(|e| matches!(e.fate, Fate::Accepted(_)))
                 .count();
-            totals.expected += owed as u64;
+            totals.expected += expected as u64;
             if subscriber.seen.len() == events.len() as u64 {
                 continue;
             }
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_is_counted_and_a_refused_publish_is_not_owed() {
+    fn a_loss_is_counted_and_a_refused_publish_is_not_expected() {
         let mut ledger = Ledger::new(1, &[Some(0), Some(0), None], 0);
         let marks: Vec<Mark> = (0..3)
             .map(|now| ledger.publish(0, 100 + now, 100 + now))

@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_are_told_apart_by_name() {
+    fn threads_are_distinguished_by_name() {
         let own = Processes::new(vec![std::process::id() as i32]).unwrap();
         let spin = || {
             let began = sys::clock_ns(libc::CLOCK_THREAD_CPUTIME_ID).unwrap();

@@ -233,7 +233,7 @@ const CLIENT_FANOUT: [&str; 8] = [
 ];
 
 #[test]
-fn clients_hear_each_other_beside_publishes_and_channels_that_come_and_go() {
+fn clients_receive_each_others_events_beside_publishes_and_channels_that_come_and_go() {
     let beside = ["--publish-rate", "50", "--churn", "20"];
     let report = Floor::start(&[]).measure(&[&CLIENT_FANOUT[..], &beside].concat());
     assert_eq!(report["problems"], serde_json::json!([]));
@@ -306,7 +306,7 @@ fn the_receiver_counts_what_it_answers_and_what_it_does_not() {
 }
 
 #[test]
-fn client_events_that_no_webhook_tells_of_are_found() {
+fn client_events_that_no_webhook_reports_are_found() {
     // The floor has no webhooks.
     let receiver = Receiver::start("ok");
     let asked = ["--receiver", &receiver.address];

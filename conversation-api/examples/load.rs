@@ -209,7 +209,7 @@ fn start_api(directory: &Path, relay: &str, app: &App) -> Api {
             (line["message"] == "listening").then(|| line["address"].as_str().map(str::to_owned))?
         })
         .expect("it listens");
-    // What else it says is shown; nobody reading would make it wait.
+    // What else it prints is shown; nobody reading would make it wait.
     std::thread::spawn(move || {
         for line in log.map_while(Result::ok) {
             eprintln!("{line}");
@@ -285,7 +285,7 @@ async fn write(
     written
 }
 
-/// Takes events until all that it is told of have come, or nothing has for a while.
+/// Takes events until all that it is to expect have come, or nothing has for a while.
 async fn watch(mut client: WsClient, mut stopped: oneshot::Receiver<Vec<i64>>) -> Seen {
     let mut seen = Seen::default();
     let mut latest: HashMap<i64, i64> = HashMap::new();

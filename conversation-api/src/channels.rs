@@ -111,7 +111,7 @@ pub fn may_watch_department(user: &User, department_id: i64) -> bool {
     }
 }
 
-/// Whether `user` may say who answers a conversation.
+/// Whether `user` may decide who answers a conversation.
 pub fn may_assign(user: &User, conversation: Ownership) -> bool {
     match user.role {
         Role::Admin | Role::OperationManager | Role::Manager => may_see(user, conversation),

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 static TURN: Mutex<()> = Mutex::new(());
 
 #[test]
-fn what_is_fetched_and_what_is_heard_come_together() {
+fn what_is_fetched_and_what_is_received_come_together() {
     run("lists");
 }
 

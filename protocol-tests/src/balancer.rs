@@ -25,7 +25,7 @@ pub struct Balancer {
 
 impl Balancer {
     /// An nginx in front of one server, with all at its defaults: it passes no WebSocket on, speaks HTTP/1.0 to the
-    /// server, and collects what it is answered unless it is told not to.
+    /// server, and collects what it is answered unless it is switched off.
     pub async fn nginx(target: &str) -> Balancer {
         let command = |directory: &Path| {
             let mut command = Command::new(program("nginx"));
@@ -53,7 +53,7 @@ impl Balancer {
         Balancer::start(command, configuration).await
     }
 
-    /// An HAProxy in front of several nodes. It knows which of them has a session by what README.md says.
+    /// An HAProxy in front of several nodes. It knows which of them has a session as README.md describes.
     pub async fn haproxy(targets: &[String]) -> Balancer {
         let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
         let readme = std::fs::read_to_string(readme).expect("the project has a README");

@@ -123,7 +123,7 @@ impl WebSocket {
         self.connection.try_send(&frame.encode()).await
     }
 
-    /// Sends bytes as they are, a part of a frame, say.
+    /// Sends bytes as they are, a part of a frame, for example.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         self.connection.send(bytes).await;
     }

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_say_what_happened() {
+    fn errors_name_what_happened() {
         let rejected = Error::Rejected {
             status: Some(404),
             message: "no such app".into(),

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_say_what_the_caller_can_do() {
+    fn statuses_become_what_the_caller_can_do() {
         let message = || "words".to_owned();
         assert_eq!(judged(200, &[], "{}"), Ok("{}".into()));
         assert_eq!(

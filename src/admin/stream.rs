@@ -22,7 +22,7 @@ const SILENT_FOR: Duration = Duration::from_secs(50);
 /// How long a watcher may take to make room for one more message.
 const SLOW_FOR: Duration = Duration::from_secs(5);
 
-/// Bytes of a frame from a watcher, who has nothing to say but pongs and a close.
+/// Bytes of a frame from a watcher, who has nothing to send but pongs and a close.
 const MAX_FRAME: usize = 4 * 1024;
 
 pub(super) async fn stream(

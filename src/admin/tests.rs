@@ -279,7 +279,7 @@ async fn pings_are_answered_and_a_close_is_returned() {
     socket.send(Message::Ping("abc".into())).await.unwrap();
     assert_eq!(next(&mut socket).await, Message::Pong("abc".into()));
     socket
-        .send(Message::text("has nothing to say"))
+        .send(Message::text("has nothing to send"))
         .await
         .unwrap();
     socket.close(None).await.unwrap();

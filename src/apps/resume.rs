@@ -10,7 +10,7 @@ pub struct Resume {
     pub window: Duration,
     /// Sessions whose clients are away at one time. 10,000.
     pub sessions: usize,
-    /// Bytes of events that may be sent again to one client; beyond, it is told how many it has missed.
+    /// Bytes of events that may be sent again to one client; beyond, it is notified of how many it has missed.
     /// 4 MiB.
     pub session_bytes: usize,
     /// Bytes that may be kept for all clients that are away: 1 KiB for each, 2 KiB for each of its

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_anything_else_is_not_and_says_why() {
+    fn what_answers_anything_else_is_not_and_the_reason_is_shown() {
         let (result, _) = exchange(
             "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\nConnection: close\r\n\r\nbusy\n",
         );

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_project_says_where_it_publishes_to() {
+    fn a_project_names_where_it_publishes_to() {
         let mut variables = APP.to_vec();
         variables.extend([
             ("PUSHER_HOST", "relay.test"),

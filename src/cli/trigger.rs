@@ -36,7 +36,7 @@ Examples:
   fanfare trigger --env-file ../shop/.env private-orders.7 shipped '{}'
   fanfare trigger --url http://10.0.0.7:6001 --app-id 10001 news greeting - < event.json";
 
-/// Publishes, and says how many subscribers there are.
+/// Publishes, and prints how many subscribers there are.
 pub(super) fn run(args: &TriggerArgs) -> Result<(), Failure> {
     let mut body = json!({
         "name": args.event,
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_how_many_subscribers_there_are() {
+    fn it_prints_how_many_subscribers_there_are() {
         let args = Line::parse_from(["trigger", "news", "greeting"]).args;
         let counted = |count: u64| json!({"channels": {"news": {"subscription_count": count}}});
         for (answer, line) in [

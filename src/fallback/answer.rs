@@ -38,7 +38,7 @@ pub(super) fn stream(reader: Reader, held: Option<Held>, version: Version) -> Ht
     response.map_into_boxed_body()
 }
 
-/// The answer to a poll. The reader ends with it, which says that it was written.
+/// The answer to a poll. The reader ends with it, which shows that it was written.
 pub(super) fn polled(chunk: Bytes, reader: Reader, held: Option<Held>) -> HttpResponse {
     let body = Polled {
         chunk,

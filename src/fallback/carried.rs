@@ -192,7 +192,7 @@ impl Carried {
         let unhandled = self.unhandled.as_mut()?;
         let next = unhandled.messages.next();
         if next.is_none() {
-            // Whoever waits for that is told by its being dropped.
+            // Whoever waits for that is notified by its being dropped.
             self.unhandled = None;
         }
         next
@@ -243,7 +243,7 @@ impl Carried {
         }
     }
 
-    /// Lets the session say that nothing more is to be handled for a while.
+    /// Asks the session whether nothing more is to be handled for a while.
     fn must_wait(&self, now: Instant) {
         let waits_for = self
             .registration
@@ -339,7 +339,7 @@ impl Carried {
         }
     }
 
-    /// The close has been decided on: leaves everything now, while the client is still being told.
+    /// The close has been decided on: leaves everything now, while the client is still being notified.
     fn begin_closing(&mut self) {
         if let Some(resumable) = &mut self.resumable {
             resumable.leaves(&self.registration);

@@ -8,7 +8,7 @@
 //! - [`path`]: what a path asks for
 //! - [`chunk`], [`renderings`]: frames as they stand in an answer
 //! - [`pipe`]: from a connection to the answer that carries it, which may be on another thread
-//! - [`numbers`]: what tells a client's requests apart
+//! - [`numbers`]: what distinguishes a client's requests
 //! - [`places`]: who loses its place when there are too many sessions
 //! - [`sessions`]: where a session is to be found
 //! - [`answer`]: what requests are answered, but for a connection's frames

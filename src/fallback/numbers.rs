@@ -1,4 +1,4 @@
-//! What requests of a client are told apart by: pusher-js numbers them from 1 on (`n`), whatever they are for.
+//! What requests of a client are distinguished by: pusher-js numbers them from 1 on (`n`), whatever they are for.
 //! Browsers and proxies make a request again whose answer they did not get.
 //!
 //! Source: pusher-js, `getUniqueURL`.

@@ -4,7 +4,7 @@ use crate::hub::Fallback;
 use crate::protocol::path;
 use crate::resume::token::{self, Named};
 
-/// What pusher-js puts in front of the path unless it is told otherwise (`httpPath`).
+/// What pusher-js puts in front of the path unless it is configured otherwise (`httpPath`).
 const PUSHER: &str = "/pusher";
 /// Characters of a session's name at least. pusher-js takes eight of 32 different ones: fewer would be
 /// too easily guessed.

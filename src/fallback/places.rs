@@ -1,7 +1,7 @@
 //! Which session loses its place when there are as many as there may be.
 //!
 //! Behind a proxy all clients have one address, so that none can have a share of the places by its address.
-//! What tells those who take places for their own sake from pages is that nothing asks for their sessions: a
+//! What distinguishes those who take places for their own sake from pages is that nothing asks for their sessions: a
 //! page's is without a request for a round trip at a time, and each request that waits is a connection,
 //! whose number is bounded, too. So a session that nothing asks for gives way: first those that never sent
 //! anything, and of each kind the one that was asked for least recently.

@@ -53,7 +53,7 @@ pub(super) struct Entry {
 /// A request that is to carry a session.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    /// What tells the request from others, but not from itself when it is made again on the way.
+    /// What distinguishes the request from others, but not from itself when it is made again on the way.
     pub(super) number: Option<u64>,
     pub(super) writer: Writer,
 }
@@ -71,7 +71,7 @@ pub(super) struct Inputs {
 pub(super) struct Listed {
     sessions: Arc<Sessions>,
     name: Box<str>,
-    /// Whether the session may lose its place is for its task to say.
+    /// Whether the session may lose its place is for its task to decide.
     pub(super) standing: Arc<Standing>,
 }
 

@@ -20,7 +20,7 @@ use crate::session::CloseReason;
 pub(super) struct Sent {
     /// In order; or why the connection ends instead.
     pub(super) messages: Result<Vec<String>, CloseReason>,
-    /// Told when all of them were handled.
+    /// Notified when all of them were handled.
     pub(super) handled: oneshot::Sender<()>,
     /// What they take up.
     pub(super) share: Share,

@@ -76,7 +76,7 @@ impl<'r> Key<'r> {
 /// Publishes, unless the same was done under the same key before: then the answer is the one
 /// that was given. One that fails is not remembered.
 ///
-/// `post` is done once the events are posted, and `answer` then puts together what to say. Who
+/// `post` is done once the events are posted, and `answer` then puts the answer together. Who
 /// goes away in between has published all the same: the key is remembered.
 pub(super) async fn once(
     authority: &dyn Authority,

@@ -29,7 +29,7 @@ pub trait Authority: fmt::Debug + Send + Sync {
     /// A connection wants to be on a channel. Called once until the leave.
     fn join(&self, app: &Arc<AppHub>, join: Join);
 
-    /// A connection that is on a channel, or has asked to be, wants to hear so again.
+    /// A connection that is on a channel, or has asked to be, wants that confirmed again.
     fn confirm(&self, app: &Arc<AppHub>, peer: PeerHandle, channel: ChannelName);
 
     /// A connection that was let in is no longer on the channel.
@@ -85,16 +85,16 @@ pub trait Authority: fmt::Debug + Send + Sync {
     /// Whether the node is where it belongs.
     fn standing(&self) -> Standing;
 
-    /// Why it is not, where more is known than [`Standing`] says. It may be shown to anybody.
+    /// Why it is not, where more is known than [`Standing`] has room for. It may be shown to anybody.
     fn trouble(&self) -> Option<String>;
 
     /// Bytes of events that wait for other nodes.
     fn backlog_bytes(&self) -> usize;
 
-    /// The node goes away: events that other nodes would have to be told of are no longer let in.
+    /// The node goes away: events that would have to be published to other nodes are no longer let in.
     fn begin_leaving(&self);
 
-    /// Tells other nodes all that is left to tell, and leaves them. The receipt may never become
+    /// Publishes to other nodes all that is left, and leaves them. The receipt may never become
     /// ready while they are out of reach.
     fn stop(&self) -> Receipt;
 }

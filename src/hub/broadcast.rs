@@ -19,13 +19,13 @@ pub struct Broadcast {
     pub accepted_at: Instant,
     /// Whether it is an announcement of the relay itself.
     announces: bool,
-    /// What webhooks are told once the event has its place among those of its channel.
+    /// What is reported to webhooks once the event has its place among those of its channel.
     notice: Option<Box<ChannelNotice>>,
     /// Given back when the last shard is done with it.
     reservation: Option<Reservation>,
 }
 
-/// What webhooks are told of a channel.
+/// What is reported to webhooks of a channel.
 #[derive(Debug)]
 pub(super) struct ChannelNotice {
     pub(super) channel: ChannelName,
@@ -45,7 +45,7 @@ impl Broadcast {
         }
     }
 
-    /// The same event, of which webhooks are told this on its channel.
+    /// The same event, of which this is reported to webhooks on its channel.
     pub fn with_notice(self, channel: ChannelName, notice: Notice) -> Self {
         Self {
             notice: Some(Box::new(ChannelNotice { channel, notice })),
@@ -53,7 +53,7 @@ impl Broadcast {
         }
     }
 
-    /// What webhooks are told.
+    /// What is reported to webhooks.
     pub(super) fn notice(&self) -> Option<&ChannelNotice> {
         self.notice.as_deref()
     }

@@ -1,4 +1,4 @@
-//! What shards are told, in order.
+//! The commands to shards, in order.
 
 use std::fmt;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ pub(super) enum Control {
         channel: ChannelId,
         joined: Box<Joined>,
     },
-    /// Tell a connection again that it is on a channel.
+    /// Confirm to a connection again that it is on a channel.
     Confirm {
         peer: PeerId,
         channel: ChannelId,
@@ -91,9 +91,9 @@ pub(super) enum Control {
     },
     /// A connection is no longer on the channel.
     Leave { peer: PeerId, channel: ChannelId },
-    /// A connection is told of these users from here on, unless it is gone.
+    /// A connection is notified of these users from here on, unless it is gone.
     Watch { peer: PeerId, watched: Box<Watched> },
-    /// A connection is no longer told of users.
+    /// A connection is no longer notified of users.
     Unwatch { peer: PeerId, lists: Vec<ChannelId> },
     /// Close all local connections on the channel.
     Close {
@@ -123,7 +123,7 @@ pub(super) enum JoinedAs {
     },
 }
 
-/// What a connection that watches users is told at first.
+/// What a connection that watches users is sent at first.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) app: AppIndex,
@@ -134,7 +134,7 @@ pub(super) struct Watched {
     pub(super) statuses: Frame,
 }
 
-/// What a new subscriber is told. The state was copied under the channel's lock; putting it
+/// What a new subscriber is sent. The state was copied under the channel's lock; putting it
 /// into words is left to the subscriber's own thread.
 #[derive(Debug)]
 pub(super) struct Welcome {

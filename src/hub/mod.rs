@@ -2,7 +2,7 @@
 //!
 //! Two levels. A [`shard`] belongs to one worker thread: its connections and, per channel, a
 //! dense list of those subscribed; nobody else touches it, so it has no locks. The
-//! [`directory`] belongs to the app and says which shards have subscribers of a channel, and
+//! [`directory`] belongs to the app and knows which shards have subscribers of a channel, and
 //! how many. The only way from the one to the other is a shard's [`mailbox`], a FIFO: whatever
 //! is posted under a channel's lock is seen in one order by all subscribers.
 //!
@@ -11,7 +11,7 @@
 //! - [`broadcast`]: one event on its way, and the room it takes
 //! - [`backlog`]: how much may wait for other nodes
 //! - [`outcome`]: what comes of asking an authority
-//! - [`mailbox`]: what shards are told
+//! - [`mailbox`]: the commands to shards
 //! - [`moves`]: what a connection asks for
 //! - [`directory`]: who listens, and where; the members; who is online
 //! - [`app`]: one app at work, with the moves of a single node and those of one that has copies
@@ -47,6 +47,7 @@ pub use app::{AppHub, AppPermit, ParkPermit, idempotency};
 pub use authority::Authority;
 pub use backlog::{Admission, Backlog, Rank};
 pub use broadcast::{Broadcast, Caching};
+pub use directory::{COUNT_AT_ONCE, COUNT_INTERVAL};
 pub use mailbox::Mailbox;
 pub use moves::{Join, Leave, PeerHandle, SignIn};
 pub use outcome::{
@@ -184,7 +185,7 @@ impl Hub {
 
     /// Closes every connection of every shard with this code, so that clients connect again.
     pub fn close_all(&self, code: CloseCode) {
-        // Those who leave from now on all leave together: no one is left to be told.
+        // Those who leave from now on all leave together: no one is left to be notified.
         for app in self.apps.values() {
             app.fall_silent();
         }

@@ -44,13 +44,13 @@ pub struct SignIn {
     pub peer: PeerHandle,
     /// The user.
     pub user: Arc<Member>,
-    /// The users that it wants to be told of; none, if it is empty.
+    /// The users of whom it wants to be notified; none, if it is empty.
     pub watchlist: Watchlist,
     /// What the connection is sent once it is registered; nothing, if it did not ask.
     pub reply: Option<Frame>,
     /// What is wrong with the watchlist, sent behind the reply.
     pub complaint: Option<Frame>,
-    /// What the connection joins once it is registered, so that whoever is told that it is there can
+    /// What the connection joins once it is registered, so that whoever is notified that it is there can
     /// be sure that it can be ended as the user's.
     pub join: Option<Join>,
 }

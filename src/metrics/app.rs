@@ -30,7 +30,7 @@ metrics! {
         not_resumed: CounterBy<NotResumed> = "fanfare_sessions_not_resumed_total",
         /// Frames that were sent again to clients that came back.
         resent: Counter = "fanfare_resent_total",
-        /// Times that a client that came back was told that it has missed something (fanfare:gap).
+        /// Times that a client that came back was notified that it has missed something (fanfare:gap).
         resume_gaps: Counter = "fanfare_resume_gaps_total",
         /// Connections that were established.
         connections_opened: Counter = "fanfare_connections_opened_total",

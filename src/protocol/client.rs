@@ -272,8 +272,8 @@ mod tests {
     }
 
     #[test]
-    fn odd_messages_are_errors_that_say_what_is_wrong() {
-        for (text, says) in [
+    fn odd_messages_are_errors_that_name_what_is_wrong() {
+        for (text, mistake) in [
             ("", "not a JSON object"),
             ("[]", "not a JSON object"),
             (r#"["pusher:ping",null,null]"#, "not a JSON object"),
@@ -307,7 +307,7 @@ mod tests {
         ] {
             let outcome = outcome(text);
             assert!(
-                outcome.starts_with("error") && outcome.contains(says),
+                outcome.starts_with("error") && outcome.contains(mistake),
                 "{text}: {outcome}"
             );
         }

@@ -18,7 +18,7 @@ struct State<C> {
 enum Stage<C> {
     /// Something carries the session.
     Carried,
-    /// Something does, and somebody else has come for it, who waits to be told whether it is free.
+    /// Something does, and somebody else has come for it, who waits to know whether it is free.
     Claimed(oneshot::Sender<()>),
     /// Nothing carries the session, and it waits.
     Waiting,

@@ -15,7 +15,7 @@ const MOST: usize = 50_000;
 /// Their channels at most, in all.
 const MOST_CHANNELS: usize = 250_000;
 
-/// Which channels the clients of sessions that are over were on, so that they can be told that they have
+/// Which channels the clients of sessions that are over were on, so that they can be notified that they have
 /// missed something.
 #[derive(Debug, Default)]
 pub(super) struct Expired {

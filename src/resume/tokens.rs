@@ -99,7 +99,7 @@ impl Tokens {
 }
 
 impl Place {
-    /// The session has ended while its client was away, who is told so should it come back.
+    /// The session has ended while its client was away, who is notified of that should it come back.
     pub(super) fn expire(self, channels: Vec<ChannelName>) {
         if channels.is_empty() {
             return;

@@ -53,7 +53,7 @@ pub enum Action {
         /// The channel.
         channel: ChannelName,
     },
-    /// Tell the channel's authority that the connection has left.
+    /// Notify the channel's authority that the connection has left.
     Leave {
         /// The channel.
         channel: ChannelName,
@@ -68,9 +68,9 @@ pub enum Action {
     SignIn {
         /// The user.
         user: Arc<Member>,
-        /// The users that it wants to be told of.
+        /// The users of whom it wants to be notified.
         watchlist: Watchlist,
-        /// Whether more were named than count, which the connection is told.
+        /// Whether more were named than count, of which the connection is notified.
         is_cut: bool,
         /// The answer, to be sent once the user is registered; None, if it was a subscription that was
         /// signed for the user.
@@ -89,7 +89,7 @@ pub enum Action {
     CloseOverload {
         /// Which of the two.
         cause: Overload,
-        /// What the client is told.
+        /// What the client is sent.
         reason: CloseReason,
     },
 }

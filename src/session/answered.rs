@@ -33,14 +33,14 @@ impl Session {
         answered
     }
 
-    /// Every member is told of one who comes or leaves.
+    /// Every member is notified of one who comes or leaves.
     fn charge_announcements(&mut self, members: usize) {
         let cost = allowance::cost_of_announcements(members);
         self.allowance
             .charge_more(MessageKind::Presence, cost, &self.app.limits);
     }
 
-    /// The connection is on the channel, and is told so again.
+    /// The connection is on the channel, and that is confirmed again.
     pub fn confirmed(&mut self, channel: &str) -> bool {
         match self.subscriptions.get_mut(channel) {
             // (A client that has gone meanwhile, or has come back since, must ask for it first.)

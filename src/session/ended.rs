@@ -12,6 +12,6 @@ pub struct Ended {
     pub subscriptions: Vec<(ChannelName, Option<Arc<Member>>)>,
     /// The user that it was registered as.
     pub user: Option<Arc<Member>>,
-    /// The users that it was told of.
+    /// The users of whom it was notified.
     pub watchlist: Option<Watchlist>,
 }

@@ -59,7 +59,7 @@ pub struct Session {
     subscriptions: Dense<Subscription, RandomState>,
     user: Option<Arc<Member>>,
     registered_as_user: bool,
-    /// The users that it is told of.
+    /// The users of whom it is notified.
     watchlist: Option<Watchlist>,
     client_events: Bucket,
     allowance: Allowance,

@@ -60,7 +60,7 @@ impl Session {
         absence.lapsed.extend(channels.into_iter().take(room));
     }
 
-    /// Whether the client has missed something on the channel, nobody knows how much. It is told so
+    /// Whether the client has missed something on the channel, nobody knows how much. It is notified of that
     /// once.
     pub fn take_lapsed(&mut self, channel: &str) -> bool {
         let absence = self.absence.as_mut();

@@ -75,7 +75,7 @@ impl Session {
         self.registered_as_user = true;
     }
 
-    /// The connection is told of these users.
+    /// The connection is notified of these users.
     pub fn watching(&mut self, watchlist: Watchlist) {
         self.watchlist = Some(watchlist);
     }

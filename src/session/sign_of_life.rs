@@ -15,7 +15,7 @@ pub enum SignOfLife {
 
 impl SignOfLife {
     /// What to expect of a client that names itself so in its query. `protocol` is the version
-    /// of the Pusher protocol that it speaks, if it says so.
+    /// of the Pusher protocol that it speaks, if it names one.
     ///
     /// Only pusher-js runs in pages. It knows `pusher:ping` since version 5 of the protocol.
     pub fn of_client(client: Option<&str>, protocol: Option<u64>) -> Self {

@@ -120,7 +120,7 @@ impl Journal {
             trouble: Throttle::default(),
         };
         if let Err(error) = journal.carry_over(&left) {
-            // The old segments still say it all.
+            // The old segments still have all of it.
             let _ = fs::remove_file(path(folder, number));
             return Err(error);
         }

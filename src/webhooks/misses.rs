@@ -1,4 +1,4 @@
-//! Cache misses of one channel, of which many say no more than one.
+//! Cache misses of one channel, of which many report no more than one.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub(super) enum Miss {
     Now,
     /// When it is due.
     Later,
-    /// Together with one that waits, and says the same.
+    /// Together with one that waits, and reports the same.
     Joined,
 }
 

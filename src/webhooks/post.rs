@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_endpoint_says_is_cut_and_flattened() {
+    fn what_an_endpoint_answers_is_cut_and_flattened() {
         assert_eq!(printable("a\nb\u{1b}[0m"), "a b [0m");
         assert_eq!(printable(&"ü".repeat(20_000)).chars().count(), 200);
     }

@@ -20,7 +20,7 @@ pub(super) async fn refuse(
     let code = reason.code.code();
     let error = server::error(Some(code), &reason.text);
     let close = Frame::close(code, &reason.text);
-    let said = async {
+    let exchange = async {
         let mut parts = [
             IoSlice::new(&accepted),
             IoSlice::new(error.bytes()),
@@ -39,5 +39,5 @@ pub(super) async fn refuse(
         std::io::Result::Ok(())
     };
     // A client that goes away or does not listen is of no interest any more.
-    let _ = tokio::time::timeout(close_timeout, said).await;
+    let _ = tokio::time::timeout(close_timeout, exchange).await;
 }

@@ -210,10 +210,10 @@ async fn answer(mut stream: TcpStream, status: StatusCode, text: &'static str, t
         status.canonical_reason().unwrap_or_default(),
         text.len() + 1,
     );
-    let said = async {
+    let exchange = async {
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await
     };
     // A client that goes away or does not listen is of no interest any more.
-    let _ = tokio::time::timeout(timeout, said).await;
+    let _ = tokio::time::timeout(timeout, exchange).await;
 }

@@ -149,7 +149,7 @@ fn specs() -> Vec<Spec> {
         tail_with(row("webhook-dead-p99", "dead-webhooks", "publish to 50 beside a webhook that is refused: p99 latency", "", "/publish_latency/p99_us", TimesBaseAtMost(1.10)), dead),
         tail_with(row("webhook-hanging-p99", "dead-webhooks", "publish to 50 beside a webhook never answered: p99 latency", "", "/publish_latency/p99_us", TimesBaseAtMost(1.10)), hanging),
         tail_with(row("reload-health-p99", "reload", "GET /up while 1,000 members reload, with a webhook: p99", "", "/health/p99_us", AtMost(50.0)), reloading),
-        with_webhook(worst(row("reload-told", "reload", "webhook events that 1,000 reloading members cause", "", "/webhooks/caused_by_reload", AtMost(0.0)), Pick::Highest), reloading),
+        with_webhook(worst(row("reload-reported", "reload", "webhook events that 1,000 reloading members cause", "", "/webhooks/caused_by_reload", AtMost(0.0)), Pick::Highest), reloading),
         with_webhook(worst(row("reload-first-joins", "reload", "first joins of these that the webhook did not report", "", "/webhooks/first_joins_missing", AtMost(0.0)), Pick::Highest), reloading),
         with_webhook(worst(row("reload-announcements", "reload", "their leaves and returns that observers did not see", "", "/announcements/wrong", AtMost(0.0)), Pick::Highest), reloading),
         cluster_cpu("cluster-bystander-cpu", "published at A, 100 listen on B, 100 others on C: CPU per publish, C", "/shares/node_3/us_per_publish", AtMost(2.0)),

@@ -296,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn listening_lines_are_told_from_others() {
+    fn listening_lines_are_distinguished_from_others() {
         let address: SocketAddrV4 = "127.0.0.1:4321".parse().unwrap();
         let floor = "floor server on 127.0.0.1:4321, at most 20000 descriptors";
         assert_eq!(floor_address(floor), Some(address));

@@ -383,7 +383,7 @@ impl Handler for Opener<'_> {
     }
 }
 
-/// Lets control messages go unheard.
+/// Ignores control messages.
 struct Ignore;
 impl Handler for Ignore {}
 

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn those_behind_one_proxy_are_told_apart_and_a_liar_is_bounded() {
+    fn those_behind_one_proxy_are_distinguished_and_a_liar_is_bounded() {
         let attempts = Attempts::default();
         let start = Instant::now();
         let allowed = |number: u16| {

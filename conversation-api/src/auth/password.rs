@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_password_is_told_from_others() {
+    async fn a_password_is_distinguished_from_others() {
         let passwords = Passwords::new(2).unwrap();
         let hash = hash("password123").unwrap();
         assert!(hash.starts_with("$argon2id$"), "{hash}");

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_heal_is_told_from_what_can() {
+    fn what_cannot_heal_is_distinguished_from_what_can() {
         let body = br#"{"error": {"message": "Recipient not in allowed list", "code": 131030}}"#;
         let never = refusal(StatusCode::BAD_REQUEST, body);
         assert_eq!(

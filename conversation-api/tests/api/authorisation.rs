@@ -424,7 +424,7 @@ async fn without_a_token_nothing_is_signed() {
 }
 
 #[tokio::test]
-async fn without_a_relay_that_is_said() {
+async fn without_a_relay_the_refusal_names_that() {
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::on(&database).start().await;
     let mut desk = api.log_in("agent@tims.local").await;

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::database::run;
 use crate::support::{Api, Database, Kind};
 
-/// Runs a command that must fail; returns its exit code and what it said.
+/// Runs a command that must fail; returns its exit code and what it printed.
 fn fail(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
     let directory = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_conversation-api"))
@@ -70,7 +70,7 @@ async fn serving_a_fresh_sqlite_file_creates_it_but_no_users() {
 }
 
 #[tokio::test]
-async fn serving_a_postgresql_that_is_not_migrated_says_what_is_due() {
+async fn serving_a_postgresql_that_is_not_migrated_names_what_is_due() {
     let database = Database::empty(Kind::Postgres).await;
     let exit = Api::on(&database).start_and_exit().await;
     assert_eq!(exit.code, Some(1));

@@ -10,7 +10,7 @@ use crate::support::{Api, Database, Kind};
 
 const CHEAPEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// Has a body that ends, and is not said to have so many bytes.
+/// Has a body that ends, and does not announce how many bytes it has.
 const CHUNKED: &[u8] =
     b"POST /api/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
 

@@ -25,7 +25,7 @@ async fn assign(manager: &mut Desk, user_id: Option<i64>) {
 }
 
 #[tokio::test]
-async fn whoever_loses_a_conversation_must_connect_again_and_hears_nothing_more_of_it() {
+async fn whoever_loses_a_conversation_must_connect_again_and_receives_nothing_more_of_it() {
     for kind in Kind::BOTH {
         let relay = TestServer::start().await;
         let database = Database::seeded(kind).await;

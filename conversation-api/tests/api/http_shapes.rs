@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{Api, Database, Kind};
 
 #[tokio::test]
-async fn the_service_says_what_it_is() {
+async fn the_service_names_itself() {
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::on(&database).start().await;
     let mut stranger = api.stranger();
@@ -89,7 +89,7 @@ async fn refusals_have_laravels_shapes() {
 }
 
 #[tokio::test]
-async fn browsers_are_told_who_may_call() {
+async fn browsers_are_sent_who_may_call() {
     let database = Database::seeded(Kind::Sqlite).await;
     let preflight = |origin: &str| {
         Request::new("OPTIONS", "/api/messages/send")

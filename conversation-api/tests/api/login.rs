@@ -107,7 +107,7 @@ async fn what_is_no_token_is_refused() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_do_not_tell_what_is_wrong() {
+async fn wrong_credentials_do_not_show_what_is_wrong() {
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::on(&database).start().await;
     let mut desk = api.stranger();
@@ -206,7 +206,7 @@ async fn passwords_cannot_be_tried_out() {
 }
 
 #[tokio::test]
-async fn clients_behind_a_proxy_are_told_apart() {
+async fn clients_behind_a_proxy_are_distinguished() {
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::on(&database)
         .set("TRUSTED_PROXIES", "127.0.0.1")

@@ -104,7 +104,7 @@ async fn scripts_decide_by_what_has_come() {
 }
 
 #[tokio::test]
-async fn connections_are_ended_where_a_script_says_so() {
+async fn connections_are_ended_where_a_script_wants_it() {
     let receiver = Receiver::start(&[&app()]).await;
     let mut http = client(&receiver);
     receiver.cut_next(1);
@@ -168,7 +168,7 @@ async fn connections_are_refused_for_a_while_on_the_same_port() {
     assert_eq!(receiver.connections(), 3);
 }
 
-/// What a receiver that was sent all of these says of them.
+/// How a receiver that was sent all of these judges them.
 async fn faults_of(requests: &[Request]) -> String {
     let receiver = Receiver::start(&[&app()]).await;
     for (before, request) in requests.iter().enumerate() {

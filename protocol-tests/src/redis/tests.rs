@@ -69,7 +69,7 @@ async fn clients_are_closed_one_at_a_time() {
 }
 
 #[tokio::test]
-async fn commands_and_messages_are_heard() {
+async fn commands_and_messages_are_seen() {
     let server = RedisServer::start().await;
     let mut monitor = server.monitor().await;
     let mut messages = server.listen("topic").await;
@@ -80,9 +80,9 @@ async fn commands_and_messages_are_heard() {
         assert_eq!(receivers, 1);
         assert_eq!(messages.next().await, text);
     }
-    let said = monitor.until(&server, "mark").await;
-    let published = said.iter().filter(|line| line.contains("\"PUBLISH\""));
-    assert_eq!(published.count(), 3, "{said:#?}");
+    let commands = monitor.until(&server, "mark").await;
+    let published = commands.iter().filter(|line| line.contains("\"PUBLISH\""));
+    assert_eq!(published.count(), 3, "{commands:#?}");
 }
 
 #[tokio::test]

@@ -194,21 +194,21 @@ async fn counts(node: &TestServer, truth: &Truth) -> Option<String> {
     let count = |there: &There| json!({"subscription_count": there.subscriptions});
     let expected = occupied(truth.iter(), count);
     let info = [("info", "subscription_count")];
-    let said = node.get("/channels", &info).await;
-    if said["channels"] != expected {
-        return Some(format!("/channels says {said}, and it is {expected}"));
+    let answer = node.get("/channels", &info).await;
+    if answer["channels"] != expected {
+        return Some(format!("/channels answers {answer}, and it is {expected}"));
     }
     let count = |there: &There| json!({"user_count": there.users.len()});
     let expected = occupied(presence(truth), count);
     let info = [("info", "user_count"), ("filter_by_prefix", "presence-")];
-    let said = node.get("/channels", &info).await;
-    if said["channels"] != expected {
-        return Some(format!("/channels says {said}, and it is {expected}"));
+    let answer = node.get("/channels", &info).await;
+    if answer["channels"] != expected {
+        return Some(format!("/channels answers {answer}, and it is {expected}"));
     }
     for (channel, there) in presence(truth) {
         let path = format!("/channels/{}/users", percent_encode(channel));
-        let said = node.get(&path, &[]).await;
-        let users = said["users"].as_array().into_iter().flatten();
+        let answer = node.get(&path, &[]).await;
+        let users = answer["users"].as_array().into_iter().flatten();
         let ids = users.filter_map(|user| user["id"].as_str().map(str::to_owned));
         let ids: BTreeSet<String> = ids.collect();
         if ids != there.users {

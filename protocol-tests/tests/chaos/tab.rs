@@ -335,7 +335,7 @@ impl Seen {
         let data = event.data_json();
         let user = data["user_id"].as_str().ok_or("there is no user_id")?;
         if user == own {
-            return Err("it is told of itself".to_owned());
+            return Err("it is notified of itself".to_owned());
         }
         let is_news = if is_added {
             stay.believed.insert(user.to_owned())

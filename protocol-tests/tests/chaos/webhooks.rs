@@ -19,16 +19,16 @@ pub(crate) type Who = (String, Option<String>);
 
 /// Where what was reported sums up to something else than what is.
 pub(crate) fn difference(receiver: &Receiver, truth: &Truth, history: &History) -> Option<String> {
-    let (told, is) = (told(receiver), expected(truth));
-    let everybody: BTreeSet<&Who> = told.keys().chain(is.keys()).collect();
+    let (reported, is) = (reported(receiver), expected(truth));
+    let everybody: BTreeSet<&Who> = reported.keys().chain(is.keys()).collect();
     let wrong: Vec<String> = everybody
         .into_iter()
         .filter_map(|who| {
-            let told = told.get(who).copied().unwrap_or_default();
+            let reported = reported.get(who).copied().unwrap_or_default();
             let is = is.get(who).copied().unwrap_or_default();
-            (told != is).then(|| {
+            (reported != is).then(|| {
                 let story = story(receiver, history, who);
-                format!("{who:?} is {is}, webhooks sum up to {told}: {story:#?}")
+                format!("{who:?} is {is}, webhooks sum up to {reported}: {story:#?}")
             })
         })
         .collect();
@@ -59,7 +59,7 @@ fn story(receiver: &Receiver, history: &History, who: &Who) -> Vec<String> {
 }
 
 /// Coming less going, by everything that was reported: an event that comes again under its id counts once.
-fn told(receiver: &Receiver) -> BTreeMap<Who, i64> {
+fn reported(receiver: &Receiver) -> BTreeMap<Who, i64> {
     let mut balances = BTreeMap::new();
     let mut ids = HashSet::new();
     for event in receiver.events() {

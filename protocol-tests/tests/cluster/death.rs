@@ -100,11 +100,11 @@ async fn members_of_a_killed_node_are_removed_once_and_in_time() {
 
 /// Takes messages to the one that reports so many subscribers.
 async fn until_count(client: &mut WsClient, count: u64) {
-    let is_told = |event: &Event| {
+    let is_notice = |event: &Event| {
         event.name == "pusher_internal:subscription_count"
             && event.data_json() == json!({"subscription_count": count})
     };
-    client.events_until(is_told).await;
+    client.events_until(is_notice).await;
 }
 
 #[tokio::test]

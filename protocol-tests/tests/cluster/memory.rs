@@ -80,10 +80,10 @@ async fn user_who_is_online_all_the_time_is_never_reported_offline() {
     }
     drop(pages);
     for (watcher, user) in &mut watchers {
-        let told = watcher
+        let notice = watcher
             .expect_event("pusher_internal:watchlist_events")
             .await;
-        assert!(told.text.contains("offline") && told.text.contains(user.as_str()));
+        assert!(notice.text.contains("offline") && notice.text.contains(user.as_str()));
     }
     finish(cluster, &redis).await;
 }

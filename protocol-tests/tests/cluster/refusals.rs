@@ -17,7 +17,7 @@ async fn limit_memory(redis: &RedisServer, bytes: u32) {
 }
 
 async fn wait_for_readiness(node: &TestServer, status: u16) {
-    eventually("the node to say how it is", || async {
+    eventually("the node to answer how it is", || async {
         let answer = node.request(&Request::new("GET", "/ready")).await;
         (answer.status == status).then_some(())
     })

@@ -204,10 +204,10 @@ async fn rights_that_are_taken_away_and_given_back_lose_no_event() {
         cluster.expect_nothing(client).await;
     }
     let log = cluster[0].log();
-    let said = log
+    let lines = log
         .iter()
         .filter(|line| line.contains("grant its user +xadd"));
-    assert_eq!(said.count(), 1, "{log:#?}");
+    assert_eq!(lines.count(), 1, "{log:#?}");
     // They have logged an error: the one that published, and the other if it had to write meanwhile.
     for node in 0..2 {
         cluster.kill(node).await;

@@ -107,7 +107,11 @@ impl Member {
         };
         let who = &self.user_id;
         assert!(is_news, "{who} knew that before: {}", event.text);
-        assert!(user_id != who, "{who} was told of itself: {}", event.text);
+        assert!(
+            user_id != who,
+            "{who} was notified of itself: {}",
+            event.text
+        );
         self.changes += 1;
     }
 

@@ -24,7 +24,7 @@ async fn start_with_secrets(redis: &RedisServer) -> Result<Cluster, Skipped> {
     Cluster::builder(redis.url()).app(app).start().await
 }
 
-/// Does everything that leaves something in Redis or is said there.
+/// Does everything that leaves something in Redis or is sent there.
 async fn use_everything(cluster: &Cluster) {
     for kind in KINDS {
         let channel = channel_name(kind);
@@ -63,11 +63,14 @@ async fn no_secret_is_ever_sent_to_redis() {
     cluster.kill(2).await;
     cluster.wait_until_ready().await;
     cluster.finish().await;
-    let said = monitor.until(&redis, &unique("mark-")).await;
-    assert!(said.len() > 50, "the monitor has heard little: {said:#?}");
-    for line in said {
+    let commands = monitor.until(&redis, &unique("mark-")).await;
+    assert!(
+        commands.len() > 50,
+        "the monitor has seen little: {commands:#?}"
+    );
+    for line in commands {
         for secret in SECRETS {
-            assert!(!line.contains(secret), "{secret} was told: {line}");
+            assert!(!line.contains(secret), "{secret} was sent: {line}");
         }
     }
 }
@@ -146,8 +149,8 @@ async fn messages_that_nobody_can_read_are_counted_and_do_no_harm() {
     for topic in &topics {
         for message in messages {
             let publish = cmd("PUBLISH").arg(topic).arg(message).clone();
-            let heard: i64 = redis.command(&publish).await;
-            assert!(heard >= 1, "nobody listens to {topic}");
+            let listeners: i64 = redis.command(&publish).await;
+            assert!(listeners >= 1, "nobody listens to {topic}");
         }
     }
     for node in cluster.nodes() {
@@ -177,7 +180,7 @@ async fn messages_that_are_cut_short_do_no_harm() {
     }
     for end in 0..real.len() {
         let publish = cmd("PUBLISH").arg(topic).arg(&real[..end]).clone();
-        let _heard: i64 = redis.command(&publish).await;
+        let _listeners: i64 = redis.command(&publish).await;
     }
     expect_nothing(&cluster, &mut clients).await;
     for node in cluster.nodes() {
@@ -189,16 +192,16 @@ async fn messages_that_are_cut_short_do_no_harm() {
     finish(cluster, &redis).await;
 }
 
-/// What the nodes say to each other of an event on this channel.
+/// What the nodes send each other of an event on this channel.
 async fn real_message(
     redis: &RedisServer,
     cluster: &Cluster,
     topic: &str,
     channel: &str,
 ) -> Vec<u8> {
-    let mut heard = redis.listen(topic).await;
+    let mut messages = redis.listen(topic).await;
     cluster[0]
         .publish(PublishedEvent::new(channel, "real", "x"))
         .await;
-    heard.next().await
+    messages.next().await
 }

@@ -94,22 +94,22 @@ async fn publishes_on_a_node_that_is_stopped_arrive_or_can_be_sent_again_elsewhe
             let data = event.body()["data"].as_str().expect("it is a text");
             expected.insert(data.to_owned(), 1);
         }
-        let mut heard: BTreeMap<String, usize> = BTreeMap::new();
+        let mut received: BTreeMap<String, usize> = BTreeMap::new();
         for event in cluster.fence_on(&mut client, &channel).await {
-            *heard.entry(event.data_text().to_owned()).or_default() += 1;
+            *received.entry(event.data_text().to_owned()).or_default() += 1;
         }
         let lost = expected
             .keys()
-            .filter(|data| !heard.contains_key(*data))
+            .filter(|data| !received.contains_key(*data))
             .count();
-        let twice = heard.values().filter(|count| **count > 1).count();
+        let twice = received.values().filter(|count| **count > 1).count();
         assert_eq!(
             (lost, twice),
             (0, 0),
             "lost and twice, of {} in round {round}",
             expected.len()
         );
-        assert_eq!(heard, expected);
+        assert_eq!(received, expected);
         cluster.start(2).await;
     }
     drop(client);

@@ -104,54 +104,57 @@ impl Listener {
 
     /// Waits for the stream's end, and asserts that exactly these events came, in this order.
     pub(crate) async fn expect(self, accepted: &[usize]) -> WsClient {
-        let heard = within("the end of the stream to be heard", self.0).await;
-        let (client, heard) = heard.expect("a listener does not panic");
-        assert_same(&heard, accepted);
+        let received = within("the end of the stream to be received", self.0).await;
+        let (client, received) = received.expect("a listener does not panic");
+        assert_same(&received, accepted);
         client
     }
 }
 
 async fn listen(mut client: WsClient, channel: String) -> (WsClient, Vec<usize>) {
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     loop {
         let event = Event::parse(&client.next_text().await);
         if event.channel.as_deref() != Some(channel.as_str()) {
             continue;
         }
         match event.name.as_str() {
-            NUMBER => heard.push(event.data_text().parse().expect("the data is a number")),
-            END => return (client, heard),
+            NUMBER => received.push(event.data_text().parse().expect("the data is a number")),
+            END => return (client, received),
             _ => {}
         }
     }
 }
 
 /// Asserts that two sequences are the same, and says in few words where they are not.
-fn assert_same(heard: &[usize], accepted: &[usize]) {
-    if heard == accepted {
+fn assert_same(received: &[usize], accepted: &[usize]) {
+    if received == accepted {
         return;
     }
     let missing: Vec<_> = accepted
         .iter()
-        .filter(|number| !heard.contains(number))
+        .filter(|number| !received.contains(number))
         .collect();
-    let uncalled: Vec<_> = heard
+    let uncalled: Vec<_> = received
         .iter()
         .filter(|number| !accepted.contains(number))
         .collect();
-    let mut sorted = heard.to_vec();
+    let mut sorted = received.to_vec();
     sorted.sort_unstable();
     let twice: Vec<_> = sorted
         .windows(2)
         .filter(|pair| pair[0] == pair[1])
         .map(|pair| pair[0])
         .collect();
-    let backwards: Vec<_> = heard.windows(2).filter(|pair| pair[0] > pair[1]).collect();
+    let backwards: Vec<_> = received
+        .windows(2)
+        .filter(|pair| pair[0] > pair[1])
+        .collect();
     panic!(
-        "of {} accepted events {} were heard; missing {missing:?}, refused and heard all the same {uncalled:?}, \
+        "of {} accepted events {} were received; missing {missing:?}, refused and received all the same {uncalled:?}, \
          twice {twice:?}, out of order {backwards:?}",
         accepted.len(),
-        heard.len()
+        received.len()
     );
 }
 

@@ -3,7 +3,9 @@
 use protocol_tests::cluster::{ClusterBuilder, PREFIX};
 use protocol_tests::names::unique;
 use protocol_tests::request::percent_encode;
-use protocol_tests::{AppConfig, Cluster, RedisServer, Skipped, TestServer, WsClient, eventually};
+use protocol_tests::{
+    AppConfig, Cluster, RedisServer, Request, Skipped, TestServer, WsClient, eventually,
+};
 use serde_json::{Value, json};
 
 /// Every kind of channel, but for presence among the kinds that keep their last event.
@@ -95,17 +97,17 @@ pub(crate) async fn expect_nothing(cluster: &Cluster, clients: &mut [WsClient]) 
 
 // The HTTP API
 
-/// What a node says of a channel.
+/// What a node answers about a channel.
 pub(crate) async fn channel(node: &TestServer, channel: &str, info: &str) -> Value {
     let path = format!("/channels/{}", percent_encode(channel));
     node.get(&path, &[("info", info)]).await
 }
 
-/// Waits until every node says this of a channel.
+/// Waits until every node answers this about a channel.
 pub(crate) async fn wait_for_channel(cluster: &Cluster, name: &str, info: &str, expected: &Value) {
     for position in cluster.positions() {
         let node = &cluster[position];
-        let what = format!("node {position} to say of {name}: {expected}");
+        let what = format!("node {position} to answer for {name}: {expected}");
         eventually(&what, || async {
             (channel(node, name, info).await == *expected).then_some(())
         })
@@ -113,10 +115,18 @@ pub(crate) async fn wait_for_channel(cluster: &Cluster, name: &str, info: &str, 
     }
 }
 
-/// The users that a node says are present, sorted.
+/// The users that are present to a node, sorted.
 pub(crate) async fn users(node: &TestServer, channel: &str) -> Vec<String> {
+    let answer = node.request(&ask_for_users(node, channel)).await;
+    sorted_ids(&answer.expect_status(200).json())
+}
+
+fn ask_for_users(node: &TestServer, channel: &str) -> Request {
     let path = format!("/channels/{}/users", percent_encode(channel));
-    let answer = node.get(&path, &[]).await;
+    Request::get(node.app(), &path)
+}
+
+fn sorted_ids(answer: &Value) -> Vec<String> {
     let users = answer["users"].as_array().expect("users is a list");
     let mut ids: Vec<String> = users
         .iter()
@@ -126,13 +136,16 @@ pub(crate) async fn users(node: &TestServer, channel: &str) -> Vec<String> {
     ids
 }
 
-/// Waits until every node says that these users are present, which must be sorted.
+/// Waits until these users are present to every node, which must be sorted.
 pub(crate) async fn wait_for_users(cluster: &Cluster, channel: &str, expected: &[String]) {
     for position in cluster.positions() {
         let node = &cluster[position];
         let what = format!("node {position} to list {} users", expected.len());
         eventually(&what, || async {
-            (users(node, channel).await == expected).then_some(())
+            let answer = node.request(&ask_for_users(node, channel)).await;
+            // A node that finds out that Redis has forgotten it refuses until it is known again.
+            let is_refused = answer.status == 503;
+            (!is_refused && sorted_ids(&answer.expect_status(200).json()) == expected).then_some(())
         })
         .await;
     }

@@ -99,10 +99,10 @@ async fn nodes_share_channels_through_a_redis_that_speaks_tls() {
 async fn redis_whose_certificate_is_not_trusted_is_not_used() {
     let redis = TlsRedis::start().await;
     let cluster = or_skip!(redis.nodes().nodes(1).start_without_redis().await);
-    protocol_tests::eventually("the node to say what is wrong", || async {
+    protocol_tests::eventually("the node to log what is wrong", || async {
         let log = cluster[0].log();
-        let says = |line: &String| line.contains("Redis cannot be reached");
-        log.iter().any(says).then_some(())
+        let names_it = |line: &String| line.contains("Redis cannot be reached");
+        log.iter().any(names_it).then_some(())
     })
     .await;
     let ready = protocol_tests::Request::new("GET", "/ready");

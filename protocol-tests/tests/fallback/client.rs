@@ -262,6 +262,17 @@ impl<'s> FallbackClient<'s> {
         FallbackClient::connect_as(server, server.app(), transport, session).await
     }
 
+    /// Connects, and subscribes to a channel that needs no signature.
+    pub(crate) async fn on(
+        server: &'s TestServer,
+        transport: Transport,
+        channel: &str,
+    ) -> FallbackClient<'s> {
+        let mut client = FallbackClient::connect(server, transport).await;
+        client.subscribe(channel, None).await;
+        client
+    }
+
     pub(crate) async fn connect_as(
         server: &'s TestServer,
         app: &App,

@@ -26,8 +26,7 @@ async fn whoever_takes_all_places_keeps_nobody_out() {
     let channel = server.channel("orders-");
     let mut pages = Vec::new();
     for transport in BOTH {
-        let mut page = FallbackClient::connect(&server, transport).await;
-        page.subscribe(&channel, None).await;
+        let page = FallbackClient::on(&server, transport, &channel).await;
         pages.push(page);
     }
     let mut http = server.http();
@@ -67,7 +66,7 @@ async fn whoever_takes_all_places_keeps_nobody_out() {
 }
 
 #[tokio::test]
-async fn when_all_sessions_are_in_use_others_are_told_to_try_again() {
+async fn when_all_sessions_are_in_use_others_are_refused_and_may_try_again() {
     let builder = TestServer::builder().open_files(700);
     let server = or_skip!(builder.start().await);
     let endpoint = server.endpoint().clone();
@@ -142,8 +141,7 @@ async fn a_reader_that_takes_nothing_is_closed_and_forgotten() {
     let server = or_skip!(builder.start().await);
     for transport in BOTH {
         let channel = server.channel("orders-");
-        let mut client = FallbackClient::connect(&server, transport).await;
-        client.subscribe(&channel, None).await;
+        let client = FallbackClient::on(&server, transport, &channel).await;
         let data = "x".repeat(8000);
         eventually("the reader to be forgotten", async || {
             server
@@ -159,7 +157,7 @@ async fn a_reader_that_takes_nothing_is_closed_and_forgotten() {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_too_much_is_slowed_down_and_told() {
+async fn a_client_that_sends_too_much_is_slowed_down_and_notified() {
     let app = AppConfig::new("10001")
         .limit("messages_per_second", 1)
         .limit("channels_per_connection", 1)

@@ -64,7 +64,7 @@ async fn channels_reach_a_session_from_every_node() {
 }
 
 #[tokio::test]
-async fn requests_that_reach_another_node_are_told_so_and_harm_nothing() {
+async fn requests_that_reach_another_node_are_refused_with_the_reason_and_harm_nothing() {
     let redis = RedisServer::start().await;
     let builder = Cluster::builder(redis.url()).app(AppConfig::new("10001"));
     let builder = builder.set("server.fallback_timeout", 3);

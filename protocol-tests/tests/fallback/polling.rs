@@ -19,8 +19,7 @@ fn names(lines: &[Line]) -> Vec<String> {
 async fn what_comes_between_two_polls_is_kept_in_order() {
     let server = or_skip!(start().await);
     let channel = server.channel("orders-");
-    let mut client = FallbackClient::connect(&server, Transport::Polling).await;
-    client.subscribe(&channel, None).await;
+    let mut client = FallbackClient::on(&server, Transport::Polling, &channel).await;
     for number in 0..200 {
         let event = PublishedEvent::new(&channel, "number", number.to_string());
         server.publish(event).await;
@@ -38,8 +37,7 @@ async fn what_comes_between_two_polls_is_kept_in_order() {
 async fn an_answer_that_was_lost_comes_again_and_one_that_was_received_does_not() {
     let server = or_skip!(start().await);
     let channel = server.channel("orders-");
-    let mut client = FallbackClient::connect(&server, Transport::Polling).await;
-    client.subscribe(&channel, None).await;
+    let mut client = FallbackClient::on(&server, Transport::Polling, &channel).await;
     server
         .publish(PublishedEvent::new(&channel, "first", "1"))
         .await;
@@ -66,8 +64,7 @@ async fn an_answer_that_was_lost_comes_again_and_one_that_was_received_does_not(
 async fn nothing_is_lost_to_a_poll_that_was_given_up() {
     let server = or_skip!(start().await);
     let channel = server.channel("orders-");
-    let mut client = FallbackClient::connect(&server, Transport::Polling).await;
-    client.subscribe(&channel, None).await;
+    let mut client = FallbackClient::on(&server, Transport::Polling, &channel).await;
     for round in 0..10 {
         let mut connection = server.connection().await;
         let endpoint = server.endpoint();
@@ -102,8 +99,7 @@ async fn nothing_is_lost_to_a_poll_that_was_given_up() {
 async fn of_two_polls_the_later_one_is_answered() {
     let server = or_skip!(start().await);
     let channel = server.channel("orders-");
-    let mut client = FallbackClient::connect(&server, Transport::Polling).await;
-    client.subscribe(&channel, None).await;
+    let mut client = FallbackClient::on(&server, Transport::Polling, &channel).await;
     let earlier = client.session.receive(Transport::Polling);
     let later = client.session.receive(Transport::Polling);
     let mut waiting = server.http();
@@ -128,8 +124,7 @@ async fn of_two_polls_the_later_one_is_answered() {
 async fn an_old_poll_that_is_made_again_takes_nothing_from_the_new_one() {
     let server = or_skip!(start().await);
     let channel = server.channel("orders-");
-    let mut client = FallbackClient::connect(&server, Transport::Polling).await;
-    client.subscribe(&channel, None).await;
+    let mut client = FallbackClient::on(&server, Transport::Polling, &channel).await;
     let publish = async |name: &str| {
         server
             .publish(PublishedEvent::new(&channel, name, ""))

@@ -19,7 +19,7 @@ async fn refusal(server: &TestServer, session: &mut Session, transport: Transpor
 }
 
 #[tokio::test]
-async fn whoever_is_not_let_in_is_told_by_the_websockets_codes() {
+async fn whoever_is_not_let_in_is_closed_with_the_websockets_codes() {
     let listed = AppConfig::new("10001")
         .set("allowed_origins", vec!["https://example.com"])
         .limit("max_connections", 1);
@@ -169,8 +169,7 @@ async fn what_is_sent_again_on_the_way_is_handled_once() {
         let channel = server.channel("private-");
         let mut socket = server.connect().await;
         socket.subscribe(&channel).await;
-        let mut client = FallbackClient::connect(&server, transport).await;
-        client.subscribe(&channel, None).await;
+        let mut client = FallbackClient::on(&server, transport, &channel).await;
         let event = |number: u32| {
             let event = json!({"event": "client-x", "channel": channel, "data": number});
             json!([event.to_string()]).to_string()

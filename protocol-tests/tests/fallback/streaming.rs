@@ -33,8 +33,7 @@ async fn renewals_lose_nothing_and_nothing_comes_twice() {
     let server = or_skip!(start().await);
     for padding in ["x".repeat(1000), "☕𝄞é".repeat(200)] {
         let channel = server.channel("orders-");
-        let mut client = FallbackClient::connect(&server, Transport::Streaming).await;
-        client.subscribe(&channel, None).await;
+        let mut client = FallbackClient::on(&server, Transport::Streaming, &channel).await;
         let publishing = publish_numbers(&server, &channel, 2000, &padding);
         tokio::join!(publishing, expect_numbers(&mut client, &channel, 2000));
         assert!(client.renewals >= 4, "{}", client.renewals);
@@ -47,8 +46,7 @@ async fn renewals_lose_nothing_and_nothing_comes_twice() {
 async fn what_comes_while_a_client_is_slow_to_renew_is_kept() {
     let server = or_skip!(start().await);
     let channel = server.channel("orders-");
-    let mut client = FallbackClient::connect(&server, Transport::Streaming).await;
-    client.subscribe(&channel, None).await;
+    let mut client = FallbackClient::on(&server, Transport::Streaming, &channel).await;
     // More than a stream holds, and less than an outbox does.
     let padding = "x".repeat(8000);
     publish_numbers(&server, &channel, 80, &padding).await;
@@ -62,8 +60,7 @@ async fn what_comes_while_a_client_is_slow_to_renew_is_kept() {
 async fn a_stream_that_is_given_up_early_ends_in_a_new_connection_and_no_gap() {
     let server = or_skip!(start().await);
     let channel = server.channel("orders-");
-    let mut client = FallbackClient::connect(&server, Transport::Streaming).await;
-    client.subscribe(&channel, None).await;
+    let mut client = FallbackClient::on(&server, Transport::Streaming, &channel).await;
     // It is still there as far as the relay knows.
     let _given_up = client.stream.take();
     client.renewals += 1;
@@ -79,8 +76,7 @@ async fn a_message_larger_than_a_stream_comes_whole() {
     let app = AppConfig::new("10001").limit("event_data_bytes", 400_000);
     let server = or_skip!(TestServer::builder().app(app).start().await);
     let channel = server.channel("orders-");
-    let mut client = FallbackClient::connect(&server, Transport::Streaming).await;
-    client.subscribe(&channel, None).await;
+    let mut client = FallbackClient::on(&server, Transport::Streaming, &channel).await;
     let data = "x".repeat(300_000);
     for _ in 0..3 {
         server

@@ -65,7 +65,7 @@ async fn connections_that_come_at_once_never_exceed_the_apps_limit() {
             let mut socket = server
                 .open(&upgrade)
                 .await
-                .expect("quotas are told by close codes");
+                .expect("quotas have close codes");
             let first = Event::parse(&socket.read_text().await);
             if first.name == "pusher:connection_established" {
                 return Some(socket);

@@ -8,7 +8,7 @@ use crate::support::{Random, assert_unharmed, impatient};
 /// Codes that a mistake in frames or text may be closed with.
 const MISTAKES: [u16; 4] = [1002, 1003, 1007, 1009];
 
-/// Reads on to the close, which must come and say what is wrong.
+/// Reads on to the close, which must come with what is wrong.
 async fn assert_closed(client: &mut WsClient, codes: &[u16], what: &str) {
     let close = client.socket.read_close().await;
     let fits = close.code.is_some_and(|code| codes.contains(&code));

@@ -350,7 +350,7 @@ async fn keys_that_differ_are_400_naming_their_places() {
 }
 
 #[tokio::test]
-async fn key_in_an_event_of_a_batch_is_400_saying_where_it_belongs() {
+async fn key_in_an_event_of_a_batch_is_400_with_where_it_belongs() {
     let server = or_skip!(builder().start().await);
     let (mut client, channel) = subscriber(&server, "public-").await;
     let event = PublishedEvent::new(&channel, "x", "y");

@@ -50,7 +50,7 @@ impl Page {
     }
 
     /// The next thing that the page has received.
-    async fn hears(&mut self) -> Value {
+    async fn receives(&mut self) -> Value {
         let line = within("the page", self.output.next_line()).await;
         let line = line.expect("the page writes UTF-8");
         let line = line.expect("the page goes on");
@@ -59,10 +59,10 @@ impl Page {
 
     /// Waits for both subscriptions; returns the socket id.
     async fn subscribed(&mut self) -> String {
-        let both = [self.hears().await, self.hears().await];
-        let socket_id = both.map(|said| match said["socketId"].as_str() {
-            Some(socket_id) if said["subscribed"].is_string() => socket_id.to_owned(),
-            _ => panic!("{said}"),
+        let both = [self.receives().await, self.receives().await];
+        let socket_id = both.map(|report| match report["socketId"].as_str() {
+            Some(socket_id) if report["subscribed"].is_string() => socket_id.to_owned(),
+            _ => panic!("{report}"),
         });
         assert_eq!(socket_id[0], socket_id[1]);
         socket_id[0].clone()
@@ -99,7 +99,7 @@ async fn echo_receives_what_laravel_publishes_on_redis() {
             for channel in [&public, &private] {
                 let data = json!({"order": {"number": number, "by": "Änne"}});
                 let expected = json!({"channel": channel, "data": data});
-                assert_eq!(page.hears().await, expected);
+                assert_eq!(page.receives().await, expected);
             }
         }
     }

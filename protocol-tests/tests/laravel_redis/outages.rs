@@ -68,7 +68,7 @@ async fn a_relay_that_starts_before_redis_serves_and_finds_it() {
     server.finish().await;
 }
 
-/// As when a machine loses its power: the connection says nothing of it.
+/// As when a machine loses its power: the connection does not end.
 #[tokio::test]
 async fn a_redis_that_no_longer_answers_is_known_as_lost() {
     let redis = RedisServer::start().await;

@@ -36,7 +36,7 @@ async fn clients_of_nodes_that_are_restarted_miss_nothing_while_they_are_connect
         clippy::disallowed_methods,
         reason = "there are a few lines for each client"
     )]
-    let (say, mut said) = mpsc::unbounded_channel();
+    let (notify, mut connected) = mpsc::unbounded_channel();
     let (end, ended) = watch::channel(false);
     let listening = async {
         let mut clients = Clients::new();
@@ -46,7 +46,7 @@ async fn clients_of_nodes_that_are_restarted_miss_nothing_while_they_are_connect
                 line = script.line() => match line {
                     Some(line) => {
                         clients.note(&line);
-                        let _end_of_test = say.send(clients.connected());
+                        let _end_of_test = notify.send(clients.connected());
                     }
                     None => return clients,
                 },
@@ -62,7 +62,7 @@ async fn clients_of_nodes_that_are_restarted_miss_nothing_while_they_are_connect
         clients
     };
     let restarting = async {
-        wait_for_all(&mut said).await;
+        wait_for_all(&mut connected).await;
         let app = cluster.app().clone();
         let publishing = Publishing::start(app, balancer.authority(), &channel);
         for position in cluster.positions() {
@@ -75,7 +75,7 @@ async fn clients_of_nodes_that_are_restarted_miss_nothing_while_they_are_connect
             cluster.stop(position).await;
             cluster.start(position).await;
             balancer.set_targets(&cluster.authorities());
-            wait_for_all(&mut said).await;
+            wait_for_all(&mut connected).await;
         }
         publishing.go_on(200).await;
         let published = publishing.stop().await;
@@ -238,13 +238,13 @@ impl Clients {
         clients.filter(|client| client.is_subscribed()).count()
     }
 
-    /// Notes what the program says.
+    /// Notes what the program reports.
     fn note(&mut self, line: &str) {
-        let said: Value = serde_json::from_str(line).expect("it says JSON");
-        let number = |name: &str| said[name].as_u64().unwrap_or_else(|| panic!("{said}"));
+        let report: Value = serde_json::from_str(line).expect("it prints JSON");
+        let number = |name: &str| report[name].as_u64().unwrap_or_else(|| panic!("{report}"));
         let position = usize::try_from(number("client")).expect("there are nine");
         let client = &mut self.0[position];
-        match said["what"].as_str() {
+        match report["what"].as_str() {
             Some("subscribed") => client.subscribed.push((number("at"), None)),
             Some("lost") => {
                 // A connection may be lost before it is subscribed.
@@ -257,7 +257,7 @@ impl Clients {
                 client.received.push(event);
             }
             Some("members") => client.members = Some(number("count")),
-            _ => panic!("{said}"),
+            _ => panic!("{report}"),
         }
     }
 

@@ -175,7 +175,7 @@ fn project() -> PathBuf {
         .to_path_buf()
 }
 
-/// What programs are told of a server, or of what stands in front of it: `host:port`.
+/// What programs are given of a server, or of what stands in front of it: `host:port`.
 pub(crate) fn settings(app: &App, authority: &str) -> String {
     let (host, port) = authority.rsplit_once(':').expect("an authority has a port");
     let port: u16 = port.parse().expect("a port is a number");

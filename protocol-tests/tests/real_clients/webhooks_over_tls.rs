@@ -32,7 +32,7 @@ impl HttpsReceiver {
         HttpsReceiver {
             port: port
                 .and_then(|port| port.parse().ok())
-                .expect("the endpoint says its port first"),
+                .expect("the endpoint prints its port first"),
             script,
             certificate,
         }
@@ -119,7 +119,7 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     let server = builder.start().await.expect("TLS needs a relay of its own");
     let mut client = server.connect().await;
     client.subscribe(&server.channel("public-")).await;
-    eventually("the log to tell of it", || async {
+    eventually("the log to have it", || async {
         let log = server.log();
         let is_logged = log.iter().any(|line| line.contains("certificate"));
         is_logged.then_some(())

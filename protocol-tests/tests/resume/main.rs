@@ -10,12 +10,16 @@
 //! - PROTOCOL_TESTS_SEED: repeats the choices of a run, which writes its seed down
 
 mod counted;
+mod channels;
+mod ended;
 mod gaps;
 mod losses;
 mod page;
 mod parked;
+mod proven;
 mod resumed;
 mod road;
 mod session;
 mod tokens;
 mod transports;
+mod users;

@@ -94,7 +94,7 @@ pub(crate) struct Stream {
     pub(crate) out_of_order: usize,
     /// Events `fanfare:gap`.
     pub(crate) gaps: usize,
-    /// How many events they say are missing.
+    /// How many events are missing as they have it.
     pub(crate) reported: u64,
     is_subscribed: bool,
     last_of_connection: u32,

@@ -18,13 +18,13 @@ use tokio::time::sleep;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Open,
-    /// Nothing passes in either direction, and nobody is told: a black hole.
+    /// Nothing passes in either direction, and nobody is notified: a black hole.
     Held,
     /// Both sides are reset.
     Reset,
-    /// The relay is told that the client has ended, and nothing more comes from the client.
+    /// The relay is notified that the client has ended, and nothing more comes from the client.
     EndedForRelay,
-    /// The client is told that the relay has ended; the relay goes on with nobody.
+    /// The client is notified that the relay has ended; the relay goes on with nobody.
     EndedForClient,
 }
 
@@ -186,7 +186,7 @@ async fn carry(client: TcpStream, server: TcpStream, way: watch::Receiver<Way>) 
 }
 
 /// Passes on what comes from one side until that ends or `end` is what becomes of the connection; then the other side
-/// is told of an end, and what still comes is thrown away.
+/// is notified of an end, and what still comes is thrown away.
 async fn pass_on(from: &TcpStream, to: &TcpStream, mut way: watch::Receiver<Way>, end: Way) {
     let ended = {
         let mut way = way.clone();
@@ -196,9 +196,9 @@ async fn pass_on(from: &TcpStream, to: &TcpStream, mut way: watch::Receiver<Way>
         () = pump(from, to, &mut way) => true,
         true = ended => false,
     };
-    // A client that was told of an end that there was not ends, too, and the relay is not to know.
-    let is_told = end != Way::EndedForRelay || *way.borrow() != Way::EndedForClient;
-    if is_told {
+    // A client that was notified of an end that there was not ends, too, and the relay is not to know.
+    let is_notified = end != Way::EndedForRelay || *way.borrow() != Way::EndedForClient;
+    if is_notified {
         let _ended_already = SockRef::from(to).shutdown(Shutdown::Write);
     }
     if !is_end_of_its_own {

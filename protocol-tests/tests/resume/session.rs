@@ -69,6 +69,37 @@ pub(crate) struct Session {
     pub(crate) answers: bool,
     /// Whether an event came after the last answer.
     has_unproven: bool,
+    kind: Kind,
+    /// Empty for a client that was connected by others.
+    token: String,
+}
+
+/// A session that waits for its client.
+#[derive(Debug)]
+pub(crate) struct Away {
+    kind: Kind,
+    token: String,
+    id: String,
+}
+
+impl Away {
+    /// Its client comes back, and finds it.
+    pub(crate) async fn resume(&self, server: &TestServer) -> Session {
+        let session = self.come_back(server).await;
+        assert_eq!(session.id(), self.id, "it is not the same session");
+        session
+    }
+
+    /// Its client comes back when it is gone.
+    pub(crate) async fn begin_anew(&self, server: &TestServer) -> Session {
+        let session = self.come_back(server).await;
+        assert_ne!(session.id(), self.id, "it is the same session");
+        session
+    }
+
+    async fn come_back(&self, server: &TestServer) -> Session {
+        Session::open_as(server, &self.token, self.kind).await
+    }
 }
 
 impl Session {
@@ -80,7 +111,39 @@ impl Session {
     /// Connects with a token.
     pub(crate) async fn open_as(server: &TestServer, token: &str, kind: Kind) -> Session {
         let upgrade = upgrade(server, &format!("/s/{token}"), kind);
-        Session::open_with(server, &upgrade).await
+        let session = Session::open_with(server, &upgrade).await;
+        Session {
+            kind,
+            token: token.to_owned(),
+            ..session
+        }
+    }
+
+    /// Connects as a page, with a token of its own.
+    pub(crate) async fn named(server: &TestServer) -> Session {
+        Session::open(server, &token()).await
+    }
+
+    /// A page with a token of its own that is on these channels, as `u` on presence channels.
+    pub(crate) async fn on(server: &TestServer, channels: &[impl AsRef<str>]) -> Session {
+        Session::on_as(server, Kind::Page, channels).await
+    }
+
+    /// A client with a token of its own that is on these channels, as `u` on presence channels.
+    pub(crate) async fn on_as(
+        server: &TestServer,
+        kind: Kind,
+        channels: &[impl AsRef<str>],
+    ) -> Session {
+        let mut session = Session::open_as(server, &token(), kind).await;
+        for channel in channels.iter().map(AsRef::as_ref) {
+            if channel.starts_with("presence-") {
+                session.join(channel, "u").await;
+            } else {
+                session.subscribe(channel).await;
+            }
+        }
+        session
     }
 
     /// Connects by this request.
@@ -95,6 +158,8 @@ impl Session {
             asked: 0,
             answers: true,
             has_unproven: false,
+            kind: Kind::Page,
+            token: String::new(),
         }
     }
 
@@ -281,10 +346,16 @@ impl Session {
     }
 
     /// Resets the connection, and waits until one session more than before is parked.
-    pub(crate) async fn park(self, server: &TestServer) {
+    pub(crate) async fn park(self, server: &TestServer) -> Away {
         let before = parked(server).await;
+        let away = Away {
+            kind: self.kind,
+            token: self.token.clone(),
+            id: self.id().to_owned(),
+        };
         self.reset();
         wait_until_parked(server, before + 1).await;
+        away
     }
 
     /// Says goodbye, and waits for the end.

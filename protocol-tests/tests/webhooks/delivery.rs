@@ -161,7 +161,7 @@ async fn an_app_without_webhooks_beside_one_that_has_some_is_served_all_the_same
     let channel = server.channel("public-");
     let mut silent = server.connect_to(server.second_app()).await;
     silent.subscribe(&channel).await;
-    let _told = subscriber(&server, &channel).await;
+    let _occupied = subscriber(&server, &channel).await;
     receiver.expect_event(occupied(&channel)).await;
     receiver.expect_nothing_more();
     server.finish().await;

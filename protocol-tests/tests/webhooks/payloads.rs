@@ -61,7 +61,7 @@ async fn members_are_added_and_removed_by_their_ids_as_strings() {
         relay(&receiver, &["member_added", "member_removed"]).set("webhooks.leave_delay_ms", 50);
     let server = or_skip!(builder.start().await);
     for prefix in ["presence-", "presence-cache-"] {
-        for (sent, told) in [
+        for (sent, reported) in [
             (json!("ann"), "ann"),
             (json!(10), "10"),
             (json!("ü \"quoted\" 😀"), "ü \"quoted\" 😀"),
@@ -73,9 +73,9 @@ async fn members_are_added_and_removed_by_their_ids_as_strings() {
                 .send_signed_subscribe(&channel, Some(&channel_data.to_string()))
                 .await;
             client.expect_subscribed(&channel).await;
-            receiver.expect_event(added(&channel, told)).await;
+            receiver.expect_event(added(&channel, reported)).await;
             client.unsubscribe(&channel).await;
-            receiver.expect_event(removed(&channel, told)).await;
+            receiver.expect_event(removed(&channel, reported)).await;
         }
     }
     receiver.expect_nothing_more();

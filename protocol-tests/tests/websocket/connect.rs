@@ -64,7 +64,7 @@ async fn socket_ids_are_unique_and_hard_to_guess_from_one_another() {
     let near = |a: u128, b: u128| a.abs_diff(b) <= 1_000;
     for pair in numbers.windows(2) {
         let [(a, b), (c, d)] = [pair[0], pair[1]];
-        assert!(!(near(a, c) && near(b, d)), "{a}.{b} tells of {c}.{d}");
+        assert!(!(near(a, c) && near(b, d)), "{a}.{b} reveals {c}.{d}");
     }
     server.finish().await;
 }

@@ -333,7 +333,7 @@ async fn statuses_and_changes_fit_together() {
             for (status, users) in statuses(&event) {
                 for user in users {
                     let before = believed.insert(user, status.clone());
-                    assert_ne!(before.as_ref(), Some(&status), "told twice");
+                    assert_ne!(before.as_ref(), Some(&status), "notified twice");
                 }
             }
         }

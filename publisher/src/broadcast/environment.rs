@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn pusher_is_a_relay_on_this_machine_unless_it_is_said() {
+    fn pusher_is_a_relay_on_this_machine_unless_another_is_named() {
         let origin = |more: &[(&str, &str)]| pusher(more).unwrap().origin();
         assert_eq!(origin(&[]), "http://127.0.0.1:6001");
         assert_eq!(

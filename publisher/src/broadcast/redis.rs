@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_the_caller_can_do() {
+    fn errors_name_what_the_caller_can_do() {
         use redis::ServerErrorKind as Server;
 
         let of = |kind: ErrorKind| judge(RedisError::from((kind, "words")));

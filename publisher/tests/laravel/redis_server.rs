@@ -58,7 +58,7 @@ impl RedisServer {
         self.process = process.expect("the port is still free");
     }
 
-    /// A client that hears of everything that is published.
+    /// A client that receives everything that is published.
     pub(crate) async fn subscriber(&self) -> Subscriber {
         Subscriber::of(&self.url()).await
     }

@@ -7,7 +7,7 @@ use crate::redis_server::RedisServer;
 use crate::{events::cases, php};
 
 #[tokio::test]
-async fn a_subscriber_cannot_tell_it_from_laravels_redis_broadcaster() {
+async fn messages_equal_those_of_laravels_redis_broadcaster() {
     let server = RedisServer::start(&[]).await;
     let mut subscriber = server.subscriber().await;
     let prefix = "tims-database-";

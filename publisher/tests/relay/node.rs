@@ -18,7 +18,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Starts a program beside this file. The first line tells it of the relay.
+    /// Starts a program beside this file. The first line is about the relay.
     pub(crate) async fn start(program: &str, server: &TestServer, more: Value) -> Node {
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut child = Command::new(existing(project.join(".tools/bin/node")))
@@ -62,7 +62,7 @@ impl Node {
         let line = within("a line of the program", self.output.next_line()).await;
         let line = line
             .expect("the program writes UTF-8")
-            .expect("the program has more to say");
+            .expect("the program has more to print");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 

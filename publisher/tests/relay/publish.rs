@@ -76,7 +76,7 @@ async fn a_batch_comes_in_order_and_once() {
 }
 
 #[tokio::test]
-async fn what_the_relay_refuses_says_what_to_do() {
+async fn refusals_of_the_relay_name_what_to_do() {
     let server = relay().await;
     let app = server.app().clone();
     let channels = [Channel::public("c")];

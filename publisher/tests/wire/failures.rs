@@ -50,7 +50,7 @@ async fn a_refusal_keeps_the_servers_words() {
 }
 
 #[tokio::test]
-async fn what_may_heal_says_when() {
+async fn what_may_heal_comes_with_a_time() {
     for status in [408, 429, 500, 503] {
         let error = failure(Answer::Reply(status, "Retry-After: 9\r\n", String::new())).await;
         assert!(error.can_retry());

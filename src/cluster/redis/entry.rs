@@ -120,7 +120,7 @@ impl FromStr for EntryId {
     }
 }
 
-/// A text from Redis says nothing that this version knows.
+/// A text from Redis is nothing that this version knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown to this version")]
 pub(super) struct Unreadable;
@@ -150,7 +150,7 @@ impl Message {
     }
 }
 
-/// What an entry says.
+/// What an entry is about.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) origin: NodeId,

@@ -59,7 +59,7 @@ impl Keys {
         [key::NODES, &versions, key::DEAD].map(|name| self.named(name))
     }
 
-    /// What tells whether the servers still have what they had.
+    /// What shows whether the servers still have what they had.
     pub(super) fn memory(&self) -> String {
         self.named(key::MEMORY)
     }

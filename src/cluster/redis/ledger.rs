@@ -35,7 +35,7 @@ pub(super) struct Ledger {
     last_number: u64,
 }
 
-/// What the oldest pages say.
+/// What the oldest pages have.
 #[derive(Debug)]
 pub(super) struct Oldest {
     /// The logs that were written to; one may be there more than once.
@@ -106,7 +106,7 @@ impl Ledger {
         self.bytes
     }
 
-    /// Forgets the oldest until no more than `keep` bytes are left, and says what it was.
+    /// Forgets the oldest until no more than `keep` bytes are left, and returns what it was.
     pub(super) fn take_oldest(&mut self, keep: usize) -> Option<Oldest> {
         let mut oldest: Option<Oldest> = None;
         while self.bytes > keep

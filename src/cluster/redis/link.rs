@@ -34,7 +34,7 @@ pub(super) struct Reach {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LinkId(pub(super) u64);
 
-/// What a server says of its own accord.
+/// What a server sends of its own accord.
 #[derive(Debug)]
 pub(super) enum Pushed {
     /// A message: topic and content.
@@ -158,7 +158,7 @@ impl Link {
         connection.send_packed_commands(&pipeline, 0, count).await
     }
 
-    /// Asks to listen to topics, or no longer to. That it is done is heard.
+    /// Asks to listen to topics, or no longer to. The server announces that it is done.
     pub(super) async fn listen(&self, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
         let mut connection = self.topics.clone();
         let count = pipeline.len();

@@ -1,7 +1,7 @@
 //! Several nodes that share their channels through Redis.
 //!
 //! A node delivers an event to its own subscribers at once, and has one thread ([`node`]) that
-//! tells the others: a script appends the event to the channel's log and publishes it to the nodes
+//! publishes to the others: a script appends the event to the channel's log and publishes it to the nodes
 //! that listen. Who is on a channel is decided by another script, which appends what follows from
 //! it to the same log. So every node sees each channel's events and members in one order, knows
 //! from the offsets whether it has missed any, and can read what it has missed.
@@ -10,7 +10,7 @@
 //! - [`request`], [`next_join`], [`queries`]: what the other threads ask of the one that speaks to Redis
 //! - [`shared`]: what all threads see of that
 //! - [`node`]: that thread
-//! - [`channel`], [`outgoing`], [`watch`]: one channel, what is said on it, and who waits for it
+//! - [`channel`], [`outgoing`], [`watch`]: one channel, what is published on it, and who waits for it
 //! - [`ledger`]: what is written and kept in all
 //! - [`link`], [`rights`]: a server of Redis, and what it lets a node do
 //! - [`script`], [`keys`], [`entry`]: what is in Redis
@@ -128,7 +128,7 @@ impl Redis {
     }
 }
 
-/// A node whose thread is gone would take events and tell nobody: better no node at all, and a
+/// A node whose thread is gone would take events and send them to nobody: better no node at all, and a
 /// supervisor that starts another.
 struct AbortOnPanic;
 

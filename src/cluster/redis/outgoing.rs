@@ -1,4 +1,4 @@
-//! What a node has to say on one channel.
+//! What a node has to publish on one channel.
 
 use std::collections::VecDeque;
 
@@ -19,12 +19,12 @@ const MOST_BYTES: usize = 256 * 1024;
 /// Entries that a channel's log keeps at most.
 const HISTORY_ENTRIES: usize = 10_000;
 
-/// Something to say, with what comes of having said it.
+/// Something to publish, with what comes of having published it.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) what: Payload,
     pub(super) receipt: Option<oneshot::Sender<()>>,
-    /// When it is to be said, among others. It has room in the backlog until it is.
+    /// When it is to be published, among others. It has room in the backlog until it is.
     pub(super) rank: Rank,
 }
 
@@ -36,11 +36,11 @@ pub(super) enum Payload {
     Close { code: u16, reason: String },
 }
 
-/// All that a node has to say on a channel, in order.
+/// All that a node has to publish on a channel, in order.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Outgoing>,
-    /// Said, and perhaps not heard: it is said again, word for word, before anything else. In the order of
+    /// Sent, and perhaps not received: it is sent again, byte for byte, before anything else. In the order of
     /// their numbers, as receivers take a lower number for one that they have had.
     unsure: VecDeque<Batch>,
 }
@@ -57,7 +57,7 @@ pub(super) struct Written {
 #[derive(Debug)]
 pub(super) struct Batch {
     body: Vec<u8>,
-    /// The bytes of the body that tell it from all others.
+    /// The bytes of the body by which it differs from all others.
     head: usize,
     number: u64,
     cached: Option<(Bytes, u64)>,
@@ -103,7 +103,7 @@ impl Queue {
         self.waiting.is_empty() && self.unsure.is_empty()
     }
 
-    /// Whoever waits need not: all this is kept until it can be said.
+    /// Whoever waits need not: all this is kept until it can be published.
     pub(super) fn send_receipts(&mut self) {
         self.let_others_pass();
         let unsure = self.unsure.iter_mut().flat_map(|unsure| &mut unsure.items);
@@ -115,14 +115,14 @@ impl Queue {
         }
     }
 
-    /// What other channels have to say does not wait for this.
+    /// What other channels have to publish does not wait for this.
     pub(super) fn let_others_pass(&self) {
         for outgoing in &self.waiting {
             outgoing.rank.pass();
         }
     }
 
-    /// What is to be said next. Nothing, if something is to be said on another channel before.
+    /// What is to be published next. Nothing, if something is to be published on another channel before.
     pub(super) fn next(&mut self, publishing: PublishContext<'_>) -> Option<Batch> {
         if let Some(mut unsure) = self.unsure.pop_front() {
             let is_last = |later: &&Batch| unsure.was_written && later.was_written;
@@ -198,7 +198,7 @@ impl Queue {
         }
     }
 
-    /// It is not known whether this was heard. Whoever waits need not: it is kept until it is.
+    /// It is not known whether this was received. Whoever waits need not: it is kept until it is.
     pub(super) fn put_back(&mut self, batch: Batch) {
         self.put(Batch {
             is_repetition: true,
@@ -207,7 +207,7 @@ impl Queue {
         self.send_receipts();
     }
 
-    /// This was certainly not heard.
+    /// This was certainly not received.
     pub(super) fn put_back_unacknowledged(&mut self, batch: Batch) {
         self.put(batch);
     }
@@ -295,7 +295,7 @@ impl Batch {
             .command()
     }
 
-    /// It was heard.
+    /// It was received.
     pub(super) fn done(self) -> Written {
         for outgoing in self.items {
             if let Some(receipt) = outgoing.receipt {

@@ -25,7 +25,7 @@ use crate::throttle::Throttle;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long another's publish is waited for, beyond the time that a publish may wait.
 const WAITS_FOR: Duration = Duration::from_secs(5);
-/// How long an answer is remembered, as on a single node; and a claim whose holder is never heard
+/// How long an answer is remembered, as on a single node; and a claim whose holder is never seen
 /// of again: it may have published.
 const ANSWER: Duration = Duration::from_secs(120);
 /// How long and how often it is tried to ask for a key while the connection to Redis is broken.
@@ -210,7 +210,7 @@ impl Asker {
     pub(super) async fn claim(&self, app: &AppHub, key: &str) -> Result<SharedClaim, Unavailable> {
         let key = self.keys.idempotency(&app.app.id, key);
         let claimant = NodeId::random(&mut rand::rng()).to_string();
-        // Dropped, it gives the key back: also if it is not known whether the claim was heard.
+        // Dropped, it gives the key back: also if it is not known whether the claim was made.
         let mut turn = None;
         let start = Instant::now();
         loop {

@@ -25,7 +25,7 @@ pub(super) enum Request {
     Close(Close),
     /// A question that is Redis' to answer.
     Ask(Question),
-    /// Something that Redis is to be told, now or when it is back.
+    /// Something for Redis to know, now or when it is back.
     Settle(Settlement),
     /// The node is to go.
     Stop(oneshot::Sender<()>),
@@ -51,7 +51,7 @@ pub(super) struct Close {
 
 /// One command, and where its answer goes.
 pub(super) struct Question {
-    /// A key of the command: what says which server it is for.
+    /// A key of the command, from which follows which server it is for.
     pub(super) key: String,
     pub(super) command: Cmd,
     /// Whether a publish waits for it.
@@ -59,7 +59,7 @@ pub(super) struct Question {
     pub(super) answer: oneshot::Sender<Result<Value, Unavailable>>,
 }
 
-/// What became of an idempotency key. To be told twice does no harm.
+/// What became of an idempotency key. To be sent twice does no harm.
 #[derive(Clone)]
 pub(super) struct Settlement {
     /// A key of the command.

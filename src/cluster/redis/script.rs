@@ -112,10 +112,10 @@ scripts! {
             listens later),
     CHANNEL = "channel" (meta log cache users members due at memory_key)
         (asker node new_epoch history publish topic version most_members flags delay known_epoch known_id
-            page_bytes told_again_after known_memory count_at_once count_interval repeated_for),
+            page_bytes announced_again_after known_memory count_at_once count_interval repeated_for),
     HEARTBEAT = "heartbeat" (nodes versions dead memory logs)
         (node version timeout new known_name known_beats new_name log_bytes remembered_for cleanup),
-    GOODBYE = "goodbye" (nodes versions dead memory logs) (node leaves heard_of_within),
+    GOODBYE = "goodbye" (nodes versions dead memory logs) (node leaves alive_within),
     REPORT = "report" (meta users cache) (with_cached),
     CLAIM = "claim" (key) (claimant lasts),
     SETTLE = "settle" (key) (claimant answer lasts),
@@ -136,7 +136,7 @@ pub(super) struct ChannelReply {
     /// Whether the log goes on after them.
     pub(super) has_more: bool,
     pub(super) refused: Vec<String>,
-    /// What the node has to tell, and in how many milliseconds.
+    /// What the node has to report, and in how many milliseconds.
     pub(super) due: Vec<(String, u64)>,
     /// Users and their user_info.
     pub(super) roster: Option<Vec<(String, String)>>,

@@ -23,7 +23,7 @@ pub struct Settings {
     pub total_log_bytes: usize,
     /// Certificates that Redis is trusted with, beside those of the system.
     pub ca_certificates: Option<PathBuf>,
-    /// How long departures wait for a return before webhooks are told. 3 s.
+    /// How long departures wait for a return before they are reported to webhooks. 3 s.
     pub leave_delay: Duration,
 }
 

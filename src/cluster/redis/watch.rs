@@ -1,4 +1,4 @@
-//! A connection that is to be told of users, once it is known who of them is online.
+//! A connection that is to be notified of users, once it is known who of them is online.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl PendingWatch {
         }
     }
 
-    /// One more of them is known, or the connection is signed in. With the last, it is told.
+    /// One more of them is known, or the connection is signed in. With the last, it is notified.
     pub(super) fn one_known(&self) {
         self.unknown.set(self.unknown.get().saturating_sub(1));
         if self.unknown.get() == 0 {

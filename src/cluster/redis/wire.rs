@@ -4,11 +4,7 @@
 
 use std::time::Duration;
 
-/// Up to so many subscribers every change of their number is told, above that one in a while: as on a
-/// single node.
-pub(super) const COUNT_AT_ONCE: usize = 100;
-pub(super) const COUNT_INTERVAL: Duration = Duration::from_secs(5);
-/// How long Redis remembers nodes of which it hears nothing, beyond the time after which they are dead.
+/// How long Redis remembers nodes without a heartbeat, beyond the time after which they are dead.
 pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(600);
 /// How long a node may take at least to clean up after a dead one, before another one does.
 pub(super) const LEAST_CLEANUP: Duration = Duration::from_secs(2);
@@ -45,7 +41,7 @@ names! {
         NODE = "{node:",
     }
 
-    /// What an entry of a log says.
+    /// What an entry of a log is about.
     entry, "ENTRY_" {
         EVENTS = "E",
         CLOSE = "X",
@@ -60,13 +56,13 @@ names! {
     flag, "FLAG_" {
         PRESENCE = "p",
         USER = "u",
-        /// Subscribers are told how many they are.
+        /// Subscribers are notified of how many they are.
         COUNTED = "c",
         /// Webhooks want to know who occupies and vacates, of members, of counts.
         REPORTS_OCCUPANCY = "o",
         REPORTS_MEMBERS = "m",
         REPORTS_COUNTS = "s",
-        /// The cached event is asked for, the roster in any case, all that the node has to tell.
+        /// The cached event is asked for, the roster in any case, all that the node has to report.
         CACHED = "k",
         ROSTER = "r",
         ALL_DUE = "d",
@@ -74,10 +70,10 @@ names! {
         ONE_AT_LEAST = "e",
         /// Nothing is asked for that has happened since.
         NOT_SINCE = "x",
-        /// Nodes may not have told again yet what was forgotten.
+        /// Nodes may not have announced again yet what was forgotten.
         DOUBTFUL = "D",
         /// Webhooks know that the node has occupied the channel, or had; or know nothing of that, and it is
-        /// vacated without a word.
+        /// vacated without a report.
         OCCUPIED = "q",
         WAS_OCCUPIED = "z",
         NEVER_OCCUPIED = "y",
@@ -96,7 +92,7 @@ names! {
         ACKNOWLEDGE = "a",
     }
 
-    /// What is to be told: the first letter of a field.
+    /// What is to be reported: the first letter of a field.
     due, "DUE_" {
         OCCUPIED = "o",
         /// Vacated, and a user removed, once their time has come, and then.
@@ -105,14 +101,14 @@ names! {
         ADDED = "a",
         REMOVING = "r",
         REMOVED = "R",
-        /// Occupied, and a user added, once their time has come, unless a node says that webhooks know it.
+        /// Occupied, and a user added, once their time has come, unless a node announces that webhooks know it.
         PERHAPS_OCCUPIED = "p",
         PERHAPS_ADDED = "b",
         COUNT = "N",
     }
 }
 
-/// A field of what is to be told about a user.
+/// A field of what is to be reported about a user.
 pub(super) fn due_field(kind: &str, user_id: &str) -> String {
     [kind, user_id].concat()
 }

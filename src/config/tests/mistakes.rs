@@ -340,7 +340,7 @@ fn mistakes_in_webhooks_show_no_secret() {
         ))
     };
     let start = "relay.toml:5: apps[0].webhooks[0].";
-    for (text, says) in [
+    for (text, mistake) in [
         (
             with_app("webhooks = [{ events = [\"cache_miss\"] }]"),
             "url: missing; expected a URL that begins with https:// or http://, such as https://example.com/webhook",
@@ -378,7 +378,7 @@ fn mistakes_in_webhooks_show_no_secret() {
             "url_: unknown key; did you mean `url`?",
         ),
     ] {
-        assert_eq!(mistake_in(&text), format!("{start}{says}"));
+        assert_eq!(mistake_in(&text), format!("{start}{mistake}"));
     }
 }
 

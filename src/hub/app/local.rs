@@ -64,7 +64,7 @@ impl AppHub {
         self.users.remove(peer, user.user_id());
     }
 
-    /// The connection is no longer told of these users.
+    /// The connection is no longer notified of these users.
     pub fn unwatch_locally(&self, peer: &PeerHandle, watchlist: &Watchlist) {
         if let Some(watchlists) = &self.watchlists {
             watchlists.unwatch(peer, watchlist);

@@ -77,7 +77,7 @@ impl AppHub {
         }
     }
 
-    /// Where the app's backend is told what happens, if it is to be told anything.
+    /// Where the app's backend is notified of what happens, if it is to be.
     pub fn webhooks(&self) -> Option<&AppWebhooks> {
         self.webhooks.as_deref()
     }

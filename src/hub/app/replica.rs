@@ -1,7 +1,7 @@
 //! The moves of a node whose channels are shared: others decide, the node carries out.
 //!
-//! What they tell is applied here one after the other: rosters and statuses are copies of what all
-//! nodes share, and subscribers hear of exactly the changes that these copies go through.
+//! What they announce is applied here one after the other: rosters and statuses are copies of what all
+//! nodes share, and subscribers are notified of exactly the changes that these copies go through.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::protocol::member::{Member, Watchlist};
 use crate::protocol::{ChannelName, Frame};
 
 impl AppHub {
-    /// Lets the connection in, without a word to the others.
+    /// Lets the connection in, without an announcement to the others.
     pub fn admit_shared(&self, join: Join) {
         self.channels.admit(join);
     }
@@ -22,7 +22,7 @@ impl AppHub {
         self.channels.refuse_full(join);
     }
 
-    /// Lets the connection go, without a word to the others.
+    /// Lets the connection go, without an announcement to the others.
     pub fn dismiss_shared(&self, leave: &Leave) {
         self.channels.dismiss(leave);
     }
@@ -39,7 +39,7 @@ impl AppHub {
     }
 
     /// These are the members of the channel, which connections are about to be let into; whoever
-    /// is on it already hears of the differences.
+    /// is on it already is notified of the differences.
     pub fn set_roster(&self, channel: &ChannelName, members: Vec<Arc<Member>>) {
         self.channels.set_roster(channel, members);
     }
@@ -74,14 +74,14 @@ impl AppHub {
         self.watchlists.is_some()
     }
 
-    /// The user is online, or not; those who watch hear of it if it is news to this node.
+    /// The user is online, or not; those who watch are notified if it is news to this node.
     pub fn set_online(&self, user_id: &Arc<str>, online: bool) {
         if let Some(watchlists) = &self.watchlists {
             watchlists.set_online(user_id, online);
         }
     }
 
-    /// The connection is told who of its watchlist is online, and from now on of every change.
+    /// The connection is notified of who of its watchlist is online, and from now on of every change.
     pub fn watch_shared(&self, peer: &PeerHandle, watchlist: &Watchlist, complaint: Option<Frame>) {
         if let Some(watchlists) = &self.watchlists {
             watchlists.watch(peer, watchlist, complaint);

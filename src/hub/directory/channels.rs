@@ -31,11 +31,11 @@ pub(in crate::hub) struct Channels {
     subscriptions: Gauge,
     presence_members: usize,
     announces_counts: bool,
-    /// Channels whose count must be told once its interval is over.
+    /// Channels whose count must be announced once its interval is over.
     counts_due: Mutex<Vec<ChannelName>>,
     cache: Mutex<EventCache>,
     silent: AtomicBool,
-    /// Webhooks have been told that everybody has left.
+    /// It was reported to webhooks that everybody has left.
     all_departed: AtomicBool,
     webhooks: Option<Arc<AppWebhooks>>,
 }
@@ -88,10 +88,10 @@ impl Channels {
         self.silent.store(true, Ordering::Relaxed);
     }
 
-    /// Tells webhooks that everybody leaves, before they do. From then on webhooks are told of no
+    /// Reports to webhooks that everybody leaves, before they do. From then on they are notified of no
     /// transition: those who are there stay to the end of the process, and no longer.
     pub(in crate::hub) fn all_depart(&self) {
-        // Every lock at once: nobody is told of twice, or not at all.
+        // Every lock at once: nobody is reported twice, or not at all.
         let slots: Vec<_> = self.table.slots().collect();
         for (channel, entry) in slots.iter().flat_map(|slot| slot.iter()) {
             for member in entry.roster.members() {
@@ -193,7 +193,7 @@ impl Channels {
         let Some(entry) = slot.get_mut(leave.channel.as_str()) else {
             return;
         };
-        // Before the announcements: who has left does not hear of it.
+        // Before the announcements: who has left is not notified.
         self.remove(entry, &leave.peer, wakes);
         let gone = leave
             .member

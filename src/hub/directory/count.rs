@@ -1,15 +1,15 @@
-//! When subscribers are told how many they are.
+//! When subscribers are notified of how many they are.
 
 use std::time::{Duration, Instant};
 
-/// Up to so many subscribers, every change is told.
-const TOLD_AT_ONCE: usize = 100;
-/// Above that, changes are told at most this often.
-const INTERVAL: Duration = Duration::from_secs(5);
-
-/// When a channel's count was told last.
+/// Up to so many subscribers, every change is announced.
 ///
 /// Source: Pusher Channels, "Subscription counting": at once up to 100, then every 5 s.
+pub const COUNT_AT_ONCE: usize = 100;
+/// Above that, changes are announced at most this often.
+pub const COUNT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// When a channel's count was announced last.
 #[derive(Debug, Default)]
 pub(super) struct CountNotice {
     /// If it ever was. Most apps announce no counts.
@@ -26,7 +26,7 @@ struct Last {
 /// What to do about a changed count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// Tell it.
+    /// Announce it.
     Now,
     /// Look again later, with [`CountNotice::is_due`].
     Later,
@@ -37,7 +37,7 @@ pub(super) enum Due {
 impl CountNotice {
     /// The count has changed.
     pub(super) fn changed(&mut self, count: usize, now: Instant) -> Due {
-        if count <= TOLD_AT_ONCE || self.interval_is_over(now) {
+        if count <= COUNT_AT_ONCE || self.interval_is_over(now) {
             self.sent(now, self.is_pending());
             return Due::Now;
         }
@@ -49,7 +49,7 @@ impl CountNotice {
         }
     }
 
-    /// Whether a pending change is to be told now; if so, it no longer pends.
+    /// Whether a pending change is to be announced now; if so, it no longer pends.
     pub(super) fn is_due(&mut self, now: Instant) -> bool {
         if !self.interval_is_over(now) {
             return false;
@@ -73,7 +73,7 @@ impl CountNotice {
     fn interval_is_over(&self, now: Instant) -> bool {
         self.last
             .as_ref()
-            .is_none_or(|last| now.saturating_duration_since(last.sent_at) >= INTERVAL)
+            .is_none_or(|last| now.saturating_duration_since(last.sent_at) >= COUNT_INTERVAL)
     }
 }
 
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn large_channels_are_told_every_five_seconds() {
+    fn large_channels_are_notified_every_five_seconds() {
         let (mut notice, start) = (CountNotice::default(), Instant::now());
         assert_eq!(notice.changed(100, start), Due::Now);
         assert_eq!(notice.changed(101, start), Due::Later);

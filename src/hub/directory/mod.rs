@@ -14,7 +14,7 @@
 //! - [`channels`]: the channels of an app, decided about by this node
 //! - [`replica`]: channels whose members are copies of what other nodes share
 //! - [`users`]: the app's users that are signed in
-//! - [`watchlist`]: who is online, and who is told of it
+//! - [`watchlist`]: who is online, and who is notified of it
 //! - [`table`]: names, and what is known of each
 //! - [`listeners`], [`roster`], [`count`], [`cache`]: what is known of a channel
 
@@ -30,5 +30,6 @@ mod watchlist;
 
 pub(in crate::hub) use channels::Channels;
 pub use channels::Wanted;
+pub use count::{COUNT_AT_ONCE, COUNT_INTERVAL};
 pub(in crate::hub) use users::Users;
 pub(in crate::hub) use watchlist::Watchlists;

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_replaced_roster_says_what_has_changed() {
+    fn a_replaced_roster_returns_what_has_changed() {
         let mut roster = Roster::default();
         for user_id in ["a", "b"] {
             assert!(roster.insert(&Arc::new(Member::new(user_id, None))));

@@ -1,4 +1,4 @@
-//! Who is online, and who is told of it.
+//! Who is online, and who is notified of it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::protocol::server::{self, Status};
 /// ended: whoever is back by then had never gone. A watched user is like a channel to the
 /// shards: those who watch are its subscribers.
 ///
-/// One lock covers all users, as a watcher is told of all of its watchlist at one moment; it is
+/// One lock covers all users, as a watcher is notified of all of its watchlist at one moment; it is
 /// held for a few hash look-ups a watched user.
 #[derive(Debug)]
 pub(in crate::hub) struct Watchlists {
@@ -41,7 +41,7 @@ struct Users {
 #[derive(Debug)]
 struct User {
     connections: usize,
-    /// Whether others say so, where several nodes share users.
+    /// Whether others announce so, where several nodes share users.
     online_elsewhere: bool,
     watchers: Listeners,
 }
@@ -59,7 +59,7 @@ impl Watchlists {
         }
     }
 
-    /// Nobody is told any more: everybody leaves.
+    /// Nobody is notified any more: everybody leaves.
     pub(in crate::hub) fn fall_silent(&self) {
         self.silent.store(true, Ordering::Relaxed);
     }
@@ -90,7 +90,7 @@ impl Watchlists {
         self.went_offline(users, user_id, wakes);
     }
 
-    /// Those who share users say whether this one is online.
+    /// Those who share users announce whether this one is online.
     pub(in crate::hub) fn set_online(&self, user_id: &Arc<str>, online: bool) {
         let mut locked = Locked::new(&self.users);
         let (users, wakes) = locked.parts();
@@ -140,7 +140,7 @@ impl Watchlists {
         }
     }
 
-    /// A connection is told who of the watchlist is online, and from then on of every change.
+    /// A connection is notified of who of the watchlist is online, and from then on of every change.
     pub(in crate::hub) fn watch(
         &self,
         peer: &PeerHandle,
@@ -163,15 +163,15 @@ impl Watchlists {
             };
             status.push(Arc::clone(user_id));
         }
-        let told = [(Status::Online, online), (Status::Offline, offline)];
+        let statuses = [(Status::Online, online), (Status::Offline, offline)];
         let watched = Watched {
             app: self.app,
             watchlist: Arc::clone(watchlist),
             lists,
             complaint,
-            statuses: server::watchlist_events(told),
+            statuses: server::watchlist_events(statuses),
         };
-        // Posted under the lock: every later change is told behind it.
+        // Posted under the lock: every later change is announced behind it.
         let control = Control::Watch {
             peer: peer.id,
             watched: Box::new(watched),
@@ -179,7 +179,7 @@ impl Watchlists {
         peer.mailbox.post(control, wakes);
     }
 
-    /// A connection that watched is told no more.
+    /// A connection that watched is no longer notified.
     pub(in crate::hub) fn unwatch(&self, peer: &PeerHandle, watchlist: &Watchlist) {
         let mut locked = Locked::new(&self.users);
         let (users, wakes) = locked.parts();

@@ -207,7 +207,7 @@ impl Absent {
             }
         }
         let end = self.first + self.log.len() as u64;
-        // (Who needs what is no longer there is told so, and needs nothing.)
+        // (Who needs what is no longer there is notified of that, and needs nothing.)
         let needed = self.stops.range(self.first..).next();
         let needed_from = needed.map_or(end, |(from, _)| *from);
         while self.first < needed_from && self.drop_first() {}

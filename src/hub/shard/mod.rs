@@ -77,7 +77,7 @@ impl Shard {
         Registration::new(peer, Rc::clone(&self.tables), permit)
     }
 
-    /// Does what the mailbox says, for as long as the worker lives. After each slice of work
+    /// Carries out the mailbox's commands, for as long as the worker lives. After each slice of work
     /// the thread's other tasks and its sockets have their turn.
     pub async fn run(&self) {
         loop {

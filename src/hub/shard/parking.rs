@@ -1,7 +1,7 @@
 //! Connections that change between being there and being away.
 //!
 //! A connection's task knows first that its client is gone. The lists of subscribers change in their
-//! turn, with what the mailbox says, so that there is one moment in each channel's order of events up to
+//! turn, with the mailbox's commands, so that there is one moment in each channel's order of events up to
 //! which the connection was sent them, and from which they are kept for it.
 
 use std::rc::Rc;
@@ -55,7 +55,7 @@ impl Tables {
         }
     }
 
-    /// The connection is to be told again that it is on the channel. If it was away, it is back, and is
+    /// That the connection is on the channel is to be confirmed again. If it was away, it is back, and is
     /// sent what it has missed.
     pub(super) fn confirm(&self, id: PeerId, channel: ChannelId, welcome: &Welcome) {
         let Some(peer) = self.peer(id) else {
@@ -75,7 +75,7 @@ impl Tables {
     }
 
     /// The connection is there again for what comes with its user: who of its watchlist has come and gone.
-    /// (Events to a user come by a channel.) What cannot be sent again of that is lost without a word: there is no
+    /// (Events to a user come by a channel.) What cannot be sent again of that is lost without notice: there is no
     /// channel on which a client would look for it.
     pub(super) fn user_is_back(&self, id: PeerId) {
         let Some(peer) = self.peer(id) else {
@@ -106,20 +106,20 @@ impl Tables {
     /// Asks connections whether they have received what they were sent.
     pub(super) fn ask_for_proof(&self, now: Instant) {
         let turn = self.turn.replace(self.turn.get().wrapping_add(1)) % ASK_IN_TURNS;
-        let owing = std::mem::take(&mut *self.owing.borrow_mut());
-        let mut still_owing = Vec::with_capacity(owing.len());
+        let unacknowledged = std::mem::take(&mut *self.unacknowledged.borrow_mut());
+        let mut still_pending = Vec::with_capacity(unacknowledged.len());
         let mut bytes = 0;
-        for id in owing {
+        for id in unacknowledged {
             let is_its_turn = id.0 % ASK_IN_TURNS == turn;
             if let Some(peer) = self.peer(id)
                 && peer.ask_if_due(now, is_its_turn)
             {
                 bytes += peer.unproven_bytes();
-                still_owing.push(id);
+                still_pending.push(id);
             }
         }
         // Nobody else has come meanwhile: pings are kept for nobody.
-        self.owing.replace(still_owing);
+        self.unacknowledged.replace(still_pending);
         self.metrics.unproven_bytes.set(bytes as i64);
     }
 }

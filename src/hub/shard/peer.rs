@@ -128,7 +128,7 @@ impl Peer {
         }
     }
 
-    /// Asks or tells the protocol state something. It is lent for this one call, in which nothing else
+    /// Uses the protocol state. It is lent for this one call, in which nothing else
     /// may be done to the connection.
     pub fn with_session<T>(&self, call: impl FnOnce(&mut Session) -> T) -> T {
         call(&mut self.session.borrow_mut())
@@ -436,7 +436,7 @@ impl Peer {
         }
     }
 
-    /// The connection is told of the users of its watchlist from now on. False if it is closed.
+    /// The connection is notified of the users of its watchlist from now on. False if it is closed.
     pub(super) fn on_watching(&self, watched: &Watched) -> bool {
         if self.is_over() {
             return false;
@@ -459,7 +459,7 @@ impl Peer {
         }
     }
 
-    /// Whether the connection is still on the channel and waits to be told so.
+    /// Whether the connection is still on the channel and waits for that to be confirmed.
     pub(super) fn is_confirmed(&self, welcome: &Welcome) -> bool {
         let name = welcome.channel.as_str();
         self.with_session(|session| session.confirmed(name))

@@ -18,7 +18,7 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// The connections of a shard that have been sent something which they have not proved to have.
-pub(super) type Owing = Rc<RefCell<Vec<PeerId>>>;
+pub(super) type Unacknowledged = Rc<RefCell<Vec<PeerId>>>;
 
 /// What makes a connection the subscriber of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub(super) struct Resumable {
     unproven: RefCell<Unproven>,
     /// The channels, users and watched users whose subscriber it is, in order.
     channels: RefCell<Channels>,
-    owing: Owing,
-    is_owing: Cell<bool>,
+    unacknowledged: Unacknowledged,
+    is_listed: Cell<bool>,
     asked_at: Cell<Option<Instant>>,
     /// Pongs that have come so far.
     answers: Cell<u64>,
@@ -57,12 +57,12 @@ pub(super) struct Resumable {
 
 impl Resumable {
     /// For a connection that may be sent so many bytes again.
-    pub(super) fn new(max_bytes: usize, owing: &Owing) -> Self {
+    pub(super) fn new(max_bytes: usize, unacknowledged: &Unacknowledged) -> Self {
         Self {
             unproven: RefCell::new(Unproven::default()),
             channels: RefCell::new(Channels::new()),
-            owing: Rc::clone(owing),
-            is_owing: Cell::new(false),
+            unacknowledged: Rc::clone(unacknowledged),
+            is_listed: Cell::new(false),
             asked_at: Cell::new(None),
             answers: Cell::new(0),
             lost: Cell::new(false),
@@ -76,8 +76,8 @@ impl Resumable {
     /// A frame of a channel is sent to the connection.
     pub(super) fn keep(&self, peer: PeerId, kept: Kept) {
         self.unproven.borrow_mut().keep(kept, self.max_bytes);
-        if !self.is_owing.replace(true) {
-            self.owing.borrow_mut().push(peer);
+        if !self.is_listed.replace(true) {
+            self.unacknowledged.borrow_mut().push(peer);
         }
     }
 
@@ -86,7 +86,7 @@ impl Resumable {
     pub(super) fn is_to_be_asked(&self, now: Instant) -> Option<bool> {
         let unproven = self.unproven.borrow();
         if unproven.is_empty() {
-            self.is_owing.set(false);
+            self.is_listed.set(false);
             return None;
         }
         let asked_at = self.asked_at.get();
@@ -99,7 +99,7 @@ impl Resumable {
         self.unproven.borrow().bytes()
     }
 
-    /// A ping is sent now; returns what tells its answer from others, if any is to be told.
+    /// A ping is sent now; returns what distinguishes its answer from others, if there is to be one.
     pub(super) fn ask(&self, now: Instant) -> Option<u64> {
         self.asked_at.set(Some(now));
         self.unproven.borrow_mut().ask()
@@ -139,7 +139,7 @@ impl Resumable {
         self.silent.get()
     }
 
-    /// The carrier is gone; the shard is about to be told.
+    /// The carrier is gone; the shard is about to be notified.
     pub(super) fn begin_parking(&self) {
         self.parking.set(true);
     }

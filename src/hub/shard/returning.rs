@@ -56,7 +56,7 @@ impl Peer {
         true
     }
 
-    /// As [`Peer::lose_carrier`], because the client was silent for too long. It is told so, should it be
+    /// As [`Peer::lose_carrier`], because the client was silent for too long. It is notified of that, should it be
     /// there after all, if its socket takes that now.
     pub(super) fn lose_silent_carrier(&self, last: &[Frame]) -> bool {
         let Some(resumable) = &self.resumable else {
@@ -73,7 +73,7 @@ impl Peer {
     }
 
     /// Whether a client that closes may have done so because it had waited for an answer in vain, and be
-    /// about to come back: its close says nothing else than one that is meant, and may have waited for as
+    /// about to come back: its close looks no different from one that is meant, and may have waited for as
     /// long as its network was away.
     pub fn may_have_given_up(&self, now: Instant) -> bool {
         let resumable = self.resumable.as_deref();
@@ -206,7 +206,7 @@ impl Peer {
         })
     }
 
-    /// Confirms a channel to a client that is back on it, and sends what it has missed. What it is told
+    /// Confirms a channel to a client that is back on it, and sends what it has missed. What it is sent
     /// with the confirmation makes up for announcements, but for the number of subscribers.
     pub(super) fn send_missed(&self, channel: ChannelId, welcome: &Welcome, missed: Missed) {
         // The last event of a cache channel is among those that were missed, or was received.

@@ -12,7 +12,7 @@ use rustc_hash::FxBuildHasher;
 use super::carrier::{Carrier, Outlives};
 use super::channel::LocalChannel;
 use super::peer::Peer;
-use super::resumable::{Of, Owing, Resumable};
+use super::resumable::{Of, Resumable, Unacknowledged};
 use super::wheel::{TICK, Wheel};
 use crate::hub::app::AppHub;
 use crate::hub::authority::Authority;
@@ -36,7 +36,7 @@ pub(super) struct Tables {
     pub(super) channels: RefCell<HashMap<ChannelId, LocalChannel, FxBuildHasher>>,
     wheel: RefCell<Wheel>,
     next_peer: Cell<u64>,
-    pub(super) owing: Owing,
+    pub(super) unacknowledged: Unacknowledged,
     /// Whose turn it is to be asked.
     pub(super) turn: Cell<u64>,
     pub(super) metrics: WorkerMetrics,
@@ -57,7 +57,7 @@ impl Tables {
             channels: RefCell::default(),
             wheel: RefCell::new(Wheel::new(Instant::now())),
             next_peer: Cell::new(0),
-            owing: Owing::default(),
+            unacknowledged: Unacknowledged::default(),
             turn: Cell::new(0),
         }
     }
@@ -74,7 +74,7 @@ impl Tables {
         let id = PeerId(self.next_peer.replace(self.next_peer.get() + 1));
         let max_bytes = app.app.resume.session_bytes;
         let resumable = (outlives == Outlives::Carrier)
-            .then(|| Box::new(Resumable::new(max_bytes, &self.owing)));
+            .then(|| Box::new(Resumable::new(max_bytes, &self.unacknowledged)));
         let mailbox = Arc::clone(&self.mailbox);
         let peer = Rc::new(Peer::new(id, app, mailbox, session, carrier, resumable));
         self.schedule(&peer, peer.deadline());
@@ -123,7 +123,7 @@ impl Tables {
         self.apps.borrow().get(&index).and_then(Weak::upgrade)
     }
 
-    /// Does what the mailbox says about connections and their channels.
+    /// Carries out the mailbox's commands about connections and their channels.
     pub(super) fn apply(&self, control: Control) {
         match control {
             Control::Join {

@@ -148,7 +148,7 @@ impl Unproven {
         }
     }
 
-    /// A ping is sent now. Returns what tells its answer from others; None if too many are under way.
+    /// A ping is sent now. Returns what distinguishes its answer from others; None if too many are under way.
     pub(super) fn ask(&mut self) -> Option<u64> {
         let asked = &mut self.pending.get_or_insert_default().asked;
         (asked.len() < MOST_ASKED).then(|| {

@@ -37,7 +37,7 @@ impl Wheel {
         }
     }
 
-    /// Asks to be told of the connection at the deadline, or before if that is far away.
+    /// Asks to be notified of the connection at the deadline, or before if that is far away.
     /// Returns the tick in which it is.
     pub(super) fn insert(&mut self, peer: PeerId, deadline: Instant) -> u64 {
         let tick = self.tick_for(deadline);

@@ -1,4 +1,4 @@
-//! The hub with real sockets, and with an authority that answers when it is told to.
+//! The hub with real sockets, and with an authority that answers when a test wants it to.
 
 mod memory;
 mod resume;
@@ -228,7 +228,7 @@ impl Fixture {
     }
 }
 
-/// Lets the shard do all that it has been told.
+/// Lets the shard carry out all its commands.
 async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;

@@ -148,7 +148,7 @@ fn what_is_proven_received_does_not_come_again() {
 }
 
 #[test]
-fn who_has_missed_more_than_is_kept_is_told_how_many() {
+fn who_has_missed_more_than_is_kept_is_notified_of_how_many() {
     run(async |fixture| {
         let (fixture, mut registration, mut client) = fixture.resumable().await;
         for channel in ["news", "quiet"] {

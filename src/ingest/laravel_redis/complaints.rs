@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_a_minute_says_how_many_were_left_out() {
+    fn one_line_a_minute_counts_those_left_out() {
         let (complaints, start) = (Complaints::default(), Instant::now());
         assert_eq!(complaints.turn(start), Some(0));
         let soon = start + INTERVAL - Duration::from_millis(1);

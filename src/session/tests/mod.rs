@@ -43,7 +43,7 @@ fn fixture_of(sign_of_life: SignOfLife, change: impl FnOnce(&mut App)) -> Fixtur
 }
 
 impl Fixture {
-    fn say(&mut self, event: &str, data: Value) -> Action {
+    fn send(&mut self, event: &str, data: Value) -> Action {
         let text = json!({ "event": event, "data": data }).to_string();
         self.session.on_text(&text, self.start)
     }
@@ -58,7 +58,7 @@ impl Fixture {
             None => format!("12.34:{channel}"),
         };
         let auth = self.auth(&signed);
-        self.say(
+        self.send(
             "pusher:subscribe",
             json!({ "channel": channel, "auth": auth, "channel_data": channel_data }),
         )
@@ -66,7 +66,7 @@ impl Fixture {
 
     fn sign_in(&mut self, user_data: &str) -> Action {
         let auth = self.auth(&format!("12.34::user::{user_data}"));
-        self.say(
+        self.send(
             "pusher:signin",
             json!({ "auth": auth, "user_data": user_data }),
         )
@@ -103,7 +103,7 @@ fn closes_with(action: &Action) -> Option<CloseCode> {
 #[test]
 fn public_channels_need_no_signature_and_ignore_one() {
     let mut fixture = fixture(|_| {});
-    let action = fixture.say(
+    let action = fixture.send(
         "pusher:subscribe",
         json!({ "channel": "news", "auth": 7, "channel_data": {} }),
     );
@@ -130,7 +130,7 @@ fn signatures_cover_the_channel_and_its_data() {
         json!({ "channel": "private-encrypted-c", "auth": "x" }),
         json!({ "channel": "private-c", "auth": 1 }),
     ] {
-        let action = fixture.say("pusher:subscribe", data.clone());
+        let action = fixture.send("pusher:subscribe", data.clone());
         assert_eq!(refusal(&action), Some(("AuthError", 401)), "{data}");
     }
 }
@@ -214,7 +214,7 @@ fn presence_needs_a_member_from_data_or_sign_in() {
 }
 
 #[test]
-fn only_the_user_hears_the_users_channel() {
+fn only_the_user_is_let_in_to_the_users_channel() {
     let mut fixture = fixture(|_| {});
     let action = fixture.subscribe("#server-to-user-u", None);
     assert_eq!(refusal(&action), Some(("AuthError", 401)));
@@ -239,7 +239,7 @@ fn a_second_sign_in_must_be_the_same_user() {
     ));
     let other = fixture.sign_in(r#"{"id":"v"}"#);
     assert_eq!(closes_with(&other), Some(CloseCode::Unauthorized));
-    let forged = fixture.say(
+    let forged = fixture.send(
         "pusher:signin",
         json!({ "auth": "key:x", "user_data": "{}" }),
     );
@@ -276,7 +276,7 @@ fn all_who_ask_before_an_answer_get_the_same_one() {
     }
     fixture.subscribe("private-a", None);
     let unsubscribe = json!({ "channel": "private-a" });
-    fixture.say("pusher:unsubscribe", unsubscribe);
+    fixture.send("pusher:unsubscribe", unsubscribe);
     assert!(!fixture.session.confirmed("private-a"));
 }
 
@@ -286,7 +286,7 @@ fn who_leaves_before_the_answer_has_nothing_to_leave() {
     let unsubscribe = json!({ "channel": "private-a" });
     fixture.subscribe("private-a", None);
     assert!(matches!(
-        fixture.say("pusher:unsubscribe", unsubscribe.clone()),
+        fixture.send("pusher:unsubscribe", unsubscribe.clone()),
         Action::Nothing
     ));
     assert!(matches!(
@@ -295,7 +295,7 @@ fn who_leaves_before_the_answer_has_nothing_to_leave() {
     ));
     // And who changes their mind once more asks again after the answer.
     fixture.subscribe("private-a", None);
-    fixture.say("pusher:unsubscribe", unsubscribe.clone());
+    fixture.send("pusher:unsubscribe", unsubscribe.clone());
     assert!(matches!(
         fixture.subscribe("private-a", None),
         Action::Nothing
@@ -309,7 +309,7 @@ fn who_leaves_before_the_answer_has_nothing_to_leave() {
         Answered::Expected
     ));
     assert!(matches!(
-        fixture.say("pusher:unsubscribe", unsubscribe),
+        fixture.send("pusher:unsubscribe", unsubscribe),
         Action::Leave { .. }
     ));
 }
@@ -320,7 +320,7 @@ fn client_events_are_for_subscribers_of_private_and_presence_channels() {
     for channel in ["private-a", "private-encrypted-a", "private-cache-a"] {
         fixture.join(channel);
     }
-    fixture.say("pusher:subscribe", json!({ "channel": "public" }));
+    fixture.send("pusher:subscribe", json!({ "channel": "public" }));
     fixture.session.joined("public", 0);
     for (channel, passes) in [
         ("private-a", true),

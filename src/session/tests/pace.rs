@@ -36,7 +36,7 @@ fn whoever_sends_too_much_waits_and_is_closed_when_it_goes_on() {
     let start = fixture.start;
     let mut sent = 0;
     while fixture.session.must_wait(start).is_none() {
-        fixture.say("pusher:ping", json!({}));
+        fixture.send("pusher:ping", json!({}));
         sent += 1;
     }
     assert_eq!(sent, 10 * 10 + 2 * 10 + 1);
@@ -75,7 +75,7 @@ fn coming_and_leaving_is_paid_for_by_members() {
     while fixture.session.must_wait(fixture.start).is_none() {
         fixture.subscribe("presence-a", Some(r#"{"user_id":"u"}"#));
         fixture.session.joined("presence-a", 160);
-        fixture.say("pusher:unsubscribe", json!({ "channel": "presence-a" }));
+        fixture.send("pusher:unsubscribe", json!({ "channel": "presence-a" }));
         pairs += 1;
     }
     // Two messages, and twice ten for the announcements.

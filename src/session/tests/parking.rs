@@ -32,7 +32,7 @@ fn who_is_back_must_prove_its_rights_again() {
         .session
         .park(fixture.start + SECOND * 60, fixture.start);
     fixture.session.resume(SignOfLife::Message, fixture.start);
-    let forged = fixture.say(
+    let forged = fixture.send(
         "pusher:subscribe",
         json!({"channel": "private-a", "auth": "key:00"}),
     );

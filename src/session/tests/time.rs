@@ -111,7 +111,7 @@ fn connections_that_must_authorise_do_so_in_time() {
     let late =
         |fixture: &mut Fixture| closes_with(&fixture.session.on_time(fixture.start + SECOND));
     let mut idle = fixture(timeout);
-    idle.say("pusher:subscribe", json!({ "channel": "public" }));
+    idle.send("pusher:subscribe", json!({ "channel": "public" }));
     assert_eq!(late(&mut idle), Some(CloseCode::Unauthorized));
     let mut subscribed = fixture(timeout);
     subscribed.subscribe("private-a", None);

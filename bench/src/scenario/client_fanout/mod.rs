@@ -17,7 +17,7 @@ use crate::usage::{Usage, Window};
 
 /// What the relay may still be at when the generator has seen the last delivery: batches that
 /// wait, requests under way, and some retries.
-const TOLD_WITHIN_S: f64 = 5.0;
+const REPORTED_WITHIN_S: f64 = 5.0;
 
 /// Who sends what, and how often.
 struct Plan {
@@ -113,7 +113,7 @@ fn report_webhooks(bench: &mut Bench, sent: u64) -> anyhow::Result<()> {
         return Ok(());
     };
     let enough = |counts: &Counts| counts.of("client_event") >= sent;
-    let reported = bench.await_webhooks(receiver, TOLD_WITHIN_S, enough)?;
+    let reported = bench.await_webhooks(receiver, REPORTED_WITHIN_S, enough)?;
     let missing = sent.saturating_sub(reported.of("client_event"));
     let report = &mut bench.report;
     report.set(
@@ -121,7 +121,7 @@ fn report_webhooks(bench: &mut Bench, sent: u64) -> anyhow::Result<()> {
         json!({
             "requests": reported.requests,
             "client_events_sent": sent,
-            "client_events_told": reported.of("client_event"),
+            "client_events_reported": reported.of("client_event"),
             "missing": missing,
         }),
     );

@@ -6,7 +6,7 @@ use crate::deliveries::{Arrival, Seen};
 use crate::pusher::Mark;
 use crate::report::{Latency, Report, new_latency};
 
-/// Events of the clients and, as one sender more, of the publisher. Each is owed to all clients
+/// Events of the clients and, as one sender more, of the publisher. Each is expected by all clients
 /// but its sender. The channel number of a mark is the sender's.
 pub(super) struct Tally {
     /// Marks from before this belong to a warm-up.
@@ -16,7 +16,7 @@ pub(super) struct Tally {
     sent_at: Vec<Vec<u64>>,
     /// `seen[client * senders + sender]`.
     seen: Vec<Seen>,
-    /// Deliveries owed so far.
+    /// Deliveries expected so far.
     expected: u64,
     pub(super) received: u64,
     duplicated: u64,
@@ -72,7 +72,7 @@ impl Tally {
         }
     }
 
-    /// A publish was refused: nobody is owed it.
+    /// A publish was refused: nobody expects it.
     pub(super) fn refused(&mut self) {
         self.expected -= self.others(self.publisher());
     }
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_owed_to_all_but_its_sender() {
+    fn an_event_is_expected_by_all_but_its_sender() {
         let mut tally = Tally::new(3, 0);
         let of_client = tally.send(0, 10);
         let published = tally.send(tally.publisher(), 11);

@@ -194,7 +194,7 @@ fn search(bench: &mut Bench, plan: &Plan, shares: &Shares, first: f64) -> anyhow
             "other_cores": others,
         }));
         let mut deliveries = step.deliveries();
-        // A server that says it is too much is right to do so.
+        // A server that refuses what is too much is right to do so.
         deliveries.refused = 0;
         all += deliveries;
         let unanswered = step.traffic.unanswered;

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_told_apart_without_reading_their_data() {
+    fn frames_are_distinguished_without_reading_their_data() {
         let roster = br#"{"event":"pusher_internal:subscription_succeeded","channel":"presence-a","data":"{\"presence\":{\"count\":12,\"ids\":[\"7\"],\"hash\":{\"7\":{}}}}"}"#;
         assert_eq!(news(roster), News::Joined(12));
         let data_first = br#"{"channel":"presence-a","data":{"presence":{"ids":["7"],"count": 3}},"event":"pusher_internal:subscription_succeeded"}"#;

@@ -20,7 +20,7 @@ use crate::usage::Window;
 /// Joins under way at once when the members come for the first time.
 const FIRST_INFLIGHT: usize = 64;
 /// Until when webhooks must have reported these joins.
-const TOLD_WITHIN_S: f64 = 10.0;
+const REPORTED_WITHIN_S: f64 = 10.0;
 /// Longer than a server holds back webhooks to see who returns (Fanfare: leave_delay_ms = 3000).
 const HELD_BACK_S: f64 = 4.0;
 
@@ -72,7 +72,7 @@ fn await_first_joins(
     };
     let all = crowd.size() as u64;
     let enough = |counts: &Counts| counts.of("member_added") >= all;
-    let reported = bench.await_webhooks(receiver, TOLD_WITHIN_S, enough)?;
+    let reported = bench.await_webhooks(receiver, REPORTED_WITHIN_S, enough)?;
     Ok(Some(reported))
 }
 

@@ -63,8 +63,8 @@ impl Observers {
 
     /// A reload is over.
     pub(super) fn sum_up(&mut self) {
-        let owed = self.present.len() as u64;
-        self.not_seen_leaving += owed.saturating_sub(self.leaves);
+        let expected = self.present.len() as u64;
+        self.not_seen_leaving += expected.saturating_sub(self.leaves);
         self.left_away += self.away;
         (self.leaves, self.away) = (0, 0);
         self.present.fill(true);

@@ -14,7 +14,7 @@ use crate::road::{Road, Way};
 const TURN: Duration = Duration::from_millis(100);
 /// Of how many pages one is chosen in each turn, about.
 const PAGES_A_TURN: usize = 30;
-/// How long a page is left alone when all of its channels are back, so that each fault can be told from the last one.
+/// How long a page is left alone when all of its channels are back, so that each fault is apart from the last one.
 const CALM: Duration = Duration::from_secs(2);
 /// How many restarts of the proxy there are in a run.
 const RESTARTS: u32 = 2;

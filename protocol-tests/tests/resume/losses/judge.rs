@@ -51,7 +51,7 @@ pub(crate) struct Verdict {
     /// Connections with another socket id than the one before.
     new_socket_ids: usize,
     gaps: usize,
-    /// How many events these say are missing.
+    /// How many events are missing as these have it.
     reported: u64,
     /// Events that are lost and that none of these accounts for.
     unreported: u64,

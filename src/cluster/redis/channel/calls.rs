@@ -15,6 +15,7 @@ use crate::cluster::redis::keys;
 use crate::cluster::redis::outgoing::Batch;
 use crate::cluster::redis::script;
 use crate::cluster::redis::wire::{self, flag, step};
+use crate::hub::{COUNT_AT_ONCE, COUNT_INTERVAL};
 
 /// How much of a channel's log comes with an answer; the rest is asked for later.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +25,7 @@ pub(in crate::cluster::redis) struct Page {
     pub(in crate::cluster::redis) one_at_least: bool,
 }
 
-/// What Redis is asked, and what was said along with it.
+/// What Redis is asked, and what was announced along with it.
 #[derive(Debug)]
 pub(in crate::cluster::redis) enum Call {
     Publish(Batch),
@@ -61,7 +62,7 @@ pub(super) struct Asking<'a> {
 }
 
 impl Channel {
-    /// Whether Redis could be called now. Until the node counts as alive, its part is not told.
+    /// Whether Redis could be called now. Until the node counts as alive, its part is not announced.
     pub(in crate::cluster::redis) fn wants_call(&self, is_counted: bool, now: Instant) -> bool {
         !self.schedule.is_calling()
             && self.schedule.retry_at.is_none_or(|until| until <= now)
@@ -84,13 +85,13 @@ impl Channel {
             || (self.is_wanted() && !replica.is_known())
     }
 
-    /// Whether changes can be told: not before what follows from them would be heard.
+    /// Whether changes can be announced: not before what follows from them would be received.
     fn may_change(&self, is_counted: bool) -> bool {
         let is_ready = self.schedule.is_listening() && self.schedule.is_listed();
         is_counted && (!self.is_wanted() || is_ready)
     }
 
-    /// Whether what a dead node had to tell can become this one's to tell.
+    /// Whether what a dead node had to report can become this one's to report.
     fn may_clean_up(&self, is_counted: bool) -> bool {
         is_counted && self.schedule.is_listed()
     }
@@ -191,10 +192,10 @@ impl Channel {
             .arg("known_epoch", known_epoch)
             .arg("known_id", known_id.to_string())
             .arg("page_bytes", from.map_or(0, |(_, bytes)| bytes))
-            .arg("told_again_after", millis(context.node_timeout))
+            .arg("announced_again_after", millis(context.node_timeout))
             .arg("known_memory", context.memory.map_or("", |(_, name)| name))
-            .arg("count_at_once", wire::COUNT_AT_ONCE)
-            .arg("count_interval", millis(wire::COUNT_INTERVAL))
+            .arg("count_at_once", COUNT_AT_ONCE)
+            .arg("count_interval", millis(COUNT_INTERVAL))
             .arg("repeated_for", millis(wire::REPEATED_FOR))
             .command()
     }
@@ -215,7 +216,7 @@ impl Channel {
         script::CHANNEL.call(&keys)
     }
 
-    /// Whether subscribers are told how many they are.
+    /// Whether subscribers are notified of how many they are.
     pub(super) fn counts_subscriptions(&self) -> bool {
         let app = self.app.as_ref();
         let is_counted = self.kind == Kind::Channel && !self.name.kind().is_presence();

@@ -1,4 +1,4 @@
-//! What Redis is told of this node's part.
+//! How this node's part is announced to Redis.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use super::{Channel, Context, Kind};
 use crate::cluster::redis::script::ChannelReply;
 use crate::cluster::redis::wire::{flag, step};
 
-/// What was told along with a question.
+/// What was announced along with a question.
 #[derive(Debug)]
 pub(in crate::cluster::redis) struct Change {
     pub(super) connections: usize,
     pub(super) watchers: usize,
     pub(super) users: UserChanges,
-    /// Whether all is asked for that the node has to tell.
+    /// Whether all is asked for that the node has to report.
     pub(super) all_due: bool,
     pub(super) acknowledged: Vec<String>,
     pub(super) was_sync: bool,
@@ -28,19 +28,19 @@ pub(in crate::cluster::redis) struct Change {
     pub(super) asked_from: Option<Place>,
 }
 
-/// What was told of users.
+/// What was announced of users.
 #[derive(Debug, Default)]
 pub(super) struct UserChanges {
     /// Those who wait to be let in.
     pub(super) adds: Vec<Arc<str>>,
-    /// Those told as new among all others.
+    /// Those announced as new among all others.
     pub(super) news: Vec<Arc<str>>,
     /// Those who have left, and whether webhooks know of them.
     removes: HashMap<Arc<str>, bool>,
 }
 
 impl Change {
-    /// Whether the node was on the channel when it told so.
+    /// Whether the node was on the channel when it announced that.
     pub(super) fn was_on_it(&self) -> bool {
         self.connections > 0 || self.watchers > 0
     }
@@ -56,13 +56,13 @@ impl Channel {
     pub(super) fn change(&mut self, page: Page, context: &Context<'_>) -> (Call, Cmd) {
         self.schedule.last_was_change = true;
         if !self.is_wanted() {
-            // Whoever comes from now on waits until Redis has been told: nobody tells this node of
+            // Whoever comes from now on waits until Redis knows: nobody announces to this node
             // what happens in between.
             self.replica.forget_place();
         }
         let unsent = std::mem::take(&mut self.part.unsent);
-        let tells_all = matches!(unsent, Unsent::Whole);
-        let was_sync = !self.replica.is_known() || tells_all;
+        let announces_all = matches!(unsent, Unsent::Whole);
+        let was_sync = !self.replica.is_known() || announces_all;
         let reconciles = self.replica.begin_reading();
         let all_due = was_sync || self.notices.is_flushing();
         let asked_from = self.replica.place.clone();
@@ -70,7 +70,7 @@ impl Channel {
         if reconciles {
             flags.push_str(flag::ROSTER);
         }
-        flags.push_str(self.occupancy_flag(tells_all));
+        flags.push_str(self.occupancy_flag(announces_all));
         if page.one_at_least {
             flags.push_str(flag::ONE_AT_LEAST);
         }
@@ -85,8 +85,8 @@ impl Channel {
             Unsent::Whole => self.add_whole_part(&mut command),
             Unsent::Steps(steps) => self.add_steps(steps, &mut command),
         };
-        self.add_counts(tells_all, &mut command);
-        if all_due && !tells_all {
+        self.add_counts(announces_all, &mut command);
+        if all_due && !announces_all {
             self.add_pending(&mut command);
         }
         self.add_flush(&mut command);
@@ -104,12 +104,12 @@ impl Channel {
     }
 
     /// What webhooks know of this node's part.
-    fn occupancy_flag(&mut self, tells_all: bool) -> &'static str {
+    fn occupancy_flag(&mut self, announces_all: bool) -> &'static str {
         let part = &mut self.part;
         let flag = match (part.occupancy, part.connections) {
             (Occupancy::Known, 0) => flag::WAS_OCCUPIED,
             (Occupancy::Known, _) => flag::OCCUPIED,
-            (Occupancy::No, 0) if tells_all => flag::NEVER_OCCUPIED,
+            (Occupancy::No, 0) if announces_all => flag::NEVER_OCCUPIED,
             (Occupancy::Unsure | Occupancy::No, _) => "",
         };
         if part.connections > 0 && part.occupancy == Occupancy::No {
@@ -181,9 +181,9 @@ impl Channel {
         changes
     }
 
-    fn add_counts(&self, tells_all: bool, command: &mut Cmd) {
+    fn add_counts(&self, announces_all: bool, command: &mut Cmd) {
         let part = &self.part;
-        if part.acknowledged_counts == Some(part.counts()) && !tells_all {
+        if part.acknowledged_counts == Some(part.counts()) && !announces_all {
             return;
         }
         command.arg(step::SUBSCRIBERS).arg(part.connections);
@@ -219,7 +219,7 @@ impl Channel {
     }
 }
 
-/// A user has left; should Redis have forgotten one whom webhooks know of, they are told.
+/// A user has left; should Redis have forgotten one whom webhooks know of, that is reported.
 fn remove(command: &mut Cmd, user_id: &str, is_reported: bool) {
     let step = if is_reported {
         step::REMOVE_REPORTED

@@ -1,4 +1,4 @@
-//! What others do, as the channel's log tells.
+//! What others do, by the channel's log.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ pub(super) enum Reading {
 pub(super) struct NoRoom;
 
 impl Channel {
-    /// Something was published on the topic, and heard over this link.
+    /// Something was published on the topic, and received over this link.
     pub(in crate::cluster::redis) fn on_message(
         &mut self,
         message: &Message,
@@ -61,7 +61,7 @@ impl Channel {
             return;
         }
         if !is_same_log {
-            // Redis does not have what this node has told it either.
+            // Redis does not have what this node has announced either.
             replica.note_missing();
             self.schedule.doubts_memory = true;
             self.send_all_again();
@@ -82,7 +82,7 @@ impl Channel {
         self.schedule.retry_at = Some(now + PAUSE);
     }
 
-    /// Does what an entry says, unless there is no room for its events.
+    /// Applies an entry, unless there is no room for its events.
     pub(super) fn apply(
         &mut self,
         body: &Bytes,
@@ -178,7 +178,7 @@ impl Channel {
             What::Total(subscribers) if self.replica.is_known() => {
                 app.announce_total(&self.name, subscribers);
             }
-            // Whoever is about to be let in is to hear of it too.
+            // Whoever is about to be let in is to be notified, too.
             What::Total(subscribers) => self.replica.total = Some(subscribers),
             What::Online | What::Offline => {
                 if let Kind::User(user_id) = &self.kind {
@@ -189,7 +189,7 @@ impl Channel {
         }
     }
 
-    /// This node's subscribers have its own events; but which was the last is for the log to say.
+    /// This node's subscribers have its own events; but which was the last the log alone knows.
     fn note_own(&self, app: &AppHub, events: &[Event]) {
         if let Some(last) = events.iter().rfind(|event| event.is_cached) {
             let cached = CachedEvent {

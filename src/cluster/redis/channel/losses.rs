@@ -64,7 +64,7 @@ impl Channel {
 }
 
 /// The entries that a log does not have between the place that is known and what a reply gives of
-/// it, where that can be told; `away`: how long ago it was last listened to, if it is not now.
+/// it, where that is known; `away`: how long ago it was last listened to, if it is not now.
 fn lost_events(
     place: &Place,
     reply: &ChannelReply,

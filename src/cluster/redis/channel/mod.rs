@@ -1,21 +1,23 @@
 //! One channel as this node shares it with others.
 //!
 //! The node's part of a channel (how many subscribers, which users) is what its connections make
-//! it; Redis is told of every change, and after a loss of it of the whole part. What the channel is
-//! for the cluster (who is present, its last event) is a copy of what the channel's log says, up to
+//! it; every change is announced to Redis, and after a loss of it of the whole part. What the channel is
+//! for the cluster (who is present, its last event) is a copy of what the channel's log has, up to
 //! a place in the log that the node knows.
 //!
 //! - [`part`]: the node's part, and what Redis knows of it
 //! - [`replica`]: what the channel is for the cluster
-//! - [`notices`]: what the app's backend is told
+//! - [`notices`]: what is reported to the app's backend
 //! - [`schedule`]: when the node deals with it
 //! - [`moves`]: what connections do
-//! - [`entries`]: what others do, as the log tells
-//! - [`changes`]: what Redis is told of the part, and what comes along with the answer
+//! - [`entries`]: what others do, by the log
+//! - [`changes`]: how the part is announced to Redis, and what comes along with the answer
 //! - [`calls`], [`replies`]: what Redis is asked, and what follows from its answers
+//! - [`catching_up`]: how what was missed is read
 //! - [`losses`]: what is missing of a log
 
 mod calls;
+mod catching_up;
 mod changes;
 mod entries;
 mod losses;
@@ -76,7 +78,7 @@ pub(super) struct SigningIn {
     pub(super) peer: PeerHandle,
     pub(super) user: Arc<Member>,
     pub(super) reply: Option<Frame>,
-    /// What it is told of other users, after the reply.
+    /// What is announced to it of other users, after the reply.
     pub(super) watch: Option<Rc<PendingWatch>>,
     /// What it joins then.
     pub(super) join: Option<NextJoin>,
@@ -91,10 +93,10 @@ pub(super) struct Context<'a> {
     pub(super) own: &'a NodeIds,
     /// The connection to Redis, or the part of it that the channel is on; None: it is away.
     pub(super) link: Option<LinkId>,
-    /// The key of what tells whether Redis has lost anything, and the name that the node knows, where
+    /// The key of what shows whether Redis has lost anything, and the name that the node knows, where
     /// a call about a channel can look at it.
     pub(super) memory: Option<(&'a str, &'a str)>,
-    /// Whether other nodes may not have told again yet what Redis has lost.
+    /// Whether other nodes may not have announced again yet what Redis has lost.
     pub(super) is_doubtful: bool,
     pub(super) leave_delay: Duration,
     pub(super) node_timeout: Duration,
@@ -180,12 +182,12 @@ impl Channel {
             && !self.notices.is_any_left()
     }
 
-    /// Whether the node still has to tell of departures.
+    /// Whether the node still has departures to report.
     pub(super) fn has_pending(&self) -> bool {
         self.notices.is_any_left()
     }
 
-    /// Whether something is to be said that is not said yet.
+    /// Whether something is to be published that is not published yet.
     pub(super) fn is_busy(&self) -> bool {
         self.schedule.is_calling() || self.has_work()
     }
@@ -200,13 +202,13 @@ impl Channel {
         self.replica.is_known() && self.schedule.is_listening()
     }
 
-    /// Something to say on it.
+    /// Something to publish on it.
     pub(super) fn publish(&mut self, outgoing: Outgoing, context: &Context<'_>) {
         self.outgoing.push(outgoing);
         if context.is_away() {
             self.outgoing.send_receipts();
         } else if self.reads() {
-            // It may take a while: what is said on other channels does not wait for it.
+            // It may take a while: what is published on other channels does not wait for it.
             self.outgoing.let_others_pass();
         }
     }
@@ -232,26 +234,26 @@ impl Channel {
         self.answer_offline();
     }
 
-    /// Redis may have forgotten what it was told, or have an older state of it.
+    /// Redis may have forgotten what it knew, or have an older state of it.
     pub(super) fn on_forgotten(&mut self) {
         self.schedule.unlist();
         self.replica.lapse();
-        let has_nothing_to_tell = self.part.is_known_to_be_nothing()
+        let has_nothing_to_announce = self.part.is_known_to_be_nothing()
             && !self.part.has_unsent_steps()
             && self.notices.pending.is_empty()
             && self.part.departed.is_empty();
-        if self.is_wanted() || !has_nothing_to_tell {
+        if self.is_wanted() || !has_nothing_to_announce {
             self.send_all_again();
         }
     }
 
-    /// The whole part is to be told, whatever Redis knows of it.
+    /// The whole part is to be announced, whatever Redis knows of it.
     fn send_all_again(&mut self) {
         self.part.send_all_again();
         self.note_pending_as_departed();
     }
 
-    /// Redis may not have the departures that webhooks are still to be told of.
+    /// Redis may not have the departures that are still to be reported to webhooks.
     fn note_pending_as_departed(&mut self) {
         for user_id in self.notices.pending_departures() {
             self.part.departed.insert(user_id.into(), true);
@@ -301,7 +303,7 @@ impl Channel {
         self.on_forgotten();
     }
 
-    /// The node was given up, and is another one to Redis. The others tell that all that it had has
+    /// The node was given up, and is another one to Redis. The others announce that all that it had has
     /// gone.
     pub(super) fn on_given_up(&mut self) {
         self.schedule.on_new_node();

@@ -21,7 +21,7 @@ impl Channel {
         }
     }
 
-    /// Whether it is for the cluster to say if there is room for this one.
+    /// Whether it is for the cluster to decide if there is room for this one.
     fn must_be_asked_for(&self, join: &Join) -> bool {
         join.member.as_ref().is_some_and(|member| {
             let user = self.part.users.get(member.user_id());
@@ -72,7 +72,7 @@ impl Channel {
                     connections: 0,
                     joining: None,
                     only_here: false,
-                    // Of those whom another node has it is for that one to say.
+                    // Of those whom another node has it is for that one to decide.
                     is_reported: is_back,
                 });
             user.connections += 1;
@@ -128,7 +128,7 @@ impl Channel {
             return;
         };
         self.part.remove(user_id, &user);
-        // Whether others have the user too, who was not only here, is for Redis to say.
+        // Whether others have the user too, who was not only here, Redis alone knows.
         if user.only_here {
             app.member_went(&self.name, user_id);
         }

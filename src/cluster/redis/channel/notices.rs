@@ -1,4 +1,4 @@
-//! What the app's backend is told.
+//! What is reported to the app's backend.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -8,25 +8,25 @@ use super::part::Occupancy;
 use crate::cluster::redis::wire::{due, due_field};
 use crate::webhooks::Transition;
 
-/// What is due is to be told.
+/// What is due is to be reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Flush {
     #[default]
     No,
     /// What has come due.
     Due,
-    /// All that the node would tell later.
+    /// All that the node would report later.
     All,
 }
 
-/// What webhooks are told, now and later: fields of what is due.
+/// What is reported to webhooks, now and later: fields of what is due.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
-    /// Departures that webhooks are told of when they are due.
+    /// Departures that are reported when they are due.
     pub(super) pending: HashSet<String>,
-    /// Arrivals that webhooks are told of when they are due, unless other nodes say that they know.
+    /// Arrivals that are reported when they are due, unless other nodes announce that webhooks know of them.
     pub(super) doubted: HashSet<String>,
-    /// What they were told, of which Redis is not known to know it.
+    /// What was reported, of which Redis is not known to know it.
     notified: HashSet<String>,
     to_acknowledge: Vec<String>,
     /// When the next of what is due has to be looked at.
@@ -39,12 +39,12 @@ impl Notices {
         self.next_due
     }
 
-    /// Whether something is still to be told, or Redis to be told that it was.
+    /// Whether something is still to be reported, or to be acknowledged to Redis.
     pub(super) fn is_any_left(&self) -> bool {
         self.next_due.is_some() || !self.notified.is_empty()
     }
 
-    /// Whether Redis is to be told something.
+    /// Whether Redis is to be called for it.
     pub(super) fn has_changes(&self) -> bool {
         self.flush != Flush::No || !self.to_acknowledge.is_empty()
     }
@@ -53,7 +53,7 @@ impl Notices {
         self.flush != Flush::No
     }
 
-    /// What is due is to be told.
+    /// What is due is to be reported.
     pub(super) fn flush(&mut self, all: bool) {
         self.next_due = None;
         if all {
@@ -82,14 +82,14 @@ impl Notices {
         self.to_acknowledge.extend(fields);
     }
 
-    /// Redis knows that they were told.
+    /// Redis knows that they were reported.
     pub(super) fn on_acknowledged(&mut self, fields: &[String]) {
         for field in fields {
             self.notified.remove(field);
         }
     }
 
-    /// All others tell that all that the node had has gone.
+    /// All others report that all that the node had has gone.
     pub(super) fn on_given_up(&mut self) {
         self.pending.clear();
         self.doubted.clear();
@@ -108,7 +108,7 @@ impl Notices {
         }
     }
 
-    /// Whether webhooks may not know of the user, whom another node may have told of.
+    /// Whether webhooks may not know of the user, whom another node may have reported.
     pub(super) fn is_doubted(&self, user_id: &str) -> bool {
         !self.doubted.is_empty()
             && self
@@ -120,7 +120,7 @@ impl Notices {
         self.next_due = Some(self.next_due.map_or(at, |next| next.min(at)));
     }
 
-    /// Whether what Redis is to be told of was told.
+    /// Whether what is acknowledged to Redis was reported.
     pub(super) fn check(&self) {
         let mut acknowledged = self.to_acknowledge.iter();
         debug_assert!(acknowledged.all(|field| self.notified.contains(field)));
@@ -128,7 +128,7 @@ impl Notices {
 }
 
 impl Channel {
-    /// Tells what is to be told now, and remembers when to look after the rest.
+    /// Reports what is to be reported now, and remembers when to look after the rest.
     pub(super) fn on_due(&mut self, fields: &[(String, u64)], now: Instant) {
         for (field, ms) in fields {
             let (kind, rest) = field.split_at(field.len().min(1));
@@ -159,7 +159,7 @@ impl Channel {
         }
     }
 
-    /// What webhooks are told, or were: it is not waited for any more.
+    /// What is reported to webhooks, or was: it is not waited for any more.
     fn note_reported(&mut self, kind: &str, user_id: &str) {
         match kind {
             due::REMOVED => {
@@ -199,7 +199,7 @@ impl Channel {
         }
     }
 
-    /// What is due is to be told, and all that the node would tell later.
+    /// What is due is to be reported, and all that the node would report later.
     pub(in crate::cluster::redis) fn flush_all(&mut self) {
         self.notices.flush(true);
     }

@@ -13,7 +13,7 @@ pub(super) struct LocalUser {
     pub(super) connections: usize,
     /// Asked to be let in, and not answered yet.
     pub(super) joining: Option<Vec<Join>>,
-    /// Whether nobody but this node has been told of the user.
+    /// Whether nobody but this node knows of the user.
     pub(super) only_here: bool,
     /// Whether webhooks know of the user, or are about to.
     pub(super) is_reported: bool,
@@ -37,7 +37,7 @@ pub(super) enum Step {
     Remove(Arc<str>, bool),
 }
 
-/// What Redis is told next of the part's users.
+/// What is announced to Redis next of the part's users.
 #[derive(Debug)]
 pub(super) enum Unsent {
     /// What has changed since it knew them.
@@ -96,7 +96,7 @@ impl Part {
         self.acknowledged_counts == Some((0, 0))
     }
 
-    /// Whether Redis is to be told something.
+    /// Whether something is to be announced to Redis.
     pub(super) fn has_changes(&self) -> bool {
         let is_known = self.acknowledged_counts == Some(self.counts());
         self.is_whole_unsent() || self.has_unsent_steps() || !is_known
@@ -110,7 +110,7 @@ impl Part {
         matches!(self.unsent, Unsent::Whole)
     }
 
-    /// The users are to be told as a whole, whatever Redis knows of them.
+    /// The users are to be announced as a whole, whatever Redis knows of them.
     pub(super) fn send_users_again(&mut self) {
         if let Unsent::Steps(steps) = std::mem::replace(&mut self.unsent, Unsent::Whole) {
             for step in steps {
@@ -121,7 +121,7 @@ impl Part {
         }
     }
 
-    /// The whole part is to be told, whatever Redis knows of it.
+    /// The whole part is to be announced, whatever Redis knows of it.
     pub(super) fn send_all_again(&mut self) {
         self.send_users_again();
         self.acknowledged_counts = None;
@@ -134,7 +134,7 @@ impl Part {
         }
     }
 
-    /// A user has left, of whom others may have been told.
+    /// A user has left, of whom others may know.
     pub(super) fn remove(&mut self, user_id: &Arc<str>, user: &LocalUser) {
         let LocalUser {
             only_here,
@@ -150,7 +150,7 @@ impl Part {
         }
     }
 
-    /// All others tell that all of it has gone.
+    /// All others announce that all of it has gone.
     pub(super) fn on_given_up(&mut self) {
         self.acknowledged_counts = Some((0, 0));
         self.unsent = if self.is_wanted() {
@@ -165,8 +165,8 @@ impl Part {
         }
     }
 
-    /// Whether the user is on this node, whatever the others think: they were told that this node
-    /// is dead, and are about to be told otherwise.
+    /// Whether the user is on this node, whatever the others think: it was announced to them that this node
+    /// is dead, and the opposite is about to be.
     pub(super) fn is_here(&self, user_id: &str) -> bool {
         let user = self.users.get(user_id);
         user.is_some_and(|user| user.joining.is_none())

@@ -1,4 +1,4 @@
-//! What a channel is for the cluster, as far as this node knows: a copy of what its log says, up to a
+//! What a channel is for the cluster, as far as this node knows: a copy of what its log has, up to a
 //! place in the log.
 
 use std::time::{Duration, Instant};
@@ -37,16 +37,16 @@ pub(super) struct Replica {
     /// Since when the topic was not listened to all the time.
     pub(super) interrupted_at: Option<Instant>,
     /// Whether the others took the node for dead since: where but one of them is left, and it is away for
-    /// longer than entries are kept, nothing says what it has missed.
+    /// longer than entries are kept, nothing shows what it has missed.
     pub(super) was_given_up: bool,
     /// Whether a message of another log came while this one was not known.
     pub(super) follows_another_log: bool,
-    /// The highest offset that was heard while the place was not known.
+    /// The highest offset that came while the place was not known.
     pub(super) pushed: u64,
     last_numbers: SmallVec<[(NodeId, u64); 4]>,
-    /// Subscribers in all, who have not been told yet.
+    /// Subscribers in all, who are not notified yet.
     pub(super) total: Option<usize>,
-    /// When whoever was not told of since the log was begun anew is gone.
+    /// When whoever was not announced since the log was begun anew is gone.
     pub(super) reconcile_at: Option<Instant>,
     /// Whether what the channel is for the cluster is to be asked for as a whole.
     pub(super) must_reconcile: bool,
@@ -82,7 +82,7 @@ impl Replica {
         self.must_reconcile || self.sync != Sync::UpToDate
     }
 
-    /// The place is not known any more, but what it was tells an older state of the log.
+    /// The place is not known any more, but what it was shows an older state of the log.
     pub(super) fn forget_place(&mut self) {
         if let Some(place) = self.place.take() {
             self.former = Some(place);
@@ -96,10 +96,10 @@ impl Replica {
         }
     }
 
-    /// The others tell that all that the node had has gone.
+    /// The others announce that all that the node had has gone.
     pub(super) fn on_given_up(&mut self, is_wanted: bool) {
         self.was_given_up = true;
-        // Who leaves in between is told of by nobody: the others have told it before.
+        // Who leaves in between is announced by nobody: the others have done so before.
         self.must_reconcile = is_wanted;
         self.lapse();
     }
@@ -117,7 +117,7 @@ impl Replica {
     }
 
     /// Goes on from the beginning of a log that was begun anew, of which this is the first offset that is
-    /// left. Until then whoever is not told of is not gone.
+    /// left. Until then whoever is not announced is not gone.
     pub(super) fn begin_anew(&mut self, epoch: &str, first: u64, reconcile_at: Instant) {
         let was = self.place.as_ref().map(|place| place.id);
         self.beyond = self.beyond.max(was);
@@ -172,7 +172,7 @@ impl Replica {
         }
     }
 
-    /// The other nodes have had time to tell who is there since the log was begun anew: whoever is
+    /// The other nodes have had time to announce who is there since the log was begun anew: whoever is
     /// not is gone.
     pub(super) fn reconcile(&mut self, now: Instant) {
         if self.reconcile_at.is_some_and(|at| at <= now) {

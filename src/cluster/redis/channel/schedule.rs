@@ -42,7 +42,7 @@ pub(super) struct Schedule {
     listed: Listed,
     turn: Turn,
     pub(super) last_was_change: bool,
-    /// Whether something says that Redis has forgotten what it was told.
+    /// Whether something shows that Redis has forgotten what it knew.
     pub(super) doubts_memory: bool,
     /// Since when nobody has wanted the channel.
     idle_since: Option<Instant>,
@@ -109,7 +109,7 @@ impl Channel {
         begins
     }
 
-    /// The server says that it is. Returns whether that was asked for.
+    /// The server announces that it is. Returns whether that was asked for.
     pub(in crate::cluster::redis) fn on_listening(&mut self) -> bool {
         let was_asked = self.schedule.listening == Asked::UnderWay;
         if was_asked {
@@ -179,7 +179,7 @@ impl Channel {
         self.schedule.retry_at = Some(at);
     }
 
-    /// Whether something says that Redis has forgotten what it was told. It is not said twice.
+    /// Whether something shows that Redis has forgotten what it knew. It is not returned twice.
     pub(in crate::cluster::redis) fn take_doubts(&mut self) -> bool {
         std::mem::take(&mut self.schedule.doubts_memory)
     }

@@ -1,4 +1,4 @@
--- Changes what one node has on one channel, tells the nodes that listen what follows from it for
+-- Changes what one node has on one channel, announces to the nodes that listen what follows from it for
 -- the cluster, and returns what has happened on the channel since the node last knew.
 --
 -- KEYS: meta, log, cache, users (user -> nodes), members (user -> user_info), due, the users of the
@@ -7,8 +7,8 @@
 -- the channel have none yet; milliseconds that an entry is kept; PUBLISH or SPUBLISH; the topic; the version
 -- of the entries' bodies; members at most; letters of FLAG; milliseconds that a departure waits; the epoch that
 -- the asking node knows, or nothing; the id of the last entry that it knows; bytes of entries returned at most;
--- milliseconds after which all nodes have told again what was forgotten; the memory that the node knows;
--- subscribers up to which every change of their number is told, and the milliseconds in between above that;
+-- milliseconds after which all nodes have announced again what was forgotten; the memory that the node knows;
+-- subscribers up to which every change of their number is reported, and the milliseconds in between above that;
 -- milliseconds for which an entry may be written again
 -- and then steps, each with its arguments:
 --     STEP_SUBSCRIBERS COUNT, STEP_WATCHERS COUNT   the node has so many, of the channel or of the user
@@ -17,8 +17,8 @@
 --     STEP_REMOVE_REPORTED USER   the same of one whom webhooks know of, even if it was forgotten here
 --     STEP_WHOLE COUNT (USER INFO NEW)*   these are the node's users, and no others; if they were forgotten
 --                    here, webhooks know of them, unless NEW is 1, and of all others' departures
---     STEP_FLUSH ALL           what is due is to be told; with 1, all that the node would tell later
---     STEP_ACKNOWLEDGE FIELD   what was to be told has been told
+--     STEP_FLUSH ALL           what is due is to be reported; with 1, all that the node would report later
+--     STEP_ACKNOWLEDGE FIELD   what was due has been reported
 -- Returns { epoch, last id, subscribers, occupied, whether the known entry is known here too,
 --   { id, body }*, { refused user* }, { due field, milliseconds }*, roster or false,
 --   cached event or false, its milliseconds, whether the log goes on after these entries,
@@ -27,13 +27,13 @@
 -- Of a log that was begun anew since the node last knew, the entries are from its beginning.
 local meta, log, cache, users, members, due, at, memory_key = unpack(KEYS)
 local asker, node, new_epoch, history, publish, topic, version, most_members, flags, delay, known_epoch,
-  known_id, page_bytes, told_again_after, known_memory, count_at_once, count_interval, repeated_for
+  known_id, page_bytes, announced_again_after, known_memory, count_at_once, count_interval, repeated_for
   = unpack(ARGV, 1, 18)
 local step = 19
 
 local KEY_NODES, KEY_DEAD, KEY_MEMORY, KEY_NODE = '{nodes}', '{nodes}:dead', '{nodes}:memory', '{node:'
 -- Fields of meta: those of one node, whose id follows, have a colon behind the letter.
-local META_EPOCH, META_LAST, META_COUNT_TOLD, META_SUBSCRIBERS = 'e', 'l', 't', 'n:'
+local META_EPOCH, META_LAST, META_COUNT_REPORTED, META_SUBSCRIBERS = 'e', 'l', 't', 'n:'
 local META_KEPT_UNTIL, META_MEMORY, META_BEGUN_AFTER = 'k', 'm', 'f'
 local ENTRY_EVENTS, ENTRY_CLOSE, ENTRY_ADDED, ENTRY_REMOVED = 'E', 'X', '+', '-'
 local ENTRY_TOTAL, ENTRY_ONLINE, ENTRY_OFFLINE = '#', 'O', 'F'
@@ -43,8 +43,8 @@ local FLAG_CACHED, FLAG_ROSTER, FLAG_ALL_DUE, FLAG_ONE_AT_LEAST, FLAG_NOT_SINCE 
 local FLAG_DOUBTFUL, FLAG_OCCUPIED, FLAG_WAS_OCCUPIED, FLAG_NEVER_OCCUPIED = 'D', 'q', 'z', 'y'
 local STEP_SUBSCRIBERS, STEP_WATCHERS, STEP_ADD, STEP_REMOVE, STEP_REMOVE_REPORTED = 'n', 'w', '+', '-', 'g'
 local STEP_WHOLE, STEP_FLUSH, STEP_ACKNOWLEDGE = '=', 'f', 'a'
--- What is to be told is in due, a field for each thing, which begins with one of these. To webhooks, at once;
--- once its time has come, or then unless a node says that they know it; to subscribers.
+-- What is to be reported is in due, a field for each thing, which begins with one of these. To webhooks, at once;
+-- once its time has come, or then unless a node announces that they know it; to subscribers.
 local DUE_OCCUPIED, DUE_ADDED, DUE_VACATED, DUE_REMOVED, DUE_COUNT = 'o', 'a', 'V', 'R', 'N'
 local DUE_VACATING, DUE_REMOVING, DUE_PERHAPS_OCCUPIED, DUE_PERHAPS_ADDED = 'v', 'r', 'p', 'b'
 local DUE_COUNTING, DUE_COUNTED, DUE_GOING_OFFLINE = 'c', 'C', 'f'
@@ -86,8 +86,8 @@ end
 if has_gone_back() then
   epoch = new_epoch
 end
--- Who was there, and what was to be told, under another memory is out of date. All nodes tell again
--- what they have.
+-- Who was there, and what was to be reported, under another memory is out of date. All nodes announce
+-- again what they have.
 local memory = memory_key and redis.call('HGET', memory_key, 'name')
 local known_under = redis.call('HGET', meta, META_MEMORY)
 local is_out_of_date = memory and known_under and known_under ~= memory
@@ -106,12 +106,12 @@ local begun_after = tonumber(redis.call('HGET', meta, META_BEGUN_AFTER) or '0')
 if epoch ~= epoch_before then
   begun_after = offset_of(last)
 end
--- Others may not have told again yet what was forgotten: who seems to come may have been there, and
+-- Others may not have announced again yet what was forgotten: who seems to come may have been there, and
 -- who seems to be gone may be on another node.
 local is_doubtful = flag(FLAG_DOUBTFUL)
 if memory_key and memory ~= known_memory then
   is_doubtful = true
-  -- The asker does not know that anything was lost, and may end before it does. What it tells is noted where
+  -- The asker does not know that anything was lost, and may end before it does. What it announces is noted where
   -- others look for it then: Redis may have forgotten that the asker is there, and which topics it is on.
   local prefix = string.sub(memory_key, 1, -1 - string.len(KEY_MEMORY))
   redis.call('SADD', prefix .. KEY_NODE .. asker .. '}', topic)
@@ -140,33 +140,33 @@ local function is_occupied()
   end
   return false
 end
--- A field's value is "<when> <who tells it>". What comes is told at once, what goes when it is
--- due, unless it is back by then. What is told at once stays until it was told.
+-- A field's value is "<when> <who reports it>". What comes is reported at once, what goes when it
+-- is due, unless it is back by then. What is reported at once stays until that is acknowledged.
 local touched = {}
-local function tell(name, when)
+local function report(name, when)
   redis.call('HSET', due, name, string.format('%d %s', when, asker))
   touched[#touched + 1] = name
 end
-local forgotten_delay = math.max(delay, tonumber(told_again_after))
+local forgotten_delay = math.max(delay, tonumber(announced_again_after))
 local function comes(going, coming, perhaps, is_known)
   if redis.call('HDEL', due, going) == 1 or is_known then
     return
   end
   if is_doubtful then
-    tell(perhaps, now + forgotten_delay)
+    report(perhaps, now + forgotten_delay)
   else
-    tell(coming, 0)
+    report(coming, 0)
   end
 end
 local function is_due(name)
   return redis.call('HEXISTS', due, name) == 1
 end
--- Webhooks were not told of who came, and need not be told of who goes.
-local function was_never_told(perhaps)
+-- Who came was not reported to webhooks, and need not be when it goes.
+local function was_never_reported(perhaps)
   return redis.call('HDEL', due, perhaps) == 1
 end
 local function goes(going, wait)
-  tell(going, now + (is_doubtful and forgotten_delay or wait))
+  report(going, now + (is_doubtful and forgotten_delay or wait))
 end
 
 local function is_wanted()
@@ -191,12 +191,12 @@ local function add(user, info, is_known)
     redis.call('HSET', members, user, info)
     added[#added + 1] = field(user) .. field(info)
     if flag(FLAG_REPORTS_MEMBERS) then
-      local is_told = is_known and not is_due(DUE_REMOVED .. user)
-      comes(DUE_REMOVING .. user, DUE_ADDED .. user, DUE_PERHAPS_ADDED .. user, is_told)
+      local is_reported = is_known and not is_due(DUE_REMOVED .. user)
+      comes(DUE_REMOVING .. user, DUE_ADDED .. user, DUE_PERHAPS_ADDED .. user, is_reported)
     end
   end
 end
--- A user whose arrival was never told need not be told to have gone. (left_over: Redis has one of
+-- A user whose arrival was never reported need not be reported to have gone. (left_over: Redis has one of
 -- whom the node does not know: an arrival that was not answered.)
 local function remove(user, left_over)
   if redis.call('SREM', at, user) == 0 then
@@ -206,14 +206,14 @@ local function remove(user, left_over)
     redis.call('HDEL', users, user)
     redis.call('HDEL', members, user)
     removed[#removed + 1] = field(user)
-    local is_untold = was_never_told(DUE_PERHAPS_ADDED .. user)
-      or (left_over and (was_never_told(DUE_ADDED .. user) or is_forgotten))
-    if flag(FLAG_REPORTS_MEMBERS) and not is_untold then
+    local is_unreported = was_never_reported(DUE_PERHAPS_ADDED .. user)
+      or (left_over and (was_never_reported(DUE_ADDED .. user) or is_forgotten))
+    if flag(FLAG_REPORTS_MEMBERS) and not is_unreported then
       goes(DUE_REMOVING .. user, delay)
     end
   end
 end
--- What was forgotten is told of when the others have told what they have.
+-- What was forgotten is reported when the others have announced what they have.
 local function remove_forgotten(user)
   redis.call('HDEL', due, DUE_PERHAPS_ADDED .. user)
   local is_there = redis.call('HEXISTS', users, user) == 1
@@ -222,7 +222,7 @@ local function remove_forgotten(user)
     goes(DUE_REMOVING .. user, forgotten_delay)
   end
 end
-local function tell_members()
+local function announce_members()
   if #added > 0 then
     append(ENTRY_ADDED, table.concat(added))
     added = {}
@@ -251,7 +251,7 @@ while step <= #ARGV do
   elseif what == STEP_ADD then
     local user, info = next_argument(), next_argument()
     if #removed > 0 then
-      tell_members()
+      announce_members()
     end
     local is_there = redis.call('HEXISTS', users, user) == 1
     if not is_there and redis.call('HLEN', users) >= tonumber(most_members) then
@@ -261,7 +261,7 @@ while step <= #ARGV do
     end
   elseif what == STEP_REMOVE or what == STEP_REMOVE_REPORTED then
     if #added > 0 then
-      tell_members()
+      announce_members()
     end
     local user = next_argument()
     if redis.call('SISMEMBER', at, user) == 1 then
@@ -283,14 +283,14 @@ while step <= #ARGV do
         remove(user, asker == node)
       end
     end
-    tell_members()
+    announce_members()
     for user, info in pairs(wanted) do
       add(user, info, is_forgotten and not new[user])
     end
-    tell_members()
+    announce_members()
   elseif what == STEP_FLUSH then
     local everything = next_argument() == '1'
-    local then_told = {
+    local then_reported = {
       [DUE_VACATING] = DUE_VACATED, [DUE_REMOVING] = DUE_REMOVED, [DUE_COUNTING] = DUE_COUNTED,
       [DUE_PERHAPS_OCCUPIED] = DUE_OCCUPIED, [DUE_PERHAPS_ADDED] = DUE_ADDED,
     }
@@ -300,9 +300,9 @@ while step <= #ARGV do
       local when, owner = string.match(all[i + 1], '^(%d+) (.*)$')
       -- Another node looks after what is its own, and would take what is gone for forgotten.
       local is_time = owner == asker and (everything or tonumber(when) <= now)
-      if is_time and then_told[kind] then
+      if is_time and then_reported[kind] then
         redis.call('HDEL', due, name)
-        tell(then_told[kind] .. string.sub(name, 2), 0)
+        report(then_reported[kind] .. string.sub(name, 2), 0)
       elseif is_time and kind == DUE_GOING_OFFLINE then
         redis.call('HDEL', due, name)
         append(ENTRY_OFFLINE, '')
@@ -312,7 +312,7 @@ while step <= #ARGV do
     redis.call('HDEL', due, next_argument())
   end
 end
-tell_members()
+announce_members()
 local occupied = is_occupied()
 if is_user and occupied ~= was_occupied then
   if occupied then
@@ -331,9 +331,9 @@ elseif flag(FLAG_REPORTS_OCCUPANCY) then
   end
   if occupied ~= was_occupied then
     if occupied then
-      local is_told = is_known and not is_due(DUE_VACATED)
-      comes(DUE_VACATING, DUE_OCCUPIED, DUE_PERHAPS_OCCUPIED, is_told)
-    elseif not was_never_told(DUE_PERHAPS_OCCUPIED) and not flag(FLAG_NEVER_OCCUPIED) then
+      local is_reported = is_known and not is_due(DUE_VACATED)
+      comes(DUE_VACATING, DUE_OCCUPIED, DUE_PERHAPS_OCCUPIED, is_reported)
+    elseif not was_never_reported(DUE_PERHAPS_OCCUPIED) and not flag(FLAG_NEVER_OCCUPIED) then
       goes(DUE_VACATING, delay)
     end
   elseif is_known and flag(FLAG_WAS_OCCUPIED) and not occupied then
@@ -352,26 +352,26 @@ if counted or not is_user then
     end
   end
 end
--- Up to so many every change is told, above that one in a while.
+-- Up to so many every change is reported, above that one in a while.
 local count_is_due = flag(FLAG_COUNTED) and redis.call('HDEL', due, DUE_COUNTED) == 1
 if flag(FLAG_COUNTED) and (counted or count_is_due) then
-  local told = tonumber(redis.call('HGET', meta, META_COUNT_TOLD) or '0')
+  local reported_at = tonumber(redis.call('HGET', meta, META_COUNT_REPORTED) or '0')
   -- The clock may have gone back since.
-  if total <= tonumber(count_at_once) or now < told or now - told >= count_interval then
+  if total <= tonumber(count_at_once) or now < reported_at or now - reported_at >= count_interval then
     if occupied then
-      redis.call('HSET', meta, META_COUNT_TOLD, now)
+      redis.call('HSET', meta, META_COUNT_REPORTED, now)
     end
     redis.call('HDEL', due, DUE_COUNTING)
     append(ENTRY_TOTAL, field(tostring(total)))
     if flag(FLAG_REPORTS_COUNTS) then
-      tell(DUE_COUNT .. total, 0)
+      report(DUE_COUNT .. total, 0)
     end
   elseif redis.call('HEXISTS', due, DUE_COUNTING) == 0 then
-    tell(DUE_COUNTING, told + count_interval)
+    report(DUE_COUNTING, reported_at + count_interval)
   end
 end
 
--- What a dead node had to tell is told by the one that cleans up.
+-- What a dead node had to report is reported by the one that cleans up.
 local orphans = asker ~= node
 if orphans or flag(FLAG_ALL_DUE) then
   touched = redis.call('HKEYS', due)
@@ -435,7 +435,7 @@ local function read(from)
     from = '(' .. found[#found][1]
   end
 end
--- A node that was given up may return, or one that was forgotten tell that it is there, and ask for what
+-- A node that was given up may return, or one that was forgotten announce itself, and ask for what
 -- it has missed: until then entries are kept, though nobody is known to want them.
 local kept_until = tonumber(redis.call('HGET', meta, META_KEPT_UNTIL) or '0')
 if orphans or (is_forgotten and not is_wanted()) then

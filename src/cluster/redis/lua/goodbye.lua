@@ -1,16 +1,16 @@
--- A node goes. What it, or a dead one, still has to tell is left to the others; if there are none, it
+-- A node goes. What it, or a dead one, still has to report is left to the others; if there are none, it
 -- stays to do so itself.
 --
 -- KEYS: nodes, versions, dead, memory, logs
 -- ARGV: the node, 1: it has something to leave, milliseconds within which others must have
---   been heard of
+--   made a heartbeat
 -- Returns { 1 } if the node has gone; { 0, dead node* } if nobody else is there.
 local nodes, versions, dead, memory, logs = unpack(KEYS)
-local node, leaves, heard_of_within = unpack(ARGV)
+local node, leaves, alive_within = unpack(ARGV)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local others = 0
-for _, other in ipairs(redis.call('ZRANGEBYSCORE', nodes, now - tonumber(heard_of_within), '+inf')) do
+for _, other in ipairs(redis.call('ZRANGEBYSCORE', nodes, now - tonumber(alive_within), '+inf')) do
   if other ~= node then
     others = others + 1
   end

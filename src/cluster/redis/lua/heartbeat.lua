@@ -1,6 +1,6 @@
 -- A node is alive. Returns who is alive, who has died, and what versions they speak.
 --
--- KEYS: nodes (scores: when they were last heard of), versions, dead (scores: since when somebody
+-- KEYS: nodes (scores: when their last heartbeat was), versions, dead (scores: since when somebody
 -- cleans up after them), memory, logs (bytes of logs that each node has written and that are kept)
 -- ARGV:
 --   the node
@@ -11,7 +11,7 @@
 --   the heartbeats that it had counted when the node last knew
 --   a name for the memory, should it be another one
 --   bytes of logs that the node has written and that are kept
---   milliseconds that Redis remembers nodes of which it hears nothing
+--   milliseconds that Redis remembers nodes without a heartbeat
 --   milliseconds that a node may take to clean up after a dead one
 -- Returns { 1 if the node is known here, nodes alive, lowest version, highest version,
 --   { node to clean up after }*, memory, heartbeats, bytes of logs that all nodes have written,
@@ -40,7 +40,7 @@ end
 beats = redis.call('HINCRBY', memory, 'beats', 1)
 redis.call('PEXPIRE', memory, remembered_for)
 
--- The clock may have gone back. Nobody was heard of, or is cleaned up after, since a time to come: such a
+-- The clock may have gone back. No heartbeat came, and nobody is cleaned up after, since a time to come: such a
 -- node would be believed alive until the clock is there again.
 for _, list in ipairs({ nodes, dead }) do
   for _, other in ipairs(redis.call('ZRANGEBYSCORE', list, '(' .. string.format('%d', now), '+inf')) do
@@ -48,7 +48,7 @@ for _, list in ipairs({ nodes, dead }) do
   end
 end
 
--- If nobody was heard of for a while it was this server that was away, and nobody is to blame.
+-- If no heartbeat came for a while it was this server that was away, and nobody is to blame.
 local newest = redis.call('ZREVRANGE', nodes, 0, 0, 'WITHSCORES')
 if newest[2] and now - tonumber(newest[2]) > timeout / 2 then
   local lost = now - tonumber(newest[2])

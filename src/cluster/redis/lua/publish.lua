@@ -1,4 +1,4 @@
--- Publishes what one node has to say on one channel, as one entry of the channel's log.
+-- Publishes what one node has to publish on one channel, as one entry of the channel's log.
 --
 -- KEYS: meta, log, cache
 -- ARGV:
@@ -24,7 +24,7 @@
 local meta, log, cache = unpack(KEYS)
 local node, new_epoch, history, most_entries, publish, topic, body, head, keeps, cached, cached_for,
   log_bytes, listens, later = unpack(ARGV)
-local META_EPOCH, META_LAST, META_COUNT_TOLD, META_BYTES = 'e', 'l', 't', 'b'
+local META_EPOCH, META_LAST, META_COUNT_REPORTED, META_BYTES = 'e', 'l', 't', 'b'
 local META_KEPT_UNTIL, META_MEMORY, META_BEGUN_AFTER = 'k', 'm', 'f'
 local META_SUBSCRIBERS, META_WATCHERS = 'n:', 'w:'
 if cached ~= '' then
@@ -46,7 +46,7 @@ if head ~= '' then
     from = #found == 64 and '(' .. found[64][1]
   end
 end
-local known = redis.call('HMGET', meta, META_EPOCH, META_LAST, META_COUNT_TOLD, META_SUBSCRIBERS .. node,
+local known = redis.call('HMGET', meta, META_EPOCH, META_LAST, META_COUNT_REPORTED, META_SUBSCRIBERS .. node,
   META_WATCHERS .. node, META_BYTES, META_KEPT_UNTIL, META_MEMORY, META_BEGUN_AFTER)
 local others = redis.call('HLEN', meta)
 for i = 1, 9 do

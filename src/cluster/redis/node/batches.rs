@@ -36,7 +36,7 @@ struct Batch {
     pipeline: Pipeline,
     items: Vec<Item>,
     bytes: usize,
-    /// Channels that may not say anything before others, and how many calls there were then.
+    /// Channels that may not publish before others, and how many calls there were then.
     held: VecDeque<Job>,
     items_before: usize,
 }
@@ -101,7 +101,7 @@ impl Node {
         }
     }
 
-    /// The next that waits; channels that were held have another go when others have said something.
+    /// The next that waits; channels that were held have another go when others have published.
     fn next_job(&mut self, index: usize, batch: &mut Batch) -> Option<Job> {
         let queue = self.servers.lanes(index).queue(batch.lane);
         if queue.is_empty() && batch.items.len() > batch.items_before {

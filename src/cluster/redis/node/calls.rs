@@ -105,7 +105,7 @@ pub(super) fn lane_of(channel: &Channel, is_counted: bool) -> Lane {
 }
 
 impl Node {
-    /// That a topic is listened to is heard from the server itself; here only what failed counts.
+    /// That a topic is listened to the server itself announces; here only what failed counts.
     pub(super) fn on_listened(
         &mut self,
         link: LinkId,

@@ -1,4 +1,4 @@
-//! What follows from a change of a channel, and what servers say of it.
+//! What follows from a change of a channel, and what servers announce of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ macro_rules! context {
 pub(super) use context;
 
 impl Node {
-    /// Whether the node knows what has happened on the channel up to some time, and hears or reads the rest.
+    /// Whether the node knows what has happened on the channel up to some time, and receives or reads the rest.
     #[cfg(test)]
     pub(super) fn follows(&self, app: &str, channel: &str) -> bool {
         let channel = self.channels.get(&*self.setup.keys.topic(app, channel));

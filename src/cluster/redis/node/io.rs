@@ -24,7 +24,7 @@ use crate::metrics::ClusterMetrics;
 /// Messages that are dealt with before calls are made.
 const AT_ONCE: usize = 1024;
 
-/// What a node wants done. Of each an [`Event`] says what became of it.
+/// What a node wants done. Of each an [`Event`] brings what became of it.
 pub(super) enum Io {
     /// To find the servers, perhaps with the help of those that are known.
     Discover(Vec<ConnectionInfo>),

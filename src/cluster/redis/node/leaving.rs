@@ -11,7 +11,7 @@ use super::{Node, Timer};
 use crate::cluster::redis::channel::Channel;
 use crate::cluster::redis::script;
 
-/// How often it is looked whether a node that stops has said everything.
+/// How often it is looked whether a node that stops has nothing pending.
 const STOPS_EVERY: Duration = Duration::from_millis(5);
 
 /// How far the node is with leaving the others.
@@ -36,7 +36,7 @@ impl Node {
         matches!(self.life.leaving, Leaving::Done)
     }
 
-    /// Says what is left to say, leaves the rest to the others, and goes.
+    /// Publishes what is pending, leaves the rest to the others, and goes.
     pub(super) fn go_on_stopping(&mut self) {
         if !self.life.is_leaving() {
             return;
@@ -53,9 +53,9 @@ impl Node {
         self.leave_cluster(leaves_something);
     }
 
-    /// Nobody else would tell: a node that goes alone tells all departures.
+    /// Nobody else would report them: a node that goes alone reports all departures.
     fn send_everything_again(&mut self) {
-        let owing: Vec<_> = self
+        let pending: Vec<_> = self
             .channels
             .values_mut()
             .filter(|channel| channel.has_pending())
@@ -64,7 +64,7 @@ impl Node {
                 Arc::clone(channel.topic())
             })
             .collect();
-        for topic in owing {
+        for topic in pending {
             self.look_after(&topic);
         }
     }
@@ -92,16 +92,16 @@ impl Node {
             .call(&keys)
             .arg("node", node)
             .arg("leaves", i32::from(leaves_something))
-            .arg("heard_of_within", half)
+            .arg("alive_within", half)
             .command();
         let then: Then = Box::new(|node, answer| match stays_for(answer) {
             Some(dead) => {
                 for dead in dead {
                     node.clean_up_after(dead);
                 }
-                let owes = |channel: &Channel| channel.has_pending() || channel.is_busy();
-                let owes = node.channels.values().any(owes);
-                if !owes && node.life.dead.is_empty() {
+                let has_pending = |channel: &Channel| channel.has_pending() || channel.is_busy();
+                let has_pending = node.channels.values().any(has_pending);
+                if !has_pending && node.life.dead.is_empty() {
                     // Only connections are left. Whoever starts next cleans up after this node.
                     return node.end();
                 }

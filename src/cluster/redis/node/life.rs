@@ -13,7 +13,7 @@ use crate::cluster::redis::script::{self, Pulse};
 use crate::cluster::redis::wire;
 use crate::hub::Standing;
 
-/// How soon a heartbeat is made when something says that Redis has forgotten what it was told.
+/// How soon a heartbeat is made when something shows that Redis has forgotten what it knew.
 const AHEAD_OF_HEARTBEAT: Duration = Duration::from_millis(20);
 
 /// What Redis knows of the node.
@@ -31,7 +31,7 @@ enum Membership {
 pub(super) struct Life {
     pub(super) ids: NodeIds,
     membership: Membership,
-    /// When Redis last said that the node is alive.
+    /// When Redis last acknowledged that the node is alive.
     pulse_at: Instant,
     /// The version that all nodes read.
     pub(super) version: u8,
@@ -76,7 +76,7 @@ impl Node {
         (self.setup.settings.node_timeout / 4).min(Duration::from_secs(1))
     }
 
-    /// Tells Redis that this node is alive, and hears who is not.
+    /// Notes in Redis that this node is alive, and learns who is not.
     pub(super) fn beat(&mut self) {
         let every = self.beats_every();
         self.timers
@@ -84,7 +84,7 @@ impl Node {
         self.at(self.now + every, Timer::Heartbeat);
         self.ping(every);
         self.life.beats_early = false;
-        // A node that is known here may say goodbye at any time, and is not to come back then.
+        // A node that is known here may take its leave at any time, and is not to come back then.
         if self.life.is_leaving() && self.life.is_counted() {
             return;
         }
@@ -105,7 +105,7 @@ impl Node {
             }
         });
         let beat = Plain::new(key, command, then);
-        // Before all else that waits: a node that has much to say is not dead.
+        // Before all else that waits: a node that has much to publish is not dead.
         if self.servers.link_of(beat.slot).is_some() {
             let queue = self.servers.queue(beat.slot, beat.lane);
             queue.push_front(Job::Plain(beat));
@@ -204,12 +204,12 @@ impl Node {
     }
 
     /// Redis does not know this node (any more): it was away for too long, or Redis has lost what
-    /// it knew. Its part may be removed at any time: it is told anew, under another id.
+    /// it knew. Its part may be removed at any time: it is announced anew, under another id.
     fn become_another(&mut self, is_forgotten: bool) {
         let new = NodeId::random(&mut self.rng);
         let old = self.life.ids.become_another(new);
         tracing::warn!(%old, %new, "this node was given up: it returns as another");
-        // Its channels are told of as soon as the new id counts.
+        // Its channels are announced as soon as the new id counts.
         self.life.membership = Membership::New;
         self.memory.must_compare = true;
         for topic in self.topics() {

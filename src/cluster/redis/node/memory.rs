@@ -10,9 +10,9 @@ use crate::cluster::redis::wire::KEEPS_FOR;
 /// What is known of Redis' memory.
 pub(super) struct KnownMemory {
     pub(super) key: Box<str>,
-    /// As it was when it was last heard of.
+    /// As it was at the last heartbeat.
     pub(super) last: Memory,
-    /// Until when other nodes may not have told again what it has lost.
+    /// Until when other nodes may not have announced again what it has lost.
     pub(super) doubts_until: Instant,
     /// Until when entries are kept even where no other node is known to listen.
     keeps_until: Instant,
@@ -52,7 +52,7 @@ impl Node {
     /// what is for them is kept until they have.
     pub(super) fn note_forgotten(&mut self) {
         tracing::warn!(
-            "Redis has lost data, or has returned with older data: telling it all again"
+            "Redis has lost data, or has returned with older data: announcing all of it again"
         );
         self.setup.metrics.memory_losses.inc();
         self.memory.keep_until(self.now + KEEPS_FOR);

@@ -3,7 +3,7 @@
 //! - [`requests`]: what the other threads want
 //! - [`servers`], [`discovery`]: which servers there are, and which of them has what
 //! - [`reach`]: what follows when they are found, reached and lost
-//! - [`channels`]: what follows from a change of a channel, and what servers say of it
+//! - [`channels`]: what follows from a change of a channel, and what servers announce of it
 //! - [`calls`], [`batches`]: what is asked of Redis, what it answers, and what goes together
 //! - [`io`]: what takes time
 //! - [`lanes`]: what is asked apart from what, and how much at once
@@ -12,12 +12,12 @@
 //! - [`settling`]: what became of idempotency keys
 //! - [`life`], [`leaving`]: heartbeats, and this node's end
 //! - [`memory`]: what Redis remembers
-//! - [`dead`]: what dead nodes leave behind
+//! - [`dead_nodes`]: what dead nodes leave behind, which is removed
 
 mod batches;
 mod calls;
 mod channels;
-mod dead;
+mod dead_nodes;
 mod discovery;
 mod io;
 mod lanes;
@@ -83,7 +83,7 @@ enum Event {
 /// What a node deals with.
 enum Input {
     Request(Request),
-    /// A server has said something of its own accord.
+    /// A server has sent something of its own accord.
     Pushed(LinkId, Pushed),
     Event(Event),
     /// It is as late as [`Node::wakes_at`].
@@ -119,11 +119,11 @@ struct Setup {
 struct Postponed {
     /// Calls that were refused for a while.
     calls: Vec<calls::Plain>,
-    /// Idempotency keys whose fate Redis is not told yet.
+    /// Idempotency keys whose fate Redis does not know yet.
     settlements: Vec<Settlement>,
 }
 
-/// Does no IO and reads no clock: it is told what has happened and when, and says what is to be done.
+/// Does no IO and reads no clock: it is given what has happened and when, and returns what is to be done.
 pub(super) struct Node {
     /// When what it deals with came.
     now: Instant,

@@ -174,7 +174,7 @@ impl Node {
         }
     }
 
-    /// What a server that is gone was told last is told again when it is back.
+    /// What a server that is gone was sent last is sent again when it is back.
     fn repeat_recent(&mut self) {
         for (topic, written) in self.recent.take(self.now) {
             if let Some(channel) = self.channels.get_mut(&topic)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::cluster::redis::keys::Topic;
 use crate::cluster::redis::outgoing::Written;
 
-/// How long a server may take to pass on what it has been told.
+/// How long a server may take to pass on what it has acknowledged.
 const KEPT_FOR: Duration = Duration::from_millis(500);
 const MOST_BYTES: usize = 1 << 20;
 

@@ -1,4 +1,4 @@
-//! What became of idempotency keys: Redis is told as soon as it can be.
+//! What became of idempotency keys: sent to Redis as soon as it can be.
 
 use std::time::{Duration, Instant};
 

@@ -111,7 +111,7 @@ impl Data {
         }
     }
 
-    /// Does what a command says.
+    /// Carries a command out.
     pub(super) fn call(&mut self, arguments: &[Bytes]) -> Result<Reply, String> {
         let name = String::from_utf8_lossy(&arguments[0]).to_ascii_uppercase();
         let rest = &arguments[1..];

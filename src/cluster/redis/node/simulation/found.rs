@@ -27,7 +27,7 @@ fn a_node_that_dies_before_it_knows_of_a_loss_leaves_nothing_behind() {
 }
 
 #[test]
-fn who_left_is_told_of_though_redis_forgets_and_the_next_change_comes_first() {
+fn who_left_is_reported_though_redis_forgets_and_the_next_change_comes_first() {
     for seed in 0..SEEDS {
         let actions = vec![
             Action::Join(0, 0, 0),
@@ -41,14 +41,18 @@ fn who_left_is_told_of_though_redis_forgets_and_the_next_change_comes_first() {
         let world = simulate(&Plan { seed, actions });
         for user in ["ann", "bob"] {
             let about = (CHANNELS[0].to_owned(), user.to_owned());
-            let told = &world.notices[&about];
-            assert_eq!(*told, ["member_added", "member_removed"], "{seed}: {user}");
+            let reported = &world.notices[&about];
+            assert_eq!(
+                *reported,
+                ["member_added", "member_removed"],
+                "{seed}: {user}"
+            );
         }
     }
 }
 
 #[test]
-fn who_left_is_told_of_once_after_a_fail_over_to_older_data() {
+fn who_left_is_reported_once_after_a_fail_over_to_older_data() {
     for seed in 0..SEEDS {
         let actions = vec![
             Action::Join(0, 0, 0),
@@ -59,9 +63,17 @@ fn who_left_is_told_of_once_after_a_fail_over_to_older_data() {
             Action::FailOver,
         ];
         let world = simulate(&Plan { seed, actions });
-        let told = |user: &str| &world.notices[&(CHANNELS[0].to_owned(), user.to_owned())];
-        assert_eq!(*told("ann"), ["member_added", "member_removed"], "{seed}");
-        assert_eq!(*told(""), ["channel_occupied", "channel_vacated"], "{seed}");
+        let reported = |user: &str| &world.notices[&(CHANNELS[0].to_owned(), user.to_owned())];
+        assert_eq!(
+            *reported("ann"),
+            ["member_added", "member_removed"],
+            "{seed}"
+        );
+        assert_eq!(
+            *reported(""),
+            ["channel_occupied", "channel_vacated"],
+            "{seed}"
+        );
     }
 }
 
@@ -125,7 +137,7 @@ fn what_a_log_has_dropped_already_is_not_written_again_behind_what_came_later() 
 }
 
 #[test]
-fn what_a_log_says_from_before_its_epoch_is_not_taken_for_news() {
+fn what_a_log_has_from_before_its_epoch_is_not_taken_for_news() {
     for seed in 0..SEEDS {
         let actions = vec![
             Action::SignIn(0, 0),
@@ -144,7 +156,7 @@ fn what_a_log_says_from_before_its_epoch_is_not_taken_for_news() {
 }
 
 #[test]
-fn members_who_wait_when_a_link_breaks_are_not_told_to_have_left() {
+fn members_who_wait_when_a_link_breaks_are_not_announced_as_gone() {
     for wait in 4..10 {
         // Few answers are on their way just then, and come behind the loss.
         for seed in 0..40 {
@@ -159,7 +171,7 @@ fn members_who_wait_when_a_link_breaks_are_not_told_to_have_left() {
 }
 
 #[test]
-fn who_left_before_redis_forgot_is_told_of_all_the_same() {
+fn who_left_before_redis_forgot_is_reported_all_the_same() {
     for ends in [false, true] {
         for seed in 0..SEEDS / 2 {
             let actions = vec![
@@ -171,9 +183,13 @@ fn who_left_before_redis_forgot_is_told_of_all_the_same() {
                 Action::Forget(ends),
             ];
             let world = simulate(&Plan { seed, actions });
-            let told = |user: &str| &world.notices[&(CHANNELS[0].to_owned(), user.to_owned())];
-            assert_eq!(*told("ann"), ["member_added", "member_removed"], "{seed}");
-            assert_eq!(*told("bob"), ["member_added"], "{seed}");
+            let reported = |user: &str| &world.notices[&(CHANNELS[0].to_owned(), user.to_owned())];
+            assert_eq!(
+                *reported("ann"),
+                ["member_added", "member_removed"],
+                "{seed}"
+            );
+            assert_eq!(*reported("bob"), ["member_added"], "{seed}");
         }
     }
 }
@@ -215,7 +231,7 @@ fn answer_that_is_older_than_what_was_published_does_not_undo_it() {
 }
 
 #[test]
-fn departure_that_another_node_was_to_tell_is_told_once() {
+fn departure_that_another_node_was_to_report_is_reported_once() {
     let actions = vec![
         Action::SignIn(1, 0),
         Action::Wait(3),

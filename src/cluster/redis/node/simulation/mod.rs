@@ -1,29 +1,34 @@
 //! Three nodes on virtual time: the real [`Node`], channels and scripts, with a Redis in memory and a
 //! network that is late, breaks, and loses what it carries.
 //!
-//! A plan says what happens to the cluster; the seed of the network says how late all of it is. A plan that
+//! A plan is what happens to the cluster; the seed of the network says how late all of it is. A plan that
 //! goes wrong is made smaller until no part of it can be left out.
 //!
 //! - [`data`], [`lua`]: a Redis that runs the scripts
 //! - [`network`]: what reaches it and the nodes, and when
-//! - [`relay`]: a node with its connections, and what they are told
+//! - [`acknowledged`]: what nodes acknowledge by that
+//! - [`relay`]: a node with its connections, and what they receive
 //! - [`world`]: all of it, as time goes by
 //! - [`oracle`]: what must be true in the end
 //! - [`plan`]: what happens
 //! - [`found`]: plans that went wrong once
+//! - [`seeded`]: plans by which mistakes are found that were made on purpose
 //!
 //! Mistakes that were made on purpose, and found: not catching up after a gap; applying an entry twice;
 //! taking a number that was used for a new one; delivering own events again; retrying under new numbers, or out
-//! of order; ignoring another epoch; not telling the own part again after Redis has forgotten, or others have
+//! of order; ignoring another epoch; not announcing the own part again after Redis has forgotten, or others have
 //! given the node up; staying registered when the node becomes another; leaving a dead node's members, or
 //! channels that the node had left for good; not reconciling after a log was begun anew; leaving members of
 //! this node out of the roster; letting connections in to a channel that is not known; taking a channel for up
 //! to date that is not listened to; acknowledging notices before they are due; forgetting departures that wait;
-//! not counting what was lost; taking a part of an answer for the whole.
+//! not counting what was lost; taking a part of an answer for the whole. With plans of their own (`seeded`):
+//! reporting again what is not acknowledged yet; taking no notice of the numbers that an answer brings; dropping what
+//! comes late of a log that was there before.
 //!
 //! Not simulated: Redis Clusters and sentinels, refusals of Redis, idempotency keys, the end of a node in
 //! good order.
 
+mod acknowledged;
 mod data;
 mod found;
 mod lua;
@@ -31,6 +36,7 @@ mod network;
 mod oracle;
 mod plan;
 mod relay;
+mod seeded;
 mod world;
 
 use std::cell::Cell;
@@ -58,7 +64,7 @@ fn simulate(plan: &Plan) -> World {
     world
 }
 
-/// Tries plans; so many, or as `FANFARE_SIMULATIONS` says, which tries others each time.
+/// Tries plans; so many, or as many as `FANFARE_SIMULATIONS`, which tries others each time.
 fn hold(cases: u32, plans: impl proptest::strategy::Strategy<Value = Plan>) {
     let more = std::env::var("FANFARE_SIMULATIONS");
     let more = more.ok().and_then(|cases| cases.parse().ok());
@@ -92,7 +98,7 @@ fn hold(cases: u32, plans: impl proptest::strategy::Strategy<Value = Plan>) {
 }
 
 #[test]
-fn calm_clusters_tell_everybody_everything_once() {
+fn calm_clusters_send_everybody_everything_once() {
     hold(60, plan::plans(plan::calm()));
 }
 
@@ -102,7 +108,7 @@ fn nothing_is_wrong_for_long_after_links_break_and_nodes_die() {
 }
 
 #[test]
-fn webhooks_are_told_once_though_links_break() {
+fn webhooks_are_notified_once_though_links_break() {
     hold(60, plan::plans(plan::shaky()));
 }
 

@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use redis::{ErrorKind, Pipeline, RedisError, Value};
 
+use super::acknowledged;
 use super::data::Data;
 use super::lua;
 use crate::cluster::redis::link::{LinkId, Pushed};
@@ -63,6 +64,8 @@ pub(super) struct Network {
     rng: StdRng,
     /// Calls that were made.
     pub(super) calls: u64,
+    /// What nodes have acknowledged as reported to webhooks: fields of what is due on a topic.
+    pub(super) acknowledged: Vec<(Run, acknowledged::Due)>,
 }
 
 impl Network {
@@ -77,6 +80,7 @@ impl Network {
             next: 0,
             rng: StdRng::seed_from_u64(seed),
             calls: 0,
+            acknowledged: Vec::new(),
         }
     }
 
@@ -175,7 +179,7 @@ impl Network {
         let event = match what {
             Use::Call(lane, since, pipeline, items) => {
                 let answers = if arrives {
-                    self.execute(&pipeline)
+                    self.execute(run, &pipeline)
                 } else {
                     Vec::new()
                 };
@@ -195,7 +199,7 @@ impl Network {
         self.put(at, Happening::Input(run, Some(link), Input::Event(event)));
     }
 
-    fn execute(&mut self, pipeline: &Pipeline) -> Vec<Value> {
+    fn execute(&mut self, run: Run, pipeline: &Pipeline) -> Vec<Value> {
         let mut answers = Vec::new();
         for command in pipeline.cmd_iter() {
             self.calls += 1;
@@ -206,6 +210,8 @@ impl Network {
                     _ => unreachable!("no cursors are used"),
                 })
                 .collect();
+            let acknowledged = acknowledged::acknowledged(&arguments).into_iter();
+            self.acknowledged.extend(acknowledged.map(|due| (run, due)));
             let answer = match &*arguments[0] {
                 b"EVALSHA" => lua::run(&mut self.data, &arguments[1..]),
                 _ => self.data.call(&arguments).map(lua::value_of),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::CHANNELS;
+use super::acknowledged;
 use super::relay::{Client, USERS, Wish};
 use super::world::World;
 
@@ -50,12 +51,12 @@ impl World {
             let known: BTreeSet<String> = known.iter().map(ToString::to_string).collect();
             assert_eq!(known, members, "{run:?}: members of {channel}");
             assert_eq!(
-                relay.told.rosters[channel], members,
-                "{run:?}: told of {channel}"
+                relay.received.rosters[channel], members,
+                "{run:?}: {channel} as received"
             );
             if !channel.starts_with("presence-") {
-                let told = relay.told.counts.get(channel).copied();
-                assert_eq!(told, Some(count as u64), "{run:?}: count of {channel}");
+                let received = relay.received.counts.get(channel).copied();
+                assert_eq!(received, Some(count as u64), "{run:?}: count of {channel}");
             }
         }
     }
@@ -65,8 +66,13 @@ impl World {
             let mut clients = self.clients();
             let is_online = clients.any(|client| client.wish == Wish::User(user));
             for relay in self.relays.iter().filter(|relay| relay.is_watching()) {
-                let told = relay.told.online.get(user).copied();
-                assert_eq!(told, Some(is_online), "{:?}: status of {user}", relay.run);
+                let received = relay.received.online.get(user).copied();
+                assert_eq!(
+                    received,
+                    Some(is_online),
+                    "{:?}: status of {user}",
+                    relay.run
+                );
             }
         }
     }
@@ -86,7 +92,7 @@ impl World {
         for relay in &self.relays {
             for channel in CHANNELS.into_iter().filter(|on| relay.is_listening(on)) {
                 let mut last: BTreeMap<u64, u64> = BTreeMap::new();
-                for number in &relay.told.received[channel] {
+                for number in &relay.received.events[channel] {
                     let origin = self.origins.get(number).copied().unwrap_or_default();
                     let before = last.insert(origin, *number);
                     assert!(
@@ -99,38 +105,38 @@ impl World {
         }
     }
 
-    /// Webhooks know who is there; if each node told what it had to tell itself, they were told once.
+    /// Webhooks know who is there; if each node reported what it had to itself, they were notified once.
     fn check_notices(&self) {
         if self.has_forgotten {
-            // What was still to be told may be forgotten before any node knows that it has to be.
+            // What was still to be reported may be forgotten before any node knows that it has to be.
             return;
         }
-        for ((channel, user), told) in &self.notices {
+        for ((channel, user), reported) in &self.notices {
             let (is_there, came) = match &**user {
                 "" => (self.count(channel) > 0, "channel_occupied"),
                 user => (self.members(channel).contains(user), "member_added"),
             };
-            // Of nodes that tell at about the same time either may be the first.
-            let arrivals = told.iter().filter(|name| *name == came).count();
-            let is_even = 2 * arrivals == told.len() + usize::from(is_there);
-            let is_last = told.last().is_some_and(|name| name == came) == is_there;
+            // Of nodes that report at about the same time either may be the first.
+            let arrivals = reported.iter().filter(|name| *name == came).count();
+            let is_even = 2 * arrivals == reported.len() + usize::from(is_there);
+            let is_last = reported.last().is_some_and(|name| name == came) == is_there;
             let is_right = is_even || (is_last && self.was_given_up);
-            assert!(is_right, "{channel} {user}: {is_there} {told:?}");
+            assert!(is_right, "{channel} {user}: {is_there} {reported:?}");
         }
         for channel in CHANNELS {
             let users = self.members(channel).into_iter();
             let all = users.chain((self.count(channel) > 0).then(String::new));
             for user in all {
                 let about = (channel.to_owned(), user);
-                assert!(self.notices.contains_key(&about), "{about:?}: not told");
+                assert!(self.notices.contains_key(&about), "{about:?}: not reported");
             }
         }
     }
 
-    /// Redis has who is there, nobody else, and nothing that is still to be told.
+    /// Redis has who is there, nobody else, and nothing that is still to be reported.
     fn check_redis(&mut self) {
         for channel in CHANNELS {
-            let topic = format!("fanfare:{{1:{channel}}}");
+            let topic = acknowledged::topic(channel);
             let data = &mut self.network.data;
             let users = data.fields(&format!("{topic}:users"));
             let due = data.fields(&format!("{topic}:due"));
@@ -145,7 +151,7 @@ impl World {
             );
             assert_eq!(count, self.count(channel), "{channel}: {meta:?}");
             let is_due = !due.is_empty() && !self.has_forgotten;
-            assert!(!is_due, "{channel}: {due:?} is still to be told");
+            assert!(!is_due, "{channel}: {due:?} is still to be reported");
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) enum Action {
     Cut(usize),
     /// It cannot reach Redis for so many milliseconds.
     Away(usize, u64),
-    /// The relay ends without a word, and starts anew without its connections.
+    /// The relay ends without a goodbye, and starts anew without its connections.
     Crash(usize),
     /// The next messages to the relay get lost, or come twice.
     Lose(usize, u32),

@@ -38,11 +38,11 @@ pub(super) struct Client {
     pub(super) is_leaving: bool,
 }
 
-/// What the connections of a relay were told.
+/// What the connections of a relay have received.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct Received {
     /// Numbers of events as subscribers got them, since the channel's first was let in.
-    pub(super) received: BTreeMap<&'static str, Vec<u64>>,
+    pub(super) events: BTreeMap<&'static str, Vec<u64>>,
     /// Members as subscribers know them.
     pub(super) rosters: BTreeMap<&'static str, BTreeSet<String>>,
     pub(super) counts: BTreeMap<&'static str, u64>,
@@ -64,7 +64,7 @@ pub(super) struct Relay {
     settings: Settings,
     pub(super) clients: BTreeMap<u64, Client>,
     next_client: u64,
-    pub(super) told: Told,
+    pub(super) received: Received,
     /// Whether its connections got anything, or have changed, since this was last looked at.
     pub(super) has_changed: bool,
 }
@@ -119,7 +119,7 @@ impl Relay {
             settings,
             clients: BTreeMap::new(),
             next_client: 0,
-            told: Told::default(),
+            received: Received::default(),
             has_changed: false,
         }
     }
@@ -165,11 +165,11 @@ impl Relay {
                 );
                 let roster: BTreeSet<String> = roster.into_iter().collect();
                 if !self.is_listening(channel) {
-                    self.told.received.insert(channel, Vec::new());
-                    self.told.rosters.insert(channel, roster.clone());
-                    self.told.counts.remove(channel);
+                    self.received.events.insert(channel, Vec::new());
+                    self.received.rosters.insert(channel, roster.clone());
+                    self.received.counts.remove(channel);
                 }
-                let known = &self.told.rosters[channel];
+                let known = &self.received.rosters[channel];
                 assert_eq!(*known, roster, "{:?}: a welcome to {channel}", self.run);
                 self.is_in(id);
             }
@@ -208,25 +208,25 @@ impl Relay {
             "e" => {
                 let (number, _) = data.split_once(' ').unwrap();
                 let number = number.parse().unwrap();
-                let received = self.told.received.entry(channel).or_default();
+                let events = self.received.events.entry(channel).or_default();
                 assert!(
-                    !received.contains(&number),
+                    !events.contains(&number),
                     "{run:?}: event {number} came twice on {channel}"
                 );
-                received.push(number);
+                events.push(number);
             }
             "pusher_internal:subscription_count" => {
                 let count = of_data("subscription_count").as_u64().unwrap();
-                self.told.counts.insert(channel, count);
+                self.received.counts.insert(channel, count);
             }
             event => {
                 let user = of_data("user_id").as_str().unwrap().to_owned();
                 let is_gone = event == "pusher_internal:member_removed";
                 assert!(
                     !is_gone || !self.is_member_here(channel, &user),
-                    "{run:?}: {user} is told to have left {channel}, and is here"
+                    "{run:?}: {user} is announced as gone from {channel}, and is here"
                 );
-                let roster = self.told.rosters.entry(channel).or_default();
+                let roster = self.received.rosters.entry(channel).or_default();
                 let is_news = match event {
                     "pusher_internal:member_added" => roster.insert(user.clone()),
                     _ => roster.remove(&user),
@@ -244,7 +244,7 @@ impl Relay {
             for user in status["user_ids"].as_array().unwrap() {
                 let is_online = status["name"] == "online";
                 let user = user.as_str().unwrap().to_owned();
-                self.told.online.insert(user, is_online);
+                self.received.online.insert(user, is_online);
             }
         }
     }

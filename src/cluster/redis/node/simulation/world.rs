@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::acknowledged::Due;
 use super::data::Data;
 use super::network::{Network, Run};
 use super::plan::Action;
@@ -32,9 +33,11 @@ pub(super) struct World {
     /// Which run was given an event.
     pub(super) origins: BTreeMap<u64, u64>,
     last_event: u64,
-    /// What webhooks were told last of a channel and a user, or of a channel.
+    /// What was reported to webhooks of a channel and a user, or of a channel.
     pub(super) notices: BTreeMap<(String, String), Vec<String>>,
-    /// Whether a node may have been given up, and another one tell what it has told.
+    /// What a node has reported, and not acknowledged.
+    unacknowledged: BTreeSet<(Run, Due)>,
+    /// Whether a node may have been given up, and another one report what it has reported.
     pub(super) was_given_up: bool,
     pub(super) has_forgotten: bool,
     /// Until when nodes may not know yet that Redis has forgotten who listens.
@@ -55,6 +58,7 @@ impl World {
             origins: BTreeMap::new(),
             last_event: 0,
             notices: BTreeMap::new(),
+            unacknowledged: BTreeSet::new(),
             was_given_up: false,
             has_forgotten: false,
             unnoticed_until: Duration::ZERO,
@@ -93,11 +97,14 @@ impl World {
 
     /// Notes what has become of a relay.
     fn look(&mut self, index: usize) {
+        for acknowledged in self.network.acknowledged.drain(..) {
+            self.unacknowledged.remove(&acknowledged);
+        }
         let has_changed = std::mem::take(&mut self.relays[index].has_changed);
         let relay = &self.relays[index];
         for event in self.events.iter_mut().filter(|_| has_changed) {
             let is_over = !relay.is_listening(event.channel)
-                || relay.told.received[event.channel].contains(&event.number);
+                || relay.received.events[event.channel].contains(&event.number);
             if is_over {
                 event.missing.remove(&relay.run);
             }
@@ -109,6 +116,10 @@ impl World {
             let notice: serde_json::Value = serde_json::from_str(&notice).unwrap();
             let text = |field: &str| notice[field].as_str().unwrap_or_default().to_owned();
             let about = (text("channel"), text("user_id"));
+            if let Some(due) = Due::before(&text("name"), &about.0, &about.1) {
+                let is_news = self.unacknowledged.insert((relay.run, due));
+                assert!(is_news, "{:?}: reported again: {notice}", relay.run);
+            }
             if text("name") != "subscription_count" {
                 self.notices.entry(about).or_default().push(text("name"));
             }
@@ -127,11 +138,13 @@ impl World {
             Action::Join(relay, channel, user) => {
                 let channel = CHANNELS[channel];
                 let user = channel.starts_with("presence-").then_some(USERS[user]);
-                self.relays[relay].connect(Wish::Channel(channel, user));
+                let wish = Wish::Channel(channel, user);
+                self.relays[relay].connect(wish);
                 self.run(relay);
             }
             Action::SignIn(relay, user) => {
-                self.relays[relay].connect(Wish::User(USERS[user]));
+                let wish = Wish::User(USERS[user]);
+                self.relays[relay].connect(wish);
                 self.run(relay);
             }
             Action::Leave(relay, which) => {
@@ -254,7 +267,7 @@ impl World {
             self.run(relay);
             self.pass(Duration::from_millis(300));
         }
-        // What was forgotten is waited for before anybody is told that it has gone.
+        // What was forgotten is waited for before it is reported as gone.
         let doubts = if self.has_forgotten { 16 } else { 8 };
         self.pass(Duration::from_secs(doubts));
         self.check();

@@ -5,7 +5,7 @@ use super::calls::{Plain, Then};
 use crate::cluster::redis::script;
 
 impl Node {
-    /// Removes what a dead node has on any channel, and tells what follows from it.
+    /// Removes what a dead node has on any channel, and reports what follows from it.
     pub(super) fn clean_up_after(&mut self, dead: String) {
         if self.life.dead.contains_key(&dead) {
             return;

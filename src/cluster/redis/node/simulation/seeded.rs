@@ -1,0 +1,76 @@
+//! Plans by which mistakes are found that were made on purpose, and that chance seldom finds.
+
+use std::time::Duration;
+
+use super::plan::{Action, Plan};
+use super::world::World;
+use super::{CHANNELS, simulate};
+
+#[test]
+fn notices_are_sent_once_while_a_dead_node_is_cleaned_up_after() {
+    for wait in 0..12 {
+        for seed in 0..6 {
+            let mut world = World::new(seed);
+            for action in [
+                Action::Join(0, 0, 0),
+                Action::Join(1, 0, 1),
+                Action::Wait(1300),
+                Action::Crash(1),
+                // So that answers are on their way when it turns out that the node is dead.
+                Action::Late(0, 300),
+                Action::Wait(5600 + 200 * wait),
+                Action::Join(0, 0, 2),
+            ] {
+                world.act(&action);
+            }
+            world.pass(Duration::from_secs(2));
+        }
+    }
+}
+
+#[test]
+fn what_is_written_again_after_a_loss_is_not_for_those_who_came_behind_it() {
+    for ends_by in [Action::Forget(true), Action::FailOver] {
+        for seed in 0..12 {
+            let actions = vec![
+                Action::Join(2, 1, 0),
+                Action::Wait(1300),
+                Action::Save,
+                Action::Publish(0, 1),
+                Action::Publish(0, 1),
+                Action::Wait(20),
+                Action::Join(1, 1, 0),
+                Action::Wait(40),
+                ends_by.clone(),
+            ];
+            let world = simulate(&Plan { seed, actions });
+            assert_eq!(received(&world, 2), [1, 2], "{seed}");
+            assert_eq!(received(&world, 1), [0; 0], "{seed}");
+        }
+    }
+}
+
+#[test]
+fn what_redis_has_passed_on_arrives_though_it_forgets_it() {
+    for wait in 4..8 {
+        for seed in 0..12 {
+            let actions = vec![
+                Action::Join(1, 1, 0),
+                Action::Join(0, 1, 0),
+                Action::Wait(1300),
+                Action::Late(1, 15),
+                Action::Publish(0, 1),
+                Action::Wait(wait),
+                Action::Forget(false),
+                Action::Join(1, 1, 1),
+            ];
+            let world = simulate(&Plan { seed, actions });
+            assert_eq!(received(&world, 1), [1], "{seed}");
+        }
+    }
+}
+
+/// The events of the counted channel that a relay's connections got.
+fn received(world: &World, relay: usize) -> &[u64] {
+    &world.relays[relay].received.events[CHANNELS[1]]
+}
