@@ -17,7 +17,7 @@ pub const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 pub struct Compression {
     /// Bytes of a message from which on it is compressed. 512.
     pub min_bytes: usize,
-    /// From 1, the fastest, to 9, the smallest.
+    /// From 1, the fastest, to 9, the smallest. 6.
     pub level: u8,
 }
 
@@ -25,7 +25,7 @@ impl Default for Compression {
     fn default() -> Self {
         Self {
             min_bytes: 512,
-            level: 1,
+            level: 6,
         }
     }
 }

@@ -1,7 +1,7 @@
-"""A WebSocket of a Python library that offers compression: compressed.py <websockets|wsproto>
+"""A WebSocket of a Python library that offers compression: compressed.py <websockets|wsproto> [BITS]
 
 CLIENT_TEST names the server. The first line of output is the extension that was agreed on, each other one a message
-that was received; each line of input is a message to send.
+that was received; each line of input is a message to send. BITS is the window that is asked for.
 """
 
 import json
@@ -11,10 +11,13 @@ import sys
 import threading
 
 
-def with_websockets(host, port, target):
+def with_websockets(host, port, target, bits):
+    from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
     from websockets.sync.client import connect
 
-    with connect(f"ws://{host}:{port}{target}") as connection:
+    # None: as it offers compression by itself.
+    extensions = bits and [ClientPerMessageDeflateFactory(server_max_window_bits=bits, client_max_window_bits=bits)]
+    with connect(f"ws://{host}:{port}{target}", extensions=extensions) as connection:
         print(connection.response.headers.get("Sec-WebSocket-Extensions", "none"), flush=True)
 
         def send():
@@ -27,7 +30,7 @@ def with_websockets(host, port, target):
             print(message, flush=True)
 
 
-def with_wsproto(host, port, target):
+def with_wsproto(host, port, target, bits):
     from wsproto import ConnectionType, WSConnection
     from wsproto.events import AcceptConnection, CloseConnection, Ping, Request, TextMessage
     from wsproto.extensions import PerMessageDeflate
@@ -45,7 +48,7 @@ def with_wsproto(host, port, target):
             send(TextMessage(data=line.rstrip("\n")))
         send(CloseConnection(code=1000))
 
-    send(Request(host=f"{host}:{port}", target=target, extensions=[PerMessageDeflate()]))
+    send(Request(host=f"{host}:{port}", target=target, extensions=[PerMessageDeflate(server_max_window_bits=bits)]))
     text = ""
     while True:
         data = stream.recv(65536)
@@ -74,7 +77,8 @@ def main():
     settings = json.loads(os.environ["CLIENT_TEST"])
     target = f"/app/{settings['app']['key']}?protocol=7&client=python&version=1.0"
     connect = {"websockets": with_websockets, "wsproto": with_wsproto}[sys.argv[1]]
-    connect(settings["host"], settings["port"], target)
+    bits = int(sys.argv[2]) if len(sys.argv) > 2 else None
+    connect(settings["host"], settings["port"], target, bits)
 
 
 if __name__ == "__main__":

@@ -97,15 +97,22 @@ async fn ws_of_node() {
 
 #[tokio::test]
 async fn websockets_of_python() {
-    // It asks for a window of 4 KiB.
     let arguments = ["libraries/compressed.py", "websockets"];
-    exchanges(Interpreter::Python, &arguments, 4096).await;
+    exchanges(Interpreter::Python, &arguments, usize::MAX).await;
 }
 
 #[tokio::test]
 async fn wsproto_of_python() {
     let arguments = ["libraries/compressed.py", "wsproto"];
     exchanges(Interpreter::Python, &arguments, usize::MAX).await;
+}
+
+#[tokio::test]
+async fn libraries_of_python_with_a_window_of_4_kib() {
+    for library in ["websockets", "wsproto"] {
+        let arguments = ["libraries/compressed.py", library, "12"];
+        exchanges(Interpreter::Python, &arguments, 4096).await;
+    }
 }
 
 #[tokio::test]
