@@ -88,5 +88,5 @@ pub mod fuzzing {
     pub use crate::session::fuzzing::run as session;
     pub use crate::tap::Tap;
     pub use crate::webhooks::Webhooks;
-    pub use crate::ws::fuzzing::frames;
+    pub use crate::ws::fuzzing::{extensions, frames, inflated};
 }

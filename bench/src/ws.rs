@@ -13,18 +13,28 @@ pub(crate) const PONG: u8 = 10;
 /// A frame at the start of a buffer; `size` is how much of the buffer it takes.
 pub(crate) struct Frame {
     pub(crate) fin: bool,
+    pub(crate) is_deflated: bool,
     pub(crate) opcode: u8,
     pub(crate) mask: Option<[u8; 4]>,
     pub(crate) payload_at: usize,
     pub(crate) size: usize,
 }
 
+/// Set on a message that is compressed.
+const RSV1: u8 = 0x40;
+
 /// Reads the frame at the start of `buf`; None while it is incomplete.
 pub(crate) fn parse(buf: &[u8]) -> Result<Option<Frame>, &'static str> {
+    parse_extended(buf, false)
+}
+
+/// The same where messages may be compressed, if they may.
+pub(crate) fn parse_extended(buf: &[u8], compressed: bool) -> Result<Option<Frame>, &'static str> {
     let &[first, second, ..] = buf else {
         return Ok(None);
     };
-    if first & 0x70 != 0 {
+    let allowed = if compressed { RSV1 } else { 0 };
+    if first & 0x70 & !allowed != 0 {
         return Err("reserved bits set without a negotiated extension");
     }
     let masked = second & 0x80 != 0;
@@ -57,6 +67,7 @@ pub(crate) fn parse(buf: &[u8]) -> Result<Option<Frame>, &'static str> {
     }
     Ok(Some(Frame {
         fin: first & 0x80 != 0,
+        is_deflated: first & RSV1 != 0,
         opcode: first & 0x0f,
         mask,
         payload_at: at,

@@ -1,5 +1,7 @@
 //! WebSocket frames (RFC 6455 §5), with every bit open to misuse.
 
+use crate::deflate::deflate;
+
 /// The four bits that name what a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opcode(pub u8);
@@ -37,6 +39,9 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// The reserved bit of a message that is compressed.
+    pub const RSV1: u8 = 0b100;
+
     /// A final, masked frame.
     pub fn new(opcode: Opcode, payload: impl Into<Vec<u8>>) -> Frame {
         Frame {
@@ -52,6 +57,11 @@ impl Frame {
     /// A text frame.
     pub fn text(text: &str) -> Frame {
         Frame::new(Opcode::TEXT, text)
+    }
+
+    /// A text frame with its message compressed.
+    pub fn deflated(text: &str) -> Frame {
+        Frame::new(Opcode::TEXT, deflate(text.as_bytes())).with_rsv(Frame::RSV1)
     }
 
     /// A close frame with code and reason.

@@ -22,7 +22,7 @@
 //! - [`server`]: starts a server with a generated configuration, hands out clients, checks what a test leaves behind
 //! - [`config`]: apps and settings of that configuration; [`subject`]: which server is tested;
 //!   [`skipped`]: what a foreign one cannot be asked for
-//! - [`client`]: a Pusher client; [`websocket`], [`frame`]: the raw WebSocket below it, able to misbehave
+//! - [`client`]: a Pusher client; [`websocket`], [`frame`], [`deflate`]: the raw WebSocket below it, able to misbehave
 //! - [`http`], [`request`]: an HTTP client with raw access, requests with every signing parameter open to change
 //! - [`receiver`]: a webhook endpoint that checks all that it is sent and answers as a test says
 //! - [`redis`]: Redis servers, alone, as a Redis Cluster and behind Sentinels, that can be made to fail
@@ -36,6 +36,7 @@ pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod connection;
+pub mod deflate;
 pub mod event;
 pub mod frame;
 pub mod http;

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
 use crate::connection::{Connection, Ended};
+use crate::deflate::inflate;
 use crate::event::Close;
 use crate::frame::{Frame, Opcode};
 use crate::http::{self, Response};
@@ -74,6 +75,10 @@ pub struct WebSocket {
     connection: Connection,
     /// The answer to the upgrade.
     pub response: Response,
+    /// How many messages came compressed. [`next`](Self::next) inflates them.
+    pub inflated: usize,
+    /// Bytes of the payloads of all frames that came, as they came.
+    pub received_bytes: usize,
 }
 
 impl WebSocket {
@@ -81,7 +86,7 @@ impl WebSocket {
     /// no 101.
     ///
     /// # Panics
-    /// When a 101 carries a wrong Sec-WebSocket-Accept or an extension: none was asked for. Also when the connection ends
+    /// When a 101 carries a wrong Sec-WebSocket-Accept, or an extension that was not asked for. Also when the connection ends
     /// without an answer.
     pub async fn open(connection: Connection, request: &[u8]) -> Result<WebSocket, Response> {
         WebSocket::try_open(connection, request)
@@ -106,10 +111,15 @@ impl WebSocket {
             response.header("sec-websocket-accept"),
             Some(accept(KEY).as_str())
         );
-        assert_eq!(response.header("sec-websocket-extensions"), None);
+        let head = String::from_utf8_lossy(request).to_lowercase();
+        if !head.contains("\r\nsec-websocket-extensions:") {
+            assert_eq!(response.header("sec-websocket-extensions"), None);
+        }
         Ok(Ok(WebSocket {
             connection,
             response,
+            inflated: 0,
+            received_bytes: 0,
         }))
     }
 
@@ -128,12 +138,27 @@ impl WebSocket {
         self.connection.send(bytes).await;
     }
 
-    /// The next frame. No time limit; nothing is lost when it is dropped early.
+    /// The extension that the server has agreed to.
+    pub fn extension(&self) -> Option<&str> {
+        self.response.header("sec-websocket-extensions")
+    }
+
+    /// The next frame. A compressed message is inflated where that was agreed on. No time limit; nothing is lost when
+    /// it is dropped early.
     pub async fn next(&mut self) -> Result<Frame, Ended> {
         loop {
-            if let Some((frame, length)) = Frame::decode(self.connection.buffered()) {
+            if let Some((mut frame, length)) = Frame::decode(self.connection.buffered()) {
                 self.connection.take(length);
                 assert_eq!(frame.mask, None, "a server must not mask its frames");
+                self.received_bytes += frame.payload.len();
+                if frame.rsv == Frame::RSV1
+                    && frame.opcode == Opcode::TEXT
+                    && self.extension().is_some()
+                {
+                    frame.payload = inflate(&frame.payload);
+                    frame.rsv = 0;
+                    self.inflated += 1;
+                }
                 assert_eq!(frame.rsv, 0, "no extension was negotiated");
                 return Ok(frame);
             }

@@ -2,7 +2,14 @@
 
 /// Tables of the file, and the lists of tables.
 pub(super) const ROOT: &[&str] = &[
-    "server", "cluster", "webhooks", "ingest", "admin", "log", "apps",
+    "server",
+    "compression",
+    "cluster",
+    "webhooks",
+    "ingest",
+    "admin",
+    "log",
+    "apps",
 ];
 
 pub(super) const SERVER: &[&str] = &[
@@ -23,6 +30,8 @@ pub(super) const SERVER: &[&str] = &[
     "close_timeout",
     "shutdown_timeout",
 ];
+
+pub(super) const COMPRESSION: &[&str] = &["enabled", "min_bytes", "level"];
 
 pub(super) const CLUSTER: &[&str] = &[
     "driver",
@@ -115,6 +124,7 @@ pub(super) const LIMITS: &[&str] = &[
 /// are lists, which they do not reach.
 pub(super) const SINGLE: &[(&str, &[&str])] = &[
     ("server", SERVER),
+    ("compression", COMPRESSION),
     ("cluster", CLUSTER),
     ("webhooks", WEBHOOKS),
     ("ingest.laravel_redis", LARAVEL_REDIS),
@@ -125,6 +135,7 @@ pub(super) const SINGLE: &[(&str, &[&str])] = &[
 /// Every section as its header is written in the file.
 const HEADERS: &[(&str, &[&str])] = &[
     ("[server]", SERVER),
+    ("[compression]", COMPRESSION),
     ("[cluster]", CLUSTER),
     ("[webhooks]", WEBHOOKS),
     ("[admin]", ADMIN),

@@ -41,6 +41,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let admin_section = root.child("admin", keys::ADMIN)?;
     let server = read::server(&server_section)?;
     let admin = read::admin(&admin_section)?;
+    let compression = root.child("compression", keys::COMPRESSION)?;
+    let compression = read::compression::compression(&compression)?;
     let webhooks_section = root.child("webhooks", keys::WEBHOOKS)?;
     let webhooks = read::webhooks::settings(&webhooks_section)?;
     let cluster = root.child("cluster", keys::CLUSTER)?;
@@ -77,6 +79,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
             server,
             cluster,
             webhooks,
+            compression,
             laravel_redis,
             admin,
             log,

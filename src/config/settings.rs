@@ -7,6 +7,7 @@ use super::Address;
 use crate::apps::Registry;
 use crate::cluster::redis;
 use crate::ingest::laravel_redis;
+use crate::protocol::Compression;
 use crate::webhooks;
 
 /// A whole configuration; every value in it is valid.
@@ -18,6 +19,8 @@ pub struct Config {
     pub cluster: Cluster,
     /// What holds for all webhooks.
     pub webhooks: webhooks::Settings,
+    /// How events are compressed for connections that agree on it; `None`: none does.
+    pub compression: Option<Compression>,
     /// What Laravel publishes on Redis, and whether it is taken in.
     pub laravel_redis: laravel_redis::Settings,
     /// The listener for operators.

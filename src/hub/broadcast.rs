@@ -1,6 +1,6 @@
 //! One event on its way, and the room it takes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,6 +13,8 @@ use crate::webhooks::Notice;
 pub struct Broadcast {
     /// The event, encoded once.
     pub frame: Frame,
+    /// The same compressed, once somebody has asked for it and if that makes it smaller.
+    deflated: OnceLock<Option<Frame>>,
     /// The connection that does not get it.
     pub except: Option<SocketId>,
     /// When the relay took it.
@@ -37,6 +39,7 @@ impl Broadcast {
     pub fn reserved(frame: Frame, except: Option<SocketId>, reservation: Reservation) -> Self {
         Self {
             frame,
+            deflated: OnceLock::new(),
             except,
             accepted_at: Instant::now(),
             announces: false,
@@ -63,6 +66,7 @@ impl Broadcast {
     pub fn announcement(frame: Frame) -> Self {
         Self {
             frame,
+            deflated: OnceLock::new(),
             except: None,
             accepted_at: Instant::now(),
             announces: true,
@@ -79,6 +83,12 @@ impl Broadcast {
             reservation: room,
             ..Self::announcement(frame)
         }
+    }
+
+    /// The event compressed, if it ever is. The first who asks has `deflate` do it; a shard that asks
+    /// meanwhile waits for no longer than it would take itself.
+    pub(super) fn deflated(&self, deflate: impl FnOnce(&Frame) -> Option<Frame>) -> Option<&Frame> {
+        self.deflated.get_or_init(|| deflate(&self.frame)).as_ref()
     }
 
     /// Whether it is an announcement of the relay itself: who came, who left, how many there are.

@@ -58,7 +58,7 @@ pub use shard::{Carrier, Fallback, Flushed, Outlives, Peer, Registration, Shard,
 use crate::apps::Registry;
 use crate::metrics::Metrics;
 use crate::net::tally::{Full, Permit, Tally};
-use crate::protocol::CloseCode;
+use crate::protocol::{CloseCode, Compression};
 use crate::session::CloseReason;
 use crate::webhooks::Webhooks;
 use mailbox::Control;
@@ -81,6 +81,7 @@ pub struct Hub {
     metrics: Metrics,
     connections: Arc<Tally>,
     max_connections: usize,
+    compression: Compression,
     draining: OnceLock<Drain>,
 }
 
@@ -110,7 +111,16 @@ impl Hub {
             metrics,
             connections: Arc::default(),
             max_connections,
+            compression: Compression::default(),
             draining: OnceLock::new(),
+        }
+    }
+
+    /// The same, with events that are compressed like this for those connections that agree on it.
+    pub fn with_compression(self, compression: Compression) -> Self {
+        Self {
+            compression,
+            ..self
         }
     }
 
@@ -137,7 +147,8 @@ impl Hub {
         let index = mailboxes.len();
         let mailbox = Arc::new(Mailbox::new());
         mailboxes.push(Arc::clone(&mailbox));
-        Shard::new(mailbox, authority, self.metrics.worker(index))
+        let metrics = self.metrics.worker(index);
+        Shard::new(mailbox, authority, self.compression, metrics)
     }
 
     /// Counts a socket in for as long as the permit lives, unless as many are open as the process

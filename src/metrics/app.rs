@@ -2,8 +2,8 @@
 
 use super::declare::{Counter, CounterBy, Gauge, metrics};
 use super::labels::{
-    ClosedWith, FallbackTransport, MessageKind, NotResumed, PublishRefusal, WebhookDrop,
-    WebhookOutcome,
+    ClosedWith, CompressionOutcome, CompressionStage, FallbackTransport, InflateRefusal,
+    MessageKind, NotResumed, PublishRefusal, WebhookDrop, WebhookOutcome,
 };
 
 metrics! {
@@ -47,6 +47,19 @@ metrics! {
         messages_sent: Counter = "fanfare_messages_sent_total",
         /// Bytes sent to clients, with WebSocket framing.
         sent_bytes: Counter = "fanfare_sent_bytes_total",
+
+        /// WebSockets whose client has agreed on compression (permessage-deflate).
+        compression_negotiated: Counter = "fanfare_compression_negotiated_total",
+        /// Events that were compressed, each once for all its subscribers, by whether that made them smaller.
+        frames_compressed: CounterBy<CompressionOutcome> = "fanfare_frames_compressed_total",
+        /// Bytes of the events that compression made smaller, before and after.
+        compression_bytes: CounterBy<CompressionStage> = "fanfare_compression_bytes_total",
+        /// Bytes that were not sent to clients since events were compressed, each delivery counted.
+        compression_saved_bytes: Counter = "fanfare_compression_saved_bytes_total",
+        /// Compressed messages received from clients; fanfare_received_bytes_total counts what they were inflated to.
+        messages_inflated: Counter = "fanfare_messages_inflated_total",
+        /// Compressed messages from clients that were refused, by reason. The connection was closed.
+        inflate_refused: CounterBy<InflateRefusal> = "fanfare_inflate_refused_total",
 
         /// Events accepted over HTTP, counted once for each channel.
         publishes: Counter = "fanfare_publishes_total",

@@ -83,6 +83,36 @@ label! {
 }
 
 label! {
+    /// What came of compressing an event.
+    pub enum CompressionOutcome = "outcome" {
+        /// It is sent compressed to those who take it so.
+        Smaller = "smaller",
+        /// It is sent as it is.
+        NotSmaller = "not_smaller",
+    }
+}
+
+label! {
+    /// Before or after compression.
+    pub enum CompressionStage = "stage" {
+        /// As it was.
+        Before = "before",
+        /// Compressed.
+        After = "after",
+    }
+}
+
+label! {
+    /// Why a compressed message was refused.
+    pub enum InflateRefusal = "reason" {
+        /// It would become longer than a message may be (1009).
+        TooLarge = "too_large",
+        /// It is not what DEFLATE makes (1007).
+        Invalid = "invalid",
+    }
+}
+
+label! {
     /// What an HTTP connection waited for when it was closed to make room for others.
     pub enum HttpClosedWhile = "reason" {
         /// For the next request.

@@ -29,8 +29,9 @@ pub use self::declare::LabelSet;
 pub use self::declare::{Counter, Gauge};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
-    ClosedWith, ConnectionRefusal, EventLoss, FallbackTransport, IngestRefusal, LossOn,
-    MessageKind, NotResumed, PublishRefusal, Route, StatusClass, WebhookDrop, WebhookOutcome,
+    ClosedWith, CompressionOutcome, CompressionStage, ConnectionRefusal, EventLoss,
+    FallbackTransport, InflateRefusal, IngestRefusal, LossOn, MessageKind, NotResumed,
+    PublishRefusal, Route, StatusClass, WebhookDrop, WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
 pub use self::worker::WorkerMetrics;

@@ -125,6 +125,7 @@ fn labels_are_those_that_are_known() {
         "outcome",
         "reason",
         "route",
+        "stage",
         "status",
         "transport",
         "version",

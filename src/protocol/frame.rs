@@ -6,6 +6,8 @@ use bytes::Bytes;
 const MAX_HEADER: usize = 10;
 
 const FIN: u8 = 0x80;
+/// Of a message that is compressed (RFC 7692 §6).
+const RSV1: u8 = 0x40;
 const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
@@ -35,6 +37,13 @@ impl Frame {
     /// A text frame whose payload `write` appends to the buffer it is given.
     pub fn text(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         Self::build(TEXT, capacity, write)
+    }
+
+    /// A text frame whose message is compressed to this.
+    pub(super) fn deflated(payload: &[u8]) -> Self {
+        Self::build(RSV1 | TEXT, payload.len(), |out| {
+            out.extend_from_slice(payload);
+        })
     }
 
     /// A ping without payload.

@@ -109,7 +109,8 @@ pub fn run(
         Cluster::Redis(settings) => Arc::new(Redis::new((**settings).clone(), &metrics)?),
     };
     let webhooks = Webhooks::start(&config.apps, &metrics, config.webhooks.clone())?;
-    let hub = Hub::new(config.apps.clone(), &webhooks, metrics, max_connections);
+    let hub = Hub::new(config.apps.clone(), &webhooks, metrics, max_connections)
+        .with_compression(config.compression.unwrap_or_default());
     authority
         .start(hub.apps().map(Arc::clone).collect())
         .map_err(ServeError::system("start to share channels"))?;
@@ -124,7 +125,7 @@ pub fn run(
     system.block_on(async {
         let (reclaim, reclaim_requests) = tokio::sync::watch::channel(0);
         let process = relay.hub.metrics().process();
-        let settings = WorkerSettings::new(&config.server, files, process, reclaim_requests);
+        let settings = WorkerSettings::new(&config, files, process, reclaim_requests);
         let addresses = listen::addresses(&public);
         let server = worker::start(
             public,

@@ -66,11 +66,12 @@ impl WorkerSettings {
     /// What the configuration says, in a process that may have so many files open. `reclaim` asks
     /// for memory back.
     pub(super) fn new(
-        server: &config::Server,
+        config: &config::Config,
         files: u64,
         metrics: &ProcessMetrics,
         reclaim: watch::Receiver<u64>,
     ) -> Self {
+        let server = &config.server;
         let room = Arc::new(Room::new(files, metrics.http_room()));
         let timeouts = Arc::new(Timeouts {
             activity: server.activity_timeout,
@@ -91,6 +92,7 @@ impl WorkerSettings {
                 close_timeout: server.close_timeout,
             },
             web_socket: WebSocketSettings {
+                compresses: config.compression.is_some(),
                 served: server.role == config::Role::Relay,
                 path_prefix: server.path_prefix.clone(),
                 timeouts: Arc::clone(&timeouts),

@@ -15,10 +15,11 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::Sleep;
 
 use super::discard::{Discard, Discarded};
-use super::frames::{Frames, Received};
+use super::frames::{Extension, Frames, Received, too_large};
+use super::inflate;
 use crate::hub::Flushed;
 use crate::hub::broadcast::{BacklogFull, Reservation};
-use crate::metrics::MessageKind;
+use crate::metrics::{InflateRefusal, MessageKind};
 use crate::net::tally::Permit;
 use crate::protocol::{ChannelName, CloseCode};
 use crate::relay::{ClientPublication, Connected};
@@ -31,6 +32,8 @@ const READ_SIZE: usize = 16 << 10;
 const READS_A_TURN: usize = 4;
 /// Messages handled until they have: about as much work as a slice of the shard's.
 const MESSAGES_A_TURN: u8 = 16;
+/// Bytes that take as long to inflate and to read as it takes to handle a message.
+const INFLATED_A_MESSAGE: usize = 4 << 10;
 
 thread_local! {
     /// Where the thread's connections read into, one after the other: so an idle connection
@@ -112,11 +115,15 @@ impl Connection {
         received: &[u8],
     ) -> Self {
         let max_message = registration.app().app.limits.message_bytes;
+        let extension = match registration.window() {
+            Some(_) => Extension::Deflate,
+            None => Extension::None,
+        };
         Self {
             registration,
             resumable,
             reader,
-            frames: Frames::new(max_message),
+            frames: Frames::new(max_message, extension),
             rest: not_empty(BytesMut::from(received)),
             unhandled: !received.is_empty(),
             messages_left: MESSAGES_A_TURN,
@@ -246,6 +253,7 @@ impl Connection {
         let kind = match received {
             Received::Close(code) => return self.handle_close(code, now),
             Received::Text(text) => return self.handle_text(&text, now),
+            Received::Deflated(message) => return self.handle_deflated(&message, now),
             Received::Ping(payload) => {
                 self.registration.send_pong(&payload);
                 MessageKind::Control
@@ -269,6 +277,31 @@ impl Connection {
             return;
         }
         self.registration.echo_close(code);
+    }
+
+    fn handle_deflated(&mut self, message: &[u8], now: Instant) {
+        let app = self.registration.app();
+        let max_message = app.app.limits.message_bytes;
+        match inflate::inflate(message, max_message) {
+            Ok(text) => {
+                app.metrics.messages_inflated.inc();
+                // A few bytes may have become much work.
+                let work = text.len() / INFLATED_A_MESSAGE;
+                let work = u8::try_from(work).unwrap_or(u8::MAX);
+                self.messages_left = self.messages_left.saturating_sub(work);
+                self.handle_text(&text, now);
+            }
+            Err(refusal) => {
+                app.metrics.inflate_refused.with(refusal).inc();
+                self.registration.close(&match refusal {
+                    InflateRefusal::TooLarge => too_large(max_message),
+                    InflateRefusal::Invalid => CloseReason::new(
+                        CloseCode::InvalidText,
+                        "the message cannot be inflated: it is not what DEFLATE makes",
+                    ),
+                });
+            }
+        }
     }
 
     fn handle_text(&mut self, text: &[u8], now: Instant) {
@@ -386,7 +419,7 @@ impl Connection {
             resumable.leaves(&self.registration);
         }
         self.registration.end();
-        self.frames = Frames::new(0);
+        self.frames = Frames::new(0, Extension::None);
         let mut discard = Discard::new();
         let answered = match self.rest.take() {
             Some(rest) => discard.take(&rest) == Discarded::Close,

@@ -16,6 +16,8 @@ pub(super) enum Received {
     Ping(Bytes),
     /// A pong, with the payload of the ping that it answers, or any.
     Pong(Bytes),
+    /// A whole message as it was compressed.
+    Deflated(Bytes),
     /// A part of a message, of which more is to come.
     Fragment,
     /// The client closes, with this code.
@@ -26,18 +28,40 @@ pub(super) enum Received {
 #[derive(Debug)]
 pub(super) struct Frames {
     codec: Codec,
-    max_message: usize,
+    /// (Nobody means more than 4 GiB by a message.)
+    max_message: u32,
+    extension: Extension,
     /// A message whose last fragment has not come.
     fragments: Option<Vec<u8>>,
+    /// Whether that, or the last one before, is compressed.
+    is_deflated: bool,
 }
+
+/// Whether messages may be compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extension {
+    /// Some may be.
+    Deflate,
+    /// None may be.
+    None,
+}
+
+/// Set on the first frame of a message that is compressed (RFC 7692 §6).
+const RSV1: u8 = 0x40;
 
 impl Frames {
     /// For messages of at most so many bytes.
-    pub(super) fn new(max_message: usize) -> Self {
+    pub(super) fn new(max_message: usize, extension: Extension) -> Self {
+        let max_frame = match extension {
+            Extension::Deflate => most_deflated(max_message),
+            Extension::None => max_message,
+        };
         Self {
-            codec: Codec::new().max_size(max_message),
-            max_message,
+            codec: Codec::new().max_size(max_frame),
+            max_message: u32::try_from(max_message).unwrap_or(u32::MAX),
+            extension,
             fragments: None,
+            is_deflated: false,
         }
     }
 
@@ -52,12 +76,24 @@ impl Frames {
         if !self.check_header(buffer)? {
             return Ok(None);
         }
+        // The codec knows of no extension.
+        let is_marked = self.extension == Extension::Deflate && buffer[0] & RSV1 != 0;
+        if is_marked {
+            buffer[0] &= !RSV1;
+        }
         let frame = match self.codec.decode(buffer) {
             Ok(Some(frame)) => frame,
-            Ok(None) => return Ok(None),
+            Ok(None) => {
+                // It has taken nothing, and is asked again.
+                if is_marked {
+                    buffer[0] |= RSV1;
+                }
+                return Ok(None);
+            }
             Err(error) => return Err(protocol_error(error.to_string())),
         };
         Ok(Some(match frame {
+            ws::Frame::Text(text) if is_marked => Received::Deflated(text),
             ws::Frame::Text(text) => Received::Text(text),
             ws::Frame::Ping(payload) => Received::Ping(payload),
             ws::Frame::Pong(payload) => Received::Pong(payload),
@@ -68,10 +104,16 @@ impl Frames {
                     "binary messages are not part of the protocol: send text",
                 ));
             }
-            ws::Frame::Continuation(item) => match self.join(item)? {
-                Some(message) => Received::Text(message),
-                None => Received::Fragment,
-            },
+            ws::Frame::Continuation(item) => {
+                if let Item::FirstText(_) = item {
+                    self.is_deflated = is_marked;
+                }
+                match self.join(item)? {
+                    Some(message) if self.is_deflated => Received::Deflated(message),
+                    Some(message) => Received::Text(message),
+                    None => Received::Fragment,
+                }
+            }
         }))
     }
 
@@ -83,6 +125,8 @@ impl Frames {
         };
         let is_control = first & 0x08 != 0;
         let is_final = first & 0x80 != 0;
+        let is_marked = first & RSV1 != 0;
+        let is_first = first & 0x0f != 0;
         let (length, least) = match second & 0x7f {
             126 => match *buffer {
                 [_, _, a, b, ..] => (u64::from(u16::from_be_bytes([a, b])), 126),
@@ -103,15 +147,22 @@ impl Frames {
                 "a control frame must be one frame of at most 125 bytes".into(),
             ));
         }
-        let so_far = self.fragments.as_ref().map_or(0, Vec::len) as u64;
-        if !is_control && so_far.saturating_add(at_least) > self.max_message as u64 {
-            return Err(CloseReason::new(
-                CloseCode::TooLarge,
-                format!(
-                    "a message may have at most {} bytes (message_bytes)",
-                    self.max_message
-                ),
+        if is_marked && (is_control || !is_first || self.extension == Extension::None) {
+            return Err(protocol_error(
+                "RSV1 may be set on the first frame of a message alone, once compression is agreed on"
+                    .into(),
             ));
+        }
+        let so_far = self.fragments.as_ref().map_or(0, Vec::len) as u64;
+        let is_deflated = is_marked || (self.is_deflated && !is_first);
+        let max_message = self.max_message as usize;
+        let most = if is_deflated {
+            most_deflated(max_message)
+        } else {
+            max_message
+        };
+        if !is_control && so_far.saturating_add(at_least) > most as u64 {
+            return Err(too_large(max_message));
         }
         // Judged last, so that a frame is judged alike however much of its header has come.
         if length < least {
@@ -141,6 +192,20 @@ impl Frames {
             Item::FirstBinary(_) => Err(protocol_error("unexpected fragment".into())),
         }
     }
+}
+
+/// What a message of so many bytes may have become by compression that has made it no smaller, as small windows and
+/// frequent flushes can.
+fn most_deflated(message: usize) -> usize {
+    message.saturating_add(message / 4).saturating_add(64)
+}
+
+/// A message has more bytes than this.
+pub(super) fn too_large(max_message: usize) -> CloseReason {
+    CloseReason::new(
+        CloseCode::TooLarge,
+        format!("a message may have at most {max_message} bytes (message_bytes)"),
+    )
 }
 
 fn protocol_error(text: String) -> CloseReason {
@@ -175,7 +240,11 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<Vec<Received>, CloseReason> {
-        let mut frames = Frames::new(200);
+        read_with(Extension::None, bytes)
+    }
+
+    fn read_with(extension: Extension, bytes: &[u8]) -> Result<Vec<Received>, CloseReason> {
+        let mut frames = Frames::new(200, extension);
         let mut buffer = BytesMut::from(bytes);
         let mut received = Vec::new();
         while let Some(item) = frames.next(&mut buffer)? {
@@ -270,6 +339,64 @@ mod tests {
     }
 
     #[test]
+    fn messages_that_are_marked_are_compressed() {
+        let bytes = [
+            frame(0xc1, b"one"),
+            frame(0x41, b"two "),
+            frame(0x89, b"ping"),
+            frame(0x00, b"three "),
+            frame(0x80, b"four"),
+            frame(0x81, b"plain"),
+            frame(0x01, b"plain "),
+            frame(0x80, b"too"),
+        ]
+        .concat();
+        assert_eq!(
+            read_with(Extension::Deflate, &bytes).unwrap(),
+            [
+                Received::Deflated(Bytes::from_static(b"one")),
+                Received::Ping(Bytes::from_static(b"ping")),
+                Received::Deflated(Bytes::from_static(b"two three four")),
+                Received::Text(Bytes::from_static(b"plain")),
+                Received::Text(Bytes::from_static(b"plain too")),
+            ]
+        );
+    }
+
+    #[test]
+    fn marks_where_none_may_be_end_with_their_code() {
+        let cases = [
+            ("a ping", frame(0xc9, b"x")),
+            ("a close", frame(0xc8, &1000_u16.to_be_bytes())),
+            (
+                "a continuation",
+                [frame(0x41, b"x"), frame(0xc0, b"y")].concat(),
+            ),
+            ("another bit", frame(0xa1, b"x")),
+            ("both bits", frame(0xe1, b"x")),
+        ];
+        for (what, bytes) in cases {
+            let code = read_with(Extension::Deflate, &bytes)
+                .err()
+                .map(|it| it.code);
+            assert_eq!(code, Some(CloseCode::ProtocolError), "{what}");
+        }
+        let binary = read_with(Extension::Deflate, &frame(0xc2, b"x"));
+        assert_eq!(binary.err().map(|it| it.code), Some(CloseCode::Unsupported));
+    }
+
+    #[test]
+    fn what_is_compressed_may_be_a_little_larger() {
+        let read = |bytes: &[u8]| read_with(Extension::Deflate, bytes).err().map(|it| it.code);
+        assert_eq!(read(&frame(0xc1, &[0; 314])), None);
+        assert_eq!(read(&frame(0xc1, &[0; 315])), Some(CloseCode::TooLarge));
+        assert_eq!(read(&frame(0x81, &[0; 201])), Some(CloseCode::TooLarge));
+        let parts = |last| [frame(0x41, &[0; 250]), frame(0x80, &vec![0; last])].concat();
+        assert_eq!(read(&parts(64)), None);
+        assert_eq!(read(&parts(65)), Some(CloseCode::TooLarge));
+    }
+
+    #[test]
     fn what_will_be_too_large_is_not_waited_for() {
         let mut header = vec![0x81, 0xff];
         header.extend_from_slice(&u64::MAX.to_be_bytes());
@@ -285,7 +412,7 @@ mod tests {
             cuts in prop::collection::vec(1usize..40, 1..200),
         ) {
             let wire: Vec<u8> = texts.iter().flat_map(|text| frame(0x81, text.as_bytes())).collect();
-            let mut frames = Frames::new(200);
+            let mut frames = Frames::new(200, Extension::None);
             let (mut buffer, mut received, mut rest) = (BytesMut::new(), Vec::new(), &wire[..]);
             let mut cuts = cuts.into_iter().cycle();
             while !rest.is_empty() {

@@ -3,7 +3,9 @@
 use bytes::BytesMut;
 
 use super::discard::{Discard, Discarded};
-use super::frames::{Frames, Received};
+use super::frames::{Extension, Frames, Received};
+use super::{extensions, inflate};
+use crate::protocol::{Compression, Deflater, Frame};
 
 const LARGEST: usize = 300;
 /// The longest payload of a control frame.
@@ -18,14 +20,18 @@ pub fn frames(input: &[u8]) {
         return;
     };
     let size = usize::from(size).max(1);
-    assert_eq!(decoded(bytes, size), decoded(bytes, bytes.len().max(1)));
+    let whole = bytes.len().max(1);
+    for extension in [Extension::None, Extension::Deflate] {
+        let in_pieces = decoded(bytes, size, extension);
+        assert_eq!(in_pieces, decoded(bytes, whole, extension));
+    }
     assert_eq!(discarded(bytes, size), discarded(bytes, bytes.len().max(1)));
 }
 
 /// What was received, and whether an error ended it. Which one may differ where a frame is wrong in
 /// several ways.
-fn decoded(bytes: &[u8], size: usize) -> (Vec<Received>, bool) {
-    let mut frames = Frames::new(LARGEST);
+fn decoded(bytes: &[u8], size: usize, extension: Extension) -> (Vec<Received>, bool) {
+    let mut frames = Frames::new(LARGEST, extension);
     let (mut buffer, mut received) = (BytesMut::new(), Vec::new());
     for piece in bytes.chunks(size) {
         buffer.extend_from_slice(piece);
@@ -47,7 +53,43 @@ fn check(received: &Received) {
     match received {
         Received::Text(text) => assert!(text.len() <= LARGEST),
         Received::Ping(payload) | Received::Pong(payload) => assert!(payload.len() <= CONTROL),
+        Received::Deflated(message) => {
+            assert!(message.len() <= LARGEST * 2);
+            inflated(message);
+        }
         Received::Fragment | Received::Close(_) => {}
+    }
+}
+
+/// Inflates the input as a message.
+///
+/// # Panics
+/// When what it is inflated to is larger than it may be, or does not become the same when it is compressed and inflated again:
+/// that is a finding.
+pub fn inflated(message: &[u8]) {
+    let Ok(text) = inflate::inflate(message, LARGEST) else {
+        return;
+    };
+    assert!(text.len() <= LARGEST);
+    let frame = Frame::text(text.len(), |out| out.extend_from_slice(&text));
+    let mut deflater = Deflater::new(Compression::default());
+    if let Some(deflated) = deflater.deflate(&frame) {
+        assert_eq!(inflate::inflate(deflated.payload(), LARGEST), Ok(text));
+    }
+}
+
+/// Negotiates what the input offers, each of its lines a header.
+///
+/// # Panics
+/// When the answer is no offer that could be accepted: that is a finding.
+pub fn extensions(input: &[u8]) {
+    let lines = input.split(|byte| *byte == b'\n');
+    if let Ok(Some(deflate)) = extensions::negotiate(lines) {
+        let answer = deflate.answer();
+        assert!(answer.is_ascii());
+        assert!(
+            extensions::negotiate([answer.as_bytes()].into_iter()).is_ok_and(|it| it.is_some())
+        );
     }
 }
 
@@ -64,7 +106,9 @@ mod tests {
 
     /// The beginning of a frame that is nearly right, with any length and payload.
     fn frame() -> impl Strategy<Value = Vec<u8>> {
-        let first = prop::sample::select(vec![0x81_u8, 0x01, 0x00, 0x80, 0x89, 0x8a, 0x88, 0x82]);
+        let first = prop::sample::select(vec![
+            0xc1_u8, 0x41, 0x81, 0x01, 0x00, 0x80, 0x89, 0x8a, 0x88, 0x82,
+        ]);
         let payload = prop::collection::vec(any::<u8>(), 0..200);
         (first, 0..4_u8, payload).prop_map(|(first, form, payload)| {
             let length = payload.len();

@@ -3,15 +3,19 @@
 //! - [`upgrade`]: from an HTTP request to a connection, or to a refusal that clients see
 //! - [`opening`], [`returning`]: a connection that begins, and one whose client comes back for its session
 //! - [`connection`]: the connection's task
+//! - [`extensions`]: what the client's offers of compression are answered with
 //! - [`frames`]: what arrives, cut into messages; the only place that knows the codec
+//! - [`inflate`]: messages that arrive compressed
 //! - [`discard`]: what arrives after the close
 //! - [`refusal`]: a WebSocket that is opened only to say why it is closed
 
 mod connection;
 mod discard;
+mod extensions;
 mod frames;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod inflate;
 mod opening;
 mod refusal;
 mod returning;

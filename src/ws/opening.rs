@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::connection::Connection;
 use crate::hub::{AppPermit, Carrier, Outlives, Shard};
 use crate::net::tally::Permit;
-use crate::protocol::{ChannelName, SocketId, server};
+use crate::protocol::{ChannelName, SocketId, Window, server};
 use crate::relay::{Connected, Relay};
 use crate::resume::{Resumable, Tokens};
 use crate::session::{Session, SignOfLife, Timeouts};
@@ -19,6 +19,8 @@ use crate::session::{Session, SignOfLife, Timeouts};
 pub struct WebSocketSettings {
     /// What public paths begin with, or nothing; both are served.
     pub path_prefix: Box<str>,
+    /// Whether compression is agreed on with clients that offer it.
+    pub compresses: bool,
     /// Whether there are any here.
     pub served: bool,
     /// The connections' timeouts.
@@ -31,6 +33,8 @@ pub(super) struct Admitted {
     pub(super) app: AppPermit,
     /// The answer to the handshake.
     pub(super) accepted: Bytes,
+    /// The window of a client that has agreed on compression.
+    pub(super) window: Option<Window>,
     pub(super) sign_of_life: SignOfLife,
 }
 
@@ -77,6 +81,7 @@ impl Opener {
             permit,
             app,
             accepted,
+            window,
             sign_of_life,
         } = admitted;
         let timeouts = &self.settings.timeouts;
@@ -95,6 +100,7 @@ impl Opener {
         };
         let carrier = Carrier::Socket(writer);
         let registration = self.shard.register(app, session, carrier, outlives);
+        registration.set_window(window);
         let registration = Connected::new(&self.relay, registration);
         let established =
             server::connection_established(socket_id, timeouts.activity.as_secs().max(1));

@@ -109,6 +109,7 @@ impl Contender for Returning<std::net::TcpStream> {
             permit,
             app,
             accepted,
+            window,
             sign_of_life,
         } = self.admitted;
         let Ok(stream) = TcpStream::from_std(self.stream) else {
@@ -118,6 +119,7 @@ impl Contender for Returning<std::net::TcpStream> {
         };
         let (reader, writer) = stream.into_split();
         connected.resume(app, Carrier::Socket(writer), sign_of_life);
+        connected.set_window(window);
         let established = server::connection_established(connected.socket_id(), self.activity);
         connected.send_first(accepted, &established);
         let connection = Connection::new(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_codec::Framed;
-use actix_http::header::{self, HeaderMap};
+use actix_http::header::{self, HeaderMap, HeaderValue};
 use actix_http::ws::{hash_key, verify_handshake};
 use actix_http::{Request, RequestHead, StatusCode, h1};
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use service::net::entry::Entry;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use super::extensions::{self, Deflate, Malformed};
 use super::opening::{Admitted, Opener, WebSocketSettings};
 use super::refusal;
 use super::returning::Returning;
@@ -105,7 +106,13 @@ impl Upgrader {
             refused.with(ConnectionRefusal::BadHandshake).inc();
             Refused::Http(StatusCode::BAD_REQUEST, handshake_hint(error))
         })?;
-        let accepted = accept(head.headers());
+        let deflate = self.compression(head.headers()).map_err(|error| {
+            let process = self.0.relay.hub.metrics().process();
+            let refused = &process.connections_refused;
+            refused.with(ConnectionRefusal::BadHandshake).inc();
+            Refused::Http(StatusCode::BAD_REQUEST, error.0)
+        })?;
+        let accepted = accept(head.headers(), deflate);
         let query = Query::parse(head.uri.query().unwrap_or_default());
         let (named, path) = token::split(head.uri.path(), &self.0.settings.path_prefix);
         if let Named::Malformed = named {
@@ -128,9 +135,19 @@ impl Upgrader {
                 permit: admitted.permit,
                 app: admitted.app,
                 accepted,
+                window: deflate.map(Deflate::window),
             }),
             Err(reason) => Err(Refused::WebSocket(accepted, reason)),
         }
+    }
+
+    /// What is agreed on with a client that offers compression.
+    fn compression(&self, headers: &HeaderMap) -> Result<Option<Deflate>, Malformed> {
+        if !self.0.settings.compresses {
+            return Ok(None);
+        }
+        let offers = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS);
+        extensions::negotiate(offers.map(HeaderValue::as_bytes))
     }
 
     /// The key in `/app/{key}`, with or without the path prefix.
@@ -164,11 +181,11 @@ fn subprotocol(headers: &HeaderMap) -> Option<&'static str> {
         })
 }
 
-/// The answer that makes a WebSocket of the connection. No extension is chosen.
-fn accept(headers: &HeaderMap) -> Bytes {
+/// The answer that makes a WebSocket of the connection.
+fn accept(headers: &HeaderMap, deflate: Option<Deflate>) -> Bytes {
     let key = headers.get(header::SEC_WEBSOCKET_KEY);
     let key = key.map(|key| key.as_bytes()).unwrap_or_default();
-    let mut answer = Vec::with_capacity(224);
+    let mut answer = Vec::with_capacity(352);
     answer.extend_from_slice(
         b"HTTP/1.1 101 Switching Protocols\r\n\
           Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
@@ -177,6 +194,10 @@ fn accept(headers: &HeaderMap) -> Bytes {
     if let Some(chosen) = subprotocol(headers) {
         answer.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
         answer.extend_from_slice(chosen.as_bytes());
+    }
+    if let Some(deflate) = deflate {
+        answer.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+        answer.extend_from_slice(deflate.answer().as_bytes());
     }
     answer.extend_from_slice(b"\r\n\r\n");
     Bytes::from(answer)

@@ -44,6 +44,8 @@ pub(crate) trait Handler {
     fn text(&mut self, _conn: usize, _text: &[u8], _now: u64) -> bool {
         false
     }
+    /// A message that came compressed: it is counted, and not inflated.
+    fn deflated(&mut self, _conn: usize, _now: u64) {}
     /// Any other protocol message but a ping, which is already answered.
     fn control(&mut self, _net: &mut Net, _conn: usize, _event: &str, _message: &Value) {}
     fn closed(&mut self, _net: &mut Net, _conn: usize, _reason: &str) {}

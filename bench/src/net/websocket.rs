@@ -32,6 +32,8 @@ pub(super) struct WsConn {
     /// Whether the close is the client's wish.
     closing: bool,
     accept: String,
+    /// Whether messages to it may be compressed.
+    takes_compressed: bool,
     socket_id: String,
     /// Received bytes that do not yet make a whole frame.
     partial: Vec<u8>,
@@ -51,6 +53,7 @@ impl WsConn {
             reads: true,
             closing: false,
             accept: String::new(),
+            takes_compressed: false,
             socket_id: String::new(),
             partial: Vec::new(),
             fragments: Vec::new(),
@@ -73,6 +76,19 @@ impl Net {
         receive_buffer: Option<i32>,
     ) -> anyhow::Result<usize> {
         self.open_ws_behind("", server, receive_buffer)
+    }
+
+    /// A connection that is sent compressed what becomes smaller by it.
+    pub(crate) fn open_compressed_ws(&mut self) -> anyhow::Result<usize> {
+        let conn = self.open_ws_behind("", self.server, None)?;
+        let ws = &mut self.ws[conn];
+        ws.takes_compressed = true;
+        let end = ws.unsent.len() - 2;
+        ws.unsent.truncate(end);
+        ws.unsent.extend_from_slice(
+            b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n",
+        );
+        Ok(conn)
     }
 
     /// A connection that names itself, so that its session outlives it.
@@ -283,7 +299,7 @@ impl Net {
             return at + self.stream_input(conn, &input[at..], now, handler);
         }
         while self.ws[conn].phase == Phase::Open {
-            let frame = match ws::parse(&input[at..]) {
+            let frame = match ws::parse_extended(&input[at..], self.ws[conn].takes_compressed) {
                 Ok(None) => return at,
                 Ok(Some(frame)) if frame.mask.is_none() => frame,
                 Ok(Some(_)) => {
@@ -298,6 +314,7 @@ impl Net {
             let payload = &input[at + frame.payload_at..at + frame.size];
             at += frame.size;
             match frame.opcode {
+                ws::TEXT if frame.is_deflated => handler.deflated(conn, now),
                 ws::TEXT | ws::BINARY if frame.fin => self.message(conn, payload, now, handler),
                 ws::TEXT | ws::BINARY | ws::CONTINUATION => {
                     self.ws[conn].fragments.extend_from_slice(payload);
@@ -340,10 +357,13 @@ impl Net {
         if accept != Some(self.ws[conn].accept.as_bytes()) {
             return Err("handshake: wrong Sec-WebSocket-Accept".into());
         }
-        if header(&response, "sec-websocket-extensions").is_some_and(|value| !value.is_empty()) {
-            return Err("handshake: an extension nobody offered".into());
+        let extension = header(&response, "sec-websocket-extensions");
+        let is_agreed = extension.is_some_and(|value| !value.is_empty());
+        match (self.ws[conn].takes_compressed, is_agreed) {
+            (false, true) => Err("handshake: an extension nobody offered".into()),
+            (true, false) => Err("handshake: the server does not compress".into()),
+            (true, true) | (false, false) => Ok(Some(size)),
         }
-        Ok(Some(size))
     }
 
     pub(super) fn message<H: Handler>(

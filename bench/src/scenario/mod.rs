@@ -4,6 +4,7 @@ mod broadcast;
 mod carriers;
 mod client_events;
 mod client_fanout;
+mod compression;
 mod connect;
 mod frames;
 mod load;
@@ -59,6 +60,8 @@ pub(crate) enum Scenario {
     Fallback,
     /// fanout to N WebSockets, and then to N that name themselves, so that their sessions outlive them
     Resume,
+    /// fanout to N WebSockets, and then to N that take events compressed: bytes and CPU of a delivery
+    Compression,
     /// fanout to subscribers alone, and then beside N sessions whose clients are away
     Parked,
     /// fan-out where some subscribers stop reading
@@ -102,11 +105,11 @@ pub(crate) struct RunOptions {
     #[arg(long)]
     pub(crate) scenario: Scenario,
     /// Connections (client-events: pairs; presence, presence-reload: members). Defaults: fanout,
-    /// max-fanout, many-channels, presence-reload 1000; connect, health 10000; slow-consumer 200;
+    /// max-fanout, many-channels, compression, presence-reload 1000; connect, health 10000; slow-consumer 200;
     /// fallback, resume 2000; parked 10000; presence, bystander 100; client-events, client-fanout 50; cross-node 20; capacity 900
     #[arg(long)]
     pub(crate) connections: Option<usize>,
-    /// Events per second: fallback, resume (10), parked, fanout, cross-node (100), slow-consumer (200) and bystander (1000);
+    /// Events per second: fallback, resume (10), compression (20), parked, fanout, cross-node (100), slow-consumer (200) and bystander (1000);
     /// capacity: the first rate (1000); client-fanout: of each client (5); client-events: most per
     /// client, 0 for no bound (0)
     #[arg(long)]
@@ -114,7 +117,7 @@ pub(crate) struct RunOptions {
     /// Measured seconds; capacity: of each rate
     #[arg(long, default_value_t = 5.0)]
     pub(crate) seconds: f64,
-    /// Bytes of event data; slow-consumer 8192, others 128
+    /// Bytes of event data; slow-consumer 8192, compression 2048, others 128
     #[arg(long)]
     pub(crate) payload: Option<usize>,
     /// Events in flight in a closed loop; max-fanout and health 4, many-channels 32
@@ -194,7 +197,7 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
     }
     let wanted = options.connections.unwrap_or(0) + options.publishers.unwrap_or(16) + 64;
     let sockets_per_connection = match options.scenario {
-        Scenario::ClientEvents | Scenario::Fallback | Scenario::Resume => 2,
+        Scenario::ClientEvents | Scenario::Fallback | Scenario::Resume | Scenario::Compression => 2,
         _ => 1,
     };
     ensure!(
@@ -242,6 +245,7 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         | Scenario::SlowConsumer => broadcast::run(&mut bench)?,
         Scenario::Fallback => carriers::run(&mut bench, carriers::Other::Stream)?,
         Scenario::Resume => carriers::run(&mut bench, carriers::Other::Named)?,
+        Scenario::Compression => compression::run(&mut bench)?,
         Scenario::Parked => parked::run(&mut bench)?,
         Scenario::Publish => publish::run(&mut bench, 1)?,
         Scenario::BatchPublish => publish::run(&mut bench, 10)?,
@@ -286,6 +290,8 @@ struct Way {
     receive_buffer: Option<i32>,
     /// A stream of the HTTP fallback, at the net's own server.
     is_stream: bool,
+    /// A WebSocket that is sent events compressed, at the net's own server.
+    takes_compressed: bool,
     /// A WebSocket that names itself, at the net's own server: its session outlives it.
     is_named: bool,
 }
@@ -333,6 +339,8 @@ impl<'a> Opener<'a> {
                     net.open_stream()?;
                 } else if way.is_named {
                     net.open_named_ws()?;
+                } else if way.takes_compressed {
+                    net.open_compressed_ws()?;
                 } else {
                     let server = way.server.unwrap_or(net.server);
                     net.open_ws_at(server, way.receive_buffer)?;

@@ -141,6 +141,23 @@ async function client_events(world) {
   }
 }
 
+/** Events that a browser, which offers compression, is sent compressed. */
+async function large_events(world) {
+  const name = world.unique("private-large-");
+  const ann = await subscribe(world.pusher("ann"), name);
+  const bob = await subscribe(world.pusher("bob"), name);
+  const [atAnn, atBob] = [ann, bob].map((channel) => inbox(channel, "large"));
+  const typing = inbox(bob, "client-large");
+  for (let lines = 1; lines <= 64; lines *= 2) {
+    const data = { ...AWKWARD, lines: Array.from({ length: lines }, (_, line) => `${line}: naïve ☕ 𝄞 "quoted"`) };
+    await world.backend.trigger(name, "large", data);
+    equal(await atAnn.next(), data, `an event of ${lines} lines, at Ann`);
+    equal(await atBob.next(), data, `an event of ${lines} lines, at Bob`);
+    ann.trigger("client-large", data);
+    equal(await typing.next(), data, `a client event of ${lines} lines`);
+  }
+}
+
 async function rejected_client_event(world) {
   const name = world.unique("public-chat-");
   const pusher = world.pusher("ann");
@@ -322,6 +339,7 @@ export const scenarios = {
   presence_of_a_signed_in_user,
   encrypted_channel,
   client_events,
+  large_events,
   rejected_client_event,
   excluded_sender,
   cache_channels,

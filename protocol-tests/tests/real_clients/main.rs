@@ -3,6 +3,7 @@
 //! The JavaScript, Python and PHP side is in `protocol-tests/clients/`; `make setup` installs what it needs.
 
 mod browser;
+mod compression;
 mod library;
 mod node;
 mod node_library;

@@ -47,6 +47,7 @@ macro_rules! pusher_js {
                 presence_of_a_signed_in_user
                 encrypted_channel
                 client_events
+                large_events
                 rejected_client_event
                 excluded_sender
                 cache_channels

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use protocol_tests::metrics::Metrics;
 use protocol_tests::{AppConfig, Balancer, Cluster, RedisServer, TestServer, or_skip};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -96,6 +97,17 @@ impl Run {
         self.to_its_end(settings, None).await;
         drop(haproxy);
         cluster.finish().await;
+    }
+
+    /// Runs it against a server at its defaults, and returns the server's figures afterwards.
+    pub(crate) async fn with_metrics(self) -> Metrics {
+        let server = TestServer::start().await;
+        let settings = settings(server.app(), &server.endpoint().authority);
+        let server = self.to_its_end(settings, Some(server)).await;
+        let server = server.expect("it was handed over");
+        let metrics = server.metrics().await;
+        server.finish().await;
+        metrics
     }
 
     async fn on(self, server: TestServer) {

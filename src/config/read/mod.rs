@@ -1,6 +1,7 @@
 //! What each key means: its type, its range, its default.
 //!
 //! - [`server`], [`admin`], [`log`]: the sections that there is one of
+//! - [`compression`]: whether and how WebSocket messages are compressed
 //! - [`cluster`]: whom the node shares its channels with
 //! - [`apps`], [`limits`], [`resume`]: the apps, and what must hold among them; the limits of one, and
 //!   how its sessions outlive their connections
@@ -9,6 +10,7 @@
 
 pub(super) mod apps;
 pub(super) mod cluster;
+pub(super) mod compression;
 pub(super) mod ingest;
 mod limits;
 mod resume;

@@ -81,7 +81,7 @@ fn mistakes_are_named_without_a_password() {
     }
     assert_eq!(
         mistake_in("[ingest]\nenabled = true"),
-        "relay.toml:2: ingest.enabled: unknown key; it belongs in [[apps]] or [ingest.laravel_redis]"
+        "relay.toml:2: ingest.enabled: unknown key; it belongs in [compression] or [[apps]] or [ingest.laravel_redis]"
     );
     assert_eq!(
         mistake_in("[ingest.redis]"),

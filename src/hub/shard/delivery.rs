@@ -1,7 +1,10 @@
 //! Fan-out on one shard: from the mailbox to the sockets.
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::ops::AddAssign;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +15,8 @@ use super::tables::Tables;
 use super::unproven::{Kept, What};
 use crate::hub::broadcast::Broadcast;
 use crate::hub::mailbox::{ChannelId, Command, Delivery, Queue};
+use crate::metrics::{AppMetrics, CompressionOutcome, CompressionStage};
+use crate::protocol::{Deflater, Frame, Window};
 
 /// Whether a shard has more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +56,39 @@ struct Run {
     broadcasts: SmallVec<[Arc<Broadcast>; 4]>,
     frames: SmallVec<[Bytes; 4]>,
     bytes: usize,
+    /// Bytes of the longest frame.
+    longest: usize,
+    /// The same frames compressed, once there is a subscriber that takes them; None if that makes none of
+    /// them smaller.
+    deflated: OnceCell<Option<Deflated>>,
     /// Whether any of them leaves out a connection.
     has_exception: bool,
     /// The next subscriber. The list cannot change meanwhile: its changes are commands too.
     cursor: usize,
-    sent: usize,
-    sent_bytes: usize,
+    sent: Sent,
+}
+
+/// What was sent of a run.
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    frames: usize,
+    bytes: usize,
+    /// What compression has saved.
+    saved: usize,
+}
+
+impl AddAssign for Sent {
+    fn add_assign(&mut self, other: Self) {
+        self.frames += other.frames;
+        self.bytes += other.bytes;
+        self.saved += other.saved;
+    }
+}
+
+/// Frames of which those are compressed that become smaller by it.
+struct Deflated {
+    frames: SmallVec<[Bytes; 4]>,
+    bytes: usize,
 }
 
 impl Inbox {
@@ -148,15 +180,17 @@ impl Run {
             broadcasts: SmallVec::new(),
             frames: SmallVec::new(),
             bytes: 0,
+            longest: 0,
+            deflated: OnceCell::new(),
             has_exception: false,
             cursor: 0,
-            sent: 0,
-            sent_bytes: 0,
+            sent: Sent::default(),
         }
     }
 
     fn push(&mut self, broadcast: Arc<Broadcast>) {
         self.bytes += broadcast.frame.len();
+        self.longest = self.longest.max(broadcast.frame.len());
         self.has_exception |= broadcast.except.is_some();
         self.frames.push(broadcast.frame.bytes().clone());
         self.broadcasts.push(broadcast);
@@ -168,29 +202,55 @@ impl Run {
         let Some(local) = channels.get(&self.channel) else {
             return 0;
         };
-        let slices: SmallVec<[IoSlice<'_>; 4]> = self
-            .frames
-            .iter()
-            .map(|frame| IoSlice::new(frame))
-            .collect();
+        let Some(metrics) = local.app().map(|app| &app.metrics) else {
+            return 0;
+        };
+        let deflater = Deflating {
+            deflater: &tables.deflater,
+            metrics,
+        };
         let peers = local.peers();
         let end = peers.len().min(self.cursor + most);
         let start = self.cursor;
-        for peer in &peers[start..end] {
-            let (frames, bytes) = if !self.keep_unproven(peer) {
-                (0, 0)
-            } else if self.has_exception && self.leaves_out(peer) {
-                self.deliver_all_but_own(peer)
-            } else if peer.send_run(&self.frames, &slices) {
-                (self.frames.len(), self.bytes)
-            } else {
-                (0, 0)
-            };
-            self.sent += frames;
-            self.sent_bytes += bytes;
-        }
+        self.sent += self.send_to(&peers[start..end], &deflater);
         self.cursor = end;
         end - start
+    }
+
+    fn send_to(&self, peers: &[Rc<Peer>], deflater: &Deflating<'_>) -> Sent {
+        let slices = slices_of(&self.frames);
+        let mut slices_deflated = None;
+        let mut sent = Sent::default();
+        for peer in peers {
+            if !self.keep_unproven(peer) {
+                continue;
+            }
+            if self.has_exception && self.leaves_out(peer) {
+                sent += self.deliver_all_but_own(peer, deflater);
+            } else if let Some(window) = peer.window()
+                && !window.holds(self.longest)
+            {
+                sent += self.deliver_all_but_own(peer, deflater);
+            } else if peer.window().is_some()
+                && let Some(deflated) = self.deflated(deflater)
+            {
+                let slices = slices_deflated.get_or_insert_with(|| slices_of(&deflated.frames));
+                if peer.send_run(&deflated.frames, slices) {
+                    sent += Sent {
+                        frames: deflated.frames.len(),
+                        bytes: deflated.bytes,
+                        saved: self.bytes - deflated.bytes,
+                    };
+                }
+            } else if peer.send_run(&self.frames, &slices) {
+                sent += Sent {
+                    frames: self.frames.len(),
+                    bytes: self.bytes,
+                    saved: 0,
+                };
+            }
+        }
+        sent
     }
 
     fn leaves_out(&self, peer: &Peer) -> bool {
@@ -199,20 +259,45 @@ impl Run {
             .any(|broadcast| peer.is(broadcast.except))
     }
 
-    /// Sends the run without the peer's own events.
-    fn deliver_all_but_own(&self, peer: &Peer) -> (usize, usize) {
-        let frames: SmallVec<[Bytes; 4]> = self
-            .broadcasts
-            .iter()
-            .filter(|broadcast| !peer.is(broadcast.except))
-            .map(|broadcast| broadcast.frame.bytes().clone())
-            .collect();
-        let slices: SmallVec<[IoSlice<'_>; 4]> =
-            frames.iter().map(|frame| IoSlice::new(frame)).collect();
-        if frames.is_empty() || !peer.send_run(&frames, &slices) {
-            return (0, 0);
+    /// The frames compressed, where one of them becomes smaller by it.
+    fn deflated(&self, deflater: &Deflating<'_>) -> Option<&Deflated> {
+        let deflate = || {
+            let mut deflated = Deflated {
+                frames: SmallVec::new(),
+                bytes: 0,
+            };
+            for broadcast in &self.broadcasts {
+                let frame = deflater.frame(broadcast, Window::LARGEST);
+                deflated.bytes += frame.len();
+                deflated.frames.push(frame.bytes().clone());
+            }
+            (deflated.bytes < self.bytes).then_some(deflated)
+        };
+        self.deflated.get_or_init(deflate).as_ref()
+    }
+
+    /// Sends the run without the peer's own events, each in the form that the peer takes.
+    fn deliver_all_but_own(&self, peer: &Peer, deflater: &Deflating<'_>) -> Sent {
+        let mut frames: SmallVec<[Bytes; 4]> = SmallVec::new();
+        let mut sent = Sent::default();
+        let window = peer.window();
+        let broadcasts = self.broadcasts.iter();
+        for broadcast in broadcasts.filter(|broadcast| !peer.is(broadcast.except)) {
+            let frame = match window {
+                Some(window) => deflater.frame(broadcast, window),
+                None => &broadcast.frame,
+            };
+            sent += Sent {
+                frames: 1,
+                bytes: frame.len(),
+                saved: broadcast.frame.len() - frame.len(),
+            };
+            frames.push(frame.bytes().clone());
         }
-        (frames.len(), frames.iter().map(Bytes::len).sum())
+        if frames.is_empty() || !peer.send_run(&frames, &slices_of(&frames)) {
+            return Sent::default();
+        }
+        sent
     }
 
     /// Keeps the run for a peer that is sent it again should it not prove to have received it. Returns
@@ -228,6 +313,7 @@ impl Run {
             if !peer.is(broadcast.except) {
                 let kept = Kept {
                     channel: self.channel,
+                    // Not compressed: what carries the session then may not have agreed on it.
                     frame: frame.clone(),
                     what: What::of(broadcast),
                 };
@@ -254,8 +340,13 @@ impl Run {
                 absent_peers = absent.len();
             }
             if let Some(app) = local.app() {
-                app.metrics.messages_sent.inc_by(self.sent as u64);
-                app.metrics.sent_bytes.inc_by(self.sent_bytes as u64);
+                let metrics = &app.metrics;
+                metrics.messages_sent.inc_by(self.sent.frames as u64);
+                metrics.sent_bytes.inc_by(self.sent.bytes as u64);
+                if self.sent.saved > 0 {
+                    let saved = self.sent.saved as u64;
+                    metrics.compression_saved_bytes.inc_by(saved);
+                }
             }
         }
         for broadcast in self
@@ -267,5 +358,52 @@ impl Run {
             tables.metrics.publish_to_write.observe(duration);
         }
         absent_peers
+    }
+}
+
+fn slices_of(frames: &[Bytes]) -> SmallVec<[IoSlice<'_>; 4]> {
+    frames.iter().map(|frame| IoSlice::new(frame)).collect()
+}
+
+/// What compresses an app's events, each when the first subscriber takes it so.
+struct Deflating<'t> {
+    deflater: &'t RefCell<Deflater>,
+    metrics: &'t AppMetrics,
+}
+
+impl Deflating<'_> {
+    /// The event in the form that a client with this window takes.
+    fn frame<'b>(&self, broadcast: &'b Broadcast, window: Window) -> &'b Frame {
+        let plain = &broadcast.frame;
+        if !window.holds(plain.payload().len()) {
+            return plain;
+        }
+        broadcast
+            .deflated(|frame| self.deflate(frame))
+            .unwrap_or(plain)
+    }
+
+    fn deflate(&self, frame: &Frame) -> Option<Frame> {
+        let mut deflater = self.deflater.borrow_mut();
+        if !deflater.wants(frame) {
+            return None;
+        }
+        let deflated = deflater.deflate(frame);
+        let outcome = match &deflated {
+            Some(deflated) => {
+                let bytes = &self.metrics.compression_bytes;
+                let stages = [
+                    (CompressionStage::Before, frame),
+                    (CompressionStage::After, deflated),
+                ];
+                for (stage, frame) in stages {
+                    bytes.with(stage).inc_by(frame.len() as u64);
+                }
+                CompressionOutcome::Smaller
+            }
+            None => CompressionOutcome::NotSmaller,
+        };
+        self.metrics.frames_compressed.with(outcome).inc();
+        deflated
     }
 }

@@ -39,6 +39,7 @@ use super::app::AppPermit;
 use super::authority::Authority;
 use super::mailbox::Mailbox;
 use crate::metrics::WorkerMetrics;
+use crate::protocol::Compression;
 use crate::session::Session;
 use delivery::{Inbox, Progress};
 use tables::Tables;
@@ -56,10 +57,11 @@ impl Shard {
     pub(super) fn new(
         mailbox: Arc<Mailbox>,
         authority: Arc<dyn Authority>,
+        compression: Compression,
         metrics: WorkerMetrics,
     ) -> Self {
         Self {
-            tables: Rc::new(Tables::new(mailbox, authority, metrics)),
+            tables: Rc::new(Tables::new(mailbox, authority, compression, metrics)),
             inbox: Rc::default(),
         }
     }

@@ -16,7 +16,7 @@ use super::resumable::Resumable;
 use crate::hub::app::AppHub;
 use crate::hub::mailbox::{ChannelId, JoinedAs, Mailbox, PeerId, Watched, Welcome};
 use crate::hub::moves::PeerHandle;
-use crate::protocol::{CloseCode, Frame, SocketId, server};
+use crate::protocol::{CloseCode, Frame, SocketId, Window, server};
 use crate::session::{Answered, CloseReason, Session};
 
 /// One connection: its session, and the only way to send its client anything.
@@ -30,6 +30,8 @@ pub struct Peer {
     pub(super) resumable: Option<Box<Resumable>>,
     /// That of the carrier's socket, at hand.
     pub(super) descriptor: Cell<RawFd>,
+    /// With which its client inflates, if frames to it may be compressed.
+    window: Cell<Option<Window>>,
     pub(super) outbox: RefCell<Outbox>,
     id: PeerId,
     socket_id: SocketId,
@@ -92,6 +94,7 @@ impl Peer {
             mailbox,
             session: RefCell::new(session),
             descriptor: Cell::new(carrier.descriptor()),
+            window: Cell::new(None),
             carrier: RefCell::new(carrier),
             task: RefCell::new(None),
             time_is_up: Cell::new(false),
@@ -132,6 +135,19 @@ impl Peer {
     /// may be done to the connection.
     pub fn with_session<T>(&self, call: impl FnOnce(&mut Session) -> T) -> T {
         call(&mut self.session.borrow_mut())
+    }
+
+    /// The window with which its client inflates, if it has agreed on compression.
+    pub fn window(&self) -> Option<Window> {
+        self.window.get()
+    }
+
+    /// What the carrier that it has now has agreed on with its client.
+    pub fn set_window(&self, window: Option<Window>) {
+        self.window.set(window);
+        if window.is_some() {
+            self.app.metrics.compression_negotiated.inc();
+        }
     }
 
     /// How HTTP requests carry the connection, if they do.

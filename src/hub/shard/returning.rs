@@ -116,6 +116,7 @@ impl Peer {
         self.outbox.replace(Outbox::new(outbox_bytes));
         self.descriptor.set(carrier.descriptor());
         self.carrier.replace(carrier);
+        self.set_window(None);
         if let Some(resumable) = &self.resumable {
             resumable.begin_again();
         }

@@ -22,8 +22,8 @@ use crate::hub::mailbox::{
 use crate::hub::moves::{Join, Leave, PeerHandle};
 use crate::memory::trim;
 use crate::metrics::WorkerMetrics;
-use crate::protocol::ChannelName;
 use crate::protocol::member::Member;
+use crate::protocol::{ChannelName, Compression, Deflater};
 use crate::session::{Answered, Session};
 
 /// The tables of a shard.
@@ -39,6 +39,7 @@ pub(super) struct Tables {
     pub(super) unacknowledged: Unacknowledged,
     /// Whose turn it is to be asked.
     pub(super) turn: Cell<u64>,
+    pub(super) deflater: RefCell<Deflater>,
     pub(super) metrics: WorkerMetrics,
 }
 
@@ -46,11 +47,13 @@ impl Tables {
     pub(super) fn new(
         mailbox: Arc<Mailbox>,
         authority: Arc<dyn Authority>,
+        compression: Compression,
         metrics: WorkerMetrics,
     ) -> Self {
         Self {
             mailbox,
             authority,
+            deflater: RefCell::new(Deflater::new(compression)),
             metrics,
             apps: RefCell::default(),
             peers: RefCell::default(),
