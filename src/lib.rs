@@ -22,6 +22,13 @@ mod tap;
 
 mod net;
 
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "served by the changes that follow"
+)]
+mod tls;
+
 mod departures;
 
 mod throttle;
