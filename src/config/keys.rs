@@ -2,7 +2,7 @@
 
 /// Tables of the file, and the lists of tables.
 pub(super) const ROOT: &[&str] = &[
-    "server", "cluster", "webhooks", "ingest", "admin", "log", "apps",
+    "server", "tls", "cluster", "webhooks", "ingest", "admin", "log", "apps",
 ];
 
 pub(super) const SERVER: &[&str] = &[
@@ -23,6 +23,27 @@ pub(super) const SERVER: &[&str] = &[
     "close_timeout",
     "shutdown_timeout",
 ];
+
+/// What can be set in the environment, too.
+pub(super) const TLS: &[&str] = &[
+    "listen",
+    "certificate",
+    "key",
+    "minimum",
+    "handshake_timeout",
+];
+
+pub(super) const TLS_WITH_LISTS: &[&str] = &[
+    "listen",
+    "certificate",
+    "key",
+    "minimum",
+    "handshake_timeout",
+    "certificates",
+];
+
+/// Of one of `tls.certificates`.
+pub(super) const CERTIFICATE: &[&str] = &["certificate", "key", "names"];
 
 pub(super) const CLUSTER: &[&str] = &[
     "driver",
@@ -115,6 +136,7 @@ pub(super) const LIMITS: &[&str] = &[
 /// are lists, which they do not reach.
 pub(super) const SINGLE: &[(&str, &[&str])] = &[
     ("server", SERVER),
+    ("tls", TLS),
     ("cluster", CLUSTER),
     ("webhooks", WEBHOOKS),
     ("ingest.laravel_redis", LARAVEL_REDIS),
@@ -125,6 +147,7 @@ pub(super) const SINGLE: &[(&str, &[&str])] = &[
 /// Every section as its header is written in the file.
 const HEADERS: &[(&str, &[&str])] = &[
     ("[server]", SERVER),
+    ("[tls]", TLS_WITH_LISTS),
     ("[cluster]", CLUSTER),
     ("[webhooks]", WEBHOOKS),
     ("[admin]", ADMIN),
