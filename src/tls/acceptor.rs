@@ -76,7 +76,7 @@ impl Acceptor {
             _ = displaced => Err(Failure::Displaced),
         };
         drop(turn);
-        let outcome = outcome.and_then(|kind| Ok((kind, exchange.is_challenge())));
+        let outcome = outcome.map(|kind| (kind, exchange.is_challenge()));
         let failure = match outcome {
             Ok((kind, false)) => {
                 self.count(match kind {

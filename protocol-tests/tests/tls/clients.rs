@@ -151,22 +151,36 @@ async fn a_client_that_reads_too_slowly_is_closed_with_4100() {
 async fn keys_may_change_at_any_time() {
     let (server, certificates) = or_skip!(server::start().await);
     let config = client(certificates.roots(), &[&rustls::version::TLS13]);
-    let (_, mut stream) = shake_hands(&tls_address(&server), &config, "relay.test").await.unwrap();
+    let (_, mut stream) = shake_hands(&tls_address(&server), &config, "relay.test")
+        .await
+        .unwrap();
     let mut received = Vec::new();
     // Over HTTP, and, from the upgrade on, over the WebSocket.
     for _ in 0..3 {
         stream.get_mut().1.refresh_traffic_keys().unwrap();
-        stream.write_all(b"GET /up HTTP/1.1\r\nHost: relay.test\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"GET /up HTTP/1.1\r\nHost: relay.test\r\n\r\n")
+            .await
+            .unwrap();
         read_until(&mut stream, &mut received, b"{\"health\":\"OK\"}").await;
         received.clear();
     }
-    let target = format!("/app/{}?protocol=7&client=tests&version=1.0", server.app().key);
-    stream.write_all(&Upgrade::new(&target).encode("relay.test", "")).await.unwrap();
+    let target = format!(
+        "/app/{}?protocol=7&client=tests&version=1.0",
+        server.app().key
+    );
+    stream
+        .write_all(&Upgrade::new(&target).encode("relay.test", ""))
+        .await
+        .unwrap();
     read_until(&mut stream, &mut received, b"pusher:connection_established").await;
     for _ in 0..3 {
         stream.get_mut().1.refresh_traffic_keys().unwrap();
         let ping = json!({"event": "pusher:ping", "data": {}}).to_string();
-        stream.write_all(&Frame::text(&ping).encode()).await.unwrap();
+        stream
+            .write_all(&Frame::text(&ping).encode())
+            .await
+            .unwrap();
         received.clear();
         read_until(&mut stream, &mut received, b"pusher:pong").await;
     }

@@ -2,6 +2,11 @@
 //!
 //! Clients of the harness speak TLS by a [`tunnel`]: they connect to it as to a plain server.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what clients and certificates are made of is part of each test"
+)]
+
 mod clients;
 mod handshakes;
 mod mistakes;
