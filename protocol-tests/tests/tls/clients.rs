@@ -1,13 +1,11 @@
 //! What clients do, over TLS.
 
-use protocol_tests::{AppConfig, Close, Event, Frame, Opcode, PublishedEvent, Request, Upgrade};
-use protocol_tests::{or_skip, within};
+use protocol_tests::{AppConfig, Close, Event, Opcode, PublishedEvent, Request, or_skip, within};
 use rustls::SupportedProtocolVersion;
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::server::{self, Certificates, connect, send, tls_address};
-use crate::tunnel::{BOTH, Tunnel, client, shake_hands};
+use crate::tunnel::{BOTH, Tunnel, client};
 
 /// The versions, one by one.
 const EACH: [&[&SupportedProtocolVersion]; 2] =
@@ -145,55 +143,4 @@ async fn a_client_that_reads_too_slowly_is_closed_with_4100() {
     let metrics = server.metrics().await;
     assert_eq!(metrics.sum("fanfare_outbox_overflows_total", &[]), 1.0);
     server.finish().await;
-}
-
-#[tokio::test]
-async fn keys_may_change_at_any_time() {
-    let (server, certificates) = or_skip!(server::start().await);
-    let config = client(certificates.roots(), &[&rustls::version::TLS13]);
-    let (_, mut stream) = shake_hands(&tls_address(&server), &config, "relay.test")
-        .await
-        .unwrap();
-    let mut received = Vec::new();
-    // Over HTTP, and, from the upgrade on, over the WebSocket.
-    for _ in 0..3 {
-        stream.get_mut().1.refresh_traffic_keys().unwrap();
-        stream
-            .write_all(b"GET /up HTTP/1.1\r\nHost: relay.test\r\n\r\n")
-            .await
-            .unwrap();
-        read_until(&mut stream, &mut received, b"{\"health\":\"OK\"}").await;
-        received.clear();
-    }
-    let target = format!(
-        "/app/{}?protocol=7&client=tests&version=1.0",
-        server.app().key
-    );
-    stream
-        .write_all(&Upgrade::new(&target).encode("relay.test", ""))
-        .await
-        .unwrap();
-    read_until(&mut stream, &mut received, b"pusher:connection_established").await;
-    for _ in 0..3 {
-        stream.get_mut().1.refresh_traffic_keys().unwrap();
-        let ping = json!({"event": "pusher:ping", "data": {}}).to_string();
-        stream
-            .write_all(&Frame::text(&ping).encode())
-            .await
-            .unwrap();
-        received.clear();
-        read_until(&mut stream, &mut received, b"pusher:pong").await;
-    }
-    drop(stream);
-    server.finish().await;
-}
-
-async fn read_until(stream: &mut (impl AsyncRead + Unpin), received: &mut Vec<u8>, end: &[u8]) {
-    within("an answer", async {
-        while !received.windows(end.len()).any(|window| window == end) {
-            let count = stream.read_buf(received).await.unwrap();
-            assert_ne!(count, 0, "it ended: {}", String::from_utf8_lossy(received));
-        }
-    })
-    .await;
 }
