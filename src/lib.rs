@@ -24,6 +24,13 @@ mod net;
 
 mod memory;
 
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "served by the changes that follow"
+)]
+mod tls;
+
 mod departures;
 
 mod throttle;

@@ -3,6 +3,7 @@
 /// Tables of the file, and the lists of tables.
 pub(super) const ROOT: &[&str] = &[
     "server",
+    "tls",
     "compression",
     "cluster",
     "webhooks",
@@ -32,6 +33,27 @@ pub(super) const SERVER: &[&str] = &[
 ];
 
 pub(super) const COMPRESSION: &[&str] = &["enabled", "min_bytes", "level"];
+
+/// What can be set in the environment, too.
+pub(super) const TLS: &[&str] = &[
+    "listen",
+    "certificate",
+    "key",
+    "minimum",
+    "handshake_timeout",
+];
+
+pub(super) const TLS_WITH_LISTS: &[&str] = &[
+    "listen",
+    "certificate",
+    "key",
+    "minimum",
+    "handshake_timeout",
+    "certificates",
+];
+
+/// Of one of `tls.certificates`.
+pub(super) const CERTIFICATE: &[&str] = &["certificate", "key", "names"];
 
 pub(super) const CLUSTER: &[&str] = &[
     "driver",
@@ -124,6 +146,7 @@ pub(super) const LIMITS: &[&str] = &[
 /// are lists, which they do not reach.
 pub(super) const SINGLE: &[(&str, &[&str])] = &[
     ("server", SERVER),
+    ("tls", TLS),
     ("compression", COMPRESSION),
     ("cluster", CLUSTER),
     ("webhooks", WEBHOOKS),
@@ -135,6 +158,7 @@ pub(super) const SINGLE: &[(&str, &[&str])] = &[
 /// Every section as its header is written in the file.
 const HEADERS: &[(&str, &[&str])] = &[
     ("[server]", SERVER),
+    ("[tls]", TLS_WITH_LISTS),
     ("[compression]", COMPRESSION),
     ("[cluster]", CLUSTER),
     ("[webhooks]", WEBHOOKS),

@@ -8,6 +8,7 @@ use crate::apps::Registry;
 use crate::cluster::redis;
 use crate::ingest::laravel_redis;
 use crate::protocol::Compression;
+use crate::tls;
 use crate::webhooks;
 
 /// A whole configuration; every value in it is valid.
@@ -15,6 +16,8 @@ use crate::webhooks;
 pub struct Config {
     /// The public listener and what holds for every connection.
     pub server: Server,
+    /// TLS in the relay itself.
+    pub tls: Tls,
     /// Whom the node shares its channels with.
     pub cluster: Cluster,
     /// What holds for all webhooks.
@@ -99,6 +102,30 @@ impl Default for Server {
             fallback_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// TLS in the relay itself.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Where the same is served over TLS as on the public listener; `None`, the default: nowhere.
+    pub listen: Option<Address>,
+    /// The certificates; the first is for whoever asks for none of their names.
+    pub pairs: Vec<tls::Pair>,
+    /// The oldest version that is spoken. 1.2.
+    pub minimum: tls::Minimum,
+    /// How long a handshake may take. 10 s.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            pairs: Vec::new(),
+            minimum: tls::Minimum::default(),
+            handshake_timeout: Duration::from_secs(10),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Every number that the relay exports, and how it is written for Prometheus.
 //!
-//! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`]: the metrics themselves, each with
+//! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`], [`certificate`]: the metrics themselves, each with
 //!   its name and help text
 //! - [`labels`]: the closed sets that label values come from
 //! - [`declare`]: what a declaration turns into
@@ -10,6 +10,7 @@
 //! batch at once with `inc_by`. No label ever holds a channel name or anything a client sent.
 
 mod app;
+mod certificate;
 mod cluster;
 mod declare;
 mod ingest;
@@ -23,15 +24,16 @@ use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
 pub use self::app::AppMetrics;
+pub use self::certificate::CertificateMetrics;
 pub use self::cluster::ClusterMetrics;
 #[cfg(test)]
 pub use self::declare::LabelSet;
-pub use self::declare::{Counter, Gauge};
+pub use self::declare::{Counter, CounterBy, Gauge};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
     ClosedWith, CompressionOutcome, CompressionStage, ConnectionRefusal, EventLoss,
     FallbackTransport, InflateRefusal, IngestRefusal, LossOn, MessageKind, NotResumed,
-    PublishRefusal, Route, StatusClass, WebhookDrop, WebhookOutcome,
+    PublishRefusal, Route, StatusClass, TlsHandshake, WebhookDrop, WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
 pub use self::worker::WorkerMetrics;
@@ -50,6 +52,7 @@ struct Shared {
     process: ProcessMetrics,
     cluster: cluster::Families,
     ingest: ingest::Families,
+    certificates: certificate::Families,
 }
 
 impl Metrics {
@@ -61,7 +64,9 @@ impl Metrics {
         let apps = app::Families::register(&mut registry);
         let cluster = cluster::Families::register(&mut registry);
         let ingest = ingest::Families::register(&mut registry);
+        let certificates = certificate::Families::register(&mut registry);
         let shared = Shared {
+            certificates,
             cluster,
             registry,
             apps,
@@ -88,6 +93,11 @@ impl Metrics {
     /// The numbers that belong to no app and no worker.
     pub fn process(&self) -> &ProcessMetrics {
         &self.shared.process
+    }
+
+    /// The numbers of the certificate that the configuration calls so; exported once they are asked for.
+    pub fn certificate(&self, label: &str) -> CertificateMetrics {
+        self.shared.certificates.resolve(&[("name", label.into())])
     }
 
     /// The numbers of a node that shares its channels; exported once they are asked for.

@@ -32,7 +32,7 @@ pub(super) struct Frames {
     max_message: u32,
     extension: Extension,
     /// A message whose last fragment has not come.
-    fragments: Option<Vec<u8>>,
+    fragments: Option<Box<BytesMut>>,
     /// Whether that, or the last one before, is compressed.
     is_deflated: bool,
 }
@@ -153,7 +153,7 @@ impl Frames {
                     .into(),
             ));
         }
-        let so_far = self.fragments.as_ref().map_or(0, Vec::len) as u64;
+        let so_far = self.fragments.as_ref().map_or(0, |message| message.len()) as u64;
         let is_deflated = is_marked || (self.is_deflated && !is_first);
         let max_message = self.max_message as usize;
         let most = if is_deflated {
@@ -176,7 +176,7 @@ impl Frames {
     fn join(&mut self, item: Item) -> Result<Option<Bytes>, CloseReason> {
         match item {
             Item::FirstText(part) => {
-                self.fragments = Some(part.to_vec());
+                self.fragments = Some(Box::new(BytesMut::from(&part[..])));
                 Ok(None)
             }
             Item::Continue(part) => {
@@ -187,7 +187,7 @@ impl Frames {
             }
             Item::Last(part) => Ok(self.fragments.take().map(|mut message| {
                 message.extend_from_slice(&part);
-                Bytes::from(message)
+                message.freeze()
             })),
             Item::FirstBinary(_) => Err(protocol_error("unexpected fragment".into())),
         }

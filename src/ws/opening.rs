@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 
 use super::connection::Connection;
 use crate::hub::{AppPermit, Carrier, Outlives, Shard};
@@ -13,6 +12,7 @@ use crate::protocol::{ChannelName, SocketId, Window, server};
 use crate::relay::{Connected, Relay};
 use crate::resume::{Resumable, Tokens};
 use crate::session::{Session, SignOfLife, Timeouts};
+use crate::tls::Socket;
 
 /// What holds for every WebSocket.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub(super) struct Opener {
 
 impl Opener {
     /// Opens a connection that ends with its socket.
-    pub(super) fn connect(&self, admitted: Admitted, stream: TcpStream, received: &[u8]) {
+    pub(super) fn connect(&self, admitted: Admitted, stream: Socket, received: &[u8]) {
         let connection = self.open(admitted, stream, received, None);
         actix_rt::spawn(connection.run());
     }
@@ -58,7 +58,7 @@ impl Opener {
     pub(super) fn open_resumable(
         &self,
         admitted: Admitted,
-        stream: TcpStream,
+        stream: Socket,
         received: &[u8],
         resumable: Resumable,
         missed: Vec<ChannelName>,
@@ -73,7 +73,7 @@ impl Opener {
     fn open(
         &self,
         admitted: Admitted,
-        stream: TcpStream,
+        stream: Socket,
         received: &[u8],
         resumable: Option<Box<Resumable>>,
     ) -> Connection {
@@ -93,18 +93,19 @@ impl Opener {
             sign_of_life,
             Instant::now(),
         );
-        let (reader, writer) = stream.into_split();
+        let (reader, writer, behind) = stream.into_halves();
         let outlives = match resumable {
             Some(_) => Outlives::Carrier,
             None => Outlives::No,
         };
-        let carrier = Carrier::Socket(writer);
+        let carrier = Carrier::from(writer);
         let registration = self.shard.register(app, session, carrier, outlives);
         registration.set_window(window);
         let registration = Connected::new(&self.relay, registration);
         let established =
             server::connection_established(socket_id, timeouts.activity.as_secs().max(1));
         registration.send_first(accepted, &established);
+        let received = [received, &behind[..]];
         Connection::new(permit, registration, resumable, reader, received)
     }
 }

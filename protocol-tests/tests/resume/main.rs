@@ -9,8 +9,8 @@
 //!   those of a real deployment
 //! - PROTOCOL_TESTS_SEED: repeats the choices of a run, which writes its seed down
 
-mod counted;
 mod channels;
+mod counted;
 mod ended;
 mod gaps;
 mod losses;

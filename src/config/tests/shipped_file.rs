@@ -47,6 +47,7 @@ fn it_has_every_key() {
     let laravel_redis = ingest.as_table().unwrap().get("laravel_redis").unwrap();
     for (documented, known) in [
         (section("server"), keys::SERVER),
+        (section("tls"), keys::TLS),
         (section("compression"), keys::COMPRESSION),
         (section("cluster"), keys::CLUSTER),
         (section("webhooks"), keys::WEBHOOKS),

@@ -1,0 +1,15 @@
+//! The relay over TLS: which certificate whom is given, what is spoken, and that all else is as it is without.
+//!
+//! Clients of the harness speak TLS by a [`tunnel`]: they connect to it as to a plain server.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "what clients and certificates are made of is part of each test"
+)]
+
+mod clients;
+mod handshakes;
+mod mistakes;
+mod reload;
+mod server;
+mod tunnel;

@@ -1,0 +1,35 @@
+//! TLS: which certificates are served, to whom, and what of TLS the relay does itself.
+//!
+//! - [`name`], [`certificate`]: names, and a certificate with its chain and key
+//! - [`certificates`]: all that are served at the moment; each can be replaced while the relay runs
+//! - [`files`], [`watch`]: certificates in files, and how newer ones are noticed
+//! - [`agreement`]: what is agreed on with a client
+//! - [`exchange`], [`acceptor`]: one handshake, and those of a worker thread
+//! - [`record`], [`receiving`], [`writer`], [`socket`]: what is spoken after it
+//!
+//! Whoever has a certificate, from files or from an authority, takes a place among the [`Certificates`] and
+//! puts it there, again whenever there is a newer one.
+
+mod acceptor;
+mod agreement;
+mod certificate;
+mod certificates;
+mod exchange;
+mod files;
+mod name;
+mod receiving;
+mod record;
+mod socket;
+mod watch;
+mod writer;
+
+pub use acceptor::Acceptor;
+pub use agreement::{Minimum, server_config};
+pub use certificate::{Certificate, CertificateError, Chain, certified};
+pub use certificates::{ACME_TLS, Certificates, Expiry, PlaceId};
+pub use files::{FileError, Pair, Setting};
+pub use name::Name;
+pub use record::{Broken, Opener};
+pub use socket::{Reader, Socket, WriteHalf};
+pub use watch::{Looked, Watched};
+pub use writer::Writer;
