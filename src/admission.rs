@@ -1,5 +1,7 @@
 //! Who may connect, whatever carries the connection.
 
+use std::net::IpAddr;
+
 use actix_http::StatusCode;
 use actix_http::header::{self, HeaderMap};
 
@@ -23,6 +25,15 @@ pub struct Admitted {
     pub app: AppPermit,
     /// The version of the protocol, if the client names it.
     pub protocol: Option<u64>,
+}
+
+/// Who asks to connect.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'r> {
+    /// The address; None: somebody on this machine, by a Unix socket.
+    pub address: Option<IpAddr>,
+    /// The headers of the request.
+    pub headers: &'r HeaderMap,
 }
 
 /// Whether the node takes connections at all. `served`: whether it is there for them. What is
@@ -62,7 +73,7 @@ pub fn admit(
     relay: &Relay,
     app_key: Option<&str>,
     query: &Query<'_>,
-    headers: &HeaderMap,
+    asker: Asker<'_>,
     comes_back: impl FnOnce(&AppHub) -> bool,
 ) -> Result<Admitted, CloseReason> {
     let hub = &relay.hub;
@@ -89,7 +100,7 @@ pub fn admit(
             "no app has this key",
         ));
     };
-    let protocol = check_app(app, headers)
+    let protocol = check_app(app, asker.headers)
         .and_then(|()| check_protocol(query))
         .map_err(|(code, text)| CloseReason::new(code, text))
         .inspect_err(|reason| count_refusal(app, reason))?;

@@ -22,6 +22,8 @@ mod tap;
 
 mod net;
 
+mod clients;
+
 mod departures;
 
 mod throttle;
@@ -66,6 +68,7 @@ pub mod fuzzing {
     pub use crate::auth::request::{
         Query, RequestAuthError, Rules, SignedRequest, check_body, sign, verify,
     };
+    pub use crate::clients::Clients;
     pub use crate::cluster::Local;
     pub use crate::cluster::redis::fuzzing::{answer as redis_answer, entry as redis_entry};
     pub use crate::config::{EnvFile, Sources, load as load_config};

@@ -15,7 +15,7 @@ use actix_web::http::{Method, Uri};
 use actix_web::test::{self, TestRequest};
 use actix_web::web::Bytes;
 use fanfare::fuzzing::{
-    Api, ApiSettings, App, Budget, Gauge, Hub, Local, Metrics, Registry, Relay, Requests, Signer,
+    Api, ApiSettings, App, Budget, Clients, Gauge, Hub, Local, Metrics, Registry, Relay, Requests, Signer,
     Tap, Webhooks, configure_api, sign,
 };
 use libfuzzer_sys::fuzz_target;
@@ -33,6 +33,7 @@ fn api() -> Api {
             authority: Arc::new(Local),
             tap: Tap::new(),
             requests,
+            clients: Clients::default(),
         }),
         bodies: Budget::new(1 << 20, Gauge::default()),
         fallback: None,

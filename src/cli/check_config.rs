@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::serve::ServeArgs;
 use super::{Failure, print};
-use crate::config::{self, Cluster, Loaded, Role};
+use crate::config::{self, Cluster, Listen, Listener, Loaded, Role, Server};
 
 /// Prints the layers, the listeners and the apps; secrets never.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
@@ -24,14 +24,9 @@ fn report(loaded: &Loaded) -> String {
     }
     add("", String::new());
     let server = &config.server;
-    let public = format!("http://{}{}", server.listen, server.path_prefix);
-    add(
-        "public",
-        match server.role {
-            Role::Relay => public,
-            Role::Api => format!("{public} (no WebSockets: server.role is api)"),
-        },
-    );
+    for listener in &server.listen {
+        add("public", public(listener, server));
+    }
     add(
         "admin",
         match &config.admin.listen {
@@ -77,6 +72,21 @@ fn report(loaded: &Loaded) -> String {
         }
     }
     columns(&lines)
+}
+
+/// Where clients are served, and how.
+fn public(listener: &Listener, server: &Server) -> String {
+    let at = match &listener.at {
+        Listen::Tcp(address) => format!("http://{address}{}", server.path_prefix),
+        Listen::Unix(_) => format!("{} {}", listener.at, server.path_prefix),
+    };
+    let proxied = listener.proxy_protocol.then_some("after a PROXY header");
+    let role = (server.role == Role::Api).then_some("no WebSockets: server.role is api");
+    let notes: Vec<&str> = proxied.into_iter().chain(role).collect();
+    match notes[..] {
+        [] => at.trim_end().to_owned(),
+        _ => format!("{} ({})", at.trim_end(), notes.join("; ")),
+    }
 }
 
 fn columns(lines: &[(String, String)]) -> String {

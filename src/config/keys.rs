@@ -8,6 +8,10 @@ pub(super) const ROOT: &[&str] = &[
 pub(super) const SERVER: &[&str] = &[
     "role",
     "listen",
+    "socket_mode",
+    "socket_group",
+    "proxy_protocol",
+    "trusted_proxies",
     "path_prefix",
     "workers",
     "activity_timeout",

@@ -2,6 +2,7 @@
 
 use super::credentials::{self, EnvFile};
 use super::file::ConfigFile;
+use super::listener::{Listen, Listener};
 use super::overrides::Overrides;
 use super::section::{Layers, Section};
 use super::{Config, ConfigError, Origin, Sources, keys, read};
@@ -39,7 +40,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
 
     let server_section = root.child("server", keys::SERVER)?;
     let admin_section = root.child("admin", keys::ADMIN)?;
-    let server = read::server(&server_section)?;
+    let server = read::server::server(&server_section)?;
     let admin = read::admin(&admin_section)?;
     let webhooks_section = root.child("webhooks", keys::WEBHOOKS)?;
     let webhooks = read::webhooks::settings(&webhooks_section)?;
@@ -47,7 +48,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let cluster = read::cluster::cluster(&cluster, webhooks.leave_delay)?;
     read::cluster::role_makes_sense(&server_section, server.role, &cluster)?;
     let log = read::log(&root.child("log", keys::LOG)?)?;
-    read::listeners_differ(
+    read::server::listeners_differ(
         (&server_section, &server.listen),
         (&admin_section, admin.listen.as_ref()),
     )?;
@@ -63,9 +64,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         read::apps::add(&mut apps, credentials::in_file(&env_file)?)?;
     }
     if read::apps::has_development_credentials(&apps) {
-        read::apps::stay_on_loopback(&server_section, &server.listen)?;
+        for Listener { at, .. } in &server.listen {
+            read::apps::stay_on_loopback(&server_section, at)?;
+        }
         if let Some(listen) = &admin.listen {
-            read::apps::stay_on_loopback(&admin_section, listen)?;
+            read::apps::stay_on_loopback(&admin_section, &Listen::Tcp(listen.clone()))?;
         }
     }
     let development = apps.is_empty();

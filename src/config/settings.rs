@@ -3,7 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
+use service::net::proxies::TrustedProxies;
+
 use super::Address;
+use super::listener::{Listen, Listener, UnixAccess};
 use crate::apps::Registry;
 use crate::cluster::redis;
 use crate::ingest::laravel_redis;
@@ -36,8 +39,12 @@ pub struct Config {
 pub struct Server {
     /// What the process is there for. Everything.
     pub role: Role,
-    /// Where WebSockets and the HTTP API are served. `127.0.0.1:6001`.
-    pub listen: Address,
+    /// Where WebSockets and the HTTP API are served, at least one. `127.0.0.1:6001`.
+    pub listen: Vec<Listener>,
+    /// Who may connect to those that are Unix sockets.
+    pub unix_access: UnixAccess,
+    /// Proxies that are believed about those for whom they ask. None.
+    pub trusted_proxies: TrustedProxies,
     /// What all public paths begin with: empty, or `/segment` once or more. Empty.
     pub path_prefix: Box<str>,
     /// Worker threads; `None`, the default: one a core.
@@ -81,7 +88,12 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             role: Role::Relay,
-            listen: Address::loopback(6001),
+            listen: vec![Listener {
+                at: Listen::Tcp(Address::loopback(6001)),
+                proxy_protocol: false,
+            }],
+            unix_access: UnixAccess::default(),
+            trusted_proxies: TrustedProxies::default(),
             path_prefix: "".into(),
             workers: None,
             activity_timeout: Duration::from_secs(30),

@@ -154,7 +154,12 @@ impl Api {
     fn note(&self, request: &HttpRequest, label: metrics::Route, error: &ApiError) {
         let path = request.uri().path();
         let (status, message) = (error.status.as_u16(), &*error.message);
-        tracing::debug!(status, path, "{message}");
+        let client = self
+            .relay
+            .clients
+            .address(request.peer_addr(), request.headers());
+        let address = client.map(tracing::field::display);
+        tracing::debug!(status, path, address, "{message}");
         let app_id = path
             .split("/apps/")
             .nth(1)
@@ -167,6 +172,7 @@ impl Api {
             app: app.map(|app| &*app.app.id),
             code: Some(status),
             message: Some(message),
+            address: client,
             ..TapEvent::new(Kind::Error)
         });
     }

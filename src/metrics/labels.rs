@@ -63,6 +63,18 @@ label! {
 }
 
 label! {
+    /// Why a connection that must begin with a header of the PROXY protocol was closed.
+    pub enum ProxyHeaderRefusal = "reason" {
+        /// It began with something else.
+        Malformed = "malformed",
+        /// No header came in time.
+        Timeout = "timeout",
+        /// It came from none of the trusted proxies.
+        Untrusted = "untrusted",
+    }
+}
+
+label! {
     /// Why a session ended whose client was away.
     pub enum NotResumed = "reason" {
         /// It was away for longer than the window.

@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use service::net::room::Numbers;
 
 use super::declare::{Counter, CounterBy, Gauge, Instrument, metrics};
-use super::labels::{ConnectionRefusal, HttpClosedWhile, Route, StatusClass};
+use super::labels::{ConnectionRefusal, HttpClosedWhile, ProxyHeaderRefusal, Route, StatusClass};
 
 metrics! {
     /// The numbers of the process as a whole.
@@ -20,6 +20,8 @@ metrics! {
         start_time: Gauge = "fanfare_start_time_seconds",
         /// Connections refused before they belonged to an app, by reason.
         connections_refused: CounterBy<ConnectionRefusal> = "fanfare_connections_refused_total",
+        /// Connections closed on listeners with server.proxy_protocol, by what was wrong with the header.
+        proxy_headers_refused: CounterBy<ProxyHeaderRefusal> = "fanfare_proxy_headers_refused_total",
         /// HTTP requests on the public listener, by what was asked for and class of status.
         http_requests: CounterBy<(Route, StatusClass)> = "fanfare_http_requests_total",
         /// HTTP connections ended because the peer took nothing of its answers for write_timeout.

@@ -2,8 +2,10 @@
 //!
 //! - [`budget`]: bytes that may be held in all
 //! - [`descriptors`]: what is made of those that the process may have
+//! - [`proxy_protocol`]: with what a proxy begins a connection
 //! - [`tally`]: how many of something are under way
 
 pub mod budget;
 pub mod descriptors;
+pub mod proxy_protocol;
 pub mod tally;

@@ -20,6 +20,7 @@ pub use client_event::ClientPublication;
 pub use connected::Connected;
 pub use publish::{Publication, PublishError, Receipts};
 
+use crate::clients::Clients;
 use crate::hub::{Authority, Hub};
 use crate::net::tally::Requests;
 use crate::tap::Tap;
@@ -35,4 +36,6 @@ pub struct Relay {
     pub tap: Tap,
     /// HTTP requests under way.
     pub requests: Requests,
+    /// Where clients come from.
+    pub clients: Clients,
 }

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::future::ready;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,17 +18,18 @@ use actix_web::App;
 use actix_web::dev::AppConfig;
 use service::net::connections::Connections;
 use service::net::deadline::{Deadline, Waits};
-use service::net::entry::Entry;
 use service::net::room::Room;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::accept::Accepted;
+use super::listener::{Public, PublicSocket};
+use super::proxied::Proxied;
 use super::reclaim;
 use crate::config;
 use crate::fallback::{FallbackService, FallbackSettings, Sessions};
 use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
-use crate::metrics::{Counter, ProcessMetrics};
+use crate::metrics::Metrics;
 use crate::net::budget::Budget;
 use crate::relay::Relay;
 use crate::resume::Tokens;
@@ -50,6 +51,7 @@ pub(super) struct WorkerSettings {
     bodies: Arc<Budget>,
     bodies_of_fallback: Arc<Budget>,
     room: Arc<Room>,
+    proxied: Arc<Proxied>,
     reclaim: watch::Receiver<u64>,
     shutdown_timeout: Duration,
 }
@@ -68,10 +70,11 @@ impl WorkerSettings {
     pub(super) fn new(
         server: &config::Server,
         files: u64,
-        metrics: &ProcessMetrics,
+        metrics: &Metrics,
         reclaim: watch::Receiver<u64>,
     ) -> Self {
-        let room = Arc::new(Room::new(files, metrics.http_room()));
+        let process = metrics.process();
+        let room = Arc::new(Room::new(files, process.http_room()));
         let timeouts = Timeouts {
             activity: server.activity_timeout,
             pong: server.pong_timeout,
@@ -104,18 +107,23 @@ impl WorkerSettings {
             },
             sessions: Arc::new(Sessions::new(
                 room.held(),
-                metrics.fallback_displaced.clone(),
+                process.fallback_displaced.clone(),
             )),
             tokens: Arc::default(),
             api: ApiSettings {
                 path_prefix: server.path_prefix.clone(),
             },
-            bodies: Budget::new(server.http_backlog_bytes, metrics.http_backlog.clone()),
+            bodies: Budget::new(server.http_backlog_bytes, process.http_backlog.clone()),
             bodies_of_fallback: Budget::new(
                 server.http_backlog_bytes / 4,
-                metrics.fallback_backlog.clone(),
+                process.fallback_backlog.clone(),
             ),
             room,
+            proxied: Arc::new(Proxied::new(
+                Arc::new(server.trusted_proxies.clone()),
+                server.request_head_timeout,
+                metrics.clone(),
+            )),
             reclaim,
             shutdown_timeout: server.shutdown_timeout,
         }
@@ -124,7 +132,7 @@ impl WorkerSettings {
 
 /// Starts the workers on the listeners. They run until the returned handle stops them.
 pub(super) fn start(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Public>,
     workers: usize,
     relay: Arc<Relay>,
     settings: WorkerSettings,
@@ -136,9 +144,20 @@ pub(super) fn start(
         .shutdown_timeout(settings.shutdown_timeout.as_secs().max(1));
     for listener in listeners {
         let (relay, settings) = (Arc::clone(&relay), settings.clone());
-        builder = builder.listen("public", listener, move || {
-            serve(Arc::clone(&relay), &settings)
-        })?;
+        let proxied = listener
+            .proxy_protocol
+            .then(|| Arc::clone(&settings.proxied));
+        let serve = move || serve(Arc::clone(&relay), &settings, proxied.clone());
+        builder = match listener.socket {
+            PublicSocket::Tcp(socket) => builder.listen("public", socket, move || {
+                let tcp = |stream| ready(Accepted::tcp(stream).map_err(DispatchError::Io));
+                fn_service(tcp).and_then(serve())
+            })?,
+            PublicSocket::Unix(socket) => builder.listen_uds("public", socket, move || {
+                let unix = |stream| ready(Accepted::unix(stream).map_err(DispatchError::Io));
+                fn_service(unix).and_then(serve())
+            })?,
+        };
     }
     let server = builder.run();
     let handle = server.handle();
@@ -193,7 +212,8 @@ fn shard(relay: &Relay, reclaim: &watch::Receiver<u64>) -> Shard {
 fn serve(
     relay: Arc<Relay>,
     settings: &WorkerSettings,
-) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
+    proxied: Option<Arc<Proxied>>,
+) -> impl ServiceFactory<Accepted, Config = (), Response = (), Error = DispatchError, InitError = ()>
 + use<> {
     let waits = settings.http.waits;
     let process = relay.hub.metrics().process();
@@ -222,21 +242,19 @@ fn serve(
         settings: settings.api.clone(),
     };
     let upgrade = move |request, framed| upgrader.upgrade(request, framed);
-    fn_service(move |stream: TcpStream| {
+    fn_service(move |accepted: Accepted| {
         let entry = connections.enter(served.hub.connections().get());
-        ready(accept(stream, waits, entry, write_timeouts.clone()))
+        let (proxied, write_timeouts) = (proxied.clone(), write_timeouts.clone());
+        async move {
+            let Accepted { stream, peer } = match proxied {
+                Some(proxied) => proxied.unwrap(accepted, &entry).await?,
+                None => accepted,
+            };
+            let stream = Deadline::new(stream, waits, entry, write_timeouts);
+            Ok::<_, DispatchError>((stream, Protocol::Http1, peer))
+        }
     })
     .and_then(assemble(api, upgrade, settings.http))
-}
-
-fn accept(
-    stream: TcpStream,
-    waits: Waits,
-    entry: Entry,
-    write_timeouts: Counter,
-) -> Result<(Deadline<TcpStream>, Protocol, Option<SocketAddr>), DispatchError> {
-    let (stream, peer) = Deadline::accept(stream, waits, entry, write_timeouts)?;
-    Ok((stream, Protocol::Http1, peer))
 }
 
 /// HTTP over any stream, with WebSocket upgrades handed over together with the stream: over
@@ -275,7 +293,11 @@ where
 mod tests {
     use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 
+    use service::net::entry::Entry;
+    use tokio::net::TcpStream;
+
     use super::*;
+    use crate::metrics::Counter;
 
     /// TLS is not served yet. That this compiles shows that the assembly carries it: HTTP/1
     /// with upgrades that hand over the encrypted stream, and HTTP/2, on one port.
@@ -303,25 +325,5 @@ mod tests {
                 ready(Ok((stream, protocol, peer)))
             }))
             .and_then(assemble(api, upgrade, settings))
-    }
-
-    #[tokio::test]
-    async fn accepted_sockets_send_small_frames_at_once() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let (accepted, _) = accepted.unwrap();
-        assert!(!accepted.nodelay().unwrap());
-        let waits = Waits {
-            head: Duration::from_secs(1),
-            request: Duration::from_secs(1),
-            idle: Duration::from_secs(1),
-            write: Duration::from_secs(1),
-        };
-        let (stream, _, peer) =
-            accept(accepted, waits, Entry::alone(), Counter::default()).unwrap();
-        let (stream, _) = stream.into_parts();
-        assert!(stream.nodelay().unwrap());
-        assert_eq!(peer, client.unwrap().local_addr().ok());
     }
 }

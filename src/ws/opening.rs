@@ -1,5 +1,6 @@
 //! From a handshake that was accepted to a connection.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,8 @@ pub struct WebSocketSettings {
 pub(super) struct Admitted {
     pub(super) permit: Permit,
     pub(super) app: AppPermit,
+    /// Its address.
+    pub(super) client: Option<IpAddr>,
     /// The answer to the handshake.
     pub(super) accepted: Bytes,
     pub(super) sign_of_life: SignOfLife,
@@ -78,6 +81,7 @@ impl Opener {
         let Admitted {
             permit,
             app,
+            client,
             accepted,
             sign_of_life,
         } = admitted;
@@ -97,7 +101,7 @@ impl Opener {
         };
         let carrier = Carrier::Socket(writer);
         let registration = self.shard.register(app, session, carrier, outlives);
-        let registration = Connected::new(&self.relay, registration);
+        let registration = Connected::new(&self.relay, registration, client);
         let established =
             server::connection_established(socket_id, timeouts.activity.as_secs().max(1));
         registration.send_first(accepted, &established);

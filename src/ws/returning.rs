@@ -108,6 +108,7 @@ impl Contender for Returning<std::net::TcpStream> {
         let Admitted {
             permit,
             app,
+            client: _,
             accepted,
             sign_of_life,
         } = self.admitted;
