@@ -77,6 +77,7 @@ pub mod fuzzing {
     pub use crate::ingest::laravel_redis::fuzzing::message as laravel_message;
     pub use crate::metrics::{Gauge, Metrics};
     pub use crate::net::budget::Budget;
+    pub use crate::net::memory::Ceiling;
     pub use crate::net::tally::Requests;
     pub use crate::protocol::channel::{Access, check_name};
     pub use crate::protocol::client::{ClientMessage, parse as parse_client_message};

@@ -17,6 +17,12 @@ pub(super) const SERVER: &[&str] = &[
     "activity_timeout",
     "pong_timeout",
     "max_connections",
+    "connections_per_address",
+    "new_connections_per_address",
+    "new_connections_burst",
+    "requests_per_address",
+    "new_connections_per_worker",
+    "memory_bytes",
     "request_head_timeout",
     "request_timeout",
     "keep_alive",
@@ -113,6 +119,7 @@ pub(super) const LIMITS: &[&str] = &[
     "http_body_bytes",
     "publish_backlog",
     "publish_wait_ms",
+    "requests_per_second",
 ];
 
 /// The sections that the environment and flags reach, a dot between a table and one in it; apps

@@ -244,6 +244,12 @@ impl<'a> Section<'a> {
         Ok((number != 0).then_some(number))
     }
 
+    /// The same, in fewer bits.
+    pub(super) fn optional_u32(&self, key: &str, max: u32) -> Result<Option<u32>, ConfigError> {
+        let number = self.whole(key, 0, 0..=max)?;
+        Ok((number != 0).then_some(number))
+    }
+
     /// A duration in whole seconds.
     pub(super) fn seconds(
         &self,

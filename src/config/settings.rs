@@ -8,8 +8,10 @@ use service::net::proxies::TrustedProxies;
 use super::Address;
 use super::listener::{Listen, Listener, UnixAccess};
 use crate::apps::Registry;
+use crate::clients::ClientLimits;
 use crate::cluster::redis;
 use crate::ingest::laravel_redis;
+use crate::net::rate::Rate;
 use crate::webhooks;
 
 /// A whole configuration; every value in it is valid.
@@ -56,6 +58,12 @@ pub struct Server {
     /// Sockets that the process serves at one time; `None`, the default: what the limit on
     /// open files allows.
     pub max_connections: Option<usize>,
+    /// How much one client may do. Anything.
+    pub client_limits: ClientLimits,
+    /// How fast each worker takes new connections; `None`, the default: as fast as it can.
+    pub pace: Option<Rate>,
+    /// Bytes of memory beyond which no new connections are taken; `None`, the default: no limit.
+    pub memory_bytes: Option<u64>,
     /// From the first byte of a request to the end of its head. 5 s.
     pub request_head_timeout: Duration,
     /// From the first byte of a request to its answer. 30 s.
@@ -99,6 +107,9 @@ impl Default for Server {
             activity_timeout: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(30),
             max_connections: None,
+            client_limits: ClientLimits::default(),
+            pace: None,
+            memory_bytes: None,
             request_head_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),

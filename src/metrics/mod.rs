@@ -30,8 +30,8 @@ pub use self::declare::{Counter, Gauge};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
     ClosedWith, ConnectionRefusal, EventLoss, FallbackTransport, IngestRefusal, LossOn,
-    MessageKind, NotResumed, ProxyHeaderRefusal, PublishRefusal, Route, StatusClass, WebhookDrop,
-    WebhookOutcome,
+    MessageKind, NotResumed, ProxyHeaderRefusal, PublishRefusal, RequestLimit, Route, StatusClass,
+    WebhookDrop, WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
 pub use self::worker::WorkerMetrics;

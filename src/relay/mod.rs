@@ -22,6 +22,7 @@ pub use publish::{Publication, PublishError, Receipts};
 
 use crate::clients::Clients;
 use crate::hub::{Authority, Hub};
+use crate::net::memory::Ceiling;
 use crate::net::tally::Requests;
 use crate::tap::Tap;
 
@@ -36,6 +37,8 @@ pub struct Relay {
     pub tap: Tap,
     /// HTTP requests under way.
     pub requests: Requests,
-    /// Where clients come from.
+    /// Where clients come from, and how much each may do.
     pub clients: Clients,
+    /// How much memory the process may have.
+    pub memory: Ceiling,
 }

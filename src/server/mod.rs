@@ -5,12 +5,16 @@
 //! - [`accept`]: what is done with an accepted connection before anything is spoken over it;
 //!   [`proxied`]: with one that a proxy begins
 //! - [`worker`]: what each worker thread serves
+//! - [`pace`]: how fast new connections are taken
+//! - [`memory`]: how much the process has is watched
 //! - [`reclaim`]: memory that is free and still held is given back
 //! - [`shutdown`]: the phases of stopping
 
 mod accept;
 mod listen;
 mod listener;
+mod memory;
+mod pace;
 mod proxied;
 mod reclaim;
 mod shutdown;
@@ -31,6 +35,7 @@ use crate::hub::{Authority, Hub};
 use crate::ingest::laravel_redis::LaravelRedis;
 use crate::metrics::Metrics;
 use crate::net::descriptors;
+use crate::net::memory::Ceiling;
 use crate::net::tally::Requests;
 use crate::relay::Relay;
 use crate::tap::Tap;
@@ -126,7 +131,12 @@ pub fn run(
         authority,
         tap: Tap::new(),
         requests: Requests::default(),
-        clients: Clients::new(Arc::new(config.server.trusted_proxies.clone())),
+        clients: Clients::new(
+            Arc::new(config.server.trusted_proxies.clone()),
+            &config.server.client_limits,
+            Instant::now(),
+        ),
+        memory: Ceiling::new(config.server.memory_bytes),
     });
 
     let system = actix_rt::System::new();
@@ -155,6 +165,7 @@ pub fn run(
         actix_rt::spawn(keep_house(Arc::clone(&relay)));
         actix_rt::spawn(reclaim::on_this_thread(reclaim.subscribe()));
         actix_rt::spawn(reclaim::watch_size(reclaim));
+        actix_rt::spawn(memory::watch(Arc::clone(&relay)));
         actix_rt::spawn(webhooks.watch_due());
         let ingest = start_ingest(&config, &relay);
         stop_requested.await;

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use super::accept::Accepted;
 use super::listener::{Public, PublicSocket};
+use super::pace::paced;
 use super::proxied::Proxied;
 use super::reclaim;
 use crate::config;
@@ -31,6 +32,7 @@ use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
 use crate::metrics::Metrics;
 use crate::net::budget::Budget;
+use crate::net::rate::Rate;
 use crate::relay::Relay;
 use crate::resume::Tokens;
 use crate::session::Timeouts;
@@ -52,6 +54,7 @@ pub(super) struct WorkerSettings {
     bodies_of_fallback: Arc<Budget>,
     room: Arc<Room>,
     proxied: Arc<Proxied>,
+    pace: Option<Rate>,
     reclaim: watch::Receiver<u64>,
     shutdown_timeout: Duration,
 }
@@ -124,6 +127,7 @@ impl WorkerSettings {
                 server.request_head_timeout,
                 metrics.clone(),
             )),
+            pace: server.pace,
             reclaim,
             shutdown_timeout: server.shutdown_timeout,
         }
@@ -142,20 +146,26 @@ pub(super) fn start(
         .max_concurrent_connections(settings.room.at_once(workers))
         .disable_signals()
         .shutdown_timeout(settings.shutdown_timeout.as_secs().max(1));
+    let process = relay.hub.metrics().process().clone();
     for listener in listeners {
         let (relay, settings) = (Arc::clone(&relay), settings.clone());
         let proxied = listener
             .proxy_protocol
             .then(|| Arc::clone(&settings.proxied));
+        let (pace, waits) = (settings.pace, process.connections_paced.clone());
         let serve = move || serve(Arc::clone(&relay), &settings, proxied.clone());
         builder = match listener.socket {
             PublicSocket::Tcp(socket) => builder.listen("public", socket, move || {
                 let tcp = |stream| ready(Accepted::tcp(stream).map_err(DispatchError::Io));
-                fn_service(tcp).and_then(serve())
+                paced(pace, waits.clone())
+                    .and_then(fn_service(tcp))
+                    .and_then(serve())
             })?,
             PublicSocket::Unix(socket) => builder.listen_uds("public", socket, move || {
                 let unix = |stream| ready(Accepted::unix(stream).map_err(DispatchError::Io));
-                fn_service(unix).and_then(serve())
+                paced(pace, waits.clone())
+                    .and_then(fn_service(unix))
+                    .and_then(serve())
             })?,
         };
     }

@@ -16,10 +16,10 @@ use tokio::time::Sleep;
 
 use super::discard::{Discard, Discarded};
 use super::frames::{Frames, Received};
+use crate::clients::Permit;
 use crate::hub::Flushed;
 use crate::hub::broadcast::{BacklogFull, Reservation};
 use crate::metrics::MessageKind;
-use crate::net::tally::Permit;
 use crate::protocol::{ChannelName, CloseCode};
 use crate::relay::{ClientPublication, Connected};
 use crate::resume::{self, Resumable};

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use super::connection::Connection;
+use crate::clients::Permit;
 use crate::hub::{AppPermit, Carrier, Outlives, Shard};
-use crate::net::tally::Permit;
 use crate::protocol::{ChannelName, SocketId, server};
 use crate::relay::{Connected, Relay};
 use crate::resume::{Resumable, Tokens};

@@ -3,15 +3,24 @@
 use service::net::proxies::TrustedProxies;
 
 use super::{ADDRESS, WAIT, normal_prefix};
+use crate::clients::ClientLimits;
 use crate::config::listener::{Listen, Listener, UnixAccess};
 use crate::config::section::Section;
 use crate::config::settings::{Role, Server};
 use crate::config::{Address, ConfigError};
+use crate::net::rate::Rate;
 
 /// More addresses than anybody listens on.
 const MOST_LISTENERS: usize = 64;
 /// More networks than anybody has proxies in.
 const MOST_PROXIES: usize = 1024;
+
+/// New connections of one address that may come at once.
+const BURST: u32 = 50;
+/// New connections come to a worker in so many pieces a second at least.
+const BURSTS_A_SECOND: u32 = 20;
+/// Less memory than a relay has with nobody connected.
+const LEAST_MEMORY: u64 = 16 << 20;
 
 pub(in crate::config) fn server(section: &Section<'_>) -> Result<Server, ConfigError> {
     let default = Server::default();
@@ -41,6 +50,11 @@ pub(in crate::config) fn server(section: &Section<'_>) -> Result<Server, ConfigE
         )?,
         pong_timeout: section.seconds("pong_timeout", default.pong_timeout, WAIT)?,
         max_connections: section.optional("max_connections", 100_000_000)?,
+        client_limits: client_limits(section)?,
+        pace: section
+            .optional_u32("new_connections_per_worker", 1_000_000)?
+            .map(|most| Rate::new(most, most / BURSTS_A_SECOND)),
+        memory_bytes: memory_bytes(section)?,
         request_head_timeout: section.seconds(
             "request_head_timeout",
             default.request_head_timeout,
@@ -59,6 +73,28 @@ pub(in crate::config) fn server(section: &Section<'_>) -> Result<Server, ConfigE
         close_timeout: section.seconds("close_timeout", default.close_timeout, WAIT)?,
         shutdown_timeout: section.seconds("shutdown_timeout", default.shutdown_timeout, WAIT)?,
     })
+}
+
+/// How much one client may do.
+fn client_limits(section: &Section<'_>) -> Result<ClientLimits, ConfigError> {
+    let burst = section.whole("new_connections_burst", BURST, 1..=1_000_000)?;
+    let new_connections = section.optional_u32("new_connections_per_address", 1_000_000)?;
+    let requests = section.optional_u32("requests_per_address", 1_000_000)?;
+    Ok(ClientLimits {
+        connections: section.optional_u32("connections_per_address", 100_000_000)?,
+        new_connections: new_connections.map(|most| Rate::new(most, burst)),
+        requests: requests.map(|most| Rate::new(most, most)),
+    })
+}
+
+fn memory_bytes(section: &Section<'_>) -> Result<Option<u64>, ConfigError> {
+    let key = "memory_bytes";
+    let bytes = section.whole(key, 0, 0..=1_u64 << 50)?;
+    if (1..LEAST_MEMORY).contains(&bytes) {
+        let expected = format!("0 or at least {LEAST_MEMORY}");
+        return Err(section.invalid(key, expected, bytes.to_string()));
+    }
+    Ok((bytes != 0).then_some(bytes))
 }
 
 /// Where is listened, and which of it begins with the PROXY protocol.
