@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 
 use socket2::SockRef;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use crate::wait::within;
 
@@ -47,6 +48,16 @@ impl Connection {
         .await
         .unwrap_or_else(|error| panic!("cannot connect to {authority}: {error}"));
         Connection::over(stream)
+    }
+
+    /// Connects to `authority` from an address of this machine.
+    pub async fn open_from(address: &str, authority: &str) -> Connection {
+        let own = SocketAddr::new(address.parse().expect("it is an address"), 0);
+        let socket = TcpSocket::new_v4().expect("there are descriptors");
+        socket.bind(own).expect("it is an address of this machine");
+        let authority = authority.parse().expect("it is an address and a port");
+        let stream = within("a connection", socket.connect(authority)).await;
+        Connection::over(stream.unwrap_or_else(|error| panic!("no connection: {error}")))
     }
 
     /// Connects to a Unix socket.

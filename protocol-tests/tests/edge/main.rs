@@ -2,6 +2,7 @@
 
 mod forwarded;
 mod limits;
+mod proxies;
 mod proxy_protocol;
 mod support;
 mod unix_socket;
