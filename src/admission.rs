@@ -1,12 +1,15 @@
 //! Who may connect, whatever carries the connection.
 
+use std::net::IpAddr;
+use std::time::Instant;
+
 use actix_http::StatusCode;
 use actix_http::header::{self, HeaderMap};
 
 use crate::auth::request::Query;
+use crate::clients::{Permit, Refused};
 use crate::hub::{AppHub, AppPermit, Drain, Standing};
 use crate::metrics::ConnectionRefusal;
-use crate::net::tally::Permit;
 use crate::protocol::CloseCode;
 use crate::relay::Relay;
 use crate::session::CloseReason;
@@ -23,6 +26,15 @@ pub struct Admitted {
     pub app: AppPermit,
     /// The version of the protocol, if the client names it.
     pub protocol: Option<u64>,
+}
+
+/// Who asks to connect.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'r> {
+    /// The address; None: somebody on this machine, by a Unix socket.
+    pub address: Option<IpAddr>,
+    /// The headers of the request.
+    pub headers: &'r HeaderMap,
 }
 
 /// Whether the node takes connections at all. `served`: whether it is there for them. What is
@@ -62,8 +74,8 @@ pub fn admit(
     relay: &Relay,
     app_key: Option<&str>,
     query: &Query<'_>,
-    headers: &HeaderMap,
-    comes_back: impl FnOnce(&AppHub) -> bool,
+    asker: Asker<'_>,
+    comes_back: impl Fn(&AppHub) -> bool,
 ) -> Result<Admitted, CloseReason> {
     let hub = &relay.hub;
     let refused = &hub.metrics().process().connections_refused;
@@ -75,6 +87,17 @@ pub fn admit(
             "the relay is going away: connect again",
         ));
     }
+    if relay.memory.is_reached() {
+        return Err(over_capacity(
+            relay,
+            ConnectionRefusal::Memory,
+            "the relay has used up its memory (server.memory_bytes): try again later",
+        ));
+    }
+    let clients = &relay.clients;
+    clients
+        .knock(asker.address, Instant::now())
+        .map_err(|refused| by_address(relay, refused))?;
     let Some(app_key) = app_key else {
         refused.with(ConnectionRefusal::UnknownPath).inc();
         return Err(CloseReason::new(
@@ -89,17 +112,20 @@ pub fn admit(
             "no app has this key",
         ));
     };
-    let protocol = check_app(app, headers)
+    let protocol = check_app(app, asker.headers)
         .and_then(|()| check_protocol(query))
         .map_err(|(code, text)| CloseReason::new(code, text))
         .inspect_err(|reason| count_refusal(app, reason))?;
     let Ok(permit) = hub.admit() else {
-        refused.with(ConnectionRefusal::Capacity).inc();
-        return Err(CloseReason::new(
-            CloseCode::OverCapacity,
+        return Err(over_capacity(
+            relay,
+            ConnectionRefusal::Capacity,
             "the relay is full (server.max_connections): try again later",
         ));
     };
+    let permit = clients
+        .enter(asker.address, permit, || comes_back(app))
+        .map_err(|refused| by_address(relay, refused))?;
     let app = match AppPermit::of(app) {
         Ok(permit) => permit,
         Err(_full) if comes_back(app) => AppPermit::instead(app),
@@ -110,6 +136,27 @@ pub fn admit(
         app,
         protocol,
     })
+}
+
+/// The client's address has had its part. The refusal is counted.
+fn by_address(relay: &Relay, refused: Refused) -> CloseReason {
+    let (refusal, text) = match refused {
+        Refused::TooMany => (
+            ConnectionRefusal::Address,
+            "your address has as many connections as it may (server.connections_per_address): try again later",
+        ),
+        Refused::TooOften => (
+            ConnectionRefusal::AddressRate,
+            "your address connects too often (server.new_connections_per_address): try again later",
+        ),
+    };
+    over_capacity(relay, refusal, text)
+}
+
+fn over_capacity(relay: &Relay, refusal: ConnectionRefusal, text: &'static str) -> CloseReason {
+    let refused = &relay.hub.metrics().process().connections_refused;
+    refused.with(refusal).inc();
+    CloseReason::new(CloseCode::OverCapacity, text)
 }
 
 /// The app has as many connections as it may have. The refusal is counted.

@@ -31,6 +31,8 @@ mod memory;
 )]
 mod tls;
 
+mod clients;
+
 mod departures;
 
 mod throttle;
@@ -75,6 +77,7 @@ pub mod fuzzing {
     pub use crate::auth::request::{
         Query, RequestAuthError, Rules, SignedRequest, check_body, sign, verify,
     };
+    pub use crate::clients::Clients;
     pub use crate::cluster::Local;
     pub use crate::cluster::redis::fuzzing::{answer as redis_answer, entry as redis_entry};
     pub use crate::config::{EnvFile, Sources, load as load_config};
@@ -83,6 +86,7 @@ pub mod fuzzing {
     pub use crate::ingest::laravel_redis::fuzzing::message as laravel_message;
     pub use crate::metrics::{Gauge, Metrics};
     pub use crate::net::budget::Budget;
+    pub use crate::net::memory::Ceiling;
     pub use crate::net::tally::Requests;
     pub use crate::protocol::channel::{Access, check_name};
     pub use crate::protocol::client::{ClientMessage, parse as parse_client_message};

@@ -15,8 +15,8 @@ use actix_web::http::{Method, Uri};
 use actix_web::test::{self, TestRequest};
 use actix_web::web::Bytes;
 use fanfare::fuzzing::{
-    Api, ApiSettings, App, Budget, Gauge, Hub, Local, Metrics, Registry, Relay, Requests, Signer,
-    Tap, Webhooks, configure_api, sign,
+    Api, ApiSettings, App, Budget, Ceiling, Clients, Gauge, Hub, Local, Metrics, Registry, Relay,
+    Requests, Signer, Tap, Webhooks, configure_api, sign,
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -33,6 +33,8 @@ fn api() -> Api {
             authority: Arc::new(Local),
             tap: Tap::new(),
             requests,
+            clients: Clients::default(),
+            memory: Ceiling::default(),
         }),
         bodies: Budget::new(1 << 20, Gauge::default()),
         fallback: None,

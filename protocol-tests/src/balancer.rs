@@ -1,4 +1,4 @@
-//! nginx and HAProxy in front of servers, as Debian has them.
+//! nginx, HAProxy, Caddy and Apache in front of servers, as Debian has them.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -27,20 +27,9 @@ impl Balancer {
     /// An nginx in front of one server, with all at its defaults: it passes no WebSocket on, speaks HTTP/1.0 to the
     /// server, and collects what it is answered unless it is switched off.
     pub async fn nginx(target: &str) -> Balancer {
-        let command = |directory: &Path| {
-            let mut command = Command::new(program("nginx"));
-            let configuration = directory.join(CONFIGURATION);
-            command
-                .arg("-p")
-                .arg(directory)
-                .args(["-e", "stderr", "-c"]);
-            command.arg(configuration);
-            command
-        };
+        let command = |directory: &Path| documented_command("nginx", directory);
         let configuration = |authority: &str, mark: &str| {
-            let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-                .map(|name| format!("{name}_temp_path {name};\n"))
-                .concat();
+            let temporary = nginx_folders();
             format!(
                 "daemon off;\nmaster_process off;\npid nginx.pid;\n\
                  events {{ worker_connections 512; }}\n\
@@ -67,12 +56,7 @@ impl Balancer {
             .enumerate()
             .map(|(number, target)| format!("    server node-{number} {target}\n"))
             .collect();
-        let command = |directory: &Path| {
-            let mut command = Command::new(program("haproxy"));
-            command.arg("-db").arg("-f");
-            command.arg(directory.join(CONFIGURATION));
-            command
-        };
+        let command = |directory: &Path| documented_command("haproxy", directory);
         let configuration = |authority: &str, mark: &str| {
             format!(
                 "defaults\n    mode http\n    timeout connect 5s\n    timeout client 80s\n    \
@@ -85,6 +69,54 @@ impl Balancer {
             )
         };
         Balancer::start(command, configuration).await
+    }
+
+    /// A proxy in front of one server, by the piece of docs/proxies.md that begins with this language. Of the
+    /// language `nginx`, `haproxy`, `caddyfile` or `apache`.
+    ///
+    /// # Panics
+    /// When the page has no such piece.
+    pub async fn documented(language: &'static str, target: &str) -> Balancer {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/proxies.md");
+        let page = std::fs::read_to_string(page).expect("the project documents proxies");
+        let fence = format!("```{language}\n");
+        let (_, piece) = page
+            .split_once(&fence)
+            .expect("it has a piece of this language");
+        let (piece, _) = piece.split_once("```").expect("the piece ends");
+        let piece = piece.replace("127.0.0.1:6001", target);
+        let configuration = move |authority: &str, mark: &str| match language {
+            "nginx" => format!(
+                "daemon off;\nmaster_process off;\npid nginx.pid;\n\
+                 events {{ worker_connections 512; }}\n\
+                 http {{\naccess_log off;\n{}\
+                 server {{\nlisten {authority};\nlocation = {mark} {{ return 204; }}\n{piece}}}\n}}\n",
+                nginx_folders()
+            ),
+            "haproxy" => format!(
+                "defaults\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n\
+                 frontend public\n    mode http\n    bind {authority}\n    \
+                 http-request return status 204 if {{ path {mark} }}\n    \
+                 default_backend fanfare\n{piece}"
+            ),
+            "caddyfile" => format!(
+                "{{\nadmin off\nauto_https off\nstorage file_system ./storage\n}}\n\
+                 http://{authority} {{\nrespond {mark} 204\n{piece}}}\n"
+            ),
+            "apache" => format!(
+                "ServerRoot /usr/lib/apache2\nServerName localhost\nListen {authority}\n\
+                 PidFile ${{RUN}}/apache.pid\nErrorLog /dev/stderr\nDefaultRuntimeDir ${{RUN}}\n\
+                 User nobody\nGroup nogroup\n{}\
+                 RewriteEngine On\nRewriteRule ^{mark}$ - [R=204,L]\nProxyPass {mark} !\n{piece}",
+                apache_modules()
+            ),
+            other => panic!("no proxy is configured in {other}"),
+        };
+        Balancer::start(
+            |directory| documented_command(language, directory),
+            configuration,
+        )
+        .await
     }
 
     /// Starts a program on a free port. It answers requests for a mark of its own: whoever else has the port does not.
@@ -158,6 +190,59 @@ impl Drop for Balancer {
 }
 
 const CONFIGURATION: &str = "proxy.conf";
+
+/// How the proxy is started that reads a configuration in this language.
+fn documented_command(language: &str, directory: &Path) -> Command {
+    let configuration = directory.join(CONFIGURATION);
+    match language {
+        "nginx" => {
+            let mut command = Command::new(program("nginx"));
+            command.arg("-p").arg(directory);
+            command.args(["-e", "stderr", "-c"]).arg(configuration);
+            command
+        }
+        "haproxy" => {
+            let mut command = Command::new(program("haproxy"));
+            command.args(["-db", "-f"]).arg(configuration);
+            command
+        }
+        "caddyfile" => {
+            let mut command = Command::new("caddy");
+            command.args(["run", "--adapter", "caddyfile", "--config"]);
+            command.arg(configuration).env("HOME", directory);
+            command.current_dir(directory).stderr(Stdio::null());
+            command
+        }
+        "apache" => {
+            let mut command = Command::new(program("apache2"));
+            command.arg("-X").arg("-f").arg(configuration);
+            command.env("RUN", directory).stderr(Stdio::null());
+            command
+        }
+        other => panic!("no proxy is configured in {other}"),
+    }
+}
+
+/// Where nginx may write.
+fn nginx_folders() -> String {
+    ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| format!("{name}_temp_path {name};\n"))
+        .concat()
+}
+
+/// The modules that Apache is told to load, as Debian has them.
+fn apache_modules() -> String {
+    [
+        "mpm_event",
+        "authz_core",
+        "headers",
+        "proxy",
+        "proxy_http",
+        "rewrite",
+    ]
+    .map(|name| format!("LoadModule {name}_module modules/mod_{name}.so\n"))
+    .concat()
+}
 
 /// Debian has servers where only root looks for programs.
 fn program(name: &str) -> PathBuf {

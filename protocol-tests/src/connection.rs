@@ -1,11 +1,14 @@
-//! A TCP connection with a read buffer, below both the HTTP and the WebSocket client.
+//! A connection with a read buffer, below both the HTTP and the WebSocket client.
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use crate::wait::within;
 
@@ -27,7 +30,7 @@ impl fmt::Display for Ended {
     }
 }
 
-/// A TCP connection and what was received on it and not yet taken.
+/// A connection and what was received on it and not yet taken.
 #[derive(Debug)]
 pub struct Connection {
     stream: Arc<TcpStream>,
@@ -47,6 +50,27 @@ impl Connection {
         Connection::over(stream)
     }
 
+    /// Connects to `authority` from an address of this machine.
+    pub async fn open_from(address: &str, authority: &str) -> Connection {
+        let own = SocketAddr::new(address.parse().expect("it is an address"), 0);
+        let socket = TcpSocket::new_v4().expect("there are descriptors");
+        socket.bind(own).expect("it is an address of this machine");
+        let authority = authority.parse().expect("it is an address and a port");
+        let stream = within("a connection", socket.connect(authority)).await;
+        Connection::over(stream.unwrap_or_else(|error| panic!("no connection: {error}")))
+    }
+
+    /// Connects to a Unix socket.
+    pub async fn open_unix(path: &Path) -> Connection {
+        let what = format!("a connection to {}", path.display());
+        let stream = within(&what, UnixStream::connect(path)).await;
+        let stream = stream.unwrap_or_else(|error| panic!("no connection to {path:?}: {error}"));
+        let stream = stream.into_std().expect("the socket is open");
+        // To be read and written as any other.
+        let stream = std::net::TcpStream::from(OwnedFd::from(stream));
+        Connection::of(TcpStream::from_std(stream).expect("the socket is open"))
+    }
+
     /// Connects to `authority` where somebody listens, with TCP_NODELAY set. The error is that of the attempt.
     pub async fn try_open(authority: &str) -> io::Result<Connection> {
         let what = format!("an answer from {authority}");
@@ -63,6 +87,10 @@ impl Connection {
     /// Takes over an open stream, and sets TCP_NODELAY.
     pub(crate) fn over(stream: TcpStream) -> Connection {
         stream.set_nodelay(true).expect("the socket is open");
+        Connection::of(stream)
+    }
+
+    fn of(stream: TcpStream) -> Connection {
         Connection {
             stream: Arc::new(stream),
             received: Vec::new(),

@@ -161,10 +161,7 @@ impl HttpClient {
 }
 
 /// Reads one answer from `connection`.
-pub(crate) async fn read_response(
-    connection: &mut Connection,
-    method: &str,
-) -> Result<Response, Ended> {
+pub async fn read_response(connection: &mut Connection, method: &str) -> Result<Response, Ended> {
     within("an HTTP answer", async {
         let mut response = loop {
             if let Some((response, length)) = parse_head(connection.buffered()) {

@@ -27,7 +27,7 @@
 //! - [`receiver`]: a webhook endpoint that checks all that it is sent and answers as a test says
 //! - [`redis`]: Redis servers, alone, as a Redis Cluster and behind Sentinels, that can be made to fail
 //! - [`cluster`]: several nodes that share a Redis; [`proxy`]: a TCP connection that can be cut or held up;
-//!   [`balancer`]: nginx and HAProxy in front of servers
+//!   [`balancer`]: nginx, HAProxy, Caddy and Apache in front of servers
 //! - [`published`]: events to publish; [`names`]: names that tests do not share; [`random`]: chance that can be repeated
 //! - [`sign`]: signatures; [`metrics`]: the admin listener's figures; [`wait`]: patience
 

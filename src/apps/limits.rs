@@ -63,6 +63,9 @@ pub struct Limits {
     pub publish_backlog: usize,
     /// How long a publish waits for room in the backlog before it is refused with 503. 2 s.
     pub publish_wait: Duration,
+    /// Requests to the HTTP API a second; also how many may come at once; `None`, the default: no
+    /// limit.
+    pub requests_per_second: Option<u32>,
 }
 
 impl Limits {
@@ -125,6 +128,7 @@ impl Default for Limits {
             http_body_bytes: 1 << 20,
             publish_backlog: 256 << 10,
             publish_wait: Duration::from_secs(2),
+            requests_per_second: None,
         }
     }
 }

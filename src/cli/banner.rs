@@ -13,7 +13,8 @@ pub(super) fn text(config: &Config, program: &str, bound: Bound) -> Option<Strin
     if !config.development {
         return None;
     }
-    let address = bound.public;
+    // Who chose a Unix socket alone knows what to do with it.
+    let address = bound.public?;
     let host = reachable_host(&address.ip().to_string());
     let port = address.port();
     let prefix = &config.server.path_prefix;
@@ -114,7 +115,7 @@ mod tests {
 
     fn bound(public: &str, admin: &str) -> Bound {
         Bound {
-            public: public.parse().unwrap(),
+            public: public.parse().ok(),
             admin: admin.parse().ok(),
         }
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::serve::ServeArgs;
 use super::{Failure, print};
-use crate::config::{self, Cluster, Loaded, Role};
+use crate::config::{self, Cluster, Listen, Listener, Loaded, Role, Server};
 use crate::tls::{Certificate, Chain, Name, Pair};
 
 /// Prints the layers, the listeners, the certificates and the apps; secrets never.
@@ -29,14 +29,9 @@ fn report(loaded: &Loaded, certificates: &[Certificate]) -> String {
     }
     add("", String::new());
     let server = &config.server;
-    let public = format!("http://{}{}", server.listen, server.path_prefix);
-    add(
-        "public",
-        match server.role {
-            Role::Relay => public,
-            Role::Api => format!("{public} (no WebSockets: server.role is api)"),
-        },
-    );
+    for listener in &server.listen {
+        add("public", public(listener, server));
+    }
     add(
         "admin",
         match &config.admin.listen {
@@ -109,6 +104,21 @@ fn described(pair: &Pair, certificate: &Certificate, now: SystemTime) -> String 
     };
     let file = pair.certificate.path.display();
     format!("{names} ({file}; {days} days; issued by {issuer})")
+}
+
+/// Where clients are served, and how.
+fn public(listener: &Listener, server: &Server) -> String {
+    let at = match &listener.at {
+        Listen::Tcp(address) => format!("http://{address}{}", server.path_prefix),
+        Listen::Unix(_) => format!("{} {}", listener.at, server.path_prefix),
+    };
+    let proxied = listener.proxy_protocol.then_some("after a PROXY header");
+    let role = (server.role == Role::Api).then_some("no WebSockets: server.role is api");
+    let notes: Vec<&str> = proxied.into_iter().chain(role).collect();
+    match notes[..] {
+        [] => at.trim_end().to_owned(),
+        _ => format!("{} ({})", at.trim_end(), notes.join("; ")),
+    }
 }
 
 fn columns(lines: &[(String, String)]) -> String {

@@ -50,7 +50,16 @@ impl Url {
 
     /// Where a relay with this configuration is, seen from its own machine.
     pub(super) fn of(config: &Config) -> Result<Self, Failure> {
-        let listen = &config.server.listen;
+        let mut plain = config
+            .server
+            .listen
+            .iter()
+            .filter(|one| !one.proxy_protocol);
+        let Some(listen) = plain.find_map(|one| one.at.address()) else {
+            let none = "the configuration listens at no host and port without the PROXY protocol; \
+                        say with --url where the relay is reached";
+            return Err(Failure::other(none));
+        };
         if listen.port() == 0 {
             let unknown = "the configuration leaves the port open; say it with --url";
             return Err(Failure::other(unknown));

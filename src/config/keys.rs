@@ -16,11 +16,21 @@ pub(super) const ROOT: &[&str] = &[
 pub(super) const SERVER: &[&str] = &[
     "role",
     "listen",
+    "socket_mode",
+    "socket_group",
+    "proxy_protocol",
+    "trusted_proxies",
     "path_prefix",
     "workers",
     "activity_timeout",
     "pong_timeout",
     "max_connections",
+    "connections_per_address",
+    "new_connections_per_address",
+    "new_connections_burst",
+    "requests_per_address",
+    "new_connections_per_worker",
+    "memory_bytes",
     "request_head_timeout",
     "request_timeout",
     "keep_alive",
@@ -37,6 +47,7 @@ pub(super) const COMPRESSION: &[&str] = &["enabled", "min_bytes", "level"];
 /// What can be set in the environment, too.
 pub(super) const TLS: &[&str] = &[
     "listen",
+    "proxy_protocol",
     "certificate",
     "key",
     "minimum",
@@ -45,6 +56,7 @@ pub(super) const TLS: &[&str] = &[
 
 pub(super) const TLS_WITH_LISTS: &[&str] = &[
     "listen",
+    "proxy_protocol",
     "certificate",
     "key",
     "minimum",
@@ -140,6 +152,7 @@ pub(super) const LIMITS: &[&str] = &[
     "http_body_bytes",
     "publish_backlog",
     "publish_wait_ms",
+    "requests_per_second",
 ];
 
 /// The sections that the environment and flags reach, a dot between a table and one in it; apps

@@ -2,6 +2,7 @@
 
 use super::credentials::{self, EnvFile};
 use super::file::ConfigFile;
+use super::listener::{Listen, Listener};
 use super::overrides::Overrides;
 use super::section::{Layers, Section};
 use super::{Config, ConfigError, Origin, Sources, keys, read};
@@ -39,7 +40,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
 
     let server_section = root.child("server", keys::SERVER)?;
     let admin_section = root.child("admin", keys::ADMIN)?;
-    let server = read::server(&server_section)?;
+    let server = read::server::server(&server_section)?;
     let admin = read::admin(&admin_section)?;
     let tls_section = root.child("tls", keys::TLS_WITH_LISTS)?;
     let tls = read::tls::tls(&tls_section)?;
@@ -51,10 +52,13 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let cluster = read::cluster::cluster(&cluster, webhooks.leave_delay)?;
     read::cluster::role_makes_sense(&server_section, server.role, &cluster)?;
     let log = read::log(&root.child("log", keys::LOG)?)?;
-    read::listeners_differ(&[
-        (&server_section, Some(&server.listen)),
-        (&admin_section, admin.listen.as_ref()),
-        (&tls_section, tls.listen.as_ref()),
+    if server.listen.is_empty() && tls.listen.is_none() {
+        return Err(server_section.invalid("listen", read::server::PLACES, "an empty list"));
+    }
+    read::server::listeners_differ(&[
+        (&server_section, server.addresses().collect()),
+        (&admin_section, admin.listen.iter().collect()),
+        (&tls_section, tls.listen.iter().collect()),
     ])?;
 
     let mut apps = read::apps::from_file(&root, &webhooks)?;
@@ -68,12 +72,14 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         read::apps::add(&mut apps, credentials::in_file(&env_file)?)?;
     }
     if read::apps::has_development_credentials(&apps) {
-        read::apps::stay_on_loopback(&server_section, &server.listen)?;
+        for Listener { at, .. } in &server.listen {
+            read::apps::stay_on_loopback(&server_section, at)?;
+        }
         if let Some(listen) = &admin.listen {
-            read::apps::stay_on_loopback(&admin_section, listen)?;
+            read::apps::stay_on_loopback(&admin_section, &Listen::Tcp(listen.clone()))?;
         }
         if let Some(listen) = &tls.listen {
-            read::apps::stay_on_loopback(&tls_section, listen)?;
+            read::apps::stay_on_loopback(&tls_section, &Listen::Tcp(listen.clone()))?;
         }
     }
     let development = apps.is_empty();

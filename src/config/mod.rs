@@ -3,7 +3,7 @@
 //!
 //! - [`mod@load`]: from [`Sources`] to a [`Config`]
 //! - [`Config`]: what the process runs with, parsed and in range
-//! - [`Address`]: where a listener is bound
+//! - [`Address`]: where a listener is bound; [`Listener`]: that, or a Unix socket, and what is said there first
 //! - [`ConfigError`]: one line that names source, key and what was expected
 //! - [`EnvFile`]: an app's credentials in a `.env` file; [`dotenv`]: the dialect that Laravel reads
 //! - [`mod@file`], [`variables`], [`keys`]: the file; names of variables; which keys there are
@@ -15,6 +15,7 @@ mod dotenv;
 mod error;
 mod file;
 mod keys;
+mod listener;
 mod load;
 mod overrides;
 mod read;
@@ -28,6 +29,7 @@ mod variables;
 pub use address::Address;
 pub use credentials::EnvFile;
 pub use error::{ConfigError, Origin};
+pub use listener::{Listen, Listener, UnixAccess};
 pub use load::{Loaded, load};
 pub use overrides::{Flag, Sources};
-pub use settings::{Admin, Cluster, Config, Log, LogFormat, LogLevel, Role, Tls};
+pub use settings::{Admin, Cluster, Config, Log, LogFormat, LogLevel, Role, Server, Tls};

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::file::ConfigFile;
 use super::keys::hint;
 use super::overrides::Overrides;
-use super::value::{Given, found, kind};
+use super::value::{Given, found, kind, quoted};
 use super::{ConfigError, Origin};
 
 /// The layers that a key is looked up in.
@@ -244,6 +244,12 @@ impl<'a> Section<'a> {
         Ok((number != 0).then_some(number))
     }
 
+    /// The same, in fewer bits.
+    pub(super) fn optional_u32(&self, key: &str, max: u32) -> Result<Option<u32>, ConfigError> {
+        let number = self.whole(key, 0, 0..=max)?;
+        Ok((number != 0).then_some(number))
+    }
+
     /// A duration in whole seconds.
     pub(super) fn seconds(
         &self,
@@ -253,6 +259,37 @@ impl<'a> Section<'a> {
     ) -> Result<Duration, ConfigError> {
         self.whole(key, default.as_secs(), range)
             .map(Duration::from_secs)
+    }
+
+    /// Texts that `parse` understands, so many at most: a list, or one text with commas between them.
+    pub(super) fn list<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        most: usize,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, ConfigError> {
+        let texts: Vec<&str> = match self.given(key) {
+            None => return Ok(None),
+            Some(Given::Toml(DeValue::Array(_))) => self.texts(key, expected, |_| true)?,
+            Some(Given::Text("")) => Vec::new(),
+            Some(Given::Text(text)) => text.split(',').map(str::trim).collect(),
+            Some(Given::Toml(DeValue::String(text))) => text.split(',').map(str::trim).collect(),
+            Some(given) => return Err(self.invalid(key, expected, given.found())),
+        };
+        if texts.len() > most {
+            let found = format!("{} of them, which is more than {most}", texts.len());
+            return Err(self.invalid(key, expected, found));
+        }
+        let values = texts
+            .iter()
+            .map(|text| parse(text).ok_or_else(|| self.invalid(key, expected, quoted(text))));
+        values.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The `true` or `false` that a key is set to, if it is.
+    pub(super) fn as_switch(&self, key: &str) -> Option<bool> {
+        self.given(key)?.as_switch()
     }
 
     /// A list of texts, empty if there is none; each must fit.

@@ -3,10 +3,15 @@
 use std::thread;
 use std::time::Duration;
 
+use service::net::proxies::TrustedProxies;
+
 use super::Address;
+use super::listener::{Listen, Listener, UnixAccess};
 use crate::apps::Registry;
+use crate::clients::ClientLimits;
 use crate::cluster::redis;
 use crate::ingest::laravel_redis;
+use crate::net::rate::Rate;
 use crate::protocol::Compression;
 use crate::tls;
 use crate::webhooks;
@@ -42,8 +47,12 @@ pub struct Config {
 pub struct Server {
     /// What the process is there for. Everything.
     pub role: Role,
-    /// Where WebSockets and the HTTP API are served. `127.0.0.1:6001`.
-    pub listen: Address,
+    /// Where WebSockets and the HTTP API are served, at least one. `127.0.0.1:6001`.
+    pub listen: Vec<Listener>,
+    /// Who may connect to those that are Unix sockets.
+    pub unix_access: UnixAccess,
+    /// Proxies that are believed about those for whom they ask. None.
+    pub trusted_proxies: TrustedProxies,
     /// What all public paths begin with: empty, or `/segment` once or more. Empty.
     pub path_prefix: Box<str>,
     /// Worker threads; `None`, the default: one a core.
@@ -55,6 +64,12 @@ pub struct Server {
     /// Sockets that the process serves at one time; `None`, the default: what the limit on
     /// open files allows.
     pub max_connections: Option<usize>,
+    /// How much one client may do. Anything.
+    pub client_limits: ClientLimits,
+    /// How fast each worker takes new connections; `None`, the default: as fast as it can.
+    pub pace: Option<Rate>,
+    /// Bytes of memory beyond which no new connections are taken; `None`, the default: no limit.
+    pub memory_bytes: Option<u64>,
     /// From the first byte of a request to the end of its head. 5 s.
     pub request_head_timeout: Duration,
     /// From the first byte of a request to its answer. 30 s.
@@ -76,6 +91,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// The addresses of its listeners that have one.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.listen.iter().filter_map(|one| one.at.address())
+    }
+
     /// Worker threads, with one a core where none are configured.
     pub fn worker_threads(&self) -> usize {
         self.workers
@@ -87,12 +107,20 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             role: Role::Relay,
-            listen: Address::loopback(6001),
+            listen: vec![Listener {
+                at: Listen::Tcp(Address::loopback(6001)),
+                proxy_protocol: false,
+            }],
+            unix_access: UnixAccess::default(),
+            trusted_proxies: TrustedProxies::default(),
             path_prefix: "".into(),
             workers: None,
             activity_timeout: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(30),
             max_connections: None,
+            client_limits: ClientLimits::default(),
+            pace: None,
+            memory_bytes: None,
             request_head_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
@@ -111,6 +139,8 @@ impl Default for Server {
 pub struct Tls {
     /// Where the same is served over TLS as on the public listener; `None`, the default: nowhere.
     pub listen: Option<Address>,
+    /// Whether each connection there begins with a header of the PROXY protocol. No.
+    pub proxy_protocol: bool,
     /// The certificates; the first is for whoever asks for none of their names.
     pub pairs: Vec<tls::Pair>,
     /// The oldest version that is spoken. 1.2.
@@ -123,6 +153,7 @@ impl Default for Tls {
     fn default() -> Self {
         Self {
             listen: None,
+            proxy_protocol: false,
             pairs: Vec::new(),
             minimum: tls::Minimum::default(),
             handshake_timeout: Duration::from_secs(10),

@@ -1,13 +1,14 @@
 //! A connection that begins, with a session of its own or with that for which its client comes back.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::carried::{Carried, Parts, Times};
 use super::downstream::Downstream;
 use super::sessions::{Inputs, Listed};
+use crate::clients::Permit;
 use crate::hub::{AppPermit, Carrier, Fallback, Outlives, Shard};
-use crate::net::tally::Permit;
 use crate::protocol::{ChannelName, SocketId, server};
 use crate::relay::{Connected, Relay};
 use crate::resume::{self, Contender, Entered, Place, Resumable, Tokens};
@@ -34,6 +35,8 @@ pub(super) struct Opening {
 /// What carries a connection, whatever session it gets.
 pub(super) struct Carrying {
     pub(super) fallback: Fallback,
+    /// The address of who opens it.
+    pub(super) client: Option<IpAddr>,
     pub(super) permit: Permit,
     pub(super) inputs: Inputs,
     pub(super) listed: Listed,
@@ -44,7 +47,7 @@ pub(super) struct Carrying {
 impl Opening {
     /// Begins a session that ends with its connection.
     pub(super) fn begin(self, home: &Home) {
-        let connected = home.connect(self.app, self.carrying.fallback, Outlives::No);
+        let connected = home.connect(self.app, &self.carrying, Outlives::No);
         self.carrying.carry(connected, None);
     }
 
@@ -74,7 +77,7 @@ impl Opening {
     /// Begins a session that may outlive its connection, and whose client has missed something on these
     /// channels.
     fn begin_in(self, place: Place, missed: Vec<ChannelName>, home: &Home) {
-        let connected = home.connect(self.app, self.carrying.fallback, Outlives::Carrier);
+        let connected = home.connect(self.app, &self.carrying, Outlives::Carrier);
         if !missed.is_empty() {
             connected.with_session(|session| session.has_missed(missed));
         }
@@ -83,7 +86,7 @@ impl Opening {
 }
 
 impl Home {
-    fn connect(&self, app: AppPermit, fallback: Fallback, outlives: Outlives) -> Connected {
+    fn connect(&self, app: AppPermit, carrying: &Carrying, outlives: Outlives) -> Connected {
         let session = Session::new(
             Arc::clone(&app.app().app),
             SocketId::from_random(rand::random()),
@@ -91,9 +94,9 @@ impl Home {
             SignOfLife::Heartbeat,
             Instant::now(),
         );
-        let carrier = Carrier::Requests(fallback);
+        let carrier = Carrier::Requests(carrying.fallback);
         let registration = self.shard.register(app, session, carrier, outlives);
-        Connected::new(&self.relay, registration)
+        Connected::new(&self.relay, registration, carrying.client)
     }
 }
 

@@ -21,7 +21,7 @@ use super::path::{Purpose, Target};
 use super::pipe::{self, Reader};
 use super::sessions::{Entry, Opened, Receiver, Sessions};
 use super::upstream::{self, BodyError, Sent};
-use crate::admission::{self, Admitted};
+use crate::admission::{self, Admitted, Asker};
 use crate::auth::request::Query;
 use crate::hub::{AppHub, Fallback, Shard};
 use crate::metrics::{ConnectionRefusal, FallbackTransport, Route, StatusClass};
@@ -106,7 +106,7 @@ impl FallbackService {
         let query = Query::parse(request.query_string());
         let entry = match self.find(&target) {
             Some(entry) => entry,
-            None => match self.open(&target, fallback, &query, request.headers()) {
+            None => match self.open(&target, fallback, &query, self.asker(request)) {
                 Ok(entry) => entry,
                 Err(refusal) => return refusal.into_response(),
             },
@@ -236,6 +236,14 @@ impl FallbackService {
         self.sessions.find(&name(app, target))
     }
 
+    fn asker<'r>(&self, request: &'r HttpRequest) -> Asker<'r> {
+        let headers = request.headers();
+        Asker {
+            address: self.relay.clients.address(request.peer_addr(), headers),
+            headers,
+        }
+    }
+
     fn home(&self) -> Home {
         Home {
             relay: Arc::clone(&self.relay),
@@ -251,12 +259,12 @@ impl FallbackService {
         target: &Target<'_>,
         fallback: Fallback,
         query: &Query<'_>,
-        headers: &HeaderMap,
+        asker: Asker<'_>,
     ) -> Result<Arc<Entry>, Refusal> {
         let settings = &self.settings;
         admission::check_node(&self.relay, settings.served)
             .map_err(|(status, text)| Refusal::new(status, format!("{text}\n")))?;
-        let origin = origin(headers);
+        let origin = origin(asker.headers);
         if origin.is_some_and(|origin| origin.len() > LONGEST_ORIGIN) {
             let text = format!("the Origin may have at most {LONGEST_ORIGIN} bytes\n");
             return Err(Refusal::new(StatusCode::BAD_REQUEST, text));
@@ -270,7 +278,7 @@ impl FallbackService {
         }
         // (One that comes back in vain could no longer be refused: its request is on its way.)
         let comes_back = |_: &AppHub| false;
-        let admitted = admission::admit(&self.relay, Some(target.key), query, headers, comes_back)
+        let admitted = admission::admit(&self.relay, Some(target.key), query, asker, comes_back)
             .map_err(refuse)?;
         let Admitted { permit, app, .. } = admitted;
         let (entry, inputs) = Entry::new(fallback, origin.map(Into::into));
@@ -297,6 +305,7 @@ impl FallbackService {
             .inc();
         let carrying = Carrying {
             fallback,
+            client: asker.address,
             permit,
             inputs,
             listed,

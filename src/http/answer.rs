@@ -1,11 +1,14 @@
 //! What is answered.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use bytes::Bytes;
 
 use super::error::ApiError;
+use crate::net::rate::{Empty, Left};
 
 /// What an answer says.
 #[derive(Debug)]
@@ -54,6 +57,9 @@ impl Answer {
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The answer to a request that is done.
@@ -89,7 +95,26 @@ pub(super) fn refuse(error: ApiError) -> HttpResponse {
         let seconds = HeaderValue::from_static("1");
         response.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
+    if let Some(Empty { left, wait }) = error.limited {
+        let seconds = whole_seconds(wait).max(1).into();
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        show_limit(&mut response, left);
+    }
     response
+}
+
+/// Says what is left of a limit: how many at once it allows, how many are left, and in how many seconds
+/// none will be missing.
+pub(super) fn show_limit(response: &mut HttpResponse, left: Left) {
+    let headers = response.headers_mut();
+    headers.insert(RATE_LIMIT, left.limit.into());
+    headers.insert(RATE_REMAINING, left.remaining.into());
+    headers.insert(RATE_RESET, whole_seconds(left.full_in).into());
+}
+
+/// As many as have begun.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 fn with_headers(mut response: HttpResponse) -> HttpResponse {

@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use crate::auth::request::RequestAuthError;
 use crate::hub::Unavailable;
 use crate::metrics::PublishRefusal;
+use crate::net::rate::Empty;
 use crate::relay::PublishError;
 
 /// A request that is refused: a status, and a text for the person who reads it.
@@ -18,6 +19,8 @@ pub(super) struct ApiError {
     pub(super) allow: Option<&'static str>,
     /// What it counts as when it refuses a publish, where the status does not say.
     pub(super) refusal: Option<PublishRefusal>,
+    /// When it is worth another try, with 429.
+    pub(super) limited: Option<Empty>,
 }
 
 impl ApiError {
@@ -27,6 +30,18 @@ impl ApiError {
             message: message.into(),
             allow: None,
             refusal: None,
+            limited: None,
+        }
+    }
+
+    /// 429: more than this limit allows.
+    pub(super) fn too_many(empty: Empty, limit: &str) -> Self {
+        Self {
+            limited: Some(empty),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                format!("too many requests ({limit}): try again later"),
+            )
         }
     }
 
@@ -66,6 +81,7 @@ impl ApiError {
             StatusCode::FORBIDDEN => PublishRefusal::AppDisabled,
             StatusCode::PAYLOAD_TOO_LARGE => PublishRefusal::TooLarge,
             StatusCode::SERVICE_UNAVAILABLE => PublishRefusal::Backlog,
+            StatusCode::TOO_MANY_REQUESTS => PublishRefusal::RateLimit,
             _ => PublishRefusal::Invalid,
         }
     }

@@ -24,6 +24,9 @@ pub(super) fn ready(relay: &Relay) -> Answer {
     let authority = &*relay.authority;
     let reason = match authority.standing() {
         _ if relay.hub.is_draining() => "the relay is going away".to_owned(),
+        _ if relay.memory.is_reached() => {
+            "the relay has used up its memory (server.memory_bytes)".to_owned()
+        }
         Standing::Well => return Answer::ok(json!({ "ready": true })),
         Standing::Away => because(authority, Unavailable::Away),
         Standing::Refused => because(authority, Unavailable::Refused),

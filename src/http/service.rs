@@ -1,6 +1,7 @@
 //! The entry of every request.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{ConnectionType, Method, StatusCode};
@@ -8,15 +9,17 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use service::net::request_mark::RequestMark;
 
-use super::answer::{Answer, refuse, respond};
+use super::answer::{Answer, refuse, respond, show_limit};
 use super::body::Body;
 use super::error::ApiError;
 use super::route::{AppRoute, Route};
 use super::verified::{Claim, Head, Verified};
 use super::{channels, health, pages, publish, users};
 use crate::fallback::FallbackService;
-use crate::metrics;
+use crate::hub::AppHub;
+use crate::metrics::{self, RequestLimit};
 use crate::net::budget::Budget;
+use crate::net::rate::{Empty, Left};
 use crate::net::tally::Tally;
 use crate::relay::Relay;
 use crate::tap::{Kind, TapEvent};
@@ -65,10 +68,12 @@ async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload
     let _handled = mark.map(RequestMark::enter);
     let mut body = Body::new(&request, payload, mark.cloned(), &api.bodies);
     let label = route.as_ref().map_or(metrics::Route::Other, Route::label);
+    let mut left = None;
     let outcome = match route {
-        Ok(route) => api.answer(&request, &route, &mut body).await,
+        Ok(route) => api.answer(&request, &route, &mut body, &mut left).await,
         Err(error) => Err(error),
     };
+    let is_limited = matches!(&outcome, Err(error) if error.limited.is_some());
     let mut response = match outcome {
         Ok(answer) => respond(answer),
         Err(error) => {
@@ -77,6 +82,9 @@ async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload
             refuse(error)
         }
     };
+    if let (Some(left), false) = (left, is_limited) {
+        show_limit(&mut response, left);
+    }
     if api.relay.hub.is_draining() {
         // The caller's next request had better go to another node.
         response
@@ -95,6 +103,7 @@ impl Api {
         request: &HttpRequest,
         route: &Route<'_>,
         body: &mut Body,
+        left: &mut Option<Left>,
     ) -> Result<Answer, ApiError> {
         route.check_method(request.method())?;
         if request.method() == Method::OPTIONS {
@@ -107,6 +116,8 @@ impl Api {
             Route::Ready => return Ok(health::ready(&self.relay)),
             Route::App(app_id, route) => (app_id, route),
         };
+        // Before anything that costs more: whoever asks may be a stranger.
+        self.limit_address(request, left)?;
         let app = hub
             .app(app_id)
             .ok_or_else(|| ApiError::not_found("no app has this id"))?;
@@ -123,10 +134,62 @@ impl Api {
             has_body: body.is_announced(),
         };
         let claim = Claim::check(app, head, &self.settings.path_prefix)?;
+        // Behind the signature: strangers use up nothing of the app's.
+        self.limit_app(app, left)?;
         let body = body.read(largest).await?;
         let headers = request.headers();
         let request = claim.with_body(&body)?;
         self.call(route, &request, headers).await
+    }
+
+    fn limit_address(
+        &self,
+        request: &HttpRequest,
+        left: &mut Option<Left>,
+    ) -> Result<(), ApiError> {
+        let clients = &self.relay.clients;
+        if !clients.limit_requests() {
+            return Ok(());
+        }
+        let client = clients.address(request.peer_addr(), request.headers());
+        match clients.request(client, Instant::now()) {
+            None => Ok(()),
+            Some(taken) => self.limit(taken, RequestLimit::Address, left),
+        }
+    }
+
+    fn limit_app(&self, app: &AppHub, left: &mut Option<Left>) -> Result<(), ApiError> {
+        match &app.requests {
+            None => Ok(()),
+            Some(bucket) => self.limit(bucket.take(Instant::now()), RequestLimit::App, left),
+        }
+    }
+
+    /// Refuses what a limit does not allow, and remembers which limit is nearest.
+    fn limit(
+        &self,
+        taken: Result<Left, Empty>,
+        of: RequestLimit,
+        left: &mut Option<Left>,
+    ) -> Result<(), ApiError> {
+        match taken {
+            Ok(now_left) => {
+                let is_nearer = left.is_none_or(|left| now_left.remaining < left.remaining);
+                if is_nearer {
+                    *left = Some(now_left);
+                }
+                Ok(())
+            }
+            Err(empty) => {
+                let metrics = self.relay.hub.metrics();
+                metrics.process().http_requests_limited.with(of).inc();
+                let key = match of {
+                    RequestLimit::App => "requests_per_second",
+                    RequestLimit::Address => "server.requests_per_address",
+                };
+                Err(ApiError::too_many(empty, key))
+            }
+        }
     }
 
     async fn call(
@@ -154,7 +217,12 @@ impl Api {
     fn note(&self, request: &HttpRequest, label: metrics::Route, error: &ApiError) {
         let path = request.uri().path();
         let (status, message) = (error.status.as_u16(), &*error.message);
-        tracing::debug!(status, path, "{message}");
+        let client = self
+            .relay
+            .clients
+            .address(request.peer_addr(), request.headers());
+        let address = client.map(tracing::field::display);
+        tracing::debug!(status, path, address, "{message}");
         let app_id = path
             .split("/apps/")
             .nth(1)
@@ -167,6 +235,7 @@ impl Api {
             app: app.map(|app| &*app.app.id),
             code: Some(status),
             message: Some(message),
+            address: client,
             ..TapEvent::new(Kind::Error)
         });
     }

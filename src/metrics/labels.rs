@@ -21,6 +21,18 @@ label! {
         TooLarge = "too_large",
         /// The backlog of deliveries stayed full (503).
         Backlog = "backlog",
+        /// The app or the address makes more requests than it may (429).
+        RateLimit = "rate_limit",
+    }
+}
+
+label! {
+    /// Whose limit refused an HTTP request.
+    pub enum RequestLimit = "reason" {
+        /// The app's `requests_per_second`.
+        App = "app",
+        /// `server.requests_per_address`.
+        Address = "address",
     }
 }
 
@@ -51,6 +63,12 @@ label! {
         UnknownPath = "unknown_path",
         /// As many connections are open as descriptors allow (4100).
         Capacity = "capacity",
+        /// The address has as many connections as it may (4100).
+        Address = "address",
+        /// The address connects too often (4100).
+        AddressRate = "address_rate",
+        /// The process has used up its memory (4100).
+        Memory = "memory",
         /// The relay is stopping (503).
         Draining = "draining",
         /// The relay has not reached the other nodes yet (503).
@@ -59,6 +77,18 @@ label! {
         Role = "role",
         /// Not a WebSocket handshake (400).
         BadHandshake = "bad_handshake",
+    }
+}
+
+label! {
+    /// Why a connection that must begin with a header of the PROXY protocol was closed.
+    pub enum ProxyHeaderRefusal = "reason" {
+        /// It began with something else.
+        Malformed = "malformed",
+        /// No header came in time.
+        Timeout = "timeout",
+        /// It came from none of the trusted proxies.
+        Untrusted = "untrusted",
     }
 }
 

@@ -33,7 +33,8 @@ pub use self::ingest::IngestMetrics;
 pub use self::labels::{
     ClosedWith, CompressionOutcome, CompressionStage, ConnectionRefusal, EventLoss,
     FallbackTransport, InflateRefusal, IngestRefusal, LossOn, MessageKind, NotResumed,
-    PublishRefusal, Route, StatusClass, TlsHandshake, WebhookDrop, WebhookOutcome,
+    ProxyHeaderRefusal, PublishRefusal, RequestLimit, Route, StatusClass, TlsHandshake,
+    WebhookDrop, WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
 pub use self::worker::WorkerMetrics;

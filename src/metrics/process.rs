@@ -11,7 +11,10 @@ use prometheus_client::registry::Registry;
 use service::net::room::Numbers;
 
 use super::declare::{Counter, CounterBy, Gauge, Instrument, metrics};
-use super::labels::{ConnectionRefusal, HttpClosedWhile, Route, StatusClass, TlsHandshake};
+use super::labels::{
+    ConnectionRefusal, HttpClosedWhile, ProxyHeaderRefusal, RequestLimit, Route, StatusClass,
+    TlsHandshake,
+};
 
 metrics! {
     /// The numbers of the process as a whole.
@@ -20,8 +23,14 @@ metrics! {
         start_time: Gauge = "fanfare_start_time_seconds",
         /// Connections refused before they belonged to an app, by reason.
         connections_refused: CounterBy<ConnectionRefusal> = "fanfare_connections_refused_total",
+        /// Connections closed on listeners with server.proxy_protocol, by what was wrong with the header.
+        proxy_headers_refused: CounterBy<ProxyHeaderRefusal> = "fanfare_proxy_headers_refused_total",
         /// HTTP requests on the public listener, by what was asked for and class of status.
         http_requests: CounterBy<(Route, StatusClass)> = "fanfare_http_requests_total",
+        /// Times that a worker made new connections wait for their turn (server.new_connections_per_worker).
+        connections_paced: Counter = "fanfare_connections_paced_total",
+        /// HTTP requests refused with 429, by whose limit it was.
+        http_requests_limited: CounterBy<RequestLimit> = "fanfare_http_requests_limited_total",
         /// HTTP connections ended because the peer took nothing of its answers for write_timeout.
         http_write_timeouts: Counter = "fanfare_http_write_timeouts_total",
         /// Bytes of bodies that are on their way, of at most server.http_backlog_bytes.

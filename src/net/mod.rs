@@ -2,8 +2,14 @@
 //!
 //! - [`budget`]: bytes that may be held in all
 //! - [`descriptors`]: what is made of those that the process may have
+//! - [`memory`]: a ceiling for that of the process
+//! - [`proxy_protocol`]: with what a proxy begins a connection
+//! - [`rate`]: how often something may happen
 //! - [`tally`]: how many of something are under way
 
 pub mod budget;
 pub mod descriptors;
+pub mod memory;
+pub mod proxy_protocol;
+pub mod rate;
 pub mod tally;

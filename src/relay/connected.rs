@@ -1,5 +1,6 @@
 //! A connection that the live stream shows.
 
+use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -15,9 +16,9 @@ pub struct Connected {
 }
 
 impl Connected {
-    /// Shows the connection as established.
-    pub fn new(relay: &Arc<Relay>, registration: Registration) -> Self {
-        relay.on_connect(&registration);
+    /// Shows the connection as established, by a client with this address.
+    pub fn new(relay: &Arc<Relay>, registration: Registration, client: Option<IpAddr>) -> Self {
+        relay.on_connect(&registration, client);
         Self {
             relay: Arc::clone(relay),
             registration,

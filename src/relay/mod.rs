@@ -20,7 +20,9 @@ pub use client_event::ClientPublication;
 pub use connected::Connected;
 pub use publish::{Publication, PublishError, Receipts};
 
+use crate::clients::Clients;
 use crate::hub::{Authority, Hub};
+use crate::net::memory::Ceiling;
 use crate::net::tally::Requests;
 use crate::tap::Tap;
 
@@ -35,4 +37,8 @@ pub struct Relay {
     pub tap: Tap,
     /// HTTP requests under way.
     pub requests: Requests,
+    /// Where clients come from, and how much each may do.
+    pub clients: Clients,
+    /// How much memory the process may have.
+    pub memory: Ceiling,
 }

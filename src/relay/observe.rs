@@ -1,5 +1,7 @@
 //! What the live stream shows of what passes.
 
+use std::net::IpAddr;
+
 use super::Relay;
 use super::client_event::ClientEvent;
 use super::publish::Publication;
@@ -31,26 +33,28 @@ impl Relay {
     }
 
     /// A connection was established.
-    pub(super) fn on_connect(&self, peer: &Peer) {
+    pub(super) fn on_connect(&self, peer: &Peer, client: Option<IpAddr>) {
         let transport = transport(peer);
-        tracing::debug!(app = &*peer.app().app.id, socket_id = %peer.socket_id(), transport, "connected");
-        self.show_connection(peer, Kind::Connect, None);
+        let address = client.map(tracing::field::display);
+        tracing::debug!(app = &*peer.app().app.id, socket_id = %peer.socket_id(), transport, address, "connected");
+        self.show_connection(peer, Kind::Connect, client, None);
     }
 
     /// A connection has ended.
     pub(super) fn on_disconnect(&self, peer: &Peer) {
         let code = peer.closed_with();
         tracing::debug!(app = &*peer.app().app.id, socket_id = %peer.socket_id(), code, "disconnected");
-        self.show_connection(peer, Kind::Disconnect, code);
+        self.show_connection(peer, Kind::Disconnect, None, code);
     }
 
-    fn show_connection(&self, peer: &Peer, kind: Kind, code: Option<u16>) {
+    fn show_connection(&self, peer: &Peer, kind: Kind, address: Option<IpAddr>, code: Option<u16>) {
         if self.tap.watched() {
             let socket_id = peer.socket_id().to_string();
             self.tap.emit(|| TapEvent {
                 app: Some(&peer.app().app.id),
                 socket_id: Some(&socket_id),
                 transport: transport(peer),
+                address,
                 code,
                 ..TapEvent::new(kind)
             });

@@ -9,9 +9,9 @@ use tokio::time::Sleep;
 
 use super::resumable::Resumable;
 use super::tokens::{Contender, Place};
+use crate::clients::Permit;
 use crate::hub::ParkPermit;
 use crate::metrics::NotResumed;
-use crate::net::tally::Permit;
 use crate::relay::Connected;
 
 /// What becomes of a session that waits.

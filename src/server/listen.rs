@@ -1,15 +1,15 @@
 //! Binding.
 
+use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::ServeError;
-use crate::config::{Address, Admin};
-
-/// Connections that may wait to be accepted: a whole site that reconnects at once.
-const BACKLOG: i32 = 4096;
+use super::listener::{BACKLOG, Public, PublicSocket};
+use super::unix_socket::{self, SocketFile};
+use crate::config::{Address, Admin, Listen, Server};
 
 /// Listens for operators: where the configuration says, or, if that is the default and taken, at
 /// any free port. Empty if there is to be no such listener.
@@ -32,10 +32,61 @@ pub(super) fn bind_admin(admin: &Admin) -> Result<Vec<TcpListener>, ServeError> 
     }
 }
 
+/// Listens for clients wherever the configuration says; at least one. The files are those of Unix
+/// sockets, and go when they are dropped.
+pub(super) fn bind_public(server: &Server) -> Result<(Vec<Public>, Vec<SocketFile>), ServeError> {
+    let key = "server.listen";
+    let (mut listeners, mut files) = (Vec::new(), Vec::new());
+    for listener in &server.listen {
+        let proxy_protocol = listener.proxy_protocol;
+        match &listener.at {
+            Listen::Tcp(address) => {
+                let bound = bind(address, key)?.into_iter().map(|listener| Public {
+                    name: local_address(&listener),
+                    socket: PublicSocket::Tcp(listener),
+                    proxy_protocol,
+                });
+                listeners.extend(bound);
+            }
+            Listen::Unix(path) => {
+                let bound = unix_socket::bind(path, &server.unix_access);
+                let (socket, file) = bound.map_err(|source| ServeError::Bind {
+                    address: listener.at.to_string(),
+                    key,
+                    source,
+                })?;
+                files.push(file);
+                listeners.push(Public {
+                    name: listener.at.to_string(),
+                    socket: PublicSocket::Unix(socket),
+                    proxy_protocol,
+                });
+            }
+        }
+    }
+    Ok((listeners, files))
+}
+
+fn local_address(listener: &TcpListener) -> String {
+    listener
+        .local_addr()
+        .map_or_else(|_| "unknown".into(), |address| address.to_string())
+}
+
+/// The first address of a TCP listener.
+pub(super) fn first_address(listeners: &[Public]) -> Option<SocketAddr> {
+    listeners
+        .iter()
+        .find_map(|listener| match &listener.socket {
+            PublicSocket::Tcp(listener) => listener.local_addr().ok(),
+            PublicSocket::Unix(_) => None,
+        })
+}
+
 /// Listens on every address that the configured one stands for; at least one.
 pub(super) fn bind(address: &Address, key: &'static str) -> Result<Vec<TcpListener>, ServeError> {
     let error = |source| ServeError::Bind {
-        address: address.clone(),
+        address: address.to_string(),
         key,
         source,
     };
@@ -74,7 +125,7 @@ pub(super) fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
 }
 
 /// Logs where the relay listens, for the operator and for whoever started it.
-pub(super) fn announce(listener: &'static str, addresses: &[SocketAddr]) {
+pub(super) fn announce(listener: &'static str, addresses: &[impl Display]) {
     for address in addresses {
         tracing::info!(listener, %address, "listening");
     }

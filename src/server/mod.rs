@@ -1,15 +1,26 @@
 //! The composition root: every part is built here, in order, and gets only what it needs.
 //!
-//! - [`listen`]: binding, before anything else is built
+//! - [`listen`]: binding, before anything else is built; [`unix_socket`]: of files;
+//!   [`listener`]: what is bound
 //! - [`secure`]: the listener that speaks TLS, and its certificates
+//! - [`accept`]: what is done with an accepted connection before anything is spoken over it;
+//!   [`proxied`]: with one that a proxy begins
 //! - [`worker`]: what each worker thread serves
+//! - [`pace`]: how fast new connections are taken
+//! - [`memory`]: how much the process has is watched
 //! - [`reclaim`]: memory that is free and still held is given back
 //! - [`shutdown`]: the phases of stopping
 
+mod accept;
 mod listen;
+mod listener;
+mod memory;
+mod pace;
+mod proxied;
 mod reclaim;
 mod secure;
 mod shutdown;
+mod unix_socket;
 mod worker;
 
 use std::future::Future;
@@ -19,12 +30,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::admin::{self, AdminState, Names};
+use crate::clients::Clients;
 use crate::cluster::{Local, Redis, redis};
-use crate::config::{Address, Cluster, Config, Role};
+use crate::config::{Cluster, Config, Role};
 use crate::hub::{Authority, Hub};
 use crate::ingest::laravel_redis::LaravelRedis;
 use crate::metrics::Metrics;
 use crate::net::descriptors;
+use crate::net::memory::Ceiling;
 use crate::net::tally::Requests;
 use crate::relay::Relay;
 use crate::tap::Tap;
@@ -39,7 +52,7 @@ pub enum ServeError {
     #[error("cannot listen on {address} ({key}): {source}{}", remedy(key, source))]
     Bind {
         /// The address as configured.
-        address: Address,
+        address: String,
         /// The key in the configuration.
         key: &'static str,
         /// What the system said.
@@ -80,7 +93,7 @@ fn remedy(key: &str, source: &io::Error) -> &'static str {
             "; --admin-listen HOST:PORT takes another address, --admin-listen '' none"
         }
         (io::ErrorKind::AddrInUse, "tls.listen") => "",
-        (io::ErrorKind::AddrInUse, _) => "; --listen HOST:PORT takes another address",
+        (io::ErrorKind::AddrInUse, _) => "; --listen takes another address",
         _ => "",
     }
 }
@@ -88,8 +101,8 @@ fn remedy(key: &str, source: &io::Error) -> &'static str {
 /// The addresses that were bound, for whoever started the relay.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
-    /// Where WebSockets and the HTTP API are served.
-    pub public: SocketAddr,
+    /// Where WebSockets and the HTTP API are served, if that is over TCP.
+    pub public: Option<SocketAddr>,
     /// Where metrics and the live stream are served, if anywhere.
     pub admin: Option<SocketAddr>,
 }
@@ -106,7 +119,7 @@ pub fn run(
 ) -> Result<(), ServeError> {
     let files = service::net::descriptors::raise_limit()
         .map_err(ServeError::system("read the file limit"))?;
-    let public = listen::bind(&config.server.listen, "server.listen")?;
+    let (public, _socket_files) = listen::bind_public(&config.server)?;
     let (over_tls, certificates) = secure::listen(&config.tls)?.unzip();
     let admin = listen::bind_admin(&config.admin)?;
 
@@ -130,14 +143,21 @@ pub fn run(
         authority,
         tap: Tap::new(),
         requests: Requests::default(),
+        clients: Clients::new(
+            Arc::new(config.server.trusted_proxies.clone()),
+            &config.server.client_limits,
+            Instant::now(),
+        ),
+        memory: Ceiling::new(config.server.memory_bytes),
     });
 
     let system = actix_rt::System::new();
     system.block_on(async {
         let (reclaim, reclaim_requests) = tokio::sync::watch::channel(0);
-        let process = relay.hub.metrics().process();
-        let settings = WorkerSettings::new(&config, files, process, reclaim_requests);
-        let addresses = listen::addresses(&public);
+        let metrics = relay.hub.metrics();
+        let settings = WorkerSettings::new(&config, files, metrics, reclaim_requests);
+        let first_address = listen::first_address(&public);
+        let names: Vec<String> = public.iter().map(|one| one.name.clone()).collect();
         let tls_addresses = over_tls.as_ref().map(|it| listen::addresses(&it.listeners));
         let tls_addresses = tls_addresses.unwrap_or_default();
         let server = worker::start(
@@ -150,17 +170,18 @@ pub fn run(
         .map_err(ServeError::system("start the workers"))?;
         let admin_addresses = listen::addresses(&admin);
         let admin = start_admin(admin, files, &config, &relay)?;
-        listen::announce("public", &addresses);
+        listen::announce("public", &names);
         listen::announce("tls", &tls_addresses);
         listen::announce("admin", &admin_addresses);
         greet(Bound {
-            public: addresses[0],
+            public: first_address,
             admin: admin_addresses.first().copied(),
         });
 
         actix_rt::spawn(keep_house(Arc::clone(&relay)));
         actix_rt::spawn(reclaim::on_this_thread(reclaim.subscribe()));
         actix_rt::spawn(reclaim::watch_size(reclaim));
+        actix_rt::spawn(memory::watch(Arc::clone(&relay)));
         actix_rt::spawn(webhooks.watch_due());
         if let Some(certificates) = certificates {
             actix_rt::spawn(certificates.watch(relay.hub.metrics().clone()));

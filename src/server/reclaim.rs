@@ -44,7 +44,7 @@ pub(super) async fn watch_size(requests: Requests) {
 }
 
 /// Pages of the process in memory.
-fn resident_pages() -> Option<u64> {
+pub(super) fn resident_pages() -> Option<u64> {
     let sizes = fs::read_to_string("/proc/self/statm").ok()?;
     sizes.split(' ').nth(1)?.parse().ok()
 }

@@ -36,6 +36,7 @@ pub(super) fn listen(settings: &Tls) -> Result<Option<(OverTls, Served)>, ServeE
         listeners: listen::bind(address, "tls.listen")?,
         config: Arc::new(server_config(Arc::clone(&certificates), settings.minimum)?),
         handshake_timeout: settings.handshake_timeout,
+        proxy_protocol: settings.proxy_protocol,
     };
     let served = Served {
         certificates,

@@ -21,16 +21,20 @@ use service::net::connections::Connections;
 use service::net::deadline::{Deadline, Waits};
 use service::net::entry::Entry;
 use service::net::room::Room;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::accept::Accepted;
+use super::listener::{Public, PublicSocket};
+use super::pace::paced;
+use super::proxied::Proxied;
 use super::reclaim;
 use crate::config;
 use crate::fallback::{FallbackService, FallbackSettings, Sessions};
 use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
-use crate::metrics::{Counter, ProcessMetrics};
+use crate::metrics::{Counter, Metrics};
 use crate::net::budget::Budget;
+use crate::net::rate::Rate;
 use crate::relay::Relay;
 use crate::resume::Tokens;
 use crate::session::Timeouts;
@@ -52,6 +56,8 @@ pub(super) struct WorkerSettings {
     bodies: Arc<Budget>,
     bodies_of_fallback: Arc<Budget>,
     room: Arc<Room>,
+    proxied: Arc<Proxied>,
+    pace: Option<Rate>,
     reclaim: watch::Receiver<u64>,
     shutdown_timeout: Duration,
 }
@@ -70,11 +76,12 @@ impl WorkerSettings {
     pub(super) fn new(
         config: &config::Config,
         files: u64,
-        metrics: &ProcessMetrics,
+        metrics: &Metrics,
         reclaim: watch::Receiver<u64>,
     ) -> Self {
         let server = &config.server;
-        let room = Arc::new(Room::new(files, metrics.http_room()));
+        let process = metrics.process();
+        let room = Arc::new(Room::new(files, process.http_room()));
         let timeouts = Arc::new(Timeouts {
             activity: server.activity_timeout,
             pong: server.pong_timeout,
@@ -107,18 +114,24 @@ impl WorkerSettings {
             },
             sessions: Arc::new(Sessions::new(
                 room.held(),
-                metrics.fallback_displaced.clone(),
+                process.fallback_displaced.clone(),
             )),
-            tokens: Arc::new(Tokens::new(metrics.remembered_sessions.clone())),
+            tokens: Arc::new(Tokens::new(process.remembered_sessions.clone())),
             api: ApiSettings {
                 path_prefix: server.path_prefix.clone(),
             },
-            bodies: Budget::new(server.http_backlog_bytes, metrics.http_backlog.clone()),
+            bodies: Budget::new(server.http_backlog_bytes, process.http_backlog.clone()),
             bodies_of_fallback: Budget::new(
                 server.http_backlog_bytes / 4,
-                metrics.fallback_backlog.clone(),
+                process.fallback_backlog.clone(),
             ),
             room,
+            proxied: Arc::new(Proxied::new(
+                Arc::new(server.trusted_proxies.clone()),
+                server.request_head_timeout,
+                metrics.clone(),
+            )),
+            pace: server.pace,
             reclaim,
             shutdown_timeout: server.shutdown_timeout,
         }
@@ -130,11 +143,13 @@ pub(super) struct OverTls {
     pub(super) listeners: Vec<TcpListener>,
     pub(super) config: Arc<ServerConfig>,
     pub(super) handshake_timeout: Duration,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub(super) proxy_protocol: bool,
 }
 
 /// Starts the workers on the listeners. They run until the returned handle stops them.
 pub(super) fn start(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Public>,
     over_tls: Option<OverTls>,
     workers: usize,
     relay: Arc<Relay>,
@@ -145,21 +160,45 @@ pub(super) fn start(
         .max_concurrent_connections(settings.room.at_once(workers))
         .disable_signals()
         .shutdown_timeout(settings.shutdown_timeout.as_secs().max(1));
+    let process = relay.hub.metrics().process().clone();
     for listener in listeners {
         let (relay, settings) = (Arc::clone(&relay), settings.clone());
-        builder = builder.listen("public", listener, move || {
-            serve(Arc::clone(&relay), &settings, None)
-        })?;
+        let proxied = listener
+            .proxy_protocol
+            .then(|| Arc::clone(&settings.proxied));
+        let (pace, waits) = (settings.pace, process.connections_paced.clone());
+        let serve = move || serve(Arc::clone(&relay), &settings, proxied.clone(), None);
+        builder = match listener.socket {
+            PublicSocket::Tcp(socket) => builder.listen("public", socket, move || {
+                let tcp = |stream| ready(Accepted::tcp(stream).map_err(DispatchError::Io));
+                paced(pace, waits.clone())
+                    .and_then(fn_service(tcp))
+                    .and_then(serve())
+            })?,
+            PublicSocket::Unix(socket) => builder.listen_uds("public", socket, move || {
+                let unix = |stream| ready(Accepted::unix(stream).map_err(DispatchError::Io));
+                paced(pace, waits.clone())
+                    .and_then(fn_service(unix))
+                    .and_then(serve())
+            })?,
+        };
     }
     if let Some(tls) = over_tls {
-        let outcomes = &relay.hub.metrics().process().tls_handshakes;
+        let outcomes = &process.tls_handshakes;
+        let proxied = tls.proxy_protocol.then(|| Arc::clone(&settings.proxied));
         for listener in tls.listeners {
             let (relay, settings) = (Arc::clone(&relay), settings.clone());
             let (config, outcomes) = (Arc::clone(&tls.config), outcomes.clone());
+            let (pace, waits) = (settings.pace, process.connections_paced.clone());
+            let proxied = proxied.clone();
             builder = builder.listen("tls", listener, move || {
                 let (config, outcomes) = (Arc::clone(&config), outcomes.clone());
                 let acceptor = Acceptor::new(config, tls.handshake_timeout, outcomes);
-                serve(Arc::clone(&relay), &settings, Some(acceptor))
+                let tcp = |stream| ready(Accepted::tcp(stream).map_err(DispatchError::Io));
+                let relay = Arc::clone(&relay);
+                paced(pace, waits.clone())
+                    .and_then(fn_service(tcp))
+                    .and_then(serve(relay, &settings, proxied.clone(), Some(acceptor)))
             })?;
         }
     }
@@ -216,8 +255,9 @@ fn shard(relay: &Relay, reclaim: &watch::Receiver<u64>) -> Shard {
 fn serve(
     relay: Arc<Relay>,
     settings: &WorkerSettings,
+    proxied: Option<Arc<Proxied>>,
     acceptor: Option<Acceptor>,
-) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
+) -> impl ServiceFactory<Accepted, Config = (), Response = (), Error = DispatchError, InitError = ()>
 + use<> {
     let waits = settings.http.waits;
     let process = relay.hub.metrics().process();
@@ -246,10 +286,11 @@ fn serve(
         settings: settings.api.clone(),
     };
     let upgrade = move |request, framed| upgrader.upgrade(request, framed);
-    fn_service(move |stream: TcpStream| {
+    fn_service(move |accepted: Accepted| {
         let entry = connections.enter(served.hub.connections().get());
-        accept(
-            stream,
+        begin(
+            accepted,
+            proxied.clone(),
             acceptor.clone(),
             waits,
             entry,
@@ -259,16 +300,19 @@ fn serve(
     .and_then(assemble(api, upgrade, settings.http))
 }
 
-async fn accept(
-    stream: TcpStream,
+/// What stands between a connection that was accepted and HTTP: a proxy's header, and TLS.
+async fn begin(
+    accepted: Accepted,
+    proxied: Option<Arc<Proxied>>,
     acceptor: Option<Acceptor>,
     waits: Waits,
     entry: Entry,
     write_timeouts: Counter,
 ) -> Result<(Deadline<Socket>, Protocol, Option<SocketAddr>), DispatchError> {
-    // With Nagle's algorithm, the second of two events waits for the first to be acknowledged.
-    stream.set_nodelay(true)?;
-    let peer = stream.peer_addr().ok();
+    let Accepted { stream, peer } = match proxied {
+        Some(proxied) => proxied.unwrap(accepted, &entry).await?,
+        None => accepted,
+    };
     let socket = match acceptor {
         None => Socket::plain(stream),
         Some(acceptor) => tokio::select! {
@@ -306,31 +350,4 @@ fn assemble(
             ready(Ok::<_, actix_http::Error>(()))
         }))
         .finish(map_config(app.into_factory(), |()| AppConfig::default()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn accepted_sockets_send_small_frames_at_once() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let (accepted, _) = accepted.unwrap();
-        assert!(!accepted.nodelay().unwrap());
-        let waits = Waits {
-            head: Duration::from_secs(1),
-            request: Duration::from_secs(1),
-            idle: Duration::from_secs(1),
-            write: Duration::from_secs(1),
-        };
-        let (stream, _, peer) = accept(accepted, None, waits, Entry::alone(), Counter::default())
-            .await
-            .unwrap();
-        let (socket, _) = stream.into_parts();
-        let stream = socket.into_stream();
-        assert!(stream.nodelay().unwrap());
-        assert_eq!(peer, client.unwrap().local_addr().ok());
-    }
 }

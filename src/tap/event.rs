@@ -1,6 +1,7 @@
 //! What can be seen passing, and its JSON.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use serde::Serialize;
 
@@ -51,6 +52,9 @@ pub struct TapEvent<'a> {
     /// What carries the connection, if it is no WebSocket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transport: Option<&'a str>,
+    /// The address of who connects, or whose request is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
     /// The presence member or signed-in user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<&'a str>,
@@ -91,6 +95,7 @@ impl<'a> TapEvent<'a> {
             event: None,
             socket_id: None,
             transport: None,
+            address: None,
             user_id: None,
             data: None,
             data_json: None,

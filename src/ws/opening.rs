@@ -1,13 +1,14 @@
 //! From a handshake that was accepted to a connection.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::connection::Connection;
+use crate::clients::Permit;
 use crate::hub::{AppPermit, Carrier, Outlives, Shard};
-use crate::net::tally::Permit;
 use crate::protocol::{ChannelName, SocketId, Window, server};
 use crate::relay::{Connected, Relay};
 use crate::resume::{Resumable, Tokens};
@@ -31,6 +32,8 @@ pub struct WebSocketSettings {
 pub(super) struct Admitted {
     pub(super) permit: Permit,
     pub(super) app: AppPermit,
+    /// Its address.
+    pub(super) client: Option<IpAddr>,
     /// The answer to the handshake.
     pub(super) accepted: Bytes,
     /// The window of a client that has agreed on compression.
@@ -80,6 +83,7 @@ impl Opener {
         let Admitted {
             permit,
             app,
+            client,
             accepted,
             window,
             sign_of_life,
@@ -101,7 +105,7 @@ impl Opener {
         let carrier = Carrier::from(writer);
         let registration = self.shard.register(app, session, carrier, outlives);
         registration.set_window(window);
-        let registration = Connected::new(&self.relay, registration);
+        let registration = Connected::new(&self.relay, registration, client);
         let established =
             server::connection_established(socket_id, timeouts.activity.as_secs().max(1));
         registration.send_first(accepted, &established);

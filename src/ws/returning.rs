@@ -108,6 +108,7 @@ impl Contender for Returning<Socket<std::net::TcpStream>> {
         let Admitted {
             permit,
             app,
+            client: _,
             accepted,
             window,
             sign_of_life,

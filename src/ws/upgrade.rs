@@ -17,7 +17,7 @@ use super::extensions::{self, Deflate, Malformed};
 use super::opening::{Admitted, Opener, WebSocketSettings};
 use super::refusal;
 use super::returning::Returning;
-use crate::admission;
+use crate::admission::{self, Asker};
 use crate::auth::request::Query;
 use crate::hub::{AppHub, Shard};
 use crate::metrics::ConnectionRefusal;
@@ -129,8 +129,14 @@ impl Upgrader {
             Named::Token(token) => app.app.resume.is_on() && self.0.tokens.is_carried(app, token),
             Named::No | Named::Malformed => false,
         };
-        match admission::admit(&self.0.relay, app_key, &query, head.headers(), comes_back) {
+        let client = self.0.relay.clients.address(head.peer_addr, head.headers());
+        let asker = Asker {
+            address: client,
+            headers: head.headers(),
+        };
+        match admission::admit(&self.0.relay, app_key, &query, asker, comes_back) {
             Ok(admitted) => Ok(Admitted {
+                client,
                 sign_of_life: SignOfLife::of_client(query.get("client"), admitted.protocol),
                 permit: admitted.permit,
                 app: admitted.app,

@@ -1,6 +1,5 @@
 //! Where a request comes from.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,43 +7,39 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
+use service::net::network::InvalidNetwork;
+use service::net::proxies::{self, claimed};
 
 use crate::auth::attempts::Client;
 
-/// Proxies whose `X-Forwarded-For` is believed.
+/// Proxies that are believed about those for whom they ask.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Arc<Proxies>);
 
 #[derive(Debug, Default)]
 struct Proxies {
-    addresses: HashSet<IpAddr>,
+    trusted: proxies::TrustedProxies,
     /// Whether it was logged that another proxy seems to be there.
     warned: AtomicBool,
 }
 
 impl FromStr for TrustedProxies {
-    type Err = std::net::AddrParseError;
+    type Err = InvalidNetwork;
 
-    /// Addresses with commas between them.
+    /// Addresses and networks with commas between them.
     fn from_str(list: &str) -> Result<Self, Self::Err> {
-        let addresses = list
-            .split(',')
-            .map(str::trim)
-            .filter(|address| !address.is_empty());
-        let addresses: Result<_, _> = addresses.map(IpAddr::from_str).collect();
         Ok(Self(Arc::new(Proxies {
-            addresses: addresses?,
+            trusted: list.parse()?,
             warned: AtomicBool::new(false),
         })))
     }
 }
 
 impl TrustedProxies {
-    /// The client: the address of the connection or, behind trusted proxies, the last one in
-    /// `X-Forwarded-For` that is none of theirs. What stands before it anybody may have written.
+    /// The client: the address of the connection or, behind trusted proxies, whom they name.
     pub(super) fn client(&self, request: &HttpRequest) -> Client {
-        let peer = request.peer_addr().map(|address| address.ip());
         // Only a Unix socket has no address, and none is listened on.
+        let peer = request.peer_addr().map(|address| address.ip());
         let peer = peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         let client = self.behind(peer, request.headers());
         if client.claimed.is_some() && !self.0.warned.swap(true, Ordering::Relaxed) {
@@ -58,29 +53,18 @@ impl TrustedProxies {
     }
 
     fn behind(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
-        let mut forwarded = headers
-            .get_all("X-Forwarded-For")
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(|address| address.trim().parse().ok())
-            .collect::<Vec<Option<IpAddr>>>();
-        let trusted = &self.0.addresses;
-        if !trusted.contains(&peer) {
+        let trusted = &self.0.trusted;
+        let values = |name: &str| headers.get_all(name).map(|value| value.as_bytes());
+        if !trusted.trusts(Some(peer)) {
+            let values: Vec<&[u8]> = values("x-forwarded-for").collect();
             return Client {
-                address: peer,
-                claimed: forwarded.pop().flatten(),
+                address: peer.to_canonical(),
+                claimed: claimed(values.into_iter()),
             };
         }
-        let mut address = peer;
-        for next in forwarded.into_iter().rev() {
-            let Some(next) = next else { break };
-            address = next;
-            if !trusted.contains(&address) {
-                break;
-            }
-        }
+        let client = trusted.client(Some(peer), values("x-forwarded-for"), values("forwarded"));
         Client {
-            address,
+            address: client.unwrap_or(peer),
             claimed: None,
         }
     }
@@ -122,6 +106,7 @@ mod tests {
             "1.2.3.4"
         );
         assert_eq!(client("10.0.0.1", "10.0.0.1", "nonsense"), "10.0.0.1");
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", "1.2.3.4:80"), "1.2.3.4");
     }
 
     #[test]

@@ -60,7 +60,10 @@ impl Settings {
             page: folder.unwrap_or_else(page::default_folder),
             origins: origins(environment),
             proxies: environment
-                .parsed("TRUSTED_PROXIES", "addresses with commas between them")?
+                .parsed(
+                    "TRUSTED_PROXIES",
+                    "addresses and networks with commas between them",
+                )?
                 .unwrap_or_default(),
             waits: waits(environment)?,
             token_lifetime: minutes * 60,
@@ -213,7 +216,7 @@ mod tests {
             ),
             (
                 [("TRUSTED_PROXIES", "proxy"), ("", "")],
-                "TRUSTED_PROXIES: expected addresses",
+                "TRUSTED_PROXIES: expected addresses and networks",
             ),
             (
                 [("WHATSAPP_TOKEN", "t0k3n"), ("", "")],

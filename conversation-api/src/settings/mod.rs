@@ -35,7 +35,7 @@ pub struct Settings {
     pub page: PathBuf,
     /// Whose web pages may call.
     pub origins: Origins,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies that are believed about those for whom they ask.
     pub proxies: TrustedProxies,
     /// How long connections may wait.
     pub waits: Waits,

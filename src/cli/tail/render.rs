@@ -33,6 +33,7 @@ struct Received {
     event: Option<String>,
     socket_id: Option<String>,
     transport: Option<String>,
+    address: Option<String>,
     user_id: Option<String>,
     code: Option<u16>,
     message: Option<String>,
@@ -94,6 +95,7 @@ impl Line {
         self.text(colour, "", &received.event);
         self.text(DIM, "socket ", &received.socket_id);
         self.text(DIM, "by ", &received.transport);
+        self.text(DIM, "from ", &received.address);
         self.text(DIM, "user ", &received.user_id);
         if let Some(code) = received.code {
             self.push(colour, &code.to_string());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::credentials::Credentials;
 use super::super::keys::{APP, KEY_PAIR, LIMITS, RESUME};
 use super::super::section::{Place, Section};
-use super::super::{Address, ConfigError, Origin};
+use super::super::{ConfigError, Listen, Origin};
 use super::{is_path_segment, limits, resume, webhooks};
 use crate::apps::{App, DuplicateApp, Keys, Origins, Registry};
 use crate::auth::Signer;
@@ -227,7 +227,7 @@ fn is_known(pairs: &[ReadPair]) -> bool {
 /// With credentials that everybody knows, no other machine may be admitted.
 pub(in crate::config) fn stay_on_loopback(
     section: &Section<'_>,
-    listen: &Address,
+    listen: &Listen,
 ) -> Result<(), ConfigError> {
     if listen.is_loopback() {
         return Ok(());

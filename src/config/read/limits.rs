@@ -72,6 +72,7 @@ pub(super) fn read(section: &Section<'_>) -> Result<Limits, ConfigError> {
                 0..=60_000,
             )
             .map(Duration::from_millis)?,
+        requests_per_second: section.optional_u32("requests_per_second", 1_000_000)?,
     };
     fit_a_full_batch(section, &mut limits)?;
     Ok(limits)

@@ -40,6 +40,7 @@ pub(in crate::config) fn tls(section: &Section<'_>) -> Result<Tls, ConfigError> 
     Ok(Tls {
         listen,
         pairs,
+        proxy_protocol: section.switch("proxy_protocol", default.proxy_protocol)?,
         minimum: minimum.unwrap_or(default.minimum),
         handshake_timeout: section.seconds("handshake_timeout", default.handshake_timeout, WAIT)?,
     })

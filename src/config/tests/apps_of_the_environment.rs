@@ -27,7 +27,7 @@ fn they_join_those_of_the_file() {
 #[test]
 fn host_and_port_of_a_project_do_not_bind() {
     let config = Setting::new().env_file(FILE).load();
-    assert_eq!(config.server.listen.to_string(), "127.0.0.1:6001");
+    assert_eq!(config.server.listen[0].at.to_string(), "127.0.0.1:6001");
     assert_eq!(ids(&config), ["2"]);
 }
 

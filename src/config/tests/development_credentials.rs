@@ -32,7 +32,7 @@ fn an_app_of_one_s_own_may_be_served_anywhere() {
             .file(&with_app(""))
             .flag("--listen", "server.listen", "0.0.0.0:6001");
     let config = setting.load();
-    assert_eq!(config.server.listen.to_string(), "0.0.0.0:6001");
+    assert_eq!(config.server.listen[0].at.to_string(), "0.0.0.0:6001");
     assert!(config.apps.by_id("local").is_none());
 }
 

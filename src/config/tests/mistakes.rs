@@ -51,7 +51,7 @@ fn wrong_types_and_ranges_are_named_with_what_was_expected() {
     for (text, line) in [
         (
             "[server]\nlisten = 6001",
-            "relay.toml:2: server.listen: expected host:port, such as 127.0.0.1:6001, [::1]:6001 or localhost:6001, found 6001",
+            "relay.toml:2: server.listen: expected host:port, such as 127.0.0.1:6001, [::1]:6001 or localhost:6001, unix:/path, or a list of these, found 6001",
         ),
         (
             "[server]\nworkers = \"many\"",
@@ -218,7 +218,7 @@ fn variables_and_flags_are_named_as_they_are_typed() {
         Setting::new()
             .flag("--listen", "server.listen", "6001")
             .mistake(),
-        "--listen: server.listen: expected host:port, such as 127.0.0.1:6001, [::1]:6001 or localhost:6001, found \"6001\""
+        "--listen: server.listen: expected host:port, such as 127.0.0.1:6001, [::1]:6001 or localhost:6001, unix:/path, or a list of these, found \"6001\""
     );
     for (name, line) in [
         (

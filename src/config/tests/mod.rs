@@ -5,6 +5,7 @@ mod cluster;
 mod development_credentials;
 mod laravel_redis;
 mod layers;
+mod listeners;
 mod mistakes;
 mod shipped_file;
 

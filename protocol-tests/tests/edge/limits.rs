@@ -1,0 +1,247 @@
+//! How much one address, one app and the process may do.
+
+use std::time::Duration;
+
+use protocol_tests::http::read_response;
+use protocol_tests::{
+    AppConfig, PublishedEvent, Request, Response, TestServer, TestServerBuilder, Upgrade,
+    eventually, or_skip,
+};
+use tokio::time::Instant;
+
+use crate::support::{establish, get_up, upgrade};
+
+/// A server that believes this machine about the addresses of clients.
+fn behind_proxy() -> TestServerBuilder {
+    TestServer::builder().set("server.trusted_proxies", vec!["127.0.0.1"])
+}
+
+fn from(upgrade: &Upgrade, address: &str) -> Upgrade {
+    upgrade.clone().header("X-Forwarded-For", address)
+}
+
+async fn expect_refused(server: &TestServer, upgrade: &Upgrade, key: &str) {
+    let (error, close) = server.open_refused(upgrade).await;
+    assert_eq!(close.code, Some(4100));
+    assert!(error.text.contains(key), "{}", error.text);
+}
+
+async fn refused(server: &TestServer, reason: &str) -> f64 {
+    let metrics = server.metrics().await;
+    metrics.sum("fanfare_connections_refused_total", &[("reason", reason)])
+}
+
+/// Connects as soon as that is allowed again.
+async fn recovers(server: &TestServer, upgrade: &Upgrade) {
+    eventually("a connection to be allowed again", || async {
+        let mut socket = server.open(upgrade).await.ok()?;
+        let first = socket.read_text().await;
+        first.contains("connection_established").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connections_of_an_address_are_limited_and_those_of_others_are_not() {
+    let server = behind_proxy().set("server.connections_per_address", 2);
+    let server = or_skip!(server.start().await);
+    let plain = upgrade(&server);
+    let mut open = Vec::new();
+    for address in [
+        "203.0.113.7",
+        "203.0.113.7",
+        "203.0.113.8",
+        "2001:db8::1",
+        "2001:db8::ff:2",
+    ] {
+        let connection = server.connection().await;
+        open.push(establish(&server, connection, &from(&plain, address)).await);
+    }
+    let key = "server.connections_per_address";
+    for address in ["203.0.113.7", "::ffff:203.0.113.7", "2001:db8::3"] {
+        expect_refused(&server, &from(&plain, address), key).await;
+    }
+    assert_eq!(refused(&server, "address").await, 3.0);
+    let _other_network = establish(
+        &server,
+        server.connection().await,
+        &from(&plain, "2001:db8:0:1::1"),
+    )
+    .await;
+    // The first of those of 203.0.113.7 leaves.
+    drop(open.remove(0));
+    recovers(&server, &from(&plain, "203.0.113.7")).await;
+    drop(open);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn an_address_may_connect_so_many_times_at_once_and_then_at_a_rate() {
+    let server = behind_proxy()
+        .set("server.new_connections_per_address", 1)
+        .set("server.new_connections_burst", 3);
+    let server = or_skip!(server.start().await);
+    let plain = upgrade(&server);
+    let mut outcomes = Vec::new();
+    for _ in 0..20 {
+        let mut socket = server
+            .open(&from(&plain, "203.0.113.7"))
+            .await
+            .expect("a WebSocket is opened either way");
+        outcomes.push(socket.read_text().await);
+    }
+    let is_refusal = |text: &&String| text.contains("server.new_connections_per_address");
+    let refusals = outcomes.iter().filter(is_refusal).count();
+    assert!(
+        outcomes[..3]
+            .iter()
+            .all(|text| text.contains("connection_established"))
+    );
+    assert!(refusals > 0, "{outcomes:?}");
+    assert_eq!(refused(&server, "address_rate").await, refusals as f64);
+    let other = from(&plain, "203.0.113.8");
+    let _other = establish(&server, server.connection().await, &other).await;
+    recovers(&server, &from(&plain, "203.0.113.7")).await;
+    server.finish().await;
+}
+
+fn number(response: &Response, header: &str) -> u64 {
+    let value = response.header(header);
+    let value = value.unwrap_or_else(|| panic!("no {header}: {response:?}"));
+    value.parse().expect("it is a number")
+}
+
+/// Sends a request until it is refused, more than `limit` times at least.
+async fn until_limited(server: &TestServer, request: &Request, limit: u64) -> Response {
+    let mut http = server.http();
+    for sent in 0.. {
+        let answer = http.send(request).await;
+        if answer.status == 429 {
+            assert!(sent >= limit, "{sent} of at least {limit}");
+            return answer;
+        }
+        let answer = answer.expect_status(200);
+        assert_eq!(number(&answer, "x-ratelimit-limit"), limit);
+        assert!(number(&answer, "x-ratelimit-remaining") < limit);
+        assert!(number(&answer, "x-ratelimit-reset") >= 1);
+    }
+    unreachable!("there is an end")
+}
+
+fn expect_limited(answer: &Response, key: &str, limit: u64) {
+    assert!(answer.text().contains(key), "{}", answer.text());
+    assert_eq!(number(answer, "retry-after"), 1);
+    assert_eq!(number(answer, "x-ratelimit-limit"), limit);
+    assert_eq!(number(answer, "x-ratelimit-remaining"), 0);
+    assert!(number(answer, "x-ratelimit-reset") >= 1);
+}
+
+async fn limited(server: &TestServer, reason: &str) -> f64 {
+    let metrics = server.metrics().await;
+    metrics.sum("fanfare_http_requests_limited_total", &[("reason", reason)])
+}
+
+async fn answers_again(server: &TestServer, request: &Request) {
+    eventually("requests to be allowed again", || async {
+        (server.request(request).await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_of_an_app_are_limited_and_strangers_use_up_nothing() {
+    let server = TestServer::builder()
+        .app(AppConfig::new("10001").limit("requests_per_second", 2))
+        .app(AppConfig::new("20002"));
+    let server = or_skip!(server.start().await);
+    let event = PublishedEvent::new(&server.channel("news-"), "greeting", "hello");
+    let request = Request::post(server.app(), "/events").json(event.body());
+    for _ in 0..10 {
+        let unsigned = Request::new("POST", "/apps/10001/events");
+        server.request(&unsigned).await.expect_status(401);
+    }
+    let answer = until_limited(&server, &request, 2).await;
+    expect_limited(&answer, "requests_per_second", 2);
+    assert!(limited(&server, "app").await >= 1.0);
+    let metrics = server.metrics().await;
+    let labels = [("reason", "rate_limit")];
+    assert!(metrics.sum("fanfare_publishes_refused_total", &labels) >= 1.0);
+    let other = server.publish_to(server.second_app(), event).await;
+    assert_eq!(other, serde_json::json!({}));
+    answers_again(&server, &request).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn requests_of_an_address_are_limited_and_health_checks_are_not() {
+    let server = behind_proxy().set("server.requests_per_address", 2);
+    let server = or_skip!(server.start().await);
+    let request = Request::get(server.app(), "/channels").header("X-Forwarded-For", "203.0.113.7");
+    let answer = until_limited(&server, &request, 2).await;
+    expect_limited(&answer, "server.requests_per_address", 2);
+    assert!(limited(&server, "address").await >= 1.0);
+    for _ in 0..10 {
+        let up = Request::new("GET", "/up").header("X-Forwarded-For", "203.0.113.7");
+        server.request(&up).await.expect_status(200);
+    }
+    let other = Request::get(server.app(), "/channels").header("X-Forwarded-For", "203.0.113.8");
+    server.request(&other).await.expect_status(200);
+    answers_again(&server, &request).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn nobody_new_is_let_in_when_memory_is_used_up() {
+    // Less than the process has with nobody connected.
+    let server = TestServer::builder().set("server.memory_bytes", 16 << 20);
+    let server = or_skip!(server.start().await);
+    let answer = eventually("the relay not to be ready", || async {
+        let answer = server.request(&Request::new("GET", "/ready")).await;
+        (answer.status == 503).then_some(answer)
+    })
+    .await;
+    assert!(
+        answer.text().contains("server.memory_bytes"),
+        "{}",
+        answer.text()
+    );
+    expect_refused(&server, &upgrade(&server), "server.memory_bytes").await;
+    assert_eq!(refused(&server, "memory").await, 1.0);
+    // What publishers send is taken.
+    let channel = server.channel("news-");
+    server
+        .publish(PublishedEvent::new(&channel, "greeting", "hello"))
+        .await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_rush_waits_for_its_turn_and_those_who_are_there_do_not() {
+    const RUSH: usize = 12;
+    let server = TestServer::builder()
+        .set("server.workers", 1)
+        .set("server.new_connections_per_worker", 4);
+    let server = or_skip!(server.start().await);
+    let mut there = server.connection().await;
+    get_up(&mut there).await.expect_status(200);
+    let start = Instant::now();
+    let mut rush = Vec::new();
+    for _ in 0..RUSH {
+        let mut connection = server.connection().await;
+        connection
+            .send(b"GET /up HTTP/1.1\r\nHost: relay\r\n\r\n")
+            .await;
+        rush.push(connection);
+    }
+    get_up(&mut there).await.expect_status(200);
+    for connection in &mut rush {
+        let answer = read_response(connection, "GET").await;
+        answer.expect("nobody is refused").expect_status(200);
+    }
+    // One at once, and then four a second.
+    assert!(start.elapsed() > Duration::from_secs(RUSH as u64 / 4 - 1));
+    let metrics = server.metrics().await;
+    assert!(metrics.sum("fanfare_connections_paced_total", &[]) >= 1.0);
+    drop((there, rush));
+    server.finish().await;
+}

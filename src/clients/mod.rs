@@ -1,0 +1,120 @@
+//! Those who connect and ask, by their addresses.
+//!
+//! - [`block`]: what counts as one client
+//! - [`counts`], [`rates`]: how many connections each has; how often each does something
+
+mod block;
+mod counts;
+mod rates;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_http::header::HeaderMap;
+use service::net::proxies::TrustedProxies;
+
+use self::counts::{Counted, Counts};
+use self::rates::Rates;
+use crate::net::rate::{Empty, Left, Rate};
+use crate::net::tally;
+
+/// How much one client may do; nothing is limited by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Connections at one time.
+    pub connections: Option<u32>,
+    /// New connections.
+    pub new_connections: Option<Rate>,
+    /// Requests to the HTTP API.
+    pub requests: Option<Rate>,
+}
+
+/// What is known of clients' addresses, and what each may do. Who comes by a Unix socket without being named by
+/// a trusted proxy has none, and is not limited by it.
+#[derive(Debug, Default)]
+pub struct Clients {
+    trusted: Arc<TrustedProxies>,
+    connections: Option<Arc<Counts>>,
+    new_connections: Option<Rates>,
+    requests: Option<Rates>,
+}
+
+/// Why a client may not connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It has as many connections as it may.
+    TooMany,
+    /// It connects too often.
+    TooOften,
+}
+
+/// A connection that counts, among all and among its client's, until this is dropped.
+#[derive(Debug)]
+#[must_use = "it counts until it is dropped"]
+pub struct Permit {
+    _of_all: tally::Permit,
+    /// None where clients are not counted.
+    _of_client: Option<Box<Counted>>,
+}
+
+impl Clients {
+    /// Those whom these proxies name are the clients.
+    pub fn new(trusted: Arc<TrustedProxies>, limits: &ClientLimits, now: Instant) -> Self {
+        let rates = |rate: Rate| Rates::new(rate, now);
+        Self {
+            trusted,
+            connections: limits.connections.map(Counts::new),
+            new_connections: limits.new_connections.map(rates),
+            requests: limits.requests.map(rates),
+        }
+    }
+
+    /// Who asks, at the other end of the connection or behind trusted proxies. None: somebody on this machine, by
+    /// a Unix socket.
+    pub fn address(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+        let values = |name: &str| headers.get_all(name).map(|value| value.as_bytes());
+        let peer = peer.map(|peer| peer.ip());
+        let one = values("x-forwarded-for");
+        self.trusted.client(peer, one, values("forwarded"))
+    }
+
+    /// Counts that a client wants to connect, whatever comes of it.
+    pub fn knock(&self, client: Option<IpAddr>, now: Instant) -> Result<(), Refused> {
+        if let (Some(rates), Some(client)) = (&self.new_connections, client) {
+            rates.take(client, now).map_err(|_| Refused::TooOften)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a connection among its client's. One that takes the place of another that its client has is
+    /// not refused.
+    pub fn enter(
+        &self,
+        client: Option<IpAddr>,
+        of_all: tally::Permit,
+        takes_a_place: impl FnOnce() -> bool,
+    ) -> Result<Permit, Refused> {
+        let of_client = match (&self.connections, client) {
+            (Some(counts), Some(client)) => {
+                let counted = counts.enter(client, takes_a_place);
+                Some(Box::new(counted.map_err(|_| Refused::TooMany)?))
+            }
+            _ => None,
+        };
+        Ok(Permit {
+            _of_all: of_all,
+            _of_client: of_client,
+        })
+    }
+
+    /// Whether requests are limited by their client's address.
+    pub fn limit_requests(&self) -> bool {
+        self.requests.is_some()
+    }
+
+    /// Counts a request to the HTTP API; None: they are not limited.
+    pub fn request(&self, client: Option<IpAddr>, now: Instant) -> Option<Result<Left, Empty>> {
+        Some(self.requests.as_ref()?.take(client?, now))
+    }
+}

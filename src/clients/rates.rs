@@ -1,0 +1,78 @@
+//! How often each client may do something.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use super::block::Block;
+use crate::net::rate::{Empty, Left, Nanos, Rate, nanos_since};
+
+/// Clients that are remembered. Whoever has more networks than that has more than a limit by address
+/// keeps away.
+const MOST_REMEMBERED: NonZeroUsize = NonZeroUsize::new(1 << 16).expect("it is not zero");
+
+/// A bucket for each client. The one that was not used for longest is forgotten first, and is
+/// full if it comes back.
+#[derive(Debug)]
+pub(super) struct Rates {
+    rate: Rate,
+    start: Instant,
+    /// When each bucket is full.
+    full_at: Mutex<LruCache<Block, Nanos>>,
+}
+
+impl Rates {
+    pub(super) fn new(rate: Rate, now: Instant) -> Self {
+        Self {
+            rate,
+            start: now,
+            full_at: Mutex::new(LruCache::new(MOST_REMEMBERED)),
+        }
+    }
+
+    /// Takes one out of the client's bucket.
+    pub(super) fn take(&self, client: IpAddr, now: Instant) -> Result<Left, Empty> {
+        let now = nanos_since(self.start, now);
+        let mut buckets = self.full_at.lock();
+        let full_at = buckets.get_or_insert_mut(client.into(), || 0);
+        let (later, left) = self.rate.take(*full_at, now)?;
+        *full_at = later;
+        Ok(left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn each_client_has_a_bucket_of_its_own() {
+        let start = Instant::now();
+        let rates = Rates::new(Rate::new(1, 2), start);
+        let take = |text: &str, now| rates.take(text.parse().unwrap(), now);
+        assert!(take("10.0.0.1", start).is_ok());
+        assert!(take("10.0.0.1", start).is_ok());
+        let empty = take("10.0.0.1", start).unwrap_err();
+        assert_eq!(empty.wait, Duration::from_secs(1));
+        assert!(take("10.0.0.2", start).is_ok());
+        assert!(take("10.0.0.1", start + Duration::from_secs(1)).is_ok());
+        assert!(take("10.0.0.1", start + Duration::from_secs(1)).is_err());
+    }
+
+    #[test]
+    fn strangers_from_everywhere_take_no_more_memory() {
+        let start = Instant::now();
+        let rates = Rates::new(Rate::new(1, 1), start);
+        for number in 0..3 * MOST_REMEMBERED.get() as u128 {
+            let address = Ipv6Addr::from_bits(number << 64);
+            assert!(rates.take(address.into(), start).is_ok());
+        }
+        assert_eq!(rates.full_at.lock().len(), MOST_REMEMBERED.get());
+    }
+}
