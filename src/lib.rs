@@ -33,6 +33,10 @@ mod departures;
 
 mod throttle;
 
+mod state;
+
+mod acme;
+
 mod session;
 
 mod webhooks;

@@ -2,7 +2,7 @@
 
 /// Tables of the file, and the lists of tables.
 pub(super) const ROOT: &[&str] = &[
-    "server", "cluster", "webhooks", "ingest", "admin", "log", "apps",
+    "server", "tls", "cluster", "webhooks", "ingest", "admin", "log", "apps",
 ];
 
 pub(super) const SERVER: &[&str] = &[
@@ -22,6 +22,18 @@ pub(super) const SERVER: &[&str] = &[
     "fallback_timeout",
     "close_timeout",
     "shutdown_timeout",
+    "state_dir",
+];
+
+/// Tables of `tls`.
+pub(super) const TLS: &[&str] = &["acme"];
+
+pub(super) const ACME: &[&str] = &[
+    "domains",
+    "contact",
+    "directory",
+    "challenge",
+    "ca_certificates",
 ];
 
 pub(super) const CLUSTER: &[&str] = &[
@@ -115,6 +127,7 @@ pub(super) const LIMITS: &[&str] = &[
 /// are lists, which they do not reach.
 pub(super) const SINGLE: &[(&str, &[&str])] = &[
     ("server", SERVER),
+    ("tls.acme", ACME),
     ("cluster", CLUSTER),
     ("webhooks", WEBHOOKS),
     ("ingest.laravel_redis", LARAVEL_REDIS),
@@ -125,6 +138,7 @@ pub(super) const SINGLE: &[(&str, &[&str])] = &[
 /// Every section as its header is written in the file.
 const HEADERS: &[(&str, &[&str])] = &[
     ("[server]", SERVER),
+    ("[tls.acme]", ACME),
     ("[cluster]", CLUSTER),
     ("[webhooks]", WEBHOOKS),
     ("[admin]", ADMIN),

@@ -41,6 +41,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let admin_section = root.child("admin", keys::ADMIN)?;
     let server = read::server(&server_section)?;
     let admin = read::admin(&admin_section)?;
+    let tls_section = root.child("tls", keys::TLS)?;
+    let acme = read::acme::acme(&tls_section.child("acme", keys::ACME)?)?;
     let webhooks_section = root.child("webhooks", keys::WEBHOOKS)?;
     let webhooks = read::webhooks::settings(&webhooks_section)?;
     let cluster = root.child("cluster", keys::CLUSTER)?;
@@ -75,6 +77,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     Ok(Loaded {
         config: Config {
             server,
+            acme,
             cluster,
             webhooks,
             laravel_redis,

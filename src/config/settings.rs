@@ -1,9 +1,11 @@
 //! What the process runs with.
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use super::Address;
+use crate::acme;
 use crate::apps::Registry;
 use crate::cluster::redis;
 use crate::ingest::laravel_redis;
@@ -14,6 +16,8 @@ use crate::webhooks;
 pub struct Config {
     /// The public listener and what holds for every connection.
     pub server: Server,
+    /// A certificate that an authority issues; `None`, the default: there is none.
+    pub acme: Option<acme::Settings>,
     /// Whom the node shares its channels with.
     pub cluster: Cluster,
     /// What holds for all webhooks.
@@ -67,6 +71,8 @@ pub struct Server {
     pub close_timeout: Duration,
     /// How long a stop may take before what is left is dropped. 10 s.
     pub shutdown_timeout: Duration,
+    /// The folder of what outlasts the process. It is made when there is something to keep. `state`.
+    pub state_dir: PathBuf,
 }
 
 impl Server {
@@ -96,6 +102,7 @@ impl Default for Server {
             fallback_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(10),
+            state_dir: "state".into(),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::error::ApiError;
 use super::route::{AppRoute, Route};
 use super::verified::{Claim, Head, Verified};
 use super::{channels, health, pages, publish, users};
+use crate::acme;
 use crate::fallback::FallbackService;
 use crate::metrics;
 use crate::net::budget::Budget;
@@ -39,6 +40,8 @@ pub struct Api {
     pub bodies: Arc<Budget>,
     /// Who serves clients of the HTTP fallback, if anybody does.
     pub fallback: Option<FallbackService>,
+    /// What is shown of a certificate that is ordered, if one is.
+    pub acme: Option<acme::Shown>,
     /// What holds for every request.
     pub settings: ApiSettings,
 }
@@ -104,7 +107,8 @@ impl Api {
         let (app_id, route) = match route {
             Route::Root => return Ok(health::root()),
             Route::Alive => return Ok(health::alive()),
-            Route::Ready => return Ok(health::ready(&self.relay)),
+            Route::Ready => return Ok(health::ready(&self.relay, self.acme.as_ref())),
+            Route::AcmeChallenge(token) => return self.prove(token),
             Route::App(app_id, route) => (app_id, route),
         };
         let app = hub
@@ -127,6 +131,13 @@ impl Api {
         let headers = request.headers();
         let request = claim.with_body(&body)?;
         self.call(route, &request, headers).await
+    }
+
+    fn prove(&self, token: &str) -> Result<Answer, ApiError> {
+        let answer = self.acme.as_ref().and_then(|acme| acme.answer(token));
+        answer
+            .map(Answer::Proof)
+            .ok_or_else(|| ApiError::not_found("nobody expects to be asked for this token"))
     }
 
     async fn call(

@@ -1,7 +1,7 @@
 //! Every number that the relay exports, and how it is written for Prometheus.
 //!
-//! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`]: the metrics themselves, each with
-//!   its name and help text
+//! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`], [`acme`]: the metrics themselves,
+//!   each with its name and help text
 //! - [`labels`]: the closed sets that label values come from
 //! - [`declare`]: what a declaration turns into
 //!
@@ -9,6 +9,7 @@
 //! then one relaxed atomic addition. Where workers share a counter (those of an app), count a
 //! batch at once with `inc_by`. No label ever holds a channel name or anything a client sent.
 
+mod acme;
 mod app;
 mod cluster;
 mod declare;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
+pub use self::acme::AcmeMetrics;
 pub use self::app::AppMetrics;
 pub use self::cluster::ClusterMetrics;
 #[cfg(test)]
@@ -29,7 +31,7 @@ pub use self::declare::LabelSet;
 pub use self::declare::{Counter, Gauge};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
-    ClosedWith, ConnectionRefusal, EventLoss, FallbackTransport, IngestRefusal, LossOn,
+    AcmeOrder, ClosedWith, ConnectionRefusal, EventLoss, FallbackTransport, IngestRefusal, LossOn,
     MessageKind, NotResumed, PublishRefusal, Route, StatusClass, WebhookDrop, WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
@@ -49,6 +51,7 @@ struct Shared {
     process: ProcessMetrics,
     cluster: cluster::Families,
     ingest: ingest::Families,
+    acme: acme::Families,
 }
 
 impl Metrics {
@@ -60,7 +63,9 @@ impl Metrics {
         let apps = app::Families::register(&mut registry);
         let cluster = cluster::Families::register(&mut registry);
         let ingest = ingest::Families::register(&mut registry);
+        let acme = acme::Families::register(&mut registry);
         let shared = Shared {
+            acme,
             cluster,
             registry,
             apps,
@@ -97,6 +102,11 @@ impl Metrics {
     /// The numbers of what comes in from Laravel over Redis; exported once they are asked for.
     pub fn ingest(&self) -> IngestMetrics {
         self.shared.ingest.resolve(&[])
+    }
+
+    /// The numbers of certificates that are ordered; exported once they are asked for.
+    pub fn acme(&self) -> AcmeMetrics {
+        self.shared.acme.resolve(&[])
     }
 
     /// All metrics in the OpenMetrics text format, which parsers of Prometheus' older text

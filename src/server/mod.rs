@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::acme::{self, Acme};
 use crate::admin::{self, AdminState, Names};
 use crate::cluster::{Local, Redis, redis};
 use crate::config::{Address, Cluster, Config, Role};
@@ -25,7 +26,9 @@ use crate::metrics::Metrics;
 use crate::net::descriptors;
 use crate::net::tally::Requests;
 use crate::relay::Relay;
+use crate::state::Folder;
 use crate::tap::Tap;
+use crate::tls::Certificates;
 use crate::webhooks::{self, Webhooks};
 use worker::WorkerSettings;
 
@@ -53,6 +56,9 @@ pub enum ServeError {
     /// Webhooks cannot be sent.
     #[error(transparent)]
     Webhooks(#[from] webhooks::StartError),
+    /// A certificate cannot be ordered, or not be kept.
+    #[error(transparent)]
+    Acme(#[from] acme::StartError),
     /// Channels cannot be shared with other nodes.
     #[error(transparent)]
     Cluster(#[from] redis::UnreadableCertificates),
@@ -108,6 +114,7 @@ pub fn run(
         Cluster::Local => Arc::new(Local),
         Cluster::Redis(settings) => Arc::new(Redis::new((**settings).clone(), &metrics)?),
     };
+    let acme = acme(&config, &metrics)?;
     let webhooks = Webhooks::start(&config.apps, &metrics, config.webhooks.clone())?;
     let hub = Hub::new(config.apps.clone(), &webhooks, metrics, max_connections);
     authority
@@ -124,7 +131,8 @@ pub fn run(
     system.block_on(async {
         let (reclaim, reclaim_requests) = tokio::sync::watch::channel(0);
         let process = relay.hub.metrics().process();
-        let settings = WorkerSettings::new(&config.server, files, process, reclaim_requests);
+        let shown = acme.as_ref().map(Acme::shown);
+        let settings = WorkerSettings::new(&config.server, files, process, shown, reclaim_requests);
         let addresses = listen::addresses(&public);
         let server = worker::start(
             public,
@@ -147,9 +155,10 @@ pub fn run(
         actix_rt::spawn(reclaim::watch_size(reclaim));
         actix_rt::spawn(webhooks.watch_due());
         let ingest = start_ingest(&config, &relay);
+        let acme = acme.map(|acme| actix_rt::spawn(acme.run()));
         stop_requested.await;
-        if let Some(ingest) = ingest {
-            ingest.abort();
+        for task in ingest.into_iter().chain(acme) {
+            task.abort();
         }
         let limit = config.server.shutdown_timeout;
         let parts = shutdown::Parts {
@@ -159,6 +168,21 @@ pub fn run(
         shutdown::run(parts, server, admin, limit).await;
         Ok(())
     })
+}
+
+/// The certificate that is to be ordered, if one is.
+fn acme(config: &Config, metrics: &Metrics) -> Result<Option<Acme>, ServeError> {
+    let Some(settings) = &config.acme else {
+        return Ok(None);
+    };
+    let state = Folder::new(&config.server.state_dir);
+    let acme = Acme::new(
+        settings.clone(),
+        &state,
+        Certificates::new(),
+        metrics.acme(),
+    )?;
+    Ok(Some(acme))
 }
 
 fn start_admin(

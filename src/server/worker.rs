@@ -24,6 +24,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::reclaim;
+use crate::acme;
 use crate::config;
 use crate::fallback::{FallbackService, FallbackSettings, Sessions};
 use crate::http::{self, Api, ApiSettings};
@@ -47,6 +48,7 @@ pub(super) struct WorkerSettings {
     sessions: Arc<Sessions>,
     tokens: Arc<Tokens>,
     api: ApiSettings,
+    acme: Option<acme::Shown>,
     bodies: Arc<Budget>,
     bodies_of_fallback: Arc<Budget>,
     room: Arc<Room>,
@@ -63,12 +65,13 @@ struct HttpSettings {
 }
 
 impl WorkerSettings {
-    /// What the configuration says, in a process that may have so many files open. `reclaim` asks
-    /// for memory back.
+    /// What the configuration says, in a process that may have so many files open. `acme` is a certificate that is
+    /// ordered, if one is; `reclaim` asks for memory back.
     pub(super) fn new(
         server: &config::Server,
         files: u64,
         metrics: &ProcessMetrics,
+        acme: Option<acme::Shown>,
         reclaim: watch::Receiver<u64>,
     ) -> Self {
         let room = Arc::new(Room::new(files, metrics.http_room()));
@@ -110,6 +113,7 @@ impl WorkerSettings {
             api: ApiSettings {
                 path_prefix: server.path_prefix.clone(),
             },
+            acme,
             bodies: Budget::new(server.http_backlog_bytes, metrics.http_backlog.clone()),
             bodies_of_fallback: Budget::new(
                 server.http_backlog_bytes / 4,
@@ -218,6 +222,7 @@ fn serve(
         requests,
         relay,
         fallback: Some(fallback),
+        acme: settings.acme.clone(),
         bodies: Arc::clone(&settings.bodies),
         settings: settings.api.clone(),
     };

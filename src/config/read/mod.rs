@@ -5,8 +5,10 @@
 //! - [`apps`], [`limits`], [`resume`]: the apps, and what must hold among them; the limits of one, and
 //!   how its sessions outlive their connections
 //! - [`webhooks`]: what holds for all webhooks, and the webhooks of one app
+//! - [`acme`]: a certificate that an authority issues
 //! - [`ingest`]: what comes in otherwise than over the HTTP API
 
+pub(super) mod acme;
 pub(super) mod apps;
 pub(super) mod cluster;
 pub(super) mod ingest;
@@ -70,6 +72,11 @@ pub(super) fn server(section: &Section<'_>) -> Result<Server, ConfigError> {
         fallback_timeout: section.seconds("fallback_timeout", default.fallback_timeout, WAIT)?,
         close_timeout: section.seconds("close_timeout", default.close_timeout, WAIT)?,
         shutdown_timeout: section.seconds("shutdown_timeout", default.shutdown_timeout, WAIT)?,
+        state_dir: section
+            .text("state_dir", "the path of a folder", |text| {
+                (!text.is_empty()).then(|| text.into())
+            })?
+            .unwrap_or(default.state_dir),
     })
 }
 

@@ -1,0 +1,11 @@
+//! Certificates from an authority: a real one for tests (Pebble, of Let's Encrypt), and one that does not keep to the
+//! protocol.
+
+mod dns;
+mod kept;
+mod liar;
+mod orders;
+mod pebble;
+mod process;
+mod support;
+mod trouble;
