@@ -22,11 +22,6 @@ mod tap;
 
 mod net;
 
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "served by the changes that follow"
-)]
 mod tls;
 
 mod departures;

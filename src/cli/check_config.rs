@@ -1,17 +1,22 @@
 //! `fanfare check-config`: what a configuration says, without serving it.
 
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use super::serve::ServeArgs;
 use super::{Failure, print};
 use crate::config::{self, Cluster, Loaded, Role};
+use crate::tls::{Certificate, Chain, Name, Pair};
 
-/// Prints the layers, the listeners and the apps; secrets never.
+/// Prints the layers, the listeners, the certificates and the apps; secrets never.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
-    print(&report(&config::load(&args.sources())?))
+    let loaded = config::load(&args.sources())?;
+    let pairs = loaded.config.tls.pairs.iter();
+    let certificates = pairs.map(Pair::load).collect::<Result<Vec<_>, _>>();
+    print(&report(&loaded, &certificates.map_err(Failure::other)?))
 }
 
-fn report(loaded: &Loaded) -> String {
+fn report(loaded: &Loaded, certificates: &[Certificate]) -> String {
     let Loaded {
         config,
         layers,
@@ -39,7 +44,17 @@ fn report(loaded: &Loaded) -> String {
             None => "off".into(),
         },
     );
-    if let Some(acme) = &config.acme {
+    if let Some(address) = &config.tls.listen {
+        add("tls", format!("https://{address}{}", server.path_prefix));
+    }
+    for (pair, certificate) in config.tls.pairs.iter().zip(certificates) {
+        let now = SystemTime::now();
+        add("certificate", described(pair, certificate, now));
+        for concern in pair.concerns(certificate, now) {
+            add("", format!("! {concern}"));
+        }
+    }
+    if let Some(acme) = &config.tls.acme {
         let domains: Vec<&str> = acme.domains.iter().map(|name| name.as_str()).collect();
         let (domains, directory) = (domains.join(", "), &acme.directory);
         let folder = server.state_dir.display();
@@ -88,6 +103,23 @@ fn report(loaded: &Loaded) -> String {
     columns(&lines)
 }
 
+/// Its names, how long it holds and who vouches for it.
+fn described(pair: &Pair, certificate: &Certificate, now: SystemTime) -> String {
+    let names: Vec<&str> = certificate.names().iter().map(Name::as_str).collect();
+    let names = match &names[..] {
+        [] => "for whoever asks for no name".into(),
+        names => names.join(", "),
+    };
+    let days = certificate.not_after().duration_since(now);
+    let days = days.unwrap_or_default().as_secs() / 86_400;
+    let issuer = match certificate.chain() {
+        Chain::SelfSigned => "its own issuer",
+        Chain::Ordered { issuer } | Chain::Alone { issuer } => issuer,
+    };
+    let file = pair.certificate.path.display();
+    format!("{names} ({file}; {days} days; issued by {issuer})")
+}
+
 fn columns(lines: &[(String, String)]) -> String {
     let width = lines.iter().map(|(name, _)| name.chars().count()).max();
     let width = width.unwrap_or_default();
@@ -132,7 +164,7 @@ mod tests {
             ..Sources::default()
         };
         assert_eq!(
-            report(&config::load(&sources).unwrap()),
+            report(&config::load(&sources).unwrap(), &[]),
             "\
 defaults
 environment  FANFARE_SERVER__PATH_PREFIX, PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET
@@ -159,7 +191,7 @@ app          77 (environment)
                 config_file: Some(file.clone()),
                 ..Sources::default()
             };
-            report(&config::load(&sources).unwrap())
+            report(&config::load(&sources).unwrap(), &[])
         };
         let narrow = report_of("");
         assert!(
@@ -188,7 +220,7 @@ app          77 (environment)
                 .into(),
             ..Sources::default()
         };
-        let report = report(&config::load(&sources).unwrap());
+        let report = report(&config::load(&sources).unwrap(), &[]);
         for line in [
             "public       http://127.0.0.1:6001 (no WebSockets: server.role is api)",
             "cluster      Redis at b:1, keys fanfare:*",

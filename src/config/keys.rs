@@ -25,9 +25,6 @@ pub(super) const SERVER: &[&str] = &[
     "state_dir",
 ];
 
-/// Tables of `tls`.
-pub(super) const TLS: &[&str] = &["acme"];
-
 pub(super) const ACME: &[&str] = &[
     "domains",
     "contact",
@@ -35,6 +32,28 @@ pub(super) const ACME: &[&str] = &[
     "challenge",
     "ca_certificates",
 ];
+
+/// What can be set in the environment, too.
+pub(super) const TLS: &[&str] = &[
+    "listen",
+    "certificate",
+    "key",
+    "minimum",
+    "handshake_timeout",
+];
+
+pub(super) const TLS_WITH_TABLES: &[&str] = &[
+    "listen",
+    "certificate",
+    "key",
+    "minimum",
+    "handshake_timeout",
+    "certificates",
+    "acme",
+];
+
+/// Of one of `tls.certificates`.
+pub(super) const CERTIFICATE: &[&str] = &["certificate", "key", "names"];
 
 pub(super) const CLUSTER: &[&str] = &[
     "driver",
@@ -127,6 +146,7 @@ pub(super) const LIMITS: &[&str] = &[
 /// are lists, which they do not reach.
 pub(super) const SINGLE: &[(&str, &[&str])] = &[
     ("server", SERVER),
+    ("tls", TLS),
     ("tls.acme", ACME),
     ("cluster", CLUSTER),
     ("webhooks", WEBHOOKS),
@@ -138,6 +158,7 @@ pub(super) const SINGLE: &[(&str, &[&str])] = &[
 /// Every section as its header is written in the file.
 const HEADERS: &[(&str, &[&str])] = &[
     ("[server]", SERVER),
+    ("[tls]", TLS_WITH_TABLES),
     ("[tls.acme]", ACME),
     ("[cluster]", CLUSTER),
     ("[webhooks]", WEBHOOKS),

@@ -41,18 +41,19 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let admin_section = root.child("admin", keys::ADMIN)?;
     let server = read::server(&server_section)?;
     let admin = read::admin(&admin_section)?;
-    let tls_section = root.child("tls", keys::TLS)?;
-    let acme = read::acme::acme(&tls_section.child("acme", keys::ACME)?)?;
+    let tls_section = root.child("tls", keys::TLS_WITH_TABLES)?;
+    let tls = read::tls::tls(&tls_section)?;
     let webhooks_section = root.child("webhooks", keys::WEBHOOKS)?;
     let webhooks = read::webhooks::settings(&webhooks_section)?;
     let cluster = root.child("cluster", keys::CLUSTER)?;
     let cluster = read::cluster::cluster(&cluster, webhooks.leave_delay)?;
     read::cluster::role_makes_sense(&server_section, server.role, &cluster)?;
     let log = read::log(&root.child("log", keys::LOG)?)?;
-    read::listeners_differ(
-        (&server_section, &server.listen),
+    read::listeners_differ(&[
+        (&server_section, Some(&server.listen)),
         (&admin_section, admin.listen.as_ref()),
-    )?;
+        (&tls_section, tls.listen.as_ref()),
+    ])?;
 
     let mut apps = read::apps::from_file(&root, &webhooks)?;
     let in_environment = credentials::in_environment(&sources.environment)?;
@@ -69,6 +70,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         if let Some(listen) = &admin.listen {
             read::apps::stay_on_loopback(&admin_section, listen)?;
         }
+        if let Some(listen) = &tls.listen {
+            read::apps::stay_on_loopback(&tls_section, listen)?;
+        }
     }
     let development = apps.is_empty();
     let (apps, app_origins) = read::apps::registry(apps)?;
@@ -77,7 +81,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     Ok(Loaded {
         config: Config {
             server,
-            acme,
+            tls,
             cluster,
             webhooks,
             laravel_redis,

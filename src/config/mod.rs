@@ -30,4 +30,4 @@ pub use credentials::EnvFile;
 pub use error::{ConfigError, Origin};
 pub use load::{Loaded, load};
 pub use overrides::{Flag, Sources};
-pub use settings::{Admin, Cluster, Config, Log, LogFormat, LogLevel, Role, Server};
+pub use settings::{Admin, Cluster, Config, Log, LogFormat, LogLevel, Role, Server, Tls};

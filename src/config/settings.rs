@@ -9,6 +9,7 @@ use crate::acme;
 use crate::apps::Registry;
 use crate::cluster::redis;
 use crate::ingest::laravel_redis;
+use crate::tls;
 use crate::webhooks;
 
 /// A whole configuration; every value in it is valid.
@@ -16,8 +17,8 @@ use crate::webhooks;
 pub struct Config {
     /// The public listener and what holds for every connection.
     pub server: Server,
-    /// A certificate that an authority issues; `None`, the default: there is none.
-    pub acme: Option<acme::Settings>,
+    /// TLS in the relay itself.
+    pub tls: Tls,
     /// Whom the node shares its channels with.
     pub cluster: Cluster,
     /// What holds for all webhooks.
@@ -103,6 +104,33 @@ impl Default for Server {
             close_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(10),
             state_dir: "state".into(),
+        }
+    }
+}
+
+/// TLS in the relay itself.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Where the same is served over TLS as on the public listener; `None`, the default: nowhere.
+    pub listen: Option<Address>,
+    /// The certificates; the first is for whoever asks for none of their names.
+    pub pairs: Vec<tls::Pair>,
+    /// One more, which an authority issues; `None`, the default: there is none.
+    pub acme: Option<acme::Settings>,
+    /// The oldest version that is spoken. 1.2.
+    pub minimum: tls::Minimum,
+    /// How long a handshake may take. 10 s.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            pairs: Vec::new(),
+            acme: None,
+            minimum: tls::Minimum::default(),
+            handshake_timeout: Duration::from_secs(10),
         }
     }
 }

@@ -111,6 +111,34 @@ label! {
 }
 
 label! {
+    /// What became of a TLS handshake.
+    pub enum TlsHandshake = "outcome" {
+        /// A new session.
+        Full = "full",
+        /// One that the client had before.
+        Resumed = "resumed",
+        /// An authority was shown that the host is ours.
+        Challenge = "acme_challenge",
+        /// The client took longer than tls.handshake_timeout.
+        Timeout = "timeout",
+        /// Too many were under way, and this one for longest.
+        Displaced = "displaced",
+        /// The client went away.
+        Gone = "gone",
+        /// The client spoke plain HTTP.
+        PlainHttp = "plain_http",
+        /// There is no version, cipher or protocol that both speak.
+        Incompatible = "incompatible",
+        /// The client ended it with an alert: it may not trust the certificate.
+        Refused = "refused",
+        /// There is no certificate for the client.
+        NoCertificate = "no_certificate",
+        /// What the client sent is not TLS, or broken.
+        Malformed = "malformed",
+    }
+}
+
+label! {
     /// Why events that other nodes published never reached this one.
     pub enum EventLoss = "reason" {
         /// The channel's log did not have them any more.

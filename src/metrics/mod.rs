@@ -1,6 +1,6 @@
 //! Every number that the relay exports, and how it is written for Prometheus.
 //!
-//! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`], [`acme`]: the metrics themselves,
+//! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`], [`certificate`], [`acme`]: the metrics themselves,
 //!   each with its name and help text
 //! - [`labels`]: the closed sets that label values come from
 //! - [`declare`]: what a declaration turns into
@@ -11,6 +11,7 @@
 
 mod acme;
 mod app;
+mod certificate;
 mod cluster;
 mod declare;
 mod ingest;
@@ -25,14 +26,16 @@ use prometheus_client::registry::Registry;
 
 pub use self::acme::AcmeMetrics;
 pub use self::app::AppMetrics;
+pub use self::certificate::CertificateMetrics;
 pub use self::cluster::ClusterMetrics;
 #[cfg(test)]
 pub use self::declare::LabelSet;
-pub use self::declare::{Counter, Gauge};
+pub use self::declare::{Counter, CounterBy, Gauge};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
     AcmeOrder, ClosedWith, ConnectionRefusal, EventLoss, FallbackTransport, IngestRefusal, LossOn,
-    MessageKind, NotResumed, PublishRefusal, Route, StatusClass, WebhookDrop, WebhookOutcome,
+    MessageKind, NotResumed, PublishRefusal, Route, StatusClass, TlsHandshake, WebhookDrop,
+    WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
 pub use self::worker::WorkerMetrics;
@@ -51,6 +54,7 @@ struct Shared {
     process: ProcessMetrics,
     cluster: cluster::Families,
     ingest: ingest::Families,
+    certificates: certificate::Families,
     acme: acme::Families,
 }
 
@@ -63,9 +67,11 @@ impl Metrics {
         let apps = app::Families::register(&mut registry);
         let cluster = cluster::Families::register(&mut registry);
         let ingest = ingest::Families::register(&mut registry);
+        let certificates = certificate::Families::register(&mut registry);
         let acme = acme::Families::register(&mut registry);
         let shared = Shared {
             acme,
+            certificates,
             cluster,
             registry,
             apps,
@@ -92,6 +98,11 @@ impl Metrics {
     /// The numbers that belong to no app and no worker.
     pub fn process(&self) -> &ProcessMetrics {
         &self.shared.process
+    }
+
+    /// The numbers of the certificate that the configuration calls so; exported once they are asked for.
+    pub fn certificate(&self, label: &str) -> CertificateMetrics {
+        self.shared.certificates.resolve(&[("name", label.into())])
     }
 
     /// The numbers of a node that shares its channels; exported once they are asked for.

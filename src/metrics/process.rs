@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use service::net::room::Numbers;
 
 use super::declare::{Counter, CounterBy, Gauge, Instrument, metrics};
-use super::labels::{ConnectionRefusal, HttpClosedWhile, Route, StatusClass};
+use super::labels::{ConnectionRefusal, HttpClosedWhile, Route, StatusClass, TlsHandshake};
 
 metrics! {
     /// The numbers of the process as a whole.
@@ -34,6 +34,10 @@ metrics! {
         http_connections: Gauge = "fanfare_http_connections",
         /// HTTP connections closed to make room for others, by what they waited for.
         http_closed_for_room: CounterBy<HttpClosedWhile> = "fanfare_http_closed_for_room_total",
+        /// TLS handshakes, by outcome.
+        tls_handshakes: CounterBy<TlsHandshake> = "fanfare_tls_handshakes_total",
+        /// Files of certificates that changed and could not be used: what was served before still is.
+        tls_reload_failures: Counter = "fanfare_tls_reload_failures_total",
     }
 }
 

@@ -81,6 +81,7 @@ fn with_one_of_each() -> Metrics {
     let metrics = Metrics::new();
     metrics.app("10001");
     metrics.worker(0);
+    metrics.certificate("relay.test");
     metrics
 }
 
@@ -122,6 +123,7 @@ fn labels_are_those_that_are_known() {
         "code",
         "kind",
         "le",
+        "name",
         "outcome",
         "reason",
         "route",
@@ -244,8 +246,8 @@ fn reference_page() -> String {
     let mut page = String::from(
         "# Metrics\n\n\
          `GET /metrics` on the admin listener, in the OpenMetrics text format. All of them are there from\n\
-         the start, but for those of a cluster and of Laravel's Redis, which are there where they are\n\
-         configured.\n\n\
+         the start, but for those of a cluster, of certificates and of Laravel's Redis, which are there where\n\
+         they are configured.\n\n\
          | metric | type | labels | meaning |\n| --- | --- | --- | --- |\n",
     );
     for (name, family) in parse(&metrics.encode()) {
@@ -272,7 +274,7 @@ fn label_with_values((label, values): (&str, BTreeSet<&str>)) -> Option<String> 
     match label {
         // The bounds of a histogram's buckets.
         "le" => None,
-        "app" | "worker" | "version" => Some(format!("`{label}`")),
+        "app" | "name" | "worker" | "version" => Some(format!("`{label}`")),
         _ => {
             let values: Vec<&str> = values.into_iter().collect();
             Some(format!("`{label}`: {}", values.join(", ")))

@@ -1,12 +1,14 @@
 //! The composition root: every part is built here, in order, and gets only what it needs.
 //!
 //! - [`listen`]: binding, before anything else is built
+//! - [`secure`]: the listener that speaks TLS, and its certificates
 //! - [`worker`]: what each worker thread serves
 //! - [`reclaim`]: memory that is free and still held is given back
 //! - [`shutdown`]: the phases of stopping
 
 mod listen;
 mod reclaim;
+mod secure;
 mod shutdown;
 mod worker;
 
@@ -28,7 +30,7 @@ use crate::net::tally::Requests;
 use crate::relay::Relay;
 use crate::state::Folder;
 use crate::tap::Tap;
-use crate::tls::Certificates;
+use crate::tls;
 use crate::webhooks::{self, Webhooks};
 use worker::WorkerSettings;
 
@@ -53,6 +55,12 @@ pub enum ServeError {
         /// What the system said.
         source: io::Error,
     },
+    /// A certificate cannot be served.
+    #[error(transparent)]
+    Certificate(#[from] tls::FileError),
+    /// TLS cannot be spoken.
+    #[error("cannot speak TLS: {0}")]
+    Tls(#[from] rustls::Error),
     /// Webhooks cannot be sent.
     #[error(transparent)]
     Webhooks(#[from] webhooks::StartError),
@@ -76,6 +84,7 @@ fn remedy(key: &str, source: &io::Error) -> &'static str {
         (io::ErrorKind::AddrInUse, "admin.listen") => {
             "; --admin-listen HOST:PORT takes another address, --admin-listen '' none"
         }
+        (io::ErrorKind::AddrInUse, "tls.listen") => "",
         (io::ErrorKind::AddrInUse, _) => "; --listen HOST:PORT takes another address",
         _ => "",
     }
@@ -103,6 +112,7 @@ pub fn run(
     let files = service::net::descriptors::raise_limit()
         .map_err(ServeError::system("read the file limit"))?;
     let public = listen::bind(&config.server.listen, "server.listen")?;
+    let (over_tls, certificates) = secure::listen(&config.tls)?.unzip();
     let admin = listen::bind_admin(&config.admin)?;
 
     let max_connections = config
@@ -114,7 +124,7 @@ pub fn run(
         Cluster::Local => Arc::new(Local),
         Cluster::Redis(settings) => Arc::new(Redis::new((**settings).clone(), &metrics)?),
     };
-    let acme = acme(&config, &metrics)?;
+    let acme = acme(&config, certificates.as_ref(), &metrics)?;
     let webhooks = Webhooks::start(&config.apps, &metrics, config.webhooks.clone())?;
     let hub = Hub::new(config.apps.clone(), &webhooks, metrics, max_connections);
     authority
@@ -134,8 +144,11 @@ pub fn run(
         let shown = acme.as_ref().map(Acme::shown);
         let settings = WorkerSettings::new(&config.server, files, process, shown, reclaim_requests);
         let addresses = listen::addresses(&public);
+        let tls_addresses = over_tls.as_ref().map(|it| listen::addresses(&it.listeners));
+        let tls_addresses = tls_addresses.unwrap_or_default();
         let server = worker::start(
             public,
+            over_tls,
             config.server.worker_threads(),
             Arc::clone(&relay),
             settings,
@@ -144,6 +157,7 @@ pub fn run(
         let admin_addresses = listen::addresses(&admin);
         let admin = start_admin(admin, files, &config, &relay)?;
         listen::announce("public", &addresses);
+        listen::announce("tls", &tls_addresses);
         listen::announce("admin", &admin_addresses);
         greet(Bound {
             public: addresses[0],
@@ -154,6 +168,9 @@ pub fn run(
         actix_rt::spawn(reclaim::on_this_thread(reclaim.subscribe()));
         actix_rt::spawn(reclaim::watch_size(reclaim));
         actix_rt::spawn(webhooks.watch_due());
+        if let Some(certificates) = certificates {
+            actix_rt::spawn(certificates.watch(relay.hub.metrics().clone()));
+        }
         let ingest = start_ingest(&config, &relay);
         let acme = acme.map(|acme| actix_rt::spawn(acme.run()));
         stop_requested.await;
@@ -171,15 +188,19 @@ pub fn run(
 }
 
 /// The certificate that is to be ordered, if one is.
-fn acme(config: &Config, metrics: &Metrics) -> Result<Option<Acme>, ServeError> {
-    let Some(settings) = &config.acme else {
+fn acme(
+    config: &Config,
+    served: Option<&secure::Served>,
+    metrics: &Metrics,
+) -> Result<Option<Acme>, ServeError> {
+    let (Some(settings), Some(served)) = (&config.tls.acme, served) else {
         return Ok(None);
     };
     let state = Folder::new(&config.server.state_dir);
     let acme = Acme::new(
         settings.clone(),
         &state,
-        Certificates::new(),
+        served.certificates(),
         metrics.acme(),
     )?;
     Ok(Some(acme))

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_codec::{AsyncRead, AsyncWrite, Framed};
+use actix_codec::Framed;
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, KeepAlive, Protocol, Request, h1};
 use actix_server::{ServerBuilder, ServerHandle};
@@ -16,6 +16,7 @@ use actix_service::{
 };
 use actix_web::App;
 use actix_web::dev::AppConfig;
+use rustls::ServerConfig;
 use service::net::connections::Connections;
 use service::net::deadline::{Deadline, Waits};
 use service::net::entry::Entry;
@@ -34,6 +35,7 @@ use crate::net::budget::Budget;
 use crate::relay::Relay;
 use crate::resume::Tokens;
 use crate::session::Timeouts;
+use crate::tls::{Acceptor, Socket};
 use crate::ws::{Upgrader, WebSocketSettings};
 
 /// How often a worker looks whether it has too many HTTP connections, beside whenever it accepts.
@@ -126,9 +128,17 @@ impl WorkerSettings {
     }
 }
 
+/// The listeners that speak TLS.
+pub(super) struct OverTls {
+    pub(super) listeners: Vec<TcpListener>,
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) handshake_timeout: Duration,
+}
+
 /// Starts the workers on the listeners. They run until the returned handle stops them.
 pub(super) fn start(
     listeners: Vec<TcpListener>,
+    over_tls: Option<OverTls>,
     workers: usize,
     relay: Arc<Relay>,
     settings: WorkerSettings,
@@ -141,8 +151,20 @@ pub(super) fn start(
     for listener in listeners {
         let (relay, settings) = (Arc::clone(&relay), settings.clone());
         builder = builder.listen("public", listener, move || {
-            serve(Arc::clone(&relay), &settings)
+            serve(Arc::clone(&relay), &settings, None)
         })?;
+    }
+    if let Some(tls) = over_tls {
+        let outcomes = &relay.hub.metrics().process().tls_handshakes;
+        for listener in tls.listeners {
+            let (relay, settings) = (Arc::clone(&relay), settings.clone());
+            let (config, outcomes) = (Arc::clone(&tls.config), outcomes.clone());
+            builder = builder.listen("tls", listener, move || {
+                let (config, outcomes) = (Arc::clone(&config), outcomes.clone());
+                let acceptor = Acceptor::new(config, tls.handshake_timeout, outcomes);
+                serve(Arc::clone(&relay), &settings, Some(acceptor))
+            })?;
+        }
     }
     let server = builder.run();
     let handle = server.handle();
@@ -197,6 +219,7 @@ fn shard(relay: &Relay, reclaim: &watch::Receiver<u64>) -> Shard {
 fn serve(
     relay: Arc<Relay>,
     settings: &WorkerSettings,
+    acceptor: Option<Acceptor>,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
 + use<> {
     let waits = settings.http.waits;
@@ -229,44 +252,57 @@ fn serve(
     let upgrade = move |request, framed| upgrader.upgrade(request, framed);
     fn_service(move |stream: TcpStream| {
         let entry = connections.enter(served.hub.connections().get());
-        ready(accept(stream, waits, entry, write_timeouts.clone()))
+        accept(
+            stream,
+            acceptor.clone(),
+            waits,
+            entry,
+            write_timeouts.clone(),
+        )
     })
     .and_then(assemble(api, upgrade, settings.http))
 }
 
-fn accept(
+async fn accept(
     stream: TcpStream,
+    acceptor: Option<Acceptor>,
     waits: Waits,
     entry: Entry,
     write_timeouts: Counter,
-) -> Result<(Deadline<TcpStream>, Protocol, Option<SocketAddr>), DispatchError> {
-    let (stream, peer) = Deadline::accept(stream, waits, entry, write_timeouts)?;
+) -> Result<(Deadline<Socket>, Protocol, Option<SocketAddr>), DispatchError> {
+    // With Nagle's algorithm, the second of two events waits for the first to be acknowledged.
+    stream.set_nodelay(true)?;
+    let peer = stream.peer_addr().ok();
+    let socket = match acceptor {
+        None => Socket::plain(stream),
+        Some(acceptor) => tokio::select! {
+            socket = acceptor.accept(stream) => socket?,
+            () = entry.evicted() => return Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()),
+        },
+    };
+    let stream = Deadline::new(socket, waits, entry, write_timeouts);
     Ok((stream, Protocol::Http1, peer))
 }
 
-/// HTTP over any stream, with WebSocket upgrades handed over together with the stream: over
-/// TLS just as over TCP.
-fn assemble<S>(
+/// HTTP, with WebSocket upgrades handed over together with the socket.
+fn assemble(
     api: Api,
-    upgrade: impl Fn(Request, Framed<Deadline<S>, h1::Codec>) + Clone + 'static,
+    upgrade: impl Fn(Request, Framed<Deadline<Socket>, h1::Codec>) + Clone + 'static,
     settings: HttpSettings,
 ) -> impl ServiceFactory<
-    (Deadline<S>, Protocol, Option<SocketAddr>),
+    (Deadline<Socket>, Protocol, Option<SocketAddr>),
     Config = (),
     Response = (),
     Error = DispatchError,
     InitError = (),
->
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
+> {
     let app = App::new().configure(move |services| http::configure(services, api));
     HttpService::build()
         // Idle connections are watched by the stream, at less cost.
         .keep_alive(KeepAlive::Os)
         .client_request_timeout(settings.head_timeout)
         .client_disconnect_timeout(settings.close_timeout)
-        .on_connect_ext(|stream: &Deadline<S>, connection| {
+        .on_connect_ext(|stream: &Deadline<Socket>, connection| {
             connection.insert(stream.request_mark());
         })
         .upgrade(fn_service(move |(request, framed)| {
@@ -278,37 +314,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
-
     use super::*;
-
-    /// TLS is not served yet. That this compiles shows that the assembly carries it: HTTP/1
-    /// with upgrades that hand over the encrypted stream, and HTTP/2, on one port.
-    #[expect(dead_code, reason = "the proof is that it compiles")]
-    fn serve_over_tls(
-        api: Api,
-        upgrade: impl Fn(Request, Framed<Deadline<TlsStream<TcpStream>>, h1::Codec>) + Clone + 'static,
-        settings: HttpSettings,
-        acceptor: Acceptor,
-    ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
-    {
-        let unencrypted = |error| DispatchError::Io(io::Error::other(format!("{error:?}")));
-        map_config(acceptor, |()| ())
-            .map_err(unencrypted)
-            .map_init_err(|_| ())
-            .and_then(fn_service(move |stream: TlsStream<TcpStream>| {
-                let (tcp, tls) = stream.get_ref();
-                let protocol = match tls.alpn_protocol() {
-                    Some(b"h2") => Protocol::Http2,
-                    _ => Protocol::Http1,
-                };
-                let peer = tcp.peer_addr().ok();
-                let stream =
-                    Deadline::new(stream, settings.waits, Entry::alone(), Counter::default());
-                ready(Ok((stream, protocol, peer)))
-            }))
-            .and_then(assemble(api, upgrade, settings))
-    }
 
     #[tokio::test]
     async fn accepted_sockets_send_small_frames_at_once() {
@@ -323,9 +329,11 @@ mod tests {
             idle: Duration::from_secs(1),
             write: Duration::from_secs(1),
         };
-        let (stream, _, peer) =
-            accept(accepted, waits, Entry::alone(), Counter::default()).unwrap();
-        let (stream, _) = stream.into_parts();
+        let (stream, _, peer) = accept(accepted, None, waits, Entry::alone(), Counter::default())
+            .await
+            .unwrap();
+        let (socket, _) = stream.into_parts();
+        let stream = socket.into_stream();
         assert!(stream.nodelay().unwrap());
         assert_eq!(peer, client.unwrap().local_addr().ok());
     }

@@ -211,12 +211,9 @@ mod tests {
             &certificates,
             second
         ));
-        let labels: Vec<_> = certificates
-            .expiries()
-            .into_iter()
-            .map(|it| it.label)
-            .collect();
-        assert_eq!(labels, ["first".into(), "second".into()]);
+        let expiries = certificates.expiries();
+        let labels: Vec<&str> = expiries.iter().map(|it| &*it.label).collect();
+        assert_eq!(labels, ["first", "second"]);
     }
 
     #[test]

@@ -2,17 +2,34 @@
 //!
 //! - [`name`], [`certificate`]: names, and a certificate with its chain and key
 //! - [`certificates`]: all that are served at the moment; each can be replaced while the relay runs
-//! - [`handshake`]: what is agreed on with a client
+//! - [`files`], [`watch`]: certificates in files, and how newer ones are noticed
+//! - [`agreement`]: what is agreed on with a client
+//! - [`exchange`], [`acceptor`]: one handshake, and those of a worker thread
+//! - [`record`], [`receiving`], [`writer`], [`socket`]: what is spoken after it
 //!
 //! Whoever has a certificate, from files or from an authority, takes a place among the [`Certificates`] and
 //! puts it there, again whenever there is a newer one.
 
+mod acceptor;
+mod agreement;
 mod certificate;
 mod certificates;
-mod handshake;
+mod exchange;
+mod files;
 mod name;
+mod receiving;
+mod record;
+mod socket;
+mod watch;
+mod writer;
 
-pub use certificate::{Certificate, CertificateError, Chain, certified};
-pub use certificates::{ACME_TLS, Certificates, Expiry, PlaceId};
-pub use handshake::{Minimum, server_config};
+pub use acceptor::Acceptor;
+pub use agreement::{Minimum, server_config};
+pub use certificate::{Certificate, CertificateError, Chain};
+pub use certificates::{Certificates, PlaceId};
+pub use files::{FileError, Pair, Setting};
 pub use name::Name;
+pub use record::{Broken, Opener};
+pub use socket::{Reader, Socket, WriteHalf};
+pub use watch::{Looked, Watched};
+pub use writer::Writer;

@@ -8,10 +8,6 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use socket2::SockRef;
-use tokio::io::{AsyncRead as _, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::Sleep;
 
 use super::discard::{Discard, Discarded};
@@ -24,6 +20,7 @@ use crate::protocol::{ChannelName, CloseCode};
 use crate::relay::{ClientPublication, Connected};
 use crate::resume::{self, Resumable};
 use crate::session::{CloseReason, Session, WaitsFor};
+use crate::tls::Reader;
 
 /// Bytes that are read at once at most.
 const READ_SIZE: usize = 16 << 10;
@@ -44,7 +41,7 @@ pub(super) struct Connection {
     registration: Connected,
     /// Its door, if its session may outlive it.
     resumable: Option<Box<Resumable>>,
-    reader: OwnedReadHalf,
+    reader: Reader,
     frames: Frames,
     /// What was read and is not handled: the beginning of a frame that has not come whole, or
     /// what is left for the next turn.
@@ -98,23 +95,26 @@ enum Read {
 }
 
 impl Connection {
-    /// A connection whose first `received` bytes came right behind the upgrade request.
+    /// A connection whose first bytes, `received`, came right behind the upgrade request: some that were read with it,
+    /// and some behind them.
     pub(super) fn new(
         permit: Permit,
         registration: Connected,
         resumable: Option<Box<Resumable>>,
-        reader: OwnedReadHalf,
-        received: &[u8],
+        reader: Reader,
+        received: [&[u8]; 2],
         close_timeout: Duration,
     ) -> Self {
         let max_message = registration.app().app.limits.message_bytes;
+        let mut rest = BytesMut::from(received[0]);
+        rest.extend_from_slice(received[1]);
         Self {
             registration,
             resumable,
             reader,
             frames: Frames::new(max_message),
-            rest: BytesMut::from(received),
-            unhandled: !received.is_empty(),
+            unhandled: !rest.is_empty(),
+            rest,
             messages_left: MESSAGES_A_TURN,
             mode: Mode::Open,
             close_timeout,
@@ -156,7 +156,7 @@ impl Connection {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         for _ in 0..READS_A_TURN {
             let mut scratch = SCRATCH.take();
-            let filled = poll_fill(&mut self.reader, cx, &mut scratch);
+            let filled = poll_fill(&mut self.reader, &self.registration, cx, &mut scratch);
             let outcome = match filled {
                 Poll::Ready(true) => self.handle_input(&mut scratch),
                 Poll::Ready(false) => Read::End,
@@ -339,12 +339,12 @@ impl Connection {
         for _ in 0..READS_A_TURN {
             let mut scratch = SCRATCH.take();
             scratch.reserve(READ_SIZE);
-            let socket: &TcpStream = self.reader.as_ref();
-            let received = SockRef::from(socket).recv(scratch.spare_capacity_mut());
-            let count = received.unwrap_or(0);
-            // SAFETY: the socket has initialised as many bytes as it says were received.
-            unsafe { scratch.set_len(scratch.len() + count) };
-            let outcome = match count {
+            let registration = &self.registration;
+            self.reader
+                .fill_now(&mut scratch, &mut |opener, asks_for_ours| {
+                    registration.update_keys(opener, asks_for_ours)
+                });
+            let outcome = match scratch.len() {
                 0 => Read::Stop,
                 _ => self.handle_input(&mut scratch),
             };
@@ -408,7 +408,7 @@ impl Connection {
             }
             Mode::Closing(closing) => {
                 let closed = flushed == Poll::Ready(Flushed::Closed);
-                return closing.poll(&mut self.reader, closed, cx);
+                return closing.poll(&mut self.reader, &self.registration, closed, cx);
             }
             Mode::Open => {}
         }
@@ -441,7 +441,8 @@ impl Closing {
     /// One step, as [`Connection::poll_step`]; `closed` says whether the close frame is sent.
     fn poll(
         &mut self,
-        reader: &mut OwnedReadHalf,
+        reader: &mut Reader,
+        registration: &Connected,
         closed: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Option<End>> {
@@ -453,7 +454,7 @@ impl Closing {
         }
         for _ in 0..READS_A_TURN {
             let mut scratch = SCRATCH.take();
-            let filled = poll_fill(reader, cx, &mut scratch);
+            let filled = poll_fill(reader, registration, cx, &mut scratch);
             let discarded = self.discard.take(&scratch);
             scratch.clear();
             SCRATCH.replace(scratch);
@@ -472,17 +473,15 @@ impl Closing {
 
 /// Reads once; false at the end of the stream.
 fn poll_fill(
-    reader: &mut OwnedReadHalf,
+    reader: &mut Reader,
+    registration: &Connected,
     cx: &mut Context<'_>,
     scratch: &mut BytesMut,
 ) -> Poll<bool> {
     scratch.reserve(READ_SIZE);
-    let mut buffer = ReadBuf::uninit(scratch.spare_capacity_mut());
-    let outcome = ready!(Pin::new(reader).poll_read(cx, &mut buffer));
-    let count = buffer.filled().len();
-    // SAFETY: the reader has initialised as many bytes as it says are filled.
-    unsafe { scratch.set_len(scratch.len() + count) };
-    Poll::Ready(outcome.is_ok() && count > 0)
+    reader.poll_fill(cx, scratch, &mut |opener, asks_for_ours| {
+        registration.update_keys(opener, asks_for_ours)
+    })
 }
 
 /// Goes on after the thread's other tasks and its sockets have had their turn. (To wake itself

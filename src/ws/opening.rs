@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 
 use super::connection::Connection;
 use crate::hub::{AppPermit, Carrier, Outlives, Shard};
@@ -13,6 +12,7 @@ use crate::protocol::{ChannelName, SocketId, server};
 use crate::relay::{Connected, Relay};
 use crate::resume::{Resumable, Tokens};
 use crate::session::{Session, SignOfLife, Timeouts};
+use crate::tls::Socket;
 
 /// What holds for every WebSocket.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ pub(super) struct Opener {
 
 impl Opener {
     /// Opens a connection that ends with its socket.
-    pub(super) fn connect(&self, admitted: Admitted, stream: TcpStream, received: &[u8]) {
+    pub(super) fn connect(&self, admitted: Admitted, stream: Socket, received: &[u8]) {
         let connection = self.open(admitted, stream, received, None);
         actix_rt::spawn(connection);
     }
@@ -56,7 +56,7 @@ impl Opener {
     pub(super) fn open_resumable(
         &self,
         admitted: Admitted,
-        stream: TcpStream,
+        stream: Socket,
         received: &[u8],
         resumable: Resumable,
         missed: Vec<ChannelName>,
@@ -71,7 +71,7 @@ impl Opener {
     fn open(
         &self,
         admitted: Admitted,
-        stream: TcpStream,
+        stream: Socket,
         received: &[u8],
         resumable: Option<Box<Resumable>>,
     ) -> Connection {
@@ -90,12 +90,12 @@ impl Opener {
             sign_of_life,
             Instant::now(),
         );
-        let (reader, writer) = stream.into_split();
+        let (reader, writer, behind) = stream.into_halves();
         let outlives = match resumable {
             Some(_) => Outlives::Carrier,
             None => Outlives::No,
         };
-        let carrier = Carrier::Socket(writer);
+        let carrier = Carrier::from(writer);
         let registration = self.shard.register(app, session, carrier, outlives);
         let registration = Connected::new(&self.relay, registration);
         let established =
@@ -106,7 +106,7 @@ impl Opener {
             registration,
             resumable,
             reader,
-            received,
+            [received, &behind[..]],
             self.settings.close_timeout,
         )
     }

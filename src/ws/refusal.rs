@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::protocol::{Frame, server};
 use crate::session::CloseReason;
+use crate::tls::Socket;
 
 /// Answers the upgrade, says why, closes, and waits for the client to have read it.
 pub(super) async fn refuse(
-    mut stream: TcpStream,
+    mut stream: Socket,
     accepted: Bytes,
     reason: CloseReason,
     close_timeout: Duration,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 
 use super::connection::Connection;
 use super::opening::{Admitted, Opener};
@@ -16,6 +15,7 @@ use crate::hub::Carrier;
 use crate::protocol::server;
 use crate::relay::Connected;
 use crate::resume::{self, Contender, Door, Entered, Place, Resumable};
+use crate::tls::Socket;
 
 /// A WebSocket that may be handed over to the thread of the session that its client comes back for: a
 /// socket belongs to its thread's runtime, unless it is taken out of it.
@@ -27,10 +27,10 @@ pub(super) struct Returning<S> {
     close_timeout: Duration,
 }
 
-impl Returning<TcpStream> {
+impl Returning<Socket> {
     pub(super) fn new(
         admitted: Admitted,
-        stream: TcpStream,
+        stream: Socket,
         received: &[u8],
         opener: &Opener,
     ) -> Self {
@@ -52,11 +52,11 @@ impl Returning<TcpStream> {
         let opener = Rc::clone(opener);
         actix_rt::spawn(async move {
             // A socket that cannot be moved is broken: the client comes again.
-            let Ok(on_its_way) = returning.over(TcpStream::into_std) else {
+            let Ok(on_its_way) = returning.over(Socket::into_std) else {
                 return;
             };
             if let Err(on_its_way) = resume::hand_over(&door, on_its_way).await
-                && let Ok(returning) = on_its_way.over(TcpStream::from_std)
+                && let Ok(returning) = on_its_way.over(Socket::from_std)
             {
                 returning.begin_anew(&token, &opener);
             }
@@ -102,7 +102,7 @@ impl<S> Returning<S> {
     }
 }
 
-impl Contender for Returning<std::net::TcpStream> {
+impl Contender for Returning<Socket<std::net::TcpStream>> {
     fn take(self: Box<Self>, mut connected: Connected, place: Place) {
         let resumable = Resumable::new(place);
         let Admitted {
@@ -111,13 +111,13 @@ impl Contender for Returning<std::net::TcpStream> {
             accepted,
             sign_of_life,
         } = self.admitted;
-        let Ok(stream) = TcpStream::from_std(self.stream) else {
+        let Ok(stream) = Socket::from_std(self.stream) else {
             // The socket is broken: the client comes again.
             actix_rt::spawn(resume::park(connected, resumable, permit));
             return;
         };
-        let (reader, writer) = stream.into_split();
-        connected.resume(app, Carrier::Socket(writer), sign_of_life);
+        let (reader, writer, behind) = stream.into_halves();
+        connected.resume(app, Carrier::from(writer), sign_of_life);
         let established = server::connection_established(connected.socket_id(), self.activity);
         connected.send_first(accepted, &established);
         let connection = Connection::new(
@@ -125,7 +125,7 @@ impl Contender for Returning<std::net::TcpStream> {
             connected,
             Some(Box::new(resumable)),
             reader,
-            &self.received,
+            [&self.received, &behind[..]],
             self.close_timeout,
         );
         actix_rt::spawn(connection.run_resumable());

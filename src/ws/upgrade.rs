@@ -12,7 +12,6 @@ use bytes::Bytes;
 use service::net::deadline::Deadline;
 use service::net::entry::Entry;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 
 use super::opening::{Admitted, Opener, WebSocketSettings};
 use super::refusal;
@@ -26,6 +25,7 @@ use crate::relay::Relay;
 use crate::resume::Tokens;
 use crate::resume::token::{self, Named};
 use crate::session::{CloseReason, SignOfLife};
+use crate::tls::Socket;
 
 /// The versions of the Pusher protocol that are served, as subprotocols of the WebSocket. They mean
 /// nothing but that: which version a client speaks is in its query.
@@ -66,7 +66,7 @@ impl Upgrader {
 
     /// Takes over the socket of an upgrade request. Every request with `Upgrade: websocket`
     /// comes here, whatever its path.
-    pub fn upgrade(&self, request: Request, framed: Framed<Deadline<TcpStream>, h1::Codec>) {
+    pub fn upgrade(&self, request: Request, framed: Framed<Deadline<Socket>, h1::Codec>) {
         let (named, _) = token::split(request.path(), &self.0.settings.path_prefix);
         let page = match named {
             Named::Token(token) => Some(Box::from(token)),
@@ -198,7 +198,7 @@ fn handshake_hint(error: actix_http::ws::HandshakeError) -> &'static str {
 }
 
 /// A plain HTTP answer, after which the connection ends.
-async fn answer(mut stream: TcpStream, status: StatusCode, text: &'static str, timeout: Duration) {
+async fn answer(mut stream: Socket, status: StatusCode, text: &'static str, timeout: Duration) {
     let retry = match status {
         StatusCode::SERVICE_UNAVAILABLE => "Retry-After: 1\r\n",
         _ => "",

@@ -5,6 +5,7 @@ mod get;
 mod http;
 mod response;
 mod stream;
+mod tls;
 mod websocket;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use serde_json::Value;
 pub(crate) use self::get::get;
 use self::http::HttpConn;
 pub(crate) use self::response::parse_response;
+pub(crate) use self::tls::Tls;
 use self::websocket::WsConn;
 use crate::pusher::{Credentials, Mark, MarkFinder};
 use crate::sys::{self, Epoll};
@@ -96,6 +98,8 @@ pub(crate) struct Net {
     pub(crate) server: SocketAddrV4,
     pub(crate) credentials: Credentials,
     pub(crate) counters: Counters,
+    /// For the connections that are opened over TLS.
+    pub(crate) tls: Option<Tls>,
     ws: Vec<WsConn>,
     http: Vec<HttpConn>,
     http_idle: Vec<usize>,
@@ -120,6 +124,7 @@ impl Net {
             server,
             credentials,
             counters: Counters::default(),
+            tls: None,
             ws: Vec::new(),
             http: Vec::new(),
             http_idle: Vec::new(),

@@ -1,16 +1,18 @@
 //! Subscribers: connections from their handshake to their close, WebSockets and what stands in for them.
 
+use std::io;
 use std::mem;
 use std::net::SocketAddrV4;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use anyhow::Context;
 use base64::Engine;
+use rustls::ClientConnection;
 use serde_json::Value;
 
 use super::response::header;
 use super::stream::Session;
-use super::{Delivery, HANGUP, Handler, INTEREST, Net, flush, inner_json, source_address};
+use super::{Delivery, HANGUP, Handler, INTEREST, Net, flush, inner_json, source_address, tls};
 use crate::sys;
 use crate::ws;
 
@@ -38,6 +40,7 @@ pub(super) struct WsConn {
     /// The payload so far of a fragmented message; the line so far of a stream.
     pub(super) fragments: Vec<u8>,
     pub(super) unsent: Vec<u8>,
+    tls: Option<Box<ClientConnection>>,
     /// None: a WebSocket.
     pub(super) session: Option<Session>,
 }
@@ -55,8 +58,27 @@ impl WsConn {
             partial: Vec::new(),
             fragments: Vec::new(),
             unsent: request,
+            tls: None,
             session: None,
         }
+    }
+
+    fn flush(&mut self) {
+        let Some(socket) = &self.socket else { return };
+        let fd = socket.as_raw_fd();
+        // An error shows up again at the next read, which reports the close.
+        let _ = match &mut self.tls {
+            None => flush(fd, &mut self.unsent),
+            Some(tls) => tls::flush(tls, fd, &mut self.unsent),
+        };
+    }
+
+    /// What a connection over TLS was sent.
+    fn open(&mut self, received: &[u8]) -> Option<io::Result<Vec<u8>>> {
+        let opened = tls::open(self.tls.as_mut()?, received);
+        // What the handshake has to say.
+        self.flush();
+        Some(opened)
     }
 }
 
@@ -80,6 +102,15 @@ impl Net {
         let (high, low) = (self.next_random(), self.next_random());
         let path = format!("/s/bench-{high:016x}{low:016x}");
         self.open_ws_behind(&path, self.server, None)
+    }
+
+    /// A connection over TLS.
+    pub(crate) fn open_tls_ws(&mut self) -> anyhow::Result<usize> {
+        let tls = self.tls.as_ref().context("where TLS is spoken: --tls")?;
+        let (address, connection) = (tls.address, tls.connection()?);
+        let conn = self.open_ws_behind("", address, None)?;
+        self.ws[conn].tls = Some(connection);
+        Ok(conn)
     }
 
     fn open_ws_behind(
@@ -159,10 +190,10 @@ impl Net {
     fn send_frame(&mut self, conn: usize, opcode: u8, payload: &[u8]) {
         let mask = (self.next_random() as u32).to_le_bytes();
         let ws = &mut self.ws[conn];
-        let Some(socket) = &ws.socket else { return };
-        ws::encode(opcode, payload, Some(mask), &mut ws.unsent);
-        // An error shows up again at the next read, which reports the close.
-        let _ = flush(socket.as_raw_fd(), &mut ws.unsent);
+        if ws.socket.is_some() {
+            ws::encode(opcode, payload, Some(mask), &mut ws.unsent);
+            ws.flush();
+        }
     }
 
     pub(crate) fn subscribe(&mut self, conn: usize, channel: &str, member: Option<&str>) {
@@ -212,8 +243,8 @@ impl Net {
             }
             ws.phase = Phase::Handshake;
         }
-        if !ws.unsent.is_empty() && flags & libc::EPOLLOUT as u32 != 0 {
-            let _ = flush(fd, &mut ws.unsent);
+        if flags & libc::EPOLLOUT as u32 != 0 {
+            ws.flush();
         }
         if ws.reads && flags & (libc::EPOLLIN as u32 | HANGUP) != 0 {
             self.ws_read(conn, fd, flags & HANGUP != 0, handler);
@@ -240,21 +271,29 @@ impl Net {
             let now = sys::now_ns();
             self.counters.reads += 1;
             self.counters.bytes_read += size as u64;
-            if self.ws[conn].partial.is_empty() {
-                let used = self.ws_input(conn, &buffer[..size], now, handler);
-                self.ws[conn].partial.extend_from_slice(&buffer[used..size]);
-            } else {
-                let mut whole = mem::take(&mut self.ws[conn].partial);
-                whole.extend_from_slice(&buffer[..size]);
-                let used = self.ws_input(conn, &whole, now, handler);
-                whole.drain(..used);
-                self.ws[conn].partial = whole;
+            match self.ws[conn].open(&buffer[..size]) {
+                None => self.ws_received(conn, &buffer[..size], now, handler),
+                Some(Ok(plain)) => self.ws_received(conn, &plain, now, handler),
+                Some(Err(error)) => self.close_ws(conn, &format!("TLS: {error}"), handler),
             }
             if self.ws[conn].phase == Phase::Closed || (size < buffer.len() && !hung_up) {
                 break;
             }
         }
         self.buffer = buffer;
+    }
+
+    fn ws_received<H: Handler>(&mut self, conn: usize, input: &[u8], now: u64, handler: &mut H) {
+        if self.ws[conn].partial.is_empty() {
+            let used = self.ws_input(conn, input, now, handler);
+            self.ws[conn].partial.extend_from_slice(&input[used..]);
+        } else {
+            let mut whole = mem::take(&mut self.ws[conn].partial);
+            whole.extend_from_slice(input);
+            let used = self.ws_input(conn, &whole, now, handler);
+            whole.drain(..used);
+            self.ws[conn].partial = whole;
+        }
     }
 
     /// Handles the whole frames in `input` and returns how many bytes they took.

@@ -19,6 +19,8 @@ pub(super) enum Other {
     Stream,
     /// WebSockets that name themselves, so that their sessions outlive them.
     Named,
+    /// WebSockets over TLS.
+    Tls,
 }
 
 impl Other {
@@ -26,6 +28,7 @@ impl Other {
         match self {
             Other::Stream => "stream",
             Other::Named => "named",
+            Other::Tls => "tls",
         }
     }
 }
@@ -36,8 +39,13 @@ pub(super) fn run(bench: &mut Bench, other: Other) -> anyhow::Result<()> {
     let rate = options.rate.unwrap_or(10.0);
     ensure!(connections > 0, "there must be connections");
     ensure!(rate > 0.0, "the rate must be above 0");
-    let pace = Pace::Open {
-        interval_ns: (1e9 / rate) as u64,
+    let pace = match options.window {
+        Some(window) => Pace::Closed {
+            window: window as u64,
+        },
+        None => Pace::Open {
+            interval_ns: (1e9 / rate) as u64,
+        },
     };
     let payload = options.payload.unwrap_or(128);
     let names = ["websocket", other.name()];
@@ -48,13 +56,15 @@ pub(super) fn run(bench: &mut Bench, other: Other) -> anyhow::Result<()> {
     let way = |conn| Way {
         is_stream: is_other(conn) && other == Other::Stream,
         is_named: is_other(conn) && other == Other::Named,
+        is_over_tls: is_other(conn) && other == Other::Tls,
         ..Way::default()
     };
     bench.open_all(
         all.clone().map(channel).collect(),
         all.clone().map(way).collect(),
     )?;
-    bench.net.open_http(options.publishers.unwrap_or(1))?;
+    let publishers = options.publishers.or(options.window).unwrap_or(1);
+    bench.net.open_http(publishers)?;
     bench.measure_idle()?;
 
     let mut deliveries = Deliveries::default();

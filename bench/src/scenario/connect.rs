@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Bench, Opener, ns};
+use super::{Bench, Opener, Way, ns};
 use crate::deliveries::report_connections;
 use crate::report::{Latency, memory_json, new_latency};
 use crate::sys;
@@ -91,6 +91,10 @@ impl Round {
         let (tcp_before, slab_before) = (tcp_buffers_kib(), slab_kib());
         bench.server.reset_peak_rss();
         let mut opener = Opener::new(vec![Some(&channel); connections], inflight);
+        opener.ways.fill(Way {
+            is_over_tls: bench.net.tls.is_some(),
+            ..Way::default()
+        });
         let started = sys::now_ns();
         let window = Window::open(&bench.server);
         opener.run(&mut bench.net)?;

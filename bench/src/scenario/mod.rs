@@ -16,13 +16,14 @@ mod publish;
 mod stalled;
 
 use std::net::SocketAddrV4;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use crate::net::{Handler, Net};
+use crate::net::{Handler, Net, Tls};
 use crate::pusher::Credentials;
 use crate::receiver::{self, Counts};
 use crate::report::{Latency, Report, new_latency};
@@ -59,6 +60,8 @@ pub(crate) enum Scenario {
     Fallback,
     /// fanout to N WebSockets, and then to N that name themselves, so that their sessions outlive them
     Resume,
+    /// fanout to N WebSockets, and then to N over TLS (--tls); with --window, as many events in flight
+    Tls,
     /// fanout to subscribers alone, and then beside N sessions whose clients are away
     Parked,
     /// fan-out where some subscribers stop reading
@@ -95,6 +98,18 @@ pub(crate) struct RunOptions {
     pub(crate) key: String,
     #[arg(long)]
     pub(crate) secret: String,
+    /// Where the server speaks TLS: tls; connect, whose connections are all over TLS then
+    #[arg(long, value_name = "HOST:PORT", requires = "tls_ca")]
+    pub(crate) tls: Option<SocketAddrV4>,
+    /// File of the authority that issued the server's certificate
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// The name that the certificate is for
+    #[arg(long, default_value = "localhost")]
+    pub(crate) tls_name: String,
+    /// Every connection over TLS begins a session of its own
+    #[arg(long)]
+    pub(crate) no_resumption: bool,
     /// Server processes; their children are found by themselves. Of several servers: theirs in
     /// the order of the URLs, then those of what they share
     #[arg(long, value_delimiter = ',')]
@@ -194,7 +209,7 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
     }
     let wanted = options.connections.unwrap_or(0) + options.publishers.unwrap_or(16) + 64;
     let sockets_per_connection = match options.scenario {
-        Scenario::ClientEvents | Scenario::Fallback | Scenario::Resume => 2,
+        Scenario::ClientEvents | Scenario::Fallback | Scenario::Resume | Scenario::Tls => 2,
         _ => 1,
     };
     ensure!(
@@ -234,6 +249,10 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         run_id: format!("{:08x}", sys::now_ns() as u32 ^ std::process::id()),
         options,
     };
+    if let (Some(address), Some(authority)) = (bench.options.tls, &bench.options.tls_ca) {
+        let (name, resumes) = (&bench.options.tls_name, !bench.options.no_resumption);
+        bench.net.tls = Some(Tls::new(address, authority, name, resumes)?);
+    }
     match bench.options.scenario {
         Scenario::Fanout
         | Scenario::MaxFanout
@@ -242,6 +261,7 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         | Scenario::SlowConsumer => broadcast::run(&mut bench)?,
         Scenario::Fallback => carriers::run(&mut bench, carriers::Other::Stream)?,
         Scenario::Resume => carriers::run(&mut bench, carriers::Other::Named)?,
+        Scenario::Tls => carriers::run(&mut bench, carriers::Other::Tls)?,
         Scenario::Parked => parked::run(&mut bench)?,
         Scenario::Publish => publish::run(&mut bench, 1)?,
         Scenario::BatchPublish => publish::run(&mut bench, 10)?,
@@ -288,6 +308,8 @@ struct Way {
     is_stream: bool,
     /// A WebSocket that names itself, at the net's own server: its session outlives it.
     is_named: bool,
+    /// A WebSocket over TLS.
+    is_over_tls: bool,
 }
 
 /// Opens connections with a bounded number under way, each through its subscription.
@@ -331,6 +353,8 @@ impl<'a> Opener<'a> {
                 self.started_at.push(sys::now_ns());
                 if way.is_stream {
                     net.open_stream()?;
+                } else if way.is_over_tls {
+                    net.open_tls_ws()?;
                 } else if way.is_named {
                     net.open_named_ws()?;
                 } else {

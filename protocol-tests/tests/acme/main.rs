@@ -7,5 +7,9 @@ mod liar;
 mod orders;
 mod pebble;
 mod process;
+mod served;
 mod support;
 mod trouble;
+#[expect(dead_code, reason = "tests/tls looks at more of a handshake")]
+#[path = "../tls/tunnel.rs"]
+mod tunnel;

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::dns::NameServer;
 use crate::process::Process;
+use crate::support::tls_address;
 
 /// What a test asks of it.
 #[derive(Clone, Copy)]
@@ -103,6 +104,7 @@ impl Pebble {
     ) -> TestServerBuilder {
         let trusted = self.directory.path().join("certificate.pem");
         TestServer::builder()
+            .set("tls.listen", "127.0.0.1:0")
             .set("server.state_dir", text(state))
             .set("tls.acme.domains", domains.to_vec())
             .set("tls.acme.contact", "mailto:ops@example.com")
@@ -119,6 +121,8 @@ impl Pebble {
         self.http
             .set_targets(&[server.endpoint().authority.clone()]);
         self.http.restore();
+        self.tls.set_targets(&[tls_address(server)]);
+        self.tls.restore();
     }
 
     fn command(&self, address: &str) -> Command {

@@ -40,7 +40,7 @@ pub(crate) async fn expect_logged(server: &TestServer, message: &str, count: usi
 }
 
 /// The lines of the log with this message in them.
-fn logged(server: &TestServer, message: &str) -> Vec<Value> {
+pub(crate) fn logged(server: &TestServer, message: &str) -> Vec<Value> {
     let log = server.log();
     let lines = log
         .iter()
@@ -52,4 +52,15 @@ fn logged(server: &TestServer, message: &str) -> Vec<Value> {
                 .is_some_and(|it| it.contains(message))
         })
         .collect()
+}
+
+/// Where the server speaks TLS.
+pub(crate) fn tls_address(server: &TestServer) -> String {
+    let log = server.log();
+    let mut lines = log
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let line = lines.find(|line| line["listener"] == "tls");
+    let line = line.expect("the address is logged before that of the admin listener");
+    line["address"].as_str().unwrap().to_owned()
 }

@@ -59,6 +59,7 @@ async fn expect_outcome(
     let liar = Liar::start(answer, repeated).await;
     let state = tempfile::tempdir().unwrap();
     let server = TestServer::builder()
+        .set("tls.listen", "127.0.0.1:0")
         .set("server.state_dir", state.path().to_str().unwrap())
         .set("tls.acme.domains", vec!["a.test"])
         .set("tls.acme.directory", liar.url())

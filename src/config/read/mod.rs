@@ -5,15 +5,17 @@
 //! - [`apps`], [`limits`], [`resume`]: the apps, and what must hold among them; the limits of one, and
 //!   how its sessions outlive their connections
 //! - [`webhooks`]: what holds for all webhooks, and the webhooks of one app
+//! - [`tls`]: the listener that speaks TLS, and its certificates
 //! - [`acme`]: a certificate that an authority issues
 //! - [`ingest`]: what comes in otherwise than over the HTTP API
 
-pub(super) mod acme;
+mod acme;
 pub(super) mod apps;
 pub(super) mod cluster;
 pub(super) mod ingest;
 mod limits;
 mod resume;
+pub(super) mod tls;
 pub(super) mod webhooks;
 
 use std::ops::RangeInclusive;
@@ -113,22 +115,28 @@ pub(super) fn log(section: &Section<'_>) -> Result<Log, ConfigError> {
     })
 }
 
-/// Two listeners cannot share an address; better refused here than by the system.
+/// Two listeners cannot share an address; better refused here than by the system. `listeners` are the sections and what
+/// they listen on; a default is never blamed.
 pub(super) fn listeners_differ(
-    server: (&Section<'_>, &Address),
-    admin: (&Section<'_>, Option<&Address>),
+    listeners: &[(&Section<'_>, Option<&Address>)],
 ) -> Result<(), ConfigError> {
-    let same = admin.1 == Some(server.1) && server.1.port() != 0;
-    if !same {
-        return Ok(());
+    for (index, (section, listen)) in listeners.iter().enumerate() {
+        for (other, other_listen) in &listeners[..index] {
+            let Some(address) = listen.filter(|it| *other_listen == Some(*it) && it.port() != 0)
+            else {
+                continue;
+            };
+            let (blamed, other) = if other.has("listen") {
+                (other, section)
+            } else {
+                (section, other)
+            };
+            let other = other.place("listen").key;
+            let expected = format!("another address than that of {other}");
+            return Err(blamed.invalid("listen", expected, address.to_string()));
+        }
     }
-    let (blamed, other) = if server.0.has("listen") {
-        (server.0, "admin.listen")
-    } else {
-        (admin.0, "server.listen")
-    };
-    let expected = format!("another address than that of {other}");
-    Err(blamed.invalid("listen", expected, server.1.to_string()))
+    Ok(())
 }
 
 /// `/a/b` of `a/b`, `/a/b/` and the like; nothing of `/` and nothing.

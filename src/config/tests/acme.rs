@@ -4,20 +4,22 @@ use super::*;
 use crate::acme::{Challenge, LETS_ENCRYPT};
 
 fn ordering(lines: &str) -> String {
-    with_app(&format!("[tls.acme]\n{lines}"))
+    with_app(&format!(
+        "[tls]\nlisten = \"127.0.0.1:0\"\n[tls.acme]\n{lines}"
+    ))
 }
 
 #[test]
 fn nothing_is_ordered_where_no_name_is_given() {
     for file in ["", "[tls.acme]\n", "[tls.acme]\ndomains = []\n"] {
-        assert!(Setting::new().file(file).load().acme.is_none());
+        assert!(Setting::new().file(file).load().tls.acme.is_none());
     }
 }
 
 #[test]
 fn the_file_and_variables_set_it() {
     let file = ordering("domains = [\"WS.example.com\"]\n");
-    let acme = Setting::new().file(&file).load().acme.unwrap();
+    let acme = Setting::new().file(&file).load().tls.acme.unwrap();
     assert_eq!(acme.domains[0].as_str(), "ws.example.com");
     assert_eq!(&*acme.directory, LETS_ENCRYPT);
     assert_eq!(acme.challenge, Challenge::TlsAlpn01);
@@ -34,6 +36,7 @@ fn the_file_and_variables_set_it() {
         .variable("FANFARE_TLS__ACME__CHALLENGE", "http-01")
         .variable("FANFARE_TLS__ACME__CA_CERTIFICATES", "/etc/ca.pem")
         .load()
+        .tls
         .acme
         .unwrap();
     let domains: Vec<&str> = acme.domains.iter().map(|name| name.as_str()).collect();
@@ -66,6 +69,16 @@ fn what_no_authority_would_issue_for_is_refused() {
 }
 
 #[test]
+fn a_certificate_that_nobody_would_serve_is_not_ordered() {
+    let file = with_app("[tls.acme]\ndomains = [\"ws.example.com\"]\n");
+    let mistake = mistake_in(&file);
+    assert!(
+        mistake.contains("tls.listen: missing; expected where"),
+        "{mistake}"
+    );
+}
+
+#[test]
 fn the_other_settings_are_checked_even_where_nothing_is_ordered() {
     for (line, key) in [
         ("contact = \"ops@example.com\"", "contact"),
@@ -75,7 +88,7 @@ fn the_other_settings_are_checked_even_where_nothing_is_ordered() {
         ("directory = \"ca.example\"", "directory"),
         ("challenge = \"dns-01\"", "challenge"),
     ] {
-        let mistake = mistake_in(&ordering(line));
+        let mistake = mistake_in(&with_app(&format!("[tls.acme]\n{line}")));
         assert!(
             mistake.contains(&format!("tls.acme.{key}: expected ")),
             "{mistake}"

@@ -15,7 +15,7 @@ fn unknown_keys_are_named_with_what_may_be_meant() {
         ),
         (
             "# \nlisten = 1",
-            "relay.toml:2: listen: unknown key; it belongs in [server] or [admin]",
+            "relay.toml:2: listen: unknown key; it belongs in [server] or [tls] or [admin]",
         ),
         (
             "[log]\ncolour = 1",
@@ -231,7 +231,7 @@ fn variables_and_flags_are_named_as_they_are_typed() {
         ),
         (
             "FANFARE_WEATHER__TODAY",
-            "environment variable FANFARE_WEATHER__TODAY: weather.today: unknown key; expected FANFARE_SECTION__KEY of the sections server, cluster, webhooks, ingest__laravel_redis, admin and log",
+            "environment variable FANFARE_WEATHER__TODAY: weather.today: unknown key; expected FANFARE_SECTION__KEY of the sections server, tls, cluster, webhooks, ingest__laravel_redis, admin and log",
         ),
         (
             "FANFARE_APPS__0__ID",
@@ -247,7 +247,7 @@ fn variables_that_look_like_the_relay_s_are_refused_with_the_right_name() {
     for (name, hint) in [
         (
             "FANFARE_LISTEN",
-            "did you mean `FANFARE_SERVER__LISTEN` or `FANFARE_ADMIN__LISTEN`?",
+            "did you mean `FANFARE_SERVER__LISTEN` or `FANFARE_TLS__LISTEN` or `FANFARE_ADMIN__LISTEN`?",
         ),
         ("FANFARE_WORKERS", "did you mean `FANFARE_SERVER__WORKERS`?"),
         ("FANFARE_WORKER", "did you mean `FANFARE_SERVER__WORKERS`?"),

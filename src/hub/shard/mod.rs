@@ -5,7 +5,7 @@
 //!   are away
 //! - [`delivery`]: fan-out, from the mailbox to the sockets
 //! - [`wheel`]: when which connection wants to know the time
-//! - [`peer`], [`carrier`], [`outbox`], [`registration`]: one connection as the shard knows it
+//! - [`peer`], [`carrier`], [`outbox`], [`sealed`], [`registration`]: one connection as the shard knows it
 //! - [`resumable`], [`unproven`], [`returning`], [`parking`]: a connection whose client goes away and
 //!   comes back
 
@@ -19,6 +19,7 @@ mod peer;
 mod registration;
 mod resumable;
 mod returning;
+mod sealed;
 mod tables;
 mod unproven;
 mod wheel;

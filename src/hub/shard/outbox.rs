@@ -11,7 +11,7 @@ use crate::protocol::Frame;
 /// through here: broadcasts, answers, pongs and the close.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    /// The front may be the rest of a frame that was written in part.
+    /// The front may be the rest of a frame that was written in part, or, over TLS, of what was sealed.
     frames: VecDeque<Bytes>,
     /// Whether the front is such a rest.
     partial: bool,
@@ -87,6 +87,37 @@ impl Outbox {
             written = 0;
         }
         self.check_size()
+    }
+
+    /// Queues what was sealed and the socket did not take, where nothing else waits.
+    pub(super) fn push_sealed(&mut self, rest: Bytes) -> Result<(), Overflow> {
+        debug_assert!(self.is_empty());
+        self.partial = true;
+        self.push_one(rest);
+        self.check_size()
+    }
+
+    /// What was sealed and must go out as it is, if there is any. Over TLS nothing else is ever written in
+    /// part.
+    pub(super) fn sealed(&self) -> Option<&[u8]> {
+        self.frames
+            .front()
+            .filter(|_| self.partial)
+            .map(|front| &**front)
+    }
+
+    /// So many frames at the front were sealed, which must go out as it is from now on.
+    pub(super) fn replace_front(&mut self, count: usize, sealed: Bytes) {
+        for frame in self.frames.drain(..count) {
+            self.bytes -= cost(&frame);
+        }
+        self.pong = match self.pong.checked_sub(count) {
+            None | Some(0) => 0,
+            Some(behind) => behind + 1,
+        };
+        self.bytes += cost(&sealed);
+        self.frames.push_front(sealed);
+        self.partial = true;
     }
 
     /// Queues a pong. It takes the place of one that waits, as RFC 6455 §5.5.3 allows: so pings
@@ -307,6 +338,29 @@ mod tests {
         outbox.written(first.len() + pong("c").len());
         outbox.push_pong(&pong("d")).unwrap();
         assert_eq!(content(&outbox), [&last[..], &pong("d")].concat());
+    }
+
+    #[test]
+    fn what_was_sealed_stands_for_the_frames_that_it_holds() {
+        let mut outbox = Outbox::new(4000);
+        let frames = ["one", "two"].map(|text| frame(text).bytes().clone());
+        outbox.push(&frames, 0).unwrap();
+        outbox.push_pong(&pong("a")).unwrap();
+        assert_eq!(outbox.sealed(), None);
+        outbox.replace_front(2, Bytes::from_static(b"sealed"));
+        assert_eq!(outbox.sealed(), Some(&b"sealed"[..]));
+        outbox.push_pong(&pong("b")).unwrap();
+        assert_eq!(content(&outbox), [&b"sealed"[..], &pong("b")].concat());
+        outbox.written(3);
+        assert_eq!(outbox.sealed(), Some(&b"led"[..]));
+        assert_eq!(outbox.bytes, 3 + pong("b").len() + 2 * OVERHEAD);
+        outbox.written(3);
+        assert_eq!(outbox.sealed(), None);
+        outbox.replace_front(1, Bytes::from_static(b"pong"));
+        outbox.push_pong(&pong("c")).unwrap();
+        assert_eq!(content(&outbox), [&b"pong"[..], &pong("c")].concat());
+        outbox.close(&[], true);
+        assert_eq!(content(&outbox), b"pong");
     }
 
     #[test]

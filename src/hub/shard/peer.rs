@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use socket2::SockRef;
+use tokio::net::tcp::OwnedWriteHalf;
 
-use super::carrier::{Carrier, Fallback};
+use super::carrier::{Carrier, Fallback, SEALED};
 use super::outbox::{Outbox, Overflow, State};
 use super::resumable::Resumable;
 use crate::hub::app::AppHub;
@@ -57,8 +58,20 @@ pub enum Flushed {
     Dead,
 }
 
+impl Flushed {
+    /// What has become of it, unless there is more to write.
+    pub(super) fn of(outbox: &Outbox) -> Option<Self> {
+        match outbox.state() {
+            State::Dead | State::Away => Some(Self::Dead),
+            State::Open if outbox.is_empty() => Some(Self::Open),
+            State::Closing if outbox.is_empty() => Some(Self::Closed),
+            State::Open | State::Closing => None,
+        }
+    }
+}
+
 /// What a socket took; one without room takes nothing.
-fn taken(written: io::Result<usize>) -> io::Result<usize> {
+pub(super) fn taken(written: io::Result<usize>) -> io::Result<usize> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
         // A socket that takes nothing is not one that has no room.
@@ -68,7 +81,7 @@ fn taken(written: io::Result<usize>) -> io::Result<usize> {
 }
 
 /// Frames that are written in one go at most.
-const MOST_SLICES: usize = 64;
+pub(super) const MOST_SLICES: usize = 64;
 
 impl Peer {
     pub(super) fn new(
@@ -130,7 +143,7 @@ impl Peer {
     /// How HTTP requests carry the connection, if they do.
     pub fn fallback(&self) -> Option<Fallback> {
         match *self.carrier.borrow() {
-            Carrier::Socket(_) | Carrier::None => None,
+            Carrier::Socket(_) | Carrier::Tls(_) | Carrier::None => None,
             Carrier::Requests(fallback) => Some(fallback),
         }
     }
@@ -175,6 +188,9 @@ impl Peer {
         }
         let mut written = 0;
         if outbox.is_empty() {
+            if self.descriptor.get() == SEALED {
+                return self.send_sealed(outbox, slices);
+            }
             match self.write_directly(slices) {
                 Ok(count) => written = count,
                 Err(_) => {
@@ -198,7 +214,7 @@ impl Peer {
         true
     }
 
-    fn check_overflow(&self, pushed: Result<(), Overflow>) {
+    pub(super) fn check_overflow(&self, pushed: Result<(), Overflow>) {
         if pushed == Err(Overflow) {
             self.app.metrics.outbox_overflows.inc();
             self.close_unread(&CloseReason::new(
@@ -211,7 +227,8 @@ impl Peer {
     /// Bytes that the socket takes now; 0 if none. This is where nearly every delivery goes:
     /// straight to the kernel, past the runtime's own record of the socket, which would have to
     /// be fetched into the cache for each of them. (So it does not notice a full socket: that is
-    /// left to [`Peer::poll_flush`].) This is also all that deliveries know of the carrier.
+    /// left to [`Peer::poll_flush`].) This, and that a descriptor may be [`SEALED`], is all that deliveries know of
+    /// the carrier.
     pub(super) fn write_directly(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let descriptor = self.descriptor.get();
         if descriptor < 0 {
@@ -303,18 +320,19 @@ impl Peer {
     /// Writes what waits, as far as the socket takes it. Called by the connection's task only:
     /// it is the one that is woken.
     pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Flushed> {
-        let carrier = self.carrier.borrow();
-        let Carrier::Socket(socket) = &*carrier else {
+        match &mut *self.carrier.borrow_mut() {
+            Carrier::Socket(socket) => self.poll_flush_plainly(socket, cx),
+            Carrier::Tls(writer) => self.poll_flush_sealed(writer, cx),
             // There is nothing to write to: the task takes the frames.
-            return Poll::Pending;
-        };
+            Carrier::Requests(_) | Carrier::None => Poll::Pending,
+        }
+    }
+
+    fn poll_flush_plainly(&self, socket: &OwnedWriteHalf, cx: &mut Context<'_>) -> Poll<Flushed> {
         loop {
             let mut outbox = self.outbox.borrow_mut();
-            match outbox.state() {
-                State::Dead | State::Away => return Poll::Ready(Flushed::Dead),
-                State::Open if outbox.is_empty() => return Poll::Ready(Flushed::Open),
-                State::Closing if outbox.is_empty() => return Poll::Ready(Flushed::Closed),
-                _ => {}
+            if let Some(flushed) = Flushed::of(&outbox) {
+                return Poll::Ready(flushed);
             }
             let mut slices = [IoSlice::new(&[]); MOST_SLICES];
             let count = outbox.slices(&mut slices);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::absent::Missed;
-use super::carrier::Carrier;
+use super::carrier::{Carrier, SEALED};
 use super::outbox::Outbox;
 use super::peer::Peer;
 use super::unproven::{Kept, Lost, What};
@@ -67,7 +67,11 @@ impl Peer {
         let slices: Vec<IoSlice<'_>> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
         if !self.has_frames() {
             // What it does not take is lost with it.
-            let _ = self.write_directly(&slices);
+            if self.descriptor.get() == SEALED {
+                let _ = self.write_sealed(&slices);
+            } else {
+                let _ = self.write_directly(&slices);
+            }
         }
         self.lose_carrier()
     }
