@@ -24,11 +24,6 @@ mod net;
 
 mod memory;
 
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "served by the changes that follow"
-)]
 mod tls;
 
 mod clients;
@@ -36,6 +31,10 @@ mod clients;
 mod departures;
 
 mod throttle;
+
+mod state;
+
+mod acme;
 
 mod session;
 

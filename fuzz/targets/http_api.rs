@@ -38,6 +38,7 @@ fn api() -> Api {
         }),
         bodies: Budget::new(1 << 20, Gauge::default()),
         fallback: None,
+        acme: None,
         settings: ApiSettings {
             path_prefix: "/relay".into(),
         },

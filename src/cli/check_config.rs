@@ -49,6 +49,15 @@ fn report(loaded: &Loaded, certificates: &[Certificate]) -> String {
             add("", format!("! {concern}"));
         }
     }
+    if let Some(acme) = &config.tls.acme {
+        let domains: Vec<&str> = acme.domains.iter().map(|name| name.as_str()).collect();
+        let (domains, directory) = (domains.join(", "), &acme.directory);
+        let folder = server.state_dir.display();
+        add(
+            "certificate",
+            format!("for {domains}, from {directory}, kept in {folder}"),
+        );
+    }
     add("workers", server.worker_threads().to_string());
     if let Cluster::Redis(settings) = &config.cluster {
         let (target, prefix) = (&settings.target, &settings.prefix);

@@ -40,6 +40,15 @@ pub(super) const SERVER: &[&str] = &[
     "fallback_timeout",
     "close_timeout",
     "shutdown_timeout",
+    "state_dir",
+];
+
+pub(super) const ACME: &[&str] = &[
+    "domains",
+    "contact",
+    "directory",
+    "challenge",
+    "ca_certificates",
 ];
 
 pub(super) const COMPRESSION: &[&str] = &["enabled", "min_bytes", "level"];
@@ -54,7 +63,7 @@ pub(super) const TLS: &[&str] = &[
     "handshake_timeout",
 ];
 
-pub(super) const TLS_WITH_LISTS: &[&str] = &[
+pub(super) const TLS_WITH_TABLES: &[&str] = &[
     "listen",
     "proxy_protocol",
     "certificate",
@@ -62,6 +71,7 @@ pub(super) const TLS_WITH_LISTS: &[&str] = &[
     "minimum",
     "handshake_timeout",
     "certificates",
+    "acme",
 ];
 
 /// Of one of `tls.certificates`.
@@ -160,6 +170,7 @@ pub(super) const LIMITS: &[&str] = &[
 pub(super) const SINGLE: &[(&str, &[&str])] = &[
     ("server", SERVER),
     ("tls", TLS),
+    ("tls.acme", ACME),
     ("compression", COMPRESSION),
     ("cluster", CLUSTER),
     ("webhooks", WEBHOOKS),
@@ -171,7 +182,8 @@ pub(super) const SINGLE: &[(&str, &[&str])] = &[
 /// Every section as its header is written in the file.
 const HEADERS: &[(&str, &[&str])] = &[
     ("[server]", SERVER),
-    ("[tls]", TLS_WITH_LISTS),
+    ("[tls]", TLS_WITH_TABLES),
+    ("[tls.acme]", ACME),
     ("[compression]", COMPRESSION),
     ("[cluster]", CLUSTER),
     ("[webhooks]", WEBHOOKS),

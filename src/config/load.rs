@@ -42,7 +42,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let admin_section = root.child("admin", keys::ADMIN)?;
     let server = read::server::server(&server_section)?;
     let admin = read::admin(&admin_section)?;
-    let tls_section = root.child("tls", keys::TLS_WITH_LISTS)?;
+    let tls_section = root.child("tls", keys::TLS_WITH_TABLES)?;
     let tls = read::tls::tls(&tls_section)?;
     let compression = root.child("compression", keys::COMPRESSION)?;
     let compression = read::compression::compression(&compression)?;

@@ -1,5 +1,6 @@
 //! What the process runs with.
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use service::net::proxies::TrustedProxies;
 
 use super::Address;
 use super::listener::{Listen, Listener, UnixAccess};
+use crate::acme;
 use crate::apps::Registry;
 use crate::clients::ClientLimits;
 use crate::cluster::redis;
@@ -88,6 +90,8 @@ pub struct Server {
     pub close_timeout: Duration,
     /// How long a stop may take before what is left is dropped. 10 s.
     pub shutdown_timeout: Duration,
+    /// The folder of what outlasts the process. It is made when there is something to keep. `state`.
+    pub state_dir: PathBuf,
 }
 
 impl Server {
@@ -130,6 +134,7 @@ impl Default for Server {
             fallback_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(10),
+            state_dir: "state".into(),
         }
     }
 }
@@ -143,6 +148,8 @@ pub struct Tls {
     pub proxy_protocol: bool,
     /// The certificates; the first is for whoever asks for none of their names.
     pub pairs: Vec<tls::Pair>,
+    /// One more, which an authority issues; `None`, the default: there is none.
+    pub acme: Option<acme::Settings>,
     /// The oldest version that is spoken. 1.2.
     pub minimum: tls::Minimum,
     /// How long a handshake may take. 10 s.
@@ -155,6 +162,7 @@ impl Default for Tls {
             listen: None,
             proxy_protocol: false,
             pairs: Vec::new(),
+            acme: None,
             minimum: tls::Minimum::default(),
             handshake_timeout: Duration::from_secs(10),
         }

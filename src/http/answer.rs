@@ -1,5 +1,6 @@
 //! What is answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -19,6 +20,8 @@ pub(super) enum Answer {
     Json(StatusCode, serde_json::Value),
     /// 200 with JSON that is written already.
     Written(Bytes),
+    /// 200 with the text that an authority asks for.
+    Proof(Arc<str>),
     /// 204 with the methods that the path is served with. It allows no page of another origin
     /// anything.
     Methods(&'static str),
@@ -41,15 +44,18 @@ impl Answer {
         match self {
             Self::Json(status, _) => *status,
             Self::Methods(_) => StatusCode::NO_CONTENT,
-            Self::Empty | Self::Written(_) | Self::Remembered { .. } => StatusCode::OK,
+            Self::Empty | Self::Written(_) | Self::Proof(_) | Self::Remembered { .. } => {
+                StatusCode::OK
+            }
         }
     }
 
-    /// Its JSON. `{}`, which it nearly always is after a publish, is not allocated.
+    /// What it says, JSON but for a proof. `{}`, which it nearly always is after a publish, is not allocated.
     pub(super) fn into_body(self) -> Bytes {
         match self {
             Self::Empty => Bytes::from_static(b"{}"),
             Self::Methods(_) => Bytes::new(),
+            Self::Proof(text) => Bytes::copy_from_slice(text.as_bytes()),
             Self::Json(_, value) => value.to_string().into(),
             Self::Written(body) | Self::Remembered { body, .. } => body,
         }
@@ -60,6 +66,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+/// As RFC 8555, 8.3, has it in its example.
+const PROOF: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The answer to a request that is done.
@@ -68,9 +76,14 @@ pub(super) fn respond(answer: Answer) -> HttpResponse {
         let allow = (header::ALLOW, HeaderValue::from_static(methods));
         return HttpResponse::NoContent().insert_header(allow).finish();
     }
+    let is_proof = matches!(answer, Answer::Proof(_));
     let replayed = matches!(answer, Answer::Remembered { replayed: true, .. });
     let response = HttpResponse::with_body(answer.status(), answer.into_body());
     let mut response = with_headers(response.map_into_boxed_body());
+    if is_proof {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, PROOF);
+    }
     if replayed {
         let yes = HeaderValue::from_static("true");
         response.headers_mut().insert(REPLAYED, yes);

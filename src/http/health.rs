@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use serde_json::json;
 
 use super::answer::Answer;
+use crate::acme;
 use crate::hub::{Authority, Standing, Unavailable};
 use crate::relay::Relay;
 
@@ -20,14 +21,17 @@ pub(super) fn alive() -> Answer {
 }
 
 /// `/ready`: new connections are taken, and the node can do all that it is there for.
-pub(super) fn ready(relay: &Relay) -> Answer {
+pub(super) fn ready(relay: &Relay, acme: Option<&acme::Shown>) -> Answer {
     let authority = &*relay.authority;
     let reason = match authority.standing() {
         _ if relay.hub.is_draining() => "the relay is going away".to_owned(),
         _ if relay.memory.is_reached() => {
             "the relay has used up its memory (server.memory_bytes)".to_owned()
         }
-        Standing::Well => return Answer::ok(json!({ "ready": true })),
+        Standing::Well => match acme.and_then(acme::Shown::trouble) {
+            None => return Answer::ok(json!({ "ready": true })),
+            Some(trouble) => trouble,
+        },
         Standing::Away => because(authority, Unavailable::Away),
         Standing::Refused => because(authority, Unavailable::Refused),
         Standing::NotYet => because(authority, Unavailable::NotYet),

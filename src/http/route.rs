@@ -18,6 +18,8 @@ pub(super) enum Route<'p> {
     Alive,
     /// `/ready`: it takes connections.
     Ready,
+    /// `/.well-known/acme-challenge/{token}`: an authority asks whether a name is ours (RFC 8555, 8.3).
+    AcmeChallenge(&'p str),
     /// Something of an app's: `/apps/{id}/…`
     App(Cow<'p, str>, AppRoute<'p>),
 }
@@ -50,6 +52,9 @@ impl<'p> Route<'p> {
             "/up" | "/health" => return Ok(Self::Alive),
             "/ready" => return Ok(Self::Ready),
             _ => {}
+        }
+        if let Some(token) = path.strip_prefix("/.well-known/acme-challenge/") {
+            return Ok(Self::AcmeChallenge(token));
         }
         if path.starts_with("/app/") {
             return Err(upgrade_required());
@@ -99,7 +104,9 @@ impl<'p> Route<'p> {
     /// Under which name the request is counted.
     pub(super) fn label(&self) -> metrics::Route {
         match self {
-            Self::Root | Self::Alive | Self::Ready => metrics::Route::Health,
+            Self::Root | Self::Alive | Self::Ready | Self::AcmeChallenge(_) => {
+                metrics::Route::Health
+            }
             Self::App(_, AppRoute::Events) => metrics::Route::Events,
             Self::App(_, AppRoute::BatchEvents) => metrics::Route::BatchEvents,
             Self::App(_, AppRoute::Channels) => metrics::Route::Channels,
@@ -179,6 +186,10 @@ mod tests {
             ("/", Some(Route::Root)),
             ("/up", Some(Route::Alive)),
             ("/ready", Some(Route::Ready)),
+            (
+                "/.well-known/acme-challenge/token",
+                Some(Route::AcmeChallenge("token")),
+            ),
             ("/apps/7/events", app(AppRoute::Events)),
             ("/apps/7/batch_events", app(AppRoute::BatchEvents)),
             ("/apps/7/channels", app(AppRoute::Channels)),

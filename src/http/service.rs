@@ -15,6 +15,7 @@ use super::error::ApiError;
 use super::route::{AppRoute, Route};
 use super::verified::{Claim, Head, Verified};
 use super::{channels, health, pages, publish, users};
+use crate::acme;
 use crate::fallback::FallbackService;
 use crate::hub::AppHub;
 use crate::metrics::{self, RequestLimit};
@@ -42,6 +43,8 @@ pub struct Api {
     pub bodies: Arc<Budget>,
     /// Who serves clients of the HTTP fallback, if anybody does.
     pub fallback: Option<FallbackService>,
+    /// What is shown of a certificate that is ordered, if one is.
+    pub acme: Option<acme::Shown>,
     /// What holds for every request.
     pub settings: ApiSettings,
 }
@@ -113,7 +116,8 @@ impl Api {
         let (app_id, route) = match route {
             Route::Root => return Ok(health::root()),
             Route::Alive => return Ok(health::alive()),
-            Route::Ready => return Ok(health::ready(&self.relay)),
+            Route::Ready => return Ok(health::ready(&self.relay, self.acme.as_ref())),
+            Route::AcmeChallenge(token) => return self.prove(token),
             Route::App(app_id, route) => (app_id, route),
         };
         // Before anything that costs more: whoever asks may be a stranger.
@@ -190,6 +194,13 @@ impl Api {
                 Err(ApiError::too_many(empty, key))
             }
         }
+    }
+
+    fn prove(&self, token: &str) -> Result<Answer, ApiError> {
+        let answer = self.acme.as_ref().and_then(|acme| acme.answer(token));
+        answer
+            .map(Answer::Proof)
+            .ok_or_else(|| ApiError::not_found("nobody expects to be asked for this token"))
     }
 
     async fn call(

@@ -55,6 +55,22 @@ label! {
 }
 
 label! {
+    /// What came of ordering a certificate.
+    pub enum AcmeOrder = "result" {
+        /// One was issued.
+        Issued = "issued",
+        /// The directory was not reached, or has trouble of its own.
+        Unreachable = "unreachable",
+        /// It wants fewer requests.
+        RateLimited = "rate_limited",
+        /// It did not accept the order, or the proof that a name is ours.
+        Refused = "refused",
+        /// It answered what cannot be used.
+        Unusable = "unusable",
+    }
+}
+
+label! {
     /// Why a connection was refused before it belonged to an app.
     pub enum ConnectionRefusal = "reason" {
         /// The key belongs to no app (4001).

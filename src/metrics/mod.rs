@@ -1,7 +1,7 @@
 //! Every number that the relay exports, and how it is written for Prometheus.
 //!
-//! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`], [`certificate`]: the metrics themselves, each with
-//!   its name and help text
+//! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`], [`certificate`], [`acme`]: the metrics themselves,
+//!   each with its name and help text
 //! - [`labels`]: the closed sets that label values come from
 //! - [`declare`]: what a declaration turns into
 //!
@@ -9,6 +9,7 @@
 //! then one relaxed atomic addition. Where workers share a counter (those of an app), count a
 //! batch at once with `inc_by`. No label ever holds a channel name or anything a client sent.
 
+mod acme;
 mod app;
 mod certificate;
 mod cluster;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
+pub use self::acme::AcmeMetrics;
 pub use self::app::AppMetrics;
 pub use self::certificate::CertificateMetrics;
 pub use self::cluster::ClusterMetrics;
@@ -31,7 +33,7 @@ pub use self::declare::LabelSet;
 pub use self::declare::{Counter, CounterBy, Gauge};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
-    ClosedWith, CompressionOutcome, CompressionStage, ConnectionRefusal, EventLoss,
+    AcmeOrder, ClosedWith, CompressionOutcome, CompressionStage, ConnectionRefusal, EventLoss,
     FallbackTransport, InflateRefusal, IngestRefusal, LossOn, MessageKind, NotResumed,
     ProxyHeaderRefusal, PublishRefusal, RequestLimit, Route, StatusClass, TlsHandshake,
     WebhookDrop, WebhookOutcome,
@@ -54,6 +56,7 @@ struct Shared {
     cluster: cluster::Families,
     ingest: ingest::Families,
     certificates: certificate::Families,
+    acme: acme::Families,
 }
 
 impl Metrics {
@@ -66,7 +69,9 @@ impl Metrics {
         let cluster = cluster::Families::register(&mut registry);
         let ingest = ingest::Families::register(&mut registry);
         let certificates = certificate::Families::register(&mut registry);
+        let acme = acme::Families::register(&mut registry);
         let shared = Shared {
+            acme,
             certificates,
             cluster,
             registry,
@@ -109,6 +114,11 @@ impl Metrics {
     /// The numbers of what comes in from Laravel over Redis; exported once they are asked for.
     pub fn ingest(&self) -> IngestMetrics {
         self.shared.ingest.resolve(&[])
+    }
+
+    /// The numbers of certificates that are ordered; exported once they are asked for.
+    pub fn acme(&self) -> AcmeMetrics {
+        self.shared.acme.resolve(&[])
     }
 
     /// All metrics in the OpenMetrics text format, which parsers of Prometheus' older text

@@ -29,6 +29,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::acme::{self, Acme};
 use crate::admin::{self, AdminState, Names};
 use crate::clients::Clients;
 use crate::cluster::{Local, Redis, redis};
@@ -40,6 +41,7 @@ use crate::net::descriptors;
 use crate::net::memory::Ceiling;
 use crate::net::tally::Requests;
 use crate::relay::Relay;
+use crate::state::Folder;
 use crate::tap::Tap;
 use crate::tls;
 use crate::webhooks::{self, Webhooks};
@@ -75,6 +77,9 @@ pub enum ServeError {
     /// Webhooks cannot be sent.
     #[error(transparent)]
     Webhooks(#[from] webhooks::StartError),
+    /// A certificate cannot be ordered, or not be kept.
+    #[error(transparent)]
+    Acme(#[from] acme::StartError),
     /// Channels cannot be shared with other nodes.
     #[error(transparent)]
     Cluster(#[from] redis::UnreadableCertificates),
@@ -132,6 +137,7 @@ pub fn run(
         Cluster::Local => Arc::new(Local),
         Cluster::Redis(settings) => Arc::new(Redis::new((**settings).clone(), &metrics)?),
     };
+    let acme = acme(&config, certificates.as_ref(), &metrics)?;
     let webhooks = Webhooks::start(&config.apps, &metrics, config.webhooks.clone())?;
     let hub = Hub::new(config.apps.clone(), &webhooks, metrics, max_connections)
         .with_compression(config.compression.unwrap_or_default());
@@ -155,7 +161,8 @@ pub fn run(
     system.block_on(async {
         let (reclaim, reclaim_requests) = tokio::sync::watch::channel(0);
         let metrics = relay.hub.metrics();
-        let settings = WorkerSettings::new(&config, files, metrics, reclaim_requests);
+        let shown = acme.as_ref().map(Acme::shown);
+        let settings = WorkerSettings::new(&config, files, metrics, shown, reclaim_requests);
         let first_address = listen::first_address(&public);
         let names: Vec<String> = public.iter().map(|one| one.name.clone()).collect();
         let tls_addresses = over_tls.as_ref().map(|it| listen::addresses(&it.listeners));
@@ -187,9 +194,10 @@ pub fn run(
             actix_rt::spawn(certificates.watch(relay.hub.metrics().clone()));
         }
         let ingest = start_ingest(&config, &relay);
+        let acme = acme.map(|acme| actix_rt::spawn(acme.run()));
         stop_requested.await;
-        if let Some(ingest) = ingest {
-            ingest.abort();
+        for task in ingest.into_iter().chain(acme) {
+            task.abort();
         }
         let limit = config.server.shutdown_timeout;
         let parts = shutdown::Parts {
@@ -199,6 +207,25 @@ pub fn run(
         shutdown::run(parts, server, admin, limit).await;
         Ok(())
     })
+}
+
+/// The certificate that is to be ordered, if one is.
+fn acme(
+    config: &Config,
+    served: Option<&secure::Served>,
+    metrics: &Metrics,
+) -> Result<Option<Acme>, ServeError> {
+    let (Some(settings), Some(served)) = (&config.tls.acme, served) else {
+        return Ok(None);
+    };
+    let state = Folder::new(&config.server.state_dir);
+    let acme = Acme::new(
+        settings.clone(),
+        &state,
+        served.certificates(),
+        metrics.acme(),
+    )?;
+    Ok(Some(acme))
 }
 
 fn start_admin(

@@ -46,6 +46,11 @@ pub(super) fn listen(settings: &Tls) -> Result<Option<(OverTls, Served)>, ServeE
 }
 
 impl Served {
+    /// Those that are served: others may put theirs among them.
+    pub(super) fn certificates(&self) -> Arc<Certificates> {
+        Arc::clone(&self.certificates)
+    }
+
     /// Looks at the files now and then, on a thread that may wait for them, and counts.
     pub(super) async fn watch(mut self, metrics: Metrics) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);

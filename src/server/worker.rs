@@ -28,6 +28,7 @@ use super::listener::{Public, PublicSocket};
 use super::pace::paced;
 use super::proxied::Proxied;
 use super::reclaim;
+use crate::acme;
 use crate::config;
 use crate::fallback::{FallbackService, FallbackSettings, Sessions};
 use crate::http::{self, Api, ApiSettings};
@@ -53,6 +54,7 @@ pub(super) struct WorkerSettings {
     sessions: Arc<Sessions>,
     tokens: Arc<Tokens>,
     api: ApiSettings,
+    acme: Option<acme::Shown>,
     bodies: Arc<Budget>,
     bodies_of_fallback: Arc<Budget>,
     room: Arc<Room>,
@@ -71,12 +73,13 @@ struct HttpSettings {
 }
 
 impl WorkerSettings {
-    /// What the configuration says, in a process that may have so many files open. `reclaim` asks
-    /// for memory back.
+    /// What the configuration says, in a process that may have so many files open. `acme` is a certificate that is
+    /// ordered, if one is; `reclaim` asks for memory back.
     pub(super) fn new(
         config: &config::Config,
         files: u64,
         metrics: &Metrics,
+        acme: Option<acme::Shown>,
         reclaim: watch::Receiver<u64>,
     ) -> Self {
         let server = &config.server;
@@ -120,6 +123,7 @@ impl WorkerSettings {
             api: ApiSettings {
                 path_prefix: server.path_prefix.clone(),
             },
+            acme,
             bodies: Budget::new(server.http_backlog_bytes, process.http_backlog.clone()),
             bodies_of_fallback: Budget::new(
                 server.http_backlog_bytes / 4,
@@ -282,6 +286,7 @@ fn serve(
         requests,
         relay,
         fallback: Some(fallback),
+        acme: settings.acme.clone(),
         bodies: Arc::clone(&settings.bodies),
         settings: settings.api.clone(),
     };

@@ -162,7 +162,7 @@ impl Certificate {
 ///
 /// # Errors
 /// When the key is none that can be used, or another's.
-pub fn certified(
+fn certified(
     certificates: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<CertifiedKey, CertificateError> {

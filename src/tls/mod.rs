@@ -25,8 +25,8 @@ mod writer;
 
 pub use acceptor::Acceptor;
 pub use agreement::{Minimum, server_config};
-pub use certificate::{Certificate, CertificateError, Chain, certified};
-pub use certificates::{ACME_TLS, Certificates, Expiry, PlaceId};
+pub use certificate::{Certificate, CertificateError, Chain};
+pub use certificates::{Certificates, PlaceId};
 pub use files::{FileError, Pair, Setting};
 pub use name::Name;
 pub use record::{Broken, Opener};

@@ -139,14 +139,6 @@ impl Socket {
     }
 }
 
-#[cfg(test)]
-impl<S> Socket<S> {
-    /// The stream alone.
-    pub fn into_stream(self) -> S {
-        self.stream
-    }
-}
-
 impl Reader {
     /// Reads once, and puts what there is behind `plain`, which has room for as much as is to be read; false at
     /// the end.

@@ -7,8 +7,10 @@
 //!   how its sessions outlive their connections
 //! - [`webhooks`]: what holds for all webhooks, and the webhooks of one app
 //! - [`tls`]: the listener that speaks TLS, and its certificates
+//! - [`acme`]: a certificate that an authority issues
 //! - [`ingest`]: what comes in otherwise than over the HTTP API
 
+mod acme;
 pub(super) mod apps;
 pub(super) mod cluster;
 pub(super) mod compression;

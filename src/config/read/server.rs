@@ -75,6 +75,11 @@ pub(in crate::config) fn server(section: &Section<'_>) -> Result<Server, ConfigE
         fallback_timeout: section.seconds("fallback_timeout", default.fallback_timeout, WAIT)?,
         close_timeout: section.seconds("close_timeout", default.close_timeout, WAIT)?,
         shutdown_timeout: section.seconds("shutdown_timeout", default.shutdown_timeout, WAIT)?,
+        state_dir: section
+            .text("state_dir", "the path of a folder", |text| {
+                (!text.is_empty()).then(|| text.into())
+            })?
+            .unwrap_or(default.state_dir),
     })
 }
 

@@ -1,13 +1,16 @@
 //! TLS in the relay itself.
 
-use crate::config::keys::CERTIFICATE;
+use crate::config::keys::{ACME, CERTIFICATE};
 use crate::config::section::Section;
 use crate::config::settings::Tls;
 use crate::config::{Address, ConfigError};
 use crate::tls::{Minimum, Name, Pair, Setting};
 
+use super::acme::acme;
 use super::{ADDRESS, WAIT};
 
+const SERVED: &str =
+    "where the certificate of tls.acme.domains is served: host:port, such as 0.0.0.0:443";
 const FILE: &str = "the path of a file in PEM";
 const NAMES: &str = "names of hosts, such as [\"ws.example.com\", \"*.example.com\"]";
 const TABLES: &str = "tables of certificate and key: [[tls.certificates]]";
@@ -34,13 +37,17 @@ pub(in crate::config) fn tls(section: &Section<'_>) -> Result<Tls, ConfigError> 
         let names = names.into_iter().filter_map(Name::parse).collect();
         pairs.push(pair(&more, names)?);
     }
-    if listen.is_some() && pairs.is_empty() {
-        return Err(section.missing("certificate", FILE));
+    let acme = acme(&section.child("acme", ACME)?)?;
+    match (&listen, &acme) {
+        (Some(_), None) if pairs.is_empty() => return Err(section.missing("certificate", FILE)),
+        (None, Some(_)) => return Err(section.missing("listen", SERVED)),
+        _ => {}
     }
     Ok(Tls {
         listen,
         pairs,
         proxy_protocol: section.switch("proxy_protocol", default.proxy_protocol)?,
+        acme,
         minimum: minimum.unwrap_or(default.minimum),
         handshake_timeout: section.seconds("handshake_timeout", default.handshake_timeout, WAIT)?,
     })

@@ -1,5 +1,6 @@
 //! Configurations from files, variables and flags, written down briefly.
 
+mod acme;
 mod apps_of_the_environment;
 mod cluster;
 mod development_credentials;

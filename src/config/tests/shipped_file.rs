@@ -45,9 +45,12 @@ fn it_has_every_key() {
     let resume = app.as_table().unwrap().get("resume").unwrap().get_ref();
     let ingest = root.get("ingest").unwrap().get_ref();
     let laravel_redis = ingest.as_table().unwrap().get("laravel_redis").unwrap();
+    let tls = root.get("tls").unwrap().get_ref();
+    let acme = tls.as_table().unwrap().get("acme").unwrap();
     for (documented, known) in [
         (section("server"), keys::SERVER),
         (section("tls"), keys::TLS),
+        (table(acme.get_ref()), keys::ACME),
         (section("compression"), keys::COMPRESSION),
         (section("cluster"), keys::CLUSTER),
         (section("webhooks"), keys::WEBHOOKS),

@@ -1,0 +1,134 @@
+//! What is kept over a restart: the account with the directory, and the certificate with its key.
+
+use std::io;
+
+use instant_acme::AccountCredentials;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use super::order::Issued;
+use super::settings::Settings;
+use crate::state::Folder;
+use crate::tls::{Certificate, Name};
+
+/// Larger than anything that is written here.
+const LARGEST_FILE: u64 = 1 << 20;
+const ACCOUNT: &str = "account.json";
+
+/// The files of one directory's account, and of one certificate of it.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    folder: Folder,
+    certificate: String,
+    domains: Vec<Name>,
+}
+
+/// An account with a directory.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredAccount {
+    /// Whom the directory was told to write to.
+    pub(super) contact: Option<Box<str>>,
+    pub(super) credentials: AccountCredentials,
+}
+
+impl Kept {
+    /// Those of this certificate, in the folder of all that is kept.
+    pub(super) fn new(state: &Folder, settings: &Settings) -> Self {
+        let host = Url::parse(&settings.directory).ok();
+        let host = host.as_ref().and_then(Url::host_str).unwrap_or_default();
+        let directory = named(host, settings.directory.as_bytes());
+        let mut domains: Vec<&str> = settings.domains.iter().map(Name::as_str).collect();
+        domains.sort_unstable();
+        let first = domains.first().copied().unwrap_or_default();
+        Self {
+            folder: state.folder("acme").folder(&directory),
+            certificate: format!("{}.pem", named(first, domains.join("\n").as_bytes())),
+            domains: settings.domains.clone(),
+        }
+    }
+
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The certificate of an earlier process; `None` if there is none that can be used, of which the log
+    /// says why.
+    pub(super) fn certificate(&self) -> Option<Certificate> {
+        let pem = self.read(&self.certificate)?;
+        let reason = match Certificate::from_pem(&pem, &pem) {
+            Ok(certificate) => {
+                let missing = |name: &&Name| !certificate.names().contains(name);
+                match self.domains.iter().find(missing) {
+                    None => return Some(certificate.only_for(self.domains.clone())),
+                    Some(missing) => format!("it is not for {missing}"),
+                }
+            }
+            Err(error) => error.to_string(),
+        };
+        self.warn(&self.certificate, &reason, "another one is ordered");
+        None
+    }
+
+    /// Keeps a certificate and its key, in one file, so that they always belong together.
+    pub(super) fn keep_certificate(&self, issued: &Issued) -> io::Result<()> {
+        let pem = format!("{}{}", issued.key_pem, issued.chain_pem);
+        self.folder.write(&self.certificate, pem.as_bytes())
+    }
+
+    /// The account; `None` if there is none that can be used, of which the log says why.
+    pub(super) fn account(&self) -> Option<StoredAccount> {
+        let json = self.read(ACCOUNT)?;
+        match serde_json::from_slice(&json) {
+            Ok(account) => Some(account),
+            Err(error) => {
+                // The text of the error names no value.
+                let reason = format!("line {}, column {}", error.line(), error.column());
+                self.warn(
+                    ACCOUNT,
+                    &reason,
+                    "the directory is asked for another account",
+                );
+                None
+            }
+        }
+    }
+
+    pub(super) fn keep_account(&self, account: &StoredAccount) -> io::Result<()> {
+        let json = serde_json::to_vec(account).map_err(io::Error::other)?;
+        self.folder.write(ACCOUNT, &json)
+    }
+
+    pub(super) fn forget_account(&self) -> io::Result<()> {
+        self.folder.remove(ACCOUNT)
+    }
+
+    fn read(&self, name: &str) -> Option<Vec<u8>> {
+        match self.folder.read(name, LARGEST_FILE) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.warn(name, &error.to_string(), "it counts as missing");
+                None
+            }
+        }
+    }
+
+    fn warn(&self, name: &str, reason: &str, consequence: &str) {
+        let file = self.folder.path().join(name);
+        tracing::warn!(file = %file.display(), reason, "a file cannot be used: {consequence}");
+    }
+}
+
+/// A name for a file, for people and for certain.
+fn named(shown: &str, exact: &[u8]) -> String {
+    let shown: String = shown
+        .chars()
+        .filter(|character| character.is_ascii_alphanumeric() || matches!(character, '.' | '-'))
+        .take(100)
+        .collect();
+    format!("{shown}-{}", hex::encode(&Sha256::digest(exact)[..6]))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! Certificates from an authority that issues them by itself (ACME, RFC 8555): ordered when there is none, renewed in time.
+//!
+//! A directory that fails, or does not keep to the protocol, takes nothing down: what is served goes on being
+//! served, and the order is tried again later and later.
+//!
+//! - [`settings`]: what is ordered, from whom
+//! - [`schedule`]: when
+//! - [`directory`]: requests to a directory
+//! - [`kept`], [`account`]: what outlasts the process; the account with the directory
+//! - [`answers`], [`proof`]: showing that names are ours
+//! - [`order`]: one order
+//! - [`run`]: all of it, for as long as the process runs
+//! - [`shown`]: what others are shown of it
+
+mod account;
+mod answers;
+mod directory;
+mod kept;
+mod order;
+mod proof;
+mod run;
+mod schedule;
+mod settings;
+mod shown;
+
+pub use directory::StartError;
+pub use run::Acme;
+pub use settings::{Challenge, LETS_ENCRYPT, MOST_DOMAINS, Settings};
+pub use shown::Shown;
