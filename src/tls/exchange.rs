@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, InsufficientSizeError, UnbufferedStatus,
@@ -30,9 +29,10 @@ pub(super) struct Exchange {
     stream: TcpStream,
     connection: UnbufferedServerConnection,
     incoming: Vec<u8>,
+    /// Bytes of that which the handshake may have. Of records behind it the connection of rustls must see none: it would change
+    /// its keys if one of them says so, and does not say that it has.
+    offered: usize,
     outgoing: Vec<u8>,
-    /// What the client sent right behind its handshake.
-    plain: BytesMut,
     is_begun: bool,
 }
 
@@ -86,8 +86,8 @@ impl Exchange {
             stream,
             connection: UnbufferedServerConnection::new(Arc::clone(config))?,
             incoming: Vec::new(),
+            offered: 0,
             outgoing: Vec::new(),
-            plain: BytesMut::new(),
             is_begun: false,
         })
     }
@@ -97,6 +97,7 @@ impl Exchange {
         loop {
             match self.step()? {
                 Step::Again => {}
+                Step::Read if self.offer_more() => {}
                 Step::Read => self.read().await?,
                 Step::Write => {
                     self.stream.write_all(&self.outgoing).await?;
@@ -133,8 +134,8 @@ impl Exchange {
     }
 
     fn step(&mut self) -> Result<Step, Failure> {
-        let UnbufferedStatus { mut discard, state } =
-            self.connection.process_tls_records(&mut self.incoming);
+        let offered = &mut self.incoming[..self.offered];
+        let UnbufferedStatus { discard, state } = self.connection.process_tls_records(offered);
         let step = match state {
             Ok(ConnectionState::EncodeTlsData(mut data)) => {
                 encode(&mut data, &mut self.outgoing);
@@ -146,14 +147,6 @@ impl Exchange {
             }
             Ok(ConnectionState::BlockedHandshake) => Step::Read,
             Ok(ConnectionState::WriteTraffic(_)) => Step::Done,
-            Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                while let Some(record) = traffic.next_record() {
-                    let record = record.map_err(Failure::Tls)?;
-                    discard += record.discard;
-                    self.plain.extend_from_slice(record.payload);
-                }
-                Step::Again
-            }
             Ok(_) => Step::Ended,
             Err(error) => {
                 self.encode_alert();
@@ -161,7 +154,20 @@ impl Exchange {
             }
         };
         self.incoming.drain(..discard);
+        self.offered -= discard;
         Ok(step)
+    }
+
+    /// Gives the handshake one more record, if it has come whole.
+    fn offer_more(&mut self) -> bool {
+        let rest = &self.incoming[self.offered..];
+        match record::length(rest) {
+            Ok(Some(length)) if length <= rest.len() => self.offered += length,
+            Ok(_) => return false,
+            // rustls says what is wrong with it.
+            Err(_) => self.offered = self.incoming.len(),
+        }
+        true
     }
 
     /// The alert that says what is wrong, if there is one.
@@ -177,9 +183,10 @@ impl Exchange {
         let secrets = self.connection.dangerous_into_kernel_connection();
         let (extracted, secrets) = secrets.map_err(io::Error::other)?;
         let begun = record::begin(extracted, secrets, self.outgoing);
-        let (sealer, opener) = begun.map_err(io::Error::other)?;
-        let receiving = Receiving::new(opener, self.incoming);
-        let secured = Secured::new(receiving, sealer, self.plain);
+        let (mut sealer, opener) = begun.map_err(io::Error::other)?;
+        let mut update = |opener: &mut _, asks| sealer.update_received(opener, asks);
+        let (receiving, plain) = Receiving::begin(opener, self.incoming, &mut update)?;
+        let secured = Secured::new(receiving, sealer, plain);
         Ok(Socket::secured(self.stream, secured))
     }
 

@@ -34,13 +34,23 @@ pub struct Receiving {
 pub type UpdateKeys<'a> = &'a mut dyn FnMut(&mut Opener, bool) -> Result<(), Broken>;
 
 impl Receiving {
-    /// `partial` was received and not opened.
-    pub(super) fn new(opener: Opener, partial: Vec<u8>) -> Self {
-        Self {
+    /// Opens what was `received` already, and returns what that says, too.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(super) fn begin(
+        opener: Opener,
+        received: Vec<u8>,
+        update_keys: UpdateKeys<'_>,
+    ) -> io::Result<(Self, BytesMut)> {
+        let mut receiving = Self {
             opener,
-            partial,
+            partial: Vec::new(),
             is_at_end: false,
-        }
+        };
+        let mut plain = BytesMut::new();
+        receiving.open_all(received, &mut plain, update_keys)?;
+        Ok((receiving, plain))
     }
 
     /// Reads until there is data, which is put behind `plain`; false at the end.
@@ -56,7 +66,7 @@ impl Receiving {
             if self.is_at_end {
                 return Poll::Ready(Ok(false));
             }
-            let mut records = self.begin();
+            let mut records = self.buffer();
             let mut buffer = ReadBuf::uninit(&mut records.spare_capacity_mut()[..READ_SIZE]);
             let outcome = Pin::new(&mut *reader).poll_read(cx, &mut buffer);
             let count = buffer.filled().len();
@@ -86,7 +96,7 @@ impl Receiving {
         if self.is_at_end {
             return;
         }
-        let mut records = self.begin();
+        let mut records = self.buffer();
         let received = SockRef::from(socket).recv(&mut records.spare_capacity_mut()[..READ_SIZE]);
         let count = received.unwrap_or(0);
         if count == 0 {
@@ -101,7 +111,7 @@ impl Receiving {
     }
 
     /// The thread's buffer, which begins with what is there of a record, and has room for a read.
-    fn begin(&self) -> Vec<u8> {
+    fn buffer(&self) -> Vec<u8> {
         let mut records = RECORDS.take();
         records.clear();
         records.extend_from_slice(&self.partial);

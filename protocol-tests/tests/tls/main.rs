@@ -9,6 +9,7 @@
 
 mod clients;
 mod handshakes;
+mod keys;
 mod mistakes;
 mod reload;
 mod server;
