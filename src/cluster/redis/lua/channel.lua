@@ -34,7 +34,7 @@ local step = 19
 local KEY_NODES, KEY_DEAD, KEY_MEMORY, KEY_NODE = '{nodes}', '{nodes}:dead', '{nodes}:memory', '{node:'
 -- Fields of meta: those of one node, whose id follows, have a colon behind the letter.
 local META_EPOCH, META_LAST, META_COUNT_REPORTED, META_SUBSCRIBERS = 'e', 'l', 't', 'n:'
-local META_KEPT_UNTIL, META_MEMORY, META_BEGUN_AFTER = 'k', 'm', 'f'
+local META_KEPT_UNTIL, META_MEMORY, META_BEGUN_AFTER, META_ENDED = 'k', 'm', 'f', 'p'
 local ENTRY_EVENTS, ENTRY_CLOSE, ENTRY_ADDED, ENTRY_REMOVED = 'E', 'X', '+', '-'
 local ENTRY_TOTAL, ENTRY_ONLINE, ENTRY_OFFLINE = '#', 'O', 'F'
 local FLAG_PRESENCE, FLAG_USER, FLAG_COUNTED = 'p', 'u', 'c'
@@ -119,7 +119,21 @@ if memory_key and memory ~= known_memory then
     redis.call('ZADD', prefix .. KEY_DEAD, now, asker)
   end
 end
-local is_forgotten = is_doubtful or (known_epoch ~= '' and known_epoch ~= epoch)
+-- The logs before this one that were deleted as all had left: nothing was forgotten of them, and all that webhooks
+-- know by a node that was on one is in due, or was reported since. Of eight epochs eight letters each: a value
+-- of more than 64 bytes would make the hash several times as large.
+local ended_letters, most_ended = 8, 8
+local function has_ended(name)
+  local ended, wanted = redis.call('HGET', meta, META_ENDED) or '', string.sub(name, 1, ended_letters)
+  for from = 1, string.len(ended), ended_letters do
+    if string.sub(ended, from, from + ended_letters - 1) == wanted then
+      return true
+    end
+  end
+  return false
+end
+local is_of_another_log = known_epoch ~= '' and known_epoch ~= epoch
+local is_forgotten = is_doubtful or (is_of_another_log and not has_ended(known_epoch))
 local asked_from = flag(FLAG_NOT_SINCE) and '' or known_epoch
 local known_here = asked_from == epoch and known_id == last
 local function append(kind, rest)
@@ -478,9 +492,20 @@ elseif was_wanted and kept_until > now then
 elseif was_wanted then
   -- Nobody is there any more: what is still on its way has been published. (Where nobody was there
   -- before, entries may be kept for nodes that are on their way back.)
+  local is_reported = flag(FLAG_REPORTS_OCCUPANCY) or flag(FLAG_REPORTS_MEMBERS)
+  local ended = is_reported and redis.call('HGET', meta, META_ENDED) or ''
   redis.call('DEL', meta, log)
+  if is_reported then
+    ended = string.sub(ended .. string.sub(epoch, 1, ended_letters), -ended_letters * most_ended)
+    redis.call('HSET', meta, META_ENDED, ended)
+    -- By then nodes that were on it have announced that they know, or were given up.
+    redis.call('PEXPIRE', meta, string.format('%d', delay + 2 * tonumber(announced_again_after)))
+  end
 elseif epoch_before and last ~= last_before then
   note_epoch()
+elseif asked_from == '' and epoch ~= epoch_before then
+  -- Nothing is kept under this epoch: whoever is gone goes on by the one that it knew.
+  epoch, last = known_epoch, known_id
 end
 local roster = false
 -- As long as the log goes on, these are not asked for yet.

@@ -25,7 +25,7 @@ local meta, log, cache = unpack(KEYS)
 local node, new_epoch, history, most_entries, publish, topic, body, head, keeps, cached, cached_for,
   log_bytes, listens, later = unpack(ARGV)
 local META_EPOCH, META_LAST, META_COUNT_REPORTED, META_BYTES = 'e', 'l', 't', 'b'
-local META_KEPT_UNTIL, META_MEMORY, META_BEGUN_AFTER = 'k', 'm', 'f'
+local META_KEPT_UNTIL, META_MEMORY, META_BEGUN_AFTER, META_ENDED = 'k', 'm', 'f', 'p'
 local META_SUBSCRIBERS, META_WATCHERS = 'n:', 'w:'
 if cached ~= '' then
   redis.call('SET', cache, cached, 'PX', cached_for)
@@ -47,9 +47,9 @@ if head ~= '' then
   end
 end
 local known = redis.call('HMGET', meta, META_EPOCH, META_LAST, META_COUNT_REPORTED, META_SUBSCRIBERS .. node,
-  META_WATCHERS .. node, META_BYTES, META_KEPT_UNTIL, META_MEMORY, META_BEGUN_AFTER)
+  META_WATCHERS .. node, META_BYTES, META_KEPT_UNTIL, META_MEMORY, META_BEGUN_AFTER, META_ENDED)
 local others = redis.call('HLEN', meta)
-for i = 1, 9 do
+for i = 1, 10 do
   if known[i] then
     others = others - 1
   end

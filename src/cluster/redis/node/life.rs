@@ -148,7 +148,11 @@ impl Node {
             self.life.is_not_counted();
             self.show_standing();
         }
-        if !self.life.is_counted() || !self.servers.all_reached() {
+        // One that was given up just now counts again as soon as Redis answers.
+        let is_coming_back = self.life.membership == Membership::New
+            && self.setup.shared.standing() == Standing::Well;
+        let can_ask = self.life.is_counted() || is_coming_back;
+        if !can_ask || !self.servers.all_reached() {
             for channel in self.channels.values_mut() {
                 channel.answer_offline();
             }

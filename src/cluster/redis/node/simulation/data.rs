@@ -111,6 +111,12 @@ impl Data {
         }
     }
 
+    /// Whether a key is there, and not for a while only.
+    pub(super) fn is_kept_for_good(&self, key: &str) -> bool {
+        let key = self.keys.get(key.as_bytes());
+        key.is_some_and(|key| key.until.is_none())
+    }
+
     /// Carries a command out.
     pub(super) fn call(&mut self, arguments: &[Bytes]) -> Result<Reply, String> {
         let name = String::from_utf8_lossy(&arguments[0]).to_ascii_uppercase();

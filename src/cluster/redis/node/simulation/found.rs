@@ -265,3 +265,127 @@ fn departure_that_another_node_was_to_report_is_reported_once() {
     let seed = 10_113_507_954_589_795_181;
     simulate(&Plan { seed, actions });
 }
+
+#[test]
+fn departure_that_another_node_has_reported_is_not_reported_by_one_that_is_late() {
+    let actions = vec![
+        Action::Join(2, 0, 0),
+        Action::Burst(0, 10),
+        Action::Join(1, 0, 0),
+        Action::Leave(2, 0),
+        Action::Join(0, 0, 1),
+        Action::Leave(1, 0),
+        Action::Wait(725),
+        Action::Late(2, 43),
+        Action::Wait(2153),
+        Action::Burst(0, 38),
+    ];
+    let seed = 66_387_173_385_083_056;
+    simulate(&Plan { seed, actions });
+}
+
+#[test]
+fn channel_that_another_node_has_reported_as_vacated_is_reported_as_occupied_by_one_that_is_late() {
+    let mut late = 0;
+    for wait in [20, 60, 100] {
+        for seed in 0..SEEDS {
+            let actions = vec![
+                Action::Join(0, 0, 0),
+                Action::Wait(1300),
+                Action::Leave(0, 0),
+                Action::Wait(20),
+                Action::Join(1, 0, 1),
+                Action::Wait(20),
+                Action::Leave(1, 0),
+                Action::Wait(2900),
+                Action::Late(0, 200),
+                Action::Wait(wait),
+                Action::Join(0, 0, 2),
+                Action::Wait(300),
+            ];
+            let world = simulate(&Plan { seed, actions });
+            let reported = &world.notices[&(CHANNELS[0].to_owned(), String::new())];
+            late += u64::from(reported.len() == 3);
+        }
+    }
+    assert!(late > SEEDS / 2, "{late}");
+}
+
+#[test]
+fn node_that_is_late_is_not_misled_by_what_it_asked_of_a_channel_that_nobody_was_on() {
+    let mut late = 0;
+    for wait in [10, 25] {
+        for seed in 0..SEEDS {
+            let actions = vec![
+                Action::Join(0, 0, 0),
+                Action::Join(0, 0, 1),
+                Action::Wait(1300),
+                Action::Leave(0, 0),
+                Action::Wait(2980),
+                Action::Leave(0, 0),
+                // Meanwhile the first one's departure is reported, and acknowledged.
+                Action::Wait(50),
+                Action::Join(1, 0, 2),
+                Action::Wait(20),
+                Action::Leave(1, 0),
+                Action::Wait(2900),
+                Action::Late(0, 200),
+                Action::Wait(wait),
+                Action::Join(0, 0, 2),
+                Action::Wait(300),
+            ];
+            let world = simulate(&Plan { seed, actions });
+            let reported = &world.notices[&(CHANNELS[0].to_owned(), String::new())];
+            late += u64::from(reported.len() == 3);
+        }
+    }
+    assert!(late > SEEDS / 2, "{late}");
+}
+
+#[test]
+fn who_left_is_reported_once_though_the_answer_is_lost_and_others_leave_meanwhile() {
+    for wait in 1..4 {
+        for seed in 0..SEEDS {
+            let actions = vec![
+                Action::Join(0, 0, 0),
+                Action::Join(1, 0, 1),
+                Action::Wait(1300),
+                Action::Leave(0, 0),
+                Action::Wait(wait),
+                Action::Away(0, 3100),
+                Action::Leave(1, 0),
+                Action::Wait(3200),
+            ];
+            let world = simulate(&Plan { seed, actions });
+            let reported = |user: &str| &world.notices[&(CHANNELS[0].to_owned(), user.to_owned())];
+            for user in ["ann", "bob"] {
+                let once = ["member_added", "member_removed"];
+                assert_eq!(*reported(user), once, "{wait} {seed}: {user}");
+            }
+            let once = ["channel_occupied", "channel_vacated"];
+            assert_eq!(*reported(""), once, "{wait} {seed}");
+        }
+    }
+}
+
+#[test]
+fn nobody_is_let_in_to_what_is_not_known_as_a_node_that_was_forgotten_becomes_another() {
+    let actions = vec![
+        Action::Join(0, 0, 0),
+        Action::Join(0, 0, 0),
+        Action::Away(2, 5000),
+        Action::Join(1, 0, 0),
+        Action::SignIn(0, 0),
+        Action::Crash(0),
+        Action::Forget(false),
+        Action::Join(1, 0, 0),
+        Action::Wait(1),
+        Action::Join(0, 0, 0),
+        Action::Join(0, 0, 0),
+        Action::Forget(false),
+        Action::Join(0, 0, 0),
+        Action::Away(0, 5000),
+    ];
+    let seed = 3_687_157_215_910_300_870;
+    simulate(&Plan { seed, actions });
+}

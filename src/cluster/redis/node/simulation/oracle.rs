@@ -141,6 +141,7 @@ impl World {
             let users = data.fields(&format!("{topic}:users"));
             let due = data.fields(&format!("{topic}:due"));
             let meta = data.fields(&format!("{topic}:meta"));
+            let is_for_good = data.is_kept_for_good(&format!("{topic}:meta"));
             let counts = meta.iter().filter(|(field, _)| field.starts_with("n:"));
             let count: usize = counts
                 .map(|(_, count)| count.parse::<usize>().unwrap())
@@ -150,6 +151,8 @@ impl World {
                 self.members(channel)
             );
             assert_eq!(count, self.count(channel), "{channel}: {meta:?}");
+            let is_left_behind = count == 0 && is_for_good;
+            assert!(!is_left_behind, "{channel}: nobody is there: {meta:?}");
             let is_due = !due.is_empty() && !self.has_forgotten;
             assert!(!is_due, "{channel}: {due:?} is still to be reported");
         }
