@@ -57,6 +57,10 @@ fn report(loaded: &Loaded, certificates: &[Certificate]) -> String {
             "certificate",
             format!("for {domains}, from {directory}, kept in {folder}"),
         );
+        if matches!(config.cluster, Cluster::Redis(_)) {
+            let warning = "! each node orders for itself, so each needs a name of its own";
+            add("", warning.into());
+        }
     }
     add("workers", server.worker_threads().to_string());
     if let Cluster::Redis(settings) = &config.cluster {
