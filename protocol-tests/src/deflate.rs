@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn messages_survive() {
         for length in [0, 1, 1000, 100_000] {
-            let message: Vec<u8> = (0..length).map(|i| (i * i % 91) as u8).collect();
+            let message: Vec<u8> = (0..length).map(|i: u64| (i * i % 91) as u8).collect();
             assert_eq!(inflate(&deflate(&message)), message);
         }
     }

@@ -61,9 +61,10 @@ impl Exit {
 
 fn is_fault(line: &str) -> bool {
     let level_is_error = serde_json::from_str::<Value>(line).is_ok_and(|line| {
-        line["level"]
-            .as_str()
-            .is_some_and(|level| level.eq_ignore_ascii_case("error"))
+        // actix-server's word for a connection that comes in just as its workers end, at a stop.
+        let is_late = line["target"] == "actix_server::accept" && line["message"] == "No workers";
+        let level = line["level"].as_str();
+        !is_late && level.is_some_and(|level| level.eq_ignore_ascii_case("error"))
     });
     level_is_error || line.contains("panicked at")
 }

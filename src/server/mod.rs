@@ -98,7 +98,7 @@ fn remedy(key: &str, source: &io::Error) -> &'static str {
             "; --admin-listen HOST:PORT takes another address, --admin-listen '' none"
         }
         (io::ErrorKind::AddrInUse, "tls.listen") => "",
-        (io::ErrorKind::AddrInUse, _) => "; --listen takes another address",
+        (io::ErrorKind::AddrInUse, _) => "; --listen HOST:PORT takes another address",
         _ => "",
     }
 }
