@@ -4,11 +4,11 @@
 //! served, and the order is tried again later and later.
 //!
 //! - [`settings`]: what is ordered, from whom
-//! - [`schedule`]: when
+//! - [`schedule`]: when it is ordered
 //! - [`directory`]: requests to a directory
 //! - [`kept`], [`account`]: what outlasts the process; the account with the directory
 //! - [`answers`], [`proof`]: showing that names are ours
-//! - [`order`]: one order
+//! - [`order`]: one order, from its beginning to its end
 //! - [`run`]: all of it, for as long as the process runs
 //! - [`shown`]: what others are shown of it
 

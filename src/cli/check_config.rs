@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::serve::ServeArgs;
 use super::{Failure, print};
-use crate::config::{self, Cluster, Listen, Listener, Loaded, Role, Server};
+use crate::config::{self, Cluster, Config, Listen, Listener, Loaded, Role, Server};
 use crate::tls::{Certificate, Chain, Name, Pair};
 
 /// Prints the layers, the listeners, the certificates and the apps; secrets never.
@@ -39,29 +39,8 @@ fn report(loaded: &Loaded, certificates: &[Certificate]) -> String {
             None => "off".into(),
         },
     );
-    if let Some(address) = &config.tls.listen {
-        add("tls", format!("https://{address}{}", server.path_prefix));
-    }
-    for (pair, certificate) in config.tls.pairs.iter().zip(certificates) {
-        let now = SystemTime::now();
-        add("certificate", described(pair, certificate, now));
-        for concern in pair.concerns(certificate, now) {
-            add("", format!("! {concern}"));
-        }
-    }
-    if let Some(acme) = &config.tls.acme {
-        let domains: Vec<&str> = acme.domains.iter().map(|name| name.as_str()).collect();
-        let (domains, directory) = (domains.join(", "), &acme.directory);
-        let folder = server.state_dir.display();
-        add(
-            "certificate",
-            format!("for {domains}, from {directory}, kept in {folder}"),
-        );
-        if matches!(config.cluster, Cluster::Redis(_)) {
-            let warning = "! each node orders for itself, so each needs a name of its own";
-            add("", warning.into());
-        }
-    }
+    lines.extend(over_tls(config, certificates));
+    let mut add = |name: &str, value: String| lines.push((name.to_owned(), value));
     add("workers", server.worker_threads().to_string());
     if let Cluster::Redis(settings) = &config.cluster {
         let (target, prefix) = (&settings.target, &settings.prefix);
@@ -100,6 +79,37 @@ fn report(loaded: &Loaded, certificates: &[Certificate]) -> String {
         }
     }
     columns(&lines)
+}
+
+/// Where TLS is spoken, and with which certificates.
+fn over_tls(config: &Config, certificates: &[Certificate]) -> Vec<(String, String)> {
+    let (server, tls) = (&config.server, &config.tls);
+    let mut lines = Vec::new();
+    let mut add = |name: &str, value: String| lines.push((name.to_owned(), value));
+    if let Some(address) = &tls.listen {
+        add("tls", format!("https://{address}{}", server.path_prefix));
+    }
+    for (pair, certificate) in tls.pairs.iter().zip(certificates) {
+        let now = SystemTime::now();
+        add("certificate", described(pair, certificate, now));
+        for concern in pair.concerns(certificate, now) {
+            add("", format!("! {concern}"));
+        }
+    }
+    if let Some(acme) = &tls.acme {
+        let domains: Vec<&str> = acme.domains.iter().map(|name| name.as_str()).collect();
+        let (domains, directory) = (domains.join(", "), &acme.directory);
+        let folder = server.state_dir.display();
+        add(
+            "certificate",
+            format!("for {domains}, from {directory}, kept in {folder}"),
+        );
+        if matches!(config.cluster, Cluster::Redis(_)) {
+            let warning = "! each node orders for itself, so each needs a name of its own";
+            add("", warning.into());
+        }
+    }
+    lines
 }
 
 /// Its names, how long it holds and who vouches for it.

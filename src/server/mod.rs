@@ -33,7 +33,7 @@ use crate::acme::{self, Acme};
 use crate::admin::{self, AdminState, Names};
 use crate::clients::Clients;
 use crate::cluster::{Local, Redis, redis};
-use crate::config::{Cluster, Config, Role};
+use crate::config::{self, Cluster, Config, Role};
 use crate::hub::{Authority, Hub};
 use crate::ingest::laravel_redis::LaravelRedis;
 use crate::metrics::Metrics;
@@ -144,18 +144,7 @@ pub fn run(
     authority
         .start(hub.apps().map(Arc::clone).collect())
         .map_err(ServeError::system("start to share channels"))?;
-    let relay = Arc::new(Relay {
-        hub,
-        authority,
-        tap: Tap::new(),
-        requests: Requests::default(),
-        clients: Clients::new(
-            Arc::new(config.server.trusted_proxies.clone()),
-            &config.server.client_limits,
-            Instant::now(),
-        ),
-        memory: Ceiling::new(config.server.memory_bytes),
-    });
+    let relay = relay(&config.server, hub, authority);
 
     let system = actix_rt::System::new();
     system.block_on(async {
@@ -206,6 +195,18 @@ pub fn run(
         };
         shutdown::run(parts, server, admin, limit).await;
         Ok(())
+    })
+}
+
+fn relay(server: &config::Server, hub: Hub, authority: Arc<dyn Authority>) -> Arc<Relay> {
+    let trusted_proxies = Arc::new(server.trusted_proxies.clone());
+    Arc::new(Relay {
+        hub,
+        authority,
+        tap: Tap::new(),
+        requests: Requests::default(),
+        clients: Clients::new(trusted_proxies, &server.client_limits, Instant::now()),
+        memory: Ceiling::new(server.memory_bytes),
     })
 }
 

@@ -1,6 +1,8 @@
 //! Certificates from an authority: a real one for tests (Pebble, of Let's Encrypt), and one that does not keep to the
 //! protocol.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod dns;
 mod kept;
 mod liar;

@@ -20,7 +20,7 @@ fn proxied() -> TestServerBuilder {
 fn v2(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
     let mut header = V2.to_vec();
     header.extend([command, family]);
-    header.extend(u16::try_from(rest.len()).unwrap().to_be_bytes());
+    header.extend((rest.len() as u16).to_be_bytes());
     header.extend(rest);
     header
 }
