@@ -180,7 +180,7 @@ mod tests {
     use foldhash::fast::RandomState;
     use proptest::prelude::*;
 
-    use super::super::counted;
+    use super::super::testing;
     use super::*;
 
     impl Keyed for (u8, u32) {
@@ -238,18 +238,18 @@ mod tests {
 
     #[test]
     fn few_items_take_no_table_and_many_give_theirs_back() {
-        let before = counted::held();
+        let before = testing::held();
         let mut dense = Dense::<Number, RandomState>::default();
         dense.insert(Number(0));
-        assert_eq!(counted::held() - before, size_of::<Number>() as isize);
+        assert_eq!(testing::held() - before, size_of::<Number>() as isize);
         for number in 1..10_000 {
             dense.insert(Number(number));
         }
-        assert!(counted::held() - before < 30 * 10_000);
+        assert!(testing::held() - before < 30 * 10_000);
         for number in 1..10_000 {
             dense.remove(&number);
         }
         assert_eq!(dense.as_slice()[0].0, 0);
-        assert!(counted::held() - before < 2000);
+        assert!(testing::held() - before < 2000);
     }
 }

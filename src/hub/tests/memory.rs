@@ -1,7 +1,7 @@
 //! What a channel with one subscriber costs, and that it is given back.
 
 use super::*;
-use crate::memory::counted;
+use crate::memory::testing;
 
 const CHANNELS: usize = 1000;
 /// Bytes that a channel with one subscriber may cost in all tables together, the slack of tables that
@@ -37,18 +37,18 @@ fn a_channel_with_one_subscriber_costs_little_and_nothing_once_it_is_left() {
         settle().await;
 
         let (registration, client) = fixture.connect(2).await;
-        let before = counted::held();
+        let before = testing::held();
         join(&fixture, &registration, &client).await;
         assert_eq!(fixture.gauges(), (CHANNELS as i64, CHANNELS as i64));
         assert!(registration.is_open());
-        let each = (counted::held() - before) / CHANNELS as isize;
+        let each = (testing::held() - before) / CHANNELS as isize;
         assert!(each <= MOST, "{each} bytes");
         assert!(each >= 100, "{each} bytes: is it still counted?");
 
         drop(registration);
         settle().await;
         assert_eq!(fixture.gauges(), (0, 0));
-        let left = counted::held() - before;
+        let left = testing::held() - before;
         assert!(left <= 8 << 10, "{left} bytes are left");
     });
 }

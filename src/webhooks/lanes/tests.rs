@@ -6,7 +6,7 @@ use super::super::event::{EventId, Moment, Numbers};
 use super::super::notice::Notice;
 use super::*;
 use crate::apps::WebhookEvent;
-use crate::memory::counted;
+use crate::memory::testing;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -286,7 +286,7 @@ proptest! {
 fn events_of_invented_channels_cost_what_is_said_and_leave_nothing_behind() {
     const EVENTS: usize = 10_000;
     let (numbers, start) = (Numbers::new(), Instant::now());
-    let before = counted::held();
+    let before = testing::held();
     let mut lanes = Lanes::new(Cut {
         most_events: 100,
         most_bytes: 1 << 20,
@@ -299,13 +299,13 @@ fn events_of_invented_channels_cost_what_is_said_and_leave_nothing_behind() {
         said += event.cost();
         lanes.push(event);
     }
-    let held = (counted::held() - before) as usize;
+    let held = (testing::held() - before) as usize;
     let figures = (held / EVENTS, said / EVENTS);
     assert!(held <= said && said <= 2 * held, "{figures:?} bytes");
     let now = start + SECOND;
     while let Some(batch) = lanes.take(now) {
         lanes.done(batch);
     }
-    let left = counted::held() - before;
+    let left = testing::held() - before;
     assert!(left < 16 << 10, "{left} bytes are left");
 }
