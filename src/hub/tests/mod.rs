@@ -164,11 +164,7 @@ impl Fixture {
     }
 
     async fn connect(&self, id: u128) -> (Registration, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
-        let (server, _) = listener.accept().await.unwrap();
+        let (server, client) = sockets().await;
         let timeouts = Arc::new(Timeouts {
             activity: Duration::from_secs(120),
             pong: Duration::from_secs(30),
@@ -226,6 +222,18 @@ impl Fixture {
             self.app.metrics.subscriptions.get(),
         )
     }
+}
+
+/// The two ends of a connection, the relay's first.
+async fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    // As the relay's are: with Nagle's algorithm, what is written arrives when the system likes.
+    server.set_nodelay(true).unwrap();
+    (server, client)
 }
 
 /// Lets the shard carry out all its commands.

@@ -39,11 +39,7 @@ impl Fixture {
 
     /// A socket for a connection that has lost its own.
     async fn comes_back(&self, registration: &mut Registration) -> TcpStream {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
-        let (server, _) = listener.accept().await.unwrap();
+        let (server, client) = sockets().await;
         let permit = AppPermit::of(&self.app).unwrap();
         // The other half is not read here.
         let (reader, writer) = server.into_split();
