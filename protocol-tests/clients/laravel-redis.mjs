@@ -7,7 +7,7 @@ import Echo from "laravel-echo-2";
 import Pusher from "pusher-js-8";
 
 const { host, port, app, publicChannel, privateChannel, event } = JSON.parse(process.env.CLIENT_TEST);
-const say = (line) => console.log(JSON.stringify(line));
+const report = (line) => console.log(JSON.stringify(line));
 
 const echo = new Echo({
   broadcaster: "pusher",
@@ -29,9 +29,9 @@ const echo = new Echo({
 
 for (const channel of [echo.channel(publicChannel), echo.private(privateChannel)]) {
   channel
-    .listen(event, (data) => say({ channel: channel.name, data }))
-    .subscribed(() => say({ subscribed: channel.name, socketId: echo.socketId() }))
-    .error((error) => say({ error }));
+    .listen(event, (data) => report({ channel: channel.name, data }))
+    .subscribed(() => report({ subscribed: channel.name, socketId: echo.socketId() }))
+    .error((error) => report({ error }));
 }
 
 process.stdin.resume();

@@ -16,22 +16,22 @@ const Pusher = exported.default ?? exported;
 const app = await startApp(settings);
 const world = new World({ Pusher, settings, appUrl: app.url, backend: app.backend });
 
-const say = (client, what, more) => console.log(JSON.stringify({ client, at: Date.now(), what, ...more }));
+const report = (client, what, more) => console.log(JSON.stringify({ client, at: Date.now(), what, ...more }));
 
 const presences = Array.from({ length: settings.clients }, (_, client) => {
   const pusher = world.pusher(`user-${client}`, { enabledTransports: ["ws"] });
   pusher.connection.bind("state_change", ({ previous }) => {
-    if (previous === "connected") say(client, "lost");
+    if (previous === "connected") report(client, "lost");
   });
   const channel = pusher.subscribe(settings.channel);
-  channel.bind("pusher:subscription_succeeded", () => say(client, "subscribed"));
-  channel.bind("pusher:subscription_error", (error) => say(client, "refused", { error }));
-  channel.bind("number", (number) => say(client, "event", { number: Number(number) }));
+  channel.bind("pusher:subscription_succeeded", () => report(client, "subscribed"));
+  channel.bind("pusher:subscription_error", (error) => report(client, "refused", { error }));
+  channel.bind("number", (number) => report(client, "event", { number: Number(number) }));
   return pusher.subscribe(settings.presence);
 });
 
 for await (const _end of createInterface({ input: process.stdin })) break;
-presences.forEach((presence, client) => say(client, "members", { count: presence.members.count }));
+presences.forEach((presence, client) => report(client, "members", { count: presence.members.count }));
 world.close();
 app.close();
 process.exit(0);
