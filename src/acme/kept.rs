@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::order::Issued;
+use super::issued::Issued;
 use super::settings::Settings;
 use crate::state::Folder;
-use crate::tls::{Certificate, Name};
+use crate::tls::Name;
 
 /// Larger than anything that is written here.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -55,26 +55,27 @@ impl Kept {
 
     /// The certificate of an earlier process; `None` if there is none that can be used, of which the log
     /// says why.
-    pub(super) fn certificate(&self) -> Option<Certificate> {
+    pub(super) fn certificate(&self) -> Option<Issued> {
         let pem = self.read(&self.certificate)?;
-        let reason = match Certificate::from_pem(&pem, &pem) {
-            Ok(certificate) => {
-                let missing = |name: &&Name| !certificate.names().contains(name);
-                match self.domains.iter().find(missing) {
-                    None => return Some(certificate.only_for(self.domains.clone())),
-                    Some(missing) => format!("it is not for {missing}"),
-                }
+        match Issued::from_pem(pem, &self.domains) {
+            Ok(issued) => Some(issued),
+            Err(reason) => {
+                self.warn(&self.certificate, &reason, "another one is ordered");
+                None
             }
-            Err(error) => error.to_string(),
-        };
-        self.warn(&self.certificate, &reason, "another one is ordered");
-        None
+        }
     }
 
     /// Keeps a certificate and its key, in one file, so that they always belong together.
     pub(super) fn keep_certificate(&self, issued: &Issued) -> io::Result<()> {
-        let pem = format!("{}{}", issued.key_pem, issued.chain_pem);
-        self.folder.write(&self.certificate, pem.as_bytes())
+        self.folder.write(&self.certificate, issued.pem.as_bytes())
+    }
+
+    /// A name for this certificate that all nodes that are to serve it have in common.
+    pub(super) fn name(&self) -> String {
+        let directory = self.folder.path().file_name().unwrap_or_default();
+        let certificate = self.certificate.trim_end_matches(".pem");
+        format!("{}/{certificate}", directory.to_string_lossy())
     }
 
     /// The account; `None` if there is none that can be used, of which the log says why.

@@ -6,24 +6,30 @@
 //! - [`settings`]: what is ordered, from whom
 //! - [`schedule`]: when it is ordered
 //! - [`directory`]: requests to a directory
+//! - [`issued`]: a certificate
 //! - [`kept`], [`account`]: what outlasts the process; the account with the directory
 //! - [`answers`], [`proof`]: showing that names are ours
+//! - [`seal`], [`cluster`], [`following`]: what several nodes have in common
 //! - [`order`]: one order, from its beginning to its end
 //! - [`run`]: all of it, for as long as the process runs
 //! - [`shown`]: what others are shown of it
 
 mod account;
 mod answers;
+mod cluster;
 mod directory;
+mod following;
+mod issued;
 mod kept;
 mod order;
 mod proof;
 mod run;
 mod schedule;
+mod seal;
 mod settings;
 mod shown;
 
 pub use directory::StartError;
 pub use run::Acme;
-pub use settings::{Challenge, LETS_ENCRYPT, MOST_DOMAINS, Settings};
+pub use settings::{Challenge, LETS_ENCRYPT, MOST_DOMAINS, Secret, Settings};
 pub use shown::Shown;

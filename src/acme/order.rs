@@ -3,14 +3,17 @@
 use std::time::{Duration, SystemTime};
 
 use instant_acme::{
-    Account, AuthorizationStatus, Error, Identifier, NewOrder, Order, OrderStatus, Problem,
-    RetryPolicy,
+    Account, AuthorizationHandle, AuthorizationStatus, ChallengeHandle, Error, Identifier,
+    NewOrder, Order, OrderStatus, Problem, RetryPolicy,
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
 
+use super::cluster::Cluster;
 use super::directory::RequestError;
-use super::proof::{Proof, Prover};
+use super::issued::Issued;
+use super::proof::{Proof, Prover, Shown};
 use super::schedule::Failure;
+use crate::state::common::OutOfReach;
 use crate::tls::{Certificate, CertificateError, Name};
 
 /// How long a directory may take to look at the challenges, and then to issue.
@@ -21,14 +24,6 @@ const POLLS: RetryPolicy = RetryPolicy::new()
 
 /// What a directory says of a problem is a text for people, of which so much is shown.
 const LONGEST_REASON: usize = 300;
-
-/// A certificate that was issued, and the two texts that it was made of.
-#[derive(Debug)]
-pub(super) struct Issued {
-    pub(super) certificate: Certificate,
-    pub(super) key_pem: String,
-    pub(super) chain_pem: String,
-}
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +48,8 @@ pub(super) enum OrderError {
     OtherName(Name),
     #[error("the certificate does not hold now")]
     OtherTime,
+    #[error("the proof cannot be shown to the other nodes: {0}")]
+    Cluster(#[from] OutOfReach),
 }
 
 impl OrderError {
@@ -62,7 +59,7 @@ impl OrderError {
             // Another account helps, and is asked for with the next order.
             _ if self.is_of_account() => Failure::Unreachable,
             Self::Acme(error) => failure(error),
-            Self::TooSlow(_) => Failure::Unreachable,
+            Self::TooSlow(_) | Self::Cluster(_) => Failure::Unreachable,
             Self::NoChallenge(_) | Self::Unproven { .. } => Failure::Refused,
             Self::OtherProof
             | Self::Key(_)
@@ -82,18 +79,19 @@ impl OrderError {
     }
 }
 
-/// Orders a certificate with a new key.
+/// Orders a certificate with a new key. The authority may ask any node of the cluster, if there is one.
 pub(super) async fn order(
     account: &Account,
     domains: &[Name],
     prover: &Prover,
+    cluster: Option<&Cluster>,
 ) -> Result<Issued, OrderError> {
     let identifiers: Vec<Identifier> = domains
         .iter()
         .map(|name| Identifier::Dns(name.as_str().into()))
         .collect();
     let mut order = account.new_order(&NewOrder::new(&identifiers)).await?;
-    let proofs = prove(&mut order, domains, prover).await?;
+    let proofs = prove(&mut order, domains, prover, cluster).await?;
     let status = order.state().status;
     if !matches!(status, OrderStatus::Ready | OrderStatus::Valid) {
         match order.poll_ready(&POLLS).await {
@@ -112,11 +110,8 @@ pub(super) async fn order(
     let chain_pem = order.poll_certificate(&POLLS).await?;
     let key_pem = key.serialize_pem();
     let certificate = accept(&chain_pem, &key_pem, domains, SystemTime::now())?;
-    Ok(Issued {
-        certificate,
-        key_pem,
-        chain_pem,
-    })
+    let pem = key_pem + &chain_pem;
+    Ok(Issued { certificate, pem })
 }
 
 /// The certificate, if it is for all of the names, has this key and holds now.
@@ -145,29 +140,54 @@ async fn prove(
     order: &mut Order,
     domains: &[Name],
     prover: &Prover,
+    cluster: Option<&Cluster>,
 ) -> Result<Vec<Proof>, OrderError> {
-    let mut proofs = Vec::new();
+    let mut wanted = Vec::new();
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
-        let mut authorization = authorization?;
-        if authorization.status == AuthorizationStatus::Valid {
-            continue;
+        if let Some((_, shown)) = wanted_for(&mut authorization?, domains, prover)? {
+            wanted.push(shown);
         }
-        let name = match authorization.identifier().identifier {
-            Identifier::Dns(name) => Name::parse(name),
-            _ => None,
-        };
-        let name = name.filter(|name| domains.contains(name));
-        let name = name.ok_or(OrderError::OtherProof)?;
-        let Some(mut challenge) = authorization.challenge(prover.challenge()) else {
-            return Err(OrderError::NoChallenge(name));
-        };
-        let answer = challenge.key_authorization();
-        let proof = prover.prove(&name, &challenge.token, &answer);
-        proofs.push(proof.ok_or(OrderError::OtherProof)?);
-        challenge.set_ready().await?;
+    }
+    let proofs = wanted.iter().map(|shown| prover.prove(shown));
+    let proofs: Option<Vec<Proof>> = proofs.collect();
+    let proofs = proofs.ok_or(OrderError::OtherProof)?;
+    if let Some(cluster) = cluster {
+        cluster.show(&wanted).await?;
+    }
+    let mut authorizations = order.authorizations();
+    while let Some(authorization) = authorizations.next().await {
+        if let Some((mut challenge, _)) = wanted_for(&mut authorization?, domains, prover)? {
+            challenge.set_ready().await?;
+        }
     }
     Ok(proofs)
+}
+
+/// What the directory wants to be shown for one of the names, unless that was shown before.
+fn wanted_for<'a>(
+    authorization: &'a mut AuthorizationHandle<'a>,
+    domains: &[Name],
+    prover: &Prover,
+) -> Result<Option<(ChallengeHandle<'a>, Shown)>, OrderError> {
+    if authorization.status == AuthorizationStatus::Valid {
+        return Ok(None);
+    }
+    let name = match authorization.identifier().identifier {
+        Identifier::Dns(name) => Name::parse(name),
+        _ => None,
+    };
+    let name = name.filter(|name| domains.contains(name));
+    let name = name.ok_or(OrderError::OtherProof)?;
+    let Some(challenge) = authorization.challenge(prover.challenge()) else {
+        return Err(OrderError::NoChallenge(name));
+    };
+    let shown = Shown {
+        name: name.as_str().into(),
+        token: challenge.token.as_str().into(),
+        key_authorization: challenge.key_authorization().as_str().into(),
+    };
+    Ok(Some((challenge, shown)))
 }
 
 /// What the directory has against the proof that it did not accept.

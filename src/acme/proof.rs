@@ -2,17 +2,30 @@
 
 use std::sync::Arc;
 
-use instant_acme::{ChallengeType, KeyAuthorization};
+use instant_acme::ChallengeType;
 use rcgen::{
     CertificateParams, CustomExtension, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256,
 };
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::answers::Answers;
 use super::settings::Challenge;
 use crate::tls::{Certificates, Name};
+
+/// What an authority wants to be shown for a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Shown {
+    /// The name.
+    pub(super) name: Box<str>,
+    /// What the authority asks for.
+    pub(super) token: Box<str>,
+    /// The answer (RFC 8555, 8.1).
+    pub(super) key_authorization: Box<str>,
+}
 
 /// The means to prove it.
 #[derive(Clone, Debug)]
@@ -27,7 +40,7 @@ pub(super) enum Prover {
 #[derive(Debug)]
 pub(super) enum Proof {
     TlsAlpn01(Arc<Certificates>, Name),
-    Http01(Answers, String),
+    Http01(Answers, Box<str>),
 }
 
 impl Prover {
@@ -50,22 +63,19 @@ impl Prover {
         }
     }
 
-    /// Shows that the name is ours; `None` if that cannot be shown with such a token.
-    pub(super) fn prove(
-        &self,
-        name: &Name,
-        token: &str,
-        answer: &KeyAuthorization,
-    ) -> Option<Proof> {
+    /// Shows that the name is ours; `None` if that cannot be shown for such a name or with such a token.
+    pub(super) fn prove(&self, shown: &Shown) -> Option<Proof> {
         match self {
             Self::TlsAlpn01(certificates) => {
-                let key = challenge_certificate(name, answer.digest().as_ref())?;
+                let name = Name::parse(&shown.name)?;
+                let digest = Sha256::digest(shown.key_authorization.as_bytes());
+                let key = challenge_certificate(&name, &digest.into())?;
                 certificates.set_challenge(name.clone(), key);
-                Some(Proof::TlsAlpn01(Arc::clone(certificates), name.clone()))
+                Some(Proof::TlsAlpn01(Arc::clone(certificates), name))
             }
             Self::Http01(answers) => answers
-                .give(token, answer.as_str())
-                .then(|| Proof::Http01(answers.clone(), token.to_owned())),
+                .give(&shown.token, &shown.key_authorization)
+                .then(|| Proof::Http01(answers.clone(), shown.token.clone())),
         }
     }
 }
@@ -79,13 +89,9 @@ impl Drop for Proof {
     }
 }
 
-/// A certificate for the name with the digest of the answer in it (RFC 8737, 3); `None` if there are no
-/// random numbers, or the digest is none.
-fn challenge_certificate(name: &Name, digest: &[u8]) -> Option<CertifiedKey> {
-    const SHA_256_BYTES: usize = 32;
-    if digest.len() != SHA_256_BYTES {
-        return None;
-    }
+/// A certificate for the name with the SHA-256 digest of the answer in it (RFC 8737, 3); `None` if there are no
+/// random numbers.
+fn challenge_certificate(name: &Name, digest: &[u8; 32]) -> Option<CertifiedKey> {
     let mut params = CertificateParams::new(vec![name.as_str().to_owned()]).ok()?;
     params.distinguished_name = DistinguishedName::new();
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
@@ -103,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_challenge_certificate_has_the_digest_and_a_digest_only() {
+    fn a_challenge_certificate_has_the_digest() {
         let name = Name::parse("relay.example").unwrap();
         let key = challenge_certificate(&name, &[7; 32]).unwrap();
         let der = key.cert[0].as_ref();
@@ -114,6 +120,5 @@ mod tests {
         ];
         let extension = extension.concat();
         assert!(der.windows(extension.len()).any(|it| it == extension));
-        assert!(challenge_certificate(&name, &[7; 31]).is_none());
     }
 }

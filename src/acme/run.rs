@@ -5,21 +5,27 @@ use std::time::{Duration, SystemTime};
 
 use super::account::account;
 use super::answers::Answers;
+use super::cluster::{Cluster, LEASE, LOOKS_EVERY};
 use super::directory::{Directory, StartError};
+use super::following::Following;
+use super::issued::Issued;
 use super::kept::Kept;
-use super::order::{Issued, OrderError, order};
+use super::order::{OrderError, order};
 use super::proof::Prover;
 use super::schedule::{Failure, Schedule, Step, Validity};
 use super::settings::Settings;
 use super::shown::Shown;
 use crate::metrics::{AcmeMetrics, AcmeOrder};
 use crate::state::Folder;
+use crate::state::common::Common;
 use crate::tls::{Certificate, Certificates, PlaceId};
 
 /// How long an order may take in all.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(300);
 /// How often the clock is looked at again at least: it may be set, and does not go on while a machine sleeps.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+/// When another node orders, or none can, it is looked again after so long.
+const OTHERS_TURN: Duration = Duration::from_secs(5);
 
 /// One certificate, ordered and renewed.
 #[derive(Debug)]
@@ -32,19 +38,24 @@ pub struct Acme {
     answers: Answers,
     metrics: AcmeMetrics,
     schedule: Schedule,
-    /// What the log was told last, until an order succeeds.
+    /// What is served.
+    current: Option<Issued>,
+    following: Option<Following>,
+    /// What was logged last, until an order succeeds.
     logged: Option<(Failure, String)>,
 }
 
 impl Acme {
     /// Takes a place among the certificates, and puts there what an earlier process has kept. Nothing is
-    /// ordered yet.
+    /// ordered yet. `common` is what the nodes of a cluster keep together: with a secret in the settings, they
+    /// have one certificate.
     ///
     /// # Errors
     /// When no certificate could be kept, or the directory could not be trusted: every start would order another one.
     pub fn new(
         settings: Settings,
         state: &Folder,
+        common: Option<Arc<dyn Common>>,
         certificates: Arc<Certificates>,
         metrics: AcmeMetrics,
     ) -> Result<Self, StartError> {
@@ -56,6 +67,11 @@ impl Acme {
             source,
         })?;
         let place = certificates.add_place(settings.domains[0].as_str());
+        let secret = settings.cluster_secret.as_deref();
+        let following = common.zip(secret).map(|(common, secret)| {
+            let domains = settings.domains.clone();
+            Following::new(Cluster::new(common, secret, &kept.name(), domains))
+        });
         let mut acme = Self {
             directory,
             certificates,
@@ -63,13 +79,14 @@ impl Acme {
             answers: Answers::default(),
             metrics,
             schedule: Schedule::default(),
+            current: None,
+            following,
             logged: None,
             kept,
             settings,
         };
-        if let Some(certificate) = acme.kept.certificate() {
-            acme.schedule.found(validity(&certificate), rand::random());
-            acme.certificates.put(place, certificate);
+        if let Some(issued) = acme.kept.certificate() {
+            acme.serve(issued);
         } else {
             tracing::info!(
                 domains = acme.domains(), directory = %acme.settings.directory,
@@ -92,36 +109,133 @@ impl Acme {
     /// Orders and renews, for ever.
     pub async fn run(mut self) {
         loop {
+            self.look_at_others().await;
             match self.schedule.step(SystemTime::now()) {
-                Step::Wait(wait) => tokio::time::sleep(wait.min(LONGEST_SLEEP)).await,
-                Step::Order => self.order().await,
+                Step::Wait(wait) => {
+                    let longest = self.following.as_ref().map(|_| LOOKS_EVERY);
+                    let longest = longest.unwrap_or(LONGEST_SLEEP);
+                    tokio::time::sleep(wait.min(longest)).await;
+                }
+                Step::Order if self.may_order().await => self.order().await,
+                Step::Order => {
+                    let now = SystemTime::now();
+                    self.schedule.pause_for(OTHERS_TURN, now);
+                }
             }
         }
     }
 
+    /// Takes over what other nodes have, if there are any.
+    async fn look_at_others(&mut self) {
+        let prover = self.prover();
+        if let Some(following) = &mut self.following
+            && let Some(issued) = following.look(&prover, self.current.as_ref()).await
+        {
+            self.received(issued).await;
+        }
+    }
+
+    /// Whether it is this node that orders. It is then, until it gives that up.
+    async fn may_order(&mut self) -> bool {
+        let Some(following) = &mut self.following else {
+            return true;
+        };
+        let leased = following.cluster.lease(LEASE).await;
+        following.note(&leased);
+        if leased != Ok(true) {
+            return false;
+        }
+        // The node that had it before may have ordered.
+        let seen = following.exchange(self.current.as_ref()).await;
+        following.note(&seen);
+        if let Ok(None) = seen {
+            return true;
+        }
+        let _ends_by_itself = following.cluster.release().await;
+        if let Ok(Some(issued)) = seen {
+            self.received(issued).await;
+        }
+        false
+    }
+
     async fn order(&mut self) {
         self.directory.take_retry_after();
+        if let Some(following) = &mut self.following {
+            following.show_nothing();
+        }
         let outcome = tokio::time::timeout(ORDER_TIMEOUT, self.attempt()).await;
+        if let Some(following) = &self.following {
+            let _ends_by_itself = following.cluster.show_nothing().await;
+        }
         match outcome.unwrap_or(Err(OrderError::TooSlow(ORDER_TIMEOUT))) {
             Ok(issued) => self.issued(issued).await,
-            Err(error) => self.failed(&error),
+            Err(error) => {
+                self.failed(&error);
+                self.keep_others_from_trying().await;
+            }
         }
     }
 
     async fn attempt(&self) -> Result<Issued, OrderError> {
-        let account = account(&self.directory, &self.kept, &self.settings).await?;
-        let prover = Prover::new(
+        let cluster = self.following.as_ref().map(|following| &following.cluster);
+        let ordered = async {
+            let account = account(&self.directory, &self.kept, &self.settings).await?;
+            let domains = &self.settings.domains;
+            order(&account, domains, &self.prover(), cluster).await
+        };
+        match cluster {
+            None => ordered.await,
+            Some(cluster) => tokio::select! {
+                ordered = ordered => ordered,
+                never = cluster.hold() => match never {},
+            },
+        }
+    }
+
+    fn prover(&self) -> Prover {
+        Prover::new(
             self.settings.challenge,
             Arc::clone(&self.certificates),
             self.answers.clone(),
-        );
-        order(&account, &self.settings.domains, &prover).await
+        )
     }
 
     async fn issued(&mut self, issued: Issued) {
-        let certificate = issued.certificate.clone();
         // It is kept before it is shown: what clients have seen, the next process has, too.
-        let kept = self.kept.clone();
+        self.keep(&issued).await;
+        if let Some(following) = &mut self.following {
+            let kept = following.cluster.keep_certificate(&issued).await;
+            following.note(&kept);
+            let _ends_by_itself = following.cluster.release().await;
+        }
+        let validity = validity(&issued.certificate);
+        let days = self.serve(issued);
+        self.schedule
+            .issued(validity, SystemTime::now(), rand::random());
+        self.metrics.orders.with(AcmeOrder::Issued).inc();
+        self.logged = None;
+        tracing::info!(
+            domains = self.domains(),
+            days,
+            "a certificate was issued, and is served from now on"
+        );
+    }
+
+    async fn received(&mut self, issued: Issued) {
+        self.keep(&issued).await;
+        let days = self.serve(issued);
+        self.schedule.pause_for(OTHERS_TURN, SystemTime::now());
+        self.metrics.orders.with(AcmeOrder::Received).inc();
+        self.logged = None;
+        tracing::info!(
+            domains = self.domains(),
+            days,
+            "another node has ordered a certificate, which is served from now on"
+        );
+    }
+
+    async fn keep(&self, issued: &Issued) {
+        let (kept, issued) = (self.kept.clone(), issued.clone());
         let written = tokio::task::spawn_blocking(move || kept.keep_certificate(&issued)).await;
         if let Err(error) = written.map_err(std::io::Error::other).flatten() {
             let folder = self.kept.folder().path().display();
@@ -130,19 +244,27 @@ impl Acme {
                 "a certificate cannot be kept: it is served, and the next start of the relay orders another one"
             );
         }
-        let validity = validity(&certificate);
-        self.certificates.put(self.place, certificate);
-        self.metrics.orders.with(AcmeOrder::Issued).inc();
-        self.schedule
-            .issued(validity, SystemTime::now(), rand::random());
-        self.logged = None;
+    }
+
+    /// Puts a certificate in place. Returns the days that it holds.
+    fn serve(&mut self, issued: Issued) -> u64 {
+        let validity = validity(&issued.certificate);
+        self.certificates
+            .put(self.place, issued.certificate.clone());
+        self.current = Some(issued);
+        self.schedule.found(validity, rand::random());
         let days = validity.not_after.duration_since(SystemTime::now());
-        let days = days.unwrap_or_default().as_secs() / 86_400;
-        tracing::info!(
-            domains = self.domains(),
-            days,
-            "a certificate was issued, and is served from now on"
-        );
+        days.unwrap_or_default().as_secs() / 86_400
+    }
+
+    /// A directory that has refused one node refuses the next one, too, and counts both: whoever tried goes
+    /// on trying, unless it goes away.
+    async fn keep_others_from_trying(&self) {
+        if let Some(following) = &self.following
+            && let Step::Wait(wait) = self.schedule.step(SystemTime::now())
+        {
+            let _others_try_sooner = following.cluster.lease(wait + LEASE).await;
+        }
     }
 
     fn failed(&mut self, error: &OrderError) {

@@ -1,5 +1,7 @@
 //! What is ordered, from whom, and how it is proved that it is ours.
 
+use std::fmt;
+use std::ops::Deref;
 use std::path::PathBuf;
 
 use crate::tls::Name;
@@ -23,6 +25,33 @@ pub struct Settings {
     pub challenge: Challenge,
     /// Certificates by which the directory is trusted, beside the system's: a PEM file.
     pub ca_certificates: Option<PathBuf>,
+    /// What the nodes of a cluster seal with what they share; `None`: each has a certificate of its own.
+    pub cluster_secret: Option<Secret>,
+}
+
+/// A text that is not shown.
+#[derive(Clone)]
+pub struct Secret(Box<str>);
+
+impl Secret {
+    /// The secret with this text.
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Deref for Secret {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// How an authority is shown that a name is ours.

@@ -104,9 +104,22 @@ fn over_tls(config: &Config, certificates: &[Certificate]) -> Vec<(String, Strin
             "certificate",
             format!("for {domains}, from {directory}, kept in {folder}"),
         );
-        if matches!(config.cluster, Cluster::Redis(_)) {
-            let warning = "! each node orders for itself, so each needs a name of its own";
-            add("", warning.into());
+        let is_shared = acme.cluster_secret.is_some();
+        match (&config.cluster, is_shared) {
+            (Cluster::Redis(_), true) => add(
+                "",
+                "shared by the nodes of the cluster, of which one orders it".into(),
+            ),
+            (Cluster::Redis(_), false) => {
+                let warning = "! each node orders for itself, so each needs a name of its own, \
+                               or all the same tls.acme.cluster_secret";
+                add("", warning.into());
+            }
+            (Cluster::Local, true) => {
+                let warning = "! cluster_secret does nothing without cluster.driver = \"redis\"";
+                add("", warning.into());
+            }
+            (Cluster::Local, false) => {}
         }
     }
     lines

@@ -49,6 +49,7 @@ pub(super) const ACME: &[&str] = &[
     "directory",
     "challenge",
     "ca_certificates",
+    "cluster_secret",
 ];
 
 pub(super) const COMPRESSION: &[&str] = &["enabled", "min_bytes", "level"];

@@ -59,6 +59,8 @@ label! {
     pub enum AcmeOrder = "result" {
         /// One was issued.
         Issued = "issued",
+        /// Another node of the cluster ordered it.
+        Received = "received",
         /// The directory was not reached, or has trouble of its own.
         Unreachable = "unreachable",
         /// It wants fewer requests.

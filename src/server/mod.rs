@@ -42,6 +42,7 @@ use crate::net::memory::Ceiling;
 use crate::net::tally::Requests;
 use crate::relay::Relay;
 use crate::state::Folder;
+use crate::state::common::Common;
 use crate::tap::Tap;
 use crate::tls;
 use crate::webhooks::{self, Webhooks};
@@ -133,11 +134,8 @@ pub fn run(
         .max_connections
         .unwrap_or_else(|| descriptors::sockets_within(files));
     let metrics = Metrics::new();
-    let authority: Arc<dyn Authority> = match &config.cluster {
-        Cluster::Local => Arc::new(Local),
-        Cluster::Redis(settings) => Arc::new(Redis::new((**settings).clone(), &metrics)?),
-    };
-    let acme = acme(&config, certificates.as_ref(), &metrics)?;
+    let (authority, common) = authority(&config.cluster, &metrics)?;
+    let acme = acme(&config, certificates.as_ref(), common, &metrics)?;
     let webhooks = Webhooks::start(&config.apps, &metrics, config.webhooks.clone())?;
     let hub = Hub::new(config.apps.clone(), &webhooks, metrics, max_connections)
         .with_compression(config.compression.unwrap_or_default());
@@ -198,6 +196,21 @@ pub fn run(
     })
 }
 
+/// Who decides about channels, and what the nodes keep together, if there are several.
+fn authority(
+    cluster: &Cluster,
+    metrics: &Metrics,
+) -> Result<(Arc<dyn Authority>, Option<Arc<dyn Common>>), ServeError> {
+    match cluster {
+        Cluster::Local => Ok((Arc::new(Local), None)),
+        Cluster::Redis(settings) => {
+            let redis = Redis::new((**settings).clone(), metrics)?;
+            let common = redis.common();
+            Ok((Arc::new(redis), Some(common)))
+        }
+    }
+}
+
 fn relay(server: &config::Server, hub: Hub, authority: Arc<dyn Authority>) -> Arc<Relay> {
     let trusted_proxies = Arc::new(server.trusted_proxies.clone());
     Arc::new(Relay {
@@ -214,6 +227,7 @@ fn relay(server: &config::Server, hub: Hub, authority: Arc<dyn Authority>) -> Ar
 fn acme(
     config: &Config,
     served: Option<&secure::Served>,
+    common: Option<Arc<dyn Common>>,
     metrics: &Metrics,
 ) -> Result<Option<Acme>, ServeError> {
     let (Some(settings), Some(served)) = (&config.tls.acme, served) else {
@@ -223,6 +237,7 @@ fn acme(
     let acme = Acme::new(
         settings.clone(),
         &state,
+        common,
         served.certificates(),
         metrics.acme(),
     )?;

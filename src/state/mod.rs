@@ -1,5 +1,9 @@
 //! Files that outlast the process: only whoever runs it may read them, and each is replaced as a
 //! whole.
+//!
+//! - [`common`]: what the nodes of a cluster keep together
+
+pub mod common;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};

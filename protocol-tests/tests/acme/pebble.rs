@@ -118,10 +118,16 @@ impl Pebble {
 
     /// Lets every name point to this server.
     pub(crate) fn point_to(&self, server: &TestServer) {
-        self.http
-            .set_targets(&[server.endpoint().authority.clone()]);
+        self.point_to_each(&[server]);
+    }
+
+    /// Lets every name point to these servers in turn.
+    pub(crate) fn point_to_each(&self, servers: &[&TestServer]) {
+        let plain = servers.iter().map(|it| it.endpoint().authority.clone());
+        self.http.set_targets(&plain.collect::<Vec<_>>());
         self.http.restore();
-        self.tls.set_targets(&[tls_address(server)]);
+        let over_tls = servers.iter().map(|it| tls_address(it));
+        self.tls.set_targets(&over_tls.collect::<Vec<_>>());
         self.tls.restore();
     }
 

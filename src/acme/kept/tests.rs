@@ -5,10 +5,10 @@ use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
 use super::{Kept, StoredAccount};
-use crate::acme::order::Issued;
+use crate::acme::issued::Issued;
 use crate::acme::settings::{Challenge, Settings};
 use crate::state::Folder;
-use crate::tls::{Certificate, Name};
+use crate::tls::Name;
 
 fn settings(directory: &str, domains: &[&str]) -> Settings {
     Settings {
@@ -20,6 +20,7 @@ fn settings(directory: &str, domains: &[&str]) -> Settings {
         directory: directory.into(),
         challenge: Challenge::default(),
         ca_certificates: None,
+        cluster_secret: None,
     }
 }
 
@@ -30,12 +31,12 @@ fn issued(domains: &[&str]) -> Issued {
         .unwrap()
         .self_signed(&key)
         .unwrap();
-    let (chain_pem, key_pem) = (certificate.pem(), key.serialize_pem());
-    Issued {
-        certificate: Certificate::from_pem(chain_pem.as_bytes(), key_pem.as_bytes()).unwrap(),
-        key_pem,
-        chain_pem,
-    }
+    let pem = key.serialize_pem() + &certificate.pem();
+    let names: Vec<Name> = domains
+        .iter()
+        .map(|name| Name::parse(name).unwrap())
+        .collect();
+    Issued::from_pem(pem.into_bytes(), &names).unwrap()
 }
 
 fn state() -> (TempDir, Folder) {
@@ -57,7 +58,7 @@ fn a_certificate_is_found_again_for_the_same_names_and_directory_alone() {
         Kept::new(&state, &settings(directory, domains)).certificate()
     };
     let again = found(DIRECTORY, &["b.example", "a.example"]).unwrap();
-    assert_eq!(again.key().cert, issued.certificate.key().cert);
+    assert_eq!(again.pem, issued.pem);
     assert!(found(DIRECTORY, &["a.example"]).is_none());
     assert!(found("https://ca.example/other", &["a.example", "b.example"]).is_none());
     let file = fs::metadata(kept.folder().path().join(&kept.certificate)).unwrap();

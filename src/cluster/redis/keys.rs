@@ -74,6 +74,11 @@ impl Keys {
         [&*self.prefix, key::NODE, node, "}"].concat()
     }
 
+    /// What the nodes keep under a name of their own.
+    pub(super) fn common(&self, name: &str) -> String {
+        [&*self.prefix, "common:{", name, "}"].concat()
+    }
+
     pub(super) fn idempotency(&self, app: &str, key: &str) -> String {
         [&*self.prefix, "key:{", app, ":", key, "}"].concat()
     }

@@ -7,7 +7,7 @@
 //! from the offsets whether it has missed any, and can read what it has missed.
 //!
 //! - [`settings`]: where Redis is
-//! - [`request`], [`next_join`], [`queries`]: what the other threads ask of the one that speaks to Redis
+//! - [`request`], [`next_join`], [`queries`], [`store`]: what the other threads ask of the one that speaks to Redis
 //! - [`shared`]: what all threads see of that
 //! - [`node`]: that thread
 //! - [`channel`], [`outgoing`], [`watch`]: one channel, what is published on it, and who waits for it
@@ -32,6 +32,7 @@ mod rights;
 mod script;
 mod settings;
 mod shared;
+mod store;
 mod watch;
 mod wire;
 
@@ -56,6 +57,7 @@ use crate::metrics::{ClusterMetrics, Metrics};
 use crate::protocol::ChannelName;
 use crate::protocol::member::{Member, Watchlist};
 use crate::session::CloseReason;
+use crate::state::common::Common;
 use entry::Event;
 use keys::Keys;
 use link::Reach;
@@ -64,6 +66,7 @@ use queries::Asker;
 use request::{Close, Publish, Request};
 use rights::Lack;
 use shared::Shared;
+use store::Store;
 
 /// The authority of a node that shares its channels.
 pub struct Redis {
@@ -117,6 +120,14 @@ impl Redis {
             metrics,
             settings,
         })
+    }
+
+    /// What the nodes keep together beside their channels.
+    pub fn common(&self) -> Arc<dyn Common> {
+        Arc::new(Store::new(
+            self.asker.clone(),
+            Keys::new(&self.settings.prefix),
+        ))
     }
 
     fn is_leaving(&self) -> bool {

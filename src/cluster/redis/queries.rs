@@ -58,7 +58,7 @@ impl Asker {
     }
 
     /// An answer as it was read. One that cannot be read is counted, and logged once a minute.
-    fn readable<T>(&self, read: Result<T, Unreadable>) -> Result<T, Unavailable> {
+    pub(super) fn readable<T>(&self, read: Result<T, Unreadable>) -> Result<T, Unavailable> {
         read.map_err(|Unreadable| {
             self.metrics.unreadable.inc();
             if self.unreadable.lock().lets_through(Instant::now()) {
@@ -68,7 +68,8 @@ impl Asker {
         })
     }
 
-    async fn ask(&self, key: &str, command: Cmd) -> Result<Value, Unavailable> {
+    /// Asks the server that has the key.
+    pub(super) async fn ask(&self, key: &str, command: Cmd) -> Result<Value, Unavailable> {
         self.put(key, command, false).await
     }
 
@@ -243,10 +244,30 @@ impl Asker {
     }
 
     async fn try_to_claim(&self, key: &str, claimant: &str) -> Result<Claimed, Unavailable> {
+        self.claim_for(key, claimant, ANSWER).await
+    }
+
+    async fn claim_for(
+        &self,
+        key: &str,
+        claimant: &str,
+        lasts: Duration,
+    ) -> Result<Claimed, Unavailable> {
         let call = script::CLAIM.call(&[key]).arg("claimant", claimant);
-        let command = call.arg("lasts", ANSWER.as_millis() as u64).command();
+        let command = call.arg("lasts", lasts.as_millis() as u64).command();
         let answer = self.put(key, command, true).await?;
         self.readable(Claimed::read(answer))
+    }
+
+    /// Whether the key is the holder's for so long: it was nobody's, or the same holder's.
+    pub(super) async fn lease(
+        &self,
+        key: &str,
+        holder: &str,
+        lasts: Duration,
+    ) -> Result<bool, Unavailable> {
+        let claimed = self.claim_for(key, holder, lasts).await?;
+        Ok(matches!(claimed, Claimed::Granted))
     }
 
     fn turn(&self, key: String, claimant: String) -> SharedTurn {

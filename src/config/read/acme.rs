@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::super::ConfigError;
 use super::super::section::{Listed, Section};
-use crate::acme::{Challenge, LETS_ENCRYPT, MOST_DOMAINS, Settings};
+use crate::acme::{Challenge, LETS_ENCRYPT, MOST_DOMAINS, Secret, Settings};
 use crate::tls::Name;
 
 const DOMAINS: &str =
@@ -12,6 +12,9 @@ const DOMAINS: &str =
 const CONTACT: &str = "an address such as mailto:ops@example.com, or nothing";
 const DIRECTORY: &str = "a URL that begins with https://";
 const CHALLENGE: &str = "`tls-alpn-01` or `http-01`";
+const CLUSTER_SECRET: &str = "a text of 32 characters or more that nobody can guess, such as `openssl rand -hex 32` \
+                              prints, or nothing";
+const SHORTEST_SECRET: usize = 32;
 const CERTIFICATES: &str = "the path of a PEM file, or nothing";
 
 /// What is ordered; `None` if no name is given.
@@ -32,6 +35,7 @@ pub(in crate::config) fn acme(section: &Section<'_>) -> Result<Option<Settings>,
     let certificates = section.text("ca_certificates", CERTIFICATES, |text| {
         Some(text.to_owned())
     })?;
+    let cluster_secret = cluster_secret(section)?;
     if domains.is_empty() {
         return Ok(None);
     }
@@ -43,7 +47,18 @@ pub(in crate::config) fn acme(section: &Section<'_>) -> Result<Option<Settings>,
         ca_certificates: certificates
             .filter(|path| !path.is_empty())
             .map(PathBuf::from),
+        cluster_secret,
     }))
+}
+
+fn cluster_secret(section: &Section<'_>) -> Result<Option<Secret>, ConfigError> {
+    const KEY: &str = "cluster_secret";
+    if !section.has(KEY) {
+        return Ok(None);
+    }
+    let fits = |text: &str| text.is_empty() || text.chars().count() >= SHORTEST_SECRET;
+    let text = section.secret(KEY, CLUSTER_SECRET, fits)?;
+    Ok((!text.is_empty()).then(|| Secret::new(&text)))
 }
 
 /// A list in the file, commas between them in a variable.

@@ -87,11 +87,26 @@ fn the_other_settings_are_checked_even_where_nothing_is_ordered() {
         ("directory = \"http://ca.example/dir\"", "directory"),
         ("directory = \"ca.example\"", "directory"),
         ("challenge = \"dns-01\"", "challenge"),
+        ("cluster_secret = \"too short\"", "cluster_secret"),
     ] {
         let mistake = mistake_in(&with_app(&format!("[tls.acme]\n{line}")));
         assert!(
             mistake.contains(&format!("tls.acme.{key}: expected ")),
             "{mistake}"
         );
+        assert!(!mistake.contains("too short"), "a secret is not shown");
     }
+}
+
+#[test]
+fn the_secret_of_a_cluster_is_kept_and_not_shown() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let lines = format!("domains = [\"ws.example.com\"]\ncluster_secret = \"{secret}\"\n");
+    let config = Setting::new().file(&ordering(&lines)).load();
+    let acme = config.tls.acme.unwrap();
+    assert_eq!(acme.cluster_secret.as_deref(), Some(secret));
+    assert!(!format!("{acme:?}").contains(secret));
+    let lines = "domains = [\"ws.example.com\"]\ncluster_secret = \"\"\n";
+    let acme = Setting::new().file(&ordering(lines)).load().tls.acme;
+    assert!(acme.unwrap().cluster_secret.is_none());
 }

@@ -1,0 +1,157 @@
+//! Several nodes with one name have one certificate.
+
+use std::fs;
+use std::path::Path;
+
+use protocol_tests::cluster::{NODE_TIMEOUT, PREFIX};
+use protocol_tests::{RedisServer, TestServer, TestServerBuilder, eventually, or_skip};
+use tempfile::TempDir;
+
+use crate::pebble::{Habits, Pebble, certificate, files};
+use crate::support::{expect_logged, expect_orders, orders, unready};
+
+const NAMES: [&str; 4] = ["a.test", "b.test", "c.test", "d.test"];
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+fn node(pebble: &Pebble, redis: &RedisServer, challenge: &str, state: &Path) -> TestServerBuilder {
+    pebble
+        .server(challenge, &NAMES, state)
+        .set("cluster.driver", "redis")
+        .set("cluster.url", redis.url())
+        .set("cluster.prefix", PREFIX)
+        .set("cluster.node_timeout", NODE_TIMEOUT)
+        .set("tls.acme.cluster_secret", SECRET)
+}
+
+fn folders<const N: usize>() -> [TempDir; N] {
+    std::array::from_fn(|_| tempfile::tempdir().unwrap())
+}
+
+/// The certificate that is kept in a folder, with its key, if there is one.
+fn kept(state: &TempDir) -> Option<Vec<u8>> {
+    let is_certificate = |file: &std::path::PathBuf| file.extension().is_some_and(|it| it == "pem");
+    let file = files(state.path()).into_iter().find(is_certificate)?;
+    Some(fs::read(file).unwrap())
+}
+
+/// Waits until all of them serve a certificate, and asserts that it is the same.
+async fn expect_one_certificate(nodes: &[&TestServer], states: &[&TempDir]) {
+    for node in nodes {
+        eventually("a certificate to be served", || async {
+            unready(node).await.is_none().then_some(())
+        })
+        .await;
+    }
+    let all: Vec<_> = states.iter().map(|state| kept(state)).collect();
+    assert!(all.iter().all(|one| one.is_some() && *one == all[0]));
+}
+
+async fn total(nodes: &[&TestServer], result: &str) -> f64 {
+    let mut sum = 0.0;
+    for node in nodes {
+        sum += orders(node, result).await;
+    }
+    sum
+}
+
+/// The certificate is ordered by one of three nodes, while the authority asks each of them in turn for the proofs.
+async fn order_together(challenge: &str) {
+    let pebble = Pebble::start(Habits::default()).await;
+    let redis = RedisServer::start().await;
+    let states: [TempDir; 3] = folders();
+    let mut nodes = Vec::new();
+    for state in &states {
+        let node = node(&pebble, &redis, challenge, state.path());
+        nodes.push(or_skip!(node.start().await));
+    }
+    let nodes: Vec<&TestServer> = nodes.iter().collect();
+    pebble.point_to_each(&nodes);
+    expect_one_certificate(&nodes, &[&states[0], &states[1], &states[2]]).await;
+    assert_eq!(total(&nodes, "issued").await, 1.0);
+    assert_eq!(total(&nodes, "received").await, 2.0);
+    for key in redis.keys(&format!("{PREFIX}common:")).await {
+        let value: Vec<u8> = redis.command(redis::cmd("GET").arg(&key)).await;
+        let shows_a_key = value.windows(11).any(|bytes| bytes == b"PRIVATE KEY");
+        assert!(!shows_a_key, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn one_of_several_nodes_orders_over_http_and_all_serve_the_certificate() {
+    order_together("http-01").await;
+}
+
+#[tokio::test]
+async fn one_of_several_nodes_orders_over_tls_and_all_serve_the_certificate() {
+    order_together("tls-alpn-01").await;
+}
+
+#[tokio::test]
+async fn a_node_that_joins_later_is_given_the_certificate_even_by_a_redis_that_forgot_it() {
+    let pebble = Pebble::start(Habits::default()).await;
+    let redis = RedisServer::start().await;
+    let states: [TempDir; 2] = folders();
+    let first = node(&pebble, &redis, "http-01", states[0].path());
+    let first = or_skip!(first.start().await);
+    pebble.point_to(&first);
+    expect_orders(&first, "issued", 1.0).await;
+    redis.flush().await;
+    // From now on nothing can be ordered.
+    pebble.way.cut();
+    let second = node(&pebble, &redis, "http-01", states[1].path());
+    let second = or_skip!(second.start().await);
+    expect_one_certificate(&[&first, &second], &[&states[0], &states[1]]).await;
+    assert_eq!(orders(&second, "received").await, 1.0);
+    assert_eq!(orders(&first, "issued").await, 1.0);
+    first.finish().await;
+    second.finish().await;
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_reaches_all_nodes() {
+    let habits = Habits {
+        validity: 30,
+        ..Habits::default()
+    };
+    let pebble = Pebble::start(habits).await;
+    let redis = RedisServer::start().await;
+    let states: [TempDir; 2] = folders();
+    let first = or_skip!(
+        node(&pebble, &redis, "http-01", states[0].path())
+            .start()
+            .await
+    );
+    let second = or_skip!(
+        node(&pebble, &redis, "http-01", states[1].path())
+            .start()
+            .await
+    );
+    pebble.point_to_each(&[&first, &second]);
+    expect_one_certificate(&[&first, &second], &[&states[0], &states[1]]).await;
+    let old = kept(&states[0]).unwrap();
+    for state in &states {
+        let file = certificate(state.path());
+        eventually("another certificate to be kept", || async {
+            (fs::read(&file).unwrap() != old).then_some(())
+        })
+        .await;
+    }
+    first.finish().await;
+    second.finish().await;
+}
+
+#[tokio::test]
+async fn while_redis_is_away_no_node_orders_and_then_one_does() {
+    let pebble = Pebble::start(Habits::default()).await;
+    let mut redis = RedisServer::start().await;
+    let [state] = folders();
+    let server = or_skip!(node(&pebble, &redis, "http-01", state.path()).start().await);
+    redis.kill().await;
+    pebble.point_to(&server);
+    expect_logged(&server, "certificates are not shared", 1).await;
+    let before = orders(&server, "issued").await;
+    redis.restart().await;
+    expect_orders(&server, "issued", 1.0).await;
+    assert_eq!(before, 0.0);
+    server.finish().await;
+}

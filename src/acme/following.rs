@@ -1,0 +1,109 @@
+//! What a node takes over from the others of its cluster.
+
+use std::time::{Duration, Instant};
+
+use super::cluster::Cluster;
+use super::issued::Issued;
+use super::proof::{Proof, Prover, Shown};
+use crate::state::common::OutOfReach;
+
+/// How often the certificate is looked at, once there is one.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(10);
+
+/// One node's view of its cluster.
+#[derive(Debug)]
+pub(super) struct Following {
+    pub(super) cluster: Cluster,
+    /// What another node wants to be shown, and that it is shown.
+    wanted: Vec<Shown>,
+    proofs: Vec<Proof>,
+    looked_at: Option<Instant>,
+    /// The store could not be reached, which the log knows.
+    is_away: bool,
+}
+
+impl Following {
+    pub(super) fn new(cluster: Cluster) -> Self {
+        Self {
+            cluster,
+            wanted: Vec::new(),
+            proofs: Vec::new(),
+            looked_at: None,
+            is_away: false,
+        }
+    }
+
+    /// Shows what another node wants to be shown, keeps the certificate in the store, and returns the one
+    /// that is there if it holds for longer.
+    pub(super) async fn look(
+        &mut self,
+        prover: &Prover,
+        current: Option<&Issued>,
+    ) -> Option<Issued> {
+        let seen = self.try_to_look(prover, current).await;
+        self.note(&seen);
+        seen.ok().flatten()
+    }
+
+    async fn try_to_look(
+        &mut self,
+        prover: &Prover,
+        current: Option<&Issued>,
+    ) -> Result<Option<Issued>, OutOfReach> {
+        let wanted = self.cluster.proofs().await?;
+        if wanted != self.wanted {
+            self.show(prover, wanted);
+        }
+        let now = Instant::now();
+        let is_due = |at: Instant| now.saturating_duration_since(at) >= CERTIFICATE_EVERY;
+        if current.is_some() && !self.looked_at.is_none_or(is_due) {
+            return Ok(None);
+        }
+        let seen = self.exchange(current).await?;
+        self.looked_at = Some(now);
+        Ok(seen)
+    }
+
+    /// A certificate in the store that holds for longer than ours; if ours does, it is put there.
+    pub(super) async fn exchange(
+        &self,
+        current: Option<&Issued>,
+    ) -> Result<Option<Issued>, OutOfReach> {
+        let kept = self.cluster.certificate().await?;
+        match (current, kept) {
+            (Some(ours), kept) if ours.outlasts(kept.as_ref()) => {
+                self.cluster.keep_certificate(ours).await?;
+                Ok(None)
+            }
+            (ours, Some(kept)) if kept.outlasts(ours) => Ok(Some(kept)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Nothing of another node is shown any more: this one orders.
+    pub(super) fn show_nothing(&mut self) {
+        self.proofs.clear();
+        self.wanted.clear();
+    }
+
+    fn show(&mut self, prover: &Prover, wanted: Vec<Shown>) {
+        // What is dropped takes back what it has shown, which may be for the same name.
+        self.proofs.clear();
+        self.proofs = wanted
+            .iter()
+            .filter_map(|shown| prover.prove(shown))
+            .collect();
+        self.wanted = wanted;
+    }
+
+    /// Logs that the store cannot be reached, once.
+    pub(super) fn note<T>(&mut self, outcome: &Result<T, OutOfReach>) {
+        let is_away = outcome.is_err();
+        if is_away && !self.is_away {
+            tracing::warn!(
+                "certificates are not shared with the other nodes: {OutOfReach}; none is ordered meanwhile"
+            );
+        }
+        self.is_away = is_away;
+    }
+}
