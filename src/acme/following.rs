@@ -9,6 +9,8 @@ use crate::state::common::OutOfReach;
 
 /// How often the certificate is looked at, once there is one.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(10);
+/// How long the store may be out of reach without a line in the log: it is while a node starts.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One node's view of its cluster.
 #[derive(Debug)]
@@ -18,8 +20,10 @@ pub(super) struct Following {
     wanted: Vec<Shown>,
     proofs: Vec<Proof>,
     looked_at: Option<Instant>,
-    /// The store could not be reached, which the log knows.
-    is_away: bool,
+    /// Since when the store cannot be reached.
+    away_since: Option<Instant>,
+    /// That was logged.
+    is_logged: bool,
 }
 
 impl Following {
@@ -29,7 +33,8 @@ impl Following {
             wanted: Vec::new(),
             proofs: Vec::new(),
             looked_at: None,
-            is_away: false,
+            away_since: None,
+            is_logged: false,
         }
     }
 
@@ -96,14 +101,19 @@ impl Following {
         self.wanted = wanted;
     }
 
-    /// Logs that the store cannot be reached, once.
+    /// Logs that the store cannot be reached, once, unless that is soon over.
     pub(super) fn note<T>(&mut self, outcome: &Result<T, OutOfReach>) {
-        let is_away = outcome.is_err();
-        if is_away && !self.is_away {
+        if outcome.is_ok() {
+            self.away_since = None;
+            self.is_logged = false;
+            return;
+        }
+        let since = *self.away_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= PATIENCE && !self.is_logged {
+            self.is_logged = true;
             tracing::warn!(
                 "certificates are not shared with the other nodes: {OutOfReach}; none is ordered meanwhile"
             );
         }
-        self.is_away = is_away;
     }
 }
