@@ -201,7 +201,16 @@ impl Source {
 
 /// The text up to its tests, without comments.
 fn without_comments_and_tests(text: &str) -> String {
-    let end = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
+    let mut modules = text.match_indices("#[cfg(test)]\nmod ");
+    // Of one that stands in a file of its own there is but a name, and more code behind it.
+    let is_here = |at: usize| {
+        text[at..]
+            .lines()
+            .nth(1)
+            .is_some_and(|line| line.ends_with('{'))
+    };
+    let tests = modules.find(|(at, _)| is_here(*at));
+    let end = tests.map_or(text.len(), |(at, _)| at);
     let lines = text[..end].lines();
     let code = lines.map(|line| line.split_once("//").map_or(line, |(code, _)| code));
     code.flat_map(|line| [line, "\n"]).collect()
@@ -301,7 +310,7 @@ fn imports_are_found_in_every_form() {
         file("lib.rs", "pub mod a;\npub mod b;\n"),
         file(
             "a/mod.rs",
-            "mod c;\npub mod d;\npub use c::C;\npub(crate) use d::D;\nstruct Own(D);\n",
+            "mod c;\npub mod d;\n#[cfg(test)]\nmod tests;\npub use c::C;\npub(crate) use d::D;\nstruct Own(D);\n",
         ),
         file(
             "a/c.rs",
