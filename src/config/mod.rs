@@ -6,7 +6,8 @@
 //! - [`Address`]: where a listener is bound; [`Listener`]: that, or a Unix socket, and what is said there first
 //! - [`ConfigError`]: one line that names source, key and what was expected
 //! - [`EnvFile`]: an app's credentials in a `.env` file; [`dotenv`]: the dialect that Laravel reads
-//! - [`mod@file`], [`variables`], [`keys`]: the file; names of variables; which keys there are
+//! - [`mod@file`], [`overrides`]: the file, and what is laid over it
+//! - [`variables`], [`keys`]: names of variables; which keys there are
 //! - [`mod@value`], [`section`], [`read`]: values as written, a table of them, what each key means
 
 mod address;
@@ -21,6 +22,7 @@ mod overrides;
 mod read;
 mod section;
 mod settings;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -31,5 +33,5 @@ pub use credentials::EnvFile;
 pub use error::{ConfigError, Origin};
 pub use listener::{Listen, Listener, UnixAccess};
 pub use load::{Loaded, load};
-pub use overrides::{Flag, Sources};
 pub use settings::{Admin, Cluster, Config, Log, LogFormat, LogLevel, Role, Server, Tls};
+pub use sources::{Flag, Sources};

@@ -1,36 +1,9 @@
 //! What is laid over the file: the environment, and flags over that.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::variables::key_of;
-use super::{ConfigError, Origin};
-
-/// What a configuration is made from.
-#[derive(Clone, Debug, Default)]
-pub struct Sources {
-    /// The file that `--config` names.
-    pub config_file: Option<PathBuf>,
-    /// The file that `--env-file` names.
-    pub env_file: Option<PathBuf>,
-    /// Where `config.toml` is looked for when nothing names a file.
-    pub directory: PathBuf,
-    /// The environment.
-    pub environment: BTreeMap<String, String>,
-    /// Flags, each a key set by hand.
-    pub flags: Vec<Flag>,
-}
-
-/// A flag that sets a key.
-#[derive(Clone, Debug)]
-pub struct Flag {
-    /// As it is typed, with its dashes.
-    pub name: &'static str,
-    /// The key it sets, such as `server.listen`.
-    pub key: &'static str,
-    /// What it sets the key to.
-    pub value: String,
-}
+use super::{ConfigError, Origin, Sources};
 
 /// Values given as text by key, the strongest source's each.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 
 mod contents;
 mod documented;
+mod fields;
 mod imports;
 mod siblings;
 
@@ -105,16 +106,22 @@ fn modules_import_only_those_above_them() {
 #[test]
 fn no_files_import_one_another_in_a_circle() {
     let files = imports::of(&src());
-    // Two state machines, each spread over the files of its folder.
-    let machine = |path: &Path| {
-        let folders = ["cluster/redis/channel", "cluster/redis/node"];
-        folders
-            .into_iter()
-            .position(|folder| path.starts_with(folder))
-    };
-    let counts = |from: &Path, to: &Path| machine(from).is_none() || machine(from) != machine(to);
-    let circles = imports::circles(&files, counts);
+    let circles = imports::circles(&files);
     assert!(circles.is_empty(), "{circles:#?}");
+}
+
+#[test]
+fn no_struct_of_the_cluster_has_many_fields() {
+    const MOST: usize = 15;
+    let mut structs = 0;
+    for file in below(&src().join("cluster")).0 {
+        let text = fs::read_to_string(&file).unwrap();
+        for (name, fields) in fields::of(&text) {
+            assert!(fields <= MOST, "{}: {name} has {fields}", file.display());
+            structs += 1;
+        }
+    }
+    assert!(structs > 50, "only {structs} structs were found");
 }
 
 #[test]

@@ -7,10 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::changes::Change;
+use super::context::Context;
 use super::entries::Reading;
-use super::replica::Sync;
-use super::replies::last_place;
-use super::{Channel, Context, Kind};
+use super::replica::{Place, Sync};
+use super::state::{Channel, Kind};
 use crate::cluster::redis::script::ChannelReply;
 use crate::hub::{AppHub, CachedEvent};
 use crate::protocol::Frame;
@@ -68,7 +68,7 @@ impl Channel {
         replica.interrupted_at = None;
         replica.beyond = None;
         if is_whole || replica.offset() <= reply.last.offset {
-            replica.place = Some(last_place(reply));
+            replica.place = Some(Place::of(reply));
         }
         let is_behind = follows_another_log
             || replica.sync == Sync::Behind

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use redis::Cmd;
 
-use super::calls::{Asking, Call, Page};
+use super::context::Context;
 use super::notices::Flush;
 use super::part::{Occupancy, Step, Unsent};
+use super::questions::{Asking, Page};
 use super::replica::Place;
-use super::{Channel, Context, Kind};
+use super::state::{Channel, Kind};
 use crate::cluster::redis::script::ChannelReply;
 use crate::cluster::redis::wire::{flag, step};
 
@@ -53,7 +54,7 @@ impl Change {
 }
 
 impl Channel {
-    pub(super) fn change(&mut self, page: Page, context: &Context<'_>) -> (Call, Cmd) {
+    pub(super) fn change(&mut self, page: Page, context: &Context<'_>) -> (Change, Cmd) {
         self.schedule.last_was_change = true;
         if !self.is_wanted() {
             // Whoever comes from now on waits until Redis knows: nobody announces to this node
@@ -100,7 +101,7 @@ impl Channel {
             reconciles,
             asked_from,
         };
-        (Call::Change(change), command)
+        (change, command)
     }
 
     /// What webhooks know of this node's part.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Channel, Context, Kind};
+use super::context::Context;
+use super::state::{Channel, Kind};
 use crate::cluster::redis::entry::{Entry, Event, Message, NodeId, What};
 use crate::cluster::redis::link::LinkId;
 use crate::hub::broadcast::Reservation;

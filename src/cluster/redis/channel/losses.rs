@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::changes::Change;
+use super::context::Context;
 use super::replica::Place;
-use super::{Channel, Context, Kind};
+use super::state::{Channel, Kind};
 use crate::cluster::redis::script::ChannelReply;
 use crate::cluster::redis::wire::KEEPS_FOR;
 use crate::metrics::{EventLoss, LossOn};

@@ -3,8 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::context::Context;
 use super::part::LocalUser;
-use super::{Channel, Context, Kind, SigningIn, Waiting};
+use super::state::{Channel, Kind};
+use super::waiting::{SigningIn, Waiting};
 use crate::cluster::redis::watch::PendingWatch;
 use crate::hub::{AppHub, Join, Leave, PeerHandle};
 use crate::protocol::member::Member;

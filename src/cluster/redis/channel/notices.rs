@@ -1,12 +1,9 @@
-//! What is reported to the app's backend.
+//! What is to be reported to the app's backend, and what was.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::Channel;
-use super::part::Occupancy;
 use crate::cluster::redis::wire::{due, due_field};
-use crate::webhooks::Transition;
 
 /// What is due is to be reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,91 +113,40 @@ impl Notices {
                 .contains(&due_field(due::PERHAPS_ADDED, user_id))
     }
 
-    fn look_again_at(&mut self, at: Instant) {
+    /// A field of what is due then, and not before.
+    pub(super) fn wait_for(&mut self, kind: &str, field: &str, at: Instant) {
+        if matches!(kind, due::REMOVING | due::VACATING) {
+            self.pending.insert(field.to_owned());
+        } else if matches!(kind, due::PERHAPS_OCCUPIED | due::PERHAPS_ADDED) {
+            self.doubted.insert(field.to_owned());
+        }
         self.next_due = Some(self.next_due.map_or(at, |next| next.min(at)));
+    }
+
+    /// It is reported now, and that is to be acknowledged. False: it was before.
+    pub(super) fn report(&mut self, field: &str) -> bool {
+        let is_news = self.notified.insert(field.to_owned());
+        if is_news {
+            self.to_acknowledge.push(field.to_owned());
+        }
+        is_news
+    }
+
+    /// The departure of the user is reported.
+    pub(super) fn on_removed(&mut self, user_id: &str) {
+        self.pending.remove(&due_field(due::REMOVING, user_id));
+    }
+
+    /// The user's arrival is reported.
+    pub(super) fn on_added(&mut self, user_id: &str) {
+        if !self.doubted.is_empty() {
+            self.doubted.remove(&due_field(due::PERHAPS_ADDED, user_id));
+        }
     }
 
     /// Whether what is acknowledged to Redis was reported.
     pub(super) fn check(&self) {
         let mut acknowledged = self.to_acknowledge.iter();
         debug_assert!(acknowledged.all(|field| self.notified.contains(field)));
-    }
-}
-
-impl Channel {
-    /// Reports what is to be reported now, and remembers when to look after the rest.
-    pub(super) fn on_due(&mut self, fields: &[(String, u64)], now: Instant) {
-        for (field, ms) in fields {
-            let (kind, rest) = field.split_at(field.len().min(1));
-            let transition = match kind {
-                due::OCCUPIED => Transition::Occupied,
-                due::VACATED => Transition::Vacated,
-                due::ADDED => Transition::MemberAdded(rest),
-                due::REMOVED => Transition::MemberRemoved(rest),
-                due::COUNT => Transition::Counted(rest.parse().unwrap_or(0)),
-                _ => {
-                    if matches!(kind, due::REMOVING | due::VACATING) {
-                        self.notices.pending.insert(field.clone());
-                    } else if matches!(kind, due::PERHAPS_OCCUPIED | due::PERHAPS_ADDED) {
-                        self.notices.doubted.insert(field.clone());
-                    }
-                    self.notices.look_again_at(now + Duration::from_millis(*ms));
-                    continue;
-                }
-            };
-            self.note_reported(kind, rest);
-            if !self.notices.notified.insert(field.clone()) {
-                continue;
-            }
-            self.notices.to_acknowledge.push(field.clone());
-            if let Some(webhooks) = self.app.as_ref().and_then(|app| app.webhooks()) {
-                webhooks.transition(&self.name, &transition);
-            }
-        }
-    }
-
-    /// What is reported to webhooks, or was: it is not waited for any more.
-    fn note_reported(&mut self, kind: &str, user_id: &str) {
-        match kind {
-            due::REMOVED => {
-                let field = due_field(due::REMOVING, user_id);
-                self.notices.pending.remove(&field);
-                self.part.departed.remove(user_id);
-            }
-            due::VACATED => {
-                self.notices.pending.remove(due::VACATING);
-                self.part.occupancy = Occupancy::No;
-            }
-            due::OCCUPIED => {
-                self.notices.doubted.remove(due::PERHAPS_OCCUPIED);
-            }
-            due::ADDED => {
-                if !self.notices.doubted.is_empty() {
-                    self.notices
-                        .doubted
-                        .remove(&due_field(due::PERHAPS_ADDED, user_id));
-                }
-                self.part.note_reported(user_id, true);
-            }
-            _ => {}
-        }
-    }
-
-    /// What is still in doubt will be among what is due. Of the rest webhooks know. (What is due of the
-    /// node that this one was is found when that one's part is removed.)
-    pub(super) fn end_doubts(&mut self) {
-        if !self.orphans.is_empty() {
-            return;
-        }
-        for field in std::mem::take(&mut self.notices.doubted) {
-            if let Some(user_id) = field.strip_prefix(due::PERHAPS_ADDED) {
-                self.part.note_reported(user_id, true);
-            }
-        }
-    }
-
-    /// What is due is to be reported, and all that the node would report later.
-    pub(in crate::cluster::redis) fn flush_all(&mut self) {
-        self.notices.flush(true);
     }
 }

@@ -6,12 +6,23 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use crate::cluster::redis::entry::{EntryId, Message, NodeId};
+use crate::cluster::redis::script::ChannelReply;
 
 /// The last entry of a channel's log that a node knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) epoch: Box<str>,
     pub(super) id: EntryId,
+}
+
+impl Place {
+    /// Where the log is that a reply is of.
+    pub(super) fn of(reply: &ChannelReply) -> Self {
+        Self {
+            epoch: reply.epoch.clone(),
+            id: reply.last,
+        }
+    }
 }
 
 /// Whether the copy is up to date.

@@ -1,14 +1,13 @@
 //! What follows from what Redis answers.
 
-use std::collections::hash_map::Entry;
-
 use redis::Value;
 
 use super::calls::Call;
 use super::changes::Change;
+use super::context::Context;
 use super::part::Occupancy;
 use super::replica::Place;
-use super::{Channel, Context, Kind};
+use super::state::{Channel, Kind};
 use crate::cluster::redis::entry::Unreadable;
 use crate::cluster::redis::outgoing::{Batch, Written};
 use crate::cluster::redis::script::{ChannelReply, Published};
@@ -122,57 +121,7 @@ impl Channel {
             self.part.note_reported(user_id, is_reported);
         }
         if self.replica.place.is_none() {
-            self.replica.former = Some(last_place(reply));
+            self.replica.former = Some(Place::of(reply));
         }
-    }
-
-    pub(super) fn keep_granted(&mut self, change: &Change, reply: &ChannelReply) {
-        self.refuse(&reply.refused);
-        let is_refused = |user_id: &str| reply.refused.iter().any(|refused| refused == user_id);
-        let adds = change.users.adds.iter();
-        let granted = adds.filter(|user_id| !is_refused(user_id));
-        self.granted.extend(granted.cloned());
-    }
-
-    pub(super) fn admit_granted(&mut self, change: &Change, reply: &ChannelReply) {
-        self.keep_granted(change, reply);
-        for user_id in std::mem::take(&mut self.granted) {
-            let is_reported = !self.notices.is_doubted(&user_id);
-            let Some(user) = self.part.users.get_mut(&user_id) else {
-                continue;
-            };
-            let joining = user.joining.take().unwrap_or_default();
-            user.connections += joining.len();
-            user.is_reported = is_reported;
-            for join in joining {
-                self.admit(join);
-            }
-        }
-    }
-
-    fn refuse(&mut self, refused: &[String]) {
-        let Some(app) = self.app.clone() else { return };
-        for user_id in refused {
-            let Entry::Occupied(mut user) = self.part.users.entry(user_id.as_str().into()) else {
-                continue;
-            };
-            // Else let in meanwhile, as nobody could be asked.
-            if let Some(joining) = user.get_mut().joining.take() {
-                user.remove();
-                self.granted.retain(|granted| **granted != **user_id);
-                for join in joining {
-                    self.part.connections -= 1;
-                    app.refuse_full(join);
-                }
-            }
-        }
-    }
-}
-
-/// Where the log is that a reply is of.
-pub(super) fn last_place(reply: &ChannelReply) -> Place {
-    Place {
-        epoch: reply.epoch.clone(),
-        id: reply.last,
     }
 }

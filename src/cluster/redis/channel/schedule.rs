@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::Channel;
-
 /// How far something is that was asked of Redis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::cluster::redis) enum Asked {
@@ -91,59 +89,39 @@ impl Schedule {
     pub(super) fn end_call(&mut self) {
         self.turn = Turn::Idle;
     }
-}
 
-impl Channel {
-    // What the node listens to.
-
-    pub(in crate::cluster::redis) fn listening(&self) -> Asked {
-        self.schedule.listening
-    }
-
-    /// Whether the topic is to be listened to, which was not asked for yet.
-    pub(in crate::cluster::redis) fn begin_listening(&mut self) -> bool {
-        let begins = self.is_wanted() && self.schedule.listening == Asked::No;
+    /// It is to be listened to. False: that was asked for before.
+    pub(super) fn begin_listening(&mut self) -> bool {
+        let begins = self.listening == Asked::No;
         if begins {
-            self.schedule.listening = Asked::UnderWay;
+            self.listening = Asked::UnderWay;
         }
         begins
     }
 
-    /// The server announces that it is. Returns whether that was asked for.
-    pub(in crate::cluster::redis) fn on_listening(&mut self) -> bool {
-        let was_asked = self.schedule.listening == Asked::UnderWay;
+    /// The server has answered. Returns whether it was asked.
+    pub(super) fn end_listening(&mut self, is_done: bool) -> bool {
+        let was_asked = self.listening == Asked::UnderWay;
         if was_asked {
-            self.schedule.listening = Asked::Done;
+            self.listening = if is_done { Asked::Done } else { Asked::No };
         }
         was_asked
     }
 
-    /// The server refuses it. Returns whether that was asked for.
-    pub(in crate::cluster::redis) fn on_not_let_listen(&mut self) -> bool {
-        let was_asked = self.schedule.listening == Asked::UnderWay;
-        if was_asked {
-            self.schedule.listening = Asked::No;
-        }
-        was_asked
+    /// Whether the topic is not among those that the node has to do with, and is not about to be.
+    pub(super) fn can_be_listed(&self) -> bool {
+        !matches!(self.listed, Listed::UnderWay | Listed::Done)
     }
 
-    // What it has to do with.
-
-    /// Whether it is to be among the topics that the node has to do with, and is not.
-    pub(in crate::cluster::redis) fn must_be_listed(&self) -> bool {
-        let is_asked = matches!(self.schedule.listed, Listed::UnderWay | Listed::Done);
-        !is_asked && (self.is_wanted() || !self.orphans.is_empty())
-    }
-
-    pub(in crate::cluster::redis) fn begin_listing(&mut self) {
-        self.schedule.listed = Listed::UnderWay;
+    pub(super) fn begin_listing(&mut self) {
+        self.listed = Listed::UnderWay;
     }
 
     /// Redis has it, or that is not known. Returns whether it was asked for.
-    pub(in crate::cluster::redis) fn on_listed(&mut self, is_done: bool) -> bool {
-        let was_asked = self.schedule.listed == Listed::UnderWay;
+    pub(super) fn end_listing(&mut self, is_done: bool) -> bool {
+        let was_asked = self.listed == Listed::UnderWay;
         if was_asked {
-            self.schedule.listed = if is_done {
+            self.listed = if is_done {
                 Listed::Done
             } else {
                 Listed::Perhaps
@@ -153,76 +131,49 @@ impl Channel {
     }
 
     /// Whether it may be among them, known or not.
-    pub(in crate::cluster::redis) fn may_be_listed(&self) -> bool {
-        self.schedule.listed != Listed::No
+    pub(super) fn may_be_listed(&self) -> bool {
+        self.listed != Listed::No
     }
 
-    // What it asks.
-
-    /// Puts it into a queue if it has something to ask and does not stand in one.
-    pub(in crate::cluster::redis) fn enqueue(&mut self, is_counted: bool, now: Instant) -> bool {
-        let enqueues = self.schedule.turn == Turn::Idle && self.wants_call(is_counted, now);
-        if enqueues {
-            self.schedule.turn = Turn::Queued;
-        }
-        enqueues
+    pub(super) fn is_idle(&self) -> bool {
+        self.turn == Turn::Idle
     }
 
-    pub(in crate::cluster::redis) fn leave_queue(&mut self) {
-        if self.schedule.turn == Turn::Queued {
-            self.schedule.turn = Turn::Idle;
+    pub(super) fn join_queue(&mut self) {
+        self.turn = Turn::Queued;
+    }
+
+    pub(super) fn leave_queue(&mut self) {
+        if self.turn == Turn::Queued {
+            self.turn = Turn::Idle;
         }
     }
 
-    /// Nothing is asked before then, though others may have something to do with it.
-    pub(in crate::cluster::redis) fn rest_until(&mut self, at: Instant) {
-        self.schedule.retry_at = Some(at);
-    }
-
-    /// Whether something shows that Redis has forgotten what it knew. It is not returned twice.
-    pub(in crate::cluster::redis) fn take_doubts(&mut self) -> bool {
-        std::mem::take(&mut self.schedule.doubts_memory)
-    }
-
-    // When.
-
-    /// When the channel has to be looked at again, if that is news.
-    pub(in crate::cluster::redis) fn next_timer(
-        &mut self,
-        now: Instant,
-        idle: Duration,
-    ) -> Option<Instant> {
-        let is_disposable = self.is_disposable();
-        let schedule = &mut self.schedule;
-        schedule.idle_since = if is_disposable {
-            schedule.idle_since.or(Some(now))
+    /// Whether the channel is wanted. What has been waited for is not waited for any more.
+    pub(super) fn note_time(&mut self, now: Instant, is_disposable: bool) {
+        self.idle_since = if is_disposable {
+            self.idle_since.or(Some(now))
         } else {
             None
         };
-        schedule.retry_at = schedule.retry_at.filter(|until| *until > now);
-        let times = [
-            self.notices.next_due(),
-            schedule.retry_at,
-            self.replica.reconcile_at,
-            schedule.idle_since.map(|since| since + idle),
-        ];
-        let next = times.into_iter().flatten().min()?;
-        if schedule.timer_at.is_some_and(|at| at <= next) {
-            return None;
-        }
-        schedule.timer_at = Some(next);
-        Some(next)
+        self.retry_at = self.retry_at.filter(|until| *until > now);
     }
 
-    /// It is as late as it was to be looked at. Returns whether nobody has wanted it for so long.
-    pub(in crate::cluster::redis) fn on_time(&mut self, now: Instant, idle: Duration) -> bool {
-        self.schedule.timer_at = None;
-        if self.notices.next_due().is_some_and(|due| due <= now) {
-            self.notices.flush(false);
+    /// When nobody has wanted it for so long.
+    pub(super) fn idle_at(&self, idle: Duration) -> Option<Instant> {
+        Some(self.idle_since? + idle)
+    }
+
+    /// It is to be looked at then. False: it is anyway, then or before.
+    pub(super) fn set_timer(&mut self, at: Instant) -> bool {
+        let is_news = self.timer_at.is_none_or(|set| set > at);
+        if is_news {
+            self.timer_at = Some(at);
         }
-        self.replica.reconcile(now);
-        let since = self.schedule.idle_since;
-        let is_over = since.is_some_and(|since| now.duration_since(since) >= idle);
-        is_over && self.is_disposable()
+        is_news
+    }
+
+    pub(super) fn timer_is_over(&mut self) {
+        self.timer_at = None;
     }
 }

@@ -5,11 +5,10 @@ use std::collections::VecDeque;
 use rand::RngExt as _;
 use redis::Pipeline;
 
-use super::Node;
-use super::calls::{Item, Job, lane_of};
-use super::channels::context;
+use super::channels::{context, lane_of};
 use super::io::{Io, Use};
-use super::lanes::Lane;
+use super::jobs::{Item, Job, Lane};
+use super::state::Node;
 use crate::cluster::redis::channel::Page;
 use crate::cluster::redis::keys::Topic;
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::calls::{self, Job};
-use super::{Node, Timer};
+use super::jobs::{Job, Lane};
+use super::state::Node;
+use super::timers::Timer;
 use crate::cluster::redis::channel::{Asked, Channel, Context, Kind};
 use crate::cluster::redis::entry::Message;
 use crate::cluster::redis::keys::{Subject, Topic};
@@ -14,6 +15,8 @@ use crate::protocol::ChannelName;
 
 /// How long a topic is listened to that nobody wants: pages are loaded again.
 const LISTENS_ON_FOR: Duration = Duration::from_secs(5);
+/// How soon a heartbeat is made when something shows that Redis has forgotten what it knew.
+const AHEAD_OF_HEARTBEAT: Duration = Duration::from_millis(20);
 
 /// What is at hand for a channel: all of the node but its channels. `epoch` is that of a channel that has
 /// none yet.
@@ -47,6 +50,15 @@ macro_rules! context {
     }};
 }
 pub(super) use context;
+
+/// Where the channel's next call goes.
+pub(super) fn lane_of(channel: &Channel, is_counted: bool) -> Lane {
+    if channel.asks_for_much(is_counted) {
+        Lane::Sync
+    } else {
+        Lane::Calls
+    }
+}
 
 impl Node {
     /// Whether the node knows what has happened on the channel up to some time, and receives or reads the rest.
@@ -155,18 +167,27 @@ impl Node {
         }
         let must_be_listed = is_counted && channel.must_be_listed();
         if is_reached && channel.enqueue(is_counted, self.now) {
-            let lane = calls::lane_of(channel, is_counted);
+            let lane = lane_of(channel, is_counted);
             let queue = self.servers.queue(channel.slot(), lane);
             queue.push_back(Job::Channel(Arc::clone(&topic)));
         }
         if let Some(at) = channel.next_timer(self.now, LISTENS_ON_FOR) {
             self.at(at, Timer::Channel(Arc::clone(&topic)));
         }
-        if doubts_memory {
-            self.beat_early();
+        if doubts_memory && self.life.hurry() {
+            self.at(self.now + AHEAD_OF_HEARTBEAT, Timer::Heartbeat);
         }
         if must_be_listed {
             self.list(&topic);
+        }
+    }
+
+    /// Redis has the topic among those that this node has to do with, or that is not known.
+    pub(super) fn on_listed(&mut self, topic: &str, is_done: bool) {
+        if let Some(channel) = self.channels.get_mut(topic)
+            && channel.on_listed(is_done)
+        {
+            self.look_after(topic);
         }
     }
 

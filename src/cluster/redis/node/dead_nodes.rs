@@ -1,7 +1,9 @@
 //! What dead nodes leave behind.
 
-use super::Node;
-use super::calls::{Plain, Then};
+use redis::Value;
+
+use super::jobs::{NoAnswer, Plain, Then};
+use super::state::Node;
 use crate::cluster::redis::script;
 
 impl Node {
@@ -15,16 +17,18 @@ impl Node {
         let key = self.setup.keys.topics_of(&dead);
         let mut command = redis::cmd("SMEMBERS");
         command.arg(&key);
-        let then: Then = Box::new(move |node, answer| {
-            match answer.map(script::texts) {
-                Ok(Ok(topics)) => node.clean_up(&dead, topics),
-                // Tried again when the next heartbeat names it.
-                _ => {
-                    node.life.dead.remove(&dead);
-                }
+        self.call(Plain::new(key, command, Then::CleanUp(dead)));
+    }
+
+    /// These are the topics that the dead node had to do with.
+    pub(super) fn on_topics_of(&mut self, dead: &str, answer: Result<Value, NoAnswer>) {
+        match answer.map(script::texts) {
+            Ok(Ok(topics)) => self.clean_up(dead, topics),
+            // Tried again when the next heartbeat names it.
+            _ => {
+                self.life.dead.remove(dead);
             }
-        });
-        self.call(Plain::new(key, command, then));
+        }
     }
 
     fn clean_up(&mut self, dead: &str, topics: Vec<String>) {
@@ -61,10 +65,10 @@ impl Node {
         let key = self.setup.keys.topics_of(dead);
         let mut command = redis::cmd("DEL");
         command.arg(&key);
-        self.call(Plain::new(key, command, Box::new(|_, _| {})));
+        self.call(Plain::new(key, command, Then::Nothing));
         let [_, _, list] = self.setup.keys.nodes();
         let mut command = redis::cmd("ZREM");
         command.arg(&list).arg(dead);
-        self.call(Plain::new(list, command, Box::new(|_, _| {})));
+        self.call(Plain::new(list, command, Then::Nothing));
     }
 }

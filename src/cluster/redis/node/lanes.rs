@@ -1,25 +1,9 @@
-//! What a server is asked, kept apart by how much it is answered with: so that nothing small waits
-//! behind something large.
+//! What waits for a server, in lanes: nothing small waits behind something large.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::calls::Job;
-
-/// A queue of its own, of which one batch at a time is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
-    /// Heartbeats, publishes, changes: answered with little.
-    Calls,
-    /// What channels are, and what was missed of them.
-    Sync,
-    /// Questions of the HTTP API.
-    Questions,
-}
-
-impl Lane {
-    pub(super) const ALL: [Self; 3] = [Self::Calls, Self::Sync, Self::Questions];
-}
+use super::jobs::{Job, Lane};
 
 /// The lanes of one server.
 #[derive(Default)]

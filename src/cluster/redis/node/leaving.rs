@@ -6,23 +6,15 @@ use std::time::Duration;
 use redis::Value;
 use tokio::sync::oneshot;
 
-use super::calls::{NoAnswer, Plain, Then};
-use super::{Node, Timer};
+use super::jobs::{NoAnswer, Plain, Then};
+use super::life::Leaving;
+use super::state::Node;
+use super::timers::Timer;
 use crate::cluster::redis::channel::Channel;
 use crate::cluster::redis::script;
 
 /// How often it is looked whether a node that stops has nothing pending.
 const STOPS_EVERY: Duration = Duration::from_millis(5);
-
-/// How far the node is with leaving the others.
-#[derive(Debug, Default)]
-pub(super) enum Leaving {
-    #[default]
-    No,
-    /// It is to go, and whoever wants that waits.
-    UnderWay(oneshot::Sender<()>),
-    Done,
-}
 
 impl Node {
     /// It is to go.
@@ -82,7 +74,7 @@ impl Node {
             let key = self.setup.keys.topics_of(&node);
             let mut command = redis::cmd("DEL");
             command.arg(&key);
-            self.call(Plain::new(key, command, Box::new(|_, _| {})));
+            self.call(Plain::new(key, command, Then::Nothing));
         }
         let [nodes, versions, dead] = self.setup.keys.nodes();
         let (memory, logs) = (self.setup.keys.memory(), self.setup.keys.logs());
@@ -94,24 +86,25 @@ impl Node {
             .arg("leaves", i32::from(leaves_something))
             .arg("alive_within", half)
             .command();
-        let then: Then = Box::new(|node, answer| match stays_for(answer) {
-            Some(dead) => {
-                for dead in dead {
-                    node.clean_up_after(dead);
-                }
-                let has_pending = |channel: &Channel| channel.has_pending() || channel.is_busy();
-                let has_pending = node.channels.values().any(has_pending);
-                if !has_pending && node.life.dead.is_empty() {
-                    // Only connections are left. Whoever starts next cleans up after this node.
-                    return node.end();
-                }
-                node.send_everything_again();
-                node.at(node.now + STOPS_EVERY, Timer::Stop);
-            }
+        self.call(Plain::new(nodes, command, Then::Goodbye));
+    }
+
+    pub(super) fn on_goodbye(&mut self, answer: Result<Value, NoAnswer>) {
+        let Some(dead) = stays_for(answer) else {
             // Gone, or away: then the others will notice.
-            None => node.end(),
-        });
-        self.call(Plain::new(nodes, command, then));
+            return self.end();
+        };
+        for dead in dead {
+            self.clean_up_after(dead);
+        }
+        let has_pending = |channel: &Channel| channel.has_pending() || channel.is_busy();
+        let has_pending = self.channels.values().any(has_pending);
+        if !has_pending && self.life.dead.is_empty() {
+            // Only connections are left. Whoever starts next cleans up after this node.
+            return self.end();
+        }
+        self.send_everything_again();
+        self.at(self.now + STOPS_EVERY, Timer::Stop);
     }
 }
 

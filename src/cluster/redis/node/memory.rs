@@ -1,11 +1,8 @@
-//! What Redis remembers, and what is done when it has forgotten.
+//! What Redis remembers.
 
 use std::time::Instant;
 
-use super::Node;
-use super::calls::{Plain, Then};
-use crate::cluster::redis::script::{self, Memory};
-use crate::cluster::redis::wire::KEEPS_FOR;
+use crate::cluster::redis::script::Memory;
 
 /// What is known of Redis' memory.
 pub(super) struct KnownMemory {
@@ -44,42 +41,5 @@ impl KnownMemory {
     pub(super) fn replace(&mut self, memory: Memory) -> bool {
         let before = std::mem::replace(&mut self.last, memory);
         !before.name.is_empty() && before.name != self.last.name
-    }
-}
-
-impl Node {
-    /// Redis has lost its memory, or has an older one. The other nodes notice as this one does:
-    /// what is for them is kept until they have.
-    pub(super) fn note_forgotten(&mut self) {
-        tracing::warn!(
-            "Redis has lost data, or has returned with older data: announcing all of it again"
-        );
-        self.setup.metrics.memory_losses.inc();
-        self.memory.keep_until(self.now + KEEPS_FOR);
-        self.memory.must_compare = true;
-    }
-
-    /// What Redis has of this node on channels that it does not know, under any id that it had, is
-    /// taken out.
-    pub(super) fn compare_lists(&mut self) {
-        let current = self.life.ids.current;
-        let earlier: Vec<String> = self.life.ids.earlier().map(|id| id.to_string()).collect();
-        let key = self.setup.keys.topics_of(&current.to_string());
-        let mut command = redis::cmd("SMEMBERS");
-        command.arg(&key);
-        let then: Then = Box::new(move |node, answer| match answer.map(script::texts) {
-            Ok(Ok(topics)) if node.node() == current => {
-                for topic in topics {
-                    if node.ensure(&topic).is_some() {
-                        node.with(&topic, |channel, _| channel.on_found());
-                    }
-                }
-            }
-            _ => node.memory.must_compare = true,
-        });
-        self.call(Plain::new(key, command, then));
-        for id in earlier {
-            self.clean_up_after(id);
-        }
     }
 }

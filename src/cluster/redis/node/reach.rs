@@ -1,14 +1,13 @@
 //! What follows for the node when servers are found, reached and lost.
 
-use std::time::Duration;
-
 use redis::RedisResult;
 
-use super::calls::{Job, NoAnswer};
 use super::discovery::Discovered;
 use super::io::Io;
+use super::jobs::Job;
 use super::servers::{Former, Search};
-use super::{Node, Timer};
+use super::state::Node;
+use super::timers::Timer;
 use crate::cluster::redis::channel::Asked;
 use crate::cluster::redis::keys;
 use crate::cluster::redis::link::{LinkId, Unusable};
@@ -82,7 +81,7 @@ impl Node {
 
     fn give_up(&mut self, job: Job) {
         match job {
-            Job::Plain(plain) => (plain.then)(self, Err(NoAnswer)),
+            Job::Plain(plain) => self.postponed.unasked.push_back(plain.then),
             Job::Channel(topic) => {
                 if let Some(channel) = self.channels.get_mut(&topic) {
                     channel.leave_queue();
@@ -183,11 +182,6 @@ impl Node {
                 channel.repeat(written);
             }
         }
-    }
-
-    /// Pings the servers, so that one that has gone silently is noticed.
-    pub(super) fn ping(&mut self, every: Duration) {
-        self.io.extend(self.servers.ping(self.now, every));
     }
 
     /// Redis is there, and does not let this node do what it needs. It is logged once.

@@ -3,10 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::Node;
-use super::calls::{Job, NoAnswer, Plain, Then};
+use super::jobs::{Plain, Then};
+use super::state::Node;
 use crate::cluster::redis::channel::SigningIn;
-use crate::cluster::redis::keys;
 use crate::cluster::redis::next_join::NextJoin;
 use crate::cluster::redis::outgoing::{Outgoing, Payload};
 use crate::cluster::redis::request::{Close, Publish, Question, Request};
@@ -135,53 +134,11 @@ impl Node {
             let _ = answer.send(Err(Unavailable::Away));
             return;
         }
-        let then: Then = Box::new(move |_, value| {
-            let _ = answer.send(value.map_err(|NoAnswer| Unavailable::Away));
-        });
+        let then = Then::Answer(answer);
         self.call(if is_urgent {
             Plain::new(key, command, then)
         } else {
             Plain::question(key, command, then)
         });
-    }
-
-    /// Puts the topic among those that this node has to do with, before it has.
-    pub(super) fn list(&mut self, topic: &str) {
-        let key = self.setup.keys.topics_of(&self.node().to_string());
-        if self.servers.link_of(keys::slot(&key)).is_none() {
-            return;
-        }
-        let Some(channel) = self.channels.get_mut(topic) else {
-            return;
-        };
-        channel.begin_listing();
-        let mut command = redis::cmd("SADD");
-        command.arg(&key).arg(topic);
-        let topic = topic.to_owned();
-        let then: Then = Box::new(move |node, value| {
-            if let Some(channel) = node.channels.get_mut(&*topic)
-                && channel.on_listed(value.is_ok())
-            {
-                node.look_after(&topic);
-            }
-        });
-        self.call(Plain::new(key, command, then));
-    }
-
-    pub(super) fn unlist(&mut self, topic: &str) {
-        let key = self.setup.keys.topics_of(&self.node().to_string());
-        let mut command = redis::cmd("SREM");
-        command.arg(&key).arg(topic);
-        self.call(Plain::new(key, command, Box::new(|_, _| {})));
-    }
-
-    /// Has a call made that is about no channel; one that cannot be made fails at once.
-    pub(super) fn call(&mut self, plain: Plain) {
-        if self.servers.link_of(plain.slot).is_some() {
-            let queue = self.servers.queue(plain.slot, plain.lane);
-            queue.push_back(Job::Plain(plain));
-        } else {
-            (plain.then)(self, Err(NoAnswer))
-        }
     }
 }

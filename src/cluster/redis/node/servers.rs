@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use rand::{Rng, RngExt as _};
 use redis::{ConnectionInfo, Pipeline};
 
-use super::Timer;
-use super::calls::Job;
 use super::discovery::Discovered;
 use super::io::{Io, Use};
-use super::lanes::{Lane, Lanes};
+use super::jobs::{Job, Lane};
+use super::lanes::Lanes;
+use super::timers::Timer;
 use crate::cluster::redis::keys::Topic;
 use crate::cluster::redis::link::LinkId;
 use crate::cluster::redis::settings::Target;

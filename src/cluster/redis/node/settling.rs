@@ -1,9 +1,10 @@
 //! What became of idempotency keys: sent to Redis as soon as it can be.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::calls::{Plain, Then};
-use super::{Node, Timer};
+use super::jobs::{Plain, Then};
+use super::state::Node;
+use super::timers::Timer;
 use crate::cluster::redis::request::Settlement;
 
 /// How many may wait. More than that many publishes are hardly under way when Redis goes.
@@ -12,18 +13,15 @@ const MOST: usize = 10_000;
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Node {
-    /// Tells it now, and again for as long as there is no answer.
+    /// Sends it now, and again for as long as there is no answer.
     pub(super) fn settle(&mut self, settlement: Settlement) {
         let (key, command) = (settlement.key.clone(), settlement.command.clone());
-        let then: Then = Box::new(move |node, answer| {
-            if answer.is_err() {
-                node.settle_later(settlement, node.now);
-            }
-        });
-        self.call(Plain::new(key, command, then));
+        self.call(Plain::new(key, command, Then::Settle(settlement)));
     }
 
-    fn settle_later(&mut self, settlement: Settlement, now: Instant) {
+    /// There was no answer.
+    pub(super) fn settle_later(&mut self, settlement: Settlement) {
+        let now = self.now;
         if settlement.until <= now {
             return;
         }

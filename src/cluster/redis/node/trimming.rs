@@ -3,8 +3,10 @@
 
 use std::collections::HashSet;
 
-use super::Node;
-use super::calls::{Plain, Then};
+use redis::Value;
+
+use super::jobs::{NoAnswer, Plain, Then};
+use super::state::Node;
 use crate::cluster::redis::keys;
 use crate::cluster::redis::script;
 
@@ -27,13 +29,14 @@ impl Node {
         for topic in topics {
             let keys = [keys::meta(&topic), keys::log(&topic)];
             let command = script::TRIM.call(&keys).arg("age", age).command();
-            let then: Then = Box::new(|node, answer| {
-                if let Ok(Ok(dropped)) = answer.map(script::number) {
-                    node.setup.metrics.log_evictions.inc_by(dropped);
-                }
-            });
             // Publishes do not stand behind it.
-            self.call(Plain::question(keys::log(&topic), command, then));
+            self.call(Plain::question(keys::log(&topic), command, Then::Trimmed));
+        }
+    }
+
+    pub(super) fn on_trimmed(&mut self, answer: Result<Value, NoAnswer>) {
+        if let Ok(Ok(dropped)) = answer.map(script::number) {
+            self.setup.metrics.log_evictions.inc_by(dropped);
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::plan::{Action, Plan};
-use super::world::World;
-use super::{CHANNELS, simulate};
+use super::plan::{Action, CHANNELS, Plan};
+use super::world::{World, simulate};
 
 /// How many networks a plan is tried on: it goes wrong on most, but not on all.
 const SEEDS: u64 = 12;

@@ -45,24 +45,10 @@ use std::time::{Duration, Instant};
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use plan::{Action, Plan};
-use world::World;
-
-/// The channels that connections join: with members, and counted.
-const CHANNELS: [&str; 2] = ["presence-a", "news"];
-/// How many nodes there are.
-const RELAYS: usize = 3;
+use world::simulate;
 
 /// How long a test goes on trying plans, on a machine that is slow.
 const LONGEST: Duration = Duration::from_secs(7);
-
-fn simulate(plan: &Plan) -> World {
-    let mut world = World::new(plan.seed);
-    for action in &plan.actions {
-        world.act(action);
-    }
-    world.settle();
-    world
-}
 
 /// Tries plans; so many, or as many as `FANFARE_SIMULATIONS`, which tries others each time.
 fn hold(cases: u32, plans: impl proptest::strategy::Strategy<Value = Plan>) {

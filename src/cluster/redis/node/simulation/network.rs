@@ -13,8 +13,7 @@ use super::data::Data;
 use super::lua;
 use crate::cluster::redis::link::{LinkId, Pushed};
 use crate::cluster::redis::node::discovery::Discovered;
-use crate::cluster::redis::node::io::{Io, Use};
-use crate::cluster::redis::node::{Event, Input};
+use crate::cluster::redis::node::io::{Event, Input, Io, Use};
 use crate::cluster::redis::settings::Target;
 
 /// Which run of which relay.

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::CHANNELS;
 use super::acknowledged;
-use super::relay::{Client, USERS, Wish};
+use super::plan::{CHANNELS, USERS};
+use super::relay::{Client, Wish};
 use super::world::World;
 
 impl World {

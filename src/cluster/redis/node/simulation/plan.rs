@@ -4,7 +4,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 
-use super::{CHANNELS, RELAYS};
+/// How many nodes there are.
+pub(super) const RELAYS: usize = 3;
+/// The channels that connections join: with members, and counted.
+pub(super) const CHANNELS: [&str; 2] = ["presence-a", "news"];
+/// All users whom anybody watches.
+pub(super) const USERS: [&str; 3] = ["ann", "bob", "cy"];
 
 /// Something that happens; relays, channels, users and connections by their numbers.
 #[derive(Clone, Debug)]
@@ -52,7 +57,7 @@ type Actions = Vec<(u32, BoxedStrategy<Action>)>;
 
 /// What happens while nothing goes wrong.
 pub(super) fn calm() -> Actions {
-    let (relay, channel, user) = (|| 0..RELAYS, || 0..CHANNELS.len(), || 0..3usize);
+    let (relay, channel, user) = (|| 0..RELAYS, || 0..CHANNELS.len(), || 0..USERS.len());
     vec![
         (
             6,
@@ -150,7 +155,7 @@ pub(super) fn shaky() -> Actions {
 
 /// Members come and go while links break under what was just asked.
 pub(super) fn hasty() -> Actions {
-    let (relay, user) = (|| 0..2usize, || 0..3usize);
+    let (relay, user) = (|| 0..2usize, || 0..USERS.len());
     vec![
         (
             6,

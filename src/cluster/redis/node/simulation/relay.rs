@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::network::Network;
-use super::network::Run;
+use super::network::{Network, Run};
+use super::plan::{CHANNELS, USERS};
 use crate::apps::{App, ChannelFilter, Registry, Webhook, WebhookEvent, WebhookUrl};
 use crate::auth::Signer;
-use crate::cluster::redis::node::{Input, Node};
+use crate::cluster::redis::node::io::Input;
+use crate::cluster::redis::node::state::Node;
 use crate::cluster::redis::{Redis, Settings};
 use crate::hub::testing::{Posted, TestShard};
 use crate::hub::{AppHub, Authority, Broadcast, Caching, Hub, Join, Leave, SignIn, Standing};
@@ -49,9 +50,6 @@ pub(super) struct Received {
     pub(super) online: BTreeMap<String, bool>,
 }
 
-/// All users whom anybody watches.
-pub(super) const USERS: [&str; 3] = ["ann", "bob", "cy"];
-
 pub(super) struct Relay {
     pub(super) run: Run,
     pub(super) node: Node,
@@ -70,7 +68,7 @@ pub(super) struct Relay {
 }
 
 fn known(channel: &str) -> &'static str {
-    super::CHANNELS
+    CHANNELS
         .into_iter()
         .find(|known| *known == channel)
         .unwrap()

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::plan::{Action, Plan};
-use super::world::World;
-use super::{CHANNELS, simulate};
+use super::plan::{Action, CHANNELS, Plan};
+use super::world::{World, simulate};
 
 #[test]
 fn notices_are_sent_once_while_a_dead_node_is_cleaned_up_after() {

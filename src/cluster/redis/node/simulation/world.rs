@@ -6,10 +6,19 @@ use std::time::{Duration, Instant};
 use super::acknowledged::Due;
 use super::data::Data;
 use super::network::{Network, Run};
-use super::plan::Action;
-use super::relay::{Relay, USERS, Wish};
-use super::{CHANNELS, RELAYS};
-use crate::cluster::redis::node::Input;
+use super::plan::{Action, CHANNELS, Plan, RELAYS, USERS};
+use super::relay::{Relay, Wish};
+use crate::cluster::redis::node::io::Input;
+
+/// Has all of a plan happen.
+pub(super) fn simulate(plan: &Plan) -> World {
+    let mut world = World::new(plan.seed);
+    for action in &plan.actions {
+        world.act(action);
+    }
+    world.settle();
+    world
+}
 
 /// An event, and who is to get it.
 #[derive(Debug)]

@@ -1,71 +1,24 @@
-//! What is asked of Redis, and what it answers.
+//! What Redis answers, and what follows from it.
 
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, RedisResult, ServerError, Value};
+use redis::{RedisResult, ServerError, Value};
 
 use super::io::{Io, Use};
-use super::lanes::Lane;
-use super::{Node, Timer};
-use crate::cluster::redis::channel::{Call, Channel, Done};
-use crate::cluster::redis::keys::{self, Topic};
+use super::jobs::{Item, Lane, NoAnswer, Then};
+use super::state::Node;
+use super::timers::Timer;
+use crate::cluster::redis::channel::Done;
+use crate::cluster::redis::keys::Topic;
 use crate::cluster::redis::link::LinkId;
 use crate::cluster::redis::rights::{Lack, Rights};
+use crate::hub::Unavailable;
 
 /// When a call is made again that was refused for now, and one that should not have been.
 const SOON: Duration = Duration::from_millis(50);
 const LATER: Duration = Duration::from_secs(1);
 /// How often a call is made that is about no channel.
 const MOST_TRIES: u32 = 40;
-
-/// Something that a server is to be asked.
-pub(super) enum Job {
-    /// Whatever the channel has to ask.
-    Channel(Topic),
-    Plain(Plain),
-}
-
-/// A call was not made, or it is not known what became of it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NoAnswer;
-
-/// What is done with the answer to a call.
-pub(super) type Then = Box<dyn FnOnce(&mut Node, Result<Value, NoAnswer>)>;
-
-/// A call that is about no channel.
-pub(super) struct Plain {
-    pub(super) slot: u16,
-    pub(super) lane: Lane,
-    pub(super) command: Cmd,
-    pub(super) then: Then,
-    tries: u32,
-}
-
-/// A call under way.
-pub(super) enum Item {
-    Channel(Topic, Call),
-    Plain(Plain),
-}
-
-impl Plain {
-    pub(super) fn new(key: String, command: Cmd, then: Then) -> Self {
-        Self {
-            slot: keys::slot(&key),
-            lane: Lane::Calls,
-            command,
-            then,
-            tries: 0,
-        }
-    }
-
-    /// What nobody waits for who publishes.
-    pub(super) fn question(key: String, command: Cmd, then: Then) -> Self {
-        Self {
-            lane: Lane::Questions,
-            ..Self::new(key, command, then)
-        }
-    }
-}
 
 /// What an error from a server means.
 enum Refusal {
@@ -92,15 +45,6 @@ impl Refusal {
                 None => Self::Other,
             },
         }
-    }
-}
-
-/// Where the channel's next call goes.
-pub(super) fn lane_of(channel: &Channel, is_counted: bool) -> Lane {
-    if channel.asks_for_much(is_counted) {
-        Lane::Sync
-    } else {
-        Lane::Calls
     }
 }
 
@@ -223,7 +167,7 @@ impl Node {
                     self.postponed.calls.push(plain);
                     self.at(self.now + delay, Timer::Resting);
                 } else {
-                    (plain.then)(self, Err(NoAnswer));
+                    self.follow_up(plain.then, Err(NoAnswer));
                 }
             }
         }
@@ -243,7 +187,7 @@ impl Node {
 
     fn on_good_answer(&mut self, item: Item, answer: Value) {
         match item {
-            Item::Plain(plain) => (plain.then)(self, Ok(answer)),
+            Item::Plain(plain) => self.follow_up(plain.then, Ok(answer)),
             Item::Channel(topic, call) => {
                 let outcome = self.with(&topic, |channel, context| {
                     channel.on_reply(call, answer, context)
@@ -276,13 +220,42 @@ impl Node {
     /// It is not known whether the server has done it.
     fn on_no_answer(&mut self, item: Item) {
         match item {
-            Item::Plain(plain) => (plain.then)(self, Err(NoAnswer)),
+            Item::Plain(plain) => self.follow_up(plain.then, Err(NoAnswer)),
             Item::Channel(topic, call) => {
                 if let Some(channel) = self.channels.get_mut(&topic) {
                     channel.on_unsure(call);
                     self.look_after(&topic);
                 }
             }
+        }
+    }
+
+    /// What the answer to a call that is about no channel is for.
+    fn follow_up(&mut self, then: Then, answer: Result<Value, NoAnswer>) {
+        match then {
+            Then::Nothing => {}
+            Then::Answer(waiting) => {
+                // Whoever waited may have given up.
+                let _ = waiting.send(answer.map_err(|NoAnswer| Unavailable::Away));
+            }
+            Then::Listed(topic) => self.on_listed(&topic, answer.is_ok()),
+            Then::Heartbeat(node) => self.on_heartbeat(node, answer),
+            Then::CompareLists(node) => self.on_own_list(node, answer),
+            Then::CleanUp(dead) => self.on_topics_of(&dead, answer),
+            Then::Settle(settlement) => {
+                if answer.is_err() {
+                    self.settle_later(settlement);
+                }
+            }
+            Then::Trimmed => self.on_trimmed(answer),
+            Then::Goodbye => self.on_goodbye(answer),
+        }
+    }
+
+    /// What could not be asked has no answer.
+    pub(super) fn follow_up_unasked(&mut self) {
+        while let Some(then) = self.postponed.unasked.pop_front() {
+            self.follow_up(then, Err(NoAnswer));
         }
     }
 
