@@ -6,8 +6,13 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::name::Name;
+
 /// Where a session is to be met, by who comes for it.
-pub struct Door<C>(Mutex<State<C>>);
+pub struct Door<C> {
+    name: Name,
+    state: Mutex<State<C>>,
+}
 
 struct State<C> {
     stage: Stage<C>,
@@ -40,16 +45,24 @@ pub enum Busy {
 }
 
 impl<C> Door<C> {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(State {
+    pub(super) fn new(name: Name) -> Self {
+        let state = State {
             stage: Stage::Carried,
             owner: None,
-        }))
+        };
+        Self {
+            name,
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn name(&self) -> &Name {
+        &self.name
     }
 
     /// Takes the session, if it waits.
     pub fn take<T>(&self, contender: T, handed: impl FnOnce(T) -> C) -> Result<(), (T, Busy)> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let busy = match state.stage {
             Stage::Waiting => {
                 state.stage = Stage::Handed(handed(contender));
@@ -68,7 +81,7 @@ impl<C> Door<C> {
     /// Claims a session that something carries. Ready with Ok once it waits, and with an error once it is
     /// known that it does not. None: another claim is under way.
     pub fn claim(&self) -> Option<oneshot::Receiver<()>> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let Stage::Carried = state.stage else {
             return None;
         };
@@ -82,17 +95,17 @@ impl<C> Door<C> {
 
     /// Whether something carries the session.
     pub(super) fn is_carried(&self) -> bool {
-        matches!(self.0.lock().stage, Stage::Carried | Stage::Claimed(_))
+        matches!(self.state.lock().stage, Stage::Carried | Stage::Claimed(_))
     }
 
     /// Whether somebody claims the session that something carries.
     pub(super) fn is_claimed(&self) -> bool {
-        matches!(&self.0.lock().stage, Stage::Claimed(granted) if !granted.is_closed())
+        matches!(&self.state.lock().stage, Stage::Claimed(granted) if !granted.is_closed())
     }
 
     /// As [`Door::is_claimed`]; the task is woken by the next claim.
     pub(super) fn poll_claimed(&self, cx: &Context<'_>) -> bool {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         match &state.stage {
             Stage::Claimed(granted) if !granted.is_closed() => true,
             Stage::Claimed(_) => {
@@ -109,14 +122,14 @@ impl<C> Door<C> {
 
     /// The claim is refused, or the session is carried anew.
     pub(super) fn carry_on(&self) {
-        let stage = std::mem::replace(&mut self.0.lock().stage, Stage::Carried);
+        let stage = std::mem::replace(&mut self.state.lock().stage, Stage::Carried);
         // Whoever claims it learns from its being dropped.
         drop(stage);
     }
 
     /// Nothing carries the session from now on.
     pub(super) fn wait(&self) {
-        let stage = std::mem::replace(&mut self.0.lock().stage, Stage::Waiting);
+        let stage = std::mem::replace(&mut self.state.lock().stage, Stage::Waiting);
         if let Stage::Claimed(granted) = stage {
             // Whoever claimed it may be gone.
             let _ = granted.send(());
@@ -125,7 +138,7 @@ impl<C> Door<C> {
 
     /// Who has come for the session that waits.
     pub(super) fn poll_handed(&self, cx: &Context<'_>) -> Poll<C> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if let Stage::Handed(_) = state.stage {
             // Whoever takes the session carries it at once, on this thread.
             let stage = std::mem::replace(&mut state.stage, Stage::Carried);
@@ -139,7 +152,7 @@ impl<C> Door<C> {
 
     /// The session is over, unless somebody has just come for it.
     pub(super) fn close(&self) -> Option<C> {
-        let stage = std::mem::replace(&mut self.0.lock().stage, Stage::Closed);
+        let stage = std::mem::replace(&mut self.state.lock().stage, Stage::Closed);
         match stage {
             Stage::Handed(contender) => Some(contender),
             _ => None,

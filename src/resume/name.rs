@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 /// A token of an app, as it is kept: a digest, which is as long for the longest token as for the shortest, and
 /// from which none can be told. It is long enough for no two tokens ever to have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Name([u8; 16]);
+pub struct Name([u8; 16]);
 
 impl Name {
     pub(super) fn of(app_id: &str, token: &str) -> Self {
@@ -17,6 +17,11 @@ impl Name {
         let mut name = [0; 16];
         name.copy_from_slice(&digest.finalize()[..16]);
         Self(name)
+    }
+
+    /// A number by which names are spread evenly.
+    pub(super) fn part(&self) -> usize {
+        usize::from(self.0[0])
     }
 }
 

@@ -1,6 +1,6 @@
 //! The sessions that may be taken, and those that waited in vain.
 
-use std::collections::HashMap;
+use std::array;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,13 +12,18 @@ use super::door;
 use super::expired::Expired;
 use super::name::Name;
 use crate::hub::AppHub;
+use crate::memory::{Dense, Keyed};
 use crate::metrics::Gauge;
 use crate::protocol::ChannelName;
 use crate::relay::Connected;
 
+/// Lists of sessions. One list of all would have to be moved while nobody can enter whenever it has
+/// grown, and leave as much memory behind as it had taken up: of large blocks the allocator holds several.
+const PARTS: usize = 64;
+
 /// The sessions of all threads whose clients have a token. It knows tokens, and shows none.
 pub struct Tokens {
-    doors: Mutex<HashMap<Name, Arc<Door>, RandomState>>,
+    doors: [Mutex<Doors>; PARTS],
     expired: Mutex<Expired>,
     /// How many of the latter there are.
     remembered: Gauge,
@@ -26,6 +31,16 @@ pub struct Tokens {
 
 /// Where a session of a token is to be met.
 pub type Door = door::Door<Box<dyn Contender>>;
+
+type Doors = Dense<Arc<Door>, RandomState>;
+
+impl Keyed for Arc<Door> {
+    type Key = Name;
+
+    fn key(&self) -> &Name {
+        self.name()
+    }
+}
 
 /// Somebody who comes for a session.
 pub trait Contender: Send {
@@ -36,7 +51,6 @@ pub trait Contender: Send {
 /// A session's place among those of tokens. The token is free when this is dropped.
 pub struct Place {
     pub(super) door: Arc<Door>,
-    name: Name,
     tokens: Arc<Tokens>,
 }
 
@@ -58,7 +72,7 @@ impl Tokens {
     /// None yet. `remembered` counts the sessions that are over.
     pub fn new(remembered: Gauge) -> Self {
         Self {
-            doors: Mutex::default(),
+            doors: array::from_fn(|_| Mutex::default()),
             expired: Mutex::default(),
             remembered,
         }
@@ -68,7 +82,7 @@ impl Tokens {
     /// that.
     pub fn is_carried(&self, app: &AppHub, token: &str) -> bool {
         let name = Name::of(&app.app.id, token);
-        let doors = self.doors.lock();
+        let doors = self.part(&name).lock();
         let door = doors.get(&name);
         door.is_some_and(|door| door.is_carried())
     }
@@ -76,12 +90,12 @@ impl Tokens {
     /// Looks for the app's session of this token, and makes a door for a new one if there is none.
     pub fn enter(self: &Arc<Self>, app: &AppHub, token: &str) -> Entered {
         let name = Name::of(&app.app.id, token);
-        let mut doors = self.doors.lock();
+        let mut doors = self.part(&name).lock();
         if let Some(door) = doors.get(&name) {
             return Entered::Known(Arc::clone(door));
         }
-        let door = Arc::new(Door::new());
-        doors.insert(name, Arc::clone(&door));
+        let door = Arc::new(Door::new(name));
+        doors.insert(Arc::clone(&door));
         drop(doors);
         let mut expired = self.expired.lock();
         let missed = expired.take(&name, Instant::now());
@@ -90,11 +104,14 @@ impl Tokens {
         Entered::New {
             place: Place {
                 door,
-                name,
                 tokens: Arc::clone(self),
             },
             missed,
         }
+    }
+
+    fn part(&self, name: &Name) -> &Mutex<Doors> {
+        &self.doors[name.part() % PARTS]
     }
 }
 
@@ -106,7 +123,7 @@ impl Place {
         }
         // Before the token is free: whoever comes then finds it.
         let mut expired = self.tokens.expired.lock();
-        expired.insert(self.name, channels, Instant::now());
+        expired.insert(*self.door.name(), channels, Instant::now());
         self.tokens.remembered.set(expired.len() as i64);
     }
 }
@@ -114,7 +131,8 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let handed = self.door.close();
-        let door = self.tokens.doors.lock().remove(&self.name);
+        let name = self.door.name();
+        let door = self.tokens.part(name).lock().remove(name);
         // Whoever has just come is closed; its client comes again. Both go when nothing is locked.
         drop((handed, door));
     }
