@@ -197,10 +197,9 @@ pub fn run(
 }
 
 /// Who decides about channels, and what the nodes keep together, if there are several.
-fn authority(
-    cluster: &Cluster,
-    metrics: &Metrics,
-) -> Result<(Arc<dyn Authority>, Option<Arc<dyn Common>>), ServeError> {
+type Shared = (Arc<dyn Authority>, Option<Arc<dyn Common>>);
+
+fn authority(cluster: &Cluster, metrics: &Metrics) -> Result<Shared, ServeError> {
     match cluster {
         Cluster::Local => Ok((Arc::new(Local), None)),
         Cluster::Redis(settings) => {
