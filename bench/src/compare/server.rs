@@ -56,6 +56,15 @@ pub(crate) fn version(program: &Path) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_string())
 }
 
+/// What a server finds when it starts.
+#[derive(Default)]
+pub(crate) struct Surroundings {
+    /// The limit on open files, if it is another than ours.
+    pub(crate) descriptors: Option<u64>,
+    /// Variables of the environment, with their values.
+    pub(crate) variables: Vec<(String, String)>,
+}
+
 impl Server {
     pub(super) fn start_floor(program: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(program);
@@ -71,15 +80,15 @@ impl Server {
         workers: usize,
         more: &str,
     ) -> anyhow::Result<Self> {
-        Self::start_fanfare_limited(program, workers, more, None)
+        Self::start_fanfare_with(program, workers, more, &Surroundings::default())
     }
 
-    /// The same with a limit on open files.
-    pub(crate) fn start_fanfare_limited(
+    /// The same with what is set from outside.
+    pub(crate) fn start_fanfare_with(
         program: &Path,
         workers: usize,
         more: &str,
-        descriptors: Option<u64>,
+        surroundings: &Surroundings,
     ) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir().context("a directory for the configuration")?;
         let config = directory.path().join("config.toml");
@@ -94,7 +103,10 @@ impl Server {
                 command.env_remove(&name);
             }
         }
-        if let Some(limit) = descriptors {
+        for (name, value) in &surroundings.variables {
+            command.env(name, value);
+        }
+        if let Some(limit) = surroundings.descriptors {
             limit_descriptors(&mut command, limit);
         }
         Self::start(

@@ -43,9 +43,47 @@ pub(super) enum Attack {
     Bodies,
     /// subscriptions of cache channels that nobody knows, beside a webhook of cache_miss
     CacheChannels,
+    /// WebSockets of one address that are opened and dropped, beyond the pace that it is allowed
+    Connects,
+    /// 1,300 WebSockets of one address that are held, beyond the number that it is allowed
+    Connections,
+    /// requests of one address to the HTTP API, beyond the rate that it is allowed
+    Requests,
+    /// TLS handshakes that are completed and dropped, beyond the pace of the workers
+    Handshakes,
+    /// 500 TLS handshakes that begin and go no further
+    HalfHandshakes,
 }
 
 impl Attack {
+    /// Whether it is one on the limits of an address, from another one than that of the healthy, or on TLS.
+    pub(super) fn is_at_the_edge(self) -> bool {
+        self.is_over_tls()
+            || matches!(
+                self,
+                Attack::Connects | Attack::Connections | Attack::Requests
+            )
+    }
+
+    pub(super) fn is_over_tls(self) -> bool {
+        matches!(self, Attack::Handshakes | Attack::HalfHandshakes)
+    }
+
+    /// The limits that are to hold. The healthy subscribers have one address, too, and keep within them.
+    pub(super) fn limits(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Attack::Connects => &[
+                ("FANFARE_SERVER__NEW_CONNECTIONS_PER_ADDRESS", "50"),
+                ("FANFARE_SERVER__NEW_CONNECTIONS_BURST", "1200"),
+            ],
+            Attack::Connections => &[("FANFARE_SERVER__CONNECTIONS_PER_ADDRESS", "1100")],
+            Attack::Requests => &[("FANFARE_SERVER__REQUESTS_PER_ADDRESS", "200")],
+            Attack::Handshakes => &[("FANFARE_SERVER__NEW_CONNECTIONS_PER_WORKER", "100")],
+            Attack::HalfHandshakes => &[("FANFARE_TLS__HANDSHAKE_TIMEOUT", "2")],
+            _ => &[],
+        }
+    }
+
     pub(super) fn name(self) -> String {
         let value = self.to_possible_value();
         value.map_or_else(String::new, |value| value.get_name().to_string())
@@ -68,7 +106,10 @@ impl Attack {
 
     /// Whether everything is sent once, and then held.
     pub(super) fn holds(self) -> bool {
-        matches!(self, Attack::IdleHttp | Attack::Bodies)
+        matches!(
+            self,
+            Attack::IdleHttp | Attack::Bodies | Attack::Connections | Attack::HalfHandshakes
+        )
     }
 
     /// How many connections make it, where one or some are silent.
@@ -76,6 +117,8 @@ impl Attack {
         match self {
             Attack::IdleHttp => Some(700),
             Attack::Bodies => Some(200),
+            Attack::Connections => Some(1300),
+            Attack::HalfHandshakes => Some(500),
             _ => None,
         }
     }

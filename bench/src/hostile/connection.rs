@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 
 use super::attack::{AUDIENCE, Attack, frame, presence_subscribe};
+use super::edge::{self, Secured};
 use crate::compare::server::APP_KEY;
 use crate::{sys, ws};
 
@@ -19,6 +20,8 @@ const RECEIVE_BUFFER: i32 = 4096;
 /// How often a blocked connection looks whether the attack is over.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(200);
+/// Between two attempts on limits.
+const PAUSE_AT_THE_EDGE: Duration = Duration::from_millis(5);
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How connections ended, and how often.
@@ -31,6 +34,7 @@ pub(super) struct Attackers {
 
 struct Shared {
     server: SocketAddrV4,
+    secured: Option<Secured>,
     attack: Attack,
     /// What takes time to put together: the attackers have machines of their own in truth.
     prepared: Vec<Vec<u8>>,
@@ -40,9 +44,15 @@ struct Shared {
 }
 
 impl Attackers {
-    pub(super) fn start(server: SocketAddrV4, attack: Attack, count: usize) -> Self {
+    pub(super) fn start(
+        server: SocketAddrV4,
+        secured: Option<Secured>,
+        attack: Attack,
+        count: usize,
+    ) -> Self {
         let shared = Arc::new(Shared {
             server,
+            secured,
             attack,
             prepared: attack.prepared(),
             stop: AtomicBool::new(false),
@@ -51,7 +61,10 @@ impl Attackers {
         });
         let attackers = (0..count).map(|_| {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.attack_again_and_again())
+            thread::spawn(move || match attack.is_at_the_edge() {
+                true => shared.attack_the_edge(),
+                false => shared.attack_again_and_again(),
+            })
         });
         let mut threads: Vec<_> = attackers.collect();
         if attack == Attack::PresencePairs {
@@ -85,13 +98,44 @@ impl Shared {
                 Ok((stream, socket_id)) => self.attack(stream, &socket_id),
                 Err(error) => format!("refused: {error:#}"),
             };
-            let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-            *ends.entry(end).or_default() += 1;
-            drop(ends);
+            self.count(end);
             if !self.is_over() {
                 thread::sleep(PAUSE);
             }
         }
+    }
+
+    /// Attempts one after the other, each of which is counted; what is to be held is.
+    fn attack_the_edge(&self) {
+        while !self.is_over() {
+            let attempted = edge::attempt(self.attack, self.server, self.secured.as_ref());
+            let (end, held) =
+                attempted.unwrap_or_else(|error| (format!("refused: {error:#}"), None));
+            self.count(end);
+            if let Some(mut stream) = held {
+                self.hold(&mut stream);
+            }
+            thread::sleep(PAUSE_AT_THE_EDGE);
+        }
+    }
+
+    /// Keeps a connection until the attack is over or the server has ended it.
+    fn hold(&self, stream: &mut TcpStream) {
+        let _unsupported = stream.set_read_timeout(Some(LOOK_EVERY));
+        let mut buffer = [0; 4096];
+        while !self.is_over() {
+            match stream.read(&mut buffer) {
+                Ok(0) => return self.count("ended by the server".into()),
+                Ok(_) => {}
+                Err(error) if is_timeout(&error) => {}
+                Err(error) => return self.count(error.kind().to_string()),
+            }
+        }
+    }
+
+    fn count(&self, end: String) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        *ends.entry(end).or_default() += 1;
     }
 
     /// A connection, and its socket id if it is a WebSocket.
@@ -188,7 +232,7 @@ fn ended<T>(reader: Option<&JoinHandle<T>>) -> bool {
 }
 
 /// Opens a WebSocket and waits for its socket id.
-fn upgrade(mut stream: TcpStream) -> anyhow::Result<(TcpStream, String)> {
+pub(super) fn upgrade(mut stream: TcpStream) -> anyhow::Result<(TcpStream, String)> {
     stream.set_read_timeout(Some(HANDSHAKE_WITHIN))?;
     let request = format!(
         "GET /app/{APP_KEY}?protocol=7 HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\

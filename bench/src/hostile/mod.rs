@@ -4,6 +4,7 @@
 mod attack;
 mod beside;
 mod connection;
+mod edge;
 mod table;
 
 use std::fs;
@@ -19,7 +20,8 @@ use serde_json::{Value, json};
 use self::attack::Attack;
 use self::beside::{Probe, Subscribers, WARMUP_S};
 use self::connection::{Attackers, Ends};
-use crate::compare::server::{self, Server};
+use self::edge::Secured;
+use crate::compare::server::{self, Server, Surroundings};
 use crate::receiver::Answer;
 use crate::sys;
 use crate::usage::{Processes, machine_json};
@@ -141,6 +143,7 @@ impl Bench {
         &self,
         binary: &Path,
         attack: Option<Attack>,
+        secured: Option<&Secured>,
     ) -> anyhow::Result<(Server, Option<Server>)> {
         let receiver = match attack {
             Some(Attack::CacheChannels) => Some(Server::start_receiver(&self.program, Answer::Ok)?),
@@ -153,8 +156,14 @@ impl Bench {
                  batch = true\n"
             )
         });
-        let descriptors = attack.and_then(Attack::descriptors);
-        let server = Server::start_fanfare_limited(binary, 0, &more, descriptors)?;
+        let limits = attack.map(Attack::limits).unwrap_or_default().iter();
+        let limits = limits.map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        let of_tls = secured.map(Secured::variables);
+        let surroundings = Surroundings {
+            descriptors: attack.and_then(Attack::descriptors),
+            variables: limits.chain(of_tls.into_iter().flatten()).collect(),
+        };
+        let server = Server::start_fanfare_with(binary, 0, &more, &surroundings)?;
         Ok((server, receiver))
     }
 
@@ -174,13 +183,15 @@ impl Bench {
     ) -> anyhow::Result<Finding> {
         let name = attack.map_or_else(|| "none".into(), Attack::name);
         eprintln!("{}: {name}, {hostile} hostile", binary.display());
-        let (server, receiver) = self.start(binary, attack)?;
+        let over_tls = attack.is_some_and(Attack::is_over_tls);
+        let secured = over_tls.then(Secured::new).transpose()?;
+        let (server, receiver) = self.start(binary, attack, secured.as_ref())?;
         let subscribers = self.subscribers_beside(attack);
         let processes = Processes::new(vec![server.pid() as i32])?;
         let address = server.address();
         if receiver.is_some() {
             // The first webhooks of all take memory once, whoever causes them.
-            let first = Attackers::start(address, Attack::CacheChannels, 1);
+            let first = Attackers::start(address, None, Attack::CacheChannels, 1);
             thread::sleep(FIRST_WEBHOOKS);
             first.stop();
         }
@@ -189,7 +200,7 @@ impl Bench {
         thread::sleep(Duration::from_secs_f64(WARMUP_S * 0.75));
         processes.reset_peak_rss();
         let before = processes.memory().rss_kib;
-        let attackers = attack.map(|attack| Attackers::start(address, attack, hostile));
+        let attackers = attack.map(|attack| Attackers::start(address, secured, attack, hostile));
         let probe = Probe::start(address);
         thread::sleep(Duration::from_secs_f64(seconds));
         let peak = processes.memory().peak_rss_kib;
