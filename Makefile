@@ -102,9 +102,15 @@ docker-check: ## Dockerfile, compose file and what they mount, with what will re
 	scripts/check-docker
 
 .PHONY: deny
-deny: ## bans, licences and sources of the dependencies (installs cargo-deny in the project)
-	@[ -x .tools/bin/cargo-deny ] || cargo install --locked --root .tools --quiet cargo-deny
+deny: .tools/bin/cargo-deny ## bans, licences and sources of the dependencies (installs cargo-deny in the project)
 	.tools/bin/cargo-deny --workspace check bans licenses sources
+
+.PHONY: advisories
+advisories: .tools/bin/cargo-deny ## vulnerabilities of the dependencies that are known by now (fetches RustSec's database)
+	.tools/bin/cargo-deny --workspace check advisories
+
+.tools/bin/cargo-deny:
+	cargo install --locked --root .tools --quiet cargo-deny
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZ_SECONDS (60) each

@@ -1,8 +1,7 @@
 //! The task that runs one connection which requests carry.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -13,13 +12,13 @@ use super::downstream::{Downstream, Sending};
 use super::sessions::{Inputs, Listed};
 use super::upstream::Sent;
 use crate::clients::Permit;
-use crate::hub::broadcast::{BacklogFull, Reservation};
 use crate::metrics::{Gauge, MessageKind};
 use crate::net::budget::Share;
+use crate::net::turn::yield_to_others;
 use crate::protocol::{CloseCode, Frame};
-use crate::relay::{ClientPublication, Connected};
+use crate::relay::{Connected, WaitingEvent};
 use crate::resume::{self, Resumable};
-use crate::session::{CloseReason, Session, WaitsFor};
+use crate::session::{CloseReason, Session};
 
 /// Messages handled until the thread's other tasks, its shard and its sockets have their turn, as of a
 /// WebSocket.
@@ -38,7 +37,8 @@ pub(super) struct Carried {
     downstream: Downstream,
     /// What was sent and is not all handled.
     unhandled: Option<Unhandled>,
-    paused: Option<Pin<Box<dyn Future<Output = WaitedFor>>>>,
+    /// Nothing more is handled until then.
+    paused: Option<WaitingEvent>,
     messages_left: usize,
     /// Since when no request carries the connection.
     alone_since: Option<Instant>,
@@ -86,8 +86,6 @@ struct Unhandled {
     _handled: oneshot::Sender<()>,
     _share: Share,
 }
-
-type WaitedFor = (ClientPublication, Result<Reservation, BacklogFull>);
 
 impl Carried {
     pub(super) fn new(parts: Parts, inputs: Inputs, downstream: Downstream, times: Times) -> Self {
@@ -165,15 +163,17 @@ impl Carried {
     /// Handles what was sent, as far as the turn, the session and a client event that waits allow.
     /// Returns whether there may be more to do.
     fn handle(&mut self, cx: &mut Context<'_>) -> bool {
-        while self.registration.is_open() && self.paused.is_none() && self.may_go_on() {
+        while self.registration.is_open() && self.paused.is_none() && self.registration.may_go_on()
+        {
             if self.messages_left == 0 {
                 return true;
             }
             let now = Instant::now();
             if let Some(message) = self.next_message() {
                 self.messages_left -= 1;
-                self.handle_text(&message, now);
-                self.must_wait(now);
+                self.registration.count_received(message.len());
+                self.paused = self.registration.on_text(&message, now);
+                self.registration.must_wait(now);
                 continue;
             }
             match self.inputs.sent.poll_recv(cx) {
@@ -225,72 +225,15 @@ impl Carried {
         }
         self.registration
             .with_session(|session| session.on_frame(MessageKind::Control, now));
-        self.must_wait(now);
+        self.registration.must_wait(now);
     }
 
-    fn handle_text(&mut self, text: &str, now: Instant) {
-        let metrics = &self.registration.app().metrics;
-        metrics.messages_received.inc();
-        metrics.received_bytes.inc_by(text.len() as u64);
-        let action = self
-            .registration
-            .with_session(|session| session.on_text(text, now));
-        let relay = self.registration.relay();
-        if let Some(waiting) = relay.act(&self.registration, action) {
-            let app = Arc::clone(self.registration.app());
-            self.paused = Some(Box::pin(waiting.wait(app)));
-            self.registration.with_session(|session| session.wait(now));
-        }
-    }
-
-    /// Asks the session whether nothing more is to be handled for a while.
-    fn must_wait(&self, now: Instant) {
-        let waits_for = self
-            .registration
-            .with_session(|session| session.must_wait(now));
-        if let Some(WaitsFor::Allowance(kind)) = waits_for {
-            let metrics = &self.registration.app().metrics;
-            metrics.reads_paused.with(kind).inc();
-        }
-        if waits_for.is_some() {
-            self.registration.reschedule();
-        }
-    }
-
-    fn may_go_on(&self) -> bool {
-        self.registration
-            .with_session(|session| !session.waits() || session.may_read_on(Instant::now()))
-    }
-
-    /// A client event that the connection waits with.
     fn poll_paused(&mut self, cx: &mut Context<'_>) {
-        let Some(paused) = &mut self.paused else {
-            return;
-        };
-        let Poll::Ready((publication, reserved)) = paused.as_mut().poll(cx) else {
-            return;
-        };
-        self.paused = None;
-        match reserved {
-            Ok(reservation) => {
-                let relay = self.registration.relay();
-                relay.publish_client_event(&self.registration, publication, reservation);
-            }
-            Err(error) => {
-                let error = error.into();
-                let relay = self.registration.relay();
-                relay.refuse_client_event(&self.registration, &error);
-            }
+        if let Some(event) = &mut self.paused
+            && event.poll(&self.registration, cx).is_ready()
+        {
+            self.paused = None;
         }
-        self.registration
-            .with_session(|session| session.read_on(Instant::now()));
-    }
-
-    fn on_time(&mut self) {
-        let action = self
-            .registration
-            .with_session(|session| session.on_time(Instant::now()));
-        self.registration.relay().act(&self.registration, action);
     }
 
     /// Hands over what waits, and lets the session know whether it is taken. Returns whether the
@@ -303,10 +246,7 @@ impl Carried {
             Sending::All => self.registration.with_session(Session::on_written),
             Sending::Waits => {
                 let progress = self.downstream.take_progress();
-                let begins = |session: &mut Session| session.on_write_blocked(progress, now);
-                if self.registration.with_session(begins) {
-                    self.registration.reschedule();
-                }
+                self.registration.on_write_blocked(progress, now);
             }
         }
         if self.downstream.is_carried() {
@@ -388,7 +328,7 @@ impl Future for Carried {
             let more = this.handle(cx);
             if std::mem::take(&mut is_due) {
                 // What was sent in time was handled before anything is decided.
-                this.on_time();
+                this.registration.on_time();
             }
             if this.registration.has_lost_carrier() {
                 return Poll::Ready(End::Lost);
@@ -400,8 +340,7 @@ impl Future for Carried {
                 return Poll::Ready(this.end());
             }
             if more {
-                let turn = pin!(tokio::task::yield_now());
-                ready!(turn.poll(cx));
+                ready!(yield_to_others(cx));
                 continue;
             }
             if !this.poll_timer(cx) {

@@ -6,6 +6,7 @@
 //! - [`proxy_protocol`]: with what a proxy begins a connection
 //! - [`rate`]: how often something may happen
 //! - [`tally`]: how many of something are under way
+//! - [`turn`]: a task that lets others have their turn
 
 pub mod budget;
 pub mod descriptors;
@@ -13,3 +14,4 @@ pub mod memory;
 pub mod proxy_protocol;
 pub mod rate;
 pub mod tally;
+pub mod turn;

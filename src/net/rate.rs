@@ -70,15 +70,35 @@ impl Rate {
     }
 }
 
-/// A bucket that threads share without a lock.
+/// A bucket of one owner's, for whom it is the same rate every time.
 #[derive(Debug)]
 pub struct Bucket {
+    full_at: Instant,
+}
+
+impl Bucket {
+    /// A full one.
+    pub fn full(now: Instant) -> Self {
+        Self { full_at: now }
+    }
+
+    /// Takes one out.
+    pub fn take(&mut self, rate: Rate, now: Instant) -> Result<Left, Empty> {
+        let (missing, left) = rate.take(nanos_since(now, self.full_at), 0)?;
+        self.full_at = now + Duration::from_nanos(missing);
+        Ok(left)
+    }
+}
+
+/// A bucket that threads share without a lock.
+#[derive(Debug)]
+pub struct SharedBucket {
     rate: Rate,
     start: Instant,
     full_at: AtomicU64,
 }
 
-impl Bucket {
+impl SharedBucket {
     /// A full one.
     pub fn full(rate: Rate, now: Instant) -> Self {
         Self {
@@ -139,9 +159,23 @@ mod tests {
     }
 
     #[test]
+    fn ten_pass_at_once_and_then_ten_a_second() {
+        let start = Instant::now();
+        let mut bucket = Bucket::full(start);
+        let rate = Rate::new(10, 10);
+        let mut takes = |now| bucket.take(rate, now).is_ok();
+        assert!((0..10).all(|_| takes(start)));
+        assert!(!takes(start));
+        assert!(!takes(start + Duration::from_millis(50)));
+        assert!(takes(start + Duration::from_millis(160)));
+        let later = start + Duration::from_secs(60);
+        assert_eq!((0..20).filter(|_| takes(later)).count(), 10);
+    }
+
+    #[test]
     fn threads_take_no_more_than_there_is() {
         let start = Instant::now();
-        let bucket = Bucket::full(Rate::new(1, 1000), start);
+        let bucket = SharedBucket::full(Rate::new(1, 1000), start);
         let taken: usize = std::thread::scope(|scope| {
             let take = || (0..600).filter(|_| bucket.take(start).is_ok()).count();
             let threads = [scope.spawn(take), scope.spawn(take)];

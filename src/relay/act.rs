@@ -13,7 +13,7 @@ use crate::tap::Kind;
 impl Relay {
     /// Does what a connection's session wants. Returns a client event for which there is no
     /// room now: the connection waits with it and with everything behind it.
-    pub fn act(&self, peer: &Peer, action: Action) -> Option<ClientPublication> {
+    pub(super) fn act(&self, peer: &Peer, action: Action) -> Option<ClientPublication> {
         let app = peer.app();
         match action {
             Action::Nothing => {}

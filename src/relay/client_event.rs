@@ -16,7 +16,7 @@ use crate::webhooks::{ClientEventNotice, Notice};
 
 /// An event of a client for which there is no room at the moment.
 #[derive(Debug)]
-pub struct ClientPublication {
+pub(super) struct ClientPublication {
     channel: ChannelName,
     frame: Frame,
     deliveries: usize,
@@ -25,7 +25,7 @@ pub struct ClientPublication {
 
 impl ClientPublication {
     /// Waits for room.
-    pub async fn wait(self, app: Arc<AppHub>) -> (Self, Result<Reservation, BacklogFull>) {
+    pub(super) async fn wait(self, app: Arc<AppHub>) -> (Self, Result<Reservation, BacklogFull>) {
         let reserved = app.room.reserve(self.deliveries, self.frame.len()).await;
         (self, reserved)
     }
@@ -66,7 +66,7 @@ impl Relay {
     }
 
     /// Sends a client's event to the others on its channel, now that there is room.
-    pub fn publish_client_event(
+    pub(super) fn publish_client_event(
         &self,
         peer: &Peer,
         publication: ClientPublication,
@@ -94,7 +94,7 @@ impl Relay {
     }
 
     /// There was no room for a client's event for as long as it may wait.
-    pub fn refuse_client_event(&self, peer: &Peer, error: &PublishError) {
+    pub(super) fn refuse_client_event(&self, peer: &Peer, error: &PublishError) {
         let message = format!("client event rejected: {error}; try again later");
         self.report_mistake(peer, Some(CloseCode::ClientEventRejected), &message);
     }

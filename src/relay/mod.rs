@@ -5,19 +5,21 @@
 //! - [`client_event`]: events of clients
 //! - [`terminate`]: ends of a user's connections
 //! - [`Connected`]: a connection that the live stream shows
+//! - [`incoming`]: what its client sends, and when no more of it is handled
 //! - [`observe`]: what of all that the live stream shows
 
 mod act;
 mod client_event;
 mod connected;
+mod incoming;
 mod observe;
 mod publish;
 mod terminate;
 
 use std::sync::Arc;
 
-pub use client_event::ClientPublication;
 pub use connected::Connected;
+pub use incoming::WaitingEvent;
 pub use publish::{Publication, PublishError, Receipts};
 
 use crate::clients::Clients;

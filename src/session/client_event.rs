@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Action, Session, State};
+use crate::net::rate::Rate;
 use crate::protocol::client::ClientEvent;
 use crate::protocol::member::Member;
 use crate::protocol::{ChannelName, CloseCode, json, server};
@@ -68,10 +69,11 @@ impl Session {
                 ));
             }
         }
-        if !self.client_events.take(now) {
+        let most = limits.client_events_per_second;
+        let rate = Rate::new(most, most);
+        if self.client_events.take(rate, now).is_err() {
             return Err(format!(
-                "at most {} client events a second are allowed (client_events_per_second)",
-                limits.client_events_per_second
+                "at most {most} client events a second are allowed (client_events_per_second)"
             ));
         }
         let sender = subscription.member.as_ref();

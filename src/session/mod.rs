@@ -2,8 +2,7 @@
 //!
 //! - [`Session`]: who the connection is, what it is subscribed to, when it is due
 //! - [`Action`]: what a message asks the relay to do
-//! - [`bucket`], [`allowance`]: how many client events, and how many messages, a connection may
-//!   send
+//! - [`allowance`]: how many messages a connection may send
 //! - [`Timeouts`]: times that are the same for every connection
 //! - [`SignOfLife`], [`heartbeat`]: how a silent client is asked whether it is there
 //! - [`parking`], [`absence`]: a session whose client is away, and may come back
@@ -16,7 +15,6 @@ mod absence;
 mod action;
 mod allowance;
 mod answered;
-mod bucket;
 mod client_event;
 mod ended;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -36,7 +34,6 @@ use absence::Absence;
 pub use action::{Action, CloseReason, Overload};
 use allowance::Allowance;
 pub use answered::Answered;
-use bucket::Bucket;
 pub use ended::Ended;
 use foldhash::fast::RandomState;
 use heartbeat::Heartbeat;
@@ -47,6 +44,7 @@ pub use timeouts::Timeouts;
 use crate::apps::App;
 use crate::memory::{Dense, Keyed};
 use crate::metrics::MessageKind;
+use crate::net::rate::Bucket;
 use crate::protocol::client::{self, ClientMessage};
 use crate::protocol::member::{Member, Watchlist};
 use crate::protocol::{ChannelName, CloseCode, SocketId, server};
@@ -61,6 +59,7 @@ pub struct Session {
     registered_as_user: bool,
     /// The users of whom it is notified.
     watchlist: Option<Watchlist>,
+    /// How many client events it may still send.
     client_events: Bucket,
     allowance: Allowance,
     /// Subscriptions that the authority has not answered yet.
@@ -127,7 +126,7 @@ impl Session {
         now: Instant,
     ) -> Self {
         Self {
-            client_events: Bucket::full(app.limits.client_events_per_second, now),
+            client_events: Bucket::full(now),
             heartbeat: Heartbeat::new(timeouts, sign_of_life, now),
             authorize_by: app
                 .authorized_connections_timeout

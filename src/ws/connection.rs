@@ -1,42 +1,31 @@
 //! The task that runs one connection.
 
-use std::cell::RefCell;
 use std::future::Future;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::BytesMut;
-use tokio::time::Sleep;
 
-use super::discard::{Discard, Discarded};
+use super::closing::{Closed, Closing};
 use super::frames::{Extension, Frames, Received, too_large};
 use super::inflate;
+use super::scratch::{READS_A_TURN, Scratch};
 use crate::clients::Permit;
 use crate::hub::Flushed;
-use crate::hub::broadcast::{BacklogFull, Reservation};
 use crate::metrics::{InflateRefusal, MessageKind};
+use crate::net::turn::yield_to_others;
 use crate::protocol::{ChannelName, CloseCode};
-use crate::relay::{ClientPublication, Connected};
+use crate::relay::{Connected, WaitingEvent};
 use crate::resume::{self, Resumable};
-use crate::session::{CloseReason, Session, WaitsFor};
+use crate::session::{CloseReason, Session};
 use crate::tls::Reader;
 
-/// Bytes that are read at once at most.
-const READ_SIZE: usize = 16 << 10;
-/// Reads until the thread's other tasks, its shard and its sockets have their turn.
-const READS_A_TURN: usize = 4;
-/// Messages handled until they have: about as much work as a slice of the shard's.
+/// Messages handled until the thread's other tasks, its shard and its sockets have their turn: about as
+/// much work as a slice of the shard's.
 const MESSAGES_A_TURN: u8 = 16;
 /// Bytes that take as long to inflate and to read as it takes to handle a message.
 const INFLATED_A_MESSAGE: usize = 4 << 10;
-
-thread_local! {
-    /// Where the thread's connections read into, one after the other: so an idle connection
-    /// holds no buffer.
-    static SCRATCH: RefCell<BytesMut> = RefCell::new(BytesMut::with_capacity(READ_SIZE));
-}
 
 /// One connection: reads, lets the session decide, writes what the socket did not take at
 /// once, and ends. Everything is given back when it is dropped, on whatever path.
@@ -76,19 +65,10 @@ enum Mode {
     /// Reading, unless the session waits.
     Open,
     /// A client event waits for room; nothing behind it is read until then.
-    Paused(Pin<Box<dyn Future<Output = WaitedFor>>>),
+    Paused(WaitingEvent),
     /// The close frame is queued or sent; waiting for it to go out and for the client's.
     Closing(Box<Closing>),
 }
-
-struct Closing {
-    deadline: Pin<Box<Sleep>>,
-    discard: Discard,
-    /// Whether the client has closed, too.
-    answered: bool,
-}
-
-type WaitedFor = (ClientPublication, Result<Reservation, BacklogFull>);
 
 /// What came of reading.
 enum Read {
@@ -168,19 +148,16 @@ impl Connection {
     /// Reads and handles what there is, for one turn.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         for _ in 0..READS_A_TURN {
-            let mut scratch = SCRATCH.take();
-            let filled = poll_fill(&mut self.reader, &self.registration, cx, &mut scratch);
+            let mut scratch = Scratch::take();
+            let filled = scratch.poll_fill(&mut self.reader, &self.registration, cx);
             let outcome = match filled {
-                Poll::Ready(true) => self.handle_input(&mut scratch),
+                Poll::Ready(true) => self.handle_input(scratch.bytes()),
                 Poll::Ready(false) => Read::End,
                 Poll::Pending => {
-                    SCRATCH.replace(scratch);
                     self.registration.with_session(Session::on_all_read);
                     return Poll::Pending;
                 }
             };
-            scratch.clear();
-            SCRATCH.replace(scratch);
             match outcome {
                 Read::All => {}
                 other => return Poll::Ready(other),
@@ -232,7 +209,7 @@ impl Connection {
                 Err(reason) => self.registration.close(&reason),
             }
             let is_paused = !matches!(self.mode, Mode::Open);
-            if is_paused || !self.registration.is_open() || self.must_wait(now) {
+            if is_paused || !self.registration.is_open() || self.registration.must_wait(now) {
                 return Read::Stop;
             }
         }
@@ -305,58 +282,16 @@ impl Connection {
     }
 
     fn handle_text(&mut self, text: &[u8], now: Instant) {
-        let metrics = &self.registration.app().metrics;
-        metrics.messages_received.inc();
-        metrics.received_bytes.inc_by(text.len() as u64);
+        self.registration.count_received(text.len());
         let Ok(text) = std::str::from_utf8(text) else {
             return self.registration.close(&CloseReason::new(
                 CloseCode::InvalidText,
                 "the message is not valid UTF-8",
             ));
         };
-        let action = self
-            .registration
-            .with_session(|session| session.on_text(text, now));
-        let relay = self.registration.relay();
-        if let Some(waiting) = relay.act(&self.registration, action) {
-            let app = Arc::clone(self.registration.app());
-            self.mode = Mode::Paused(Box::pin(waiting.wait(app)));
-            self.registration.with_session(|session| session.wait(now));
+        if let Some(event) = self.registration.on_text(text, now) {
+            self.mode = Mode::Paused(event);
         }
-    }
-
-    /// Whether nothing more is to be handled for a while.
-    fn must_wait(&self, now: Instant) -> bool {
-        let waits_for = self
-            .registration
-            .with_session(|session| session.must_wait(now));
-        let Some(waits_for) = waits_for else {
-            return false;
-        };
-        if let WaitsFor::Allowance(kind) = waits_for {
-            let metrics = &self.registration.app().metrics;
-            metrics.reads_paused.with(kind).inc();
-        }
-        self.registration.reschedule();
-        true
-    }
-
-    /// The client event that the connection waited with.
-    fn resume(&mut self, (publication, reserved): WaitedFor) {
-        match reserved {
-            Ok(reservation) => {
-                let relay = self.registration.relay();
-                relay.publish_client_event(&self.registration, publication, reservation);
-            }
-            Err(error) => {
-                let error = error.into();
-                let relay = self.registration.relay();
-                relay.refuse_client_event(&self.registration, &error);
-            }
-        }
-        self.mode = Mode::Open;
-        self.registration
-            .with_session(|session| session.read_on(Instant::now()));
     }
 
     /// A deadline of the session has come. What waits in the socket is read before anything is
@@ -368,29 +303,19 @@ impl Connection {
         if reads && !self.unhandled && !waits {
             self.read_waiting();
         }
-        let action = self
-            .registration
-            .with_session(|session| session.on_time(Instant::now()));
-        self.registration.relay().act(&self.registration, action);
+        self.registration.on_time();
     }
 
     /// Reads what is there without asking the runtime, which may not have looked at the socket
     /// yet. An end or a fault is left to be noticed by [`Connection::poll_read`].
     fn read_waiting(&mut self) {
         for _ in 0..READS_A_TURN {
-            let mut scratch = SCRATCH.take();
-            scratch.reserve(READ_SIZE);
-            let registration = &self.registration;
-            self.reader
-                .fill_now(&mut scratch, &mut |opener, asks_for_ours| {
-                    registration.update_keys(opener, asks_for_ours)
-                });
-            let outcome = match scratch.len() {
-                0 => Read::Stop,
-                _ => self.handle_input(&mut scratch),
+            let mut scratch = Scratch::take();
+            scratch.fill_now(&mut self.reader, &self.registration);
+            let outcome = match scratch.bytes() {
+                nothing if nothing.is_empty() => Read::Stop,
+                received => self.handle_input(received),
             };
-            scratch.clear();
-            SCRATCH.replace(scratch);
             if !matches!(outcome, Read::All) {
                 return;
             }
@@ -404,11 +329,8 @@ impl Connection {
             self.registration.with_session(Session::on_written);
             return flushed;
         }
-        let (progress, now) = (self.registration.take_progress(), Instant::now());
-        let is_rescheduled = |session: &mut Session| session.on_write_blocked(progress, now);
-        if self.registration.with_session(is_rescheduled) {
-            self.registration.reschedule();
-        }
+        let progress = self.registration.take_progress();
+        self.registration.on_write_blocked(progress, Instant::now());
         flushed
     }
 
@@ -420,19 +342,8 @@ impl Connection {
         }
         self.registration.end();
         self.frames = Frames::new(0, Extension::None);
-        let mut discard = Discard::new();
-        let answered = match self.rest.take() {
-            Some(rest) => discard.take(&rest) == Discarded::Close,
-            None => false,
-        };
-        let close_timeout = self
-            .registration
-            .with_session(|session| session.timeouts().close);
-        self.mode = Mode::Closing(Box::new(Closing {
-            deadline: Box::pin(tokio::time::sleep(close_timeout)),
-            discard,
-            answered: answered || self.registration.client_closed(),
-        }));
+        let closing = Closing::begin(&self.registration, self.rest.take().as_deref());
+        self.mode = Mode::Closing(Box::new(closing));
     }
 
     /// One step; Ready at the end of the connection, None when there is more to do at once.
@@ -449,17 +360,21 @@ impl Connection {
         }
         match &mut self.mode {
             Mode::Paused(waiting) => {
-                let waited = ready!(waiting.as_mut().poll(cx));
-                self.resume(waited);
+                ready!(waiting.poll(&self.registration, cx));
+                self.mode = Mode::Open;
                 return Poll::Ready(None);
             }
             Mode::Closing(closing) => {
                 let closed = flushed == Poll::Ready(Flushed::Closed);
-                return closing.poll(&mut self.reader, &self.registration, closed, cx);
+                let polled = closing.poll(&mut self.reader, &self.registration, closed, cx);
+                return polled.map(|closed| match closed {
+                    Closed::Yes => Some(End::Over),
+                    Closed::NotYet => None,
+                });
             }
             Mode::Open => {}
         }
-        if !self.may_read() {
+        if !self.registration.may_go_on() {
             return Poll::Pending;
         }
         let read = if self.unhandled {
@@ -469,7 +384,7 @@ impl Connection {
         };
         match read {
             Read::All | Read::Stop => Poll::Ready(None),
-            Read::TurnOver => yield_to_others(cx),
+            Read::TurnOver => yield_to_others(cx).map(|()| None),
             Read::End => Poll::Ready(Some(if self.registration.lose_carrier() {
                 End::Lost
             } else {
@@ -477,70 +392,10 @@ impl Connection {
             })),
         }
     }
-
-    fn may_read(&self) -> bool {
-        self.registration
-            .with_session(|session| !session.waits() || session.may_read_on(Instant::now()))
-    }
-}
-
-impl Closing {
-    /// One step, as [`Connection::poll_step`]; `closed` says whether the close frame is sent.
-    fn poll(
-        &mut self,
-        reader: &mut Reader,
-        registration: &Connected,
-        closed: bool,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<End>> {
-        if self.deadline.as_mut().poll(cx).is_ready() || (self.answered && closed) {
-            return Poll::Ready(Some(End::Over));
-        }
-        if self.answered {
-            return Poll::Pending;
-        }
-        for _ in 0..READS_A_TURN {
-            let mut scratch = SCRATCH.take();
-            let filled = poll_fill(reader, registration, cx, &mut scratch);
-            let discarded = self.discard.take(&scratch);
-            scratch.clear();
-            SCRATCH.replace(scratch);
-            match (ready!(filled), discarded) {
-                (false, _) | (_, Discarded::TooMuch) => return Poll::Ready(Some(End::Over)),
-                (true, Discarded::Nothing) => {}
-                (true, Discarded::Close) => {
-                    self.answered = true;
-                    return Poll::Ready(None);
-                }
-            }
-        }
-        yield_to_others(cx)
-    }
 }
 
 fn not_empty(bytes: BytesMut) -> Option<Box<BytesMut>> {
     (!bytes.is_empty()).then(|| Box::new(bytes))
-}
-
-/// Reads once; false at the end of the stream.
-fn poll_fill(
-    reader: &mut Reader,
-    registration: &Connected,
-    cx: &mut Context<'_>,
-    scratch: &mut BytesMut,
-) -> Poll<bool> {
-    scratch.reserve(READ_SIZE);
-    reader.poll_fill(cx, scratch, &mut |opener, asks_for_ours| {
-        registration.update_keys(opener, asks_for_ours)
-    })
-}
-
-/// Goes on after the thread's other tasks and its sockets have had their turn. (To wake itself
-/// would not do: the runtime polls such a task dozens of times before it looks at the sockets,
-/// and before the shard is polled again, which yields in this way.)
-fn yield_to_others(cx: &mut Context<'_>) -> Poll<Option<End>> {
-    let turn = pin!(tokio::task::yield_now());
-    turn.poll(cx).map(|()| None)
 }
 
 impl Connection {

@@ -3,12 +3,14 @@
 //! - [`upgrade`]: from an HTTP request to a connection, or to a refusal that clients see
 //! - [`opening`], [`returning`]: a connection that begins, and one whose client comes back for its session
 //! - [`connection`]: the connection's task
+//! - [`scratch`]: what connections read into
 //! - [`extensions`]: what the client's offers of compression are answered with
 //! - [`frames`]: what arrives, cut into messages; the only place that knows the codec
 //! - [`inflate`]: messages that arrive compressed
-//! - [`discard`]: what arrives after the close
+//! - [`closing`], [`discard`]: the end of a connection, and what arrives then
 //! - [`refusal`]: a WebSocket that is opened only to say why it is closed
 
+mod closing;
 mod connection;
 mod discard;
 mod extensions;
@@ -19,6 +21,7 @@ mod inflate;
 mod opening;
 mod refusal;
 mod returning;
+mod scratch;
 mod upgrade;
 
 pub use opening::WebSocketSettings;

@@ -101,6 +101,10 @@ fn modules_import_only_those_above_them() {
     assert!(checked > 500, "only {checked} imports were found");
     let checked = check_order(&files, "hub", "mod.rs");
     assert!(checked > 50, "only {checked} imports were found in hub");
+    for machine in ["cluster/redis/channel", "cluster/redis/node"] {
+        let checked = check_order(&files, machine, "mod.rs");
+        assert!(checked > 30, "only {checked} imports in {machine}");
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::outcome::ChannelState;
 use crate::apps::App;
 use crate::metrics::AppMetrics;
 use crate::net::budget::Budget;
-use crate::net::rate::{Bucket, Rate};
+use crate::net::rate::{Rate, SharedBucket};
 use crate::net::tally::Tally;
 use crate::protocol::ChannelRef;
 use crate::webhooks::AppWebhooks;
@@ -40,7 +40,7 @@ pub struct AppHub {
     /// The keys that publishes carry.
     pub idempotency: Idempotency,
     /// How many requests to the HTTP API may come; None: any number.
-    pub requests: Option<Bucket>,
+    pub requests: Option<SharedBucket>,
     /// What threads name it by to one another.
     pub(super) index: AppIndex,
     channels: Channels,
@@ -62,7 +62,7 @@ impl AppHub {
         Self {
             requests: app.limits.requests_per_second.map(|most| {
                 let rate = Rate::new(most, most);
-                Bucket::full(rate, Instant::now())
+                SharedBucket::full(rate, Instant::now())
             }),
             room: Room::new(app.limits.publish_backlog, app.limits.publish_wait),
             idempotency: Idempotency::new(

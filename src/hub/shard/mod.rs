@@ -6,6 +6,7 @@
 //! - [`delivery`]: fan-out, from the mailbox to the sockets
 //! - [`wheel`]: when which connection wants to know the time
 //! - [`peer`], [`carrier`], [`outbox`], [`sealed`], [`registration`]: one connection as the shard knows it
+//! - [`outcomes`]: what it is sent of what was decided about it
 //! - [`resumable`], [`unproven`], [`returning`], [`parking`]: a connection whose client goes away and
 //!   comes back
 
@@ -14,6 +15,7 @@ mod carrier;
 mod channel;
 mod delivery;
 mod outbox;
+mod outcomes;
 mod parking;
 mod peer;
 mod registration;

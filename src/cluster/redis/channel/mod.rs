@@ -5,7 +5,7 @@
 //! for the cluster (who is present, its last event) is a copy of what the channel's log has, up to
 //! a place in the log that the node knows.
 //!
-//! In this order, each knows those above it:
+//! A module imports only those above it in this list, which a test holds it to:
 //!
 //! - [`part`]: the node's part, and what Redis knows of it
 //! - [`replica`]: what the channel is for the cluster
@@ -26,25 +26,43 @@
 //! - [`catching_up`]: how what was missed is read
 //! - [`replies`]: what follows from what Redis answers
 
-mod calls;
-mod catching_up;
-mod changes;
-mod context;
-mod entries;
-mod grants;
-mod losses;
-mod moves;
-mod needs;
-mod notices;
-mod outages;
 mod part;
-mod questions;
+
 mod replica;
-mod replies;
-mod reports;
+
+mod notices;
+
 mod schedule;
-mod state;
+
 mod waiting;
+
+mod context;
+
+mod state;
+
+mod moves;
+
+mod reports;
+
+mod entries;
+
+mod questions;
+
+mod changes;
+
+mod calls;
+
+mod needs;
+
+mod outages;
+
+mod losses;
+
+mod grants;
+
+mod catching_up;
+
+mod replies;
 
 pub(super) use calls::Call;
 pub(super) use context::Context;

@@ -9,22 +9,23 @@ use crate::cluster::redis::script;
 impl Node {
     /// Removes what a dead node has on any channel, and reports what follows from it.
     pub(super) fn clean_up_after(&mut self, dead: String) {
-        if self.life.dead.contains_key(&dead) {
+        let key = self.setup.keys.topics_of(&dead);
+        // Tried again when the next heartbeat names it.
+        if self.life.dead.contains_key(&dead) || !self.can_ask(&key) {
             return;
         }
         tracing::info!(node = dead, "a node is gone: cleaning up after it");
         self.life.dead.insert(dead.clone(), usize::MAX);
-        let key = self.setup.keys.topics_of(&dead);
         let mut command = redis::cmd("SMEMBERS");
         command.arg(&key);
         self.call(Plain::new(key, command, Then::CleanUp(dead)));
     }
 
-    /// These are the topics that the dead node had to do with.
+    /// These are the topics that the dead node had to do with. If they are not known, the next heartbeat names
+    /// it again.
     pub(super) fn on_topics_of(&mut self, dead: &str, answer: Result<Value, NoAnswer>) {
         match answer.map(script::texts) {
             Ok(Ok(topics)) => self.clean_up(dead, topics),
-            // Tried again when the next heartbeat names it.
             _ => {
                 self.life.dead.remove(dead);
             }

@@ -2,13 +2,12 @@
 
 use super::jobs::{Plain, Then};
 use super::state::Node;
-use crate::cluster::redis::keys;
 
 impl Node {
     /// Puts the topic among those that this node has to do with, before it has.
     pub(super) fn list(&mut self, topic: &str) {
         let key = self.setup.keys.topics_of(&self.node().to_string());
-        if self.servers.link_of(keys::slot(&key)).is_none() {
+        if !self.can_ask(&key) {
             return;
         }
         let Some(channel) = self.channels.get_mut(topic) else {

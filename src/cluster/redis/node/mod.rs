@@ -1,6 +1,6 @@
 //! The thread that speaks to Redis: everything that this node shares is here, and only here.
 //!
-//! In this order, each knows those above it:
+//! A module imports only those above it in this list, which a test holds it to:
 //!
 //! - [`jobs`], [`lanes`]: what servers are asked, apart from what, and what the answers are for
 //! - [`timers`]: what is looked after at a time
@@ -24,31 +24,55 @@
 //! - [`inputs`]: what has happened, and who deals with it
 //! - [`driver`]: the network
 
-mod answers;
-mod batches;
-mod channels;
-mod dead_nodes;
-mod discovery;
-mod driver;
-mod forgotten;
-mod heartbeats;
-mod inputs;
-mod io;
 mod jobs;
+
 mod lanes;
-mod leaving;
-mod life;
-mod listing;
-mod memory;
-mod reach;
-mod recent;
-mod requests;
+
+mod timers;
+
+mod discovery;
+
+mod io;
+
 mod servers;
+
+mod life;
+
+mod memory;
+
+mod recent;
+
+mod state;
+
+mod listing;
+
+mod channels;
+
 mod settling;
+
+mod dead_nodes;
+
+mod forgotten;
+
+mod trimming;
+
+mod heartbeats;
+
+mod leaving;
+
+mod reach;
+
+mod requests;
+
+mod batches;
+
+mod answers;
+
+mod inputs;
+
+mod driver;
+
 #[cfg(test)]
 mod simulation;
-mod state;
-mod timers;
-mod trimming;
 
 pub(super) use driver::Driver;

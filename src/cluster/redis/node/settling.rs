@@ -15,6 +15,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 impl Node {
     /// Sends it now, and again for as long as there is no answer.
     pub(super) fn settle(&mut self, settlement: Settlement) {
+        if !self.can_ask(&settlement.key) {
+            return self.settle_later(settlement);
+        }
         let (key, command) = (settlement.key.clone(), settlement.command.clone());
         self.call(Plain::new(key, command, Then::Settle(settlement)));
     }

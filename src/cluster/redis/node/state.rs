@@ -16,7 +16,7 @@ use super::servers::Servers;
 use super::timers::{Timer, Timers};
 use crate::cluster::redis::channel::Channel;
 use crate::cluster::redis::entry::NodeId;
-use crate::cluster::redis::keys::{Keys, Topic};
+use crate::cluster::redis::keys::{self, Keys, Topic};
 use crate::cluster::redis::ledger::Ledger;
 use crate::cluster::redis::request::Settlement;
 use crate::cluster::redis::rights::Rights;
@@ -123,6 +123,11 @@ impl Node {
 
     pub(super) fn node(&self) -> NodeId {
         self.life.ids.current
+    }
+
+    /// Whether the server that has the key is reached.
+    pub(super) fn can_ask(&self, key: &str) -> bool {
+        self.servers.link_of(keys::slot(key)).is_some()
     }
 
     /// Has a call made that is about no channel; one that cannot be made has no answer.
