@@ -13,6 +13,9 @@ use crate::hub::mailbox::ChannelId;
 /// a client of which two claim to be the one.
 const MOST_ASKED: usize = 3;
 
+/// So many frames are worth a ping of their own.
+const MANY: usize = 32;
+
 /// What keeping a frame takes, beside the frame itself, which many share.
 const OVERHEAD: usize = 64;
 
@@ -38,6 +41,8 @@ struct Pending {
     dropped_until: u64,
     /// For each ping under way, the number of the first frame behind it.
     asked: SmallVec<[u64; MOST_ASKED]>,
+    /// [`Unproven::end`] when it was last looked at.
+    seen: u64,
 }
 
 /// A frame of a channel.
@@ -130,6 +135,12 @@ impl Unproven {
         self.pending.as_ref().is_none_or(|it| it.is_proven())
     }
 
+    /// Whether so much may not have been received that it should soon be known.
+    pub(super) fn is_much(&self) -> bool {
+        let is_much = |it: &Pending| it.frames.len() >= MANY || !it.dropped.is_empty();
+        self.pending.as_deref().is_some_and(is_much)
+    }
+
     /// Bytes that are kept.
     pub(super) fn bytes(&self) -> usize {
         self.pending.as_ref().map_or(0, |it| it.bytes)
@@ -176,7 +187,19 @@ impl Unproven {
             pending.received_before(before, self.end);
         }
         self.pending
-            .take_if(|it| it.is_proven() && it.asked.is_empty());
+            .take_if(|it| it.is_done() && it.frames.capacity() == 0);
+    }
+
+    /// Gives back what it took to keep frames, if nothing was kept since this was last called: what has just
+    /// been proven is followed by more where events come all the time. Returns whether nothing is kept, and
+    /// nothing given back later.
+    pub(super) fn let_go(&mut self) -> bool {
+        let Some(pending) = &mut self.pending else {
+            return true;
+        };
+        let has_rested = std::mem::replace(&mut pending.seen, self.end) == self.end;
+        self.pending.take_if(|it| has_rested && it.is_done());
+        self.pending.is_none()
     }
 
     /// The socket is gone: what may have been missed, by channel. No ping is answered any more.
@@ -198,6 +221,11 @@ impl Unproven {
 impl Pending {
     fn is_proven(&self) -> bool {
         self.frames.is_empty() && self.dropped.is_empty()
+    }
+
+    /// Whether all that was sent has been received, and nothing is asked.
+    fn is_done(&self) -> bool {
+        self.is_proven() && self.asked.is_empty()
     }
 
     /// Counts the frames instead.
@@ -227,7 +255,7 @@ impl Pending {
         if self.dropped_until <= number {
             self.dropped = HashMap::default();
         }
-        if self.frames.is_empty() {
+        if self.frames.is_empty() && self.frames.capacity() > 2 * MANY {
             self.frames = VecDeque::new();
         }
     }
@@ -279,9 +307,28 @@ mod tests {
         unproven.answered(asked[0]);
         assert!(unproven.is_empty() && unproven.pending.is_some());
         unproven.answered(asked[1]);
-        assert!(unproven.pending.is_none() && unproven.bytes() == 0);
+        assert!(unproven.is_empty() && unproven.bytes() == 0);
+        assert!(!unproven.let_go());
+        assert!(unproven.let_go() && unproven.pending.is_none());
         // Numbers go on.
         assert_eq!(unproven.ask(), asked[1]);
+        unproven.answered(None);
+        assert!(unproven.pending.is_none());
+    }
+
+    #[test]
+    fn memory_is_kept_for_as_long_as_events_come() {
+        let a = ChannelId::next();
+        let mut unproven = Unproven::default();
+        for _ in 0..3 {
+            unproven.keep(kept(a, "a1"), ROOM);
+            assert!(!unproven.let_go());
+            unproven.ask();
+            unproven.answered(None);
+        }
+        assert!(unproven.is_empty() && unproven.let_go());
+        unproven.keep(kept(a, "a2"), ROOM);
+        assert!(!unproven.let_go() && !unproven.let_go());
     }
 
     #[test]

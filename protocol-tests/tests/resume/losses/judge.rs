@@ -15,9 +15,10 @@ pub(crate) const KEPT: &str = "kept-";
 /// The same of pages without.
 pub(crate) const PLAIN: &str = "plain-";
 
-/// How long before a cut an event may have been published that comes twice: a second until the relay asks, and another
-/// one because it asks once a second.
-const UNPROVEN: Duration = Duration::from_secs(2);
+/// How long before a cut an event may have been published that comes twice: two seconds until the relay asks, a quarter of
+/// one in which it waits for an event that takes the question along, and another second because each has its turn once a
+/// second.
+const UNPROVEN: Duration = Duration::from_millis(3250);
 /// What the measuring itself may be off by.
 const TOLERANCE: Duration = Duration::from_millis(500);
 
