@@ -59,8 +59,10 @@ pub struct Session {
     subscriptions: Dense<Subscription, RandomState>,
     user: Option<Arc<Member>>,
     registered_as_user: bool,
-    /// The users of whom it is notified.
+    /// The users of whom it has asked to be notified.
     watchlist: Option<Watchlist>,
+    /// Whether it is.
+    is_watching: bool,
     client_events: Bucket,
     allowance: Allowance,
     /// Subscriptions that the authority has not answered yet.
@@ -143,6 +145,7 @@ impl Session {
             user: None,
             registered_as_user: false,
             watchlist: None,
+            is_watching: false,
             socket_id,
             app,
         }
@@ -292,11 +295,9 @@ impl Session {
             .filter(|subscription| subscription.state == State::Live)
             .map(|subscription| (subscription.channel, subscription.member))
             .collect();
-        let registered = std::mem::take(&mut self.registered_as_user);
         Ended {
             subscriptions,
-            user: self.user.take().filter(|_| registered),
-            watchlist: self.watchlist.take(),
+            ..self.end_user()
         }
     }
 }

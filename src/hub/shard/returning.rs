@@ -213,6 +213,29 @@ impl Peer {
         self.resumable.is_some() && self.with_session(|session| session.holds_user())
     }
 
+    /// Keeps who of the watched users is online for a client that does not prove to have received it, with
+    /// what comes of one of them.
+    pub(super) fn keep_statuses(&self, list: ChannelId, statuses: &Frame) {
+        if let Some(resumable) = &self.resumable {
+            let kept = Kept {
+                channel: list,
+                frame: statuses.bytes().clone(),
+                what: What::Status,
+            };
+            resumable.keep(self.id(), kept);
+        }
+    }
+
+    /// Sends who of the watched users is online now, with what comes of one of them.
+    pub(super) fn send_statuses(&self, list: ChannelId) {
+        let watchlist = self.with_session(|session| session.watchlist().cloned());
+        let statuses = watchlist.and_then(|watchlist| self.app().statuses(&watchlist));
+        if let Some(statuses) = statuses {
+            self.keep_statuses(list, &statuses);
+            self.send(&statuses);
+        }
+    }
+
     /// Whether the connection still is this user's.
     pub(super) fn is_of(&self, user: &Member) -> bool {
         self.with_session(|session| {

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::hub::broadcast::Broadcast;
 use crate::hub::mailbox::ChannelId;
+use crate::protocol::{Frame, server};
 
 /// Pings that may wait for their answer at a time: that of the heartbeat, that of a barrier, and that of
 /// a client of which two claim to be the one.
@@ -60,16 +61,20 @@ pub(super) enum What {
     Event,
     /// An announcement of the relay's own, which what a channel is confirmed with makes up for.
     Announcement,
+    /// Who of the watched users is online, which nothing makes up for.
+    Status,
     /// The news that events are lost.
     Gap(Lost),
 }
 
 impl What {
     pub(super) fn of(broadcast: &Broadcast) -> Self {
-        if broadcast.is_announcement() {
-            Self::Announcement
-        } else {
+        if !broadcast.is_announcement() {
             Self::Event
+        } else if server::is_watchlist_events(broadcast.frame.bytes()) {
+            Self::Status
+        } else {
+            Self::Announcement
         }
     }
 }
@@ -112,13 +117,26 @@ impl Tail {
     fn push(&mut self, kept: Kept) {
         match kept.what {
             What::Gap(lost) => self.lost.add(lost),
-            What::Event | What::Announcement => self.frames.push((kept.frame, kept.what)),
+            What::Event | What::Announcement | What::Status => {
+                self.frames.push((kept.frame, kept.what))
+            }
+        }
+    }
+
+    /// What was to be sent at first of the users that are watched.
+    pub(super) fn of_statuses<'f>(frames: impl Iterator<Item = &'f Frame>) -> Self {
+        let frames = frames.map(|frame| (frame.bytes().clone(), What::Status));
+        Self {
+            frames: frames.collect(),
+            ..Self::default()
         }
     }
 
     /// Gives up the frames.
     pub(super) fn lose(&mut self) {
         self.lost.events += self.events();
+        let mut frames = self.frames.iter();
+        self.lost.uncounted |= frames.any(|(_, what)| *what == What::Status);
         self.frames = Vec::new();
     }
 
@@ -236,6 +254,10 @@ impl Pending {
                 What::Event => Lost {
                     events: 1,
                     uncounted: false,
+                },
+                What::Status => Lost {
+                    events: 0,
+                    uncounted: true,
                 },
                 What::Announcement => continue,
                 What::Gap(lost) => lost,
