@@ -79,7 +79,7 @@ enum Wish {
 pub(crate) struct Diary {
     pub(crate) lives: Vec<Life>,
     pub(crate) streams: HashMap<usize, Stream>,
-    /// Whether the users that it watches are online, as it was last told.
+    /// Whether the users that it watches are online, as far as it knows.
     pub(crate) statuses: HashMap<String, bool>,
     /// What cannot be true.
     pub(crate) differences: Vec<String>,

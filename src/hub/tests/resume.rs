@@ -223,7 +223,7 @@ fn a_socket_that_breaks_ends_no_session_that_outlives_it() {
 }
 
 impl Fixture {
-    /// Does what the session of a client that signs in wants. It says so itself: [`sign_in`].
+    /// Does what [`sign_in`] returns.
     fn carry_out(&self, registration: &Registration, action: Action) {
         match action {
             Action::Each(actions) => {

@@ -132,7 +132,7 @@ async fn run(scale: Scale, app: AppConfig) -> Option<[Verdict; 2]> {
     let publishers = Publishers::start(&server, &channels, &ledger, &with_token, &mut random);
     let faults = Faults::new(scale.patience, [&with_token, &without], &road);
     let groups = [&with_token, &without];
-    let [for_friends, for_letters] = [0; 2].map(|_| Random::new(random.below(1 << 30) as u64));
+    let [for_friends, for_users] = [0; 2].map(|_| Random::new(random.below(1 << 30) as u64));
     let (stop, stopped) = watch::channel(false);
     let faults = async {
         let counted = faults.go_on_for(scale.time, &mut random).await;
@@ -142,11 +142,11 @@ async fn run(scale: Scale, app: AppConfig) -> Option<[Verdict; 2]> {
     let (counted, online, ()) = tokio::join!(
         faults,
         friends.come_and_go(&server, for_friends, stopped.clone()),
-        users::write_letters(&server, groups, &ledger, for_letters, stopped),
+        users::publish_to_users(&server, groups, &ledger, for_users, stopped),
     );
     everybody_is_back(&groups).await;
     let mut last = publishers.stop().await;
-    users::write_last_letters(&server, groups, &ledger, &mut last).await;
+    users::publish_last(&server, groups, &ledger, &mut last).await;
     everything_has_come(&groups, &last, &friends).await;
 
     let evidence = Evidence {

@@ -18,7 +18,7 @@ const FRIENDS: usize = 5;
 /// How often one of them comes or goes.
 const TURN: Duration = Duration::from_millis(300);
 /// How often a page is sent an event of its own.
-const LETTER: Duration = Duration::from_millis(50);
+const OWN_EVENT: Duration = Duration::from_millis(50);
 
 /// Whether a page of this number signs in.
 pub(crate) fn signs_in(page: usize) -> bool {
@@ -79,7 +79,7 @@ impl Friends {
 }
 
 /// Sends pages events of their own, until it is to stop.
-pub(crate) async fn write_letters(
+pub(crate) async fn publish_to_users(
     server: &TestServer,
     groups: [&Arc<Vec<Page>>; 2],
     ledger: &Ledger,
@@ -87,30 +87,30 @@ pub(crate) async fn write_letters(
     stopped: watch::Receiver<bool>,
 ) {
     while !*stopped.borrow() {
-        sleep(LETTER).await;
+        sleep(OWN_EVENT).await;
         let page = random.below(groups[0].len());
         for pages in groups {
-            write_letter(server, &pages[page], ledger).await;
+            publish_to(server, &pages[page], ledger).await;
         }
     }
 }
 
 /// Sends everybody who signs in a last one, and returns the numbers of these by channel.
-pub(crate) async fn write_last_letters(
+pub(crate) async fn publish_last(
     server: &TestServer,
     groups: [&Arc<Vec<Page>>; 2],
     ledger: &Ledger,
     last: &mut Vec<u32>,
 ) {
     for page in groups.into_iter().flat_map(|pages| pages.iter()) {
-        if let Some((channel, number)) = write_letter(server, page, ledger).await {
+        if let Some((channel, number)) = publish_to(server, page, ledger).await {
             last.resize(last.len().max(channel + 1), 0);
             last[channel] = number;
         }
     }
 }
 
-async fn write_letter(server: &TestServer, page: &Page, ledger: &Ledger) -> Option<(usize, u32)> {
+async fn publish_to(server: &TestServer, page: &Page, ledger: &Ledger) -> Option<(usize, u32)> {
     let (channel, name) = page.plan.own_channel()?;
     let number = ledger.add(*channel, None);
     server
