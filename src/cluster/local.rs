@@ -62,6 +62,10 @@ impl Authority for Local {
         app.unwatch_locally(peer, watchlist);
     }
 
+    fn undo_watch(&self, app: &Arc<AppHub>, peer: &PeerHandle, watchlist: &Watchlist) {
+        app.undo_watch_locally(peer, watchlist);
+    }
+
     fn reaches_beyond(&self) -> bool {
         false
     }

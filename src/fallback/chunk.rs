@@ -14,6 +14,8 @@ use crate::session::CloseReason;
 pub(super) const OPEN: &[u8] = b"o{}\n";
 /// The line that asks whether anybody is there.
 pub(super) const HEARTBEAT: &[u8] = b"h\n";
+/// A line that pusher-js ignores. (Behind an empty one it would leave what has come with it for later.)
+pub(super) const BLANK: &[u8] = b" \n";
 /// Heartbeats that a stream begins with, in one line: so much must come before some browsers and
 /// proxies pass anything on.
 pub(super) const PADDING: usize = 2048;
@@ -70,6 +72,15 @@ impl Chunk {
     pub(super) fn open(&mut self, length: &mut Length) {
         self.bytes.extend_from_slice(OPEN);
         length.add(OPEN);
+    }
+
+    /// A line for nobody.
+    pub(super) fn blank(length: &mut Length) -> Self {
+        length.add(BLANK);
+        Self {
+            bytes: BLANK.into(),
+            ..Self::default()
+        }
     }
 
     /// A heartbeat.

@@ -15,6 +15,10 @@ const STREAMED: usize = 16 << 10;
 /// The same of an answer to a poll.
 const POLLED: usize = 64 << 10;
 
+/// How long nothing may be written to a stream. A proxy in front of it may notice only when it has
+/// something to pass on, and some of them at the second time, that the page is gone.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// How far a connection's frames have come.
 #[derive(Debug)]
 pub(super) enum Downstream {
@@ -48,6 +52,10 @@ pub(super) struct Stream {
     /// Heartbeats that the client has not answered.
     asked: u32,
     progress: bool,
+    /// When it is looked at next whether anything was written.
+    look_at: Option<Instant>,
+    /// When anything last was.
+    written_at: Option<Instant>,
 }
 
 /// Answers to one request after the other.
@@ -101,7 +109,7 @@ impl Downstream {
     /// A request is there to carry the connection. It takes the place of another one.
     pub(super) fn attach(&mut self, receiver: Receiver, now: Instant) -> Result<(), Missed> {
         match self {
-            Self::Stream(stream) => stream.attach(receiver),
+            Self::Stream(stream) => stream.attach(receiver, now),
             Self::Poll(polls) => {
                 polls.attach(receiver, now);
                 Ok(())
@@ -112,7 +120,7 @@ impl Downstream {
     /// Writes what waits for the connection, as far as a carrier takes it.
     pub(super) fn poll_send(&mut self, peer: &Peer, cx: &Context<'_>, now: Instant) -> Sending {
         match self {
-            Self::Stream(stream) => stream.poll_send(peer, cx),
+            Self::Stream(stream) => stream.poll_send(peer, cx, now),
             Self::Poll(polls) => polls.poll_send(peer, cx, now),
         }
     }
@@ -147,14 +155,14 @@ impl Downstream {
         }
     }
 
-    /// When the request that waits must be answered.
+    /// When the request that waits must be answered, or something be written to a stream.
     pub(super) fn due(&self) -> Option<Instant> {
         match self {
             Self::Poll(polls) => {
                 let waiting = polls.waiting.as_ref();
                 waiting.filter(|one| !one.is_answered).map(|one| one.until)
             }
-            Self::Stream(_) => None,
+            Self::Stream(stream) => stream.look_at.filter(|_| stream.takes_more()),
         }
     }
 
@@ -168,7 +176,7 @@ impl Downstream {
 }
 
 impl Stream {
-    fn attach(&mut self, receiver: Receiver) -> Result<(), Missed> {
+    fn attach(&mut self, receiver: Receiver, now: Instant) -> Result<(), Missed> {
         let is_expected = !self.was_opened || self.length.is_full();
         self.length = Length::default();
         let mut chunk = Chunk::padding(&mut self.length);
@@ -180,10 +188,29 @@ impl Stream {
         }
         receiver.writer.put(chunk.into_bytes());
         self.writer = Some(receiver.writer);
+        self.look_at = Some(now + QUIET);
+        self.written_at = Some(now);
         if is_expected { Ok(()) } else { Err(Missed) }
     }
 
-    fn poll_send(&mut self, peer: &Peer, cx: &Context<'_>) -> Sending {
+    /// Whether anything is to be written to the answer that there is now.
+    fn takes_more(&self) -> bool {
+        self.writer.is_some() && !self.closes && !self.length.is_full()
+    }
+
+    /// Whether nothing was written for a while. Looked at now and then, lest a timer be set for each write.
+    fn is_quiet(&mut self, now: Instant) -> bool {
+        if self.look_at.is_none_or(|at| now < at) {
+            return false;
+        }
+        let quiet_at = self.written_at.map_or(now, |at| at + QUIET);
+        let is_quiet = quiet_at <= now;
+        self.look_at = Some(if is_quiet { now + QUIET } else { quiet_at });
+        is_quiet
+    }
+
+    fn poll_send(&mut self, peer: &Peer, cx: &Context<'_>, now: Instant) -> Sending {
+        let is_quiet = self.is_quiet(now);
         loop {
             let Some(writer) = &self.writer else {
                 return waits(peer, self.closes);
@@ -201,10 +228,14 @@ impl Stream {
                 Poll::Ready(Ok(())) => {}
             }
             if self.closes || self.length.is_full() || !peer.has_frames() {
+                if is_quiet && self.takes_more() {
+                    writer.put(Chunk::blank(&mut self.length).into_bytes());
+                }
                 return waits(peer, self.closes);
             }
             let mut chunk = Chunk::default();
             chunk.fill(peer, STREAMED, &mut self.length);
+            self.written_at = Some(now);
             self.asked += chunk.heartbeats;
             self.progress = true;
             if chunk.closes {

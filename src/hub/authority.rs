@@ -57,6 +57,9 @@ pub trait Authority: fmt::Debug + Send + Sync {
     /// A connection that watched users has ended.
     fn unwatch(&self, app: &Arc<AppHub>, peer: &PeerHandle, watchlist: &Watchlist);
 
+    /// A connection that was to watch users does not want to, and was never sent anything of them.
+    fn undo_watch(&self, app: &Arc<AppHub>, peer: &PeerHandle, watchlist: &Watchlist);
+
     /// Whether there may be other nodes: an event may be wanted where this node does not see it, and
     /// clients may go there when this node goes away.
     fn reaches_beyond(&self) -> bool;

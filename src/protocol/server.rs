@@ -189,6 +189,13 @@ pub fn is_subscription_count(frame: &[u8]) -> bool {
     memchr::memmem::find(head, br#"{"event":"pusher_internal:subscription_count""#).is_some()
 }
 
+/// Whether the frame is `pusher_internal:watchlist_events`, and no event of that name: an event's name is
+/// not the relay's to give.
+pub fn is_watchlist_events(frame: &[u8]) -> bool {
+    let head = &frame[..frame.len().min(64)];
+    memchr::memmem::find(head, br#"{"event":"pusher_internal:watchlist_events""#).is_some()
+}
+
 /// `fanfare:gap`, an ordinary event: the client has missed something on the channel while it was
 /// away, so many events, or nobody knows how many. The relay's own; no client knows it by itself.
 pub fn gap(channel: &str, missed: Option<u64>) -> Frame {

@@ -1,4 +1,4 @@
-//! A session under random messages, answers and time, held against a model of it.
+//! A session under random messages, answers, absences and time, held against a model of it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Action, Answered, Session, SignOfLife, Timeouts};
+use super::{Action, Answered, Ended, Session, SignOfLife, Timeouts};
 use crate::apps::App;
 use crate::auth::Signer;
 use crate::metrics::MessageKind;
 use crate::protocol::SocketId;
+use crate::protocol::member::Watchlist;
 
 const SECOND: Duration = Duration::from_secs(1);
 const CHANNELS: [&str; 8] = [
@@ -68,6 +69,7 @@ impl<'i> Input<'i> {
 enum Asked {
     Join(String),
     Confirm(String),
+    Watch(Watchlist),
 }
 
 #[derive(PartialEq, Eq)]
@@ -88,7 +90,13 @@ struct Model<'i> {
     live: HashSet<String>,
     user_id: Option<String>,
     is_registered: bool,
+    /// The watchlist that was named last, and whether it counts.
+    watchlist: Option<(Watchlist, bool)>,
     client_events: usize,
+    is_away: bool,
+    /// What the client has not asked for again since it was away, whether it was let in or is still to be.
+    held: HashSet<String>,
+    user_held: bool,
 }
 
 impl<'i> Model<'i> {
@@ -128,16 +136,29 @@ impl<'i> Model<'i> {
             live: HashSet::new(),
             user_id: None,
             is_registered: false,
+            watchlist: None,
             client_events: 0,
+            is_away: false,
+            held: HashSet::new(),
+            user_held: false,
         }
     }
 
     fn step(&mut self, choice: u8) -> Step {
-        match choice % 12 {
+        if self.is_away {
+            return match choice % 5 {
+                0 => self.answer(true),
+                1 => self.answer(false),
+                2 => self.pass_time(),
+                _ => self.come_back(),
+            };
+        }
+        match choice % 13 {
             0..=2 => self.subscribe(),
             3 => {
                 let channel = self.channel();
                 let data = json!({"channel": channel});
+                self.held.remove(channel);
                 self.send("pusher:unsubscribe", &data, None)
             }
             4 => self.client_event(),
@@ -147,7 +168,8 @@ impl<'i> Model<'i> {
             8 => self.answer(false),
             9 => self.pass_time(),
             10 => self.write(),
-            _ => self.read(),
+            11 => self.read(),
+            _ => self.go_away(),
         }
     }
 
@@ -160,11 +182,16 @@ impl<'i> Model<'i> {
     fn send(&mut self, event: &str, data: &serde_json::Value, subscribed: Option<&str>) -> Step {
         let text = json!({"event": event, "data": data}).to_string();
         let action = self.session.on_text(&text, self.now);
-        if let (Action::Nothing, Some(channel)) = (&action, subscribed) {
-            assert!(
-                self.is_asked(channel),
-                "{channel}: a subscription is neither answered nor to be answered"
-            );
+        if let Some(channel) = subscribed {
+            if let Action::Nothing = &action {
+                assert!(
+                    self.is_asked(channel),
+                    "{channel}: a subscription is neither answered nor to be answered"
+                );
+            }
+            if !matches!(action, Action::RefuseSubscription { .. }) {
+                self.held.remove(channel);
+            }
         }
         self.carry_out(action)
     }
@@ -216,9 +243,18 @@ impl<'i> Model<'i> {
         match action {
             Action::Nothing | Action::Send(_) | Action::Mistake { .. } => {}
             Action::Ping(_) | Action::Pong => {}
-            Action::Each(_) | Action::UserIsBack | Action::LeaveUnclaimed(_) => {
-                panic!("the client was never away: {action:?}")
+            Action::Each(actions) => {
+                for action in actions {
+                    if self.carry_out(action) == Step::Closed {
+                        return Step::Closed;
+                    }
+                }
             }
+            Action::UserIsBack => {
+                let was_held = std::mem::take(&mut self.user_held);
+                assert!(was_held, "the user was never away");
+            }
+            Action::LeaveUnclaimed(ended) => self.leave_unclaimed(*ended),
             Action::RefuseSubscription { .. } => {}
             Action::Join {
                 channel, sign_in, ..
@@ -233,7 +269,7 @@ impl<'i> Model<'i> {
             }
             Action::Confirm { channel } => {
                 let channel = channel.as_str();
-                assert!(self.live.contains(channel), "{channel} is not joined");
+                assert!(self.is_live(channel), "{channel} is not joined");
                 self.asked.push_back(Asked::Confirm(channel.to_owned()));
             }
             Action::Leave { channel, .. } => {
@@ -244,10 +280,13 @@ impl<'i> Model<'i> {
                 user, watchlist, ..
             } => {
                 self.registered_as(user.user_id());
-                self.session.watching(watchlist);
+                if !watchlist.is_empty() {
+                    self.watchlist = Some((Arc::clone(&watchlist), false));
+                    self.asked.push_back(Asked::Watch(watchlist));
+                }
             }
             Action::ClientEvent { channel, .. } => {
-                assert!(self.app.client_events && self.live.contains(channel.as_str()));
+                assert!(self.app.client_events && self.is_live(channel.as_str()));
                 assert!(channel.kind().needs_signature());
                 self.client_events += 1;
                 let most = f64::from(self.app.limits.client_events_per_second)
@@ -273,13 +312,42 @@ impl<'i> Model<'i> {
         self.session.signed_in();
     }
 
+    /// What the client does not ask for again is left, and nothing else.
+    fn leave_unclaimed(&mut self, ended: Ended) {
+        for (channel, _) in ended.subscriptions {
+            let channel = channel.as_str();
+            assert!(self.held.remove(channel), "{channel} was not away");
+            assert!(self.live.remove(channel), "{channel} is not joined");
+        }
+        if let Some(user) = ended.user {
+            assert!(self.user_held && self.is_registered);
+            assert_eq!(self.user_id.as_deref(), Some(&**user.user_id()));
+        }
+        let watched = self.watchlist.take_if(|_| self.user_held);
+        let watched = watched.and_then(|(watchlist, counts)| counts.then_some(watchlist));
+        assert_eq!(ended.watchlist, watched);
+        if std::mem::take(&mut self.user_held) {
+            self.user_id = None;
+            self.is_registered = false;
+        }
+    }
+
     fn answer(&mut self, is_granted: bool) -> Step {
         let members = self.input.choose(200);
         match self.asked.pop_front() {
             None => {}
             Some(Asked::Confirm(channel)) => {
                 let is_live = self.session.confirmed(&channel);
-                assert_eq!(is_live, self.live.contains(&channel), "{channel}");
+                assert_eq!(is_live, self.is_live(&channel), "{channel}");
+            }
+            Some(Asked::Watch(watchlist)) => {
+                let is_wanted = self.session.watching(&watchlist);
+                let last = self.watchlist.as_mut();
+                let last = last.filter(|(last, _)| Arc::ptr_eq(last, &watchlist));
+                assert_eq!(is_wanted, last.is_some(), "another watchlist counts");
+                if let Some((_, counts)) = last {
+                    *counts = true;
+                }
             }
             Some(Asked::Join(channel)) => {
                 let answered = if is_granted {
@@ -309,17 +377,22 @@ impl<'i> Model<'i> {
             _ => due.saturating_duration_since(self.now),
         };
         self.now += waited;
-        let action = self.session.on_time(self.now);
-        if self.now < due {
+        let mut action = self.session.on_time(self.now);
+        if self.now < due || self.is_away {
             assert!(
                 matches!(action, Action::Nothing),
                 "{action:?} before it is due"
             );
         }
+        if let Action::LeaveUnclaimed(ended) = action {
+            self.leave_unclaimed(*ended);
+            assert!(self.live.is_disjoint(&self.held), "they are not all left");
+            action = self.session.on_time(self.now);
+        }
         if self.carry_out(action) == Step::Closed {
             return Step::Closed;
         }
-        if !self.session.waits() {
+        if !self.session.waits() && !self.is_away {
             assert!(
                 self.session.deadline() > self.now,
                 "what was due is due still"
@@ -364,7 +437,39 @@ impl<'i> Model<'i> {
         Step::GoesOn
     }
 
+    /// The connection breaks.
+    fn go_away(&mut self) -> Step {
+        let until = self.now + SECOND * self.input.choose(60) as u32;
+        self.session.park(until, self.now);
+        assert_eq!(self.session.deadline(), until);
+        let joining = self.asked.iter().filter_map(|asked| match asked {
+            Asked::Join(channel) => Some(channel),
+            Asked::Confirm(_) | Asked::Watch(_) => None,
+        });
+        self.held = self.live.iter().chain(joining).cloned().collect();
+        self.user_held = self.user_id.is_some();
+        self.is_away = true;
+        Step::GoesOn
+    }
+
+    /// The client connects again, perhaps as another program.
+    fn come_back(&mut self) -> Step {
+        let sign_of_life = match self.input.choose(3) {
+            0 => SignOfLife::Message,
+            1 => SignOfLife::Frame,
+            _ => SignOfLife::Heartbeat,
+        };
+        self.session.resume(sign_of_life, self.now);
+        self.is_away = false;
+        Step::GoesOn
+    }
+
     // What must hold
+
+    /// Whether the connection is on the channel, and its client knows that.
+    fn is_live(&self, channel: &str) -> bool {
+        self.live.contains(channel) && !self.held.contains(channel)
+    }
 
     fn is_joining(&self, channel: &str) -> bool {
         let is_it = |asked: &Asked| matches!(asked, Asked::Join(joining) if joining == channel);
@@ -374,13 +479,14 @@ impl<'i> Model<'i> {
     fn is_asked(&self, channel: &str) -> bool {
         let is_it = |asked: &Asked| match asked {
             Asked::Join(asked) | Asked::Confirm(asked) => asked == channel,
+            Asked::Watch(_) => false,
         };
         self.asked.iter().any(is_it)
     }
 
     fn check(&self) {
         for channel in CHANNELS {
-            let is_live = self.live.contains(channel);
+            let is_live = self.is_live(channel);
             assert_eq!(self.session.is_subscribed(channel), is_live, "{channel}");
         }
         let joining = |asked: &&Asked| matches!(asked, Asked::Join(_));
@@ -400,6 +506,8 @@ impl<'i> Model<'i> {
                 .all(|channel| self.live.contains(channel.as_str()))
         );
         assert_eq!(ended.user.is_some(), self.is_registered);
+        let watches = self.watchlist.is_some_and(|(_, counts)| counts);
+        assert_eq!(ended.watchlist.is_some(), watches);
         let again = self.session.end();
         assert!(again.subscriptions.is_empty() && again.user.is_none());
     }

@@ -57,8 +57,10 @@ pub struct Session {
     subscriptions: Dense<Subscription, RandomState>,
     user: Option<Arc<Member>>,
     registered_as_user: bool,
-    /// The users of whom it is notified.
+    /// The users of whom it has asked to be notified.
     watchlist: Option<Watchlist>,
+    /// Whether it is.
+    is_watching: bool,
     /// How many client events it may still send.
     client_events: Bucket,
     allowance: Allowance,
@@ -142,6 +144,7 @@ impl Session {
             user: None,
             registered_as_user: false,
             watchlist: None,
+            is_watching: false,
             socket_id,
             app,
         }
@@ -291,11 +294,9 @@ impl Session {
             .filter(|subscription| subscription.state == State::Live)
             .map(|subscription| (subscription.channel, subscription.member))
             .collect();
-        let registered = std::mem::take(&mut self.registered_as_user);
         Ended {
             subscriptions,
-            user: self.user.take().filter(|_| registered),
-            watchlist: self.watchlist.take(),
+            ..self.end_user()
         }
     }
 }

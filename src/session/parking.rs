@@ -228,12 +228,7 @@ impl Session {
         if !std::mem::take(&mut absence.user_held) {
             return None;
         }
-        let registered = std::mem::take(&mut self.registered_as_user);
-        Some(Action::LeaveUnclaimed(Box::new(Ended {
-            subscriptions: Vec::new(),
-            user: self.user.take().filter(|_| registered),
-            watchlist: self.watchlist.take(),
-        })))
+        Some(Action::LeaveUnclaimed(Box::new(self.end_user())))
     }
 
     /// What the client has not asked for again, once its time is over.

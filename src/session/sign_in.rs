@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Action, CloseReason, Session};
+use super::{Action, CloseReason, Ended, Session};
 use crate::auth::channel as signature;
 use crate::protocol::member::{self, MemberError, MemberLimits, Watchlist};
 use crate::protocol::{CloseCode, server};
@@ -36,6 +36,7 @@ impl Session {
         }
         let left = self.leave_user();
         self.user = Some(Arc::clone(&user));
+        self.watchlist = Some(Arc::clone(&watchlist));
         let sign_in = Action::SignIn {
             user,
             watchlist,
@@ -75,8 +76,27 @@ impl Session {
         self.registered_as_user = true;
     }
 
-    /// The connection is notified of these users.
-    pub fn watching(&mut self, watchlist: Watchlist) {
-        self.watchlist = Some(watchlist);
+    /// The connection is notified of these users from now on. False if it has not asked for that, or not
+    /// since it was somebody else's.
+    pub fn watching(&mut self, watchlist: &Watchlist) -> bool {
+        let asked = self.watchlist.as_ref();
+        let is_asked = asked.is_some_and(|asked| Arc::ptr_eq(asked, watchlist));
+        is_asked && !std::mem::replace(&mut self.is_watching, true)
+    }
+
+    /// The users of whom the connection is notified.
+    pub fn watchlist(&self) -> Option<&Watchlist> {
+        self.watchlist.as_ref().filter(|_| self.is_watching)
+    }
+
+    /// The connection is nobody's any more: what it leaves behind.
+    pub(super) fn end_user(&mut self) -> Ended {
+        let registered = std::mem::take(&mut self.registered_as_user);
+        let watching = std::mem::take(&mut self.is_watching);
+        Ended {
+            subscriptions: Vec::new(),
+            user: self.user.take().filter(|_| registered),
+            watchlist: self.watchlist.take().filter(|_| watching),
+        }
     }
 }

@@ -135,7 +135,7 @@ impl Net {
             },
             // The padding is one, too; before the connection is open it is none.
             Some((b'h', [])) => self.send_to_session(conn, &[]),
-            Some((b'h', _) | (b'o', _)) => {}
+            Some((b'h', _) | (b'o', _) | (b' ', [])) => {}
             Some((b'c', reason)) => {
                 let reason = format!("close {}", String::from_utf8_lossy(reason));
                 self.close_ws(conn, &reason, handler);

@@ -334,7 +334,10 @@ impl<'s> FallbackClient<'s> {
         }
         let stream = self.stream.as_mut().expect("it was opened");
         let line = stream.next_text().await.expect("a stream does not end");
-        self.lines.push_back(Line::parse(&line));
+        // A blank one is for proxies.
+        if line != " " {
+            self.lines.push_back(Line::parse(&line));
+        }
     }
 
     async fn poll(&mut self) {

@@ -38,9 +38,22 @@ pub(crate) struct Plan {
     pub(crate) token: Option<String>,
     /// Its channels, each with its number.
     pub(crate) channels: Vec<(usize, String)>,
+    /// Whom it watches, if it signs in.
+    pub(crate) watchlist: Option<Vec<String>>,
     pub(crate) kind: Kind,
     /// How long it waits for a pong.
     pub(crate) pong_timeout: Duration,
+}
+
+/// What channels of events to one user begin with.
+pub(crate) const OWN: &str = "#server-to-user-";
+
+impl Plan {
+    /// The channel of events to its user, if it is on that.
+    pub(crate) fn own_channel(&self) -> Option<&(usize, String)> {
+        let mut channels = self.channels.iter();
+        channels.find(|(_, name)| name.starts_with(OWN))
+    }
 }
 
 /// A page that is open. Dropping it ends it without a goodbye.
@@ -66,6 +79,8 @@ enum Wish {
 pub(crate) struct Diary {
     pub(crate) lives: Vec<Life>,
     pub(crate) streams: HashMap<usize, Stream>,
+    /// Whether the users that it watches are online, as far as it knows.
+    pub(crate) statuses: HashMap<String, bool>,
     /// What cannot be true.
     pub(crate) differences: Vec<String>,
     /// The port of the connection that there is, and since when all channels are back on it.
@@ -320,8 +335,17 @@ impl Browser {
                 *activity_timeout = Duration::from_secs(seconds);
                 let socket_id = data["socket_id"].as_str().expect("a text");
                 self.established(socket_id);
-                return self.subscriptions(socket_id);
+                let mut frames = self.subscriptions(socket_id);
+                frames.splice(0..0, self.sign_in(socket_id));
+                return frames;
             }
+            "pusher:signin_success" => {
+                let own = self.plan.own_channel().expect("it signs in");
+                let data = json!({"channel": own.1});
+                let message = json!({"event": "pusher:subscribe", "data": data});
+                return vec![Frame::text(&message.to_string())];
+            }
+            "pusher_internal:watchlist_events" => self.statuses(event),
             "pusher_internal:subscription_succeeded" => self.subscribed(event),
             "fanfare:gap" => {
                 if let Some(stream) = self.diary().streams.get_mut(&self.number(event)) {
@@ -353,7 +377,9 @@ impl Browser {
 
     fn subscriptions(&self, socket_id: &str) -> Vec<Frame> {
         let plan = &self.plan;
-        let frames = plan.channels.iter().map(|(_, channel)| {
+        let channels = plan.channels.iter();
+        let channels = channels.filter(|(_, channel)| !channel.starts_with(OWN));
+        let frames = channels.map(|(_, channel)| {
             let is_presence = channel.starts_with("presence-");
             let member = is_presence.then(|| channel_data(&plan.user, Value::Null));
             let mut data = json!({"channel": channel});
@@ -368,6 +394,27 @@ impl Browser {
             Frame::text(&message.to_string())
         });
         frames.collect()
+    }
+
+    fn sign_in(&self, socket_id: &str) -> Option<Frame> {
+        let watchlist = self.plan.watchlist.as_ref()?;
+        let user_data = json!({"id": self.plan.user, "watchlist": watchlist}).to_string();
+        let auth = self.plan.app.user_auth(socket_id, &user_data);
+        let data = json!({"auth": auth, "user_data": user_data});
+        let message = json!({"event": "pusher:signin", "data": data});
+        Some(Frame::text(&message.to_string()))
+    }
+
+    fn statuses(&self, event: &Event) {
+        let data = event.data_json();
+        let mut diary = self.diary();
+        for status in data["events"].as_array().expect("a list") {
+            let is_online = status["name"] == "online";
+            for user in status["user_ids"].as_array().expect("a list") {
+                let user = user.as_str().expect("a text").to_owned();
+                diary.statuses.insert(user, is_online);
+            }
+        }
     }
 
     fn subscribed(&self, event: &Event) {

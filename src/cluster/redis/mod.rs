@@ -244,6 +244,11 @@ impl Authority for Redis {
         self.ask(Request::Unwatch(Arc::clone(app), Arc::clone(watchlist)));
     }
 
+    fn undo_watch(&self, app: &Arc<AppHub>, peer: &PeerHandle, watchlist: &Watchlist) {
+        app.undo_watch_locally(peer, watchlist);
+        self.ask(Request::Unwatch(Arc::clone(app), Arc::clone(watchlist)));
+    }
+
     fn reaches_beyond(&self) -> bool {
         true
     }

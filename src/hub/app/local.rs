@@ -7,8 +7,8 @@ use super::AppHub;
 use crate::hub::broadcast::{Broadcast, Caching};
 use crate::hub::moves::{Join, Leave, PeerHandle, SignIn};
 use crate::hub::outcome::{ChannelReport, Detail};
-use crate::protocol::ChannelName;
 use crate::protocol::member::{Member, Watchlist};
+use crate::protocol::{ChannelName, Frame};
 use crate::session::CloseReason;
 
 impl AppHub {
@@ -69,6 +69,26 @@ impl AppHub {
         if let Some(watchlists) = &self.watchlists {
             watchlists.unwatch(peer, watchlist);
         }
+    }
+
+    /// The connection was to be notified of these users, and never was.
+    pub fn undo_watch_locally(&self, peer: &PeerHandle, watchlist: &Watchlist) {
+        if let Some(watchlists) = &self.watchlists {
+            watchlists.undo_watch(peer, watchlist);
+        }
+    }
+
+    /// Users that anybody watches.
+    #[cfg(test)]
+    pub(in crate::hub) fn watched_users(&self) -> usize {
+        let watchlists = self.watchlists.as_ref();
+        watchlists.map_or(0, |watchlists| watchlists.watched())
+    }
+
+    /// Who of these users is online, for a connection that is notified of them.
+    pub(in crate::hub) fn statuses(&self, watchlist: &Watchlist) -> Option<Frame> {
+        let watchlists = self.watchlists.as_ref()?;
+        Some(watchlists.statuses(watchlist))
     }
 
     /// What this node knows about the channel.

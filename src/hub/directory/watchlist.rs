@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::listeners::Listeners;
 use crate::departures::Departures;
-use crate::hub::mailbox::{AppIndex, Control, Locked, Wakes, Watched};
+use crate::hub::mailbox::{AppIndex, ChannelId, Control, Locked, Wakes, Watched};
 use crate::hub::moves::PeerHandle;
 use crate::protocol::Frame;
 use crate::protocol::member::Watchlist;
@@ -150,26 +150,17 @@ impl Watchlists {
         let mut locked = Locked::new(&self.users);
         let (users, wakes) = locked.parts();
         let mut lists = Vec::with_capacity(watchlist.len());
-        let (mut online, mut offline) = (Vec::new(), Vec::new());
         for user_id in watchlist.iter() {
-            let is_away = users.departures.is_away(user_id);
             let user = users.user(user_id);
             user.watchers.add(&peer.mailbox);
             lists.push(user.watchers.id());
-            let status = if user.is_online() || is_away {
-                &mut online
-            } else {
-                &mut offline
-            };
-            status.push(Arc::clone(user_id));
         }
-        let statuses = [(Status::Online, online), (Status::Offline, offline)];
         let watched = Watched {
             app: self.app,
             watchlist: Arc::clone(watchlist),
             lists,
             complaint,
-            statuses: server::watchlist_events(statuses),
+            statuses: users.statuses(watchlist),
         };
         // Posted under the lock: every later change is announced behind it.
         let control = Control::Watch {
@@ -183,19 +174,31 @@ impl Watchlists {
     pub(in crate::hub) fn unwatch(&self, peer: &PeerHandle, watchlist: &Watchlist) {
         let mut locked = Locked::new(&self.users);
         let (users, wakes) = locked.parts();
-        let mut lists = Vec::with_capacity(watchlist.len());
-        for user_id in watchlist.iter() {
-            if let Some(user) = users.by_id.get_mut(user_id) {
-                user.watchers.remove(&peer.mailbox);
-                lists.push(user.watchers.id());
-            }
-            users.forget_if_idle(user_id);
-        }
+        let lists = users.remove_watcher(peer, watchlist);
         let control = Control::Unwatch {
             peer: peer.id,
             lists,
         };
         peer.mailbox.post(control, wakes);
+    }
+
+    /// A connection is not notified of what it was to be notified of. Nothing is posted: it may by now be
+    /// notified of the same users as it has asked again.
+    pub(in crate::hub) fn undo_watch(&self, peer: &PeerHandle, watchlist: &Watchlist) {
+        self.users.lock().remove_watcher(peer, watchlist);
+    }
+
+    /// Users that anybody watches.
+    #[cfg(test)]
+    pub(in crate::hub) fn watched(&self) -> usize {
+        let users = self.users.lock();
+        let watched = users.by_id.values();
+        watched.filter(|user| !user.watchers.is_empty()).count()
+    }
+
+    /// Who of these users is online. What is announced of them later is news to whom this is sent now.
+    pub(in crate::hub) fn statuses(&self, watchlist: &Watchlist) -> Frame {
+        self.users.lock().statuses(watchlist)
     }
 }
 
@@ -214,6 +217,30 @@ impl Users {
                 online_elsewhere: false,
                 watchers: Listeners::new(),
             })
+    }
+
+    /// Who of these is online, and who is not.
+    fn statuses(&self, watchlist: &Watchlist) -> Frame {
+        let is_online = |user_id: &Arc<str>| {
+            let user = self.by_id.get(user_id);
+            user.is_some_and(User::is_online) || self.departures.is_away(user_id)
+        };
+        let watched = watchlist.iter().map(Arc::clone);
+        let (online, offline): (Vec<_>, Vec<_>) = watched.partition(is_online);
+        server::watchlist_events([(Status::Online, online), (Status::Offline, offline)])
+    }
+
+    /// A connection less watches these users: what the shards know them by.
+    fn remove_watcher(&mut self, peer: &PeerHandle, watchlist: &Watchlist) -> Vec<ChannelId> {
+        let mut lists = Vec::with_capacity(watchlist.len());
+        for user_id in watchlist.iter() {
+            if let Some(user) = self.by_id.get_mut(user_id) {
+                user.watchers.remove(&peer.mailbox);
+                lists.push(user.watchers.id());
+            }
+            self.forget_if_idle(user_id);
+        }
+        lists
     }
 
     /// Forgets a user who is neither online nor watched.

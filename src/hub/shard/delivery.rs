@@ -77,6 +77,15 @@ struct Sent {
     saved: usize,
 }
 
+/// What a peer is sent now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Nothing,
+    Run,
+    /// The run, and behind it a ping, whose answer proves it received.
+    RunAndPing,
+}
+
 impl AddAssign for Sent {
     fn add_assign(&mut self, other: Self) {
         self.frames += other.frames;
@@ -222,15 +231,16 @@ impl Run {
         let mut slices_deflated = None;
         let mut sent = Sent::default();
         for peer in peers {
-            if !self.keep_unproven(peer) {
+            let next = self.keep_unproven(peer);
+            if let Next::Nothing = next {
                 continue;
             }
-            if self.has_exception && self.leaves_out(peer) {
-                sent += self.deliver_all_but_own(peer, deflater);
+            if next == Next::RunAndPing || self.has_exception && self.leaves_out(peer) {
+                sent += self.deliver_all_but_own(peer, deflater, next);
             } else if let Some(window) = peer.window()
                 && !window.holds(self.longest)
             {
-                sent += self.deliver_all_but_own(peer, deflater);
+                sent += self.deliver_all_but_own(peer, deflater, next);
             } else if peer.window().is_some()
                 && let Some(deflated) = self.deflated(deflater)
             {
@@ -277,7 +287,7 @@ impl Run {
     }
 
     /// Sends the run without the peer's own events, each in the form that the peer takes.
-    fn deliver_all_but_own(&self, peer: &Peer, deflater: &Deflating<'_>) -> Sent {
+    fn deliver_all_but_own(&self, peer: &Peer, deflater: &Deflating<'_>, next: Next) -> Sent {
         let mut frames: SmallVec<[Bytes; 4]> = SmallVec::new();
         let mut sent = Sent::default();
         let window = peer.window();
@@ -294,6 +304,17 @@ impl Run {
             };
             frames.push(frame.bytes().clone());
         }
+        if next == Next::RunAndPing
+            && !frames.is_empty()
+            && let Some(ping) = peer.ping_along()
+        {
+            sent += Sent {
+                frames: 1,
+                bytes: ping.len(),
+                saved: 0,
+            };
+            frames.push(ping.bytes().clone());
+        }
         if frames.is_empty() || !peer.send_run(&frames, &slices_of(&frames)) {
             return Sent::default();
         }
@@ -301,13 +322,13 @@ impl Run {
     }
 
     /// Keeps the run for a peer that is sent it again should it not prove to have received it. Returns
-    /// whether it is to be sent now.
-    fn keep_unproven(&self, peer: &Peer) -> bool {
+    /// what is to be sent now.
+    fn keep_unproven(&self, peer: &Peer) -> Next {
         let Some(resumable) = &peer.resumable else {
-            return true;
+            return Next::Run;
         };
         if peer.is_over() {
-            return false;
+            return Next::Nothing;
         }
         for (broadcast, frame) in self.broadcasts.iter().zip(&self.frames) {
             if !peer.is(broadcast.except) {
@@ -320,7 +341,11 @@ impl Run {
                 resumable.keep(peer.id(), kept);
             }
         }
-        !resumable.is_parking()
+        match (resumable.is_parking(), resumable.asks_along()) {
+            (true, _) => Next::Nothing,
+            (false, false) => Next::Run,
+            (false, true) => Next::RunAndPing,
+        }
     }
 
     fn is_done(&self, tables: &Tables) -> bool {

@@ -1,7 +1,5 @@
 //! What a connection has asked for was decided: what it is sent of that.
 
-use std::sync::Arc;
-
 use super::peer::Peer;
 use crate::hub::mailbox::{ChannelId, JoinedAs, Watched, Welcome};
 use crate::protocol::{Frame, server};
@@ -37,16 +35,18 @@ impl Peer {
         }
     }
 
-    /// The connection is notified of the users of its watchlist from now on. False if it is closed.
+    /// The connection is notified of the users of its watchlist from now on. False if it is closed, or no
+    /// longer wants that.
     pub(super) fn on_watching(&self, watched: &Watched) -> bool {
-        if self.is_over() {
+        if self.is_over() || !self.with_session(|session| session.watching(&watched.watchlist)) {
             return false;
         }
-        let watchlist = Arc::clone(&watched.watchlist);
-        self.with_session(|session| session.watching(watchlist));
         if !self.holds_user() {
             if let Some(complaint) = &watched.complaint {
                 self.send(complaint);
+            }
+            if let Some(list) = watched.lists.first() {
+                self.keep_statuses(*list, &watched.statuses);
             }
             self.send(&watched.statuses);
         }

@@ -41,17 +41,17 @@ impl Tables {
         }
     }
 
-    /// The connection is on the channel from now on, as one that is there or one that is away.
-    pub(super) fn add(&self, peer: Rc<Peer>, channel: ChannelId, of: Of, is_held: bool) {
+    /// The connection is on the channel from now on, as one that is there, or one that is away and may have
+    /// missed this before.
+    pub(super) fn add(&self, peer: Rc<Peer>, channel: ChannelId, of: Of, missed: Option<Tail>) {
         if let Some(resumable) = &peer.resumable {
             resumable.joined(channel, of);
         }
         let mut channels = self.channels.borrow_mut();
         let local = channels.entry(channel).or_default();
-        if is_held {
-            local.insert_absent(peer, Tail::default());
-        } else {
-            local.insert(peer);
+        match missed {
+            Some(tail) => local.insert_absent(peer, tail),
+            None => local.insert(peer),
         }
     }
 
@@ -75,8 +75,7 @@ impl Tables {
     }
 
     /// The connection is there again for what comes with its user: who of its watchlist has come and gone.
-    /// (Events to a user come by a channel.) What cannot be sent again of that is lost without notice: there is no
-    /// channel on which a client would look for it.
+    /// (Events to a user come by a channel.) Where that cannot be sent again it is sent who is there now.
     pub(super) fn user_is_back(&self, id: PeerId) {
         let Some(peer) = self.peer(id) else {
             return;
@@ -84,10 +83,16 @@ impl Tables {
         let Some(resumable) = &peer.resumable else {
             return;
         };
+        let mut with_gap = None;
         for channel in resumable.channels_of_user() {
-            if let Some(Missed::Frames(frames)) = self.bring_back(&peer, channel) {
-                peer.send_again(channel, frames);
+            match self.bring_back(&peer, channel) {
+                Some(Missed::Frames(frames)) => peer.send_again(channel, frames),
+                Some(Missed::Gap(_)) => with_gap = Some(channel),
+                None => {}
             }
+        }
+        if let Some(list) = with_gap {
+            peer.send_statuses(list);
         }
     }
 

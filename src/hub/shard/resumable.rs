@@ -9,10 +9,14 @@ use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
 use super::unproven::{Kept, Tail, Unproven};
+use super::wheel::TICK;
 use crate::hub::mailbox::{ChannelId, PeerId};
 
-/// How often a client that is sent events is asked at most whether it has received them.
-const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How often a client that is sent events is asked at most whether it has received them, on average: its
+/// answer costs about as much as an event.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+/// The same where there are many of them.
+const ASK_EVERY_OF_MANY: Duration = Duration::from_secs(1);
 
 /// How long an answer may take that is on its way.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -41,6 +45,8 @@ pub(super) struct Resumable {
     unacknowledged: Unacknowledged,
     is_listed: Cell<bool>,
     asked_at: Cell<Option<Instant>>,
+    /// A ping is to go out with the next event.
+    asks_along: Cell<bool>,
     /// Pongs that have come so far.
     answers: Cell<u64>,
     /// The carrier has failed, and its task is to let it go.
@@ -64,6 +70,7 @@ impl Resumable {
             unacknowledged: Rc::clone(unacknowledged),
             is_listed: Cell::new(false),
             asked_at: Cell::new(None),
+            asks_along: Cell::new(false),
             answers: Cell::new(0),
             lost: Cell::new(false),
             silent: Cell::new(false),
@@ -83,15 +90,32 @@ impl Resumable {
 
     /// Whether the connection is to be asked now whether it has received what it was sent. None: there
     /// is nothing that it has not.
-    pub(super) fn is_to_be_asked(&self, now: Instant) -> Option<bool> {
-        let unproven = self.unproven.borrow();
-        if unproven.is_empty() {
+    ///
+    /// When its turn has come, an event may take the ping along, which then costs no system call; when none
+    /// has come before the next turn, the ping goes alone.
+    pub(super) fn is_to_be_asked(&self, now: Instant, is_its_turn: bool) -> Option<bool> {
+        let mut unproven = self.unproven.borrow_mut();
+        if unproven.let_go() {
             self.is_listed.set(false);
+            self.asks_along.set(false);
             return None;
         }
         let asked_at = self.asked_at.get();
-        let is_due = asked_at.is_none_or(|asked_at| now >= asked_at + ASK_EVERY);
-        Some(is_due && !unproven.is_asking() && !self.parking.get())
+        let every = if unproven.is_much() {
+            ASK_EVERY_OF_MANY
+        } else {
+            ASK_EVERY
+        };
+        let is_due = asked_at.is_none_or(|asked_at| now >= asked_at + every - TICK);
+        let may_ask =
+            is_due && !unproven.is_empty() && !unproven.is_asking() && !self.parking.get();
+        let had_its_turn = self.asks_along.replace(may_ask && is_its_turn);
+        Some(had_its_turn && may_ask)
+    }
+
+    /// Whether a ping is to go out with what is sent now.
+    pub(super) fn asks_along(&self) -> bool {
+        self.asks_along.get()
     }
 
     /// Bytes that are kept of what the client has not proved to have received.
@@ -102,6 +126,7 @@ impl Resumable {
     /// A ping is sent now; returns what distinguishes its answer from others, if there is to be one.
     pub(super) fn ask(&self, now: Instant) -> Option<u64> {
         self.asked_at.set(Some(now));
+        self.asks_along.set(false);
         self.unproven.borrow_mut().ask()
     }
 

@@ -128,18 +128,28 @@ impl Peer {
 
     /// Asks the client whether it is there. What it was sent before is proven received by its answer.
     pub fn ping(&self, how: SignOfLife) {
+        if let Some(ping) = self.next_ping(how) {
+            self.send(&ping);
+        }
+    }
+
+    /// The ping that may go out with what is sent now, and proves that and all before received.
+    pub(super) fn ping_along(&self) -> Option<Frame> {
+        self.next_ping(self.with_session(|session| session.asks_by()))
+    }
+
+    /// A ping that is sent now. None: enough are under way.
+    fn next_ping(&self, how: SignOfLife) -> Option<Frame> {
         // What answers a heartbeat of the fallback proves nothing.
         let resumable = self.resumable.as_deref();
         let resumable = resumable.filter(|_| how != SignOfLife::Heartbeat);
         let asked = resumable.and_then(|resumable| resumable.ask(Instant::now()));
         match (how, asked) {
-            // Enough are under way: which of them an answer is to would not be known.
-            (SignOfLife::Message, None) if resumable.is_some() => {}
-            (SignOfLife::Message, _) => self.send(&server::ping()),
-            (SignOfLife::Frame, Some(number)) => {
-                self.send(&Frame::ping_with(&number.to_be_bytes()));
-            }
-            (SignOfLife::Frame | SignOfLife::Heartbeat, _) => self.send(&Frame::ping()),
+            // Which of them an answer is to would not be known.
+            (SignOfLife::Message, None) if resumable.is_some() => None,
+            (SignOfLife::Message, _) => Some(server::ping()),
+            (SignOfLife::Frame, Some(number)) => Some(Frame::ping_with(&number.to_be_bytes())),
+            (SignOfLife::Frame | SignOfLife::Heartbeat, _) => Some(Frame::ping()),
         }
     }
 
@@ -169,10 +179,10 @@ impl Peer {
         let Some(resumable) = &self.resumable else {
             return false;
         };
-        match resumable.is_to_be_asked(now) {
+        match resumable.is_to_be_asked(now, is_its_turn) {
             None => false,
             Some(is_due) => {
-                if is_due && is_its_turn && self.is_open() {
+                if is_due && self.is_open() {
                     let how = self.with_session(|session| session.asks_by());
                     self.ping(how);
                 }
@@ -201,6 +211,29 @@ impl Peer {
     /// Whether the client is to sign in again before it is sent what goes to its user.
     pub(super) fn holds_user(&self) -> bool {
         self.resumable.is_some() && self.with_session(|session| session.holds_user())
+    }
+
+    /// Keeps who of the watched users is online for a client that does not prove to have received it, with
+    /// what comes of one of them.
+    pub(super) fn keep_statuses(&self, list: ChannelId, statuses: &Frame) {
+        if let Some(resumable) = &self.resumable {
+            let kept = Kept {
+                channel: list,
+                frame: statuses.bytes().clone(),
+                what: What::Status,
+            };
+            resumable.keep(self.id(), kept);
+        }
+    }
+
+    /// Sends who of the watched users is online now, with what comes of one of them.
+    pub(super) fn send_statuses(&self, list: ChannelId) {
+        let watchlist = self.with_session(|session| session.watchlist().cloned());
+        let statuses = watchlist.and_then(|watchlist| self.app().statuses(&watchlist));
+        if let Some(statuses) = statuses {
+            self.keep_statuses(list, &statuses);
+            self.send(&statuses);
+        }
     }
 
     /// Whether the connection still is this user's.

@@ -13,6 +13,7 @@ use super::carrier::{Carrier, Outlives};
 use super::channel::LocalChannel;
 use super::peer::Peer;
 use super::resumable::{Of, Resumable, Unacknowledged};
+use super::unproven::Tail;
 use super::wheel::{TICK, Wheel};
 use crate::hub::app::AppHub;
 use crate::hub::authority::Authority;
@@ -195,7 +196,7 @@ impl Tables {
                     }
                     JoinedAs::User { .. } => (Of::User, peer.holds_user()),
                 };
-                self.add(peer, channel, of, is_held);
+                self.add(peer, channel, of, is_held.then(Tail::default));
             }
             Answered::Unwanted => self.undo(id, joined),
             Answered::AskAgain(member) => {
@@ -250,13 +251,17 @@ impl Tables {
                 id,
             };
             if let Some(app) = self.app(watched.app) {
-                self.authority.unwatch(&app, &peer, &watched.watchlist);
+                self.authority.undo_watch(&app, &peer, &watched.watchlist);
             }
             return;
         };
+        // Its client may be away by now: it has missed what it was to be sent at first.
         let is_held = peer.holds_user();
+        let first = watched.complaint.iter().chain([&watched.statuses]);
+        let mut missed = is_held.then(|| Tail::of_statuses(first));
         for list in watched.lists {
-            self.add(Rc::clone(&peer), list, Of::User, is_held);
+            self.add(Rc::clone(&peer), list, Of::User, missed.take());
+            missed = is_held.then(Tail::default);
         }
     }
 

@@ -8,10 +8,14 @@ use smallvec::SmallVec;
 
 use crate::hub::broadcast::Broadcast;
 use crate::hub::mailbox::ChannelId;
+use crate::protocol::{Frame, server};
 
 /// Pings that may wait for their answer at a time: that of the heartbeat, that of a barrier, and that of
 /// a client of which two claim to be the one.
 const MOST_ASKED: usize = 3;
+
+/// So many frames are worth a ping of their own.
+const MANY: usize = 32;
 
 /// What keeping a frame takes, beside the frame itself, which many share.
 const OVERHEAD: usize = 64;
@@ -38,6 +42,8 @@ struct Pending {
     dropped_until: u64,
     /// For each ping under way, the number of the first frame behind it.
     asked: SmallVec<[u64; MOST_ASKED]>,
+    /// [`Unproven::end`] when it was last looked at.
+    seen: u64,
 }
 
 /// A frame of a channel.
@@ -55,16 +61,20 @@ pub(super) enum What {
     Event,
     /// An announcement of the relay's own, which what a channel is confirmed with makes up for.
     Announcement,
+    /// Who of the watched users is online, which nothing makes up for.
+    Status,
     /// The news that events are lost.
     Gap(Lost),
 }
 
 impl What {
     pub(super) fn of(broadcast: &Broadcast) -> Self {
-        if broadcast.is_announcement() {
-            Self::Announcement
-        } else {
+        if !broadcast.is_announcement() {
             Self::Event
+        } else if server::is_watchlist_events(broadcast.frame.bytes()) {
+            Self::Status
+        } else {
+            Self::Announcement
         }
     }
 }
@@ -107,13 +117,26 @@ impl Tail {
     fn push(&mut self, kept: Kept) {
         match kept.what {
             What::Gap(lost) => self.lost.add(lost),
-            What::Event | What::Announcement => self.frames.push((kept.frame, kept.what)),
+            What::Event | What::Announcement | What::Status => {
+                self.frames.push((kept.frame, kept.what))
+            }
+        }
+    }
+
+    /// What was to be sent at first of the users that are watched.
+    pub(super) fn of_statuses<'f>(frames: impl Iterator<Item = &'f Frame>) -> Self {
+        let frames = frames.map(|frame| (frame.bytes().clone(), What::Status));
+        Self {
+            frames: frames.collect(),
+            ..Self::default()
         }
     }
 
     /// Gives up the frames.
     pub(super) fn lose(&mut self) {
         self.lost.events += self.events();
+        let mut frames = self.frames.iter();
+        self.lost.uncounted |= frames.any(|(_, what)| *what == What::Status);
         self.frames = Vec::new();
     }
 
@@ -128,6 +151,12 @@ impl Unproven {
     /// Whether all that was sent has been received.
     pub(super) fn is_empty(&self) -> bool {
         self.pending.as_ref().is_none_or(|it| it.is_proven())
+    }
+
+    /// Whether so much may not have been received that it should soon be known.
+    pub(super) fn is_much(&self) -> bool {
+        let is_much = |it: &Pending| it.frames.len() >= MANY || !it.dropped.is_empty();
+        self.pending.as_deref().is_some_and(is_much)
     }
 
     /// Bytes that are kept.
@@ -176,7 +205,19 @@ impl Unproven {
             pending.received_before(before, self.end);
         }
         self.pending
-            .take_if(|it| it.is_proven() && it.asked.is_empty());
+            .take_if(|it| it.is_done() && it.frames.capacity() == 0);
+    }
+
+    /// Gives back what it took to keep frames, if nothing was kept since this was last called: what has just
+    /// been proven is followed by more where events come all the time. Returns whether nothing is kept, and
+    /// nothing given back later.
+    pub(super) fn let_go(&mut self) -> bool {
+        let Some(pending) = &mut self.pending else {
+            return true;
+        };
+        let has_rested = std::mem::replace(&mut pending.seen, self.end) == self.end;
+        self.pending.take_if(|it| has_rested && it.is_done());
+        self.pending.is_none()
     }
 
     /// The socket is gone: what may have been missed, by channel. No ping is answered any more.
@@ -200,6 +241,11 @@ impl Pending {
         self.frames.is_empty() && self.dropped.is_empty()
     }
 
+    /// Whether all that was sent has been received, and nothing is asked.
+    fn is_done(&self) -> bool {
+        self.is_proven() && self.asked.is_empty()
+    }
+
     /// Counts the frames instead.
     fn give_up_frames(&mut self) {
         self.bytes = 0;
@@ -208,6 +254,10 @@ impl Pending {
                 What::Event => Lost {
                     events: 1,
                     uncounted: false,
+                },
+                What::Status => Lost {
+                    events: 0,
+                    uncounted: true,
                 },
                 What::Announcement => continue,
                 What::Gap(lost) => lost,
@@ -227,7 +277,7 @@ impl Pending {
         if self.dropped_until <= number {
             self.dropped = HashMap::default();
         }
-        if self.frames.is_empty() {
+        if self.frames.is_empty() && self.frames.capacity() > 2 * MANY {
             self.frames = VecDeque::new();
         }
     }
@@ -279,9 +329,28 @@ mod tests {
         unproven.answered(asked[0]);
         assert!(unproven.is_empty() && unproven.pending.is_some());
         unproven.answered(asked[1]);
-        assert!(unproven.pending.is_none() && unproven.bytes() == 0);
+        assert!(unproven.is_empty() && unproven.bytes() == 0);
+        assert!(!unproven.let_go());
+        assert!(unproven.let_go() && unproven.pending.is_none());
         // Numbers go on.
         assert_eq!(unproven.ask(), asked[1]);
+        unproven.answered(None);
+        assert!(unproven.pending.is_none());
+    }
+
+    #[test]
+    fn memory_is_kept_for_as_long_as_events_come() {
+        let a = ChannelId::next();
+        let mut unproven = Unproven::default();
+        for _ in 0..3 {
+            unproven.keep(kept(a, "a1"), ROOM);
+            assert!(!unproven.let_go());
+            unproven.ask();
+            unproven.answered(None);
+        }
+        assert!(unproven.is_empty() && unproven.let_go());
+        unproven.keep(kept(a, "a2"), ROOM);
+        assert!(!unproven.let_go() && !unproven.let_go());
     }
 
     #[test]

@@ -78,6 +78,10 @@ impl Authority for Slow {
         Local.unwatch(app, peer, watchlist);
     }
 
+    fn undo_watch(&self, app: &Arc<AppHub>, peer: &PeerHandle, watchlist: &Watchlist) {
+        Local.undo_watch(app, peer, watchlist);
+    }
+
     fn reaches_beyond(&self) -> bool {
         Local.reaches_beyond()
     }
@@ -147,6 +151,7 @@ impl Fixture {
         app.limits.presence_members = 2;
         app.limits.outbox_bytes = 1 << 16;
         app.resume.session_bytes = SESSION_BYTES;
+        app.watchlist = true;
         let authority = Arc::new(Slow::default());
         let registry = Registry::new(vec![app]).unwrap();
         let hub = Hub::new(registry, &Webhooks::none(), Metrics::new(), 10);

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::observer::Observer;
 use super::publisher::{Ledger, Sent};
+use super::users::Friends;
 use crate::page::{Life, Page, Stream};
 
 /// What user ids of pages with a token begin with.
@@ -15,9 +16,10 @@ pub(crate) const KEPT: &str = "kept-";
 /// The same of pages without.
 pub(crate) const PLAIN: &str = "plain-";
 
-/// How long before a cut an event may have been published that comes twice: a second until the relay asks, and another
-/// one because it asks once a second.
-const UNPROVEN: Duration = Duration::from_secs(2);
+/// How long before a cut an event may have been published that comes twice: two seconds until the relay asks, a quarter of
+/// one in which it waits for an event that takes the question along, and another second because each has its turn once a
+/// second.
+const UNPROVEN: Duration = Duration::from_millis(3250);
 /// What the measuring itself may be off by.
 const TOLERANCE: Duration = Duration::from_millis(500);
 
@@ -27,6 +29,7 @@ type Row = (&'static str, fn(&Verdict) -> String);
 /// What verdicts are based on.
 pub(crate) struct Evidence<'a> {
     pub(crate) ledger: &'a Ledger,
+    pub(crate) friends: &'a Friends,
     pub(crate) observers: &'a [Observer],
 }
 
@@ -57,6 +60,9 @@ pub(crate) struct Verdict {
     unreported: u64,
     /// What observers have seen of them.
     transitions: usize,
+    /// Pages that have signed in, and users that they watch without knowing whether these are online.
+    signed_in: usize,
+    unknown: usize,
     /// Some of what was wrong.
     examples: Vec<String>,
 }
@@ -80,6 +86,10 @@ impl Verdict {
             ..Verdict::default()
         };
         for (number, page) in pages.iter().enumerate() {
+            if page.plan.watchlist.is_some() {
+                verdict.signed_in += 1;
+                verdict.unknown += evidence.friends.unknown_to(page);
+            }
             let diary = page.diary();
             verdict.connections += diary.lives.len();
             let pairs = diary.lives.windows(2);
@@ -158,7 +168,7 @@ impl Verdict {
         for verdict in verdicts {
             write!(table, " {} |", verdict.name).expect("a String takes all that is written");
         }
-        let rows: [Row; 13] = [
+        let rows: [Row; 15] = [
             ("connections", |verdict| verdict.connections.to_string()),
             ("events due", |verdict| verdict.due.to_string()),
             ("lost", |verdict| verdict.lost.to_string()),
@@ -183,6 +193,12 @@ impl Verdict {
             }),
             ("members seen to come or go", |verdict| {
                 verdict.transitions.to_string()
+            }),
+            ("pages that had signed in", |verdict| {
+                verdict.signed_in.to_string()
+            }),
+            ("users watched, and not known as they are", |verdict| {
+                verdict.unknown.to_string()
             }),
         ];
         let separator = format!("\n| --- |{}", " --- |".repeat(verdicts.len()));
@@ -216,6 +232,7 @@ impl Verdict {
             ("came to their sender", self.own),
             ("changes of socket id", self.new_socket_ids),
             ("members seen to come or go", self.transitions),
+            ("users not known as they are", self.unknown),
         ];
         let wrong = of_this_run.iter().chain(&in_any_case);
         let wrong: Vec<_> = wrong.filter(|(_, count)| *count > 0).collect();

@@ -5,6 +5,7 @@ mod faults;
 mod judge;
 mod observer;
 mod publisher;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,10 @@ use protocol_tests::names::unique;
 use protocol_tests::random::{Random, number_from};
 use protocol_tests::subject::Endpoint;
 use protocol_tests::{AppConfig, Skipped, TestServer, eventually};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::page::{Page, Plan};
+use crate::page::{OWN, Page, Plan};
 use crate::road::Road;
 use crate::session::{Kind, token};
 
@@ -23,6 +25,7 @@ use self::faults::Faults;
 use self::judge::{Evidence, Verdict};
 use self::observer::Observer;
 use self::publisher::{Ledger, Publishers};
+use self::users::Friends;
 
 const CHANNELS: [&str; 10] = [
     "public-a-",
@@ -102,13 +105,21 @@ async fn run(scale: Scale, app: AppConfig) -> Option<[Verdict; 2]> {
         .iter()
         .map(|prefix| server.channel(prefix))
         .collect();
-    let ledger = Arc::new(Ledger::new(channels.len()));
+    let friends = Friends::new();
+    let ledger = Arc::new(Ledger::new(channels.len() + 2 * scale.pages));
     let mut observers = Vec::new();
     for (number, channel) in channels.iter().enumerate() {
         observers.push(Observer::start(&server, number, channel, &ledger).await);
     }
-    let with_token = open_pages(&server, &road, &channels, scale, Some(token));
-    let without = open_pages(&server, &road, &channels, scale, None);
+    let plans = Plans {
+        server: &server,
+        road: &road,
+        channels: &channels,
+        friends: &friends,
+        scale,
+    };
+    let with_token = plans.open(Some(token));
+    let without = plans.open(None);
     everybody_is_back(&[&with_token, &without]).await;
     // Each page is a member of one channel, and observers see each of them come.
     eventually("the observers to know everybody", || async {
@@ -120,13 +131,27 @@ async fn run(scale: Scale, app: AppConfig) -> Option<[Verdict; 2]> {
 
     let publishers = Publishers::start(&server, &channels, &ledger, &with_token, &mut random);
     let faults = Faults::new(scale.patience, [&with_token, &without], &road);
-    let counted = faults.go_on_for(scale.time, &mut random).await;
-    everybody_is_back(&[&with_token, &without]).await;
-    let last = publishers.stop().await;
-    everything_has_come(&[&with_token, &without], &last).await;
+    let groups = [&with_token, &without];
+    let [for_friends, for_users] = [0; 2].map(|_| Random::new(random.below(1 << 30) as u64));
+    let (stop, stopped) = watch::channel(false);
+    let faults = async {
+        let counted = faults.go_on_for(scale.time, &mut random).await;
+        stop.send_replace(true);
+        counted
+    };
+    let (counted, online, ()) = tokio::join!(
+        faults,
+        friends.come_and_go(&server, for_friends, stopped.clone()),
+        users::publish_to_users(&server, groups, &ledger, for_users, stopped),
+    );
+    everybody_is_back(&groups).await;
+    let mut last = publishers.stop().await;
+    users::publish_last(&server, groups, &ledger, &mut last).await;
+    everything_has_come(&groups, &last, &friends).await;
 
     let evidence = Evidence {
         ledger: &ledger,
+        friends: &friends,
         observers: &observers,
     };
     let verdicts = [
@@ -141,7 +166,7 @@ async fn run(scale: Scale, app: AppConfig) -> Option<[Verdict; 2]> {
             page.leave().await;
         }
     }
-    drop(observers);
+    drop((observers, online));
     eventually("no session to be parked", || async {
         let parked = server.metrics().await.sum("fanfare_parked_sessions", &[]);
         (parked == 0.0).then_some(())
@@ -155,6 +180,8 @@ async fn run(scale: Scale, app: AppConfig) -> Option<[Verdict; 2]> {
 async fn start(scale: Scale, app: AppConfig) -> Result<TestServer, Skipped> {
     let app = app
         .set("resume.window", 60)
+        .set("watchlist", true)
+        .set("watchlist_grace", 0)
         .limit("presence_members", 10_000);
     TestServer::builder()
         .app(app)
@@ -164,48 +191,60 @@ async fn start(scale: Scale, app: AppConfig) -> Result<TestServer, Skipped> {
         .await
 }
 
-/// Opens pages, each on four channels of all kinds.
-fn open_pages(
-    server: &TestServer,
-    road: &Road,
-    channels: &[String],
+/// What pages are made of.
+struct Plans<'a> {
+    server: &'a TestServer,
+    road: &'a Road,
+    channels: &'a [String],
+    friends: &'a Friends,
     scale: Scale,
-    token: Option<fn() -> String>,
-) -> Arc<Vec<Page>> {
-    let pages = (0..scale.pages).map(|number| {
-        let chosen = [
+}
+
+impl Plans<'_> {
+    /// Opens pages, each on four channels of all kinds. Some sign in.
+    fn open(&self, token: Option<fn() -> String>) -> Arc<Vec<Page>> {
+        let pages = (0..self.scale.pages).map(|number| Page::open(self.page(number, token)));
+        Arc::new(pages.collect())
+    }
+
+    fn page(&self, number: usize, token: Option<fn() -> String>) -> Plan {
+        let mut chosen = vec![
             number % 4,
             (number / 4 + number + 1) % 4,
             4 + number % 3,
             7 + number / 3 % 3,
         ];
-        let mut chosen = chosen.to_vec();
         chosen.dedup();
-        Page::open(Plan {
-            user: unique(if token.is_some() {
-                judge::KEPT
-            } else {
-                judge::PLAIN
-            }),
+        let (prefix, group) = match token {
+            Some(_) => (judge::KEPT, 0),
+            None => (judge::PLAIN, 1),
+        };
+        let user = unique(prefix);
+        let named = |channel: usize| (channel, self.channels[channel].clone());
+        let mut channels: Vec<_> = chosen.into_iter().map(named).collect();
+        let watchlist = users::signs_in(number).then(|| self.friends.names().to_vec());
+        if watchlist.is_some() {
+            let own = self.channels.len() + group * self.scale.pages + number;
+            channels.push((own, format!("{OWN}{user}")));
+        }
+        Plan {
+            user,
             endpoint: Endpoint {
-                authority: road.authority().to_owned(),
+                authority: self.road.authority().to_owned(),
                 prefix: String::new(),
             },
-            app: server.app().clone(),
+            app: self.server.app().clone(),
             token: token.map(|token| token()),
-            channels: chosen
-                .into_iter()
-                .map(|channel| (channel, channels[channel].clone()))
-                .collect(),
+            channels,
+            watchlist,
             kind: if number % 4 == 3 {
                 Kind::Other
             } else {
                 Kind::Page
             },
-            pong_timeout: Duration::from_secs(scale.patience.into()),
-        })
-    });
-    Arc::new(pages.collect())
+            pong_timeout: Duration::from_secs(self.scale.patience.into()),
+        }
+    }
 }
 
 async fn everybody_is_back(groups: &[&Arc<Vec<Page>>]) {
@@ -226,12 +265,14 @@ async fn everybody_is_back(groups: &[&Arc<Vec<Page>>]) {
 }
 
 /// Waits until the last event of each channel has come to everybody on it. What has not come in time is lost.
-async fn everything_has_come(groups: &[&Arc<Vec<Page>>], last: &[u32]) {
+async fn everything_has_come(groups: &[&Arc<Vec<Page>>], last: &[u32], friends: &Friends) {
     let deadline = Instant::now() + ARRIVAL;
     let has_all = |page: &Page| {
         let diary = page.diary();
         let mut channels = page.plan.channels.iter();
-        channels.all(|(channel, _)| diary.streams[channel].highest >= last[*channel])
+        let has_all = channels.all(|(channel, _)| diary.streams[channel].highest >= last[*channel]);
+        drop(diary);
+        has_all && (page.plan.watchlist.is_none() || friends.unknown_to(page) == 0)
     };
     while Instant::now() < deadline {
         if groups.iter().all(|pages| pages.iter().all(has_all)) {

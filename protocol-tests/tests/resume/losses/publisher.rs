@@ -37,7 +37,7 @@ impl Ledger {
     }
 
     /// Adds an event and returns its number.
-    fn add(&self, channel: usize, excluded: Option<usize>) -> u32 {
+    pub(crate) fn add(&self, channel: usize, excluded: Option<usize>) -> u32 {
         let mut sent = self.channels[channel]
             .lock()
             .expect("nobody panics with it");
