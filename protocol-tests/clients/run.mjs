@@ -4,7 +4,7 @@
 //     node run.mjs list
 //
 // The environment variable CLIENT_TEST holds the server under test: {"host", "port", "app": {"id", "key", "secret"},
-// "tag"}, where the tag is anything that makes names unique. "all" leaves out the scenarios that need a special
+// "tag", "tls"}, where the tag is anything that makes names unique, and a server that speaks TLS is one that Node trusts (NODE_EXTRA_CA_CERTS). "all" leaves out the scenarios that need a special
 // server and, over another transport than WebSockets, those that are about these; to restart the server on its port this prints "@restart" and waits for a line on its standard input. Each
 // scenario ends with a line PASS or FAIL; the exit code tells whether all passed.
 import { createInterface } from "node:readline";

@@ -58,6 +58,7 @@ pub(super) const COMPRESSION: &[&str] = &["enabled", "min_bytes", "level"];
 pub(super) const TLS: &[&str] = &[
     "listen",
     "proxy_protocol",
+    "http2",
     "certificate",
     "key",
     "minimum",
@@ -67,6 +68,7 @@ pub(super) const TLS: &[&str] = &[
 pub(super) const TLS_WITH_TABLES: &[&str] = &[
     "listen",
     "proxy_protocol",
+    "http2",
     "certificate",
     "key",
     "minimum",

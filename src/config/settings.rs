@@ -146,6 +146,8 @@ pub struct Tls {
     pub listen: Option<Address>,
     /// Whether each connection there begins with a header of the PROXY protocol. No.
     pub proxy_protocol: bool,
+    /// Whether HTTP/2 is spoken there, with clients that offer it. Yes.
+    pub http2: bool,
     /// The certificates; the first is for whoever asks for none of their names.
     pub pairs: Vec<tls::Pair>,
     /// One more, which an authority issues; `None`, the default: there is none.
@@ -161,6 +163,7 @@ impl Default for Tls {
         Self {
             listen: None,
             proxy_protocol: false,
+            http2: true,
             pairs: Vec::new(),
             acme: None,
             minimum: tls::Minimum::default(),

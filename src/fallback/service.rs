@@ -4,8 +4,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::StatusCode;
 use actix_http::header::{self, HeaderMap};
+use actix_http::{StatusCode, Version};
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use service::net::request_mark::RequestMark;
@@ -26,6 +26,7 @@ use crate::auth::request::Query;
 use crate::hub::{AppHub, Fallback, Shard};
 use crate::metrics::{ConnectionRefusal, FallbackTransport, Route, StatusClass};
 use crate::net::budget::{Budget, Share};
+use crate::net::mark;
 use crate::net::tally::Tally;
 use crate::protocol::CloseCode;
 use crate::relay::Relay;
@@ -86,7 +87,13 @@ impl FallbackService {
         let response = match *request.method() {
             Method::OPTIONS => answer::preflight(),
             Method::POST => match target.purpose {
-                Purpose::Receive(fallback) => self.receive(target, fallback, request).await,
+                Purpose::Receive(fallback) => {
+                    if request.version() == Version::HTTP_2 {
+                        // Else what is sent with it is kept for as long as it is held.
+                        drop(payload);
+                    }
+                    self.receive(target, fallback, request).await
+                }
                 Purpose::Send => self.send(target, request, payload).await,
             },
             _ => answer::method_not_allowed(),
@@ -118,7 +125,7 @@ impl FallbackService {
             let text = "the session was opened with the other transport\n";
             return answer::whole(StatusCode::CONFLICT, text);
         }
-        let held = request.conn_data::<RequestMark>().map(RequestMark::hold);
+        let held = mark::of(request).as_ref().map(RequestMark::hold);
         let (writer, reader) = pipe::pipe();
         let receiver = Receiver {
             number: number(&query),
@@ -150,8 +157,8 @@ impl FallbackService {
         payload: web::Payload,
     ) -> HttpResponse {
         let _under_way = self.requests.enter();
-        let mark = request.conn_data::<RequestMark>();
-        let _handled = mark.map(RequestMark::enter);
+        let mark = mark::of(request);
+        let _handled = mark.as_ref().map(RequestMark::enter);
         let app = self.relay.hub.app_by_key(target.key);
         let (Some(app), Some(entry)) = (app, self.find(&target)) else {
             // The body of a stranger is not read.
@@ -163,8 +170,7 @@ impl FallbackService {
         }
         let number = number(&Query::parse(request.query_string()));
         let headers = request.headers();
-        self.take(app, &entry, number, headers, payload, mark.cloned())
-            .await
+        self.take(app, &entry, number, headers, payload, mark).await
     }
 
     /// Hands on what was sent, and waits until it is handled.

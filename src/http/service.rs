@@ -20,6 +20,7 @@ use crate::fallback::FallbackService;
 use crate::hub::AppHub;
 use crate::metrics::{self, RequestLimit};
 use crate::net::budget::Budget;
+use crate::net::mark;
 use crate::net::rate::{Empty, Left};
 use crate::net::tally::Tally;
 use crate::relay::Relay;
@@ -67,9 +68,9 @@ async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload
         return fallback.serve(target, &request, payload).await;
     }
     let _under_way = api.requests.enter();
-    let mark = request.conn_data::<RequestMark>();
-    let _handled = mark.map(RequestMark::enter);
-    let mut body = Body::new(&request, payload, mark.cloned(), &api.bodies);
+    let mark = mark::of(&request);
+    let _handled = mark.as_ref().map(RequestMark::enter);
+    let mut body = Body::new(&request, payload, mark, &api.bodies);
     let label = route.as_ref().map_or(metrics::Route::Other, Route::label);
     let mut left = None;
     let outcome = match route {

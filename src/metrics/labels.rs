@@ -173,6 +173,22 @@ label! {
 }
 
 label! {
+    /// Why HTTP/2 was refused to a client.
+    pub enum Http2Refusal = "reason" {
+        /// It reset too many requests before they were answered: the connection was ended.
+        Resets = "resets",
+        /// It sent too many frames that belong to no request, such as PING and SETTINGS: the connection was ended.
+        Frames = "frames",
+        /// It sent too much else that costs more than it carries: the connection was ended.
+        Flood = "flood",
+        /// What it sent was not HTTP/2: the connection was ended.
+        Malformed = "malformed",
+        /// The worker had too many requests at a time: the request was refused, and may be made again.
+        NoRoom = "no_room",
+    }
+}
+
+label! {
     /// What became of a TLS handshake.
     pub enum TlsHandshake = "outcome" {
         /// A new session.

@@ -34,8 +34,8 @@ pub use self::declare::{Counter, CounterBy, Gauge};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
     AcmeOrder, ClosedWith, CompressionOutcome, CompressionStage, ConnectionRefusal, EventLoss,
-    FallbackTransport, InflateRefusal, IngestRefusal, LossOn, MessageKind, NotResumed,
-    ProxyHeaderRefusal, PublishRefusal, RequestLimit, Route, StatusClass, TlsHandshake,
+    FallbackTransport, Http2Refusal, InflateRefusal, IngestRefusal, LossOn, MessageKind,
+    NotResumed, ProxyHeaderRefusal, PublishRefusal, RequestLimit, Route, StatusClass, TlsHandshake,
     WebhookDrop, WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;

@@ -12,8 +12,8 @@ use service::net::room::Numbers;
 
 use super::declare::{Counter, CounterBy, Gauge, Instrument, metrics};
 use super::labels::{
-    ConnectionRefusal, HttpClosedWhile, ProxyHeaderRefusal, RequestLimit, Route, StatusClass,
-    TlsHandshake,
+    ConnectionRefusal, Http2Refusal, HttpClosedWhile, ProxyHeaderRefusal, RequestLimit, Route,
+    StatusClass, TlsHandshake,
 };
 
 metrics! {
@@ -45,6 +45,12 @@ metrics! {
         http_connections: Gauge = "fanfare_http_connections",
         /// HTTP connections closed to make room for others, by what they waited for.
         http_closed_for_room: CounterBy<HttpClosedWhile> = "fanfare_http_closed_for_room_total",
+        /// Open connections over which HTTP/2 is spoken, of fanfare_http_connections or carrying fallback sessions.
+        http2_connections: Gauge = "fanfare_http2_connections",
+        /// HTTP requests that came over HTTP/2, of fanfare_http_requests_total.
+        http2_requests: Counter = "fanfare_http2_requests_total",
+        /// Connections over HTTP/2 that were ended for what the client had sent, and requests for which there was no room, by reason.
+        http2_refused: CounterBy<Http2Refusal> = "fanfare_http2_refused_total",
         /// TLS handshakes, by outcome.
         tls_handshakes: CounterBy<TlsHandshake> = "fanfare_tls_handshakes_total",
         /// Files of certificates that changed and could not be used: what was served before still is.

@@ -2,6 +2,7 @@
 //!
 //! - [`budget`]: bytes that may be held in all
 //! - [`descriptors`]: what is made of those that the process may have
+//! - [`mark`]: what a request's handlers mark their progress on
 //! - [`memory`]: a ceiling for that of the process
 //! - [`proxy_protocol`]: with what a proxy begins a connection
 //! - [`rate`]: how often something may happen
@@ -10,6 +11,7 @@
 
 pub mod budget;
 pub mod descriptors;
+pub mod mark;
 pub mod memory;
 pub mod proxy_protocol;
 pub mod rate;

@@ -5,13 +5,14 @@
 //! - [`secure`]: the listener that speaks TLS, and its certificates
 //! - [`accept`]: what is done with an accepted connection before anything is spoken over it;
 //!   [`proxied`]: with one that a proxy begins
-//! - [`worker`]: what each worker thread serves
+//! - [`worker`]: what each worker thread serves; [`http2`]: what that is over HTTP/2
 //! - [`pace`]: how fast new connections are taken
 //! - [`memory`]: how much the process has is watched
 //! - [`reclaim`]: memory that is free and still held is given back
 //! - [`shutdown`]: the phases of stopping
 
 mod accept;
+mod http2;
 mod listen;
 mod listener;
 mod memory;
@@ -39,7 +40,7 @@ use crate::ingest::laravel_redis::LaravelRedis;
 use crate::metrics::Metrics;
 use crate::net::descriptors;
 use crate::net::memory::Ceiling;
-use crate::net::tally::Requests;
+use crate::net::tally::{Requests, Tally};
 use crate::relay::Relay;
 use crate::state::Folder;
 use crate::state::common::Common;
@@ -147,9 +148,16 @@ pub fn run(
     let system = actix_rt::System::new();
     system.block_on(async {
         let (reclaim, reclaim_requests) = tokio::sync::watch::channel(0);
+        let (stop, begun) = tokio::sync::watch::channel(false);
+        let multiplexed = Arc::new(Tally::default());
+        let of_http2 = http2::Stop {
+            begun,
+            connections: Arc::clone(&multiplexed),
+        };
         let metrics = relay.hub.metrics();
         let shown = acme.as_ref().map(Acme::shown);
-        let settings = WorkerSettings::new(&config, files, metrics, shown, reclaim_requests);
+        let settings =
+            WorkerSettings::new(&config, files, metrics, shown, reclaim_requests, of_http2);
         let first_address = listen::first_address(&public);
         let names: Vec<String> = public.iter().map(|one| one.name.clone()).collect();
         let tls_addresses = over_tls.as_ref().map(|it| listen::addresses(&it.listeners));
@@ -190,6 +198,8 @@ pub fn run(
         let parts = shutdown::Parts {
             relay: &relay,
             webhooks: &webhooks,
+            stop: &stop,
+            multiplexed: &multiplexed,
         };
         shutdown::run(parts, server, admin, limit).await;
         Ok(())

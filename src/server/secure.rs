@@ -34,7 +34,11 @@ pub(super) fn listen(settings: &Tls) -> Result<Option<(OverTls, Served)>, ServeE
     }
     let over_tls = OverTls {
         listeners: listen::bind(address, "tls.listen")?,
-        config: Arc::new(server_config(Arc::clone(&certificates), settings.minimum)?),
+        config: Arc::new(server_config(
+            Arc::clone(&certificates),
+            settings.minimum,
+            settings.http2,
+        )?),
         handshake_timeout: settings.handshake_timeout,
         proxy_protocol: settings.proxy_protocol,
     };

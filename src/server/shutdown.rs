@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_server::ServerHandle;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::hub::Drain;
+use crate::net::tally::Tally;
 use crate::protocol::CloseCode;
 use crate::relay::Relay;
 use crate::webhooks::Webhooks;
@@ -28,6 +30,10 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 pub(super) struct Parts<'p> {
     pub(super) relay: &'p Arc<Relay>,
     pub(super) webhooks: &'p Webhooks,
+    /// Lets connections know over which requests go on to come until their clients are told.
+    pub(super) stop: &'p watch::Sender<bool>,
+    /// Those connections.
+    pub(super) multiplexed: &'p Tally,
 }
 
 /// Stops in good order: nobody new is admitted while HTTP is still answered, requests under way end,
@@ -42,11 +48,14 @@ pub(super) async fn run(
     let deadline = Instant::now() + limit;
     let connections = parts.relay.hub.connections().get();
     tracing::info!(connections, "stopping");
+    parts.stop.send_replace(true);
     if parts.relay.authority.reaches_beyond() {
         leave_others(parts, &server, deadline, limit).await;
     } else {
         leave_alone(parts, deadline, limit).await;
     }
+    // They end by themselves, but for the slow. What a client was sent may be lost if it is not let take it first.
+    let _ = timeout(LAST_WORDS, parts.multiplexed.emptied()).await;
     // Every answer has been written by the thread that is now notified: what is left idles.
     let left = deadline.saturating_duration_since(Instant::now());
     let _ = timeout(left.max(FOR_LISTENERS), server.stop(false)).await;
@@ -61,7 +70,9 @@ pub(super) async fn run(
 /// A node by itself: its clients have nowhere else to go, and so are closed last, whatever takes
 /// its time until then.
 async fn leave_alone(parts: Parts<'_>, deadline: Instant, limit: Duration) {
-    let Parts { relay, webhooks } = parts;
+    let Parts {
+        relay, webhooks, ..
+    } = parts;
     let hub = &relay.hub;
     hub.begin_draining(Drain::UntilRestart);
     let settled = async {
@@ -99,7 +110,9 @@ async fn leave_alone(parts: Parts<'_>, deadline: Instant, limit: Duration) {
 /// A node of several: its clients go to the others at once, to which all that happened here is
 /// reported.
 async fn leave_others(parts: Parts<'_>, server: &ServerHandle, deadline: Instant, limit: Duration) {
-    let Parts { relay, webhooks } = parts;
+    let Parts {
+        relay, webhooks, ..
+    } = parts;
     let hub = &relay.hub;
     hub.begin_draining(Drain::ToOthers);
     hub.close_all(CloseCode::Reconnect);

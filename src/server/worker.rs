@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,18 +13,22 @@ use actix_http::error::DispatchError;
 use actix_http::{HttpService, KeepAlive, Protocol, Request, h1};
 use actix_server::{ServerBuilder, ServerHandle};
 use actix_service::{
-    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+    IntoServiceFactory as _, Service as _, ServiceFactory, ServiceFactoryExt as _, fn_factory,
+    fn_service, map_config,
 };
 use actix_web::App;
-use actix_web::dev::AppConfig;
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, ServiceResponse};
 use rustls::ServerConfig;
 use service::net::connections::Connections;
 use service::net::deadline::{Deadline, Waits};
 use service::net::entry::Entry;
+use service::net::multiplexed::Multiplexed;
 use service::net::room::Room;
 use tokio::sync::watch;
 
 use super::accept::Accepted;
+use super::http2;
 use super::listener::{Public, PublicSocket};
 use super::pace::paced;
 use super::proxied::Proxied;
@@ -61,6 +66,7 @@ pub(super) struct WorkerSettings {
     proxied: Arc<Proxied>,
     pace: Option<Rate>,
     reclaim: watch::Receiver<u64>,
+    stop: http2::Stop,
     shutdown_timeout: Duration,
 }
 
@@ -74,13 +80,15 @@ struct HttpSettings {
 
 impl WorkerSettings {
     /// What the configuration says, in a process that may have so many files open. `acme` is a certificate that is
-    /// ordered, if one is; `reclaim` asks for memory back.
+    /// ordered, if one is; `reclaim` asks for memory back; `stop` is how connections over HTTP/2 get to know
+    /// that the relay stops.
     pub(super) fn new(
         config: &config::Config,
         files: u64,
         metrics: &Metrics,
         acme: Option<acme::Shown>,
         reclaim: watch::Receiver<u64>,
+        stop: http2::Stop,
     ) -> Self {
         let server = &config.server;
         let process = metrics.process();
@@ -137,6 +145,7 @@ impl WorkerSettings {
             )),
             pace: server.pace,
             reclaim,
+            stop,
             shutdown_timeout: server.shutdown_timeout,
         }
     }
@@ -263,13 +272,20 @@ fn serve(
     acceptor: Option<Acceptor>,
 ) -> impl ServiceFactory<Accepted, Config = (), Response = (), Error = DispatchError, InitError = ()>
 + use<> {
-    let waits = settings.http.waits;
+    let http = settings.http;
     let process = relay.hub.metrics().process();
     let write_timeouts = process.http_write_timeouts.clone();
     let shard = shard(&relay, &settings.reclaim);
     let connections = connections(&settings.room, &relay);
     let served = Arc::clone(&relay);
     let requests = relay.requests.of_worker();
+    let http2 = Rc::new(http2::Settings::new(
+        http.waits,
+        http.close_timeout,
+        settings.stop.clone(),
+        Arc::clone(&requests),
+        process,
+    ));
     let fallback = FallbackService {
         relay: Arc::clone(&relay),
         shard: shard.clone(),
@@ -297,12 +313,18 @@ fn serve(
             accepted,
             proxied.clone(),
             acceptor.clone(),
-            waits,
+            http,
             entry,
             write_timeouts.clone(),
         )
     })
-    .and_then(assemble(api, upgrade, settings.http))
+    .and_then(assemble(api, upgrade, http, http2))
+}
+
+/// A connection, and what is spoken over it.
+enum Spoken {
+    Http1(Deadline<Socket>),
+    Http2(Multiplexed<Socket>, Entry),
 }
 
 /// What stands between a connection that was accepted and HTTP: a proxy's header, and TLS.
@@ -310,27 +332,89 @@ async fn begin(
     accepted: Accepted,
     proxied: Option<Arc<Proxied>>,
     acceptor: Option<Acceptor>,
-    waits: Waits,
+    HttpSettings {
+        waits,
+        close_timeout,
+        ..
+    }: HttpSettings,
     entry: Entry,
     write_timeouts: Counter,
-) -> Result<(Deadline<Socket>, Protocol, Option<SocketAddr>), DispatchError> {
+) -> Result<(Spoken, Option<SocketAddr>), DispatchError> {
     let Accepted { stream, peer } = match proxied {
         Some(proxied) => proxied.unwrap(accepted, &entry).await?,
         None => accepted,
     };
-    let socket = match acceptor {
-        None => Socket::plain(stream),
+    let (socket, is_http2) = match acceptor {
+        None => (Socket::plain(stream), false),
         Some(acceptor) => tokio::select! {
             socket = acceptor.accept(stream) => socket?,
             () = entry.evicted() => return Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()),
         },
     };
-    let stream = Deadline::new(socket, waits, entry, write_timeouts);
-    Ok((stream, Protocol::Http1, peer))
+    let accepted = if is_http2 {
+        let stream = Multiplexed::new(socket, waits.write, close_timeout, write_timeouts);
+        Spoken::Http2(stream, entry)
+    } else {
+        Spoken::Http1(Deadline::new(socket, waits, entry, write_timeouts))
+    };
+    Ok((accepted, peer))
 }
 
-/// HTTP, with WebSocket upgrades handed over together with the socket.
+/// HTTP in either version.
 fn assemble(
+    api: Api,
+    upgrade: impl Fn(Request, Framed<Deadline<Socket>, h1::Codec>) + Clone + 'static,
+    settings: HttpSettings,
+    of_http2: Rc<http2::Settings>,
+) -> impl ServiceFactory<
+    (Spoken, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+> {
+    let streams = app(api.clone());
+    let http1 = assemble_http1(api, upgrade, settings);
+    fn_factory(move || {
+        let (http1, streams) = (http1.new_service(()), streams.new_service(()));
+        let of_http2 = Rc::clone(&of_http2);
+        async move {
+            let both = Rc::new((http1.await?, Rc::new(streams.await?), of_http2));
+            Ok::<_, ()>(fn_service(move |(spoken, peer)| {
+                let both = Rc::clone(&both);
+                async move {
+                    let (http1, streams, of_http2) = &*both;
+                    match spoken {
+                        Spoken::Http1(stream) => http1.call((stream, Protocol::Http1, peer)).await,
+                        Spoken::Http2(stream, entry) => {
+                            let (streams, of_http2) = (Rc::clone(streams), Rc::clone(of_http2));
+                            let served = http2::serve(stream, peer, entry, streams, of_http2);
+                            // Apart, so that connections of HTTP/1.1 do not take as much.
+                            Box::pin(served).await;
+                            Ok(())
+                        }
+                    }
+                }
+            }))
+        }
+    })
+}
+
+fn app(
+    api: Api,
+) -> impl ServiceFactory<
+    Request,
+    Config = (),
+    Response = ServiceResponse<impl MessageBody + 'static>,
+    Error = actix_web::Error,
+    InitError = (),
+> {
+    let app = App::new().configure(move |services| http::configure(services, api));
+    map_config(app.into_factory(), |()| AppConfig::default())
+}
+
+/// HTTP/1.1, with WebSocket upgrades handed over together with the socket.
+fn assemble_http1(
     api: Api,
     upgrade: impl Fn(Request, Framed<Deadline<Socket>, h1::Codec>) + Clone + 'static,
     settings: HttpSettings,
@@ -341,7 +425,6 @@ fn assemble(
     Error = DispatchError,
     InitError = (),
 > {
-    let app = App::new().configure(move |services| http::configure(services, api));
     HttpService::build()
         // Idle connections are watched by the stream, at less cost.
         .keep_alive(KeepAlive::Os)
@@ -354,5 +437,5 @@ fn assemble(
             upgrade(request, framed);
             ready(Ok::<_, actix_http::Error>(()))
         }))
-        .finish(map_config(app.into_factory(), |()| AppConfig::default()))
+        .finish(app(api))
 }

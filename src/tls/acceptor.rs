@@ -62,11 +62,11 @@ impl Acceptor {
         }
     }
 
-    /// Does the handshake.
+    /// Does the handshake. The flag says whether HTTP/2 was agreed on.
     ///
     /// # Errors
     /// When there is no connection to be served; what could be answered was answered.
-    pub async fn accept(&self, stream: TcpStream) -> io::Result<Socket> {
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<(Socket, bool)> {
         let (turn, displaced) = self.under_way.enter();
         let mut exchange = Exchange::new(stream, &self.config).map_err(io::Error::other)?;
         let outcome = tokio::select! {
@@ -85,7 +85,8 @@ impl Acceptor {
                         TlsHandshake::Full
                     }
                 });
-                return exchange.finish();
+                let is_http2 = exchange.is_http2();
+                return Ok((exchange.finish()?, is_http2));
             }
             Ok((_, true)) => {
                 // The authority has seen what it wanted to see (RFC 8737 §3).

@@ -16,6 +16,9 @@ const KEPT_SESSIONS: usize = 4096;
 /// record; a page that comes back needs one.
 const TICKETS: usize = 1;
 
+/// What clients name that speak HTTP/2.
+pub(super) const HTTP2: &[u8] = b"h2";
+
 /// The oldest version of TLS that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Minimum {
@@ -35,7 +38,7 @@ impl Minimum {
     }
 }
 
-/// How handshakes are done with these certificates.
+/// How handshakes are done with these certificates. Clients that offer HTTP/2 are agreed with on it if `http2` says so.
 ///
 /// Clients that come back resume their session by a ticket that the relay need not keep (its keys change every
 /// six hours, and what the last ones sealed is still taken), or, if they take none, by a session of a bounded number that it does.
@@ -45,12 +48,14 @@ impl Minimum {
 pub fn server_config(
     certificates: Arc<Certificates>,
     minimum: Minimum,
+    http2: bool,
 ) -> Result<ServerConfig, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&minimum.versions())?
         .with_no_client_auth()
         .with_cert_resolver(certificates);
-    config.alpn_protocols = vec![b"http/1.1".to_vec(), ACME_TLS.to_vec()];
+    let spoken = [http2.then_some(HTTP2), Some(b"http/1.1"), Some(ACME_TLS)];
+    config.alpn_protocols = spoken.into_iter().flatten().map(<[u8]>::to_vec).collect();
     config.session_storage = ServerSessionMemoryCache::new(KEPT_SESSIONS);
     config.ticketer = Ticketer::new()?;
     config.send_tls13_tickets = TICKETS;

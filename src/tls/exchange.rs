@@ -11,6 +11,7 @@ use rustls::{Error, HandshakeKind, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::agreement::HTTP2;
 use super::certificates::ACME_TLS;
 use super::receiving::Receiving;
 use super::record;
@@ -115,6 +116,11 @@ impl Exchange {
     /// Whether the client was an authority, which asked for its challenge.
     pub(super) fn is_challenge(&self) -> bool {
         self.connection.alpn_protocol() == Some(ACME_TLS)
+    }
+
+    /// Whether the client speaks HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.connection.alpn_protocol() == Some(HTTP2)
     }
 
     async fn read(&mut self) -> Result<(), Failure> {

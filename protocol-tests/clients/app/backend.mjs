@@ -5,14 +5,14 @@ import Pusher from "pusher";
 const ENCRYPTION_KEY = createHash("sha256").update("the key of this test's encrypted channels").digest("base64");
 
 /** Pusher's library for the app under test. */
-export function serverLibrary({ host, port, app }, { secret = app.secret } = {}) {
+export function serverLibrary({ host, port, tls, app }, { secret = app.secret } = {}) {
   return new Pusher({
     appId: app.id,
     key: app.key,
     secret,
     host,
     port: String(port),
-    useTLS: false,
+    useTLS: Boolean(tls),
     encryptionMasterKeyBase64: ENCRYPTION_KEY,
     timeout: 20_000,
   });

@@ -11,7 +11,8 @@ const FLAGS = [
 export async function openChromium({ packages, settings, app, restartServer }) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-    args: FLAGS,
+    // What the server's certificate is worth is looked at where it is issued.
+    args: settings.tls ? [...FLAGS, "--ignore-certificate-errors"] : FLAGS,
     // A page that was left may come back as it was, as in a browser that people use.
     ignoreDefaultArgs: ["--disable-back-forward-cache"],
     chromiumSandbox: false,

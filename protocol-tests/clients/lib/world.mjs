@@ -72,7 +72,7 @@ export class World {
   }
 
   #connection() {
-    const { host, port, transport } = this.settings;
+    const { host, port, tls, transport } = this.settings;
     const webSockets = ["ws", "wss"];
     const transports = {
       // As pusher-js has it by itself: a WebSocket first, and other ways if there is none.
@@ -80,7 +80,8 @@ export class World {
       "no-websocket": { disabledTransports: webSockets },
     }[transport] ?? { enabledTransports: transport ? [transport] : webSockets };
     return {
-      wsHost: host, wsPort: port, wssPort: port, httpHost: host, httpPort: port, httpsPort: port, forceTLS: false,
+      wsHost: host, wsPort: port, wssPort: port, httpHost: host, httpPort: port, httpsPort: port,
+      forceTLS: Boolean(tls),
       ...transports,
     };
   }

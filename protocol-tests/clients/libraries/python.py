@@ -10,6 +10,10 @@ import os
 import sys
 
 import pusher
+import pusher.requests
+
+# It trusts the authorities that it comes with, and no others.
+pusher.requests.CERT_PATH = os.environ.get("REQUESTS_CA_BUNDLE", pusher.requests.CERT_PATH)
 
 
 def main():
@@ -21,7 +25,7 @@ def main():
         secret=app["secret"],
         host=settings["host"],
         port=settings["port"],
-        ssl=False,
+        ssl=settings.get("tls", False),
         timeout=20,
     )
     for line in sys.stdin:

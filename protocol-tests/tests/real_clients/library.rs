@@ -3,6 +3,7 @@
 use protocol_tests::{Skipped, TestServer, within};
 use serde_json::{Value, json};
 
+use crate::over_tls::Secured;
 use crate::script::{Interpreter, Script};
 
 /// A library in a process of its own; see `clients/libraries/`.
@@ -15,6 +16,15 @@ impl Library {
     pub(crate) fn node(server: &TestServer) -> Library {
         Library {
             script: Script::start(Interpreter::Node, &["libraries/node.mjs"], Some(server)),
+        }
+    }
+
+    /// Pusher's libraries, by way of TLS.
+    pub(crate) fn over_tls(secured: &Secured, interpreter: Interpreter, program: &str) -> Library {
+        let settings = Some(secured.settings());
+        let certificate = Some(secured.certificate());
+        Library {
+            script: Script::start_trusting(interpreter, &[program], settings, certificate),
         }
     }
 

@@ -7,6 +7,7 @@ mod compression;
 mod library;
 mod node;
 mod node_library;
+mod over_tls;
 mod python_library;
 mod resume;
 mod rolling_restart;

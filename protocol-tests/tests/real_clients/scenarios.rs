@@ -1,5 +1,6 @@
 //! Runs the JavaScript scenarios.
 
+use std::path::Path;
 use std::time::Duration;
 
 use protocol_tests::metrics::Metrics;
@@ -7,6 +8,7 @@ use protocol_tests::{AppConfig, Balancer, Cluster, RedisServer, TestServer, or_s
 use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::over_tls::Secured;
 use crate::script::{Interpreter, Script, settings};
 
 /// Ends a run that hangs. A scenario has a limit of its own, far below this.
@@ -110,6 +112,17 @@ impl Run {
         metrics
     }
 
+    /// Runs it against a server over TLS, and returns the server's figures afterwards.
+    pub(crate) async fn over_tls(self) -> Metrics {
+        let secured = Secured::start().await;
+        let run = self.run(secured.settings(), None, Some(secured.certificate()));
+        let run = timeout(LIMIT, run).await;
+        run.unwrap_or_else(|_| panic!("{self:?} did not end within {LIMIT:?}"));
+        let metrics = secured.server.metrics().await;
+        secured.finish().await;
+        metrics
+    }
+
     async fn on(self, server: TestServer) {
         let settings = settings(server.app(), &server.endpoint().authority);
         let server = self.to_its_end(settings, Some(server)).await;
@@ -118,11 +131,16 @@ impl Run {
 
     /// Runs it, and returns the server, which it may have restarted.
     async fn to_its_end(self, settings: String, server: Option<TestServer>) -> Option<TestServer> {
-        let run = timeout(LIMIT, self.run(settings, server)).await;
+        let run = timeout(LIMIT, self.run(settings, server, None)).await;
         run.unwrap_or_else(|_| panic!("{self:?} did not end within {LIMIT:?}"))
     }
 
-    async fn run(self, settings: String, mut server: Option<TestServer>) -> Option<TestServer> {
+    async fn run(
+        self,
+        settings: String,
+        mut server: Option<TestServer>,
+        certificate: Option<&Path>,
+    ) -> Option<TestServer> {
         let arguments = [
             "run.mjs",
             self.environment,
@@ -130,7 +148,8 @@ impl Run {
             self.version,
             self.scenario,
         ];
-        let mut script = Script::start_with(Interpreter::Node, &arguments, Some(settings));
+        let mut script =
+            Script::start_trusting(Interpreter::Node, &arguments, Some(settings), certificate);
         let mut passed = 0;
         while let Some(line) = script.line().await {
             if line == "@restart" {

@@ -1,6 +1,6 @@
 //! Programs of `protocol-tests/clients/` as child processes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -77,6 +77,16 @@ impl Script {
         arguments: &[&str],
         settings: Option<String>,
     ) -> Script {
+        Script::start_trusting(interpreter, arguments, settings, None)
+    }
+
+    /// The same, of a program that trusts the certificates of a file.
+    pub(crate) fn start_trusting(
+        interpreter: Interpreter,
+        arguments: &[&str],
+        settings: Option<String>,
+        certificates: Option<&Path>,
+    ) -> Script {
         let mut command = Command::new(interpreter.path());
         command
             .args(arguments)
@@ -86,6 +96,13 @@ impl Script {
             .stderr(Stdio::piped());
         if let Some(settings) = settings {
             command.env("CLIENT_TEST", settings);
+        }
+        if let Some(certificates) = certificates {
+            // As Node, Python's requests and everything on OpenSSL have it.
+            command
+                .env("NODE_EXTRA_CA_CERTS", certificates)
+                .env("REQUESTS_CA_BUNDLE", certificates)
+                .env("SSL_CERT_FILE", certificates);
         }
         // A test run that is itself killed runs no destructors: the kernel then ends the program with its test.
         // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
@@ -177,8 +194,17 @@ fn project() -> PathBuf {
 
 /// What programs are given of a server, or of what stands in front of it: `host:port`.
 pub(crate) fn settings(app: &App, authority: &str) -> String {
+    described(app, authority, false)
+}
+
+/// The same of a server that speaks TLS there.
+pub(crate) fn settings_over_tls(app: &App, authority: &str) -> String {
+    described(app, authority, true)
+}
+
+fn described(app: &App, authority: &str, tls: bool) -> String {
     let (host, port) = authority.rsplit_once(':').expect("an authority has a port");
     let port: u16 = port.parse().expect("a port is a number");
     let app = json!({"id": app.id, "key": app.key, "secret": app.secret});
-    json!({"host": host, "port": port, "app": app, "tag": unique("")}).to_string()
+    json!({"host": host, "port": port, "tls": tls, "app": app, "tag": unique("")}).to_string()
 }

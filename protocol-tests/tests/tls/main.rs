@@ -9,6 +9,7 @@
 
 mod clients;
 mod handshakes;
+mod http2;
 mod keys;
 mod mistakes;
 mod reload;

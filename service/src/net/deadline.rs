@@ -1,6 +1,5 @@
 //! HTTP connections that do not wait for ever, and do not hoard.
 
-mod blocked;
 mod pipeline;
 mod turn;
 
@@ -17,8 +16,8 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use self::blocked::Blocked;
 use self::turn::{Turn, poll_read_at_most};
+use super::blocked::Blocked;
 use super::entry::{Entry, Waiting};
 use super::request_mark::{Handling, RequestMark};
 use super::upgrade;

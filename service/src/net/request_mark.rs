@@ -69,6 +69,11 @@ impl RequestMark {
         self.0.handling.set(Handling::Request);
     }
 
+    /// Whether the request is held.
+    pub fn is_held(&self) -> bool {
+        self.handling() == Handling::Held
+    }
+
     pub(super) fn handling(&self) -> Handling {
         self.0.handling.get()
     }

@@ -47,6 +47,7 @@ pub(in crate::config) fn tls(section: &Section<'_>) -> Result<Tls, ConfigError> 
         listen,
         pairs,
         proxy_protocol: section.switch("proxy_protocol", default.proxy_protocol)?,
+        http2: section.switch("http2", default.http2)?,
         acme,
         minimum: minimum.unwrap_or(default.minimum),
         handshake_timeout: section.seconds("handshake_timeout", default.handshake_timeout, WAIT)?,

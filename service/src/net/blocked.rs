@@ -9,17 +9,17 @@ const SLOWEST: u64 = 1024;
 
 /// How it goes with what waits to be written.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Blocked {
+pub struct Blocked {
     since: Instant,
     progress: Instant,
     taken: u64,
     /// Whether the last attempt came to nothing.
-    pub(super) is_full: bool,
+    pub is_full: bool,
 }
 
 impl Blocked {
     /// The first attempt came to nothing.
-    pub(super) fn new(now: Instant) -> Self {
+    pub fn new(now: Instant) -> Self {
         Self {
             since: now,
             progress: now,
@@ -29,14 +29,14 @@ impl Blocked {
     }
 
     /// The peer took so many bytes.
-    pub(super) fn took(&mut self, bytes: usize, now: Instant) {
+    pub fn took(&mut self, bytes: usize, now: Instant) {
         self.is_full = false;
         self.progress = now;
         self.taken += bytes as u64;
     }
 
     /// Nothing must be taken for too long, and what is taken must be worth the wait.
-    pub(super) fn due(&self, patience: Duration) -> Instant {
+    pub fn due(&self, patience: Duration) -> Instant {
         let earned = Duration::from_secs(self.taken / SLOWEST);
         (self.progress + patience).min(self.since + patience + earned)
     }

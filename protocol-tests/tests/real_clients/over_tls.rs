@@ -1,0 +1,123 @@
+//! The same over TLS: browsers speak HTTP/2 there, for all but WebSockets.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use protocol_tests::TestServer;
+use serde_json::{Value, json};
+
+use crate::library::Library;
+use crate::scenarios::Run;
+use crate::script::{Interpreter, settings_over_tls};
+
+/// A server that speaks TLS, with a certificate for its address.
+pub(crate) struct Secured {
+    pub(crate) server: TestServer,
+    certificate: PathBuf,
+    _files: tempfile::TempDir,
+}
+
+impl Secured {
+    pub(crate) async fn start() -> Secured {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])
+            .expect("a certificate can be made");
+        let files = tempfile::tempdir().expect("there is room for a folder");
+        let file = |name: &str, content: String| {
+            let path = files.path().join(name);
+            fs::write(&path, content).expect("the file can be written");
+            path.to_str().expect("its name is text").to_owned()
+        };
+        let server = TestServer::builder()
+            .set("tls.listen", "127.0.0.1:0")
+            .set("tls.certificate", file("certificate.pem", made.cert.pem()))
+            .set("tls.key", file("key.pem", made.signing_key.serialize_pem()))
+            .start()
+            .await;
+        Secured {
+            server: server.expect("TLS needs a relay of its own"),
+            certificate: files.path().join("certificate.pem"),
+            _files: files,
+        }
+    }
+
+    pub(crate) fn certificate(&self) -> &Path {
+        &self.certificate
+    }
+
+    /// What programs are given of it.
+    pub(crate) fn settings(&self) -> String {
+        let log = self.server.log();
+        let lines = log
+            .iter()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        let mut listening = lines.filter(|line: &Value| line["listener"] == "tls");
+        let line = listening.next().expect("the address is logged");
+        let address = line["address"].as_str().expect("it is text");
+        settings_over_tls(self.server.app(), address)
+    }
+
+    pub(crate) async fn finish(self) {
+        self.server.finish().await;
+    }
+}
+
+async fn requests_of_http2(version: &'static str) -> f64 {
+    let run = Run {
+        environment: "chromium",
+        suite: "pusher-js",
+        version,
+        scenario: "all",
+    };
+    let metrics = run.over_tls().await;
+    assert!(metrics.sum("fanfare_tls_handshakes_total", &[]) > 0.0);
+    metrics.sum("fanfare_http2_requests_total", &[])
+}
+
+#[tokio::test]
+async fn chromium_opens_websockets_over_http1() {
+    assert_eq!(requests_of_http2("8").await, 0.0);
+}
+
+#[tokio::test]
+async fn chromium_streams_over_http2() {
+    assert!(requests_of_http2("8/xhr_streaming").await > 0.0);
+}
+
+#[tokio::test]
+async fn chromium_polls_over_http2() {
+    assert!(requests_of_http2("8/xhr_polling").await > 0.0);
+}
+
+#[tokio::test]
+async fn pusher_js_in_node_speaks_tls() {
+    let run = Run {
+        environment: "node",
+        suite: "pusher-js",
+        version: "8",
+        scenario: "all",
+    };
+    let metrics = run.over_tls().await;
+    assert!(metrics.sum("fanfare_tls_handshakes_total", &[]) > 0.0);
+}
+
+#[tokio::test]
+async fn server_libraries_trigger_over_https() {
+    for (interpreter, program) in [
+        (Interpreter::Node, "libraries/node.mjs"),
+        (Interpreter::Python, "libraries/python.py"),
+    ] {
+        let secured = Secured::start().await;
+        let server = &secured.server;
+        let channel = server.channel("https-");
+        let mut client = server.connect().await;
+        client.subscribe(&channel).await;
+        let mut library = Library::over_tls(&secured, interpreter, program);
+        let data = json!({"text": "naïve ☕"});
+        library.call("trigger", json!([channel, "one", data])).await;
+        let event = client.expect_event_on(&channel, "one").await;
+        assert_eq!(event.data_json(), data);
+        library.finish().await;
+        drop(client);
+        secured.finish().await;
+    }
+}

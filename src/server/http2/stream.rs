@@ -1,0 +1,177 @@
+//! One request and its answer.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use actix_http::Request;
+use actix_service::Service;
+use actix_web::body::MessageBody;
+use actix_web::dev::ServiceResponse;
+use actix_web::http::StatusCode;
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use tokio::time::{Instant, sleep_until};
+
+use super::connection::Progress;
+use super::rest::Rest;
+use super::sending::{Taken, send};
+use super::{Settings, convert};
+
+/// A timer that goes off so much too late shows that the process stood still.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Answered,
+    /// The client gave it up before it was answered.
+    Reset,
+    /// The client gave it up while it was answered.
+    Left,
+    /// It took too long, or could not be answered.
+    Failed,
+}
+
+/// A request that has come.
+pub(super) struct Incoming {
+    pub(super) request: http::Request<RecvStream>,
+    pub(super) respond: SendResponse<Bytes>,
+    pub(super) progress: Rc<Progress>,
+}
+
+impl Incoming {
+    /// Has it answered.
+    pub(super) async fn answer<S, B>(
+        self,
+        service: Rc<S>,
+        settings: Rc<Settings>,
+        peer: Option<SocketAddr>,
+    ) -> (Rc<Progress>, Ended)
+    where
+        S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
+        B: MessageBody,
+    {
+        let progress = Rc::clone(&self.progress);
+        let ended = self.outcome(&*service, &settings, peer).await;
+        (progress, ended.unwrap_or_else(|ended| ended))
+    }
+
+    async fn outcome<S, B>(
+        self,
+        service: &S,
+        settings: &Settings,
+        peer: Option<SocketAddr>,
+    ) -> Result<Ended, Ended>
+    where
+        S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
+        B: MessageBody,
+    {
+        let Self {
+            request,
+            mut respond,
+            progress,
+        } = self;
+        let is_reset = poll_fn(|cx| Poll::Ready(respond.poll_reset(cx).is_ready()));
+        if is_reset.await {
+            return Err(Ended::Reset);
+        }
+        if request.method() == http::Method::CONNECT {
+            let text = "nothing can be reached through the relay by CONNECT";
+            return refuse(&mut respond, StatusCode::METHOD_NOT_ALLOWED, text);
+        }
+        let is_head = request.method() == http::Method::HEAD;
+        let rest = Rest::default();
+        let Some(request) = convert::request(request, &rest, progress.mark.clone(), peer) else {
+            let text = "the request has no path, or one that HTTP does not allow";
+            return refuse(&mut respond, StatusCode::BAD_REQUEST, text);
+        };
+        let mut under_way = Some(settings.requests.enter());
+        let called = service.call(request);
+        let is_held = || {
+            let is_held = progress.mark.is_held();
+            if is_held {
+                // It ends when there is something to report.
+                under_way = None;
+                rest.drop_now();
+            }
+            is_held
+        };
+        let response = in_time(called, &mut respond, is_held, settings.waits.request).await?;
+        let response = response.map_err(|_| Ended::Failed)?;
+        if progress.mark.is_held() {
+            under_way = None;
+        }
+        let (head, body) = response.into_parts().1.into_parts();
+        let size = body.size();
+        let ends = is_head || size.is_eof();
+        let head = convert::response(head.head(), size);
+        let sent = respond.send_response(head, ends);
+        let mut stream = sent.map_err(|_| Ended::Reset)?;
+        if !ends {
+            let taken = Taken {
+                progress: &progress,
+                patience: settings.waits.write,
+                timeouts: &settings.numbers.write_timeouts,
+            };
+            send(body, size, &mut stream, taken).await?;
+        }
+        drop(under_way);
+        rest.let_go(&mut stream).await;
+        Ok(Ended::Answered)
+    }
+}
+
+/// Answers what the API is not asked.
+fn refuse(
+    respond: &mut SendResponse<Bytes>,
+    status: StatusCode,
+    text: &str,
+) -> Result<Ended, Ended> {
+    let (head, body) = convert::refusal(status, text);
+    let sent = respond.send_response(head, false);
+    let sent = sent.and_then(|mut stream| stream.send_data(body, true));
+    sent.map_err(|_| Ended::Reset)?;
+    Ok(Ended::Answered)
+}
+
+/// What the service answers, unless the client gives up or it takes too long, with the body of the request. What is
+/// held may take as long as it likes.
+async fn in_time<T>(
+    called: impl Future<Output = T>,
+    respond: &mut SendResponse<Bytes>,
+    mut is_held: impl FnMut() -> bool,
+    patience: Duration,
+) -> Result<T, Ended> {
+    let mut called = pin!(called);
+    let mut timer = pin!(sleep_until(Instant::now() + patience));
+    let mut was_renewed = false;
+    let outcome = poll_fn(|cx| {
+        if let Poll::Ready(answer) = called.as_mut().poll(cx) {
+            return Poll::Ready(Ok(answer));
+        }
+        if respond.poll_reset(cx).is_ready() {
+            return Poll::Ready(Err(Ended::Reset));
+        }
+        let is_held = is_held();
+        while timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            let stood_still = !was_renewed && now >= timer.deadline() + STANDSTILL;
+            if !is_held && !stood_still {
+                return Poll::Ready(Err(Ended::Failed));
+            }
+            was_renewed |= stood_still;
+            timer.as_mut().reset(now + patience);
+        }
+        Poll::Pending
+    });
+    let outcome = outcome.await;
+    if let Err(Ended::Failed) = outcome {
+        respond.send_reset(Reason::CANCEL);
+    }
+    outcome
+}
