@@ -6,7 +6,9 @@
 //! - [`Address`]: where a listener is bound; [`Listener`]: that, or a Unix socket, and what is said there first
 //! - [`ConfigError`]: one line that names source, key and what was expected
 //! - [`EnvFile`]: an app's credentials in a `.env` file; [`dotenv`]: the dialect that Laravel reads
+//! - [`Rereader`]: all of that again while the relay runs; [`fixed`]: what does not hold before it is started again
 //! - [`mod@file`], [`variables`], [`keys`]: the file; names of variables; which keys there are
+//! - [`references`]: variables within the file
 //! - [`mod@value`], [`section`], [`read`]: values as written, a table of them, what each key means
 
 mod address;
@@ -14,11 +16,14 @@ mod credentials;
 mod dotenv;
 mod error;
 mod file;
+mod fixed;
 mod keys;
 mod listener;
 mod load;
 mod overrides;
 mod read;
+mod references;
+mod reread;
 mod section;
 mod settings;
 #[cfg(test)]
@@ -32,4 +37,5 @@ pub use error::{ConfigError, Origin};
 pub use listener::{Listen, Listener, UnixAccess};
 pub use load::{Loaded, load};
 pub use overrides::{Flag, Sources};
+pub use reread::{Reread, Rereader};
 pub use settings::{Admin, Cluster, Config, Log, LogFormat, LogLevel, Role, Server, Tls};

@@ -163,7 +163,7 @@ impl FallbackService {
         }
         let number = number(&Query::parse(request.query_string()));
         let headers = request.headers();
-        self.take(app, &entry, number, headers, payload, mark.cloned())
+        self.take(&app, &entry, number, headers, payload, mark.cloned())
             .await
     }
 
@@ -177,7 +177,7 @@ impl FallbackService {
         payload: web::Payload,
         mark: Option<RequestMark>,
     ) -> HttpResponse {
-        let most = app.app.limits.message_bytes;
+        let most = app.app.record().limits.message_bytes;
         let limit = upstream::largest_body(most);
         let declared = headers
             .get(header::CONTENT_LENGTH)
@@ -233,7 +233,7 @@ impl FallbackService {
     /// The session, which is the app's.
     fn find(&self, target: &Target<'_>) -> Option<Arc<Entry>> {
         let app = self.relay.hub.app_by_key(target.key)?;
-        self.sessions.find(&name(app, target))
+        self.sessions.find(&name(&app, target))
     }
 
     fn asker<'r>(&self, request: &'r HttpRequest) -> Asker<'r> {
@@ -317,7 +317,7 @@ impl FallbackService {
         };
         let opening = Opening { app, carrying };
         match target.page {
-            Named::Token(token) if opening.app.app().app.resume.is_on() => {
+            Named::Token(token) if opening.app.app().app.record().resume.is_on() => {
                 opening.begin_or_come_back(token.into(), &self.home());
             }
             Named::Token(_) | Named::No | Named::Malformed => opening.begin(&self.home()),

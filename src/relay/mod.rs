@@ -15,6 +15,7 @@ mod publish;
 mod terminate;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 pub use client_event::ClientPublication;
 pub use connected::Connected;
@@ -41,4 +42,6 @@ pub struct Relay {
     pub clients: Clients,
     /// How much memory the process may have.
     pub memory: Ceiling,
+    /// Whether the configuration has changed and cannot be used, so that the one before it holds.
+    pub is_outdated: AtomicBool,
 }

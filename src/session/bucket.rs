@@ -5,7 +5,6 @@ use std::time::Instant;
 /// An allowance of so many events a second. It starts full, so that as many may come at once.
 #[derive(Debug)]
 pub(super) struct Bucket {
-    per_second: u32,
     tokens: f32,
     filled_at: Instant,
 }
@@ -13,15 +12,14 @@ pub(super) struct Bucket {
 impl Bucket {
     pub(super) fn full(per_second: u32, now: Instant) -> Self {
         Self {
-            per_second,
             tokens: per_second as f32,
             filled_at: now,
         }
     }
 
-    /// Takes one event out of the allowance; false if there is none left.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
-        let rate = self.per_second as f32;
+    /// Takes one event out of an allowance of so many a second; false if there is none left.
+    pub(super) fn take(&mut self, per_second: u32, now: Instant) -> bool {
+        let rate = per_second as f32;
         let elapsed = now.saturating_duration_since(self.filled_at).as_secs_f32();
         self.tokens = (self.tokens + elapsed * rate).min(rate);
         self.filled_at = now;
@@ -43,18 +41,18 @@ mod tests {
     fn ten_pass_at_once_and_then_ten_a_second() {
         let start = Instant::now();
         let mut bucket = Bucket::full(10, start);
-        assert!((0..10).all(|_| bucket.take(start)));
-        assert!(!bucket.take(start));
-        assert!(!bucket.take(start + Duration::from_millis(50)));
-        assert!(bucket.take(start + Duration::from_millis(160)));
+        assert!((0..10).all(|_| bucket.take(10, start)));
+        assert!(!bucket.take(10, start));
+        assert!(!bucket.take(10, start + Duration::from_millis(50)));
+        assert!(bucket.take(10, start + Duration::from_millis(160)));
         let later = start + Duration::from_secs(60);
-        assert_eq!((0..20).filter(|_| bucket.take(later)).count(), 10);
+        assert_eq!((0..20).filter(|_| bucket.take(10, later)).count(), 10);
     }
 
     #[test]
     fn an_allowance_of_none_lets_nothing_pass() {
         let start = Instant::now();
         let mut bucket = Bucket::full(0, start);
-        assert!(!bucket.take(start + Duration::from_secs(9)));
+        assert!(!bucket.take(0, start + Duration::from_secs(9)));
     }
 }

@@ -32,8 +32,9 @@ impl Session {
         event: &ClientEvent<'_>,
         now: Instant,
     ) -> Result<(ChannelName, Option<Arc<Member>>), String> {
-        let limits = &self.app.limits;
-        if !self.app.client_events {
+        let app = self.app.record();
+        let limits = &app.limits;
+        if !app.client_events {
             return Err("client events are not enabled for this app".into());
         }
         let subscription = self
@@ -68,7 +69,10 @@ impl Session {
                 ));
             }
         }
-        if !self.client_events.take(now) {
+        if !self
+            .client_events
+            .take(limits.client_events_per_second, now)
+        {
             return Err(format!(
                 "at most {} client events a second are allowed (client_events_per_second)",
                 limits.client_events_per_second

@@ -153,7 +153,7 @@ impl Channel {
                 continue;
             }
             self.notices.to_acknowledge.push(field.clone());
-            if let Some(webhooks) = self.app.as_ref().and_then(|app| app.webhooks()) {
+            if let Some(webhooks) = self.app.as_ref().map(|app| app.webhooks()) {
                 webhooks.transition(&self.name, &transition);
             }
         }

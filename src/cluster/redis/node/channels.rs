@@ -118,13 +118,21 @@ impl Node {
         Some(done)
     }
 
+    /// The channel of a topic, made if there is none, for connections of this app.
+    pub(super) fn ensure_for(&mut self, topic: &str, app: &Arc<AppHub>) {
+        self.ensure(topic);
+        if let Some(channel) = self.channels.get_mut(topic) {
+            channel.serve(app);
+        }
+    }
+
     /// The channel of a topic, made if there is none.
     pub(super) fn ensure(&mut self, topic: &str) -> Option<()> {
         if self.channels.contains_key(topic) {
             return Some(());
         }
         let (app, subject) = self.setup.keys.parse(topic)?;
-        let app = self.setup.apps.get(app).cloned();
+        let app = self.setup.apps.by_id(app);
         let (name, kind) = match subject {
             Subject::Channel(name) => (ChannelName::parse(name, usize::MAX).ok()?, Kind::Channel),
             Subject::User(user_id) => (

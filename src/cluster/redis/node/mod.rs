@@ -51,7 +51,7 @@ use super::request::{Request, Settlement};
 use super::rights::Rights;
 use super::settings::{Settings, Target};
 use super::shared::Shared;
-use crate::hub::AppHub;
+use crate::hub::Apps;
 use crate::metrics::ClusterMetrics;
 use crate::throttle::Throttle;
 use discovery::Discovered;
@@ -109,7 +109,7 @@ struct Setup {
     rights: Rights,
     shared: Arc<Shared>,
     metrics: ClusterMetrics,
-    apps: HashMap<Box<str>, Arc<AppHub>>,
+    apps: Arc<Apps>,
     /// Milliseconds that an entry is kept.
     history_ms: u64,
 }
@@ -151,7 +151,7 @@ impl Node {
         settings: Settings,
         shared: Arc<Shared>,
         metrics: ClusterMetrics,
-        apps: HashMap<Box<str>, Arc<AppHub>>,
+        apps: Arc<Apps>,
         mut rng: StdRng,
         now: Instant,
     ) -> Self {
