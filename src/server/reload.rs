@@ -23,6 +23,9 @@ const MOST_NAMED: usize = 20;
 /// What decides whom the development credentials are shown to.
 const LISTENERS: [&str; 3] = ["server.listen", "admin.listen", "tls.listen"];
 
+/// The key of the app that Laravel's events are for.
+const INGESTED: &str = "ingest.laravel_redis.app";
+
 /// What it takes to read a configuration again.
 #[derive(Debug)]
 pub struct Reload {
@@ -41,6 +44,8 @@ pub(super) struct Reloading {
     webhooks: Webhooks,
     log_level: LogLevel,
     is_development: bool,
+    /// The app that Laravel's events over Redis are for, if they are taken in.
+    ingested: Option<Box<str>>,
     /// What is wrong with the files as they were last read.
     complaint: Option<String>,
     again_at: Option<Instant>,
@@ -62,6 +67,7 @@ impl Reloading {
             webhooks: webhooks.clone(),
             log_level: config.log.level,
             is_development: config.development,
+            ingested: ingested(config),
             complaint: None,
             again_at: None,
             named: Vec::new(),
@@ -113,8 +119,13 @@ impl Reloading {
     fn go_by(&mut self, reread: Reread) -> Result<Changes, String> {
         let Reread {
             config,
-            needs_restart,
+            mut needs_restart,
         } = reread;
+        let is_ingested_elsewhere = self.ingested.is_some() && self.ingested != ingested(&config);
+        if is_ingested_elsewhere && !needs_restart.iter().any(|key| key == INGESTED) {
+            // The file need not name it where there is one app.
+            needs_restart.push(INGESTED.into());
+        }
         self.check_development(&config, &needs_restart)?;
         if config.apps.iter().any(|app| !app.webhooks.is_empty()) {
             self.webhooks.start().map_err(|error| error.to_string())?;
@@ -205,6 +216,11 @@ impl Reloading {
         let process = self.relay.hub.metrics().process();
         process.config_reloads.with(outcome).inc();
     }
+}
+
+fn ingested(config: &Config) -> Option<Box<str>> {
+    let laravel = &config.laravel_redis;
+    laravel.enabled.then(|| laravel.app.clone())
 }
 
 /// Names, and how many more there are.

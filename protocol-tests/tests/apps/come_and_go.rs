@@ -1,5 +1,6 @@
 //! Apps that are added, disabled and removed; key pairs and origins.
 
+use protocol_tests::names::unique;
 use protocol_tests::{AppConfig, PublishedEvent, Request, Skipped, TestServer, Upgrade, or_skip};
 use serde_json::json;
 
@@ -177,5 +178,24 @@ async fn apps_that_are_made_and_removed_over_and_over_leave_nothing() {
         figures.windows(2).all(|pair| pair[0] == pair[1]),
         "{figures:?}"
     );
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_session_that_waits_for_its_client_ends_with_its_app() {
+    let builder = TestServer::builder().app(first()).app(second());
+    let server = or_skip!(builder.start().await);
+    let (app, channel) = (second().app(), server.channel("private-"));
+    let path = format!("/s/{}/app/{}?protocol=7", unique("token-"), app.key);
+    let upgrade = Upgrade::new(&path);
+    let mut client = server.connect_with(&app, &upgrade).await;
+    client.subscribe(&channel).await;
+    let before = client.socket_id.clone();
+    drop(client);
+    wait_for(&server, "fanfare_parked_sessions", &app, 1.0).await;
+    server.serve_apps(&[first()]).await;
+    server.serve_apps(&[first(), second()]).await;
+    let client = server.connect_with(&app, &upgrade).await;
+    assert_ne!(client.socket_id, before);
     server.finish().await;
 }

@@ -96,7 +96,7 @@ impl AppHub {
     pub(super) fn settle(&self, webhooks: &Webhooks) {
         let mut settled = self.settled.lock();
         let record = self.app.full_record();
-        if Arc::ptr_eq(&settled, &record) {
+        if Arc::ptr_eq(&settled, &record) || self.is_retired() {
             return;
         }
         let (before, limits) = (&settled.limits, &record.limits);
@@ -123,6 +123,8 @@ impl AppHub {
 
     /// It is at work no more: everybody leaves, for this reason.
     pub(super) fn retire(&self, reason: CloseReason) {
+        // Nobody has it go by another record from here on, which would begin its webhooks anew.
+        let _settled = self.settled.lock();
         // An app is removed or replaced once.
         let _ = self.retired.set(reason);
         self.fall_silent();

@@ -1,5 +1,6 @@
 //! The hub with real sockets, and with an authority that answers when a test wants it to.
 
+mod apps;
 mod memory;
 mod resume;
 

@@ -120,6 +120,8 @@ pub(super) struct Channel {
     name: ChannelName,
     /// None if this node does not serve the app.
     app: Option<Arc<AppHub>>,
+    /// The app of this id that there was before. A shard that has still to take back what it was granted finds it.
+    former: Option<Arc<AppHub>>,
     part: Part,
     replica: Replica,
     notices: Notices,
@@ -147,6 +149,7 @@ impl Channel {
             kind,
             name,
             app,
+            former: None,
             part: Part::new(),
             replica: Replica::default(),
             notices: Notices::default(),

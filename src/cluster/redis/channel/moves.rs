@@ -12,31 +12,37 @@ use crate::protocol::member::Member;
 impl Channel {
     /// From now on it is for connections of this app, which may have been removed and made again since the channel
     /// was first of use. Those of the app that was there before are closed; what they leave is taken off as it
-    /// comes.
-    pub(in crate::cluster::redis) fn serve(&mut self, app: &Arc<AppHub>) {
-        if self
-            .app
-            .as_ref()
-            .is_some_and(|known| Arc::ptr_eq(known, app))
-        {
-            return;
-        }
-        if self.app.is_some() && app.is_retired() {
-            // A connection of before, which is being closed.
-            return;
+    /// comes. Returns false for one of them that still asks: nobody is to answer it.
+    pub(in crate::cluster::redis) fn serve(&mut self, app: &Arc<AppHub>) -> bool {
+        if let Some(known) = &self.app {
+            if Arc::ptr_eq(known, app) {
+                return true;
+            }
+            if app.is_retired() {
+                return false;
+            }
         }
         self.forget_waiting();
         // The new one knows nobody yet.
         self.replica.forget_place();
-        self.app = Some(Arc::clone(app));
+        self.former = self.app.replace(Arc::clone(app));
+        true
     }
 
     /// Whoever waits is answered no more.
     fn forget_waiting(&mut self) {
         for waiting in std::mem::take(&mut self.waiting) {
             match waiting {
-                Waiting::Join(_) | Waiting::SignIn(_) => self.part.connections -= 1,
-                Waiting::Confirm(_) | Waiting::Watch(_) => {}
+                Waiting::Join(_) => self.part.connections -= 1,
+                Waiting::SignIn(signing_in) => {
+                    self.part.connections -= 1;
+                    if let Some(watch) = signing_in.watch {
+                        watch.one_known();
+                    }
+                }
+                Waiting::Confirm(_) => {}
+                // Once it watches, it is taken off everywhere.
+                Waiting::Watch(watch) => watch.one_known(),
             }
         }
         let mut gone = Vec::new();

@@ -118,12 +118,12 @@ impl Node {
         Some(done)
     }
 
-    /// The channel of a topic, made if there is none, for connections of this app.
-    pub(super) fn ensure_for(&mut self, topic: &str, app: &Arc<AppHub>) {
+    /// The channel of a topic, made if there is none, for connections of this app. Returns false if the app is gone,
+    /// and the channel is another's.
+    pub(super) fn ensure_for(&mut self, topic: &str, app: &Arc<AppHub>) -> bool {
         self.ensure(topic);
-        if let Some(channel) = self.channels.get_mut(topic) {
-            channel.serve(app);
-        }
+        let channel = self.channels.get_mut(topic);
+        channel.is_some_and(|channel| channel.serve(app))
     }
 
     /// The channel of a topic, made if there is none.

@@ -19,8 +19,9 @@ impl Node {
         match request {
             Request::Join(app, join) => {
                 let topic = self.channel_topic(&app, join.channel.as_str());
-                self.ensure_for(&topic, &app);
-                self.with(&topic, |channel, context| channel.join(join, context));
+                if self.ensure_for(&topic, &app) {
+                    self.with(&topic, |channel, context| channel.join(join, context));
+                }
             }
             Request::Confirm(app, peer, channel) => {
                 let topic = self.channel_topic(&app, channel.as_str());
@@ -76,13 +77,16 @@ impl Node {
             watch: watch.clone(),
             join: join.map(|join| NextJoin::new(&self.setup.shared, join)),
         };
-        self.ensure_for(&topic, app);
+        if !self.ensure_for(&topic, app) {
+            return;
+        }
         self.with(&topic, |channel, context| {
             channel.sign_in(signing_in, context)
         });
         let Some(watch) = watch else { return };
         for user_id in watched.iter() {
             let topic = self.setup.keys.topic_of_user(&app.app.id, user_id);
+            // Counted whichever app it is of, as it is when it ends.
             self.ensure_for(&topic, app);
             self.with(&topic, |channel, context| channel.watch(&watch, context));
         }
