@@ -112,10 +112,10 @@ pub fn admit(
             "no app has this key",
         ));
     };
-    let protocol = check_app(app, asker.headers)
+    let protocol = check_app(&app, asker.headers)
         .and_then(|()| check_protocol(query))
         .map_err(|(code, text)| CloseReason::new(code, text))
-        .inspect_err(|reason| count_refusal(app, reason))?;
+        .inspect_err(|reason| count_refusal(&app, reason))?;
     let Ok(permit) = hub.admit() else {
         return Err(over_capacity(
             relay,
@@ -124,12 +124,12 @@ pub fn admit(
         ));
     };
     let permit = clients
-        .enter(asker.address, permit, || comes_back(app))
+        .enter(asker.address, permit, || comes_back(&app))
         .map_err(|refused| by_address(relay, refused))?;
-    let app = match AppPermit::of(app) {
+    let app = match AppPermit::of(&app) {
         Ok(permit) => permit,
-        Err(_full) if comes_back(app) => AppPermit::instead(app),
-        Err(_full) => return Err(over_quota(app)),
+        Err(_full) if comes_back(&app) => AppPermit::instead(&app),
+        Err(_full) => return Err(over_quota(&app)),
     };
     Ok(Admitted {
         permit,
@@ -174,12 +174,13 @@ fn count_refusal(app: &AppHub, reason: &CloseReason) {
 }
 
 fn check_app(app: &AppHub, headers: &HeaderMap) -> Result<(), (CloseCode, &'static str)> {
-    if !app.app.enabled {
+    let record = app.app.record();
+    if !record.enabled {
         return Err((CloseCode::AppDisabled, "the app is disabled"));
     }
     let origins = headers.get_all(header::ORIGIN);
     let origins = origins.map(|origin| origin.as_bytes());
-    let allowed = app.app.allowed_origins.check(origins);
+    let allowed = record.allowed_origins.check(origins);
     allowed.map_err(|page| (CloseCode::Unauthorized, page.text()))
 }
 

@@ -35,6 +35,11 @@ impl<K: Clone + Eq + Hash> Departures<K> {
         }
     }
 
+    /// Those who leave from now on wait so long.
+    pub fn set_delay(&mut self, delay: Duration) {
+        self.delay = delay;
+    }
+
     /// Someone has left. False if that does not wait, but is to be reported now.
     pub fn leave(&mut self, who: &K, now: Instant) -> bool {
         if self.delay.is_zero() || self.tickets.len() >= self.most {

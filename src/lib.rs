@@ -24,6 +24,8 @@ mod net;
 
 mod memory;
 
+mod stamp;
+
 mod tls;
 
 mod clients;

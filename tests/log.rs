@@ -217,14 +217,14 @@ fn lines_that_were_dropped_are_reported_once_the_log_is_read_again() {
 }
 
 #[test]
-fn sighup_is_logged_and_ends_nothing() {
+fn sighup_has_the_configuration_read_again_and_ends_nothing() {
     let (mut log, writer) = pipe().unwrap();
     let args = ["--listen", "127.0.0.1:0", "--admin-listen", ""];
     let mut relay = Relay::start(&args, writer);
     let address = public_address(&mut log);
     relay.signal(libc::SIGHUP);
     let mut lines = BufReader::new(log).lines().map(|line| line.unwrap());
-    assert!(lines.any(|line| line.contains("SIGHUP: nothing is reloaded")));
+    assert!(lines.any(|line| line.contains("the configuration was read again")));
     connect(address);
     let rest = thread::spawn(move || lines.count());
     relay.signal(libc::SIGTERM);

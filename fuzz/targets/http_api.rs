@@ -24,7 +24,7 @@ use serde_json::Value;
 fn api() -> Api {
     let app = App::new("1", signer());
     let registry = Registry::new(vec![app]).expect("there is only one app");
-    let hub = Hub::new(registry, &Webhooks::none(), Metrics::new(), 10);
+    let hub = Hub::new(&registry, &Webhooks::none(), Metrics::new(), 10);
     let requests = Requests::default();
     Api {
         requests: requests.of_worker(),
@@ -35,6 +35,7 @@ fn api() -> Api {
             requests,
             clients: Clients::default(),
             memory: Ceiling::default(),
+            is_outdated: false.into(),
         }),
         bodies: Budget::new(1 << 20, Gauge::default()),
         fallback: None,

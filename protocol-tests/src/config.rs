@@ -72,6 +72,12 @@ impl AppConfig {
         self
     }
 
+    /// Leaves a key of the entry out.
+    pub fn without(mut self, key: &str) -> AppConfig {
+        self.table.remove(key);
+        self
+    }
+
     /// Sets a key of the entry's `limits`.
     pub fn limit(self, key: &str, value: impl Into<Value>) -> AppConfig {
         self.set(&format!("limits.{key}"), value)
@@ -158,6 +164,8 @@ pub(crate) struct ServerConfig {
     pub(crate) apps: Vec<AppConfig>,
     /// The limit on open files, where it is not that of the tests.
     pub(crate) open_files: Option<u64>,
+    /// Variables of the process's environment.
+    pub(crate) variables: Vec<(String, String)>,
     /// The apps are not written down: the server is to serve its development app.
     pub(crate) names_no_apps: bool,
 }
@@ -168,6 +176,7 @@ impl ServerConfig {
             table: Table::new(),
             apps: Vec::new(),
             open_files: None,
+            variables: Vec::new(),
             names_no_apps: false,
         };
         config.set("server.listen", "127.0.0.1:0".into());

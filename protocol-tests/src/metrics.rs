@@ -37,6 +37,17 @@ impl Metrics {
         named.filter(carries).map(|sample| sample.value).sum()
     }
 
+    /// How many samples there are.
+    pub fn samples(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether any sample carries this label.
+    pub fn has_label(&self, label: &str, value: &str) -> bool {
+        let mut labels = self.samples.iter().flat_map(|sample| &sample.labels);
+        labels.any(|(known, held)| known == label && held == value)
+    }
+
     /// Whether there is a sample of this name.
     pub fn has(&self, name: &str) -> bool {
         self.samples.iter().any(|sample| sample.name == name)

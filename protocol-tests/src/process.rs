@@ -15,6 +15,9 @@ use crate::config::ServerConfig;
 use crate::subject;
 use crate::wait::eventually;
 
+/// The configuration's name in the directory of its process.
+pub(crate) const CONFIG_FILE: &str = "fanfare-test.toml";
+
 /// A signal that a test sends to its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -76,16 +79,17 @@ pub(crate) struct ServerProcess {
     log: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
     // Removed with this value: the configuration file and the working directory.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl ServerProcess {
     /// Starts the binary with a configuration, in an empty directory and without settings from the environment.
     pub(crate) fn start(config: &ServerConfig) -> ServerProcess {
         let directory = tempfile::tempdir().expect("the temporary directory is writable");
-        let file = directory.path().join("fanfare-test.toml");
+        let file = directory.path().join(CONFIG_FILE);
         std::fs::write(&file, config.to_toml()).expect("the temporary directory is writable");
         let mut command = command(directory.path(), &file);
+        command.envs(config.variables.iter().cloned());
         if let Some(limit) = config.open_files {
             limit_open_files(&mut command, limit);
         }
@@ -102,7 +106,7 @@ impl ServerProcess {
             child,
             log,
             reader: Some(reader),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -168,6 +172,11 @@ impl ServerProcess {
             signal: status.signal(),
             log: self.log(),
         }
+    }
+
+    /// Its working directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// The process id.

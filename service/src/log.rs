@@ -13,7 +13,7 @@ use std::time::Duration;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, fmt, registry};
+use tracing_subscriber::{Layer as _, fmt, registry, reload};
 
 use crate::queue::Queue;
 
@@ -24,6 +24,9 @@ const MOST_BYTES: usize = 512 << 10;
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 static LOG: OnceLock<Queue> = OnceLock::new();
+
+/// Exchanges what is logged.
+static SET_FILTER: OnceLock<Box<dyn Fn(Targets) + Send + Sync>> = OnceLock::new();
 
 /// What a line looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +59,22 @@ pub fn start(format: Format, filter: Targets) -> io::Result<()> {
             .with_span_list(false)
             .boxed(),
     };
+    let (filter, handle) = reload::Layer::new(filter);
     registry().with(output).with(filter).init();
+    SET_FILTER.get_or_init(|| {
+        Box::new(move |filter| {
+            // It fails when nobody logs any more.
+            let _ = handle.reload(filter);
+        })
+    });
     Ok(())
+}
+
+/// From now on, what passes this filter is logged. Before [`start`] it does nothing.
+pub fn set_filter(filter: Targets) {
+    if let Some(set) = SET_FILTER.get() {
+        set(filter);
+    }
 }
 
 /// Prints text as it is, behind what was logged before. Before [`start`] it is written at once.

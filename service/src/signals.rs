@@ -1,12 +1,13 @@
 //! SIGTERM, SIGINT and SIGHUP.
 
 use std::future::{Future, poll_fn};
+use std::sync::Arc;
 use std::task::Poll;
 use std::{io, process, thread};
 
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::log;
 
@@ -17,6 +18,28 @@ use crate::log;
 /// # Errors
 /// When the system refuses a thread or the signals.
 pub fn stop_requested(exit_code: u8) -> io::Result<impl Future<Output = ()>> {
+    watch_signals(exit_code, || {
+        tracing::warn!("SIGHUP: nothing is reloaded, restart to change the configuration");
+    })
+}
+
+/// The same; each SIGHUP notifies whoever waits for it, and several at once may do so together.
+///
+/// # Errors
+/// When the system refuses a thread or the signals.
+pub fn stop_or_reload_requested(
+    exit_code: u8,
+) -> io::Result<(impl Future<Output = ()>, Arc<Notify>)> {
+    let hang_up = Arc::new(Notify::new());
+    let notify = Arc::clone(&hang_up);
+    let stop = watch_signals(exit_code, move || notify.notify_one())?;
+    Ok((stop, hang_up))
+}
+
+fn watch_signals(
+    exit_code: u8,
+    on_hang_up: impl Fn() + Send + Sync + 'static,
+) -> io::Result<impl Future<Output = ()>> {
     let runtime = Builder::new_current_thread().enable_io().build()?;
     let mut signals = {
         let _context = runtime.enter();
@@ -28,10 +51,10 @@ pub fn stop_requested(exit_code: u8) -> io::Result<impl Future<Output = ()>> {
     };
     let (first, requested) = oneshot::channel();
     let wait = async move {
-        signals.next_stop().await;
+        signals.next_stop(&on_hang_up).await;
         // Nobody listens any more when the program has ended by itself.
         let _ = first.send(());
-        signals.next_stop().await;
+        signals.next_stop(&on_hang_up).await;
         tracing::warn!("asked to stop a second time: stopped at once");
         log::finish();
         process::exit(exit_code.into());
@@ -53,10 +76,10 @@ struct Signals {
 
 impl Signals {
     /// Waits for SIGTERM or SIGINT.
-    async fn next_stop(&mut self) {
+    async fn next_stop(&mut self, on_hang_up: &impl Fn()) {
         poll_fn(|context| {
             while self.hang_up.poll_recv(context).is_ready() {
-                tracing::warn!("SIGHUP: nothing is reloaded, restart to change the configuration");
+                on_hang_up();
             }
             let is_asked = self.terminate.poll_recv(context).is_ready();
             if is_asked || self.interrupt.poll_recv(context).is_ready() {

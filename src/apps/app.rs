@@ -6,7 +6,7 @@ use super::{Keys, Limits, Origins, Resume, Webhook};
 use crate::auth::Signer;
 
 /// An app: a name space of channels with its own credentials, features and limits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct App {
     /// What publishers name in `/apps/{id}/…`; not empty.
     pub id: Box<str>,

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use crate::auth::Signer;
 
 /// The key pairs of one app. There is always at least one; the first signs, all verify.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys(Box<[Signer]>);
 
 impl Keys {

@@ -12,13 +12,13 @@ use super::pattern::{InvalidPattern, Pattern};
 /// port, any other (`*.example.com`) all ports. `*` stands for any number of characters of a
 /// host, a scheme or a port, and at the end of a host for any port as well. `null` means pages
 /// whose browser does not report where they are from. Letter case does not matter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origins {
     pages: Pages,
     allows_missing: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Pages {
     Any,
     Development,

@@ -13,7 +13,7 @@ use super::page::{self, Page, Site};
 pub struct InvalidPattern;
 
 /// One origin, or several by what stands for its `*`: see [`super::Origins`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Pattern {
     Opaque,
     Site {
@@ -23,7 +23,7 @@ pub(super) enum Pattern {
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Port {
     Any,
     /// The one that browsers leave out.

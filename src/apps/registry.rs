@@ -5,14 +5,24 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::App;
+use crate::auth::Signer;
 
 /// All apps of the relay. It is complete and cannot fail: `None` means that there is no such
 /// app. A disabled app is found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Registry {
     apps: Vec<Arc<App>>,
     by_id: FxHashMap<Box<str>, usize>,
     by_key: FxHashMap<Box<str>, (usize, usize)>,
+}
+
+/// What an app cannot have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Its id.
+    Id,
+    /// This key.
+    Key(Box<str>),
 }
 
 /// Two apps cannot be distinguished. Apps are meant by their index in what was given to
@@ -44,32 +54,59 @@ pub enum DuplicateApp {
 impl Registry {
     /// A registry of these apps.
     pub fn new(apps: Vec<App>) -> Result<Self, DuplicateApp> {
-        let mut by_id = FxHashMap::default();
-        let mut by_key = FxHashMap::default();
-        for (index, app) in apps.iter().enumerate() {
-            if let Some(first) = by_id.insert(app.id.clone(), index) {
-                return Err(DuplicateApp::Id {
-                    id: app.id.clone(),
-                    first,
-                    second: index,
-                });
+        let mut registry = Self::default();
+        for (index, app) in apps.into_iter().enumerate() {
+            let app = Arc::new(app);
+            registry
+                .add(Arc::clone(&app))
+                .map_err(|taken| registry.duplicate(&taken, &app, index))?;
+        }
+        Ok(registry)
+    }
+
+    /// Adds an app, unless another one, or itself, has its id or one of its keys: then nothing is added.
+    pub fn add(&mut self, app: Arc<App>) -> Result<(), Taken> {
+        if self.by_id.contains_key(&app.id) {
+            return Err(Taken::Id);
+        }
+        let index = self.apps.len();
+        for (place, pair) in app.keys.iter().enumerate() {
+            let is_own = |pair: &Signer| pair.key() == app.keys[place].key();
+            if self.by_key.contains_key(pair.key()) || app.keys[..place].iter().any(is_own) {
+                return Err(Taken::Key(pair.key().into()));
             }
-            for (place, pair) in app.keys.iter().enumerate() {
-                let second = (index, place);
-                if let Some(first) = by_key.insert(Box::from(pair.key()), second) {
-                    return Err(DuplicateApp::Key {
-                        key: pair.key().into(),
-                        first,
-                        second,
-                    });
+        }
+        for (place, pair) in app.keys.iter().enumerate() {
+            self.by_key.insert(pair.key().into(), (index, place));
+        }
+        self.by_id.insert(app.id.clone(), index);
+        self.apps.push(app);
+        Ok(())
+    }
+
+    /// What an app, the next one, has in common with those before it or with itself.
+    fn duplicate(&self, taken: &Taken, app: &App, index: usize) -> DuplicateApp {
+        match taken {
+            Taken::Id => DuplicateApp::Id {
+                id: app.id.clone(),
+                first: self.by_id[&app.id],
+                second: index,
+            },
+            Taken::Key(key) => {
+                let own = || app.keys.iter().enumerate();
+                let mut places = own().filter(|(_, pair)| pair.key() == &**key);
+                let mut place = || places.next().map_or(0, |(place, _)| place);
+                let (first, second) = match self.by_key.get(key) {
+                    Some(known) => (*known, (index, place())),
+                    None => ((index, place()), (index, place())),
+                };
+                DuplicateApp::Key {
+                    key: key.clone(),
+                    first,
+                    second,
                 }
             }
         }
-        Ok(Self {
-            apps: apps.into_iter().map(Arc::new).collect(),
-            by_id,
-            by_key,
-        })
     }
 
     /// The app with this id.
@@ -79,10 +116,16 @@ impl Registry {
 
     /// The app that this key, one of its pairs, belongs to, and the pair's place in its
     /// [`Keys`](super::Keys).
+    #[cfg(test)]
     pub fn by_key(&self, key: &str) -> Option<(&Arc<App>, usize)> {
         self.by_key
             .get(key)
             .map(|&(index, place)| (&self.apps[index], place))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.apps.len()
     }
 
     /// All apps, in the order they were given.
@@ -95,7 +138,6 @@ impl Registry {
 mod tests {
     use super::super::Keys;
     use super::*;
-    use crate::auth::Signer;
 
     fn app(id: &str, keys: &[&str]) -> App {
         let mut pairs = keys.iter().map(|key| Signer::new(key, b"secret"));

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
 
 /// One webhook of an app: an address, and its events.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Webhook {
     /// Where the events are posted; `http` or `https`.
     pub url: WebhookUrl,

@@ -53,6 +53,17 @@ impl Signer {
     }
 }
 
+/// Whether both have the same key and secret.
+impl PartialEq for Signer {
+    fn eq(&self, other: &Self) -> bool {
+        // The secret itself is not kept: what both make of the same text shows whether it is the same.
+        const TEXT: &[&[u8]] = &[b"the same secret"];
+        self.key == other.key && self.verify(TEXT, &other.sign(TEXT))
+    }
+}
+
+impl Eq for Signer {}
+
 /// Length of a SHA-256 digest in hex.
 const HEX: usize = 64;
 
@@ -72,6 +83,14 @@ mod tests {
     fn secrets_do_not_print() {
         let signer = Signer::new("a-key", b"a-very-secret");
         assert!(!format!("{signer:?}").contains("secret"));
+    }
+
+    #[test]
+    fn pairs_are_the_same_with_the_same_key_and_secret() {
+        let signer = Signer::new("k", b"s");
+        assert_eq!(signer, Signer::new("k", b"s"));
+        assert_ne!(signer, Signer::new("k", b"t"));
+        assert_ne!(signer, Signer::new("l", b"s"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ fn report(loaded: &Loaded, certificates: &[Certificate]) -> String {
         config,
         layers,
         app_origins,
+        ..
     } = loaded;
     let mut lines = vec![("defaults".to_owned(), String::new())];
     let mut add = |name: &str, value: String| lines.push((name.to_owned(), value));

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use service::{log, signals};
 
 use super::{FAILURE, Failure, banner, program, telemetry};
-use crate::config::{self, Flag, Loaded, LogFormat, Sources};
-use crate::server;
+use crate::config::{self, Flag, Loaded, LogFormat, Rereader, Sources};
+use crate::server::{self, Reload};
 
 /// Where the configuration comes from, and what overrides it.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -92,12 +92,21 @@ fn environment() -> BTreeMap<String, String> {
 
 /// Serves until it is asked to stop.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
-    let Loaded { config, layers, .. } = config::load(&args.sources())?;
+    let sources = args.sources();
+    let loaded = config::load(&sources)?;
+    let rereader = Rereader::new(sources, &loaded);
+    let Loaded { config, layers, .. } = loaded;
     telemetry::init(&config.log).map_err(Failure::other)?;
     for layer in &layers {
         tracing::info!(source = %layer.source, detail = %layer.detail, "configuration");
     }
-    let stop_requested = signals::stop_requested(FAILURE).map_err(Failure::other)?;
+    let (stop_requested, requested) =
+        signals::stop_or_reload_requested(FAILURE).map_err(Failure::other)?;
+    let reload = Reload {
+        rereader,
+        requested,
+        set_log_level: telemetry::set_level,
+    };
     let greeted = config.clone();
     let greet = move |bound| {
         if greeted.log.format == LogFormat::Human
@@ -106,5 +115,5 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
             log::print(&text);
         }
     };
-    server::run(config, greet, stop_requested).map_err(Failure::other)
+    server::run(config, reload, greet, stop_requested).map_err(Failure::other)
 }

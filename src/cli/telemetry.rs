@@ -17,6 +17,11 @@ pub(super) fn init(log: &Log) -> io::Result<()> {
     log::start(format, filter(log.level))
 }
 
+/// From now on, the least important that is logged is this.
+pub(super) fn set_level(level: LogLevel) {
+    log::set_filter(filter(level));
+}
+
 /// The level is the relay's own; libraries speak up only when something may be wrong.
 fn filter(level: LogLevel) -> Targets {
     let level = match level {

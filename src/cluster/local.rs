@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::hub::idempotency::{SharedClaim, SharedTurn};
 use crate::hub::{
-    Admission, Answer, AppHub, Authority, Broadcast, Caching, ChannelReport, Detail, Join, Leave,
-    PeerHandle, Receipt, SignIn, Standing, Unavailable,
+    Admission, Answer, AppHub, Apps, Authority, Broadcast, Caching, ChannelReport, Detail, Join,
+    Leave, PeerHandle, Receipt, SignIn, Standing, Unavailable,
 };
 use crate::protocol::ChannelName;
 use crate::protocol::member::{Member, Watchlist};
@@ -17,7 +17,7 @@ use crate::session::CloseReason;
 pub struct Local;
 
 impl Authority for Local {
-    fn start(&self, _apps: Vec<Arc<AppHub>>) -> io::Result<()> {
+    fn start(&self, _apps: Arc<Apps>) -> io::Result<()> {
         Ok(())
     }
 

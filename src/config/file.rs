@@ -16,12 +16,24 @@ pub(super) const FILE_VARIABLE: &str = "FANFARE_CONFIG";
 /// Looked for in the working directory where nothing names a file.
 const USUAL_NAME: &str = "config.toml";
 
+/// Why a file counts that nothing names.
+const FOUND: &str = "found in the working directory";
+
 /// A configuration file that was read, not yet parsed.
 pub(super) struct ConfigFile {
     pub(super) path: PathBuf,
     /// Who chose this file, for people.
     pub(super) chosen: &'static str,
     text: String,
+    /// Where its lines end.
+    line_ends: Vec<usize>,
+}
+
+impl Sources {
+    /// The file that is looked for where nothing names one.
+    pub(super) fn usual_file(&self) -> PathBuf {
+        self.directory.join(USUAL_NAME)
+    }
 }
 
 impl ConfigFile {
@@ -33,16 +45,21 @@ impl ConfigFile {
         } else if let Some(path) = variable.filter(|path| !path.is_empty()) {
             (path.into(), FILE_VARIABLE)
         } else {
-            (
-                sources.directory.join(USUAL_NAME),
-                "found in the working directory",
-            )
+            (sources.usual_file(), FOUND)
         };
-        let usual = chosen.starts_with("found");
+        let usual = chosen == FOUND;
         match fs::read(&path) {
             Ok(bytes) => {
                 let text = text_of(bytes, &path)?;
-                Ok(Some(Self { path, chosen, text }))
+                let ends = text.bytes().enumerate();
+                let line_ends = ends.filter(|(_, byte)| *byte == b'\n');
+                let line_ends = line_ends.map(|(at, _)| at).collect();
+                Ok(Some(Self {
+                    path,
+                    chosen,
+                    text,
+                    line_ends,
+                }))
             }
             Err(error) if usual && error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(reason) => Err(ConfigError::Unreadable { path, reason }),
@@ -87,11 +104,7 @@ impl ConfigFile {
     }
 
     fn line(&self, span: &Range<usize>) -> usize {
-        1 + self
-            .before(span)
-            .bytes()
-            .filter(|byte| *byte == b'\n')
-            .count()
+        1 + self.line_ends.partition_point(|end| *end < span.start)
     }
 
     fn before(&self, span: &Range<usize>) -> &str {

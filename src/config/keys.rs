@@ -117,6 +117,7 @@ pub(super) const APP: &[&str] = &[
     "id",
     "key",
     "secret",
+    "secret_file",
     "enabled",
     "extra_keys",
     "client_events",
@@ -139,7 +140,7 @@ pub(super) const WEBHOOK: &[&str] = &["url", "events", "batch", "headers", "filt
 
 pub(super) const FILTER: &[&str] = &["channel_prefix", "channel_suffix"];
 
-pub(super) const KEY_PAIR: &[&str] = &["key", "secret"];
+pub(super) const KEY_PAIR: &[&str] = &["key", "secret", "secret_file"];
 
 pub(super) const LIMITS: &[&str] = &[
     "max_connections",

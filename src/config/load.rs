@@ -1,9 +1,13 @@
 //! From the sources to a configuration.
 
+use std::path::PathBuf;
+
 use super::credentials::{self, EnvFile};
 use super::file::ConfigFile;
+use super::fixed::Fixed;
 use super::listener::{Listen, Listener};
 use super::overrides::Overrides;
+use super::references::{self, Resolved};
 use super::section::{Layers, Section};
 use super::{Config, ConfigError, Origin, Sources, keys, read};
 
@@ -16,6 +20,12 @@ pub struct Loaded {
     pub layers: Vec<Layer>,
     /// Where each app of the registry comes from, in its order.
     pub app_origins: Vec<Origin>,
+    /// The file that it was read from, if it was.
+    pub file: Option<PathBuf>,
+    /// The files of secrets that it names.
+    pub secret_files: Vec<PathBuf>,
+    /// What it sets that holds only from the start on.
+    pub(super) fixed: Fixed,
 }
 
 /// Something that a configuration was made of, for people to read.
@@ -30,10 +40,15 @@ pub struct Layer {
 /// Reads all sources and checks the whole.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let file = ConfigFile::read(sources)?;
-    let table = file.as_ref().map(ConfigFile::parse).transpose()?;
+    let mut table = file.as_ref().map(ConfigFile::parse).transpose()?;
+    let resolved = match (&mut table, &file) {
+        (Some(table), Some(file)) => references::resolve(table, file, &sources.environment)?,
+        _ => Resolved::default(),
+    };
     let overrides = Overrides::new(sources)?;
     let layers = Layers {
         file: file.as_ref(),
+        resolved: &resolved,
         overrides: &overrides,
     };
     let root = Section::root(&layers, table.as_ref(), keys::ROOT)?;
@@ -83,6 +98,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         }
     }
     let development = apps.is_empty();
+    let secret_files = read::apps::secret_files(&apps);
     let (apps, app_origins) = read::apps::registry(apps)?;
     let laravel_redis = read::ingest::laravel_redis(&root, &apps, &cluster)?;
 
@@ -101,6 +117,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         },
         layers: describe(sources, file.as_ref(), &overrides, environment_has_app),
         app_origins,
+        fixed: Fixed::of(table.as_ref(), &overrides),
+        file: file.map(|file| file.path),
+        secret_files,
     })
 }
 

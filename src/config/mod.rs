@@ -8,6 +8,8 @@
 //! - [`EnvFile`]: an app's credentials in a `.env` file; [`dotenv`]: the dialect that Laravel reads
 //! - [`mod@file`], [`overrides`]: the file, and what is laid over it
 //! - [`variables`], [`keys`]: names of variables; which keys there are
+//! - [`references`]: variables within the file
+//! - [`Rereader`]: all of that again while the relay runs; [`fixed`]: what does not hold before it is started again
 //! - [`mod@value`], [`section`], [`read`]: values as written, a table of them, what each key means
 
 mod address;
@@ -15,11 +17,14 @@ mod credentials;
 mod dotenv;
 mod error;
 mod file;
+mod fixed;
 mod keys;
 mod listener;
 mod load;
 mod overrides;
 mod read;
+mod references;
+mod reread;
 mod section;
 mod settings;
 mod sources;
@@ -33,5 +38,6 @@ pub use credentials::EnvFile;
 pub use error::{ConfigError, Origin};
 pub use listener::{Listen, Listener, UnixAccess};
 pub use load::{Loaded, load};
+pub use reread::{Reread, Rereader};
 pub use settings::{Admin, Cluster, Config, Log, LogFormat, LogLevel, Role, Server, Tls};
 pub use sources::{Flag, Sources};

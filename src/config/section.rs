@@ -11,12 +11,14 @@ use toml::de::{DeTable, DeValue};
 use super::file::ConfigFile;
 use super::keys::hint;
 use super::overrides::Overrides;
+use super::references::Resolved;
 use super::value::{Given, found, kind, quoted};
 use super::{ConfigError, Origin};
 
 /// The layers that a key is looked up in.
 pub(super) struct Layers<'a> {
     pub(super) file: Option<&'a ConfigFile>,
+    pub(super) resolved: &'a Resolved,
     pub(super) overrides: &'a Overrides<'a>,
 }
 
@@ -380,7 +382,11 @@ impl<'a> Section<'a> {
         if let Some((text, _)) = self.layers.overrides.get(&path) {
             return Some(Given::Text(text));
         }
-        self.in_file(key).map(|value| Given::Toml(value.get_ref()))
+        let value = self.in_file(key)?;
+        Some(match value.get_ref() {
+            DeValue::String(text) if self.layers.resolved.holds(value) => Given::Text(text),
+            value => Given::Toml(value),
+        })
     }
 
     fn in_file(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {

@@ -105,6 +105,7 @@ impl Carrying {
         let activity = self.activity.as_secs().max(1);
         let established = server::connection_established(connected.socket_id(), activity);
         connected.send(&established);
+        connected.close_if_app_is_closed();
         let downstream = Downstream::new(self.fallback, PATIENCE.min(self.activity));
         let parts = Parts {
             registration: connected,

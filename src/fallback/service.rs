@@ -170,7 +170,8 @@ impl FallbackService {
         }
         let number = number(&Query::parse(request.query_string()));
         let headers = request.headers();
-        self.take(app, &entry, number, headers, payload, mark).await
+        self.take(&app, &entry, number, headers, payload, mark)
+            .await
     }
 
     /// Hands on what was sent, and waits until it is handled.
@@ -183,7 +184,7 @@ impl FallbackService {
         payload: web::Payload,
         mark: Option<RequestMark>,
     ) -> HttpResponse {
-        let most = app.app.limits.message_bytes;
+        let most = app.app.record().limits.message_bytes;
         let limit = upstream::largest_body(most);
         let declared = headers
             .get(header::CONTENT_LENGTH)
@@ -239,7 +240,7 @@ impl FallbackService {
     /// The session, which is the app's.
     fn find(&self, target: &Target<'_>) -> Option<Arc<Entry>> {
         let app = self.relay.hub.app_by_key(target.key)?;
-        self.sessions.find(&name(app, target))
+        self.sessions.find(&name(&app, target))
     }
 
     fn asker<'r>(&self, request: &'r HttpRequest) -> Asker<'r> {
@@ -323,7 +324,7 @@ impl FallbackService {
         };
         let opening = Opening { app, carrying };
         match target.page {
-            Named::Token(token) if opening.app.app().app.resume.is_on() => {
+            Named::Token(token) if opening.app.app().app.record().resume.is_on() => {
                 opening.begin_or_come_back(token.into(), &self.home());
             }
             Named::Token(_) | Named::No | Named::Malformed => opening.begin(&self.home()),

@@ -81,7 +81,7 @@ pub(super) async fn members(
 }
 
 fn parse<'n>(request: &Verified<'_>, name: &'n str) -> Result<ChannelRef<'n>, ApiError> {
-    let limit = request.app().app.limits.channel_name_length;
+    let limit = request.app().app.record().limits.channel_name_length;
     ChannelRef::parse(name.into(), limit)
         .map_err(|error| ApiError::bad_request(format!("channel: {error}")))
 }

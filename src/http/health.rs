@@ -1,7 +1,9 @@
 //! What load balancers look at. They are not signed, and say nothing that is not public.
 
+use std::sync::atomic::Ordering;
+
 use actix_web::http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::Answer;
 use crate::acme;
@@ -29,7 +31,7 @@ pub(super) fn ready(relay: &Relay, acme: Option<&acme::Shown>) -> Answer {
             "the relay has used up its memory (server.memory_bytes)".to_owned()
         }
         Standing::Well => match acme.and_then(acme::Shown::trouble) {
-            None => return Answer::ok(json!({ "ready": true })),
+            None => return Answer::ok(well(relay)),
             Some(trouble) => trouble,
         },
         Standing::Away => because(authority, Unavailable::Away),
@@ -38,6 +40,17 @@ pub(super) fn ready(relay: &Relay, acme: Option<&acme::Shown>) -> Answer {
     };
     let status = StatusCode::SERVICE_UNAVAILABLE;
     Answer::Json(status, json!({ "ready": false, "reason": reason }))
+}
+
+/// A configuration that cannot be used is no reason to send clients elsewhere. What is wrong with it is for the log
+/// alone.
+fn well(relay: &Relay) -> Value {
+    if relay.is_outdated.load(Ordering::Relaxed) {
+        let note = "the configuration has changed and cannot be used: the one before it holds, and the log says what \
+                    is wrong";
+        return json!({ "ready": true, "note": note });
+    }
+    json!({ "ready": true })
 }
 
 fn because(authority: &dyn Authority, reason: Unavailable) -> String {

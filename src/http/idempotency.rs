@@ -255,8 +255,8 @@ mod tests {
     fn app() -> Arc<AppHub> {
         let app = App::new("1", Signer::new("key", b"secret"));
         let registry = Registry::new(vec![app]).unwrap();
-        let hub = Hub::new(registry, &Webhooks::none(), Metrics::new(), 10);
-        Arc::clone(hub.app("1").unwrap())
+        let hub = Hub::new(&registry, &Webhooks::none(), Metrics::new(), 10);
+        hub.app("1").unwrap()
     }
 
     fn posted() -> impl Future<Output = Result<Receipts, ApiError>> {

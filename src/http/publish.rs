@@ -30,7 +30,7 @@ pub(super) async fn events(
     } else {
         parse_object(request.body())?
     };
-    let event = fields.check(request.query(), &request.app().app.limits)?;
+    let event = fields.check(request.query(), &request.app().app.record().limits)?;
     let key = key(request, fields.idempotency_key, headers)?;
     let app = request.app();
     let post = async { Ok(relay.publish(app, &[event.publication()]).await?) };
@@ -65,7 +65,8 @@ pub(super) async fn batch_events(
     request: &Verified<'_>,
     headers: &HeaderMap,
 ) -> Result<Answer, ApiError> {
-    let limits = &request.app().app.limits;
+    let record = request.app().app.full_record();
+    let limits = &record.limits;
     let (slots, given_key): (Vec<&RawValue>, _) = if request.body().trim_ascii().is_empty() {
         (list(request.query().get("batch"))?, None)
     } else {

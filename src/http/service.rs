@@ -126,11 +126,14 @@ impl Api {
         let app = hub
             .app(app_id)
             .ok_or_else(|| ApiError::not_found("no app has this id"))?;
-        if !app.app.enabled {
-            return Err(ApiError::new(StatusCode::FORBIDDEN, "the app is disabled"));
-        }
-        pages::keep_out(&app.app, request.headers())?;
-        let largest = app.app.limits.http_body_bytes;
+        let largest = {
+            let record = app.app.record();
+            if !record.enabled {
+                return Err(ApiError::new(StatusCode::FORBIDDEN, "the app is disabled"));
+            }
+            pages::keep_out(&record, request.headers())?;
+            record.limits.http_body_bytes
+        };
         body.check_announced(largest)?;
         let head = Head {
             method: request.method().as_str(),
@@ -138,9 +141,9 @@ impl Api {
             query: request.query_string(),
             has_body: body.is_announced(),
         };
-        let claim = Claim::check(app, head, &self.settings.path_prefix)?;
+        let claim = Claim::check(&app, head, &self.settings.path_prefix)?;
         // Behind the signature: strangers use up nothing of the app's.
-        self.limit_app(app, left)?;
+        self.limit_app(&app, left)?;
         let body = body.read(largest).await?;
         let headers = request.headers();
         let request = claim.with_body(&body)?;
@@ -164,7 +167,7 @@ impl Api {
     }
 
     fn limit_app(&self, app: &AppHub, left: &mut Option<Left>) -> Result<(), ApiError> {
-        match &app.requests {
+        match &*app.requests() {
             None => Ok(()),
             Some(bucket) => self.limit(bucket.take(Instant::now()), RequestLimit::App, left),
         }
@@ -240,11 +243,11 @@ impl Api {
             .nth(1)
             .and_then(|rest| rest.split('/').next());
         let app = app_id.and_then(|id| self.relay.hub.app(id));
-        if let (Some(app), metrics::Route::Events | metrics::Route::BatchEvents) = (app, label) {
+        if let (Some(app), metrics::Route::Events | metrics::Route::BatchEvents) = (&app, label) {
             app.metrics.publishes_refused.with(error.as_refusal()).inc();
         }
         self.relay.tap.emit(|| TapEvent {
-            app: app.map(|app| &*app.app.id),
+            app: app.as_ref().map(|app| &*app.app.id),
             code: Some(status),
             message: Some(message),
             address: client,

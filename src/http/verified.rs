@@ -52,12 +52,13 @@ impl<'r> Claim<'r> {
             query: &claim.query,
             has_body: head.has_body,
         };
+        let record = app.app.record();
         let rules = Rules {
             now: unix_time(),
-            window: app.app.limits.auth_timestamp_window.as_secs(),
+            window: record.limits.auth_timestamp_window.as_secs(),
             path_prefix,
         };
-        request::verify(&app.app.keys, signed, rules)?;
+        request::verify(&record.keys, signed, rules)?;
         Ok(claim)
     }
 

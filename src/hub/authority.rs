@@ -5,6 +5,7 @@ use std::{fmt, io};
 
 use super::app::AppHub;
 use super::app::idempotency::SharedClaim;
+use super::apps::Apps;
 use super::backlog::Admission;
 use super::broadcast::{Broadcast, Caching};
 use super::moves::{Join, Leave, PeerHandle, SignIn};
@@ -23,8 +24,8 @@ use crate::session::CloseReason;
 ///
 /// No method has a body here: one that answered for this node alone would be believed of all.
 pub trait Authority: fmt::Debug + Send + Sync {
-    /// Goes to work for these apps. Called once, before anything else is asked.
-    fn start(&self, apps: Vec<Arc<AppHub>>) -> io::Result<()>;
+    /// Goes to work for the apps that there are at the time. Called once, before anything else is asked.
+    fn start(&self, apps: Arc<Apps>) -> io::Result<()>;
 
     /// A connection wants to be on a channel. Called once until the leave.
     fn join(&self, app: &Arc<AppHub>, join: Join);

@@ -100,6 +100,11 @@ pub(super) enum Control {
         channel: ChannelId,
         reason: Arc<CloseReason>,
     },
+    /// Close all connections to an app.
+    CloseApp {
+        app: AppIndex,
+        reason: Arc<CloseReason>,
+    },
     /// Close all connections of the shard.
     CloseEveryone { reason: Arc<CloseReason> },
 }

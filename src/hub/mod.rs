@@ -15,6 +15,7 @@
 //! - [`moves`]: what a connection asks for
 //! - [`directory`]: who listens, and where; the members; who is online
 //! - [`app`]: one app at work, with the moves of a single node and those of one that has copies
+//! - [`apps`]: all of them, while they come, change and go
 //! - [`authority`]: who decides about joins and leaves
 //! - [`shard`]: one thread's connections, its fan-out, its deadlines
 //! - `testing`: connections without sockets
@@ -33,17 +34,19 @@ mod directory;
 
 mod app;
 
+mod apps;
+
 mod authority;
 
 mod shard;
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
 pub use app::{AppHub, AppPermit, ParkPermit, idempotency};
+pub use apps::{Apps, Changes};
 pub use authority::Authority;
 pub use backlog::{Admission, Backlog, Rank};
 pub use broadcast::{Broadcast, Caching};
@@ -55,7 +58,7 @@ pub use outcome::{
 };
 pub use shard::{Carrier, Fallback, Flushed, Outlives, Peer, Registration, Shard, leave_all};
 
-use crate::apps::Registry;
+use crate::apps::{App, Registry, Source};
 use crate::metrics::Metrics;
 use crate::net::tally::{Full, Permit, Tally};
 use crate::protocol::{CloseCode, Compression};
@@ -75,8 +78,7 @@ pub enum Drain {
 /// Everything that is connected to this node.
 #[derive(Debug)]
 pub struct Hub {
-    registry: Registry,
-    apps: HashMap<Box<str>, Arc<AppHub>>,
+    apps: Arc<Apps>,
     mailboxes: Mutex<Vec<Arc<Mailbox>>>,
     metrics: Metrics,
     connections: Arc<Tally>,
@@ -88,25 +90,16 @@ pub struct Hub {
 impl Hub {
     /// A hub for these apps that takes at most `max_connections` sockets in all.
     pub fn new(
-        registry: Registry,
+        registry: &Registry,
         webhooks: &Webhooks,
         metrics: Metrics,
         max_connections: usize,
     ) -> Self {
-        let apps = registry
-            .iter()
-            .map(|app| {
-                let hub = AppHub::new(
-                    Arc::clone(app),
-                    metrics.app(&app.id),
-                    webhooks.app(&app.id).cloned(),
-                );
-                (app.id.clone(), Arc::new(hub))
-            })
-            .collect();
+        let apps = Apps::new(metrics.clone(), webhooks.clone());
+        let records = registry.iter().map(Arc::clone).collect();
+        apps.set(Source::Configuration, records);
         Self {
-            registry,
-            apps,
+            apps: Arc::new(apps),
             mailboxes: Mutex::default(),
             metrics,
             connections: Arc::default(),
@@ -125,19 +118,34 @@ impl Hub {
     }
 
     /// The app with this id, enabled or not.
-    pub fn app(&self, id: &str) -> Option<&Arc<AppHub>> {
-        self.apps.get(id)
-    }
-
-    /// All apps, enabled or not.
-    pub fn apps(&self) -> impl Iterator<Item = &Arc<AppHub>> {
-        self.apps.values()
+    pub fn app(&self, id: &str) -> Option<Arc<AppHub>> {
+        self.apps.by_id(id)
     }
 
     /// The app that this key belongs to, enabled or not.
-    pub fn app_by_key(&self, key: &str) -> Option<&Arc<AppHub>> {
-        let (app, _) = self.registry.by_key(key)?;
-        self.apps.get(&app.id)
+    pub fn app_by_key(&self, key: &str) -> Option<Arc<AppHub>> {
+        self.apps.by_key(key)
+    }
+
+    /// All apps.
+    pub fn apps(&self) -> &Arc<Apps> {
+        &self.apps
+    }
+
+    /// These are the apps of the source from now on. Connections to those that are gone or disabled are closed.
+    /// Webhooks must have been started before, if any of the apps has some.
+    pub fn set_apps(&self, source: Source, apps: Vec<Arc<App>>) -> Changes {
+        let changes = self.apps.set(source, apps);
+        for (app, reason) in &changes.closing {
+            let reason = Arc::new(reason.clone());
+            for mailbox in &*self.mailboxes.lock() {
+                mailbox.send(Control::CloseApp {
+                    app: *app,
+                    reason: Arc::clone(&reason),
+                });
+            }
+        }
+        changes
     }
 
     /// Makes the shard of the calling worker thread. Its connections' moves are for `authority` to
@@ -165,7 +173,7 @@ impl Hub {
     /// Waits until no connection is open, and no session waits for its client.
     pub async fn emptied(&self) {
         self.connections.emptied().await;
-        for app in self.apps.values() {
+        for app in self.apps.at_work() {
             app.parked().emptied().await;
         }
     }
@@ -189,7 +197,7 @@ impl Hub {
     /// Tells webhooks that everybody leaves, before [`Hub::close_all`]. To be called on a node that
     /// decides about its channels by itself.
     pub fn all_depart(&self) {
-        for app in self.apps.values() {
+        for app in self.apps.at_work() {
             app.all_depart();
         }
     }
@@ -197,7 +205,7 @@ impl Hub {
     /// Closes every connection of every shard with this code, so that clients connect again.
     pub fn close_all(&self, code: CloseCode) {
         // Those who leave from now on all leave together: no one is left to be notified.
-        for app in self.apps.values() {
+        for app in self.apps.at_work() {
             app.fall_silent();
         }
         let reason = Arc::new(CloseReason::new(
@@ -214,7 +222,7 @@ impl Hub {
     /// What has to be done now and then: counts and departures that are due, cached events and answers that have
     /// expired.
     pub fn housekeeping(&self, now: Instant) {
-        for app in self.apps.values() {
+        for app in self.apps.at_work() {
             app.housekeeping(now);
         }
     }

@@ -92,6 +92,7 @@ impl TestShard {
             | Control::Leave { .. }
             | Control::Unwatch { .. }
             | Control::Close { .. }
+            | Control::CloseApp { .. }
             | Control::CloseEveryone { .. } => return None,
         })
     }

@@ -97,6 +97,8 @@ pub(super) trait Instrument: Sized {
     type Family;
     fn register(registry: &mut Registry, name: &str, help: &str) -> Self::Family;
     fn resolve(family: &Self::Family, labels: &[Label]) -> Self;
+    /// What was resolved with these labels is exported no longer.
+    fn forget(family: &Self::Family, labels: &[Label]);
 }
 
 impl Instrument for Counter {
@@ -112,6 +114,9 @@ impl Instrument for Counter {
     fn resolve(family: &Self::Family, labels: &[Label]) -> Self {
         family.get_or_create_owned(&labels.to_vec())
     }
+    fn forget(family: &Self::Family, labels: &[Label]) {
+        family.remove(&labels.to_vec());
+    }
 }
 
 impl Instrument for Gauge {
@@ -124,6 +129,9 @@ impl Instrument for Gauge {
     fn resolve(family: &Self::Family, labels: &[Label]) -> Self {
         family.get_or_create_owned(&labels.to_vec())
     }
+    fn forget(family: &Self::Family, labels: &[Label]) {
+        family.remove(&labels.to_vec());
+    }
 }
 
 impl Instrument for Histogram {
@@ -135,6 +143,9 @@ impl Instrument for Histogram {
 
     fn resolve(family: &Self::Family, labels: &[Label]) -> Self {
         Self(family.get_or_create_owned(&labels.to_vec()))
+    }
+    fn forget(family: &Self::Family, labels: &[Label]) {
+        family.remove(&labels.to_vec());
     }
 }
 
@@ -150,6 +161,12 @@ impl<L: LabelSet> Instrument for CounterBy<L> {
         Self {
             counters: L::all().into_iter().map(counter).collect(),
             labels: PhantomData,
+        }
+    }
+
+    fn forget(family: &Self::Family, labels: &[Label]) {
+        for own in L::all() {
+            family.remove(&[labels, &own].concat());
         }
     }
 }
@@ -197,6 +214,12 @@ macro_rules! metrics {
             pub(super) fn resolve(&self, labels: &[$crate::metrics::declare::Label]) -> $handles {
                 use $crate::metrics::declare::Instrument;
                 $handles { $( $field: <$kind>::resolve(&self.$field, labels), )* }
+            }
+
+            #[allow(dead_code, reason = "most of what is labelled is there as long as the process")]
+            pub(super) fn forget(&self, labels: &[$crate::metrics::declare::Label]) {
+                use $crate::metrics::declare::Instrument;
+                $( <$kind>::forget(&self.$field, labels); )*
             }
         }
     };

@@ -27,6 +27,18 @@ label! {
 }
 
 label! {
+    /// What came of reading the configuration again.
+    pub enum Reload = "outcome" {
+        /// Apps have come, changed or gone.
+        Applied = "applied",
+        /// All apps are as they were.
+        Unchanged = "unchanged",
+        /// It cannot be used: what was read before holds.
+        Failed = "failed",
+    }
+}
+
+label! {
     /// Whose limit refused an HTTP request.
     pub enum RequestLimit = "reason" {
         /// The app's `requests_per_second`.
@@ -317,6 +329,8 @@ label! {
         Expired = "expired",
         /// The relay stopped before it could be sent.
         Shutdown = "shutdown",
+        /// The webhook is configured no longer.
+        Removed = "removed",
     }
 }
 

@@ -35,8 +35,8 @@ pub use self::ingest::IngestMetrics;
 pub use self::labels::{
     AcmeOrder, ClosedWith, CompressionOutcome, CompressionStage, ConnectionRefusal, EventLoss,
     FallbackTransport, Http2Refusal, InflateRefusal, IngestRefusal, LossOn, MessageKind,
-    NotResumed, ProxyHeaderRefusal, PublishRefusal, RequestLimit, Route, StatusClass, TlsHandshake,
-    WebhookDrop, WebhookOutcome,
+    NotResumed, ProxyHeaderRefusal, PublishRefusal, Reload, RequestLimit, Route, StatusClass,
+    TlsHandshake, WebhookDrop, WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
 pub use self::worker::WorkerMetrics;
@@ -88,6 +88,12 @@ impl Metrics {
     /// The numbers of the app with this id of the configuration. Asked again, the same ones.
     pub fn app(&self, app_id: &str) -> AppMetrics {
         self.shared.apps.resolve(&[("app", app_id.into())])
+    }
+
+    /// The numbers of the app are exported no longer: it is gone. Handles that are still held count on, and nobody
+    /// sees it; asked for again, there are new ones.
+    pub fn forget_app(&self, app_id: &str) {
+        self.shared.apps.forget(&[("app", app_id.into())]);
     }
 
     /// The numbers of the worker thread with this index. Asked again, the same ones.

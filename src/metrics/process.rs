@@ -12,8 +12,8 @@ use service::net::room::Numbers;
 
 use super::declare::{Counter, CounterBy, Gauge, Instrument, metrics};
 use super::labels::{
-    ConnectionRefusal, Http2Refusal, HttpClosedWhile, ProxyHeaderRefusal, RequestLimit, Route,
-    StatusClass, TlsHandshake,
+    ConnectionRefusal, Http2Refusal, HttpClosedWhile, ProxyHeaderRefusal, Reload, RequestLimit,
+    Route, StatusClass, TlsHandshake,
 };
 
 metrics! {
@@ -21,6 +21,12 @@ metrics! {
     pub struct ProcessMetrics {
         /// When the relay started, in seconds since 1970.
         start_time: Gauge = "fanfare_start_time_seconds",
+        /// Apps that there are.
+        apps: Gauge = "fanfare_apps",
+        /// Apps that are not served, as others before them have their ids or keys.
+        apps_refused: Gauge = "fanfare_apps_refused",
+        /// Times that the configuration was read again, by what came of it.
+        config_reloads: CounterBy<Reload> = "fanfare_config_reloads_total",
         /// Connections refused before they belonged to an app, by reason.
         connections_refused: CounterBy<ConnectionRefusal> = "fanfare_connections_refused_total",
         /// Connections closed on listeners with server.proxy_protocol, by what was wrong with the header.

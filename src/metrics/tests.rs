@@ -153,6 +153,19 @@ fn everything_is_zero_before_anything_happened() {
 }
 
 #[test]
+fn of_an_app_that_is_gone_nothing_is_left() {
+    let metrics = Metrics::new();
+    let before = metrics.encode();
+    for round in 0..3 {
+        let app = metrics.app(&format!("app-{round}"));
+        app.connections.inc();
+        metrics.forget_app(&format!("app-{round}"));
+        app.connections.dec();
+    }
+    assert_eq!(metrics.encode(), before);
+}
+
+#[test]
 fn an_apps_numbers_are_its_own_and_shared_by_all_its_handles() {
     let metrics = Metrics::new();
     let first = metrics.app("1");

@@ -138,7 +138,7 @@ impl Relay {
     }
 
     fn note_long_watchlist(&self, peer: &Peer) -> Frame {
-        let most = peer.app().app.limits.watchlist_users;
+        let most = peer.app().app.record().limits.watchlist_users;
         let message = format!("only the first {most} users of the watchlist count");
         self.note_mistake(peer, Some(CloseCode::WatchlistLimit), &message)
     }

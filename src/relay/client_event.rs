@@ -26,7 +26,7 @@ pub(super) struct ClientPublication {
 impl ClientPublication {
     /// Waits for room.
     pub(super) async fn wait(self, app: Arc<AppHub>) -> (Self, Result<Reservation, BacklogFull>) {
-        let reserved = app.room.reserve(self.deliveries, self.frame.len()).await;
+        let reserved = app.room().reserve(self.deliveries, self.frame.len()).await;
         (self, reserved)
     }
 }
@@ -54,7 +54,7 @@ impl Relay {
             admission,
         };
         match app
-            .room
+            .room()
             .try_reserve(publication.deliveries, publication.frame.len())
         {
             Some(reservation) => {
@@ -119,7 +119,7 @@ impl<'a> ClientEvent<'a> {
 
 /// What webhooks are sent of a client's event; None if none of them wants to know.
 fn client_event_notice(peer: &Peer, channel: &ChannelName, frame: &Frame) -> Option<Notice> {
-    let webhooks = peer.app().webhooks()?;
+    let webhooks = peer.app().webhooks();
     if !webhooks.wants(WebhookEvent::ClientEvent, channel.as_str()) {
         return None;
     }

@@ -17,6 +17,7 @@ mod publish;
 mod terminate;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 pub use connected::Connected;
 pub use incoming::WaitingEvent;
@@ -43,4 +44,6 @@ pub struct Relay {
     pub clients: Clients,
     /// How much memory the process may have.
     pub memory: Ceiling,
+    /// Whether the configuration has changed and cannot be used, so that the one before it holds.
+    pub is_outdated: AtomicBool,
 }

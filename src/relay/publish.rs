@@ -97,7 +97,7 @@ impl Relay {
         }
         let mut receipts = Receipts::default();
         if !posts.is_empty() {
-            let reservation = app.room.reserve(deliveries, bytes).await?;
+            let reservation = app.room().reserve(deliveries, bytes).await?;
             let admission = authority.admit(bytes)?;
             receipts = post_all(authority, app, posts, reservation, &admission);
         }
@@ -123,7 +123,7 @@ impl Relay {
                 continue;
             }
             let frame = server::event(publication.name, channel.as_str(), publication.data);
-            let reservation = app.room.reserve(wanted.deliveries, frame.len()).await?;
+            let reservation = app.room().reserve(wanted.deliveries, frame.len()).await?;
             let broadcast = Broadcast::reserved(frame, publication.except, reservation);
             app.publish_locally(channel.as_str(), broadcast, Caching::on(channel.kind()));
         }

@@ -51,7 +51,7 @@ pub async fn park(mut connected: Connected, resumable: Resumable, permit: Permit
     } else {
         Instant::now()
     };
-    let until = since + app.app.resume.window;
+    let until = since + app.app.record().resume.window;
     connected.park(until);
     drop(permit);
     let place = resumable.into_place();

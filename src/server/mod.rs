@@ -9,6 +9,7 @@
 //! - [`pace`]: how fast new connections are taken
 //! - [`memory`]: how much the process has is watched
 //! - [`reclaim`]: memory that is free and still held is given back
+//! - [`mod@reload`]: the configuration is read again
 //! - [`shutdown`]: the phases of stopping
 
 mod accept;
@@ -19,6 +20,7 @@ mod memory;
 mod pace;
 mod proxied;
 mod reclaim;
+mod reload;
 mod secure;
 mod shutdown;
 mod unix_socket;
@@ -28,6 +30,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crate::acme::{self, Acme};
@@ -47,7 +50,10 @@ use crate::state::common::Common;
 use crate::tap::Tap;
 use crate::tls;
 use crate::webhooks::{self, Webhooks};
+use reload::Reloading;
 use worker::WorkerSettings;
+
+pub use reload::Reload;
 
 /// Why the relay could not serve.
 #[derive(Debug, thiserror::Error)]
@@ -118,9 +124,10 @@ pub struct Bound {
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
 /// Serves until `stop_requested` is ready, and then stops in good order. `greet` is called with
-/// the addresses once they are bound.
+/// the addresses once they are bound. What changes of the configuration is taken over by `reload`.
 pub fn run(
     config: Config,
+    reload: Reload,
     greet: impl FnOnce(Bound),
     stop_requested: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
@@ -130,18 +137,12 @@ pub fn run(
     let (over_tls, certificates) = secure::listen(&config.tls)?.unzip();
     let admin = listen::bind_admin(&config.admin)?;
 
-    let max_connections = config
-        .server
-        .max_connections
-        .unwrap_or_else(|| descriptors::sockets_within(files));
     let metrics = Metrics::new();
     let (authority, common) = authority(&config.cluster, &metrics)?;
     let acme = acme(&config, certificates.as_ref(), common, &metrics)?;
-    let webhooks = Webhooks::start(&config.apps, &metrics, config.webhooks.clone())?;
-    let hub = Hub::new(config.apps.clone(), &webhooks, metrics, max_connections)
-        .with_compression(config.compression.unwrap_or_default());
+    let (hub, webhooks) = hub(&config, files, metrics)?;
     authority
-        .start(hub.apps().map(Arc::clone).collect())
+        .start(Arc::clone(hub.apps()))
         .map_err(ServeError::system("start to share channels"))?;
     let relay = relay(&config.server, hub, authority);
 
@@ -188,6 +189,8 @@ pub fn run(
         if let Some(certificates) = certificates {
             actix_rt::spawn(certificates.watch(relay.hub.metrics().clone()));
         }
+        let reloading = Reloading::new(reload, &config, &relay, &webhooks);
+        actix_rt::spawn(reloading.run());
         let ingest = start_ingest(&config, &relay);
         let acme = acme.map(|acme| actix_rt::spawn(acme.run()));
         stop_requested.await;
@@ -220,6 +223,20 @@ fn authority(cluster: &Cluster, metrics: &Metrics) -> Result<Shared, ServeError>
     }
 }
 
+/// The apps at work, in a process that may have so many files open, and what reports of them.
+fn hub(config: &Config, files: u64, metrics: Metrics) -> Result<(Hub, Webhooks), ServeError> {
+    let most = config.server.max_connections;
+    let most = most.unwrap_or_else(|| descriptors::sockets_within(files));
+    let webhooks = Webhooks::new(config.webhooks.clone());
+    if config.apps.iter().any(|app| !app.webhooks.is_empty()) {
+        webhooks.start()?;
+    }
+    let hub = Hub::new(&config.apps, &webhooks, metrics, most)
+        .with_compression(config.compression.unwrap_or_default());
+    webhooks.all_begun();
+    Ok((hub, webhooks))
+}
+
 fn relay(server: &config::Server, hub: Hub, authority: Arc<dyn Authority>) -> Arc<Relay> {
     let trusted_proxies = Arc::new(server.trusted_proxies.clone());
     Arc::new(Relay {
@@ -229,6 +246,7 @@ fn relay(server: &config::Server, hub: Hub, authority: Arc<dyn Authority>) -> Ar
         requests: Requests::default(),
         clients: Clients::new(trusted_proxies, &server.client_limits, Instant::now()),
         memory: Ceiling::new(server.memory_bytes),
+        is_outdated: AtomicBool::new(false),
     })
 }
 
@@ -286,19 +304,12 @@ fn start_ingest(config: &Config, relay: &Arc<Relay>) -> Option<actix_rt::task::J
     if !settings.enabled || config.server.role == Role::Api {
         return None;
     }
-    let app = relay.hub.app(&settings.app);
-    let app = app.expect("a configuration names only apps that there are");
     // What the nodes send each other may pass through the same Redis.
     let not_laravels = match &config.cluster {
         Cluster::Local => Vec::new(),
         Cluster::Redis(settings) => vec![settings.prefix.clone()],
     };
-    let ingest = LaravelRedis::new(
-        Arc::clone(relay),
-        Arc::clone(app),
-        settings.clone(),
-        not_laravels,
-    );
+    let ingest = LaravelRedis::new(Arc::clone(relay), settings.clone(), not_laravels);
     Some(actix_rt::spawn(ingest.run()))
 }
 

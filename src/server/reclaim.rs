@@ -21,9 +21,14 @@ pub(super) type Requests = watch::Sender<u64>;
 /// Gives back what this thread holds and does not use, whenever that is asked for.
 pub(super) async fn on_this_thread(mut requests: watch::Receiver<u64>) {
     while requests.changed().await.is_ok() {
-        // SAFETY: it has no preconditions; it looks through the heap of the calling thread.
-        unsafe { libmimalloc_sys::mi_collect(true) };
+        now();
     }
+}
+
+/// Gives back what this thread holds and does not use.
+pub(super) fn now() {
+    // SAFETY: it has no preconditions; it looks through the heap of the calling thread.
+    unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
 /// Looks at the size of the process and asks for a collection when that may help.

@@ -37,7 +37,7 @@ impl Session {
     fn charge_announcements(&mut self, members: usize) {
         let cost = allowance::cost_of_announcements(members);
         self.allowance
-            .charge_more(MessageKind::Presence, cost, &self.app.limits);
+            .charge_more(MessageKind::Presence, cost, &self.app.record().limits);
     }
 
     /// The connection is on the channel, and that is confirmed again.

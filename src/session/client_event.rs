@@ -33,8 +33,9 @@ impl Session {
         event: &ClientEvent<'_>,
         now: Instant,
     ) -> Result<(ChannelName, Option<Arc<Member>>), String> {
-        let limits = &self.app.limits;
-        if !self.app.client_events {
+        let app = self.app.record();
+        let limits = &app.limits;
+        if !app.client_events {
             return Err("client events are not enabled for this app".into());
         }
         let subscription = self

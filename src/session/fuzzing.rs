@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{Action, Answered, Ended, Session, SignOfLife, Timeouts};
-use crate::apps::App;
+use crate::apps::{App, LiveApp};
 use crate::auth::Signer;
 use crate::metrics::MessageKind;
 use crate::protocol::SocketId;
@@ -83,7 +83,7 @@ struct Model<'i> {
     input: Input<'i>,
     session: Session,
     signer: Signer,
-    app: Arc<App>,
+    app: Arc<LiveApp>,
     start: Instant,
     now: Instant,
     asked: VecDeque<Asked>,
@@ -110,7 +110,7 @@ impl<'i> Model<'i> {
         app.limits.channels_per_connection = 3;
         app.limits.client_events_per_second = 4;
         app.limits.messages_per_second = 10;
-        let app = Arc::new(app);
+        let app = Arc::new(LiveApp::from(app));
         let sign_of_life = if choice & 8 == 0 {
             SignOfLife::Message
         } else {
@@ -286,10 +286,10 @@ impl<'i> Model<'i> {
                 }
             }
             Action::ClientEvent { channel, .. } => {
-                assert!(self.app.client_events && self.is_live(channel.as_str()));
+                assert!(self.app.record().client_events && self.is_live(channel.as_str()));
                 assert!(channel.kind().needs_signature());
                 self.client_events += 1;
-                let most = f64::from(self.app.limits.client_events_per_second)
+                let most = f64::from(self.app.record().limits.client_events_per_second)
                     * (1.0 + (self.now - self.start).as_secs_f64());
                 assert!(
                     self.client_events as f64 <= most + 0.1,
@@ -491,7 +491,7 @@ impl<'i> Model<'i> {
         }
         let joining = |asked: &&Asked| matches!(asked, Asked::Join(_));
         let joining = self.asked.iter().filter(joining).count();
-        assert!(self.live.len() + joining <= self.app.limits.channels_per_connection);
+        assert!(self.live.len() + joining <= self.app.record().limits.channels_per_connection);
         let user_id = self.session.user().map(|user| user.user_id().to_string());
         assert_eq!(user_id, self.user_id);
     }

@@ -41,7 +41,7 @@ pub use pace::WaitsFor;
 pub use sign_of_life::SignOfLife;
 pub use timeouts::Timeouts;
 
-use crate::apps::App;
+use crate::apps::LiveApp;
 use crate::memory::{Dense, Keyed};
 use crate::metrics::MessageKind;
 use crate::net::rate::Bucket;
@@ -52,7 +52,7 @@ use crate::protocol::{ChannelName, CloseCode, SocketId, server};
 /// The state of one established connection.
 #[derive(Debug)]
 pub struct Session {
-    app: Arc<App>,
+    app: Arc<LiveApp>,
     socket_id: SocketId,
     subscriptions: Dense<Subscription, RandomState>,
     user: Option<Arc<Member>>,
@@ -119,18 +119,19 @@ enum State {
 }
 
 impl Session {
-    /// A session that begins now. `signers` are the app's key pairs.
+    /// A session that begins now.
     pub fn new(
-        app: Arc<App>,
+        app: Arc<LiveApp>,
         socket_id: SocketId,
         timeouts: Arc<Timeouts>,
         sign_of_life: SignOfLife,
         now: Instant,
     ) -> Self {
+        let record = app.record();
         Self {
             client_events: Bucket::full(now),
             heartbeat: Heartbeat::new(timeouts, sign_of_life, now),
-            authorize_by: app
+            authorize_by: record
                 .authorized_connections_timeout
                 .map(|timeout| now + timeout),
             subscriptions: Dense::default(),
@@ -175,7 +176,7 @@ impl Session {
         if let Some(until) = self.away_until() {
             return until;
         }
-        let limits = &self.app.limits;
+        let limits = &self.app.record().limits;
         let waits = self.waits_since.is_some();
         [
             self.authorize_by,
@@ -272,7 +273,8 @@ impl Session {
         // Client events that pass have a rate of their own.
         if !matches!(action, Action::ClientEvent { .. }) {
             let cost = allowance::cost_of_text(text.len());
-            self.allowance.charge(kind, cost, &self.app.limits, now);
+            let limits = &self.app.record().limits;
+            self.allowance.charge(kind, cost, limits, now);
         }
         action
     }

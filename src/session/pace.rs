@@ -21,14 +21,15 @@ pub enum WaitsFor {
 impl Session {
     /// A WebSocket ping or pong, or a part of a message, was received.
     pub fn on_frame(&mut self, kind: MessageKind, now: Instant) {
-        self.allowance.charge(kind, 1, &self.app.limits, now);
+        self.allowance
+            .charge(kind, 1, &self.app.record().limits, now);
     }
 
     /// Whether what was received must be done with before more is read: more came than the
     /// connection may send in the time, or too much waits for the authority. The connection
     /// waits, if so, until [`Session::may_read_on`].
     pub fn must_wait(&mut self, now: Instant) -> Option<WaitsFor> {
-        let waits_for = if self.allowance.is_exceeded(&self.app.limits, now) {
+        let waits_for = if self.allowance.is_exceeded(&self.app.record().limits, now) {
             WaitsFor::Allowance(self.allowance.wait(now))
         } else if self.unanswered >= MOST_UNANSWERED {
             WaitsFor::Answers
@@ -52,7 +53,7 @@ impl Session {
     /// Whether a connection that waits need not do so any longer; it is read on, then.
     pub fn may_read_on(&mut self, now: Instant) -> bool {
         let may = self.unanswered <= MOST_UNANSWERED / 2
-            && !self.allowance.is_exceeded(&self.app.limits, now);
+            && !self.allowance.is_exceeded(&self.app.record().limits, now);
         if may {
             self.read_on(now);
         }
@@ -73,7 +74,9 @@ impl Session {
 
     /// Whether the client itself keeps its messages waiting: that gives it no more time for them.
     pub(super) fn is_over_allowance(&self) -> bool {
-        self.allowance.overrun_at(&self.app.limits).is_some()
+        self.allowance
+            .overrun_at(&self.app.record().limits)
+            .is_some()
     }
 
     /// All that the client has sent was read.
@@ -98,7 +101,7 @@ impl Session {
 
     /// The client takes nothing, or sends too much, and has done so for too long.
     pub(super) fn on_flood_or_stall(&self, now: Instant) -> Option<Action> {
-        let limits = &self.app.limits;
+        let limits = &self.app.record().limits;
         let over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         let (cause, text) = if over(self.write_by()) {
             let seconds = self.heartbeat.timeouts().write.as_secs();

@@ -47,6 +47,7 @@ impl Session {
         }
         self.authorize_by = self
             .app
+            .record()
             .authorized_connections_timeout
             .map(|timeout| now + timeout);
         self.heartbeat.begin_again(sign_of_life, now);
@@ -54,7 +55,7 @@ impl Session {
 
     /// The client has missed something on these channels, nobody knows how much.
     pub fn has_missed(&mut self, channels: impl IntoIterator<Item = ChannelName>) {
-        let most = self.app.limits.channels_per_connection;
+        let most = self.app.record().limits.channels_per_connection;
         let absence = self.absence.get_or_insert_default();
         let room = most.saturating_sub(absence.lapsed.len());
         absence.lapsed.extend(channels.into_iter().take(room));

@@ -12,7 +12,8 @@ impl Session {
     pub(super) fn on_signin(&mut self, auth: &str, user_data: &str) -> Action {
         let refuse =
             |reason: String| Action::Close(CloseReason::new(CloseCode::Unauthorized, reason));
-        if let Err(error) = signature::verify_user(&self.app.keys, auth, self.socket_id, user_data)
+        if let Err(error) =
+            signature::verify_user(&self.app.record().keys, auth, self.socket_id, user_data)
         {
             return refuse(format!("sign-in: {error}"));
         }
@@ -50,7 +51,7 @@ impl Session {
     }
 
     pub(super) fn member_limits(&self) -> MemberLimits {
-        let limits = &self.app.limits;
+        let limits = &self.app.record().limits;
         MemberLimits {
             user_id_length: limits.presence_user_id_length,
             user_info_bytes: limits.presence_user_info_bytes,
@@ -59,13 +60,13 @@ impl Session {
 
     /// The users of a watchlist that count, each once, and whether there are more.
     fn watchlist_in(&self, user_data: &str) -> Result<(Watchlist, bool), MemberError> {
-        if !self.app.watchlist {
+        if !self.app.record().watchlist {
             return Ok((Watchlist::default(), false));
         }
         let mut named = member::parse_watchlist(user_data)?;
         let mut seen = HashSet::with_capacity(named.len());
         named.retain(|user_id| !user_id.is_empty() && seen.insert(Arc::clone(user_id)));
-        let most = self.app.limits.watchlist_users;
+        let most = self.app.record().limits.watchlist_users;
         let is_cut = named.len() > most;
         named.truncate(most);
         Ok((named.into(), is_cut))

@@ -131,7 +131,7 @@ impl Session {
     }
 
     fn check_subscription(&mut self, request: &Subscribe<'_>) -> Result<Checked, Refusal> {
-        let limits = &self.app.limits;
+        let limits = &self.app.record().limits;
         let channel = ChannelName::parse(&request.channel, limits.channel_name_length)?;
         let (member, user) = match channel.kind().access {
             Access::Public => (None, None),
@@ -192,7 +192,7 @@ impl Session {
         let auth = request.auth()?.ok_or(AuthStringError::Missing)?;
         let channel_data = request.channel_data()?;
         verify_channel(
-            &self.app.keys,
+            &self.app.record().keys,
             &auth,
             self.socket_id,
             &request.channel,

@@ -1,14 +1,12 @@
 //! Files of certificates that change while the relay runs.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::certificate::Certificate;
 use super::certificates::{Certificates, PlaceId};
 use super::files::{FileError, Pair};
+use crate::stamp::Stamp;
 
 /// A pair of files whose certificate is served.
 #[derive(Debug)]
@@ -28,28 +26,6 @@ pub enum Looked {
     Renewed(Arc<Certificate>),
     /// They have changed and cannot be used: what was served still is.
     Failed(FileError),
-}
-
-/// What changes of a file when it is written, or when a link on the way to it leads elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-}
-
-impl Stamp {
-    /// That of a file; None if there is none.
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        })
-    }
 }
 
 impl Watched {
@@ -106,6 +82,7 @@ fn stamps(pair: &Pair) -> [Option<Stamp>; 2] {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;

@@ -1,12 +1,15 @@
 //! One app's webhooks, as the hub notifies them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::event::Numbers;
+use super::lines::Lines;
 use super::misses::{Miss, Misses};
 use super::notice::Notice;
 use super::outlet::Outlet;
@@ -64,36 +67,67 @@ pub enum Transition<'a> {
 /// Transitions of a channel are reported under its directory's lock, and so in their order.
 #[derive(Debug)]
 pub struct AppWebhooks {
-    outlets: Vec<Outlet>,
+    app: Box<str>,
+    outlets: ArcSwap<Vec<Outlet>>,
+    /// The same, for those who change them.
+    pub(super) lines: Mutex<Lines>,
     numbers: Arc<Numbers>,
     departures: Mutex<Departures<Departed>>,
     misses: Mutex<Misses>,
     /// Something is due in a while, and nothing was before.
     due: Notify,
+    /// Whether the app is gone.
+    has_ended: AtomicBool,
     metrics: AppMetrics,
 }
 
 impl AppWebhooks {
+    /// None yet, of the app with this id.
     pub(super) fn new(
-        outlets: Vec<Outlet>,
+        app: &str,
         numbers: Arc<Numbers>,
         departures: Departures<Departed>,
         misses: Misses,
         metrics: AppMetrics,
     ) -> Self {
         Self {
-            outlets,
+            app: app.into(),
+            outlets: ArcSwap::default(),
+            lines: Mutex::default(),
             numbers,
             departures: Mutex::new(departures),
             misses: Mutex::new(misses),
             due: Notify::new(),
+            has_ended: AtomicBool::new(false),
             metrics,
         }
+    }
+
+    /// What happens from now on is for these.
+    pub(super) fn set_outlets(&self, outlets: Vec<Outlet>) {
+        self.outlets.store(Arc::new(outlets));
+    }
+
+    /// The app's id.
+    pub(super) fn app(&self) -> &str {
+        &self.app
+    }
+
+    /// The app is gone: nothing becomes due for it any more.
+    pub(super) fn end(&self) {
+        self.has_ended.store(true, Ordering::Release);
+        self.due.notify_one();
+    }
+
+    /// The app's numbers.
+    pub(super) fn metrics(&self) -> &AppMetrics {
+        &self.metrics
     }
 
     /// Whether any webhook takes this event on this channel.
     pub fn wants(&self, event: WebhookEvent, channel: &str) -> bool {
         self.outlets
+            .load()
             .iter()
             .any(|outlet| outlet.wants(event, channel))
     }
@@ -102,7 +136,7 @@ impl AppWebhooks {
     /// the calls.
     pub fn notify(&self, channel: &ChannelName, notice: &Notice) {
         let mut event = None;
-        for outlet in &self.outlets {
+        for outlet in self.outlets.load().iter() {
             if outlet.wants(notice.event, channel.as_str()) {
                 let event = event
                     .get_or_insert_with(|| self.numbers.event(channel, Arc::clone(&notice.json)));
@@ -218,9 +252,9 @@ impl AppWebhooks {
     }
 
     /// Notifies of those who did not come back in time, and of cache misses that wait, for as long
-    /// as the relay runs.
+    /// as there is the app.
     pub(super) async fn watch_due(&self) {
-        loop {
+        while !self.has_ended.load(Ordering::Acquire) {
             let now = Instant::now();
             self.notify_departures(now);
             self.notify_misses(now);
@@ -308,7 +342,7 @@ mod tests {
 
     use super::super::testing::Notices;
     use super::*;
-    use crate::apps::{App, ChannelFilter, Registry, Webhook, WebhookUrl};
+    use crate::apps::{App, ChannelFilter, Webhook, WebhookUrl};
     use crate::auth::Signer;
     use crate::metrics::Metrics;
 
@@ -322,9 +356,9 @@ mod tests {
             headers: http::HeaderMap::new(),
             filter: ChannelFilter::default(),
         });
-        let registry = Registry::new(vec![app]).unwrap();
-        let (webhooks, notices) = Notices::of(&registry, &Metrics::new());
-        let webhooks = webhooks.app("1").unwrap();
+        let metrics = Metrics::new();
+        let (webhooks, notices) = Notices::new();
+        let webhooks = webhooks.of(&Arc::new(app.into()), &metrics.app("1"));
         let many = 2 * A_TURN + 1;
         for number in 0..many {
             let channel = ChannelName::parse(&format!("room-{number}"), 164).unwrap();

@@ -24,6 +24,9 @@ pub enum StartError {
     /// The HTTP client cannot be made, such as for want of certificates to trust.
     #[error("cannot prepare to send webhooks: {0}")]
     Client(#[from] reqwest::Error),
+    /// They could not be sent before.
+    #[error("webhooks cannot be sent before the relay is started again")]
+    Failed,
     /// The system refused a thread.
     #[error("cannot start to send webhooks: {0}")]
     Thread(#[from] io::Error),

@@ -1,5 +1,7 @@
 //! Where events are handed in for one webhook.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -12,8 +14,9 @@ use super::event::Event;
 /// not by those in between: it takes its time, so that several go together.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    events: Mutex<Vec<Event>>,
-    full_at: usize,
+    /// None: nobody takes them out any more.
+    events: Mutex<Option<Vec<Event>>>,
+    full_at: AtomicUsize,
     woken: Notify,
 }
 
@@ -21,21 +24,30 @@ impl Inbox {
     /// An empty inbox; so many events fill a request.
     pub(super) fn new(full_at: usize) -> Self {
         Self {
-            events: Mutex::default(),
-            full_at,
+            events: Mutex::new(Some(Vec::new())),
+            full_at: AtomicUsize::new(full_at),
             woken: Notify::new(),
         }
     }
 
-    /// Hands an event in.
-    pub(super) fn push(&self, event: Event) {
-        let mut events = self.events.lock();
+    /// So many events fill a request from now on.
+    pub(super) fn set_full_at(&self, full_at: usize) {
+        self.full_at.store(full_at, Ordering::Relaxed);
+    }
+
+    /// Hands an event in; given back if nobody takes any out any more.
+    pub(super) fn push(&self, event: Event) -> Result<(), Event> {
+        let mut inbox = self.events.lock();
+        let Some(events) = &mut *inbox else {
+            return Err(event);
+        };
         events.push(event);
         let count = events.len();
-        drop(events);
-        if count == 1 || count == self.full_at {
+        drop(inbox);
+        if count == 1 || count == self.full_at.load(Ordering::Relaxed) {
             self.woken.notify_one();
         }
+        Ok(())
     }
 
     /// Waits for the first event, or for the one that fills a request.
@@ -45,12 +57,20 @@ impl Inbox {
 
     /// Whether there are enough for a request.
     pub(super) fn is_full(&self) -> bool {
-        self.events.lock().len() >= self.full_at
+        let full_at = self.full_at.load(Ordering::Relaxed);
+        let inbox = self.events.lock();
+        inbox.as_ref().is_some_and(|events| events.len() >= full_at)
     }
 
     /// Takes everything out.
     pub(super) fn take(&self) -> Vec<Event> {
-        std::mem::take(&mut self.events.lock())
+        let mut inbox = self.events.lock();
+        inbox.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Takes everything out, for the last time: what is handed in from now on is given back.
+    pub(super) fn close(&self) -> Vec<Event> {
+        self.events.lock().take().unwrap_or_default()
     }
 }
 
@@ -68,14 +88,17 @@ mod tests {
         let channel = ChannelName::parse("a", 164).unwrap();
         let mut woken = Vec::new();
         for _ in 0..5 {
-            inbox.push(numbers.event(&channel, "{}".into()));
+            inbox.push(numbers.event(&channel, "{}".into())).unwrap();
             woken.push(inbox.woken().now_or_never().is_some());
         }
         assert_eq!(woken, [true, false, true, false, false]);
         assert!(inbox.is_full());
         assert_eq!(inbox.take().len(), 5);
         assert!(!inbox.is_full() && inbox.take().is_empty());
-        inbox.push(numbers.event(&channel, "{}".into()));
+        inbox.push(numbers.event(&channel, "{}".into())).unwrap();
         assert!(inbox.woken().now_or_never().is_some());
+        assert_eq!(inbox.close().len(), 1);
+        let late = numbers.event(&channel, "{}".into());
+        assert!(inbox.push(late).is_err() && inbox.take().is_empty());
     }
 }

@@ -222,6 +222,22 @@ impl Lanes {
         given_up
     }
 
+    /// Requests are put together like this from now on.
+    pub(super) fn set_cut(&mut self, cut: Cut) {
+        self.cut = cut;
+    }
+
+    /// Gives up all that is not on its way.
+    pub(super) fn give_up_all(&mut self) -> Vec<Event> {
+        let failed = std::mem::take(&mut self.failed).into_values();
+        let mut given_up: Vec<Event> = failed.flat_map(|batch| batch.events).collect();
+        self.ready.clear();
+        for (_, lane) in self.lanes.drain() {
+            given_up.extend(lane.waiting);
+        }
+        given_up
+    }
+
     /// Gives up whatever happened before `too_old` and is not on its way.
     pub(super) fn give_up_older(&mut self, too_old: Instant) -> Vec<Event> {
         let mut given_up = Vec::new();

@@ -5,12 +5,13 @@
 //! each webhook by itself.
 //!
 //! - [`app`], [`notice`], [`misses`]: what is reported, and to whom
+//! - [`lines`]: which webhooks there are, while that changes
 //! - [`event`], [`outlet`], [`inbox`]: an event on its way, and how much may wait
 //! - [`sender`], [`lanes`], [`retry`]: what goes when, in order for each channel
 //! - [`post`], [`client`], [`address`]: one request, and where it may go
 //! - [`journal`], [`reports`]: what outlasts the process; what the log says of a webhook
 //! - [`settings`]: what holds for all webhooks
-//! - [`thread`]: all of it at work; [`error`]: why it is not
+//! - [`work`]: what is to be sent; [`thread`]: all of it at work; [`error`]: why it is not
 
 mod address;
 mod app;
@@ -20,6 +21,7 @@ mod event;
 mod inbox;
 mod journal;
 mod lanes;
+mod lines;
 mod misses;
 mod notice;
 mod outlet;
@@ -31,13 +33,15 @@ mod settings;
 #[cfg(test)]
 pub(crate) mod testing;
 mod thread;
+mod work;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
-use tokio::sync::watch;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
 
 pub use address::may_be_public;
 pub use app::{AppWebhooks, Transition};
@@ -45,15 +49,13 @@ pub use error::StartError;
 pub use notice::{ClientEventNotice, Notice};
 pub use settings::Settings;
 
-use crate::apps::{App, Registry};
+use crate::apps::{App, LiveApp};
 use crate::departures::Departures;
-use crate::metrics::{AppMetrics, Metrics, WebhookDrop};
+use crate::metrics::{AppMetrics, WebhookDrop};
 use event::Numbers;
-use inbox::Inbox;
 use misses::Misses;
-use outlet::{Backlog, Outlet};
 use sender::Phase;
-use thread::Work;
+use work::Order;
 
 /// Departures of one app that may wait for a return. More are reported at once.
 const MOST_DEPARTURES: usize = 100_000;
@@ -62,94 +64,189 @@ const MOST_MISSED: usize = 100_000;
 /// Between two looks whether anything still waits.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
-/// All webhooks of the relay, at work.
-#[derive(Debug, Default)]
-pub struct Webhooks {
-    apps: HashMap<Box<str>, Running>,
-    at_work: Option<AtWork>,
+/// All webhooks of the relay. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Webhooks(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    numbers: Arc<Numbers>,
+    /// Those of apps that have any.
+    apps: Mutex<Vec<Arc<AppWebhooks>>>,
+    orders: mpsc::UnboundedSender<Order>,
+    thread: Mutex<Thread>,
+    /// Those that something may become due for.
+    due: mpsc::UnboundedSender<Arc<AppWebhooks>>,
+    comes_due: Mutex<Option<mpsc::UnboundedReceiver<Arc<AppWebhooks>>>>,
 }
 
-/// An app with webhooks.
+/// Who does the work.
 #[derive(Debug)]
-struct Running {
-    webhooks: Arc<AppWebhooks>,
-    backlogs: Vec<Arc<Backlog>>,
-    metrics: AppMetrics,
-}
-
-/// The thread that does the work.
-#[derive(Debug)]
-struct AtWork {
-    phase: watch::Sender<Phase>,
-    /// True once everything is done.
-    finished: watch::Receiver<bool>,
-    keeps_journal: bool,
+enum Thread {
+    /// Nobody, as long as no app has webhooks.
+    NotStarted(mpsc::UnboundedReceiver<Order>),
+    /// A thread.
+    AtWork {
+        phase: watch::Sender<Phase>,
+        /// True once everything is done.
+        finished: watch::Receiver<bool>,
+    },
+    /// Nobody, as it could not be started.
+    Failed,
 }
 
 impl Webhooks {
-    /// No webhooks at all.
+    /// No webhooks at all; nothing is sent.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn none() -> Self {
-        Self::default()
+        Self::new(Settings::default())
     }
 
-    /// Starts the webhooks of all apps. Where there are none, nothing is started.
-    pub fn start(
-        registry: &Registry,
-        metrics: &Metrics,
-        settings: Settings,
-    ) -> Result<Self, StartError> {
-        let mut apps = HashMap::new();
-        let mut work = Vec::new();
-        let numbers = Arc::new(Numbers::new());
-        let enabled = registry.iter().filter(|app| app.enabled);
-        for app in enabled.filter(|app| !app.webhooks.is_empty()) {
-            let metrics = metrics.app(&app.id);
-            let (running, of_app) = prepare(app, &numbers, &metrics, &settings);
-            apps.insert(app.id.clone(), running);
-            work.extend(of_app);
-        }
-        if work.is_empty() {
-            return Ok(Self::none());
-        }
-        let keeps_journal = settings.journal.is_some();
-        let (phase, finished) = thread::start(work, settings, &numbers)?;
-        let at_work = Some(AtWork {
-            phase,
-            finished,
-            keeps_journal,
-        });
-        Ok(Self { apps, at_work })
+    /// None yet; nothing is sent before they are started.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an order is a webhook that is configured, and no more than that"
+    )]
+    pub fn new(settings: Settings) -> Self {
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let (due, comes_due) = mpsc::unbounded_channel();
+        Self(Arc::new(Shared {
+            settings,
+            numbers: Arc::new(Numbers::new()),
+            apps: Mutex::default(),
+            orders,
+            thread: Mutex::new(Thread::NotStarted(ordered)),
+            due,
+            comes_due: Mutex::new(Some(comes_due)),
+        }))
     }
 
-    /// The webhooks of the app with this id, if it has any.
-    pub fn app(&self, id: &str) -> Option<&Arc<AppWebhooks>> {
-        self.apps.get(id).map(|app| &app.webhooks)
+    /// Starts to send, if that has not begun. To be called before any app gets webhooks.
+    ///
+    /// # Errors
+    /// When they cannot be sent, this time and for as long as the process lives.
+    pub fn start(&self) -> Result<(), StartError> {
+        let mut thread = self.0.thread.lock();
+        match std::mem::replace(&mut *thread, Thread::Failed) {
+            Thread::NotStarted(orders) => {
+                let settings = self.0.settings.clone();
+                let (phase, finished) = thread::start(orders, settings, &self.0.numbers)?;
+                *thread = Thread::AtWork { phase, finished };
+                Ok(())
+            }
+            started @ Thread::AtWork { .. } => {
+                *thread = started;
+                Ok(())
+            }
+            Thread::Failed => Err(StartError::Failed),
+        }
+    }
+
+    /// Whether events of an earlier process may be left, for webhooks that have not begun.
+    pub fn keeps_journal(&self) -> bool {
+        self.0.settings.journal.is_some()
+    }
+
+    /// All webhooks that there are have begun: what an earlier process has left for others is forgotten.
+    pub fn all_begun(&self) {
+        let _ = self.0.orders.send(Order::ForgetLeft);
+    }
+
+    /// The webhooks of an app.
+    pub fn of(&self, app: &Arc<LiveApp>, metrics: &AppMetrics) -> Arc<AppWebhooks> {
+        let webhooks = Arc::new(AppWebhooks::new(
+            &app.id,
+            Arc::clone(&self.0.numbers),
+            Departures::new(self.0.settings.leave_delay, MOST_DEPARTURES),
+            Misses::new(MOST_MISSED),
+            metrics.clone(),
+        ));
+        self.configure(&webhooks, app, &app.full_record());
+        webhooks
+    }
+
+    /// The app's webhooks are those of this record from now on. What waits for one that is none of them is dropped.
+    pub fn configure(&self, webhooks: &Arc<AppWebhooks>, app: &Arc<LiveApp>, record: &App) {
+        let mut lines = webhooks.lines.lock();
+        let had_none = lines.is_empty();
+        if had_none && record.webhooks.is_empty() {
+            return;
+        }
+        let outlets = lines.configure(
+            app,
+            &record.webhooks,
+            webhooks.metrics(),
+            &self.0.settings,
+            &self.0.orders,
+        );
+        webhooks.set_outlets(outlets);
+        if had_none {
+            let mut apps = self.0.apps.lock();
+            if !apps.iter().any(|known| Arc::ptr_eq(known, webhooks)) {
+                apps.push(Arc::clone(webhooks));
+                // Nobody may wait for it, as the relay stops.
+                let _ = self.0.due.send(Arc::clone(webhooks));
+            }
+        }
+    }
+
+    /// The app is gone, and with it its webhooks. What waits for them is dropped.
+    pub fn remove(&self, webhooks: &Arc<AppWebhooks>, app: &Arc<LiveApp>) {
+        let mut lines = webhooks.lines.lock();
+        let settings = &self.0.settings;
+        lines.configure(app, &[], webhooks.metrics(), settings, &self.0.orders);
+        webhooks.set_outlets(Vec::new());
+        webhooks.end();
+        let mut apps = self.0.apps.lock();
+        apps.retain(|known| !Arc::ptr_eq(known, webhooks));
     }
 
     /// Notifies of what becomes due: of those who have left and do not come back, and of cache
-    /// misses that wait. It never ends. Workers may wait for what it holds: it is to run at their
-    /// priority.
+    /// misses that wait. It never ends, and is to be called once. Workers may wait for what it holds: it is to run
+    /// at their priority.
     pub fn watch_due(&self) -> impl Future<Output = ()> + use<> {
-        let apps: Vec<_> = self
-            .apps
-            .values()
-            .map(|app| Arc::clone(&app.webhooks))
-            .collect();
+        let comes_due = self.0.comes_due.lock().take();
         async move {
-            join_all(apps.iter().map(|app| app.watch_due())).await;
+            let Some(mut comes_due) = comes_due else {
+                return;
+            };
+            let mut apps = FuturesUnordered::new();
+            loop {
+                tokio::select! {
+                    Some(app) = comes_due.recv() => {
+                        apps.push(async move { app.watch_due().await });
+                    }
+                    Some(()) = apps.next() => {}
+                    else => return,
+                }
+            }
         }
+    }
+
+    /// How far it is to be, and when it has finished; None if nobody is at work.
+    fn at_work(&self) -> Option<(watch::Sender<Phase>, watch::Receiver<bool>)> {
+        match &*self.0.thread.lock() {
+            Thread::AtWork { phase, finished } => Some((phase.clone(), finished.clone())),
+            Thread::NotStarted(_) | Thread::Failed => None,
+        }
+    }
+
+    fn apps(&self) -> Vec<Arc<AppWebhooks>> {
+        self.0.apps.lock().clone()
     }
 
     /// Sends what waits without delay, as the relay is about to stop, and waits until nothing does.
     /// Departures go on waiting for a return.
     pub async fn hurry(&self) {
-        let Some(at_work) = &self.at_work else {
+        let Some((phase, finished)) = self.at_work() else {
             return;
         };
         // The thread may have ended: then nothing waits, or nothing can be done about it.
-        let _ = at_work.phase.send(Phase::Hurrying);
-        let backlogs = || self.apps.values().flat_map(|app| &app.backlogs);
-        while !*at_work.finished.borrow() && backlogs().any(|backlog| backlog.events() > 0) {
+        let _ = phase.send(Phase::Hurrying);
+        let apps = self.apps();
+        let is_left = || apps.iter().any(|app| app.lines.lock().events() > 0);
+        while !*finished.borrow() && is_left() {
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
@@ -157,29 +254,30 @@ impl Webhooks {
     /// Sends what waits before the relay stops, departures that wait for a return included.
     /// Takes no longer than until the deadline; what is left then is counted and logged.
     pub async fn flush(&self, deadline: Instant) {
-        let Some(at_work) = &self.at_work else {
+        let Some((phase, mut finished)) = self.at_work() else {
             return;
         };
-        for app in self.apps.values() {
-            app.webhooks.stop_waiting();
+        let apps = self.apps();
+        for app in &apps {
+            app.stop_waiting();
         }
         // The thread may have ended: then nothing waits, or nothing can be done about it.
-        let _ = at_work.phase.send(Phase::Flushing);
-        let mut finished = at_work.finished.clone();
+        let _ = phase.send(Phase::Flushing);
         let all_done = finished.wait_for(|finished| *finished);
         let _ = tokio::time::timeout_at(deadline.into(), all_done).await;
-        for (id, app) in &self.apps {
-            app.report_unsent(id, at_work.keeps_journal);
+        for app in &apps {
+            app.report_unsent(self.keeps_journal());
         }
     }
 }
 
-impl Running {
-    fn report_unsent(&self, app: &str, keeps_journal: bool) {
-        let unsent: usize = self.backlogs.iter().map(|backlog| backlog.events()).sum();
+impl AppWebhooks {
+    fn report_unsent(&self, keeps_journal: bool) {
+        let unsent = self.lines.lock().events();
         if unsent == 0 {
             return;
         }
+        let app = self.app();
         if keeps_journal {
             tracing::warn!(
                 app,
@@ -187,7 +285,7 @@ impl Running {
                 "not all webhooks could be sent in time: they stay in the journal"
             );
         } else {
-            let drops = &self.metrics.webhook_events_dropped;
+            let drops = &self.metrics().webhook_events_dropped;
             drops.with(WebhookDrop::Shutdown).inc_by(unsent as u64);
             tracing::warn!(
                 app,
@@ -196,51 +294,4 @@ impl Running {
             );
         }
     }
-}
-
-/// The queues of an app's webhooks, and the work that they make.
-fn prepare(
-    app: &Arc<App>,
-    numbers: &Arc<Numbers>,
-    metrics: &AppMetrics,
-    settings: &Settings,
-) -> (Running, Vec<Work>) {
-    let mut outlets = Vec::new();
-    let mut backlogs = Vec::new();
-    let mut work = Vec::new();
-    for (index, webhook) in app.webhooks.iter().enumerate() {
-        let before = app.webhooks[..index].iter();
-        let full_at = if webhook.batch {
-            settings.batch_events
-        } else {
-            1
-        };
-        let inbox = Arc::new(Inbox::new(full_at));
-        let backlog = Arc::new(Backlog::new(settings.backlog_bytes, metrics.clone()));
-        outlets.push(Outlet::new(
-            webhook.clone(),
-            Arc::clone(&backlog),
-            Arc::clone(&inbox),
-        ));
-        backlogs.push(Arc::clone(&backlog));
-        work.push(Work {
-            app: Arc::clone(app),
-            webhook: webhook.clone(),
-            namesakes: before.filter(|other| other.url == webhook.url).count(),
-            backlog,
-            metrics: metrics.clone(),
-            inbox,
-        });
-    }
-    let departures = Departures::new(settings.leave_delay, MOST_DEPARTURES);
-    let misses = Misses::new(MOST_MISSED);
-    let metrics = metrics.clone();
-    let numbers = Arc::clone(numbers);
-    let webhooks = AppWebhooks::new(outlets, numbers, departures, misses, metrics.clone());
-    let running = Running {
-        webhooks: Arc::new(webhooks),
-        backlogs,
-        metrics,
-    };
-    (running, work)
 }

@@ -35,7 +35,12 @@ impl Outlet {
     /// Hands an event in, or drops and counts it when too much waits.
     pub(super) fn push(&self, event: Event) {
         match self.backlog.try_take(&event) {
-            Ok(()) => self.inbox.push(event),
+            Ok(()) => {
+                if let Err(event) = self.inbox.push(event) {
+                    self.backlog.release(&event);
+                    self.backlog.note_drop(WebhookDrop::Removed);
+                }
+            }
             Err(reason) => self.backlog.note_drop(reason),
         }
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use reqwest::Client;
 use tokio::sync::watch;
 
 use super::event::Event;
@@ -20,6 +21,8 @@ use super::post::{Outcome, Poster};
 use super::reports::{Name, Reports};
 use super::retry::{self, Pace};
 use super::settings::Settings;
+use super::work::{Terms, Work};
+use crate::apps::LiveApp;
 use crate::metrics::{AppMetrics, WebhookDrop};
 
 /// How long events stay in the inbox of a webhook that is down.
@@ -46,9 +49,13 @@ pub(super) enum Phase {
 pub(super) struct Sender {
     /// The webhook in the journal.
     key: Arc<str>,
-    poster: Rc<Poster>,
-    retry_for: Duration,
-    concurrency: usize,
+    app: Arc<LiveApp>,
+    client: Client,
+    /// How the next requests are made; made anew when something else is configured.
+    poster: Option<Rc<Poster>>,
+    settings: Rc<Settings>,
+    /// As it is configured.
+    terms: watch::Receiver<Terms>,
     /// How long an event waits for others that go in the same request.
     batch_wait: Duration,
     /// When the inbox is emptied; None while it is empty.
@@ -68,40 +75,61 @@ pub(super) struct Sender {
 type Post = Pin<Box<dyn Future<Output = (Batch, Outcome)>>>;
 
 impl Sender {
+    /// Works off what comes for a webhook, until that is configured no longer.
     pub(super) fn new(
         name: Name,
-        poster: Poster,
-        batch: bool,
-        settings: &Settings,
-        backlog: Arc<Backlog>,
+        work: Work,
+        client: Client,
+        settings: &Rc<Settings>,
         journal: Option<Rc<RefCell<Journal>>>,
-        metrics: AppMetrics,
     ) -> Self {
-        let (most_events, batch_wait) = if batch {
-            (settings.batch_events, settings.batch_wait)
-        } else {
-            (1, Duration::ZERO)
-        };
+        let now = Instant::now();
         Self {
             key: Arc::clone(&name.key),
-            poster: Rc::new(poster),
-            retry_for: settings.retry_for,
-            concurrency: settings.concurrency,
-            batch_wait,
+            app: work.app,
+            client,
+            poster: None,
+            settings: Rc::clone(settings),
+            terms: work.terms,
+            batch_wait: Duration::ZERO,
             take_in_at: None,
-            backlog,
+            backlog: work.backlog,
             journal,
-            metrics,
+            metrics: work.metrics,
             lanes: Lanes::new(Cut {
-                most_events,
+                most_events: 1,
                 most_bytes: BATCH_BYTES,
             }),
-            pace: Pace::new(Instant::now()),
-            next_sweep: Instant::now(),
+            pace: Pace::new(now),
+            next_sweep: now,
             under_way: FuturesUnordered::new(),
             reports: Reports::new(name),
             phase: Phase::Serving,
         }
+    }
+
+    /// Goes by what is configured now. Returns whether the webhook still is.
+    fn take_terms(&mut self) -> bool {
+        let Some(webhook) = self.terms.borrow_and_update().clone() else {
+            return false;
+        };
+        let (most_events, batch_wait) = if webhook.batch {
+            (self.settings.batch_events, self.settings.batch_wait)
+        } else {
+            (1, Duration::ZERO)
+        };
+        self.batch_wait = batch_wait;
+        self.lanes.set_cut(Cut {
+            most_events,
+            most_bytes: BATCH_BYTES,
+        });
+        self.poster = Some(Rc::new(Poster::new(
+            self.client.clone(),
+            &webhook,
+            self.app.record().keys.signing().clone(),
+            self.settings.timeout,
+        )));
+        true
     }
 
     /// An event of an earlier process, which the journal holds already.
@@ -110,9 +138,13 @@ impl Sender {
         self.lanes.push(event);
     }
 
-    /// Works until the relay stops and nothing waits any more.
+    /// Works until the relay stops and nothing waits any more, or the webhook is configured no longer.
     pub(super) async fn run(mut self, inbox: Arc<Inbox>, mut phase: watch::Receiver<Phase>) {
         let backlog = Arc::clone(&self.backlog);
+        if !self.take_terms() {
+            return self.end(&inbox).await;
+        }
+        self.phase = *phase.borrow_and_update();
         while !(self.phase == Phase::Flushing && backlog.events() == 0) {
             let (next_start, take_in_at) = (self.next_start(), self.take_in_at);
             let losses_due = self.reports.losses_due();
@@ -123,6 +155,11 @@ impl Sender {
                 () = at(next_start) => {}
                 () = backlog.dropped() => self.reports.plan_losses(),
                 () = at(losses_due) => self.reports.losses(&backlog),
+                changed = self.terms.changed() => {
+                    if changed.is_err() || !self.take_terms() {
+                        return self.end(&inbox).await;
+                    }
+                }
                 changed = phase.changed(), if self.phase != Phase::Flushing => {
                     // Without the other end, nobody could ask any more: stop, too.
                     self.phase = match changed {
@@ -135,6 +172,44 @@ impl Sender {
             self.start_posts();
         }
         self.reports.losses(&backlog);
+    }
+
+    /// The webhook is configured no longer: what waits for it is dropped, and what is on its way comes to its end.
+    async fn end(mut self, inbox: &Inbox) {
+        let mut dropped = self.lanes.give_up_all();
+        if let Some(journal) = &self.journal {
+            journal.borrow_mut().settle(&self.key, &dropped);
+        }
+        // These were not written down yet.
+        let handed_in = inbox.close();
+        dropped.extend(handed_in);
+        self.drop_removed(&dropped);
+        while let Some((batch, outcome)) = self.under_way.next().await {
+            self.metrics.webhook_requests.with(outcome.label()).inc();
+            if let Some(journal) = &self.journal {
+                journal.borrow_mut().settle(&self.key, &batch.events);
+            }
+            if outcome == Outcome::Delivered {
+                let count = batch.events.len() as u64;
+                self.metrics.webhook_events_sent.inc_by(count);
+                for event in &batch.events {
+                    self.backlog.release(event);
+                }
+            } else {
+                self.drop_removed(&batch.events);
+            }
+        }
+    }
+
+    fn drop_removed(&self, events: &[Event]) {
+        let dropped = self
+            .metrics
+            .webhook_events_dropped
+            .with(WebhookDrop::Removed);
+        dropped.inc_by(events.len() as u64);
+        for event in events {
+            self.backlog.release(event);
+        }
     }
 
     /// Something has come: it is taken in at once, or together with what comes soon.
@@ -176,7 +251,7 @@ impl Sender {
 
     /// When the next request may begin; None while nothing waits or no more may be under way.
     fn next_start(&self) -> Option<Instant> {
-        if self.under_way.len() >= self.concurrency {
+        if self.under_way.len() >= self.settings.concurrency {
             return None;
         }
         let due = self.lanes.next_due(Instant::now())?;
@@ -185,12 +260,13 @@ impl Sender {
 
     fn start_posts(&mut self) {
         let now = Instant::now();
-        while self.under_way.len() < self.concurrency
+        while self.under_way.len() < self.settings.concurrency
             && self.pace.next() <= now
+            && let Some(poster) = &self.poster
             && let Some(batch) = self.lanes.take(now)
         {
             self.pace.begins(now);
-            let poster = Rc::clone(&self.poster);
+            let poster = Rc::clone(poster);
             self.under_way.push(Box::pin(async move {
                 let outcome = poster.post(&batch.events).await;
                 (batch, outcome)
@@ -218,7 +294,7 @@ impl Sender {
         } else {
             retry::BACKOFF.delay(batch.attempts + 1)
         };
-        let too_old = now.checked_sub(self.retry_for);
+        let too_old = now.checked_sub(self.settings.retry_for);
         let verdict = Verdict {
             retry_at: now + delay,
             too_old,

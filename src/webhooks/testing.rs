@@ -2,37 +2,50 @@
 
 use std::sync::Arc;
 
-use super::event::Numbers;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
 use super::inbox::Inbox;
 use super::outlet::Backlog;
-use super::{Settings, Webhooks, prepare};
-use crate::apps::Registry;
-use crate::metrics::Metrics;
+use super::work::Order;
+use super::{Settings, Thread, Webhooks};
 
 /// What webhooks were notified of, in order.
 #[derive(Debug)]
-pub(crate) struct Notices {
+pub(crate) struct Notices(Mutex<Received>);
+
+#[derive(Debug)]
+struct Received {
+    orders: mpsc::UnboundedReceiver<Order>,
     webhooks: Vec<(Arc<Inbox>, Arc<Backlog>)>,
 }
 
 impl Notices {
-    /// The webhooks of all apps, and what they are notified of.
-    pub(crate) fn of(registry: &Registry, metrics: &Metrics) -> (Webhooks, Self) {
-        let (numbers, settings) = (Arc::new(Numbers::new()), Settings::default());
-        let mut webhooks = Webhooks::none();
-        let mut list = Vec::new();
-        for app in registry.iter() {
-            let (running, work) = prepare(app, &numbers, &metrics.app(&app.id), &settings);
-            webhooks.apps.insert(app.id.clone(), running);
-            list.extend(work.into_iter().map(|work| (work.inbox, work.backlog)));
-        }
-        (webhooks, Self { webhooks: list })
+    /// Webhooks, and what they are notified of.
+    pub(crate) fn new() -> (Webhooks, Self) {
+        let webhooks = Webhooks::new(Settings::default());
+        let mut thread = webhooks.0.thread.lock();
+        let Thread::NotStarted(orders) = std::mem::replace(&mut *thread, Thread::Failed) else {
+            unreachable!("nobody has started it");
+        };
+        drop(thread);
+        let received = Received {
+            orders,
+            webhooks: Vec::new(),
+        };
+        (webhooks, Self(Mutex::new(received)))
     }
 
     /// The JSON of what they were notified of since this was last asked.
     pub(crate) fn take(&self) -> Vec<String> {
+        let mut received = self.0.lock();
+        while let Ok(order) = received.orders.try_recv() {
+            if let Order::Begin(work) = order {
+                received.webhooks.push((work.inbox, work.backlog));
+            }
+        }
         let mut notices = Vec::new();
-        for (inbox, backlog) in &self.webhooks {
+        for (inbox, backlog) in &received.webhooks {
             for event in inbox.take() {
                 backlog.release(&event);
                 notices.push(event.json.to_string());

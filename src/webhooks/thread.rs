@@ -8,63 +8,30 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
-use futures_util::future::join_all;
-use sha2::{Digest as _, Sha256};
+use reqwest::Client;
 use tokio::runtime::Builder;
-use tokio::sync::watch;
-use tokio::task::LocalSet;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, LocalSet};
 
 use super::client::client;
 use super::error::StartError;
 use super::event::{Event, Numbers};
-use super::inbox::Inbox;
 use super::journal::Journal;
-use super::outlet::Backlog;
-use super::post::Poster;
 use super::reports::Name;
 use super::sender::{Phase, Sender};
 use super::settings::Settings;
-use crate::apps::{App, Webhook};
-use crate::metrics::AppMetrics;
+use super::work::{Order, Work};
 
 /// The thread's place behind the workers: a step of 5 leaves it about a third of what one of
 /// them gets when there is not enough for all, and everything when there is.
 const NICENESS: libc::c_int = 5;
-
-/// One webhook, and where its events come from.
-pub(super) struct Work {
-    pub(super) app: Arc<App>,
-    pub(super) webhook: Webhook,
-    /// How many of the app's webhooks before it have the same URL.
-    pub(super) namesakes: usize,
-    pub(super) backlog: Arc<Backlog>,
-    pub(super) metrics: AppMetrics,
-    pub(super) inbox: Arc<Inbox>,
-}
-
-impl Work {
-    fn name(&self) -> Name {
-        let url = self.webhook.url.secret().as_str();
-        let mut digest = Sha256::new();
-        digest.update(self.app.id.as_bytes());
-        digest.update([0]);
-        digest.update(url);
-        digest.update(self.namesakes.to_be_bytes());
-        Name {
-            app: self.app.id.clone(),
-            endpoint: self.webhook.url.to_string(),
-            // The URL itself may hold secrets.
-            key: hex::encode(&digest.finalize()[..8]).into(),
-        }
-    }
-}
 
 type Handles = (watch::Sender<Phase>, watch::Receiver<bool>);
 
 /// Starts the thread. It works until it is asked to flush, or the sender that is returned goes
 /// away, and reports when everything is done.
 pub(super) fn start(
-    work: Vec<Work>,
+    orders: mpsc::UnboundedReceiver<Order>,
     settings: Settings,
     numbers: &Numbers,
 ) -> Result<Handles, StartError> {
@@ -72,40 +39,22 @@ pub(super) fn start(
     let (finish, finished) = watch::channel(false);
     let client = client(&settings)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (journal, mut left) = match &settings.journal {
+    let (journal, left) = match &settings.journal {
         // Their numbers are lower than those of all that happens from now on.
         Some(folder) => open_journal(folder, numbers).map(|(own, left)| (Some(own), left))?,
         None => (None, HashMap::new()),
     };
     let body = move || {
         lower_priority();
-        let journal = journal.map(|journal| Rc::new(RefCell::new(journal)));
-        let mut senders = Vec::new();
-        for work in work {
-            let name = work.name();
-            let poster = Poster::new(
-                client.clone(),
-                &work.webhook,
-                work.app.keys.signing().clone(),
-                settings.timeout,
-            );
-            let journal = journal.clone();
-            let mut sender = Sender::new(
-                name.clone(),
-                poster,
-                work.webhook.batch,
-                &settings,
-                work.backlog,
-                journal,
-                work.metrics,
-            );
-            for event in left.remove(&*name.key).unwrap_or_default() {
-                sender.resume(event);
-            }
-            senders.push((name, sender.run(work.inbox, phases.clone())));
-        }
-        forget(left, journal.as_deref());
-        runtime.block_on(LocalSet::new().run_until(run(senders)));
+        let desk = Desk {
+            client,
+            settings: Rc::new(settings),
+            journal: journal.map(|journal| Rc::new(RefCell::new(journal))),
+            left,
+            phases,
+            senders: JoinSet::new(),
+        };
+        runtime.block_on(LocalSet::new().run_until(desk.run(orders)));
         // Nobody may wait for it any more.
         let _ = finish.send(true);
     };
@@ -113,13 +62,60 @@ pub(super) fn start(
     Ok((phase, finished))
 }
 
-/// Runs the senders to their end. One that panics, for a fault of ours or of a library, takes
-/// none of the others with it.
-async fn run(senders: Vec<(Name, impl Future<Output = ()> + 'static)>) {
-    let tasks = senders.into_iter().map(|(name, sender)| {
-        let task = tokio::task::spawn_local(sender);
-        async move {
-            if task.await.is_err() {
+/// Where senders begin and end.
+struct Desk {
+    client: Client,
+    settings: Rc<Settings>,
+    journal: Option<Rc<RefCell<Journal>>>,
+    /// Of an earlier process.
+    left: LeftEvents,
+    phases: watch::Receiver<Phase>,
+    senders: JoinSet<()>,
+}
+
+impl Desk {
+    /// Works until it is asked to flush and all senders have ended.
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let mut phases = self.phases.clone();
+        let flush = phases.wait_for(|phase| *phase == Phase::Flushing);
+        tokio::pin!(flush);
+        loop {
+            tokio::select! {
+                // What was asked for before the flush is begun before it.
+                biased;
+                Some(order) = orders.recv() => self.take(order),
+                Some(_) = self.senders.join_next() => {}
+                _ = &mut flush => break,
+            }
+        }
+        while self.senders.join_next().await.is_some() {}
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Begin(work) => self.begin(*work),
+            Order::ForgetLeft => {
+                forget(std::mem::take(&mut self.left), self.journal.as_deref());
+            }
+        }
+    }
+
+    /// A sender that panics, for a fault of ours or of a library, takes none of the others with it.
+    fn begin(&mut self, work: Work) {
+        let name = Name {
+            app: work.app.id.clone(),
+            endpoint: work.endpoint.clone(),
+            key: Arc::clone(&work.key),
+        };
+        let inbox = Arc::clone(&work.inbox);
+        let (client, journal) = (self.client.clone(), self.journal.clone());
+        let mut sender = Sender::new(name.clone(), work, client, &self.settings, journal);
+        for event in self.left.remove(&*name.key).unwrap_or_default() {
+            sender.resume(event);
+        }
+        let running = tokio::task::spawn_local(sender.run(inbox, self.phases.clone()));
+        self.senders.spawn_local(async move {
+            if running.await.is_err() {
                 tracing::error!(
                     app = &*name.app,
                     webhook = name.endpoint,
@@ -127,9 +123,8 @@ async fn run(senders: Vec<(Name, impl Future<Output = ()> + 'static)>) {
                      started again"
                 );
             }
-        }
-    });
-    join_all(tasks).await;
+        });
+    }
 }
 
 /// Events of an earlier process by the key of their webhook.

@@ -92,7 +92,7 @@ impl Connection {
         reader: Reader,
         received: [&[u8]; 2],
     ) -> Self {
-        let max_message = registration.app().app.limits.message_bytes;
+        let max_message = registration.app().app.record().limits.message_bytes;
         let extension = match registration.window() {
             Some(_) => Extension::Deflate,
             None => Extension::None,
@@ -258,7 +258,7 @@ impl Connection {
 
     fn handle_deflated(&mut self, message: &[u8], now: Instant) {
         let app = self.registration.app();
-        let max_message = app.app.limits.message_bytes;
+        let max_message = app.app.record().limits.message_bytes;
         match inflate::inflate(message, max_message) {
             Ok(text) => {
                 app.metrics.messages_inflated.inc();

@@ -109,6 +109,7 @@ impl Opener {
         let established =
             server::connection_established(socket_id, timeouts.activity.as_secs().max(1));
         registration.send_first(accepted, &established);
+        registration.close_if_app_is_closed();
         let received = [received, &behind[..]];
         Connection::new(permit, registration, resumable, reader, received)
     }

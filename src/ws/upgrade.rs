@@ -81,7 +81,7 @@ impl Upgrader {
         let timeout = self.0.settings.timeouts.close;
         match admitted {
             Ok(admitted) => match page {
-                Some(token) if admitted.app.app().app.resume.is_on() => {
+                Some(token) if admitted.app.app().app.record().resume.is_on() => {
                     let returning = Returning::new(admitted, stream, &received, &self.0);
                     returning.connect(token, &self.0);
                 }
@@ -126,7 +126,9 @@ impl Upgrader {
         }
         let app_key = self.app_key(path);
         let comes_back = |app: &AppHub| match named {
-            Named::Token(token) => app.app.resume.is_on() && self.0.tokens.is_carried(app, token),
+            Named::Token(token) => {
+                app.app.record().resume.is_on() && self.0.tokens.is_carried(app, token)
+            }
             Named::No | Named::Malformed => false,
         };
         let client = self.0.relay.clients.address(head.peer_addr, head.headers());

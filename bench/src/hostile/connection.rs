@@ -61,9 +61,12 @@ impl Attackers {
         });
         let attackers = (0..count).map(|_| {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || match attack.is_at_the_edge() {
-                true => shared.attack_the_edge(),
-                false => shared.attack_again_and_again(),
+            thread::spawn(move || {
+                if attack.is_at_the_edge() {
+                    shared.attack_the_edge();
+                } else {
+                    shared.attack_again_and_again();
+                }
             })
         });
         let mut threads: Vec<_> = attackers.collect();

@@ -1,5 +1,6 @@
 //! The server that a test runs against: `start` brings one up, the rest hands out clients and ends it.
 
+mod reload;
 mod start;
 
 use std::sync::Mutex;

@@ -53,6 +53,12 @@ impl TestServerBuilder {
         self.needs("a process of its own")
     }
 
+    /// Sets a variable of the process's environment.
+    pub fn variable(mut self, name: &str, value: &str) -> TestServerBuilder {
+        self.config.variables.push((name.into(), value.into()));
+        self.needs("an environment of its own")
+    }
+
     /// Lets the server have no more than so many files open.
     pub fn open_files(mut self, limit: u64) -> TestServerBuilder {
         self.config.open_files = Some(limit);

@@ -36,7 +36,6 @@ mod store;
 mod watch;
 mod wire;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -50,8 +49,8 @@ pub use settings::{Settings, Target};
 
 use crate::hub::idempotency::SharedClaim;
 use crate::hub::{
-    Admission, Answer, AppHub, Authority, Backlog, Broadcast, Caching, ChannelReport, Detail, Join,
-    Leave, PeerHandle, Receipt, SignIn, Standing, Unavailable,
+    Admission, Answer, AppHub, Apps, Authority, Backlog, Broadcast, Caching, ChannelReport, Detail,
+    Join, Leave, PeerHandle, Receipt, SignIn, Standing, Unavailable,
 };
 use crate::metrics::{ClusterMetrics, Metrics};
 use crate::protocol::ChannelName;
@@ -162,9 +161,7 @@ impl fmt::Debug for Redis {
 
 impl Authority for Redis {
     /// Starts the thread that speaks to Redis.
-    fn start(&self, apps: Vec<Arc<AppHub>>) -> io::Result<()> {
-        let apps = apps.into_iter().map(|app| (app.app.id.clone(), app));
-        let apps: HashMap<Box<str>, Arc<AppHub>> = apps.collect();
+    fn start(&self, apps: Arc<Apps>) -> io::Result<()> {
         let (settings, reach) = (self.settings.clone(), self.reach.clone());
         let (shared, metrics) = (Arc::clone(&self.shared), self.metrics.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()

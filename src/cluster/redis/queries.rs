@@ -232,7 +232,9 @@ impl Asker {
                     turn.into_iter().for_each(SharedTurn::disarm);
                     return Ok(SharedClaim::Answered(answer));
                 }
-                Ok(Claimed::Taken) if start.elapsed() < app.app.limits.publish_wait + WAITS_FOR => {
+                Ok(Claimed::Taken)
+                    if start.elapsed() < app.app.record().limits.publish_wait + WAITS_FOR =>
+                {
                     ASKS_EVERY
                 }
                 Ok(Claimed::Taken) => return Err(Unavailable::KeyTaken),

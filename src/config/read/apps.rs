@@ -1,5 +1,8 @@
 //! The apps: those of the file, and one whose credentials `PUSHER_APP_*` give.
 
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::credentials::Credentials;
@@ -16,6 +19,10 @@ const DEVELOPMENT: &str = "local";
 
 const NAME: &str = "a text of 1 to 200 letters, digits, `-`, `_`, `.` and `~`";
 const SECRET: &str = "a text that is not empty and has no blanks at its ends";
+const SECRET_FILE: &str = "secret_file";
+const SECRET_PATH: &str = "the path of a file that holds the secret and that can be read";
+/// Bytes of a secret's file that are read.
+const MOST_SECRET_BYTES: u64 = 64 << 10;
 const TABLES: &str = "a list of tables, each begun by [[apps]]";
 const PAIRS: &str = r#"a list of pairs such as [{ key = "…", secret = "…" }]"#;
 const ORIGINS: &str = "a list of origins such as `https://example.com`, `*.example.com` or \
@@ -33,6 +40,8 @@ pub(in crate::config) struct ReadApp {
 struct ReadPair {
     key: String,
     secret: String,
+    /// The file that the secret was read from, if it was.
+    file: Option<PathBuf>,
     place: Place,
 }
 
@@ -92,11 +101,55 @@ fn origins(patterns: Vec<&str>, pairs: &[ReadPair]) -> Origins {
 }
 
 fn pair(section: &Section<'_>) -> Result<ReadPair, ConfigError> {
+    let key = section.required("key", NAME, name)?;
+    let (secret, file) = secret(section)?;
     Ok(ReadPair {
-        key: section.required("key", NAME, name)?,
-        secret: section.secret("secret", SECRET, is_secret)?,
+        key,
+        secret,
+        file,
         place: section.place("key"),
     })
+}
+
+/// The secret that is given, or that of a file, as containers are given theirs.
+fn secret(section: &Section<'_>) -> Result<(String, Option<PathBuf>), ConfigError> {
+    let path = section.text(SECRET_FILE, SECRET_PATH, |text| Some(PathBuf::from(text)))?;
+    let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else {
+        let secret = section.secret("secret", SECRET, is_secret)?;
+        return Ok((secret, None));
+    };
+    if section.has("secret") {
+        let expected = "either `secret` or `secret_file`";
+        return Err(section.invalid(SECRET_FILE, expected, "both"));
+    }
+    let content = read_secret(&path).map_err(|error| {
+        let found = format!("{}: {error}", path.display());
+        section.invalid(SECRET_FILE, SECRET_PATH, found)
+    })?;
+    // Editors end a file with a line's end, and so does `echo`.
+    let secret = content.strip_suffix('\n').unwrap_or(&content);
+    let secret = secret.strip_suffix('\r').unwrap_or(secret);
+    if !is_secret(secret) {
+        let found = format!("{} with another content", path.display());
+        let expected =
+            "a file with a text on one line that is not empty and has no blanks at its ends";
+        return Err(section.invalid(SECRET_FILE, expected, found));
+    }
+    Ok((secret.to_owned(), Some(path)))
+}
+
+/// A file that holds more is no secret's.
+fn read_secret(path: &Path) -> io::Result<String> {
+    let mut content = String::new();
+    let file = fs::File::open(path)?;
+    file.take(MOST_SECRET_BYTES).read_to_string(&mut content)?;
+    Ok(content)
+}
+
+/// The files that secrets were read from.
+pub(in crate::config) fn secret_files(apps: &[ReadApp]) -> Vec<PathBuf> {
+    let pairs = apps.iter().flat_map(|app| &app.pairs);
+    pairs.filter_map(|pair| pair.file.clone()).collect()
 }
 
 fn keys(pairs: &[ReadPair]) -> Keys {
@@ -151,6 +204,7 @@ pub(in crate::config) fn add(
     let pairs = vec![ReadPair {
         key,
         secret,
+        file: None,
         place: places.key,
     }];
     let app = App {

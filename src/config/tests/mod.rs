@@ -8,6 +8,7 @@ mod laravel_redis;
 mod layers;
 mod listeners;
 mod mistakes;
+mod secrets;
 mod shipped_file;
 
 use std::fs;

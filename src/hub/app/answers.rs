@@ -56,6 +56,16 @@ impl Answers {
         if let Some(old) = self.by_key.put(Arc::clone(&key), remembered) {
             self.bytes -= Self::cost(&key, &old.answer);
         }
+        self.make_room(now);
+    }
+
+    /// At most so many bytes are remembered from now on.
+    pub(super) fn set_max_bytes(&mut self, max_bytes: usize) {
+        self.max_bytes = max_bytes;
+        self.make_room(Instant::now());
+    }
+
+    fn make_room(&mut self, now: Instant) {
         while self.bytes > self.max_bytes {
             if self.pop().is_some_and(|oldest| oldest.expires_at > now) {
                 self.evictions.inc();

@@ -132,6 +132,11 @@ impl Idempotency {
         }
     }
 
+    /// At most so many bytes of answers are remembered from now on.
+    pub(super) fn set_max_bytes(&self, max_bytes: usize) {
+        self.keys.lock().answers.set_max_bytes(max_bytes);
+    }
+
     /// Asks for a key. While somebody else publishes under it, this waits: for the answer, or
     /// for the turn, first come, first served.
     pub async fn claim(&self, key: &str) -> Claim<'_> {

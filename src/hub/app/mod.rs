@@ -11,82 +11,154 @@ mod local;
 mod permit;
 mod replica;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use parking_lot::Mutex;
 
 use super::broadcast::Room;
 use super::directory::{Channels, Users, Wanted, Watchlists};
 use super::mailbox::AppIndex;
 use super::outcome::ChannelState;
-use crate::apps::App;
+use crate::apps::{App, Limits, LiveApp};
 use crate::metrics::AppMetrics;
 use crate::net::budget::Budget;
 use crate::net::rate::{Rate, SharedBucket};
 use crate::net::tally::Tally;
-use crate::protocol::ChannelRef;
-use crate::webhooks::AppWebhooks;
+use crate::protocol::{ChannelRef, CloseCode};
+use crate::session::CloseReason;
+use crate::webhooks::{AppWebhooks, Webhooks};
 use idempotency::Idempotency;
 pub use permit::{AppPermit, ParkPermit};
 
-/// An app's record with all that is going on in it. Nothing is shared between apps.
+/// An app with all that is going on in it. Nothing is shared between apps.
 #[derive(Debug)]
 pub struct AppHub {
-    /// The app's record.
-    pub app: Arc<App>,
+    /// The app, with the record that holds at the moment.
+    pub app: Arc<LiveApp>,
     /// The app's numbers.
     pub metrics: AppMetrics,
-    /// How much may be on its way to the app's connections.
-    pub room: Room,
     /// The keys that publishes carry.
     pub idempotency: Idempotency,
-    /// How many requests to the HTTP API may come; None: any number.
-    pub requests: Option<SharedBucket>,
     /// What threads name it by to one another.
     pub(super) index: AppIndex,
+    room: ArcSwap<Room>,
+    requests: ArcSwapOption<SharedBucket>,
     channels: Channels,
     users: Users,
     watchlists: Option<Watchlists>,
-    webhooks: Option<Arc<AppWebhooks>>,
+    webhooks: Arc<AppWebhooks>,
     connections: Arc<Tally>,
     parked: Arc<Tally>,
-    kept: Arc<Budget>,
+    kept: ArcSwap<Budget>,
+    /// The record that all of it goes by.
+    settled: Mutex<Arc<App>>,
+    /// Why its connections are closed, if it is at work no more.
+    retired: OnceLock<CloseReason>,
 }
 
 impl AppHub {
-    pub(super) fn new(
-        app: Arc<App>,
-        metrics: AppMetrics,
-        webhooks: Option<Arc<AppWebhooks>>,
-    ) -> Self {
+    pub(super) fn new(app: Arc<LiveApp>, metrics: AppMetrics, webhooks: Arc<AppWebhooks>) -> Self {
         let index = AppIndex::next();
+        let record = app.full_record();
         Self {
-            requests: app.limits.requests_per_second.map(|most| {
-                let rate = Rate::new(most, most);
-                SharedBucket::full(rate, Instant::now())
-            }),
-            room: Room::new(app.limits.publish_backlog, app.limits.publish_wait),
+            requests: ArcSwapOption::new(bucket(&record)),
+            room: ArcSwap::from_pointee(room(&record)),
             idempotency: Idempotency::new(
-                app.limits.idempotency_bytes,
+                record.limits.idempotency_bytes,
                 metrics.idempotency_evictions.clone(),
             ),
-            channels: Channels::new(index, &app, &metrics, webhooks.clone()),
+            channels: Channels::new(index, &app, &metrics, Arc::clone(&webhooks)),
             users: Users::new(index, metrics.users.clone()),
-            watchlists: app
+            watchlists: record
                 .watchlist
-                .then(|| Watchlists::new(index, app.watchlist_grace)),
+                .then(|| Watchlists::new(index, record.watchlist_grace)),
             index,
             webhooks,
             connections: Arc::default(),
             parked: Arc::default(),
-            kept: Budget::new(app.resume.bytes, metrics.parked_bytes.clone()),
+            kept: ArcSwap::new(kept(&record, &metrics)),
+            settled: Mutex::new(record),
+            retired: OnceLock::new(),
             metrics,
             app,
         }
     }
 
-    /// Where the app's backend is notified of what happens, if it is to be.
-    pub fn webhooks(&self) -> Option<&AppWebhooks> {
-        self.webhooks.as_deref()
+    /// The same app at work anew, with its numbers and what waits for its webhooks.
+    pub(super) fn anew(&self) -> Self {
+        let webhooks = Arc::clone(&self.webhooks);
+        Self::new(Arc::clone(&self.app), self.metrics.clone(), webhooks)
+    }
+
+    /// Goes by the record that holds now.
+    pub(super) fn settle(&self, webhooks: &Webhooks) {
+        let mut settled = self.settled.lock();
+        let record = self.app.full_record();
+        if Arc::ptr_eq(&settled, &record) || self.is_retired() {
+            return;
+        }
+        let (before, limits) = (&settled.limits, &record.limits);
+        let backlog = |limits: &Limits| (limits.publish_backlog, limits.publish_wait);
+        if backlog(before) != backlog(limits) {
+            // What is on its way has taken its room of what there was before.
+            self.room.store(Arc::new(room(&record)));
+        }
+        if before.requests_per_second != limits.requests_per_second {
+            self.requests.store(bucket(&record));
+        }
+        if settled.resume.bytes != record.resume.bytes {
+            self.kept.store(kept(&record, &self.metrics));
+        }
+        self.idempotency.set_max_bytes(limits.idempotency_bytes);
+        self.channels.settle(&record);
+        if let Some(watchlists) = &self.watchlists {
+            watchlists.set_grace(record.watchlist_grace);
+        }
+        self.set_silent(!record.enabled);
+        webhooks.configure(&self.webhooks, &self.app, &record);
+        *settled = record;
+    }
+
+    /// It is at work no more: everybody leaves, for this reason.
+    pub(super) fn retire(&self, reason: CloseReason) {
+        // Nobody has it go by another record from here on, which would begin its webhooks anew.
+        let _settled = self.settled.lock();
+        // An app is removed or replaced once.
+        let _ = self.retired.set(reason);
+        self.fall_silent();
+    }
+
+    /// Whether it is at work no more.
+    pub fn is_retired(&self) -> bool {
+        self.retired.get().is_some()
+    }
+
+    /// Why nobody may be connected to it, if that is so. Whoever has been let in before must look at this again
+    /// when the connection is in the tables of its shard: those that are there are closed by the shard.
+    pub fn closed(&self) -> Option<CloseReason> {
+        let retired = self.retired.get().cloned();
+        retired.or_else(|| (!self.app.record().enabled).then(disabled))
+    }
+
+    /// How much may be on its way to the app's connections.
+    pub fn room(&self) -> Guard<Arc<Room>> {
+        self.room.load()
+    }
+
+    /// How many requests to the HTTP API may come; None: any number.
+    pub fn requests(&self) -> Guard<Option<Arc<SharedBucket>>> {
+        self.requests.load()
+    }
+
+    /// Where the app's backend is notified of what happens.
+    pub fn webhooks(&self) -> &AppWebhooks {
+        &self.webhooks
+    }
+
+    pub(super) fn webhooks_shared(&self) -> &Arc<AppWebhooks> {
+        &self.webhooks
     }
 
     /// The sessions whose clients are away.
@@ -95,8 +167,8 @@ impl AppHub {
     }
 
     /// What is kept for them.
-    pub(super) fn kept(&self) -> &Arc<Budget> {
-        &self.kept
+    pub(super) fn kept(&self) -> Arc<Budget> {
+        self.kept.load_full()
     }
 
     /// What publishing to the channel would take now.
@@ -114,9 +186,14 @@ impl AppHub {
     }
 
     pub(super) fn fall_silent(&self) {
-        self.channels.fall_silent();
+        self.set_silent(true);
+    }
+
+    fn set_silent(&self, is_silent: bool) {
+        let is_silent = is_silent || self.retired.get().is_some();
+        self.channels.set_silent(is_silent);
         if let Some(watchlists) = &self.watchlists {
-            watchlists.fall_silent();
+            watchlists.set_silent(is_silent);
         }
     }
 
@@ -127,4 +204,23 @@ impl AppHub {
         }
         self.idempotency.expire(now);
     }
+}
+
+/// Why connections to a disabled app are closed.
+pub(super) fn disabled() -> CloseReason {
+    CloseReason::new(CloseCode::AppDisabled, "the app is disabled")
+}
+
+fn room(record: &App) -> Room {
+    Room::new(record.limits.publish_backlog, record.limits.publish_wait)
+}
+
+fn bucket(record: &App) -> Option<Arc<SharedBucket>> {
+    let most = record.limits.requests_per_second?;
+    let bucket = SharedBucket::full(Rate::new(most, most), Instant::now());
+    Some(Arc::new(bucket))
+}
+
+fn kept(record: &App, metrics: &AppMetrics) -> Arc<Budget> {
+    Budget::new(record.resume.bytes, metrics.parked_bytes.clone())
 }

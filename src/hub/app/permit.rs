@@ -18,7 +18,8 @@ pub struct AppPermit {
 impl AppPermit {
     /// Counts a connection in, unless the app's `max_connections` is reached.
     pub fn of(app: &Arc<AppHub>) -> Result<Self, Full> {
-        let limit = app.app.limits.max_connections.unwrap_or(usize::MAX);
+        let limit = app.app.record().limits.max_connections;
+        let limit = limit.unwrap_or(usize::MAX);
         let counted = app.connections.try_enter(limit)?;
         app.metrics.connections.inc();
         app.metrics.connections_opened.inc();
@@ -42,7 +43,7 @@ impl AppPermit {
 
     /// Whether the app has more connections than it may have.
     pub fn is_beyond(&self) -> bool {
-        let limit = self.app.app.limits.max_connections;
+        let limit = self.app.app.record().limits.max_connections;
         limit.is_some_and(|limit| self.app.connections.get() > limit)
     }
 
@@ -70,8 +71,8 @@ impl ParkPermit {
     /// Counts a session in that is on so many channels, unless the app has as many sessions whose clients
     /// are away as it may have, or keeps as much for them.
     pub fn of(app: &AppHub, channels: usize) -> Result<Self, Full> {
-        let counted = app.parked.try_enter(app.app.resume.sessions)?;
-        let mut kept = Share::of(&app.kept);
+        let counted = app.parked.try_enter(app.app.record().resume.sessions)?;
+        let mut kept = Share::of(&app.kept());
         kept.grow_to(SESSION_BYTES + channels * SUBSCRIPTION_BYTES)?;
         app.metrics.parked_sessions.inc();
         Ok(Self {

@@ -56,6 +56,17 @@ impl EventCache {
         if let Some(old) = self.events.put(channel.into(), cached) {
             self.bytes -= Self::cost(channel, &old.frame);
         }
+        self.make_room();
+    }
+
+    /// At most so many bytes are kept from now on, and what comes is kept for so long.
+    pub(super) fn set_limits(&mut self, max_bytes: usize, ttl: Duration) {
+        self.max_bytes = max_bytes;
+        self.ttl = ttl;
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
         while self.bytes > self.max_bytes {
             let Some((channel, oldest)) = self.events.pop_lru() else {
                 break;

@@ -11,7 +11,7 @@ use super::count::{CountNotice, Due};
 use super::listeners::Listeners;
 use super::roster::{Roster, RosterFull};
 use super::table::{self, Table};
-use crate::apps::App;
+use crate::apps::{App, LiveApp};
 use crate::hub::broadcast::{Broadcast, Caching};
 use crate::hub::mailbox::{AppIndex, Control, Joined, JoinedAs, PeerId, Wakes, Welcome};
 use crate::hub::moves::{Join, Leave, PeerHandle};
@@ -29,15 +29,14 @@ pub(in crate::hub) struct Channels {
     app: AppIndex,
     pub(super) table: Table<ChannelName, Entry>,
     subscriptions: Gauge,
-    presence_members: usize,
-    announces_counts: bool,
+    settings: Arc<LiveApp>,
     /// Channels whose count must be announced once its interval is over.
     counts_due: Mutex<Vec<ChannelName>>,
     cache: Mutex<EventCache>,
     silent: AtomicBool,
     /// It was reported to webhooks that everybody has left.
     all_departed: AtomicBool,
-    webhooks: Option<Arc<AppWebhooks>>,
+    webhooks: Arc<AppWebhooks>,
 }
 
 /// A channel with at least one subscriber on this node.
@@ -60,17 +59,16 @@ pub struct Wanted {
 impl Channels {
     pub(in crate::hub) fn new(
         index: AppIndex,
-        app: &App,
+        app: &Arc<LiveApp>,
         metrics: &AppMetrics,
-        webhooks: Option<Arc<AppWebhooks>>,
+        webhooks: Arc<AppWebhooks>,
     ) -> Self {
-        let limits = &app.limits;
+        let limits = &app.record().limits;
         Self {
             app: index,
             table: Table::new(metrics.channels.clone()),
             subscriptions: metrics.subscriptions.clone(),
-            presence_members: limits.presence_members,
-            announces_counts: app.subscription_count,
+            settings: Arc::clone(app),
             counts_due: Mutex::default(),
             cache: Mutex::new(EventCache::new(
                 limits.cache_bytes,
@@ -83,9 +81,16 @@ impl Channels {
         }
     }
 
-    /// Leaves are no longer announced: everybody leaves.
-    pub(in crate::hub) fn fall_silent(&self) {
-        self.silent.store(true, Ordering::Relaxed);
+    /// Goes by another record.
+    pub(in crate::hub) fn settle(&self, record: &App) {
+        let limits = &record.limits;
+        let mut cache = self.cache.lock();
+        cache.set_limits(limits.cache_bytes, limits.cache_ttl);
+    }
+
+    /// Whether leaves are not announced, as everybody leaves.
+    pub(in crate::hub) fn set_silent(&self, is_silent: bool) {
+        self.silent.store(is_silent, Ordering::Relaxed);
     }
 
     /// Reports to webhooks that everybody leaves, before they do. From then on they are notified of no
@@ -118,7 +123,7 @@ impl Channels {
         }
         let entry = self.entry(slot, &join.channel);
         if let Some(member) = &join.member {
-            match entry.roster.join(member, self.presence_members) {
+            match entry.roster.join(member, self.presence_members()) {
                 Ok(true) => {
                     self.notify_webhooks(|to| to.member_added(&join.channel, member.user_id()));
                     let added = server::member_added(join.channel.as_str(), member);
@@ -359,7 +364,7 @@ impl Channels {
     fn full(&self, peer: PeerId, channel: ChannelName) -> Control {
         let message = format!(
             "the channel is full: at most {} members are allowed (presence_members)",
-            self.presence_members
+            self.presence_members()
         );
         let error = server::subscription_error(channel.as_str(), "LimitReached", &message, 403);
         Control::Refuse {
@@ -382,7 +387,11 @@ impl Channels {
     }
 
     fn announces_count_of(&self, channel: &ChannelName) -> bool {
-        self.announces_counts && !channel.kind().is_presence()
+        !channel.kind().is_presence() && self.settings.record().subscription_count
+    }
+
+    fn presence_members(&self) -> usize {
+        self.settings.record().limits.presence_members
     }
 
     /// Tells subscribers and webhooks how many subscribers there are.
@@ -403,10 +412,8 @@ impl Channels {
 
     fn notify_webhooks(&self, notify: impl FnOnce(&AppWebhooks)) {
         // Read under a slot's lock, and written under all of them.
-        if let Some(webhooks) = &self.webhooks
-            && !self.all_departed.load(Ordering::Relaxed)
-        {
-            notify(webhooks);
+        if !self.all_departed.load(Ordering::Relaxed) {
+            notify(&self.webhooks);
         }
     }
 }

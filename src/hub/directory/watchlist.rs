@@ -59,9 +59,14 @@ impl Watchlists {
         }
     }
 
-    /// Nobody is notified any more: everybody leaves.
-    pub(in crate::hub) fn fall_silent(&self) {
-        self.silent.store(true, Ordering::Relaxed);
+    /// Whether nobody is notified, as everybody leaves.
+    pub(in crate::hub) fn set_silent(&self, is_silent: bool) {
+        self.silent.store(is_silent, Ordering::Relaxed);
+    }
+
+    /// Users count as online for so long after their last connection, from now on.
+    pub(in crate::hub) fn set_grace(&self, grace: Duration) {
+        self.users.lock().departures.set_delay(grace);
     }
 
     /// One more connection is signed in as the user.

@@ -133,9 +133,8 @@ impl LocalChannel {
     fn insert_absent(&mut self, peer: Rc<Peer>, tail: Tail) {
         let app = peer.app();
         let kept = app.kept();
-        let max_bytes = app.app.resume.session_bytes;
-        let absent = self.absent_or_insert(|| Absent::new(max_bytes, kept));
-        let kept = std::sync::Arc::clone(kept);
+        let max_bytes = app.app.record().resume.session_bytes;
+        let absent = self.absent_or_insert(|| Absent::new(max_bytes, &kept));
         absent.insert(peer, tail, &kept);
     }
 }

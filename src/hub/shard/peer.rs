@@ -97,7 +97,7 @@ impl Peer {
         carrier: Carrier,
         resumable: Option<Box<Resumable>>,
     ) -> Self {
-        let outbox_bytes = app.app.limits.outbox_bytes;
+        let outbox_bytes = app.app.record().limits.outbox_bytes;
         Self {
             id,
             socket_id: session.socket_id(),

@@ -116,7 +116,7 @@ impl Peer {
 
     /// The client is back, by way of this carrier.
     pub(super) fn attach(&self, carrier: Carrier) {
-        let outbox_bytes = self.app().app.limits.outbox_bytes;
+        let outbox_bytes = self.app().app.record().limits.outbox_bytes;
         self.outbox.replace(Outbox::new(outbox_bytes));
         self.descriptor.set(carrier.descriptor());
         self.carrier.replace(carrier);

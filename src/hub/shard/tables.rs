@@ -25,7 +25,7 @@ use crate::memory::trim;
 use crate::metrics::WorkerMetrics;
 use crate::protocol::member::Member;
 use crate::protocol::{ChannelName, Compression, Deflater};
-use crate::session::{Answered, Session};
+use crate::session::{Answered, CloseReason, Session};
 
 /// The tables of a shard.
 pub(super) struct Tables {
@@ -76,7 +76,7 @@ impl Tables {
     ) -> Rc<Peer> {
         self.note_app(&app);
         let id = PeerId(self.next_peer.replace(self.next_peer.get() + 1));
-        let max_bytes = app.app.resume.session_bytes;
+        let max_bytes = app.app.record().resume.session_bytes;
         let resumable = (outlives == Outlives::Carrier)
             .then(|| Box::new(Resumable::new(max_bytes, &self.unacknowledged)));
         let mailbox = Arc::clone(&self.mailbox);
@@ -170,12 +170,20 @@ impl Tables {
                     peer.close(&reason);
                 }
             }
-            Control::CloseEveryone { reason } => {
-                let peers: Vec<_> = self.peers.borrow().values().map(Rc::clone).collect();
-                for peer in peers {
-                    peer.close(&reason);
-                }
+            Control::CloseApp { app, reason } => {
+                self.close_all(|peer| peer.app().index == app, &reason);
             }
+            Control::CloseEveryone { reason } => self.close_all(|_| true, &reason),
+        }
+    }
+
+    fn close_all(&self, which: impl Fn(&Peer) -> bool, reason: &CloseReason) {
+        let peers = self.peers.borrow();
+        let chosen = peers.values().filter(|peer| which(peer));
+        let chosen: Vec<_> = chosen.map(Rc::clone).collect();
+        drop(peers);
+        for peer in chosen {
+            peer.close(reason);
         }
     }
 

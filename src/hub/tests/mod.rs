@@ -1,5 +1,6 @@
 //! The hub with real sockets, and with an authority that answers when a test wants it to.
 
+mod apps;
 mod memory;
 mod resume;
 
@@ -35,7 +36,7 @@ impl Slow {
 }
 
 impl Authority for Slow {
-    fn start(&self, apps: Vec<Arc<AppHub>>) -> io::Result<()> {
+    fn start(&self, apps: Arc<Apps>) -> io::Result<()> {
         Local.start(apps)
     }
 
@@ -154,11 +155,11 @@ impl Fixture {
         app.watchlist = true;
         let authority = Arc::new(Slow::default());
         let registry = Registry::new(vec![app]).unwrap();
-        let hub = Hub::new(registry, &Webhooks::none(), Metrics::new(), 10);
+        let hub = Hub::new(&registry, &Webhooks::none(), Metrics::new(), 10);
         let shard = hub.register_shard(authority.clone());
         let worker = shard.clone();
         tokio::task::spawn_local(async move { worker.run().await });
-        let app = Arc::clone(hub.app("1").unwrap());
+        let app = hub.app("1").unwrap();
         Self {
             hub,
             authority,
@@ -212,7 +213,7 @@ impl Fixture {
 
     fn publish(&self, channel: &str, size: usize) {
         let frame = Frame::text(size, |out| out.resize(out.len() + size, b'x'));
-        let reservation = self.app.room.try_reserve(1, 0).unwrap();
+        let reservation = self.app.room().try_reserve(1, 0).unwrap();
         let broadcast = Broadcast::reserved(frame, None, reservation);
         let admission = Admission::default();
         let receipt =

@@ -66,7 +66,7 @@ impl Fixture {
 
     fn publish_text(&self, channel: &str, text: &str, except: Option<SocketId>) {
         let frame = Frame::text(text.len(), |out| out.extend_from_slice(text.as_bytes()));
-        let reservation = self.app.room.try_reserve(1, 0).unwrap();
+        let reservation = self.app.room().try_reserve(1, 0).unwrap();
         let broadcast = Broadcast::reserved(frame, except, reservation);
         let admission = Admission::default();
         let receipt =

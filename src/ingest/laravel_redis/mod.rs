@@ -32,7 +32,6 @@ use self::message::{Message, Refusal};
 use self::queue::Queue;
 pub use self::server::RedisServer;
 pub use self::settings::Settings;
-use crate::hub::AppHub;
 use crate::metrics::IngestMetrics;
 use crate::protocol::ChannelRef;
 use crate::relay::{Publication, Relay};
@@ -47,7 +46,6 @@ const TURN: usize = 64;
 #[derive(Debug)]
 pub struct LaravelRedis {
     relay: Arc<Relay>,
-    app: Arc<AppHub>,
     settings: Settings,
     /// What topics of others begin with.
     others: Vec<Box<str>>,
@@ -59,18 +57,12 @@ pub struct LaravelRedis {
 impl LaravelRedis {
     /// Nothing is connected yet. Topics that begin with one of `others` are left alone: they may
     /// be the relay's own, where `settings.prefix` is empty.
-    pub fn new(
-        relay: Arc<Relay>,
-        app: Arc<AppHub>,
-        settings: Settings,
-        others: Vec<Box<str>>,
-    ) -> Self {
+    pub fn new(relay: Arc<Relay>, settings: Settings, others: Vec<Box<str>>) -> Self {
         Self {
             metrics: relay.hub.metrics().ingest(),
             queue: Queue::new(QUEUE_BYTES),
             complaints: Complaints::default(),
             relay,
-            app,
             settings,
             others,
         }
@@ -121,10 +113,18 @@ impl LaravelRedis {
     }
 
     async fn publish(&self, topic: &str, payload: &[u8]) -> Result<(), Refusal> {
-        let limits = &self.app.app.limits;
+        // Looked up anew: it may have been removed, and made again, since the last event.
+        let Some(app) = self.relay.hub.app(&self.settings.app) else {
+            return Ok(());
+        };
+        let record = app.app.full_record();
+        if !record.enabled {
+            return Ok(());
+        }
+        let limits = &record.limits;
         let name = topic.strip_prefix(&*self.settings.prefix).unwrap_or(topic);
         let channel = ChannelRef::parse(Cow::Borrowed(name), limits.channel_name_length)?;
-        let listened_to = self.app.wanted(&channel).any || self.relay.tap.watched();
+        let listened_to = app.wanted(&channel).any || self.relay.tap.watched();
         if !listened_to {
             return Ok(());
         }
@@ -135,7 +135,7 @@ impl LaravelRedis {
             channels: &[channel],
             except: message.except,
         };
-        self.relay.publish_here(&self.app, &publication).await?;
+        self.relay.publish_here(&app, &publication).await?;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::pace::MOST_UNANSWERED;
 use super::*;
+use crate::apps::App;
 use crate::auth::Signer;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,7 +37,13 @@ fn fixture_of(sign_of_life: SignOfLife, change: impl FnOnce(&mut App)) -> Fixtur
     });
     let socket_id = "12.34".parse().unwrap();
     Fixture {
-        session: Session::new(Arc::new(app), socket_id, timeouts, sign_of_life, start),
+        session: Session::new(
+            Arc::new(app.into()),
+            socket_id,
+            timeouts,
+            sign_of_life,
+            start,
+        ),
         signer,
         start,
     }

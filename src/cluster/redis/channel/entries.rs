@@ -128,7 +128,7 @@ impl Channel {
         }
         let deliveries = self.part.admitted * events.len();
         let bytes = events.iter().map(|event| event.payload.len()).sum();
-        let room = app.room.try_reserve(deliveries, bytes);
+        let room = app.room().try_reserve(deliveries, bytes);
         if room.is_none() && reading == Reading::InOrder {
             return Err(NoRoom);
         }
@@ -195,7 +195,7 @@ impl Channel {
         if let Some(last) = events.iter().rfind(|event| event.is_cached) {
             let cached = CachedEvent {
                 frame: frame_of(last),
-                left: app.app.limits.cache_ttl,
+                left: app.app.record().limits.cache_ttl,
             };
             app.set_cached(&self.name, Some(cached));
         }

@@ -12,6 +12,56 @@ use crate::hub::{AppHub, Join, Leave, PeerHandle};
 use crate::protocol::member::Member;
 
 impl Channel {
+    /// From now on it is for connections of this app, which may have been removed and made again since the channel
+    /// was first of use. Those of the app that was there before are closed; what they leave is taken off as it
+    /// comes. Returns false for one of them that still asks: nobody is to answer it.
+    pub(in crate::cluster::redis) fn serve(&mut self, app: &Arc<AppHub>) -> bool {
+        if let Some(known) = &self.app {
+            if Arc::ptr_eq(known, app) {
+                return true;
+            }
+            if app.is_retired() {
+                return false;
+            }
+        }
+        self.forget_waiting();
+        // The new one knows nobody yet.
+        self.replica.forget_place();
+        self.former = self.app.replace(Arc::clone(app));
+        true
+    }
+
+    /// Whoever waits is answered no more.
+    fn forget_waiting(&mut self) {
+        for waiting in std::mem::take(&mut self.waiting) {
+            match waiting {
+                Waiting::Join(_) => self.part.connections -= 1,
+                Waiting::SignIn(signing_in) => {
+                    self.part.connections -= 1;
+                    if let Some(watch) = signing_in.watch {
+                        watch.one_known();
+                    }
+                }
+                Waiting::Confirm(_) => {}
+                // Once it watches, it is taken off everywhere.
+                Waiting::Watch(watch) => watch.one_known(),
+            }
+        }
+        let mut gone = Vec::new();
+        for (user_id, user) in &mut self.part.users {
+            if let Some(joining) = user.joining.take() {
+                self.part.connections -= joining.len();
+                gone.extend((user.connections == 0).then(|| Arc::clone(user_id)));
+            }
+        }
+        for user_id in gone {
+            if let Some(user) = self.part.users.remove(&user_id) {
+                self.granted.retain(|granted| *granted != user_id);
+                self.part.remove(&user_id, &user);
+            }
+        }
+    }
+
     pub(in crate::cluster::redis) fn join(&mut self, join: Join, context: &Context<'_>) {
         self.part.connections += 1;
         if context.is_away() {
@@ -108,9 +158,10 @@ impl Channel {
         }
     }
 
-    pub(in crate::cluster::redis) fn leave(&mut self, leave: &Leave) {
+    /// A connection of `of` leaves.
+    pub(in crate::cluster::redis) fn leave(&mut self, of: &AppHub, leave: &Leave) {
         let Some(app) = self.app.clone() else { return };
-        app.dismiss_shared(leave);
+        of.dismiss_shared(leave);
         self.part.connections -= 1;
         if let Some(member) = &leave.member {
             self.user_leaves(member.user_id(), &app);
@@ -180,9 +231,15 @@ impl Channel {
         }
     }
 
-    pub(in crate::cluster::redis) fn sign_out(&mut self, peer: PeerHandle, user: &Member) {
-        if let Some(app) = &self.app {
-            app.sign_out_shared(&peer, user);
+    /// A connection of `of` is no longer the user's.
+    pub(in crate::cluster::redis) fn sign_out(
+        &mut self,
+        of: &AppHub,
+        peer: PeerHandle,
+        user: &Member,
+    ) {
+        if self.app.is_some() {
+            of.sign_out_shared(&peer, user);
             self.part.connections -= 1;
             self.part.admitted -= 1;
         }

@@ -94,17 +94,17 @@ impl Channel {
     pub(super) fn counts_subscriptions(&self) -> bool {
         let app = self.app.as_ref();
         let is_counted = self.kind == Kind::Channel && !self.name.kind().is_presence();
-        is_counted && app.is_some_and(|app| app.app.subscription_count)
+        is_counted && app.is_some_and(|app| app.app.record().subscription_count)
     }
 
     fn most_members(&self) -> usize {
         let app = self.app.as_ref();
-        app.map_or(0, |app| app.app.limits.presence_members)
+        app.map_or(0, |app| app.app.record().limits.presence_members)
     }
 
     fn delay(&self, context: &Context<'_>) -> Duration {
         match (&self.kind, &self.app) {
-            (Kind::User(_), Some(app)) => app.app.watchlist_grace,
+            (Kind::User(_), Some(app)) => app.app.record().watchlist_grace,
             _ => context.leave_delay,
         }
     }
@@ -140,7 +140,7 @@ impl Channel {
         use WebhookEvent::{
             ChannelOccupied, ChannelVacated, MemberAdded, MemberRemoved, SubscriptionCount,
         };
-        let Some(webhooks) = self.app.as_ref().and_then(|app| app.webhooks()) else {
+        let Some(webhooks) = self.app.as_ref().map(|app| app.webhooks()) else {
             return;
         };
         for (flag, events) in [

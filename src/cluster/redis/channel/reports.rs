@@ -28,7 +28,7 @@ impl Channel {
             if !self.notices.report(field) {
                 continue;
             }
-            if let Some(webhooks) = self.app.as_ref().and_then(|app| app.webhooks()) {
+            if let Some(webhooks) = self.app.as_ref().map(|app| app.webhooks()) {
                 webhooks.transition(&self.name, &transition);
             }
         }

@@ -31,6 +31,8 @@ pub(in crate::cluster::redis) struct Channel {
     pub(super) name: ChannelName,
     /// None if this node does not serve the app.
     pub(super) app: Option<Arc<AppHub>>,
+    /// The app of this id that there was before. A shard that has still to take back what it was granted finds it.
+    pub(super) former: Option<Arc<AppHub>>,
     pub(super) part: Part,
     pub(super) replica: Replica,
     pub(super) notices: Notices,
@@ -58,6 +60,7 @@ impl Channel {
             kind,
             name,
             app,
+            former: None,
             part: Part::new(),
             replica: Replica::default(),
             notices: Notices::default(),

@@ -130,13 +130,21 @@ impl Node {
         Some(done)
     }
 
+    /// The channel of a topic, made if there is none, for connections of this app. Returns false if the app is gone,
+    /// and the channel is another's.
+    pub(super) fn ensure_for(&mut self, topic: &str, app: &Arc<AppHub>) -> bool {
+        self.ensure(topic);
+        let channel = self.channels.get_mut(topic);
+        channel.is_some_and(|channel| channel.serve(app))
+    }
+
     /// The channel of a topic, made if there is none.
     pub(super) fn ensure(&mut self, topic: &str) -> Option<()> {
         if self.channels.contains_key(topic) {
             return Some(());
         }
         let (app, subject) = self.setup.keys.parse(topic)?;
-        let app = self.setup.apps.get(app).cloned();
+        let app = self.setup.apps.by_id(app);
         let (name, kind) = match subject {
             Subject::Channel(name) => (ChannelName::parse(name, usize::MAX).ok()?, Kind::Channel),
             Subject::User(user_id) => (

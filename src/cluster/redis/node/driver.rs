@@ -18,7 +18,7 @@ use crate::cluster::redis::link::{Link, LinkId, Pushed, Reach, Unusable};
 use crate::cluster::redis::rights::Rights;
 use crate::cluster::redis::settings::{Settings, Target};
 use crate::cluster::redis::shared::Shared;
-use crate::hub::AppHub;
+use crate::hub::Apps;
 use crate::metrics::ClusterMetrics;
 
 /// Messages that are dealt with before calls are made.
@@ -49,7 +49,7 @@ impl Driver {
         reach: Reach,
         shared: Arc<Shared>,
         metrics: ClusterMetrics,
-        apps: HashMap<Box<str>, Arc<AppHub>>,
+        apps: Arc<Apps>,
     ) -> Self {
         #[expect(
             clippy::disallowed_methods,

@@ -18,8 +18,9 @@ impl Node {
         match request {
             Request::Join(app, join) => {
                 let topic = self.channel_topic(&app, join.channel.as_str());
-                self.ensure(&topic);
-                self.with(&topic, |channel, context| channel.join(join, context));
+                if self.ensure_for(&topic, &app) {
+                    self.with(&topic, |channel, context| channel.join(join, context));
+                }
             }
             Request::Confirm(app, peer, channel) => {
                 let topic = self.channel_topic(&app, channel.as_str());
@@ -27,13 +28,13 @@ impl Node {
             }
             Request::Leave(app, leave) => {
                 let topic = self.channel_topic(&app, leave.channel.as_str());
-                self.with(&topic, |channel, _| channel.leave(&leave));
+                self.with(&topic, |channel, _| channel.leave(&app, &leave));
             }
             Request::SignIn(app, sign_in) => self.sign_in(&app, sign_in),
             Request::SignOut(app, peer, user_id) => {
                 let topic = self.setup.keys.topic_of_user(&app.app.id, &user_id);
                 let user = Member::new(&user_id, None);
-                self.with(&topic, |channel, _| channel.sign_out(peer, &user));
+                self.with(&topic, |channel, _| channel.sign_out(&app, peer, &user));
             }
             Request::Unwatch(app, watchlist) => {
                 for user_id in watchlist.iter() {
@@ -75,14 +76,17 @@ impl Node {
             watch: watch.clone(),
             join: join.map(|join| NextJoin::new(&self.setup.shared, join)),
         };
-        self.ensure(&topic);
+        if !self.ensure_for(&topic, app) {
+            return;
+        }
         self.with(&topic, |channel, context| {
             channel.sign_in(signing_in, context)
         });
         let Some(watch) = watch else { return };
         for user_id in watched.iter() {
             let topic = self.setup.keys.topic_of_user(&app.app.id, user_id);
-            self.ensure(&topic);
+            // Counted whichever app it is of, as it is when it ends.
+            self.ensure_for(&topic, app);
             self.with(&topic, |channel, context| channel.watch(&watch, context));
         }
     }
@@ -92,7 +96,7 @@ impl Node {
         let kept_for = publish
             .event
             .is_cached
-            .then(|| publish.app.app.limits.cache_ttl.as_millis() as u64);
+            .then(|| publish.app.app.record().limits.cache_ttl.as_millis() as u64);
         let outgoing = Outgoing {
             what: Payload::Event(publish.event, kept_for),
             receipt: Some(publish.receipt),

@@ -22,7 +22,7 @@ use crate::cluster::redis::request::Settlement;
 use crate::cluster::redis::rights::Rights;
 use crate::cluster::redis::settings::{Settings, Target};
 use crate::cluster::redis::shared::Shared;
-use crate::hub::AppHub;
+use crate::hub::Apps;
 use crate::metrics::ClusterMetrics;
 use crate::throttle::Throttle;
 
@@ -36,7 +36,7 @@ pub(super) struct Setup {
     pub(super) rights: Rights,
     pub(super) shared: Arc<Shared>,
     pub(super) metrics: ClusterMetrics,
-    pub(super) apps: HashMap<Box<str>, Arc<AppHub>>,
+    pub(super) apps: Arc<Apps>,
     /// Milliseconds that an entry is kept.
     pub(super) history_ms: u64,
 }
@@ -80,7 +80,7 @@ impl Node {
         settings: Settings,
         shared: Arc<Shared>,
         metrics: ClusterMetrics,
-        apps: HashMap<Box<str>, Arc<AppHub>>,
+        apps: Arc<Apps>,
         mut rng: StdRng,
         now: Instant,
     ) -> Self {

@@ -1,6 +1,6 @@
 //! One relay of a simulated cluster, with its connections and what they get.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,10 +98,10 @@ impl Relay {
         let metrics = Metrics::new();
         let authority = Arc::new(Redis::new(settings.clone(), &metrics).unwrap());
         let registry = Registry::new(vec![app()]).unwrap();
-        let (webhooks, notices) = Notices::of(&registry, &metrics);
-        let hub = Hub::new(registry, &webhooks, metrics, 1000);
-        let app = Arc::clone(hub.app("1").unwrap());
-        let apps = HashMap::from([("1".into(), Arc::clone(&app))]);
+        let (webhooks, notices) = Notices::new();
+        let hub = Hub::new(&registry, &webhooks, metrics, 1000);
+        let app = hub.app("1").unwrap();
+        let apps = Arc::clone(hub.apps());
         let rng = StdRng::seed_from_u64(run.1 * 1000 + run.0 as u64);
         let (shared, numbers) = (Arc::clone(&authority.shared), authority.metrics.clone());
         let node = Node::new(settings.clone(), shared, numbers, apps, rng, start + now);
@@ -353,7 +353,7 @@ impl Relay {
         let padding = if number.is_multiple_of(3) { 6000 } else { 1 };
         let data = EventData::from_text(&format!("{number} {}", "x".repeat(padding)));
         let frame: Frame = server::event("e", channel, &data);
-        let room = self.app.room.try_reserve(1, 1).unwrap();
+        let room = self.app.room().try_reserve(1, 1).unwrap();
         let broadcast = Broadcast::reserved(frame, None, room);
         let receipt =
             self.authority

@@ -1,0 +1,260 @@
+//! The apps that there are, while they come, change and go.
+
+use std::fmt;
+use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use super::app::{AppHub, disabled};
+use super::mailbox::AppIndex;
+use crate::apps::{App, LiveApp, Refused, Registry, Source, Sources};
+use crate::metrics::Metrics;
+use crate::protocol::CloseCode;
+use crate::session::CloseReason;
+use crate::webhooks::Webhooks;
+
+/// So many apps are at work from the start, so that their numbers begin at zero. Of more, each is at work when
+/// somebody first needs it: one that nobody uses costs its record and little more.
+const AT_WORK_FROM_THE_START: usize = 256;
+
+/// The apps that there are. Whoever looks one up waits for nobody; whoever changes them waits for others who do.
+pub struct Apps {
+    table: ArcSwap<Table>,
+    sources: Mutex<Sources>,
+    metrics: Metrics,
+    webhooks: Webhooks,
+}
+
+#[derive(Default)]
+struct Table {
+    by_id: FxHashMap<Box<str>, Arc<Slot>>,
+    by_key: FxHashMap<Box<str>, Arc<Slot>>,
+}
+
+/// An app, at work or not yet.
+struct Slot {
+    app: Arc<LiveApp>,
+    /// Empty until somebody needs it; None once the app is gone without ever having been at work.
+    hub: OnceLock<Option<Arc<AppHub>>>,
+}
+
+/// What has become of the apps.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Ids of apps that were not there before.
+    pub added: Vec<Box<str>>,
+    /// Ids of apps of which something is different.
+    pub changed: Vec<Box<str>>,
+    /// Ids of apps that are gone.
+    pub removed: Vec<Box<str>>,
+    /// Apps that are not served, as others have their ids or keys.
+    pub refused: Vec<Refused>,
+    /// Whose connections are to be closed.
+    pub(super) closing: Vec<(AppIndex, CloseReason)>,
+}
+
+impl Changes {
+    /// Whether all is as it was.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+}
+
+impl Apps {
+    /// None yet.
+    pub(super) fn new(metrics: Metrics, webhooks: Webhooks) -> Self {
+        Self {
+            table: ArcSwap::default(),
+            sources: Mutex::default(),
+            metrics,
+            webhooks,
+        }
+    }
+
+    /// The app with this id, enabled or not.
+    pub fn by_id(&self, id: &str) -> Option<Arc<AppHub>> {
+        self.table.load().by_id.get(id)?.hub(self)
+    }
+
+    /// The app that this key belongs to, enabled or not.
+    pub fn by_key(&self, key: &str) -> Option<Arc<AppHub>> {
+        self.table.load().by_key.get(key)?.hub(self)
+    }
+
+    /// Those that somebody has needed.
+    pub fn at_work(&self) -> Vec<Arc<AppHub>> {
+        let table = self.table.load();
+        let slots = table.by_id.values();
+        slots.filter_map(|slot| slot.at_work().cloned()).collect()
+    }
+
+    /// These are the apps of the source from now on. Whoever looks an app up finds it as it is now; what is at work
+    /// goes by its new record.
+    pub(super) fn set(&self, source: Source, apps: Vec<Arc<App>>) -> Changes {
+        let mut sources = self.sources.lock();
+        // What is the same is kept once.
+        let apps = apps.into_iter().map(|app| self.known(app));
+        sources.set(source, apps.collect());
+        let (registry, refused) = sources.merged();
+        let before = self.table.load_full();
+        let mut changes = Changes {
+            refused,
+            ..Changes::default()
+        };
+        let mut table = Table::default();
+        let (mut added, mut replaced) = (Vec::new(), Vec::new());
+        for app in registry.iter() {
+            let slot = match before.by_id.get(&app.id) {
+                None => {
+                    changes.added.push(app.id.clone());
+                    let slot = Arc::new(Slot::new(Arc::clone(app)));
+                    added.push(Arc::clone(&slot));
+                    slot
+                }
+                Some(known) if known.goes_by(app) => Arc::clone(known),
+                Some(known) => {
+                    changes.changed.push(app.id.clone());
+                    match known.changed(app, self, &mut changes.closing) {
+                        None => Arc::clone(known),
+                        Some(anew) => {
+                            replaced.push(Arc::clone(known));
+                            Arc::new(anew)
+                        }
+                    }
+                }
+            };
+            for pair in app.keys.iter() {
+                table.by_key.insert(pair.key().into(), Arc::clone(&slot));
+            }
+            table.by_id.insert(app.id.clone(), slot);
+        }
+        self.table.store(Arc::new(table));
+        // From here on nobody finds those that are gone.
+        for slot in replaced {
+            slot.replace(&mut changes.closing);
+        }
+        for (id, slot) in &before.by_id {
+            if registry.by_id(id).is_none() {
+                changes.removed.push(id.clone());
+                slot.remove(self, &mut changes.closing);
+            }
+        }
+        self.begin(&registry, &added);
+        let process = self.metrics.process();
+        process.apps.set(registry.len() as i64);
+        process.apps_refused.set(changes.refused.len() as i64);
+        changes
+    }
+
+    /// The record that holds already, if it is the same.
+    fn known(&self, app: Arc<App>) -> Arc<App> {
+        let table = self.table.load();
+        let known = table.by_id.get(&app.id);
+        let known = known.map(|slot| slot.app.full_record());
+        known.filter(|known| **known == *app).unwrap_or(app)
+    }
+
+    /// Puts apps to work that are to be from the start.
+    fn begin(&self, registry: &Registry, added: &[Arc<Slot>]) {
+        let are_few = registry.len() <= AT_WORK_FROM_THE_START;
+        let keeps_journal = self.webhooks.keeps_journal();
+        for slot in added {
+            // An earlier process may have left events for its webhooks.
+            if are_few || (keeps_journal && !slot.app.record().webhooks.is_empty()) {
+                slot.hub(self);
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn new(record: Arc<App>) -> Self {
+        Self {
+            app: Arc::new(LiveApp::new(record)),
+            hub: OnceLock::new(),
+        }
+    }
+
+    /// The app at work, which it is from now on; None if it is gone.
+    fn hub(&self, apps: &Apps) -> Option<Arc<AppHub>> {
+        if let Some(hub) = self.hub.get() {
+            return hub.clone();
+        }
+        let hub = self.hub.get_or_init(|| {
+            let metrics = apps.metrics.app(&self.app.id);
+            let webhooks = apps.webhooks.of(&self.app, &metrics);
+            let app = Arc::clone(&self.app);
+            Some(Arc::new(AppHub::new(app, metrics, webhooks)))
+        });
+        // Whoever has changed the record meanwhile has seen no app at work, or else this sees the change.
+        fence(Ordering::SeqCst);
+        if let Some(hub) = hub {
+            hub.settle(&apps.webhooks);
+        }
+        hub.clone()
+    }
+
+    fn goes_by(&self, record: &Arc<App>) -> bool {
+        let own = self.app.record();
+        Arc::ptr_eq(&own, record) || **own == **record
+    }
+
+    fn at_work(&self) -> Option<&Arc<AppHub>> {
+        self.hub.get()?.as_ref()
+    }
+
+    /// Another record holds from now on. Returns the app anew if it cannot go on with that as it is at work.
+    fn changed(
+        &self,
+        record: &Arc<App>,
+        apps: &Apps,
+        closing: &mut Vec<(AppIndex, CloseReason)>,
+    ) -> Option<Self> {
+        let before = self.app.full_record();
+        self.app.set_record(Arc::clone(record));
+        fence(Ordering::SeqCst);
+        let hub = self.at_work()?;
+        hub.settle(&apps.webhooks);
+        if before.enabled && !record.enabled {
+            closing.push((hub.index, disabled()));
+        }
+        (before.watchlist != record.watchlist).then(|| Self {
+            app: Arc::clone(&self.app),
+            hub: OnceLock::from(Some(Arc::new(hub.anew()))),
+        })
+    }
+
+    /// Another one stands in for the app at work: its connections are to come back.
+    fn replace(&self, closing: &mut Vec<(AppIndex, CloseReason)>) {
+        if let Some(hub) = self.at_work() {
+            let reason = CloseReason::new(
+                CloseCode::Reconnect,
+                "the app's settings have changed: connect again",
+            );
+            hub.retire(reason.clone());
+            closing.push((hub.index, reason));
+        }
+    }
+
+    /// The app is gone.
+    fn remove(&self, apps: &Apps, closing: &mut Vec<(AppIndex, CloseReason)>) {
+        // Whoever still knows the slot puts it to work no more.
+        let Some(hub) = self.hub.get_or_init(|| None) else {
+            return;
+        };
+        let reason = CloseReason::new(CloseCode::UnknownApp, "the app was removed");
+        hub.retire(reason.clone());
+        apps.webhooks.remove(hub.webhooks_shared(), &self.app);
+        apps.metrics.forget_app(&self.app.id);
+        closing.push((hub.index, reason));
+    }
+}
+
+impl fmt::Debug for Apps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Apps").finish_non_exhaustive()
+    }
+}
