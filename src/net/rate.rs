@@ -39,7 +39,7 @@ impl Rate {
     /// So many a second and so many at once; at least one of each.
     pub fn new(per_second: u32, burst: u32) -> Self {
         Self {
-            each: 1_000_000_000 / u64::from(per_second.max(1)),
+            each: u64::from(1_000_000_000 / per_second.max(1)).max(1),
             burst: burst.max(1),
         }
     }
@@ -82,11 +82,14 @@ impl Bucket {
         Self { full_at: now }
     }
 
-    /// Takes one out.
-    pub fn take(&mut self, rate: Rate, now: Instant) -> Result<Left, Empty> {
-        let (missing, left) = rate.take(nanos_since(now, self.full_at), 0)?;
-        self.full_at = now + Duration::from_nanos(missing);
-        Ok(left)
+    /// Takes one out; false if it is empty.
+    pub fn take(&mut self, rate: Rate, now: Instant) -> bool {
+        let full_at = self.full_at.max(now) + Duration::from_nanos(rate.each);
+        let is_there = full_at <= now + Duration::from_nanos(rate.capacity());
+        if is_there {
+            self.full_at = full_at;
+        }
+        is_there
     }
 }
 
@@ -163,7 +166,7 @@ mod tests {
         let start = Instant::now();
         let mut bucket = Bucket::full(start);
         let rate = Rate::new(10, 10);
-        let mut takes = |now| bucket.take(rate, now).is_ok();
+        let mut takes = |now| bucket.take(rate, now);
         assert!((0..10).all(|_| takes(start)));
         assert!(!takes(start));
         assert!(!takes(start + Duration::from_millis(50)));
@@ -224,9 +227,13 @@ mod tests {
                 burst: burst.into(),
                 at: 0,
             };
+            let start = Instant::now();
+            let mut bucket = Bucket::full(start);
             let (mut full_at, mut now) = (0, 0);
             for pause in pauses {
                 now += pause;
+                let is_there = bucket.take(rate, start + Duration::from_nanos(now));
+                prop_assert_eq!(is_there, rate.take(full_at, now).is_ok());
                 match rate.take(full_at, now) {
                     Ok((later, left)) => {
                         full_at = later;

@@ -72,7 +72,7 @@ impl Session {
         }
         let most = limits.client_events_per_second;
         let rate = Rate::new(most, most);
-        if self.client_events.take(rate, now).is_err() {
+        if !self.client_events.take(rate, now) {
             return Err(format!(
                 "at most {most} client events a second are allowed (client_events_per_second)"
             ));
