@@ -35,7 +35,7 @@ fn filter(level: LogLevel) -> Targets {
         .with_default(level.min(LevelFilter::WARN))
         // It reports strangers' malformed requests as errors, one line each.
         .with_target("actix_http", LevelFilter::OFF)
-        // It warns of each odd frame that a webhook's endpoint sends.
+        // It warns of each odd frame that a client or a webhook's endpoint sends.
         .with_target("h2", LevelFilter::OFF)
         .with_target(env!("CARGO_CRATE_NAME"), level)
 }

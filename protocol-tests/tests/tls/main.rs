@@ -13,5 +13,6 @@ mod http2;
 mod keys;
 mod mistakes;
 mod reload;
+mod scanned;
 mod server;
 mod tunnel;

@@ -1,6 +1,5 @@
 //! What a connection is beside its requests.
 
-use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -9,11 +8,12 @@ use bytes::Bytes;
 use h2::Reason;
 use service::net::entry::Entry;
 use service::net::multiplexed::{Allowance, Multiplexed};
-use service::net::request_mark::{Handled, RequestMark};
+use service::net::request_mark::Handled;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::stream::{Ended, Incoming};
-use super::{MOST_OF_WORKER, MOST_STREAMS, Settings};
+use super::progress::{Ended, Progress};
+use super::settings::{MOST_OF_WORKER, MOST_STREAMS, Settings};
+use super::stream::Incoming;
 use crate::metrics::Http2Refusal;
 use crate::tls::Socket;
 
@@ -45,17 +45,6 @@ pub(super) struct Connection {
     idle: Pin<Box<Sleep>>,
 }
 
-/// How far a request is.
-#[derive(Debug)]
-pub(super) struct Progress {
-    pub(super) mark: RequestMark,
-    /// What is sent is not taken.
-    pub(super) is_blocked: Cell<bool>,
-    /// That of its connection.
-    pub(super) allowance: Allowance,
-    settings: Rc<Settings>,
-}
-
 /// What comes next.
 #[expect(
     clippy::large_enum_variant,
@@ -70,30 +59,6 @@ pub(super) enum Next {
     End,
     /// Nothing yet.
     Nothing,
-}
-
-impl Progress {
-    fn new(allowance: Allowance, settings: &Rc<Settings>) -> Self {
-        settings.streams.set(settings.streams.get() + 1);
-        Self {
-            mark: RequestMark::default(),
-            is_blocked: Cell::new(false),
-            allowance,
-            settings: Rc::clone(settings),
-        }
-    }
-
-    /// Whether somebody else counts the connection for this request's sake.
-    fn is_held(&self) -> bool {
-        self.mark.is_held() && !self.is_blocked.get()
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        let streams = &self.settings.streams;
-        streams.set(streams.get() - 1);
-    }
 }
 
 impl Connection {

@@ -91,7 +91,9 @@ pub(super) fn response(head: &ResponseHead, size: BodySize) -> http::Response<()
             .insert(http2::CONTENT_LENGTH, length.into());
     }
     let date = httpdate::fmt_http_date(SystemTime::now());
-    if let Ok(date) = http2::HeaderValue::from_str(&date) {
+    if let Ok(mut date) = http2::HeaderValue::from_str(&date) {
+        // It is another one each second: the connection's table would hold nothing else.
+        date.set_sensitive(true);
         response.headers_mut().insert(http2::DATE, date);
     }
     response

@@ -1,6 +1,7 @@
 //! HTTP/2: several requests at a time over a connection, each answered as over HTTP/1.1.
 //!
-//! - [`connection`]: what a connection is beside its requests
+//! - [`settings`]: what holds for every connection
+//! - [`connection`]: what a connection is beside its requests; [`progress`]: how far each of those is
 //! - [`stream`]: one request and its answer; [`sending`]: the answer's body; [`rest`]: what is left of the request's
 //! - [`convert`]: from the one form of a head to the other
 //!
@@ -13,42 +14,35 @@
 
 mod connection;
 mod convert;
+mod progress;
 mod rest;
 mod sending;
+mod settings;
 mod stream;
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use actix_http::Request;
 use actix_service::Service;
 use actix_web::body::MessageBody;
 use actix_web::dev::ServiceResponse;
 use futures_util::stream::{FuturesUnordered, Stream as _};
-use h2::Reason;
 use h2::server::Builder;
-use service::net::deadline::Waits;
 use service::net::entry::Entry;
 use service::net::multiplexed::Multiplexed;
 use service::net::yielding::wake_after_others;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::connection::{Connection, Next};
-use crate::metrics::{Counter, CounterBy, Gauge, Http2Refusal, ProcessMetrics};
-use crate::net::tally::Tally;
+use self::settings::MOST_STREAMS;
+pub(super) use self::settings::{Settings, Stop};
+use crate::metrics::Gauge;
 use crate::tls::Socket;
 
-/// Requests at a time: the least that RFC 9113 §6.5.2 recommends.
-const MOST_STREAMS: u32 = 100;
-/// Requests at a time on all connections of a worker, beside the first of each: a request takes about 10 KiB.
-const MOST_OF_WORKER: usize = 4096;
 /// Requests that are begun before others have their turn.
 const A_TURN: usize = 16;
 /// Bytes of a request's head.
@@ -58,78 +52,6 @@ const WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 256 << 10;
 /// Bytes of an answer that wait to be written, beside the rest of it.
 const SEND_BUFFER: usize = 32 << 10;
-
-/// What holds for every connection of a worker.
-#[derive(Debug)]
-pub(super) struct Settings {
-    waits: Waits,
-    /// How long a client may take to close a connection that it was told to.
-    close_timeout: Duration,
-    stop: Stop,
-    /// The worker's requests under way.
-    requests: Arc<Tally>,
-    numbers: Numbers,
-    /// Open streams.
-    streams: Cell<usize>,
-}
-
-/// What a stop and the connections know of each other.
-#[derive(Clone, Debug)]
-pub(super) struct Stop {
-    /// Set when the relay begins to stop.
-    pub(super) begun: watch::Receiver<bool>,
-    /// The connections of all workers.
-    pub(super) connections: Arc<Tally>,
-}
-
-#[derive(Debug)]
-struct Numbers {
-    connections: Gauge,
-    requests: Counter,
-    refused: CounterBy<Http2Refusal>,
-    /// Clients that do not take what they have asked for.
-    write_timeouts: Counter,
-}
-
-impl Settings {
-    /// Those of a worker that has no connections yet.
-    pub(super) fn new(
-        waits: Waits,
-        close_timeout: Duration,
-        stop: Stop,
-        requests: Arc<Tally>,
-        metrics: &ProcessMetrics,
-    ) -> Self {
-        Self {
-            waits,
-            close_timeout,
-            stop,
-            requests,
-            numbers: Numbers {
-                connections: metrics.http2_connections.clone(),
-                requests: metrics.http2_requests.clone(),
-                refused: metrics.http2_refused.clone(),
-                write_timeouts: metrics.http_write_timeouts.clone(),
-            },
-            streams: Cell::new(0),
-        }
-    }
-
-    fn refused(&self, what: Http2Refusal) {
-        self.numbers.refused.with(what).inc();
-    }
-
-    /// Counts a connection that h2 ended for what the client had sent.
-    fn note_error(&self, error: &h2::Error) {
-        match error.reason() {
-            Some(Reason::ENHANCE_YOUR_CALM) if error.is_library() => {
-                self.refused(Http2Refusal::Flood);
-            }
-            Some(_) if error.is_library() => self.refused(Http2Refusal::Malformed),
-            _ => {}
-        }
-    }
-}
 
 /// An open connection, counted until this is dropped.
 struct Open<'s>(&'s Gauge);

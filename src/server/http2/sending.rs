@@ -12,8 +12,7 @@ use h2::{Reason, SendStream};
 use service::net::blocked::Blocked;
 use tokio::time::{Instant, timeout_at};
 
-use super::connection::Progress;
-use super::stream::Ended;
+use super::progress::{Ended, Progress};
 use crate::metrics::Counter;
 
 /// Bytes that are handed over at once.

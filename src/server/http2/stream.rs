@@ -17,25 +17,14 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::Progress;
+use super::convert;
+use super::progress::{Ended, Progress};
 use super::rest::Rest;
 use super::sending::{Taken, send};
-use super::{Settings, convert};
+use super::settings::Settings;
 
 /// A timer that goes off so much too late shows that the process stood still.
 const STANDSTILL: Duration = Duration::from_secs(1);
-
-/// What became of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    Answered,
-    /// The client gave it up before it was answered.
-    Reset,
-    /// The client gave it up while it was answered.
-    Left,
-    /// It took too long, or could not be answered.
-    Failed,
-}
 
 /// A request that has come.
 pub(super) struct Incoming {

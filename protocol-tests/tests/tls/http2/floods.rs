@@ -235,6 +235,9 @@ async fn what_clients_of_http2_do_is_not_logged() {
     for _ in 0..20 {
         let mut stream = connect(&server, &certificates).await;
         stream.write_all(PREFACE).await.unwrap();
+        // Answers to what was not asked, and what is a mistake.
+        let answers = frame(6, 1, 0, b"12345678").repeat(100);
+        stream.write_all(&answers).await.unwrap();
         stream.write_all(&frame(0, 0, 0, b"x")).await.unwrap();
         let mut ignored = Vec::new();
         let _ = within("the end", stream.read_to_end(&mut ignored)).await;

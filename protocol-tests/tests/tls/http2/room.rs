@@ -1,6 +1,7 @@
 //! Connections over HTTP/2 take no more than their share.
 
-use protocol_tests::{Request, eventually, or_skip};
+use h2::Reason;
+use protocol_tests::{Request, eventually, or_skip, within};
 
 use super::client::{Client, head, read_until};
 use crate::server::{self, Certificates};
@@ -24,6 +25,50 @@ async fn idle_connections_give_way_to_new_ones() {
     let last = clients.pop().unwrap();
     last.expect_healthy().await;
     drop((clients, last));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn requests_on_many_connections_take_no_more_than_a_workers_share() {
+    const CONNECTIONS: usize = 50;
+    const STREAMS: usize = 90;
+    let certificates = Certificates::new();
+    certificates.issue("relay", &["relay.test"]);
+    let builder = certificates
+        .builder("relay")
+        .set("server.workers", 1)
+        .set("server.request_timeout", 600);
+    let server = or_skip!(builder.start().await);
+    let request = Request::post(server.app(), "/events").body("x".repeat(100));
+    let mut waiting = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let client = Client::new(&server, &certificates).await;
+        for _ in 0..STREAMS {
+            waiting.push(client.begin(&request, false).await);
+        }
+    }
+    let refused = async || {
+        let metrics = server.metrics().await;
+        metrics.sum("fanfare_http2_refused_total", &[("reason", "no_room")])
+    };
+    eventually("there is no room", async || {
+        (refused().await > 0.0).then_some(())
+    })
+    .await;
+    // The first of a connection always has some.
+    let other = Client::new(&server, &certificates).await;
+    other.expect_healthy().await;
+    let (response, stream) = waiting.pop().unwrap();
+    let error = within("a refusal", response).await.unwrap_err();
+    assert_eq!(error.reason(), Some(Reason::REFUSED_STREAM));
+    drop((waiting, stream));
+    other.expect_healthy().await;
+    eventually("all others have ended", async || {
+        let metrics = server.metrics().await;
+        (metrics.sum("fanfare_http2_connections", &[]) == 1.0).then_some(())
+    })
+    .await;
+    drop(other);
     server.finish().await;
 }
 
