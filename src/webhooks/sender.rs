@@ -56,6 +56,8 @@ pub(super) struct Sender {
     settings: Rc<Settings>,
     /// As it is configured.
     terms: watch::Receiver<Terms>,
+    /// Whether anybody may configure something else.
+    may_change: bool,
     /// How long an event waits for others that go in the same request.
     batch_wait: Duration,
     /// When the inbox is emptied; None while it is empty.
@@ -91,6 +93,7 @@ impl Sender {
             poster: None,
             settings: Rc::clone(settings),
             terms: work.terms,
+            may_change: true,
             batch_wait: Duration::ZERO,
             take_in_at: None,
             backlog: work.backlog,
@@ -155,11 +158,12 @@ impl Sender {
                 () = at(next_start) => {}
                 () = backlog.dropped() => self.reports.plan_losses(),
                 () = at(losses_due) => self.reports.losses(&backlog),
-                changed = self.terms.changed() => {
-                    if changed.is_err() || !self.take_terms() {
-                        return self.end(&inbox).await;
-                    }
-                }
+                changed = self.terms.changed(), if self.may_change => match changed {
+                    Ok(()) if !self.take_terms() => return self.end(&inbox).await,
+                    Ok(()) => {}
+                    // The process ends: what is left stays in the journal.
+                    Err(_) => self.may_change = false,
+                },
                 changed = phase.changed(), if self.phase != Phase::Flushing => {
                     // Without the other end, nobody could ask any more: stop, too.
                     self.phase = match changed {
