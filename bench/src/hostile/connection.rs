@@ -110,6 +110,12 @@ impl Shared {
 
     /// Attempts one after the other, each of which is counted; what is to be held is.
     fn attack_the_edge(&self) {
+        // Those that are to be held are many, each of which comes again.
+        let pause = if self.attack.holds() {
+            PAUSE
+        } else {
+            PAUSE_AT_THE_EDGE
+        };
         while !self.is_over() {
             let attempted = edge::attempt(self.attack, self.server, self.secured.as_ref());
             let (end, held) =
@@ -118,7 +124,7 @@ impl Shared {
             if let Some(mut stream) = held {
                 self.hold(&mut stream);
             }
-            thread::sleep(PAUSE_AT_THE_EDGE);
+            thread::sleep(pause);
         }
     }
 

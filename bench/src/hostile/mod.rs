@@ -61,6 +61,7 @@ pub(crate) struct HostileOptions {
 struct Finding {
     binary: String,
     attack: String,
+    is_at_the_edge: bool,
     hostile: usize,
     p50_ms: f64,
     p99_ms: f64,
@@ -216,6 +217,7 @@ impl Bench {
         Ok(Finding {
             binary: binary.display().to_string(),
             attack: name,
+            is_at_the_edge: attack.is_some_and(Attack::is_at_the_edge),
             hostile,
             p50_ms: latency("p50_us"),
             p99_ms: latency("p99_us"),
