@@ -76,7 +76,10 @@ impl Attack {
                 ("FANFARE_SERVER__NEW_CONNECTIONS_PER_ADDRESS", "50"),
                 ("FANFARE_SERVER__NEW_CONNECTIONS_BURST", "1200"),
             ],
-            Attack::Connections => &[("FANFARE_SERVER__CONNECTIONS_PER_ADDRESS", "1100")],
+            Attack::Connections => &[
+                ("FANFARE_SERVER__CONNECTIONS_PER_ADDRESS", "1100"),
+                ("FANFARE_SERVER__NEW_CONNECTIONS_PER_WORKER", "200"),
+            ],
             Attack::Requests => &[("FANFARE_SERVER__REQUESTS_PER_ADDRESS", "200")],
             Attack::Handshakes => &[("FANFARE_SERVER__NEW_CONNECTIONS_PER_WORKER", "100")],
             Attack::HalfHandshakes => &[("FANFARE_TLS__HANDSHAKE_TIMEOUT", "2")],
