@@ -16,9 +16,10 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use self::turn::{Turn, poll_read_at_most};
+use self::turn::Turn;
 use super::blocked::Blocked;
 use super::entry::{Entry, Waiting};
+use super::reading::poll_read_at_most;
 use super::request_mark::{Handling, RequestMark};
 use super::upgrade;
 use super::yielding::wake_after_others;

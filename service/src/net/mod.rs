@@ -10,6 +10,7 @@
 //! - [`multiplexed`]: streams that carry several requests at a time
 //! - [`network`]: addresses that begin alike
 //! - [`proxies`]: who the client is of a request that came through proxies
+//! - [`reading`]: reads that take no more than they may
 //! - [`request_mark`]: what a stream cannot see of its requests
 //! - [`room`]: how many the process may have
 //! - [`upgrade`]: Upgrade headers that actix-http does not know
@@ -25,6 +26,7 @@ pub mod marked_body;
 pub mod multiplexed;
 pub mod network;
 pub mod proxies;
+mod reading;
 pub mod request_mark;
 pub mod room;
 mod upgrade;

@@ -16,10 +16,15 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub use self::allowance::Allowance;
 use self::frames::Frames;
 use super::blocked::Blocked;
+use super::reading::poll_read_at_most;
 use super::yielding::wake_after_others;
 
-/// Bytes that are read before others have their turn: some kinds of frames cost far more than their bytes.
+/// Bytes that are read before others have their turn.
 const A_TURN: usize = 16 << 10;
+/// Frames that belong to no request and are read before others have their turn: they cost far more than their bytes.
+const FRAMES_OF_A_TURN: u32 = 64;
+/// Bytes that are read at once, to notice such frames.
+const A_READ: usize = 4 << 10;
 /// Bytes that a peer may still send when the stream was shut down.
 const MOST_LEFT: usize = 64 << 10;
 
@@ -37,6 +42,8 @@ pub struct Multiplexed<T> {
     shut: Option<usize>,
     /// Bytes that were read in this turn.
     read: usize,
+    /// Frames that belong to no request, in this turn.
+    of_no_request: u32,
     frames: Frames,
     allowance: Allowance,
     blocked: Option<Blocked>,
@@ -54,6 +61,7 @@ impl<T> Multiplexed<T> {
             close,
             shut: None,
             read: 0,
+            of_no_request: 0,
             frames: Frames::new(),
             allowance: Allowance::new(Instant::now()),
             blocked: None,
@@ -65,6 +73,21 @@ impl<T> Multiplexed<T> {
     /// How many frames the peer may send that carry nothing.
     pub fn allowance(&self) -> Allowance {
         self.allowance.clone()
+    }
+
+    fn begin_turn(&mut self) {
+        self.read = 0;
+        self.of_no_request = 0;
+    }
+
+    /// Takes note of what was read.
+    fn pass(&mut self, read: &[u8]) {
+        self.read += read.len();
+        let count = self.frames.pass(read);
+        if count > 0 {
+            self.of_no_request += count;
+            self.allowance.take(count, Instant::now());
+        }
     }
 
     fn wrote(
@@ -132,23 +155,16 @@ impl<T: AsyncRead + Unpin> AsyncRead for Multiplexed<T> {
         if this.allowance.is_spent() {
             return Poll::Pending;
         }
-        if this.read >= A_TURN {
-            this.read = 0;
+        if this.read >= A_TURN || this.of_no_request >= FRAMES_OF_A_TURN {
+            this.begin_turn();
             wake_after_others(cx);
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        let outcome = Pin::new(&mut this.stream).poll_read(cx, buf);
+        let outcome = poll_read_at_most(&mut this.stream, A_READ, cx, buf);
         match &outcome {
-            Poll::Ready(_) => {
-                let read = &buf.filled()[before..];
-                this.read += read.len();
-                match this.frames.pass(read) {
-                    0 => {}
-                    count => this.allowance.take(count, Instant::now()),
-                }
-            }
-            Poll::Pending => this.read = 0,
+            Poll::Ready(_) => this.pass(&buf.filled()[before..]),
+            Poll::Pending => this.begin_turn(),
         }
         outcome
     }
