@@ -12,7 +12,7 @@ use super::overrides::Overrides;
 const AT_ONCE: &[&str] = &["apps", "log.level"];
 
 /// What the file sets that holds only from the next start on, each key with what shows whether its value is another
-/// one. Keys that the environment or a flag sets are left out, as what the file says of them never holds.
+/// one. Keys that the environment or a flag sets are left out, as the file's values for them never hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fixed(BTreeMap<String, u64>);
 

@@ -59,7 +59,7 @@ impl Rereader {
     /// Reads the files.
     ///
     /// # Errors
-    /// When what they say is no configuration.
+    /// When they are no configuration.
     pub fn read(&mut self) -> Result<Reread, ConfigError> {
         // Before they are read: what changes after that is seen the next time.
         self.read = stamps(&self.files);

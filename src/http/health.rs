@@ -46,8 +46,8 @@ pub(super) fn ready(relay: &Relay, acme: Option<&acme::Shown>) -> Answer {
 /// alone.
 fn well(relay: &Relay) -> Value {
     if relay.is_outdated.load(Ordering::Relaxed) {
-        let note = "the configuration has changed and cannot be used: the one before it holds, and the log says what \
-                    is wrong";
+        let note = "the configuration has changed and cannot be used: the one before it holds, and the log has \
+                    what is wrong";
         return json!({ "ready": true, "note": note });
     }
     json!({ "ready": true })

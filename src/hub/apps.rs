@@ -154,7 +154,8 @@ impl Apps {
         let table = self.table.load();
         let known = table.by_id.get(&app.id);
         let known = known.map(|slot| slot.app.full_record());
-        known.filter(|known| **known == *app).unwrap_or(app)
+        let is_same = |known: &Arc<App>| Arc::ptr_eq(known, &app) || **known == *app;
+        known.filter(is_same).unwrap_or(app)
     }
 
     /// Puts apps to work that are to be from the start.

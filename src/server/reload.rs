@@ -115,7 +115,7 @@ impl Reloading {
         reclaim::now();
     }
 
-    /// Has the relay go by another configuration, or says what is wrong with it.
+    /// Has the relay go by another configuration, or returns what is wrong with it.
     fn go_by(&mut self, reread: Reread) -> Result<Changes, String> {
         let Reread {
             config,

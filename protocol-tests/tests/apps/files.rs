@@ -50,7 +50,7 @@ async fn a_file_that_is_wrong_changes_nothing_and_says_so() {
     .await;
     let note = ready(&server).await["note"].to_string();
     assert!(note.contains("cannot be used"), "{note}");
-    assert!(!note.contains("apps[1]"), "strangers are not told: {note}");
+    assert!(!note.contains("apps[1]"), "it is not for strangers: {note}");
     expect_delivery(&server, &first().app(), &channel, &mut client).await;
     let (error, _) = server.open_refused(&upgrade(&second().app())).await;
     assert_eq!(error.error_code(), Some(4001));

@@ -15,7 +15,7 @@ async fn a_secret_may_be_a_file_s_and_changes_with_it() {
     let builder = TestServer::builder().app(first());
     let server = or_skip!(builder.start().await);
     let (app, channel) = (first().app(), server.channel("private-"));
-    // What the server is told; the test itself knows the secret.
+    // The server is given the file; the test itself knows the secret.
     server
         .serve_apps(&[of_file.without("secret").limit("max_connections", 7)])
         .await;

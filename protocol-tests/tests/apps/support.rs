@@ -54,7 +54,7 @@ pub(crate) async fn logged(server: &TestServer, parts: &[&str]) -> String {
     .await
 }
 
-/// The client must be told so, and then be closed with this code.
+/// The client must get an error with this code, and then be closed with it.
 pub(crate) async fn expect_closed(client: &mut WsClient, code: u16) {
     client.expect_error(Some(u64::from(code))).await;
     client.expect_close_code(code).await;
