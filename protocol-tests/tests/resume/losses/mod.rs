@@ -167,14 +167,18 @@ async fn run(scale: Scale, app: AppConfig) -> Option<[Verdict; 2]> {
         }
     }
     drop((observers, online));
+    nothing_is_parked(&server).await;
+    drop(road);
+    server.finish().await;
+    Some(verdicts)
+}
+
+async fn nothing_is_parked(server: &TestServer) {
     eventually("no session to be parked", || async {
         let parked = server.metrics().await.sum("fanfare_parked_sessions", &[]);
         (parked == 0.0).then_some(())
     })
     .await;
-    drop(road);
-    server.finish().await;
-    Some(verdicts)
 }
 
 async fn start(scale: Scale, app: AppConfig) -> Result<TestServer, Skipped> {
