@@ -89,7 +89,7 @@ fn with_one_of_each() -> Metrics {
 fn names_follow_the_conventions() {
     for (name, family) in parse(&with_one_of_each().encode()) {
         assert!(name.starts_with("fanfare_"), "{name}");
-        let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         assert!(name.chars().all(plain), "{name}");
         assert!(family.help.len() > 10, "{name} has no help text");
         assert!(family.help.ends_with('.') && !family.help.ends_with(".."));
