@@ -1,18 +1,23 @@
 //! Users who asked to be let in, and what was decided.
 
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use super::changes::Change;
 use super::state::Channel;
 use crate::cluster::redis::script::ChannelReply;
 
 impl Channel {
-    /// They are let in as soon as the copy is up to date; whoever is refused is answered now.
+    /// They are let in as soon as the copy is up to date; whoever is refused is answered now. Who was let in
+    /// meanwhile, as nobody could be asked, waits no more, and may have left.
     pub(super) fn keep_granted(&mut self, change: &Change, reply: &ChannelReply) {
         self.refuse(&reply.refused);
-        let is_refused = |user_id: &str| reply.refused.iter().any(|refused| refused == user_id);
-        let adds = change.users.adds.iter();
-        let granted = adds.filter(|user_id| !is_refused(user_id));
+        let users = &self.part.users;
+        let waits = |user_id: &Arc<str>| {
+            let user = users.get(user_id);
+            user.is_some_and(|user| user.joining.is_some())
+        };
+        let granted = change.users.adds.iter().filter(|user_id| waits(user_id));
         self.granted.extend(granted.cloned());
     }
 
