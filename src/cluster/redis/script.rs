@@ -147,8 +147,6 @@ pub(super) struct ChannelReply {
     /// The offset of the last entry from before the epoch: 0, or where the log has gone on under another
     /// epoch.
     pub(super) begun_after: u64,
-    /// What came and was there already, of which webhooks may not know: fields of what is due of other nodes.
-    pub(super) doubted: Vec<String>,
 }
 
 impl ChannelReply {
@@ -190,7 +188,6 @@ impl ChannelReply {
             cached: cached_event(cached, cached_for)?,
             numbers,
             begun_after: number(next()?)?,
-            doubted: texts(next()?)?,
         })
     }
 }

@@ -23,8 +23,6 @@ pub(super) struct Notices {
     pub(super) pending: HashSet<String>,
     /// Arrivals that are reported when they are due, unless other nodes announce that webhooks know of them.
     pub(super) doubted: HashSet<String>,
-    /// The same that another node reports: this one cannot announce that webhooks know of it.
-    doubted_elsewhere: HashSet<String>,
     /// What was reported, of which Redis is not known to know it.
     notified: HashSet<String>,
     to_acknowledge: Vec<String>,
@@ -92,15 +90,6 @@ impl Notices {
     pub(super) fn on_given_up(&mut self) {
         self.pending.clear();
         self.doubted.clear();
-        self.doubted_elsewhere.clear();
-    }
-
-    /// What Redis has of others' doubts. Once `is_doubtful` is over, they have been settled.
-    pub(super) fn note_doubted_elsewhere(&mut self, fields: &[String], is_doubtful: bool) {
-        if !is_doubtful && fields.is_empty() {
-            self.doubted_elsewhere.clear();
-        }
-        self.doubted_elsewhere.extend(fields.iter().cloned());
     }
 
     /// Users whose departure waits until it is due.
@@ -118,22 +107,10 @@ impl Notices {
 
     /// Whether webhooks may not know of the user, whom another node may have reported.
     pub(super) fn is_doubted(&self, user_id: &str) -> bool {
-        if self.doubted.is_empty() && self.doubted_elsewhere.is_empty() {
-            return false;
-        }
-        let field = due_field(due::PERHAPS_ADDED, user_id);
-        self.doubted.contains(&field) || self.doubted_elsewhere.contains(&field)
-    }
-
-    /// Whether there is anything of which webhooks may not know.
-    pub(super) fn has_doubts(&self) -> bool {
-        !self.doubted.is_empty() || !self.doubted_elsewhere.is_empty()
-    }
-
-    /// Whether webhooks may not know that the channel is occupied.
-    pub(super) fn is_occupancy_doubted(&self) -> bool {
-        self.doubted.contains(due::PERHAPS_OCCUPIED)
-            || self.doubted_elsewhere.contains(due::PERHAPS_OCCUPIED)
+        !self.doubted.is_empty()
+            && self
+                .doubted
+                .contains(&due_field(due::PERHAPS_ADDED, user_id))
     }
 
     /// A field of what is due then, and not before.

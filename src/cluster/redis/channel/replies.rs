@@ -75,8 +75,6 @@ impl Channel {
 
     fn on_changed(&mut self, change: &Change, reply: ChannelReply, context: &Context<'_>) {
         self.notices.on_acknowledged(&change.acknowledged);
-        self.notices
-            .note_doubted_elsewhere(&reply.doubted, context.is_doubtful);
         if change.all_due {
             self.notices.pending.clear();
             self.end_doubts();
@@ -102,7 +100,7 @@ impl Channel {
     fn on_reply_due(&mut self, reply: &ChannelReply, context: &Context<'_>) {
         self.on_due(&reply.due, context.now);
         // Redis has lost something that this node does not know of yet.
-        let is_news = self.notices.has_doubts() && !context.is_doubtful;
+        let is_news = !self.notices.doubted.is_empty() && !context.is_doubtful;
         self.schedule.doubts_memory |= is_news;
     }
 
@@ -115,7 +113,7 @@ impl Channel {
         self.part.occupancy = match change.connections {
             0 if notices.pending.contains(due::VACATING) => Occupancy::Known,
             0 => Occupancy::No,
-            _ if notices.is_occupancy_doubted() => Occupancy::Unsure,
+            _ if notices.doubted.contains(due::PERHAPS_OCCUPIED) => Occupancy::Unsure,
             _ => Occupancy::Known,
         };
         for user_id in &change.users.news {

@@ -23,7 +23,7 @@
 --   { id, body }*, { refused user* }, { due field, milliseconds }*, roster or false,
 --   cached event or false, its milliseconds, whether the log goes on after these entries,
 --   { node, number }* of what was written last, for an asker who knew no entry,
---   the offset of the last entry before the epoch, { due field that others may report }* }
+--   the offset of the last entry before the epoch }
 -- Of a log that was begun anew since the node last knew, the entries are from its beginning.
 local meta, log, cache, users, members, due, at, memory_key = unpack(KEYS)
 local asker, node, new_epoch, history, publish, topic, version, most_members, flags, delay, known_epoch,
@@ -193,15 +193,6 @@ local function is_wanted()
 end
 local was_wanted, was_occupied = is_out_of_date or is_wanted(), is_occupied()
 local added, removed, refused = {}, {}, {}
--- What comes is there already, and webhooks may not know of it: the node that has announced it reports it, unless
--- another one turns out to know that they do, which the asker does not.
-local doubted = {}
-local function note_doubted(name)
-  local value = is_doubtful and redis.call('HGET', due, name)
-  if value and string.match(value, ' (.*)$') ~= asker then
-    doubted[#doubted + 1] = name
-  end
-end
 local function add(user, info, is_known)
   if is_known then
     redis.call('HDEL', due, DUE_PERHAPS_ADDED .. user)
@@ -217,8 +208,6 @@ local function add(user, info, is_known)
       local is_reported = is_known and not is_due(DUE_REMOVED .. user)
       comes(DUE_REMOVING .. user, DUE_ADDED .. user, DUE_PERHAPS_ADDED .. user, is_reported)
     end
-  else
-    note_doubted(DUE_PERHAPS_ADDED .. user)
   end
 end
 -- A user whose arrival was never reported need not be reported to have gone. (left_over: Redis has one of
@@ -367,8 +356,6 @@ elseif flag(FLAG_REPORTS_OCCUPANCY) then
     end
   end
 end
-
-note_doubted(DUE_PERHAPS_OCCUPIED)
 
 local total = 0
 if counted or not is_user then
@@ -534,5 +521,5 @@ local is_online = occupied or redis.call('HEXISTS', due, DUE_GOING_OFFLINE) == 1
 return {
   epoch, last, total, is_online and 1 or 0, known_here and 1 or 0,
   entries, refused, mine, roster, cached, cached_for, more and 1 or 0, numbers,
-  begun_after, doubted,
+  begun_after,
 }
