@@ -9,6 +9,7 @@ pub(super) const ROOT: &[&str] = &[
     "webhooks",
     "ingest",
     "admin",
+    "metrics",
     "log",
     "apps",
 ];
@@ -111,6 +112,8 @@ pub(super) const LARAVEL_REDIS: &[&str] = &["enabled", "url", "prefix", "app"];
 
 pub(super) const ADMIN: &[&str] = &["listen"];
 
+pub(super) const METRICS: &[&str] = &["prefix", "soketi_names"];
+
 pub(super) const LOG: &[&str] = &["format", "level"];
 
 pub(super) const APP: &[&str] = &[
@@ -180,6 +183,7 @@ pub(super) const SINGLE: &[(&str, &[&str])] = &[
     ("webhooks", WEBHOOKS),
     ("ingest.laravel_redis", LARAVEL_REDIS),
     ("admin", ADMIN),
+    ("metrics", METRICS),
     ("log", LOG),
 ];
 
@@ -192,6 +196,7 @@ const HEADERS: &[(&str, &[&str])] = &[
     ("[cluster]", CLUSTER),
     ("[webhooks]", WEBHOOKS),
     ("[admin]", ADMIN),
+    ("[metrics]", METRICS),
     ("[log]", LOG),
     ("[[apps]]", APP),
     ("[apps.limits]", LIMITS),

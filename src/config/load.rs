@@ -66,6 +66,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let cluster = root.child("cluster", keys::CLUSTER)?;
     let cluster = read::cluster::cluster(&cluster, webhooks.leave_delay)?;
     read::cluster::role_makes_sense(&server_section, server.role, &cluster)?;
+    let metrics = read::metrics(&root.child("metrics", keys::METRICS)?)?;
     let log = read::log(&root.child("log", keys::LOG)?)?;
     if server.listen.is_empty() && tls.listen.is_none() {
         return Err(server_section.invalid("listen", read::server::PLACES, "an empty list"));
@@ -111,6 +112,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
             compression,
             laravel_redis,
             admin,
+            metrics,
             log,
             apps,
             development,

@@ -137,7 +137,8 @@ pub fn run(
     let (over_tls, certificates) = secure::listen(&config.tls)?.unzip();
     let admin = listen::bind_admin(&config.admin)?;
 
-    let metrics = Metrics::new();
+    let port = listen::first_address(&public).map(|address| address.port());
+    let metrics = Metrics::named(&config.metrics, port);
     let (authority, common) = authority(&config.cluster, &metrics)?;
     let acme = acme(&config, certificates.as_ref(), common, &metrics)?;
     let (hub, webhooks) = hub(&config, files, metrics)?;
