@@ -1,5 +1,7 @@
 //! What follows from what Redis answers.
 
+use std::collections::HashSet;
+
 use redis::Value;
 
 use super::calls::Call;
@@ -73,14 +75,24 @@ impl Channel {
         Done::Wrote(batch.done())
     }
 
-    fn on_changed(&mut self, change: &Change, reply: ChannelReply, context: &Context<'_>) {
+    fn on_changed(&mut self, change: &Change, mut reply: ChannelReply, context: &Context<'_>) {
         self.notices.on_acknowledged(&change.acknowledged);
+        let mut settled = HashSet::new();
         if change.all_due {
             self.notices.pending.clear();
-            self.end_doubts();
+            if change.is_whole || !change.is_from_before(&reply) {
+                // What is due of the node that this one was is found when that one's part is removed.
+                settled = self.notices.take_doubts(self.orphans.is_empty());
+            }
         }
         self.on_reply_due(&reply, context);
+        let doubted = std::mem::take(&mut reply.doubted);
+        self.note_doubted_elsewhere(doubted, context.now);
+        self.end_doubts(&settled);
         self.note_part(change, &reply);
+        if !change.was_on_it() {
+            self.notices.forget_others();
+        }
         if self.is_wanted() {
             // Else the channel may be nobody's since: what it is is asked for anew.
             if change.was_on_it() {
@@ -113,7 +125,7 @@ impl Channel {
         self.part.occupancy = match change.connections {
             0 if notices.pending.contains(due::VACATING) => Occupancy::Known,
             0 => Occupancy::No,
-            _ if notices.doubted.contains(due::PERHAPS_OCCUPIED) => Occupancy::Unsure,
+            _ if notices.is_occupancy_doubted() => Occupancy::Unsure,
             _ => Occupancy::Known,
         };
         for user_id in &change.users.news {

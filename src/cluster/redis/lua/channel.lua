@@ -23,7 +23,7 @@
 --   { id, body }*, { refused user* }, { due field, milliseconds }*, roster or false,
 --   cached event or false, its milliseconds, whether the log goes on after these entries,
 --   { node, number }* of what was written last, for an asker who knew no entry,
---   the offset of the last entry before the epoch }
+--   the offset of the last entry before the epoch, { due field that others may report, milliseconds }* }
 -- Of a log that was begun anew since the node last knew, the entries are from its beginning.
 local meta, log, cache, users, members, due, at, memory_key = unpack(KEYS)
 local asker, node, new_epoch, history, publish, topic, version, most_members, flags, delay, known_epoch,
@@ -208,6 +208,9 @@ local function add(user, info, is_known)
       local is_reported = is_known and not is_due(DUE_REMOVED .. user)
       comes(DUE_REMOVING .. user, DUE_ADDED .. user, DUE_PERHAPS_ADDED .. user, is_reported)
     end
+  elseif flag(FLAG_REPORTS_MEMBERS) then
+    -- It was there already, and another node may still have to report it.
+    touched[#touched + 1] = DUE_PERHAPS_ADDED .. user
   end
 end
 -- A user whose arrival was never reported need not be reported to have gone. (left_over: Redis has one of
@@ -355,6 +358,9 @@ elseif flag(FLAG_REPORTS_OCCUPANCY) then
       goes(DUE_VACATING, forgotten_delay)
     end
   end
+  if occupied and not flag(FLAG_OCCUPIED) then
+    touched[#touched + 1] = DUE_PERHAPS_OCCUPIED
+  end
 end
 
 local total = 0
@@ -390,7 +396,7 @@ local orphans = asker ~= node
 if orphans or flag(FLAG_ALL_DUE) then
   touched = redis.call('HKEYS', due)
 end
-local mine = {}
+local mine, doubted = {}, {}
 -- The clock may have gone back: nothing is due later than it was ever put off to.
 local latest = now + math.max(forgotten_delay, count_interval)
 for _, name in ipairs(touched) do
@@ -405,9 +411,15 @@ for _, name in ipairs(touched) do
       owner = asker
       redis.call('HSET', due, name, when .. ' ' .. asker)
     end
+    local kind, list = string.sub(name, 1, 1), nil
     if owner == asker then
-      mine[#mine + 1] = name
-      mine[#mine + 1] = math.max(0, tonumber(when) - now)
+      list = mine
+    elseif kind == DUE_PERHAPS_OCCUPIED or kind == DUE_PERHAPS_ADDED then
+      list = doubted
+    end
+    if list then
+      list[#list + 1] = name
+      list[#list + 1] = math.max(0, tonumber(when) - now)
     end
   end
 end
@@ -521,5 +533,5 @@ local is_online = occupied or redis.call('HEXISTS', due, DUE_GOING_OFFLINE) == 1
 return {
   epoch, last, total, is_online and 1 or 0, known_here and 1 or 0,
   entries, refused, mine, roster, cached, cached_for, more and 1 or 0, numbers,
-  begun_after,
+  begun_after, doubted,
 }

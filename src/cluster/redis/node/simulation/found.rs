@@ -388,3 +388,68 @@ fn nobody_is_let_in_to_what_is_not_known_as_a_node_that_was_forgotten_becomes_an
     let seed = 3_687_157_215_910_300_870;
     simulate(&Plan { seed, actions });
 }
+
+#[test]
+fn who_comes_while_redis_has_forgotten_is_reported_though_others_come_to_the_same_channel() {
+    for (first, second, end) in [
+        (0, 40, false),
+        (0, 400, true),
+        (40, 400, true),
+        (5, 5, false),
+    ] {
+        for seed in 0..SEEDS {
+            let actions = vec![
+                Action::Join(0, 1, 0),
+                Action::Join(2, 1, 0),
+                Action::Wait(1300),
+                Action::Forget(end),
+                Action::Join(2, 0, 0),
+                Action::Wait(first),
+                Action::Join(0, 0, 0),
+                Action::Join(0, 0, 1),
+                Action::Wait(second),
+                Action::Join(0, 0, 2),
+            ];
+            let world = simulate(&Plan { seed, actions });
+            for (user, reported) in [("", "channel_occupied"), ("ann", "member_added")] {
+                let about = (CHANNELS[0].to_owned(), user.to_owned());
+                let notices = world.notices.get(&about).cloned().unwrap_or_default();
+                assert_eq!(
+                    notices,
+                    [reported],
+                    "{first} {second} {end} {seed} {user} {:?}",
+                    world.notices
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn who_was_in_doubt_as_others_came_is_not_reported_again_after_another_loss() {
+    for (first, settled, end) in [(0, 9000, false), (40, 9000, true), (5, 12_000, false)] {
+        for seed in 0..SEEDS {
+            let actions = vec![
+                Action::Join(0, 1, 0),
+                Action::Join(2, 1, 0),
+                Action::Wait(1300),
+                Action::Forget(end),
+                Action::Join(2, 0, 0),
+                Action::Wait(first),
+                Action::Join(0, 0, 0),
+                Action::Wait(settled),
+                // Only the one who came later is still there.
+                Action::Leave(2, 1),
+                Action::Wait(settled),
+                Action::Forget(end),
+                Action::Wait(settled),
+            ];
+            let world = simulate(&Plan { seed, actions });
+            for (user, reported) in [("", "channel_occupied"), ("ann", "member_added")] {
+                let about = (CHANNELS[0].to_owned(), user.to_owned());
+                let notices = world.notices.get(&about).cloned().unwrap_or_default();
+                assert_eq!(notices, [reported], "{first} {end} {seed} {user}");
+            }
+        }
+    }
+}
