@@ -138,7 +138,14 @@ impl Channel {
                     let Some(user) = self.part.users.get(&user_id) else {
                         continue;
                     };
-                    command.arg(step::ADD).arg(&*user_id);
+                    // Should Redis have forgotten since that the user's departure waits.
+                    let is_reported = self.notices.is_pending_departure(&user_id);
+                    let step = if is_reported {
+                        step::ADD_REPORTED
+                    } else {
+                        step::ADD
+                    };
+                    command.arg(step).arg(&*user_id);
                     command.arg(user.member.escaped_info());
                     changes.adds.push(user_id);
                 }

@@ -30,6 +30,9 @@ pub(super) struct Notices {
     doubted_elsewhere: HashSet<String>,
     /// When they have, and Redis is asked whether there is anything left.
     settled_at: Option<Instant>,
+    /// Whether Redis has forgotten since what was in doubt: until all is announced again, its answers show nothing
+    /// of that.
+    forgotten: bool,
     /// What was reported, of which Redis is not known to know it.
     notified: HashSet<String>,
     to_acknowledge: Vec<String>,
@@ -115,6 +118,13 @@ impl Notices {
         self.doubted_elsewhere.insert(field);
     }
 
+    /// Whether an answer shows what is still in doubt: it is that to all that the node has to announce, or that
+    /// was announced since Redis last lost anything.
+    pub(super) fn shows_doubts(&mut self, is_whole: bool, is_of_another_log: bool) -> bool {
+        self.forgotten = !is_whole && (self.forgotten || is_of_another_log);
+        !self.forgotten
+    }
+
     /// All that is in doubt, others' and perhaps this node's, as Redis is about to be taken at its word.
     pub(super) fn take_doubts(&mut self, own: bool) -> HashSet<String> {
         let mut fields = std::mem::take(&mut self.doubted_elsewhere);
@@ -129,6 +139,11 @@ impl Notices {
     pub(super) fn pending_departures(&self) -> impl Iterator<Item = &str> {
         let fields = self.pending.iter();
         fields.filter_map(|field| field.strip_prefix(due::REMOVING))
+    }
+
+    /// Whether the user's departure waits until it is due.
+    pub(super) fn is_pending_departure(&self, user_id: &str) -> bool {
+        !self.pending.is_empty() && self.pending.contains(&due_field(due::REMOVING, user_id))
     }
 
     /// The user has come: there is no departure.

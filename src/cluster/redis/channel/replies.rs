@@ -77,14 +77,10 @@ impl Channel {
 
     fn on_changed(&mut self, change: &Change, mut reply: ChannelReply, context: &Context<'_>) {
         self.notices.on_acknowledged(&change.acknowledged);
-        let mut settled = HashSet::new();
         if change.all_due {
             self.notices.pending.clear();
-            if change.is_whole || !change.is_from_before(&reply) {
-                // What is due of the node that this one was is found when that one's part is removed.
-                settled = self.notices.take_doubts(self.orphans.is_empty());
-            }
         }
+        let settled = self.take_settled(change, &reply);
         self.on_reply_due(&reply, context);
         let doubted = std::mem::take(&mut reply.doubted);
         self.note_doubted_elsewhere(doubted, context.now);
@@ -107,6 +103,20 @@ impl Channel {
                 Kind::Channel => app.forget_empty(&self.name),
             }
         }
+    }
+
+    /// What was in doubt, if it is among what is due should it still be.
+    fn take_settled(&mut self, change: &Change, reply: &ChannelReply) -> HashSet<String> {
+        let known = change.asked_from.as_ref().or(self.replica.former.as_ref());
+        let is_of_another_log = known.is_some_and(|place| place.epoch != reply.epoch);
+        let shows_doubts = self
+            .notices
+            .shows_doubts(change.is_whole, is_of_another_log);
+        if !change.all_due || !shows_doubts {
+            return HashSet::new();
+        }
+        // What is due of the node that this one was is found when that one's part is removed.
+        self.notices.take_doubts(self.orphans.is_empty())
     }
 
     fn on_reply_due(&mut self, reply: &ChannelReply, context: &Context<'_>) {

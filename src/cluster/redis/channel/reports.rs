@@ -51,7 +51,7 @@ impl Channel {
             }
             due::ADDED => {
                 self.notices.on_added(user_id);
-                self.part.note_reported(user_id, true);
+                self.part.on_added(user_id);
             }
             _ => {}
         }

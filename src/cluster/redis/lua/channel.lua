@@ -14,7 +14,7 @@
 --     STEP_SUBSCRIBERS COUNT, STEP_WATCHERS COUNT   the node has so many, of the channel or of the user
 --     STEP_ADD USER INFO       a user's first connection to the node
 --     STEP_REMOVE USER         a user's last connection to the node
---     STEP_REMOVE_REPORTED USER   the same of one whom webhooks know of, even if it was forgotten here
+--     STEP_ADD_REPORTED USER INFO, STEP_REMOVE_REPORTED USER   the same of one whom webhooks know of, even if it was forgotten here
 --     STEP_WHOLE COUNT (USER INFO NEW)*   these are the node's users, and no others; if they were forgotten
 --                    here, webhooks know of them, unless NEW is 1, and of all others' departures
 --     STEP_FLUSH ALL           what is due is to be reported; with 1, all that the node would report later
@@ -41,7 +41,8 @@ local FLAG_PRESENCE, FLAG_USER, FLAG_COUNTED = 'p', 'u', 'c'
 local FLAG_REPORTS_OCCUPANCY, FLAG_REPORTS_MEMBERS, FLAG_REPORTS_COUNTS = 'o', 'm', 's'
 local FLAG_CACHED, FLAG_ROSTER, FLAG_ALL_DUE, FLAG_ONE_AT_LEAST, FLAG_NOT_SINCE = 'k', 'r', 'd', 'e', 'x'
 local FLAG_DOUBTFUL, FLAG_OCCUPIED, FLAG_WAS_OCCUPIED, FLAG_NEVER_OCCUPIED = 'D', 'q', 'z', 'y'
-local STEP_SUBSCRIBERS, STEP_WATCHERS, STEP_ADD, STEP_REMOVE, STEP_REMOVE_REPORTED = 'n', 'w', '+', '-', 'g'
+local STEP_SUBSCRIBERS, STEP_WATCHERS, STEP_ADD, STEP_REMOVE = 'n', 'w', '+', '-'
+local STEP_ADD_REPORTED, STEP_REMOVE_REPORTED = 'h', 'g'
 local STEP_WHOLE, STEP_FLUSH, STEP_ACKNOWLEDGE = '=', 'f', 'a'
 -- What is to be reported is in due, a field for each thing, which begins with one of these. To webhooks, at once;
 -- once its time has come, or then unless a node announces that they know it; to subscribers.
@@ -265,7 +266,7 @@ while step <= #ARGV do
     else
       counted = redis.call('HDEL', meta, name) == 1 or counted
     end
-  elseif what == STEP_ADD then
+  elseif what == STEP_ADD or what == STEP_ADD_REPORTED then
     local user, info = next_argument(), next_argument()
     if #removed > 0 then
       announce_members()
@@ -274,7 +275,7 @@ while step <= #ARGV do
     if not is_there and redis.call('HLEN', users) >= tonumber(most_members) then
       refused[#refused + 1] = user
     else
-      add(user, info)
+      add(user, info, is_forgotten and what == STEP_ADD_REPORTED)
     end
   elseif what == STEP_REMOVE or what == STEP_REMOVE_REPORTED then
     if #added > 0 then

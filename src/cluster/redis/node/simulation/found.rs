@@ -453,3 +453,77 @@ fn who_was_in_doubt_as_others_came_is_not_reported_again_after_another_loss() {
         }
     }
 }
+
+#[test]
+fn who_comes_back_as_redis_forgets_that_the_departure_waits_is_not_taken_for_news() {
+    for seed in 0..SEEDS {
+        let actions = vec![
+            Action::Join(0, 0, 1),
+            Action::Join(1, 0, 0),
+            Action::Leave(0, 0),
+            Action::Burst(0, 10),
+            Action::Join(0, 0, 1),
+            Action::Forget(false),
+            Action::Join(0, 0, 2),
+            Action::SignIn(0, 0),
+            Action::Leave(0, 0),
+            Action::Join(0, 0, 0),
+        ];
+        simulate(&Plan { seed, actions });
+    }
+}
+
+#[test]
+fn what_was_in_doubt_as_redis_forgets_again_is_not_taken_for_known() {
+    for seed in (0..SEEDS).chain([285_747_710_376_243_950]) {
+        let actions = vec![
+            Action::Forget(false),
+            Action::Join(0, 0, 0),
+            Action::Join(1, 0, 2),
+            Action::Join(2, 0, 0),
+            Action::Wait(4969),
+            Action::Join(0, 0, 0),
+            Action::Burst(0, 10),
+            Action::Join(2, 0, 0),
+            Action::Leave(0, 0),
+            Action::Join(0, 0, 0),
+            Action::Burst(0, 13),
+            Action::Forget(false),
+            Action::Leave(0, 3),
+            Action::Join(1, 0, 2),
+            Action::Wait(500),
+        ];
+        let world = simulate(&Plan { seed, actions });
+        let reported = world
+            .notices
+            .get(&(CHANNELS[0].to_owned(), "cy".to_owned()));
+        assert_eq!(
+            reported.map(Vec::as_slice),
+            Some(&["member_added".to_owned()][..]),
+            "{seed}"
+        );
+    }
+}
+
+#[test]
+fn who_leaves_before_the_link_breaks_and_was_reported_by_a_late_answer_is_reported_to_be_gone() {
+    for seed in (0..SEEDS).chain([8_764_088_498_540_651_387]) {
+        let actions = vec![
+            Action::Join(0, 0, 2),
+            Action::Join(0, 1, 0),
+            Action::Wait(5),
+            Action::Wait(2),
+            Action::Burst(1, 23),
+            Action::Publish(0, 0),
+            Action::Join(0, 0, 0),
+            Action::Leave(0, 3),
+            Action::SignIn(1, 0),
+            Action::Wait(3),
+            Action::Leave(0, 5),
+            Action::Forget(true),
+            Action::SignIn(0, 0),
+            Action::Join(0, 0, 1),
+        ];
+        simulate(&Plan { seed, actions });
+    }
+}

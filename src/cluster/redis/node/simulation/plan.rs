@@ -192,6 +192,18 @@ pub(super) fn forgetful() -> Actions {
     actions
 }
 
+/// Redis loses what it has, and links break, but no node is away for long.
+pub(super) fn oblivious() -> Actions {
+    let relay = || 0..RELAYS;
+    let mut actions = calm();
+    actions.extend([
+        (1, relay().prop_map(Action::Cut).boxed()),
+        (2, (3000..30_000u64).prop_map(Action::Wait).boxed()),
+        (2, any::<bool>().prop_map(Action::Forget).boxed()),
+    ]);
+    actions
+}
+
 pub(super) fn plans(actions: Actions) -> impl Strategy<Value = Plan> {
     (any::<u64>(), vec(Union::new_weighted(actions), 10..80))
         .prop_map(|(seed, actions)| Plan { seed, actions })
