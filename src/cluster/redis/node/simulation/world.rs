@@ -21,7 +21,7 @@ pub(super) fn simulate(plan: &Plan) -> World {
 }
 
 /// How long after a loss all is reported that has to be.
-const NOTICES_SETTLE_WITHIN: Duration = Duration::from_secs(16);
+pub(super) const NOTICES_SETTLE_WITHIN: Duration = Duration::from_secs(16);
 
 /// An event, and who is to get it.
 #[derive(Debug)]
