@@ -147,6 +147,8 @@ pub(super) struct ChannelReply {
     /// The offset of the last entry from before the epoch: 0, or where the log has gone on under another
     /// epoch.
     pub(super) begun_after: u64,
+    /// What other nodes may have to report of what is there, and in how many milliseconds.
+    pub(super) doubted: Vec<(String, u64)>,
 }
 
 impl ChannelReply {
@@ -188,6 +190,7 @@ impl ChannelReply {
             cached: cached_event(cached, cached_for)?,
             numbers,
             begun_after: number(next()?)?,
+            doubted: pairs(list(next()?)?, text, number)?,
         })
     }
 }
