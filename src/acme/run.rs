@@ -70,7 +70,14 @@ impl Acme {
         let secret = settings.cluster_secret.as_deref();
         let following = common.zip(secret).map(|(common, secret)| {
             let domains = settings.domains.clone();
-            Following::new(Cluster::new(common, secret, &kept.name(), domains))
+            let unopened = metrics.acme().unopened;
+            Following::new(Cluster::new(
+                common,
+                secret,
+                &kept.name(),
+                domains,
+                unopened,
+            ))
         });
         let entries = &metrics.process().table_entries;
         let mut acme = Self {
