@@ -48,29 +48,36 @@ impl<A: LabelSet, B: LabelSet> LabelSet for (A, B) {
     }
 }
 
-/// One counter for each member of a closed set, all of them exported from the start, so that
+/// One instrument for each member of a closed set, all of them exported from the start, so that
 /// the first increase is seen as one.
 #[derive(Clone)]
-pub struct CounterBy<L> {
-    counters: Arc<[Counter]>,
+pub struct By<I, L> {
+    instruments: Arc<[I]>,
     labels: PhantomData<fn(L)>,
 }
 
-impl<L: LabelSet> CounterBy<L> {
-    /// The counter of this member.
-    pub fn with(&self, member: L) -> &Counter {
-        &self.counters[member.index()]
-    }
+/// One counter for each member of a closed set.
+pub type CounterBy<L> = By<Counter, L>;
+/// One gauge for each member of a closed set.
+pub type GaugeBy<L> = By<Gauge, L>;
 
-    /// All members' together.
-    pub fn sum(&self) -> u64 {
-        self.counters.iter().map(Counter::get).sum()
+impl<I, L: LabelSet> By<I, L> {
+    /// That of this member.
+    pub fn with(&self, member: L) -> &I {
+        &self.instruments[member.index()]
     }
 }
 
-impl<L> fmt::Debug for CounterBy<L> {
+impl<L> By<Counter, L> {
+    /// All members' together.
+    pub fn sum(&self) -> u64 {
+        self.instruments.iter().map(Counter::get).sum()
+    }
+}
+
+impl<I: fmt::Debug, L> fmt::Debug for By<I, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.counters.iter()).finish()
+        f.debug_list().entries(self.instruments.iter()).finish()
     }
 }
 
@@ -162,24 +169,24 @@ impl Instrument for Histogram {
     }
 }
 
-impl<L: LabelSet> Instrument for CounterBy<L> {
-    type Family = Family<Vec<Label>, Counter>;
+impl<I: Instrument, L: LabelSet> Instrument for By<I, L> {
+    type Family = I::Family;
 
     fn register(declared: &mut Declared<'_>, name: &str, help: &str) -> Self::Family {
-        Counter::register(declared, name, help)
+        I::register(declared, name, help)
     }
 
     fn resolve(family: &Self::Family, labels: &[Label]) -> Self {
-        let counter = |own: Vec<Label>| family.get_or_create_owned(&[labels, &own].concat());
+        let member = |own: Vec<Label>| I::resolve(family, &[labels, &own].concat());
         Self {
-            counters: L::all().into_iter().map(counter).collect(),
+            instruments: L::all().into_iter().map(member).collect(),
             labels: PhantomData,
         }
     }
 
     fn forget(family: &Self::Family, labels: &[Label]) {
         for own in L::all() {
-            family.remove(&[labels, &own].concat());
+            I::forget(family, &[labels, &own].concat());
         }
     }
 }

@@ -40,13 +40,13 @@ pub use self::certificate::CertificateMetrics;
 pub use self::cluster::ClusterMetrics;
 #[cfg(test)]
 pub use self::declare::LabelSet;
-pub use self::declare::{Counter, CounterBy, Gauge};
+pub use self::declare::{Counter, CounterBy, Gauge, GaugeBy};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
-    AcmeOrder, ClosedWith, CompressionOutcome, CompressionStage, ConnectionRefusal, EventLoss,
-    FallbackTransport, Http2Refusal, InflateRefusal, IngestRefusal, LossOn, MessageKind,
+    AcmeOrder, AppTable, ClosedWith, CompressionOutcome, CompressionStage, ConnectionRefusal,
+    EventLoss, FallbackTransport, Http2Refusal, InflateRefusal, IngestRefusal, LossOn, MessageKind,
     NotResumed, ProxyHeaderRefusal, PublishRefusal, Reload, RequestLimit, Route, StatusClass,
-    TlsHandshake, WebhookDrop, WebhookOutcome,
+    Table, TlsHandshake, WebhookDrop, WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
 pub use self::settings::MetricsSettings;

@@ -9,10 +9,10 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use service::net::room::Numbers;
 
-use super::declare::{Counter, CounterBy, Declared, Gauge, Instrument, metrics};
+use super::declare::{Counter, CounterBy, Declared, Gauge, GaugeBy, Instrument, metrics};
 use super::labels::{
     ConnectionRefusal, Http2Refusal, HttpClosedWhile, ProxyHeaderRefusal, Reload, RequestLimit,
-    Route, StatusClass, TlsHandshake,
+    Route, StatusClass, Table, TlsHandshake,
 };
 use super::system::System;
 
@@ -31,6 +31,8 @@ metrics! {
         connections_refused: CounterBy<ConnectionRefusal> = "fanfare_connections_refused_total",
         /// Connections closed on listeners with server.proxy_protocol, by what was wrong with the header.
         proxy_headers_refused: CounterBy<ProxyHeaderRefusal> = "fanfare_proxy_headers_refused_total",
+        /// Entries of the tables that grow with what clients, or an authority of certificates, ask for, by table. Each is bounded.
+        table_entries: GaugeBy<Table> = "fanfare_table_entries",
         /// HTTP requests on the public listener, by what was asked for and class of status.
         http_requests: CounterBy<(Route, StatusClass)> = "fanfare_http_requests_total",
         /// Times that a worker made new connections wait for their turn (server.new_connections_per_worker).

@@ -132,6 +132,7 @@ fn labels_are_those_that_are_known() {
         "route",
         "stage",
         "status",
+        "table",
         "transport",
         "version",
         "worker",
