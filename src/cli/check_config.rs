@@ -52,6 +52,15 @@ fn report(loaded: &Loaded, certificates: &[Certificate]) -> String {
         let (url, prefix, app) = (&laravel.url, &laravel.prefix, &laravel.app);
         add("ingest", format!("{url}, topics {prefix}*, for app {app}"));
     }
+    let database = &config.apps_database;
+    if database.place.is_there() {
+        let (place, schema) = (&database.place, &database.schema);
+        let poll = database.poll.as_millis();
+        add(
+            "more apps",
+            format!("{place}, {schema}, looked at every {poll} ms"),
+        );
+    }
     add("", String::new());
     for (index, app) in config.apps.iter().enumerate() {
         let origin = match app_origins.get(index) {
