@@ -251,6 +251,25 @@ app          77 (environment)
     }
 
     #[test]
+    fn it_shows_the_database_of_apps_without_its_password() {
+        let variables = [
+            ("FANFARE_APPS_DATABASE__URL", "mysql://me:s3cr3t@db/sockets"),
+            ("FANFARE_APPS_DATABASE__SCHEMA", "soketi"),
+        ];
+        let sources = Sources {
+            directory: "/nonexistent".into(),
+            environment: variables
+                .map(|(name, value)| (name.into(), value.into()))
+                .into(),
+            ..Sources::default()
+        };
+        let report = report(&config::load(&sources).unwrap(), &[]);
+        let line = "more apps    MySQL at db/sockets, soketi's table apps, looked at every 500 ms";
+        assert!(report.lines().any(|shown| shown == line), "{report}");
+        assert!(!report.contains("s3cr3t") && !report.contains("local"));
+    }
+
+    #[test]
     fn it_shows_a_node_s_role_and_the_redis_that_it_uses() {
         let variables = [
             ("FANFARE_SERVER__ROLE", "api"),
