@@ -11,6 +11,7 @@ pub(super) const ROOT: &[&str] = &[
     "admin",
     "metrics",
     "log",
+    "apps_database",
     "apps",
 ];
 
@@ -116,11 +117,33 @@ pub(super) const METRICS: &[&str] = &["prefix", "soketi_names"];
 
 pub(super) const LOG: &[&str] = &["format", "level"];
 
+pub(super) const APPS_DATABASE: &[&str] =
+    &["url", "url_file", "schema", "table", "poll_ms", "max_apps"];
+
 pub(super) const APP: &[&str] = &[
     "id",
     "key",
     "secret",
     "secret_file",
+    "enabled",
+    "extra_keys",
+    "client_events",
+    "subscription_count",
+    "allowed_origins",
+    "allow_missing_origin",
+    "authorized_connections_timeout",
+    "watchlist",
+    "watchlist_grace",
+    "webhooks",
+    "resume",
+    "limits",
+];
+
+/// Of an app that does not come from the file: it names no other files.
+pub(super) const APP_RECORD: &[&str] = &[
+    "id",
+    "key",
+    "secret",
     "enabled",
     "extra_keys",
     "client_events",
@@ -144,6 +167,8 @@ pub(super) const WEBHOOK: &[&str] = &["url", "events", "batch", "headers", "filt
 pub(super) const FILTER: &[&str] = &["channel_prefix", "channel_suffix"];
 
 pub(super) const KEY_PAIR: &[&str] = &["key", "secret", "secret_file"];
+
+pub(super) const KEY_PAIR_RECORD: &[&str] = &["key", "secret"];
 
 pub(super) const LIMITS: &[&str] = &[
     "max_connections",
@@ -185,6 +210,7 @@ pub(super) const SINGLE: &[(&str, &[&str])] = &[
     ("admin", ADMIN),
     ("metrics", METRICS),
     ("log", LOG),
+    ("apps_database", APPS_DATABASE),
 ];
 
 /// Every section as its header is written in the file.
@@ -198,6 +224,7 @@ const HEADERS: &[(&str, &[&str])] = &[
     ("[admin]", ADMIN),
     ("[metrics]", METRICS),
     ("[log]", LOG),
+    ("[apps_database]", APPS_DATABASE),
     ("[[apps]]", APP),
     ("[apps.limits]", LIMITS),
     ("[[apps.webhooks]]", WEBHOOK),

@@ -12,6 +12,7 @@ use crate::acme;
 use crate::apps::Registry;
 use crate::clients::ClientLimits;
 use crate::cluster::redis;
+use crate::database;
 use crate::ingest::laravel_redis;
 use crate::metrics::MetricsSettings;
 use crate::net::rate::Rate;
@@ -40,9 +41,11 @@ pub struct Config {
     pub metrics: MetricsSettings,
     /// The log on stderr.
     pub log: Log,
-    /// The apps; at least one.
+    /// The database that more apps come from, which may not be there yet.
+    pub apps_database: database::Settings,
+    /// The apps; at least one, unless there is a database of them.
     pub apps: Registry,
-    /// Whether no app was configured, so that the only one is the development app (id, key
+    /// Whether no app was configured, and no database of apps, so that the only one is the development app (id, key
     /// and secret `local`).
     pub development: bool,
 }

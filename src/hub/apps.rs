@@ -1,7 +1,7 @@
 //! The apps that there are, while they come, change and go.
 
 use std::fmt;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU8, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -24,8 +24,22 @@ const AT_WORK_FROM_THE_START: usize = 256;
 pub struct Apps {
     table: ArcSwap<Table>,
     sources: Mutex<Sources>,
+    /// A [`Knowledge`].
+    knowledge: AtomicU8,
     metrics: Metrics,
     webhooks: Webhooks,
+}
+
+/// Whether all apps are known that there are. While they are not, one that is not found may be there all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Knowledge {
+    /// They are.
+    All,
+    /// Those of the database were not read yet.
+    NotYet,
+    /// Those of the database are as they last were: it is away.
+    Away,
 }
 
 #[derive(Default)]
@@ -69,6 +83,7 @@ impl Apps {
         Self {
             table: ArcSwap::default(),
             sources: Mutex::default(),
+            knowledge: AtomicU8::new(Knowledge::All as u8),
             metrics,
             webhooks,
         }
@@ -82,6 +97,20 @@ impl Apps {
     /// The app that this key belongs to, enabled or not.
     pub fn by_key(&self, key: &str) -> Option<Arc<AppHub>> {
         self.table.load().by_key.get(key)?.hub(self)
+    }
+
+    /// Whether all apps are known that there are.
+    pub fn knowledge(&self) -> Knowledge {
+        let known = self.knowledge.load(Ordering::Relaxed);
+        let all = [Knowledge::All, Knowledge::NotYet, Knowledge::Away];
+        let mut all = all.into_iter();
+        all.find(|knowledge| *knowledge as u8 == known)
+            .unwrap_or(Knowledge::All)
+    }
+
+    /// Whether all apps are known is another thing from now on.
+    pub fn set_knowledge(&self, knowledge: Knowledge) {
+        self.knowledge.store(knowledge as u8, Ordering::Relaxed);
     }
 
     /// Those that somebody has needed.

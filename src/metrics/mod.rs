@@ -1,7 +1,7 @@
 //! Every number that the relay exports, and how it is written for Prometheus.
 //!
-//! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`], [`certificate`], [`acme`]: the metrics themselves,
-//!   each with its name and help text
+//! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`], [`certificate`], [`acme`],
+//!   [`database`]: the metrics themselves, each with its name and help text
 //! - [`labels`]: the closed sets that label values come from
 //! - [`system`]: what the kernel counts of the process; [`soketi`]: some of the numbers under soketi's names
 //! - [`declare`]: what a declaration turns into; [`settings`]: under which names
@@ -15,6 +15,7 @@ mod acme;
 mod app;
 mod certificate;
 mod cluster;
+mod database;
 mod declare;
 mod ingest;
 mod labels;
@@ -38,6 +39,7 @@ pub use self::acme::AcmeMetrics;
 pub use self::app::AppMetrics;
 pub use self::certificate::CertificateMetrics;
 pub use self::cluster::ClusterMetrics;
+pub use self::database::DatabaseMetrics;
 #[cfg(test)]
 pub use self::declare::LabelSet;
 pub use self::declare::{Counter, CounterBy, Gauge, GaugeBy};
@@ -69,6 +71,7 @@ struct Shared {
     certificates: certificate::Families,
     acme: acme::Families,
     soketi: Option<Soketi>,
+    database: database::Families,
 }
 
 impl Metrics {
@@ -91,6 +94,7 @@ impl Metrics {
         let ingest = ingest::Families::register(declared);
         let certificates = certificate::Families::register(declared);
         let acme = acme::Families::register(declared);
+        let database = database::Families::register(declared);
         let soketi = settings
             .soketi_names
             .then(|| Soketi::new(port.unwrap_or_default()));
@@ -111,6 +115,7 @@ impl Metrics {
             process,
             ingest,
             soketi,
+            database,
         };
         Self {
             shared: Arc::new(shared),
@@ -164,6 +169,11 @@ impl Metrics {
     /// The numbers of certificates that are ordered; exported once they are asked for.
     pub fn acme(&self) -> AcmeMetrics {
         self.shared.acme.resolve(&[])
+    }
+
+    /// The numbers of the database that apps come from; exported once they are asked for.
+    pub fn database(&self) -> DatabaseMetrics {
+        self.shared.database.resolve(&[])
     }
 
     /// All metrics in the OpenMetrics text format.

@@ -37,7 +37,8 @@ use crate::acme::{self, Acme};
 use crate::admin::{self, AdminState, Names};
 use crate::clients::Clients;
 use crate::cluster::{Local, Redis, redis};
-use crate::config::{self, Cluster, Config, Role};
+use crate::config::{self, Cluster, Config, Records, Role};
+use crate::database::{self, Store};
 use crate::hub::{Authority, Hub};
 use crate::ingest::laravel_redis::LaravelRedis;
 use crate::metrics::Metrics;
@@ -120,6 +121,9 @@ pub struct Bound {
     pub admin: Option<SocketAddr>,
 }
 
+/// How long the start waits for the apps of the database. What comes later is served from then on.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
 /// How often counts that are due and expired events are looked for.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
@@ -146,6 +150,9 @@ pub fn run(
         .start(Arc::clone(hub.apps()))
         .map_err(ServeError::system("start to share channels"))?;
     let relay = relay(&config.server, hub, authority);
+    let apps = apps_store(&config, &relay, &webhooks);
+    apps.start(FIRST_LOOK)
+        .map_err(ServeError::system("start to read the database of apps"))?;
 
     let system = actix_rt::System::new();
     system.block_on(async {
@@ -206,6 +213,7 @@ pub fn run(
             multiplexed: &multiplexed,
         };
         shutdown::run(parts, server, admin, limit).await;
+        apps.stop();
         Ok(())
     })
 }
@@ -234,8 +242,25 @@ fn hub(config: &Config, files: u64, metrics: Metrics) -> Result<(Hub, Webhooks),
     }
     let hub = Hub::new(&config.apps, &webhooks, metrics, most)
         .with_compression(config.compression.unwrap_or_default());
-    webhooks.all_begun();
+    // Those of the database's apps come later.
+    if !config.apps_database.place.is_there() {
+        webhooks.all_begun();
+    }
     Ok((hub, webhooks))
+}
+
+/// The apps that come from a database.
+fn apps_store(config: &Config, relay: &Arc<Relay>, webhooks: &Webhooks) -> Store {
+    let records = Records::new(config);
+    let read = Arc::new(move |settings: &_| records.read(settings));
+    let settings = config.apps_database.clone();
+    Store::new(database::Parts::new(
+        settings,
+        read,
+        relay,
+        webhooks,
+        reclaim::now,
+    ))
 }
 
 fn relay(server: &config::Server, hub: Hub, authority: Arc<dyn Authority>) -> Arc<Relay> {
