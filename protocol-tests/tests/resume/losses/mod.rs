@@ -51,7 +51,7 @@ const ARRIVAL: Duration = Duration::from_secs(60);
 struct Scale {
     /// Pages with a token.
     pages: usize,
-    /// Pages without: as many, unless the machine is too small for that.
+    /// Pages without: as many at most.
     plain: usize,
     /// How long faults begin.
     time: Duration,
@@ -65,7 +65,7 @@ impl Scale {
         let pages = number_from("PROTOCOL_TESTS_LOSSES_PAGES", 100);
         Scale {
             pages,
-            plain: number_from("PROTOCOL_TESTS_LOSSES_PLAIN", pages),
+            plain: number_from("PROTOCOL_TESTS_LOSSES_PLAIN", pages).min(pages),
             time: Duration::from_secs(seconds as u64),
             patience: if seconds < 120 { 2 } else { 5 },
         }
