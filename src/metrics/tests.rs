@@ -257,11 +257,12 @@ fn reference_page() -> String {
     let metrics = with_one_of_each();
     metrics.cluster();
     metrics.ingest();
+    metrics.database();
     let mut page = String::from(
         "# Metrics\n\n\
          `GET /metrics` on the admin listener, in the OpenMetrics text format. All of them are there from\n\
-         the start, but for those of a cluster, of certificates and of Laravel's Redis, which are there where\n\
-         they are configured.\n\n\
+         the start, but for those of a cluster, of certificates, of Laravel's Redis and of a database of apps, which\n\
+         are there where these are configured.\n\n\
          | metric | type | labels | meaning |\n| --- | --- | --- | --- |\n",
     );
     for (name, family) in parse(&metrics.encode()) {
