@@ -337,12 +337,13 @@ fn reference_page() -> String {
     metrics.cluster();
     metrics.ingest();
     metrics.acme();
+    metrics.database();
     let mut page = String::from(
         "# Metrics\n\n\
          `GET /metrics` on the admin listener, in the OpenMetrics text format for those who ask for it and in\n\
          Prometheus' older one (0.0.4) for others. All of them are there from the start, but for those of a\n\
-         cluster, of certificates and of Laravel's Redis, which are there where they are configured, and those\n\
-         of the process (`process_…`), which are there on Linux.\n\n\
+         cluster, of certificates, of Laravel's Redis and of a database of apps, which are there where these are\n\
+         configured, and those of the process (`process_…`), which are there on Linux.\n\n\
          [monitoring.md](monitoring.md) says how they are scraped, shown and watched, how they can be called\n\
          otherwise (`metrics.prefix`), and which of soketi's names they can have.\n\n\
          | metric | type | labels | meaning |\n| --- | --- | --- | --- |\n",
