@@ -13,7 +13,7 @@
 mod acme;
 pub(super) mod apps;
 pub(super) mod cluster;
-pub(super) mod compression;
+mod compression;
 pub(super) mod ingest;
 mod limits;
 mod resume;
@@ -22,6 +22,8 @@ pub(super) mod tls;
 pub(super) mod webhooks;
 
 use std::ops::RangeInclusive;
+
+pub(super) use self::compression::compression;
 
 use super::ConfigError;
 use super::section::Section;
