@@ -42,6 +42,27 @@ impl Balancer {
         Balancer::start(command, configuration).await
     }
 
+    /// An nginx in front of one server that passes WebSockets on under one path alone, and cuts those over which nothing
+    /// passes for so many seconds.
+    pub async fn nginx_with(target: &str, path: &str, seconds: u32) -> Balancer {
+        let command = |directory: &Path| documented_command("nginx", directory);
+        let configuration = |authority: &str, mark: &str| {
+            let temporary = nginx_folders();
+            format!(
+                "daemon off;\nmaster_process off;\npid nginx.pid;\n\
+                 events {{ worker_connections 512; }}\n\
+                 http {{\naccess_log off;\n{temporary}\
+                 server {{\nlisten {authority};\n\
+                 location = {mark} {{ return 204; }}\n\
+                 location / {{ return 404; }}\n\
+                 location {path} {{\nproxy_pass http://{target};\nproxy_http_version 1.1;\n\
+                 proxy_set_header Upgrade $http_upgrade;\nproxy_set_header Connection \"upgrade\";\n\
+                 proxy_read_timeout {seconds}s;\n}}\n}}\n}}\n"
+            )
+        };
+        Balancer::start(command, configuration).await
+    }
+
     /// An HAProxy in front of several nodes. It knows which of them has a session as README.md describes.
     pub async fn haproxy(targets: &[String]) -> Balancer {
         let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");

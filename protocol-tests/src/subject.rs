@@ -74,7 +74,7 @@ pub(crate) fn foreign() -> Option<ForeignServer> {
 ///
 /// # Panics
 /// When there is none, saying how to get one.
-pub(crate) fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     if let Some(path) = variable("FANFARE_BIN") {
         // Absolute, because the server is started in a directory of its own.
         return std::fs::canonicalize(&path)

@@ -5,6 +5,7 @@
 //! - [`trigger`], [`channels`]: the HTTP API for people at a terminal
 //! - [`tail`]: what passes through a running relay
 //! - [`health`]: whether a relay answers
+//! - [`doctor`]: why clients do not connect
 //! - [`target`], [`url`], [`api`], [`client`]: which app and relay those speak to, and how
 //! - [`program`]: how to call this program once more
 //! - [`banner`], [`telemetry`]: what the relay writes to stderr
@@ -14,6 +15,7 @@ mod banner;
 mod channels;
 mod check_config;
 mod client;
+mod doctor;
 mod health;
 mod program;
 mod serve;
@@ -58,6 +60,7 @@ enum Command {
     Channels(channels::ChannelsArgs),
     Tail(tail::TailArgs),
     Health(health::HealthArgs),
+    Doctor(doctor::DoctorArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -70,10 +73,11 @@ Examples:
   fanfare channels presence-
   fanfare tail
   fanfare health
+  fanfare doctor --url wss://ws.example.com
 
 Every key of config.toml is explained in that file; FANFARE_SERVER__LISTEN and the like override
 it, and flags override both. Exit codes: 0 stopped on request, 64 the configuration or command
-line makes no sense, 1 anything else.";
+line makes no sense, 1 anything else; `fanfare doctor` has 2 and 3, too.";
 
 /// Why a command failed. Its text says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +86,12 @@ enum Failure {
     Config(#[from] ConfigError),
     #[error("{0}")]
     Other(#[source] Box<dyn Error>),
+    /// The command line makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// What was found has been printed already; the exit code says how bad it is.
+    #[error("something was found")]
+    Found(u8),
 }
 
 impl Failure {
@@ -111,14 +121,16 @@ pub fn main() -> ExitCode {
         Command::Channels(args) => channels::run(&args),
         Command::Tail(args) => follow(args),
         Command::Health(args) => health::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     };
     let exit_code = match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Found(code)) => ExitCode::from(code),
         Err(failure) => {
             log::print(&format!("fanfare: {failure}\n"));
             ExitCode::from(match failure {
-                Failure::Config(_) => BAD_CONFIGURATION,
-                Failure::Other(_) => FAILURE,
+                Failure::Config(_) | Failure::Usage(_) => BAD_CONFIGURATION,
+                Failure::Found(_) | Failure::Other(_) => FAILURE,
             })
         }
     };

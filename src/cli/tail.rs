@@ -19,6 +19,7 @@ use tokio::time::sleep;
 pub use self::address::Address;
 use self::client::{ConnectError, StreamClient};
 use self::render::Style;
+pub(super) use self::render::safe;
 
 /// Show what passes through a running relay: connects, subscriptions, events, errors.
 ///

@@ -82,7 +82,7 @@ impl TargetArgs {
 }
 
 /// The app that was asked for, or the only one there is.
-fn app(config: &Config, id: Option<&str>) -> Result<(String, Signer), Failure> {
+pub(super) fn app(config: &Config, id: Option<&str>) -> Result<(String, Signer), Failure> {
     let ids = || {
         let ids: Vec<&str> = config.apps.iter().map(|app| &*app.id).collect();
         ids.join(", ")

@@ -59,8 +59,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let admin = read::admin(&admin_section)?;
     let tls_section = root.child("tls", keys::TLS_WITH_TABLES)?;
     let tls = read::tls::tls(&tls_section)?;
-    let compression = root.child("compression", keys::COMPRESSION)?;
-    let compression = read::compression::compression(&compression)?;
+    let compression = read::compression(&root.child("compression", keys::COMPRESSION)?)?;
     let webhooks_section = root.child("webhooks", keys::WEBHOOKS)?;
     let webhooks = read::webhooks::settings(&webhooks_section)?;
     let cluster = root.child("cluster", keys::CLUSTER)?;

@@ -8,7 +8,7 @@
 //! - [`lines`]: which webhooks there are, while that changes
 //! - [`event`], [`outlet`], [`inbox`]: an event on its way, and how much may wait
 //! - [`sender`], [`lanes`], [`retry`]: what goes when, in order for each channel
-//! - [`post`], [`client`], [`address`]: one request, and where it may go
+//! - [`post`], [`client`], [`address`]: one request, and where it may go; [`mod@probe`]: one without events
 //! - [`journal`], [`reports`]: what outlasts the process; what the log says of a webhook
 //! - [`settings`]: what holds for all webhooks
 //! - [`work`]: what is to be sent; [`thread`]: all of it at work; [`error`]: why it is not
@@ -26,6 +26,7 @@ mod misses;
 mod notice;
 mod outlet;
 mod post;
+mod probe;
 mod reports;
 mod retry;
 mod sender;
@@ -47,6 +48,7 @@ pub use address::may_be_public;
 pub use app::{AppWebhooks, Transition};
 pub use error::StartError;
 pub use notice::{ClientEventNotice, Notice};
+pub use probe::probe;
 pub use settings::Settings;
 
 use crate::apps::{App, LiveApp};

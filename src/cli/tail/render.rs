@@ -136,7 +136,7 @@ fn time_of_day(millis: u64) -> String {
 
 /// At most `max` characters, none of which does anything to a terminal but show: others are
 /// written as `\u{1b}`.
-pub(super) fn safe(text: &str, max: usize) -> String {
+pub(in crate::cli) fn safe(text: &str, max: usize) -> String {
     let mut shown = String::new();
     let mut characters = text.chars();
     for character in characters.by_ref().take(max) {

@@ -196,7 +196,8 @@ impl Link {
     }
 }
 
-fn client(server: ConnectionInfo, reach: &Reach) -> RedisResult<Client> {
+/// Speaks to a server in this way.
+pub(super) fn client(server: ConnectionInfo, reach: &Reach) -> RedisResult<Client> {
     match (&reach.root_certificates, server.addr()) {
         (Some(certificates), ConnectionAddr::TcpTls { .. }) => Client::build_with_tls(
             server,

@@ -12,7 +12,7 @@
 //! - [`node`]: that thread
 //! - [`channel`], [`outgoing`], [`watch`]: one channel, what is published on it, and who waits for it
 //! - [`ledger`]: what is written and kept in all
-//! - [`link`], [`rights`]: a server of Redis, and what it lets a node do
+//! - [`link`], [`rights`]: a server of Redis, and what it lets a node do; [`greeting`]: whether it answers
 //! - [`script`], [`keys`], [`entry`]: what is in Redis
 //! - [`wire`]: what nodes and scripts have in common
 
@@ -20,6 +20,7 @@ mod channel;
 mod entry;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod greeting;
 mod keys;
 mod ledger;
 mod link;
@@ -45,6 +46,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
+pub use greeting::greet;
 pub use settings::{Settings, Target};
 
 use crate::hub::idempotency::SharedClaim;

@@ -14,7 +14,7 @@
 mod acme;
 pub(super) mod apps;
 pub(super) mod cluster;
-pub(super) mod compression;
+mod compression;
 pub(super) mod database;
 pub(super) mod ingest;
 mod limits;
@@ -24,6 +24,8 @@ pub(super) mod tls;
 pub(super) mod webhooks;
 
 use std::ops::RangeInclusive;
+
+pub(super) use self::compression::compression;
 
 use super::ConfigError;
 use super::section::Section;

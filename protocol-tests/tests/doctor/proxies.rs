@@ -1,0 +1,63 @@
+//! Real proxies that do what they should not.
+
+use protocol_tests::{Balancer, TestServer, or_skip};
+
+use crate::asked::{APP, Doctor};
+
+#[tokio::test]
+async fn a_proxy_that_drops_upgrade_is_found() {
+    let server = or_skip!(TestServer::builder().own_process().start().await);
+    let proxy = Balancer::nginx(&server.endpoint().authority).await;
+    let found = Doctor::of(&format!("ws://{}", proxy.authority()), APP)
+        .ask()
+        .await;
+    found.expect_ok("http");
+    found.expect_ok("signature");
+    found.expect_error("upgrade", "proxy_set_header Upgrade $http_upgrade");
+    drop(proxy);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_cuts_silent_connections_is_found_and_measured() {
+    let builder = TestServer::builder().set("server.path_prefix", "/relay");
+    let server = or_skip!(builder.start().await);
+    let proxy = Balancer::nginx_with(&server.endpoint().authority, "/relay/", 2).await;
+    let doctor =
+        Doctor::of(&format!("ws://{}/relay", proxy.authority()), APP).argument("--patient");
+    let found = doctor.ask().await;
+    found.expect_error("idle", "proxy_read_timeout");
+    found.expect_well_but(&["idle"]);
+    let text = found.of("idle")["text"].as_str().unwrap();
+    let (_, after) = text.split_once("is cut ").unwrap();
+    let seconds: f64 = after.split(' ').next().unwrap().parse().unwrap();
+    assert!(seconds >= 1.9, "{text}");
+    drop(proxy);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_path_that_is_missing_is_found_and_named() {
+    let builder = TestServer::builder().set("server.path_prefix", "/relay");
+    let server = or_skip!(builder.start().await);
+    let proxy = Balancer::nginx_with(&server.endpoint().authority, "/relay/", 60).await;
+    let configuration = format!("[server]\npath_prefix = \"/relay\"\n{APP}");
+    let url = format!("ws://{}", proxy.authority());
+    let found = Doctor::of(&url, &configuration).ask().await;
+    found.expect_error("path_prefix", &format!("{url}/relay"));
+    let right = Doctor::of(&format!("{url}/relay"), &configuration);
+    right.ask().await.expect_well_but(&[]);
+    drop(proxy);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_proxy_whose_relay_is_away_is_found() {
+    let server = or_skip!(TestServer::builder().own_process().start().await);
+    let proxy = Balancer::nginx(&server.endpoint().authority).await;
+    server.finish().await;
+    let found = Doctor::of(&format!("ws://{}", proxy.authority()), APP)
+        .ask()
+        .await;
+    found.expect_error("http", "does not reach the relay");
+}

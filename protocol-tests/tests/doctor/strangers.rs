@@ -1,0 +1,85 @@
+//! Addresses where no relay is, and what answers there instead.
+
+use protocol_tests::wait::within;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::asked::{APP, Doctor};
+
+/// Answers whoever connects with these bytes, again and again if they are to have no end.
+async fn serve(answer: &'static [u8], endless: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                // Whoever asks may go away before it is answered.
+                let _ = stream.read(&mut buffer).await;
+                while stream.write_all(answer).await.is_ok() && endless {}
+            });
+        }
+    });
+    format!("ws://{address}")
+}
+
+#[tokio::test]
+async fn a_port_where_nothing_is_is_found() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let found = Doctor::of(&format!("ws://{address}"), APP).ask().await;
+    found.expect_error("tcp", "nothing answers");
+    assert!(!found.has("http"), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_has_is_found() {
+    let found = Doctor::of("wss://relay.invalid", APP).ask().await;
+    found.expect_error("dns", "relay.invalid");
+}
+
+#[tokio::test]
+async fn a_redirect_is_found() {
+    let moved = b"HTTP/1.1 301 Moved\r\nLocation: https://relay.test/up\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let url = serve(moved, false).await;
+    let found = Doctor::of(&url, APP).ask().await;
+    found.expect_error("http", "https://relay.test/up");
+}
+
+#[tokio::test]
+async fn what_a_stranger_answers_does_not_act_on_the_terminal() {
+    let evil = b"HTTP/1.1 404 Not \x1b[2J\r\nServer: \x1b]0;x\x07\r\nConnection: close\r\n\r\n\x1b[2J\x1b[31mowned\r\n\xe2\x80\xae";
+    let url = serve(evil, false).await;
+    let said = Doctor::of(&url, APP).say().await;
+    assert_eq!(said.code, 2);
+    assert!(said.stdout.contains("http:"), "{said:?}");
+    let acts = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(!said.stdout.contains(acts), "{:?}", said.stdout);
+}
+
+#[tokio::test]
+async fn answers_without_an_end_are_given_up() {
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\n\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"[..],
+        b"HTTP/1.1 200 OK\r\nX-Long: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n",
+        b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    ] {
+        let url = serve(answer, true).await;
+        let found = within("the doctor to end", Doctor::of(&url, APP).ask()).await;
+        found.expect_error("http", "");
+    }
+}
+
+#[tokio::test]
+async fn a_command_line_that_makes_no_sense_has_an_exit_code_of_its_own() {
+    for url in ["ftp://relay.test", "relay.test", "wss://u:p@relay.test"] {
+        let said = Doctor::of(url, APP).say().await;
+        assert_eq!((said.code, said.stdout.as_str()), (64, ""), "{said:?}");
+        assert!(said.stderr.contains("wss://host"), "{}", said.stderr);
+    }
+    let origin = Doctor::of("ws://127.0.0.1:1", APP)
+        .argument("--origin")
+        .argument("a\r\nb: c");
+    assert_eq!(origin.say().await.code, 64);
+}

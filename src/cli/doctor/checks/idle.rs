@@ -1,0 +1,72 @@
+//! How long a silent connection lasts.
+
+use std::time::Duration;
+
+use super::super::finding::{Finding, shown};
+
+/// What became of a connection over which nothing was sent but answers to pings.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::cli::doctor) enum Watched {
+    /// It was still there at the end.
+    Lasted,
+    /// It ended without a goodbye, so long after something last went over it.
+    Cut { silent_for: Duration },
+    /// It was closed in good order.
+    Closed { code: u16, words: String },
+}
+
+pub(in crate::cli::doctor) fn judge(watched: &Watched, after: Duration) -> Finding {
+    const ID: &str = "idle";
+    let seconds = after.as_secs_f64();
+    match watched {
+        Watched::Lasted => Finding::ok(
+            ID,
+            format!("a silent connection is still there after {seconds:.0} s"),
+        ),
+        Watched::Cut { silent_for } => {
+            let silence = silent_for.as_secs_f64();
+            Finding::error(
+                ID,
+                format!(
+                    "a silent connection is cut {seconds:.1} s after it was opened, {silence:.1} s after anything went over it"
+                ),
+                "let the proxy wait for longer than server.activity_timeout, after which the relay and its clients ask each other (60 s will do): proxy_read_timeout of nginx, `timeout tunnel` of HAProxy, ProxyTimeout of \
+                 Apache, the idle timeout of a cloud's load balancer; or have the relay ask its clients more often \
+                 (server.activity_timeout)",
+            )
+        }
+        Watched::Closed { code, words } => Finding::error(
+            ID,
+            format!(
+                "a silent connection is closed with {code} after {seconds:.1} s: {}",
+                shown(words)
+            ),
+            "docs/close-codes.md has what the code means; authorized_connections_timeout closes those that never sign in (4009)",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::finding::Level;
+    use super::*;
+
+    #[test]
+    fn a_cut_is_measured() {
+        let after = Duration::from_millis(10_240);
+        let cut = Watched::Cut {
+            silent_for: Duration::from_secs(10),
+        };
+        let finding = judge(&cut, after);
+        assert!(
+            finding.text.contains("10.2 s") && finding.level == Level::Error,
+            "{finding:?}"
+        );
+        assert_eq!(judge(&Watched::Lasted, after).level, Level::Ok);
+        let closed = Watched::Closed {
+            code: 4009,
+            words: "x".into(),
+        };
+        assert!(judge(&closed, after).text.contains("4009"));
+    }
+}

@@ -1,0 +1,146 @@
+//! What the relay says of key, origin and signature; round trips.
+
+use std::time::Duration;
+
+use super::super::finding::{Finding, shown};
+use super::super::http::Answer;
+
+/// Milliseconds of a publish, until it has come, from which on that is said.
+const SLOW: u128 = 1000;
+
+/// Why the relay did not let a client in, by the code of its `pusher:error`.
+pub(in crate::cli::doctor) fn refused(code: u64, words: &str, origin: Option<&str>) -> Finding {
+    let words = shown(words);
+    match code {
+        4001 => Finding::error(
+            "key",
+            format!("the relay does not know the app's key: {words}"),
+            "give clients the key of an app that this relay has, or the relay that app",
+        ),
+        4003 => Finding::error("key", format!("the app is disabled: {words}"), "set enabled = true in its block"),
+        4009 => Finding::error(
+            "origin",
+            match origin {
+                Some(origin) => format!("pages of {} may not connect: {words}", shown(origin)),
+                None => format!("clients without an Origin may not connect: {words}"),
+            },
+            match origin {
+                Some(origin) => format!("add {:?} to allowed_origins of the app, if pages there are meant to", shown(origin)),
+                None => "ask as a page does, with --origin https://…; programs need allow_missing_origin = true".to_owned(),
+            },
+        ),
+        4005 => Finding::error(
+            "path_prefix",
+            format!("the relay serves nothing under this path: {words}"),
+            "have the proxy pass the path on as it is, or set server.path_prefix to what it puts in front",
+        ),
+        _ => Finding::error(
+            "connect",
+            format!("the relay refuses the client with {code}: {words}"),
+            "docs/close-codes.md has what the code means and what to do",
+        ),
+    }
+}
+
+/// What came of a signed request to the API.
+pub(in crate::cli::doctor) fn signature(app: &str, answer: &Answer) -> Finding {
+    const ID: &str = "signature";
+    let words = answer.words();
+    match answer.status {
+        200 => Finding::ok(ID, format!("the API accepts what app {} signs", shown(app))),
+        401 => Finding::error(
+            ID,
+            format!("the API refuses the signature: {words}"),
+            "use the app's own id, key and secret; a proxy must pass path and query on unchanged, as the signature covers both",
+        ),
+        404 => Finding::error(
+            ID,
+            format!("the API does not know the app {}: {words}", shown(app)),
+            "use the id of an app that this relay has, or give the relay that app",
+        ),
+        429 => Finding::warn(
+            ID,
+            format!("the API asks to wait: {words}"),
+            "try again, or raise requests_per_second",
+        ),
+        status => Finding::error(
+            ID,
+            format!("the API answers with {status}: {words}"),
+            "have every proxy pass /apps/ on to the relay, too, with its path and query",
+        ),
+    }
+}
+
+/// How long an event took from publish to client.
+pub(in crate::cli::doctor) fn delivered(
+    id: &'static str,
+    kind: &str,
+    took: Duration,
+    join: Duration,
+) -> Finding {
+    let (took, join) = (took.as_millis(), join.as_millis());
+    let text = format!(
+        "{kind} channel: subscribed after {join} ms, an event published and delivered in {took} ms"
+    );
+    if took > SLOW {
+        let remedy = "look at the way to the relay (it is longer for clients than for its neighbours) and at its CPU; \
+                      fanfare_publish_to_write_seconds has its own part of it";
+        return Finding::warn(id, text, remedy);
+    }
+    Finding::ok(id, text)
+}
+
+/// Why a round trip did not come to its end.
+pub(in crate::cli::doctor) fn not_delivered(
+    id: &'static str,
+    kind: &str,
+    step: &str,
+    reason: &str,
+) -> Finding {
+    let reason = shown(reason);
+    Finding::error(
+        id,
+        format!("{kind} channel: {step}: {reason}"),
+        "what clients and publishers use must lead to the same relay, or to nodes of one cluster (cluster.driver = \"redis\")",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::finding::Level;
+    use super::*;
+
+    #[test]
+    fn refusals_are_about_what_their_code_says() {
+        assert_eq!(refused(4001, "", None).id, "key");
+        assert_eq!(refused(4003, "", None).id, "key");
+        assert_eq!(refused(4005, "", None).id, "path_prefix");
+        assert_eq!(refused(4100, "", None).id, "connect");
+        let foreign = refused(4009, "", Some("https://evil.test"));
+        assert!(foreign.id == "origin" && foreign.remedy.unwrap().contains("https://evil.test"));
+        assert!(refused(4009, "", None).remedy.unwrap().contains("--origin"));
+    }
+
+    #[test]
+    fn only_200_accepts_a_signature() {
+        let level = |status| signature("1", &Answer::made(status, &[], "")).level;
+        assert_eq!(level(200), Level::Ok);
+        assert_eq!(level(429), Level::Warn);
+        assert_eq!([level(401), level(404), level(502)], [Level::Error; 3]);
+    }
+
+    #[test]
+    fn slow_deliveries_are_said_so() {
+        let level = |ms| {
+            delivered(
+                "private",
+                "a private",
+                Duration::from_millis(ms),
+                Duration::ZERO,
+            )
+            .level
+        };
+        assert_eq!((level(20), level(1500)), (Level::Ok, Level::Warn));
+        assert_eq!(not_delivered("private", "a", "b", "c").level, Level::Error);
+    }
+}

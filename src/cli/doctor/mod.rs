@@ -1,0 +1,144 @@
+//! `fanfare doctor`: why it does not connect, asked from outside, through the address that clients are given.
+//!
+//! - [`checks`]: what is made of what was observed
+//! - [`survey`]: the observations, one after the other; [`rounds`]: what a client sees of private and presence channels
+//! - [`project`]: a Laravel project, and the relay that it is held against
+//! - [`stream`], [`http`], [`websocket`]: connections as a client makes them, each in bounded time
+//! - [`subject`]: what is looked at; [`address`]: the address that clients are given
+//! - [`finding`]: what was found, and how it is shown
+
+mod address;
+mod checks;
+mod finding;
+mod http;
+mod project;
+mod rounds;
+mod stream;
+mod subject;
+mod survey;
+mod websocket;
+
+use std::path::PathBuf;
+
+use self::address::PublicUrl;
+use self::finding::{Level, as_json, as_text, worst};
+use self::project::Project;
+use self::subject::Subject;
+use self::survey::Survey;
+use super::serve::Files;
+use super::target;
+use super::url::Url;
+use super::{Failure, print};
+use crate::config::{self, Config};
+
+/// Exit code where something is wrong.
+const ERRORS: u8 = 2;
+/// Exit code where nothing is wrong, and something may be.
+const WARNINGS: u8 = 3;
+
+/// Find out why clients do not connect: ask the relay from outside, as they do, and say what is wrong and what to do.
+///
+/// It resolves the name, connects, looks at the certificate, at the proxy, at the clocks, at key, origin and signature, sends an event
+/// through a private and a presence channel of its own, and asks webhooks and Redis where the configuration names them.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct DoctorArgs {
+    /// What clients connect to, such as wss://ws.example.com/relay [default: where the configuration listens].
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+
+    /// The app's id [default: the only one].
+    #[arg(long, value_name = "ID")]
+    app: Option<String>,
+
+    /// Connect as a page of this origin would, such as https://shop.example.com.
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Option<String>,
+
+    /// See for how long a silent connection lasts: up to 130 seconds.
+    #[arg(long)]
+    patient: bool,
+
+    /// A Laravel project's .env: look for the known mistakes in it. With --config it is held against the relay's apps, with --url
+    /// its app is tried there; without them nothing is connected to.
+    #[arg(long, value_name = "FILE")]
+    laravel: Option<PathBuf>,
+
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    files: Files,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  fanfare doctor --config relay.toml --url wss://ws.example.com
+  fanfare doctor --url wss://ws.example.com --origin https://shop.example.com --patient
+  fanfare doctor --laravel ../shop/.env
+  fanfare doctor --laravel ../shop/.env --url wss://ws.example.com
+
+Exit codes: 0 nothing is wrong, 3 warnings only, 2 something is wrong, 64 the command line or the
+configuration makes no sense, 1 anything else.";
+
+/// Looks, and prints what was found.
+pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
+    if let Some(origin) = &args.origin
+        && origin.contains(|c: char| c.is_control() || c == ' ')
+    {
+        let text = "--origin is a scheme and a host, such as https://shop.example.com";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    let url = args.url.as_deref().map(PublicUrl::parse).transpose()?;
+    let mut findings = Vec::new();
+    let survey = match &args.laravel {
+        None => {
+            let config = config::load(&args.files.sources())?.config;
+            let subject = subject(args, &config, url)?;
+            Some(Survey::new(subject, Some(config)))
+        }
+        Some(file) => {
+            // Only a configuration that was named is the relay's: what lies about may be another's.
+            let config = match &args.files.config {
+                Some(_) => Some(config::load(&args.files.sources())?.config),
+                None => None,
+            };
+            let project = Project::read(file)?;
+            findings.extend(project.held_against(config.as_ref(), url.as_ref()));
+            let subject = url.and_then(|url| project.subject(url, config.as_ref()));
+            subject.map(|subject| Survey::new(subject, config))
+        }
+    };
+    if let Some(survey) = survey {
+        findings.extend(survey.run(args.origin.as_deref(), args.patient));
+    }
+    print(&if args.json {
+        as_json(&findings)
+    } else {
+        as_text(&findings)
+    })?;
+    match worst(&findings) {
+        Level::Ok => Ok(()),
+        Level::Warn => Err(Failure::Found(WARNINGS)),
+        Level::Error => Err(Failure::Found(ERRORS)),
+    }
+}
+
+fn subject(args: &DoctorArgs, config: &Config, url: Option<PublicUrl>) -> Result<Subject, Failure> {
+    let url = match url {
+        Some(url) => url,
+        None => {
+            let Url { origin, prefix } = Url::of(config)?;
+            PublicUrl::parse(&format!("{origin}{prefix}"))?
+        }
+    };
+    let (app_id, signer) = target::app(config, args.app.as_deref())?;
+    let app = config.apps.by_id(&app_id).map(|app| (**app).clone());
+    Ok(Subject {
+        url,
+        app_id,
+        signer,
+        app,
+    })
+}

@@ -1,0 +1,207 @@
+//! Connections: names, TCP and TLS, each in bounded time.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+
+use super::address::PublicUrl;
+
+/// How long each of these may take: to look a name up, to connect to an address, to shake hands.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection, encrypted or not.
+pub(super) enum Stream {
+    Plain(Timed),
+    Tls(Box<StreamOwned<ClientConnection, Timed>>),
+}
+
+/// A socket that is read until a time, however little comes at once.
+pub(super) struct Timed {
+    socket: TcpStream,
+    deadline: Instant,
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.socket.set_read_timeout(Some(left))?;
+        self.socket.read(buffer)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
+
+/// The addresses that a host stands for.
+pub(super) fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, String> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![address]);
+    }
+    // The system's resolver takes as long as it likes, and cannot be interrupted: whoever waits for it gives up.
+    let (found, answer) = mpsc::channel();
+    let target = (host.to_owned(), port);
+    thread::spawn(move || {
+        let addresses = target.to_socket_addrs().map(|found| {
+            let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+            addresses.sort_unstable();
+            addresses.dedup();
+            addresses
+        });
+        // Nobody waits any more if this fails.
+        let _ = found.send(addresses);
+    });
+    match answer.recv_timeout(PATIENCE) {
+        Ok(Ok(addresses)) => Ok(addresses),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+    }
+}
+
+/// Connects to one address.
+pub(super) fn connect(address: IpAddr, port: u16) -> io::Result<(TcpStream, Duration)> {
+    let started = Instant::now();
+    let stream = TcpStream::connect_timeout(&SocketAddr::new(address, port), PATIENCE)?;
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok((stream, started.elapsed()))
+}
+
+/// Opens a connection as a client would.
+pub(super) fn open(url: &PublicUrl, address: IpAddr) -> io::Result<Stream> {
+    let (socket, _) = connect(address, url.port)?;
+    let mut socket = Timed {
+        socket,
+        deadline: Instant::now() + PATIENCE,
+    };
+    if !url.tls {
+        return Ok(Stream::Plain(socket));
+    }
+    let name = ServerName::try_from(url.host.clone()).map_err(io::Error::other)?;
+    let connection = ClientConnection::new(Arc::new(client_config()), name);
+    let mut connection = connection.map_err(io::Error::other)?;
+    // It goes on until the handshake has come to its end, or the time has.
+    connection.complete_io(&mut socket)?;
+    Ok(Stream::Tls(Box::new(StreamOwned::new(connection, socket))))
+}
+
+impl Stream {
+    /// What the server sent of certificates, its own first; nothing without TLS.
+    pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
+        match self {
+            Self::Plain(_) => &[],
+            Self::Tls(stream) => stream.conn.peer_certificates().unwrap_or_default(),
+        }
+    }
+
+    /// From then on, what is read fails: see [`is_timeout`].
+    pub(super) fn read_until(&mut self, deadline: Instant) {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => &mut stream.sock,
+        };
+        socket.deadline = deadline;
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+/// Whether an error means that the time was up.
+pub(super) fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
+fn client_config() -> ClientConfig {
+    let provider = Arc::new(ring::default_provider());
+    ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has the ciphers of all versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        .with_no_client_auth()
+}
+
+/// Lets any certificate pass: it is judged afterwards, and what else is wrong is to be found, too. Nothing secret is sent
+/// over such a connection; signatures are, of requests that concern channels of the doctor's own.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

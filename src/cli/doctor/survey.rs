@@ -1,0 +1,292 @@
+//! The observations, one after the other. Each takes bounded time, and what cannot be seen because of what is wrong before it
+//! is left out.
+
+use std::net::IpAddr;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustls::RootCertStore;
+use serde_json::Value;
+
+use super::checks::{backend, certificate, gateway, idle, network, protocol};
+use super::finding::{Finding, Level, shown};
+use super::http;
+use super::rounds;
+use super::stream;
+use super::subject::{Subject, since_1970};
+use super::websocket::{self, Ended, Opened, WebSocket};
+use crate::cluster;
+use crate::config::{Cluster, Config};
+use crate::webhooks;
+
+/// How long a silent connection is looked at.
+const PATIENT_FOR: Duration = Duration::from_secs(130);
+/// How long a webhook, or Redis, may take to answer.
+const BACKEND_PATIENCE: Duration = Duration::from_secs(10);
+/// How long signatures hold where nothing else is configured.
+const SIGNATURES_HOLD: Duration = Duration::from_secs(600);
+/// Addresses of one name that are tried.
+const MOST_ADDRESSES: usize = 8;
+
+pub(super) struct Survey {
+    subject: Subject,
+    config: Option<Config>,
+}
+
+impl Survey {
+    pub(super) fn new(subject: Subject, config: Option<Config>) -> Self {
+        Self { subject, config }
+    }
+
+    /// Looks at everything.
+    pub(super) fn run(&self, origin: Option<&str>, patient: bool) -> Vec<Finding> {
+        let mut findings = self.public(origin, patient);
+        findings.extend(self.backends());
+        findings
+    }
+
+    /// What clients meet.
+    fn public(&self, origin: Option<&str>, patient: bool) -> Vec<Finding> {
+        let url = &self.subject.url;
+        let found = stream::resolve(&url.host, url.port);
+        let mut findings = vec![network::name(&url.host, &found)];
+        let mut addresses = found.unwrap_or_default();
+        addresses.truncate(MOST_ADDRESSES);
+        if addresses.is_empty() {
+            return findings;
+        }
+        let tried = connect_to_all(&addresses, url.port);
+        findings.push(network::connections(url.port, &tried));
+        let Some(address) = tried.iter().find(|(_, result)| result.is_ok()) else {
+            return findings;
+        };
+        let address = address.0;
+        if url.tls {
+            match self.certificate(address) {
+                Ok(certificate) => findings.extend(certificate),
+                Err(no_tls) => {
+                    findings.push(no_tls);
+                    return findings;
+                }
+            }
+        }
+        let answers = self.gateway(address);
+        let is_relay = answers
+            .first()
+            .is_some_and(|first| first.level == Level::Ok);
+        findings.extend(answers);
+        if is_relay {
+            findings.push(self.signature(address));
+            findings.extend(self.client(address, origin, patient));
+        }
+        findings
+    }
+
+    /// What is seen of the certificate; the error: there is no TLS.
+    fn certificate(&self, address: IpAddr) -> Result<Vec<Finding>, Finding> {
+        let host = &self.subject.url.host;
+        let stream = stream::open(&self.subject.url, address).map_err(|error| {
+            let text = format!("no TLS is agreed on: {}", shown(&error.to_string()));
+            let remedy = "does TLS end at this port? A relay without [tls] speaks plain ws:// there, and a proxy in \
+                          front of it needs a certificate";
+            Finding::error("tls", text, remedy)
+        })?;
+        let facts = certificate::look(stream.certificates(), host, &authorities());
+        let facts = facts.ok_or_else(|| {
+            let remedy = "serve one of the usual kind (X.509, version 3)";
+            Finding::error("tls", "the server's certificate cannot be read", remedy)
+        })?;
+        let now = i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX);
+        Ok(certificate::judge(host, &facts, now))
+    }
+
+    /// What answers over HTTP.
+    fn gateway(&self, address: IpAddr) -> Vec<Finding> {
+        let url = &self.subject.url;
+        let get = |path: String| http::request(url, address, "GET", &path, b"");
+        let up = match get(format!("{}/up", url.prefix)) {
+            Ok(up) => up,
+            Err(error) => {
+                let text = format!("{url}/up does not answer: {}", shown(&error.to_string()));
+                let remedy = "see whether what listens there speaks HTTP, with or without TLS as the URL says";
+                return vec![Finding::error("http", text, remedy)];
+            }
+        };
+        let elsewhere = if gateway::is_relay(&up) {
+            None
+        } else {
+            self.elsewhere(address)
+        };
+        let mut findings = vec![gateway::up(&format!("{url}/up"), &up, elsewhere.as_deref())];
+        if findings[0].level == Level::Ok {
+            if let Ok(root) = get(format!("{}/", url.prefix)) {
+                findings.push(gateway::version(&root));
+            }
+            let app = self.subject.app.as_ref();
+            let window = app.map(|app| app.limits.auth_timestamp_window);
+            let window = window.unwrap_or(SIGNATURES_HOLD);
+            findings.extend(gateway::clock(&up, SystemTime::now(), window));
+        }
+        findings
+    }
+
+    /// Where a relay is, if the path is all that was wrong.
+    fn elsewhere(&self, address: IpAddr) -> Option<String> {
+        let url = &self.subject.url;
+        let configured = self
+            .config
+            .as_ref()
+            .map(|config| config.server.path_prefix.to_string());
+        let others = configured.into_iter().chain([String::new()]);
+        let mut others = others.filter(|prefix| *prefix != url.prefix);
+        others.find_map(|prefix| {
+            let path = format!("{prefix}/up");
+            let answer = http::request(url, address, "GET", &path, b"").ok()?;
+            gateway::is_relay(&answer).then(|| url.with_prefix(&prefix).to_string())
+        })
+    }
+
+    fn signature(&self, address: IpAddr) -> Finding {
+        match self.subject.ask(address, "GET", "/channels", b"") {
+            Ok(answer) => protocol::signature(&self.subject.app_id, &answer),
+            Err(error) => Finding::error(
+                "signature",
+                format!("the API does not answer: {}", shown(&error.to_string())),
+                "have every proxy pass /apps/ on to the relay, too",
+            ),
+        }
+    }
+
+    /// What a client sees.
+    fn client(&self, address: IpAddr, origin: Option<&str>, patient: bool) -> Vec<Finding> {
+        let started = Instant::now();
+        let (mut socket, socket_id) = match self.established(address, origin) {
+            Ok(established) => established,
+            Err(finding) => return vec![finding],
+        };
+        let took = started.elapsed().as_millis();
+        let mut findings = vec![Finding::ok(
+            "upgrade",
+            format!("a WebSocket is established after {took} ms"),
+        )];
+        if let Some(origin) = origin {
+            findings.push(Finding::ok(
+                "origin",
+                format!("pages of {} may connect", shown(origin)),
+            ));
+        }
+        findings.extend(rounds::run(&self.subject, address, &mut socket, &socket_id));
+        drop(socket);
+        if patient {
+            findings.extend(self.silence(address, origin));
+        }
+        findings
+    }
+
+    /// A connection of the app, and its socket id.
+    fn established(
+        &self,
+        address: IpAddr,
+        origin: Option<&str>,
+    ) -> Result<(Box<WebSocket>, String), Finding> {
+        let key = self.subject.signer.key();
+        let failed = |reason: &str| {
+            Finding::error(
+                "upgrade",
+                format!("a WebSocket is asked for in vain: {}", shown(reason)),
+                "see whether a proxy on the way lets WebSockets pass: docs/proxies.md",
+            )
+        };
+        let opened = websocket::open(&self.subject.url, address, key, origin);
+        let mut socket = match opened.map_err(|error| failed(&error.to_string()))? {
+            Opened::Yes(socket) => socket,
+            Opened::No(answer) => return Err(gateway::no_upgrade(&answer)),
+        };
+        let first = socket.next(Instant::now() + websocket::PATIENCE);
+        let first = first.map_err(|ended| failed(&ended.to_string()))?;
+        let data = match &first["data"] {
+            Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
+            other => other.clone(),
+        };
+        match (first["event"].as_str(), data["socket_id"].as_str()) {
+            (Some("pusher:connection_established"), Some(id)) => Ok((socket, id.to_owned())),
+            (Some("pusher:error"), _) => Err(protocol::refused(
+                data["code"].as_u64().unwrap_or_default(),
+                data["message"].as_str().unwrap_or_default(),
+                origin,
+            )),
+            _ => Err(failed("what came first is no greeting of the protocol")),
+        }
+    }
+
+    /// A connection over which nothing is sent.
+    fn silence(&self, address: IpAddr, origin: Option<&str>) -> Option<Finding> {
+        let (mut socket, _) = self.established(address, origin).ok()?;
+        let started = Instant::now();
+        let watched = loop {
+            match socket.next(started + PATIENT_FOR) {
+                Ok(_) => {}
+                Err(Ended::TimedOut) => break idle::Watched::Lasted,
+                Err(Ended::Closed(code, words)) => break idle::Watched::Closed { code, words },
+                Err(Ended::Cut(_) | Ended::Refused(_)) => {
+                    let silent_for = socket.last.elapsed();
+                    break idle::Watched::Cut { silent_for };
+                }
+            }
+        };
+        Some(idle::judge(&watched, started.elapsed()))
+    }
+
+    /// What the configuration names beside the relay.
+    fn backends(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        if let (Some(config), Ok(runtime)) = (&self.config, &runtime) {
+            for webhook in self.subject.app.iter().flat_map(|app| &app.webhooks) {
+                let asked = webhooks::probe(
+                    &config.webhooks,
+                    webhook,
+                    self.subject.signer.clone(),
+                    BACKEND_PATIENCE,
+                );
+                let outcome = runtime.block_on(asked);
+                findings.push(backend::webhook(&webhook.url.to_string(), &outcome));
+            }
+            if let Cluster::Redis(settings) = &config.cluster {
+                let asked = cluster::redis::greet(settings, BACKEND_PATIENCE / 2);
+                for (place, answer) in runtime.block_on(asked) {
+                    findings.push(backend::redis(&place, &answer));
+                }
+            }
+        }
+        if let Ok(limit) = service::net::descriptors::raise_limit() {
+            findings.push(backend::files(limit));
+        }
+        findings
+    }
+}
+
+/// Connects to all of them at the same time.
+fn connect_to_all(addresses: &[IpAddr], port: u16) -> Vec<(IpAddr, Result<Duration, String>)> {
+    thread::scope(|scope| {
+        let connecting: Vec<_> = addresses
+            .iter()
+            .map(|address| scope.spawn(move || stream::connect(*address, port)))
+            .collect();
+        let done = connecting.into_iter().map(|thread| match thread.join() {
+            Ok(Ok((_, took))) => Ok(took),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the attempt failed".to_owned()),
+        });
+        addresses.iter().copied().zip(done).collect()
+    })
+}
+
+/// Authorities that this system trusts.
+fn authorities() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
