@@ -215,7 +215,9 @@ local function add(user, info, is_known)
   end
 end
 -- A user whose arrival was never reported need not be reported to have gone. (left_over: Redis has one of
--- whom the node does not know: an arrival that was not answered.)
+-- whom the node does not know: an arrival that was not answered, or, of an older state of Redis, one of before. All
+-- arrivals since Redis last lost anything that are still to be reported are in due.)
+local is_of_this_memory = memory and memory == known_memory
 local function remove(user, left_over)
   if redis.call('SREM', at, user) == 0 then
     return
@@ -225,7 +227,7 @@ local function remove(user, left_over)
     redis.call('HDEL', members, user)
     removed[#removed + 1] = field(user)
     local is_unreported = was_never_reported(DUE_PERHAPS_ADDED .. user)
-      or (left_over and (was_never_reported(DUE_ADDED .. user) or is_forgotten))
+      or (left_over and (was_never_reported(DUE_ADDED .. user) or (is_forgotten and not is_of_this_memory)))
     if flag(FLAG_REPORTS_MEMBERS) and not is_unreported then
       goes(DUE_REMOVING .. user, delay)
     end

@@ -527,3 +527,26 @@ fn who_leaves_before_the_link_breaks_and_was_reported_by_a_late_answer_is_report
         simulate(&Plan { seed, actions });
     }
 }
+
+#[test]
+fn who_was_here_for_a_moment_after_a_loss_and_known_before_is_reported_to_be_gone() {
+    for seed in (0..SEEDS).chain([7_367_043_508_772_931_163]) {
+        let actions = vec![
+            Action::Late(0, 45),
+            Action::Join(1, 0, 0),
+            Action::Wait(5023),
+            Action::SignIn(2, 0),
+            Action::Forget(true),
+            Action::Join(1, 1, 0),
+            Action::Wait(500),
+            Action::Join(0, 0, 0),
+            Action::Join(0, 0, 1),
+            Action::SignIn(0, 0),
+            Action::Leave(1, 0),
+            Action::Burst(0, 31),
+            Action::Cut(0),
+            Action::Leave(0, 3),
+        ];
+        simulate(&Plan { seed, actions });
+    }
+}
