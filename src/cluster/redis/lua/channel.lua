@@ -212,6 +212,7 @@ local function add(user, info, is_known)
   elseif flag(FLAG_REPORTS_MEMBERS) then
     -- It was there already, and another node may still have to report it.
     touched[#touched + 1] = DUE_PERHAPS_ADDED .. user
+    touched[#touched + 1] = DUE_ADDED .. user
   end
 end
 -- A user whose arrival was never reported need not be reported to have gone. (left_over: Redis has one of
@@ -363,6 +364,7 @@ elseif flag(FLAG_REPORTS_OCCUPANCY) then
   end
   if occupied and not flag(FLAG_OCCUPIED) then
     touched[#touched + 1] = DUE_PERHAPS_OCCUPIED
+    touched[#touched + 1] = DUE_OCCUPIED
   end
 end
 
@@ -400,6 +402,10 @@ if orphans or flag(FLAG_ALL_DUE) then
   touched = redis.call('HKEYS', due)
 end
 local mine, doubted = {}, {}
+local arrivals = {
+  [DUE_OCCUPIED] = DUE_PERHAPS_OCCUPIED, [DUE_PERHAPS_OCCUPIED] = DUE_PERHAPS_OCCUPIED,
+  [DUE_ADDED] = DUE_PERHAPS_ADDED, [DUE_PERHAPS_ADDED] = DUE_PERHAPS_ADDED,
+}
 -- The clock may have gone back: nothing is due later than it was ever put off to.
 local latest = now + math.max(forgotten_delay, count_interval)
 for _, name in ipairs(touched) do
@@ -417,8 +423,10 @@ for _, name in ipairs(touched) do
     local kind, list = string.sub(name, 1, 1), nil
     if owner == asker then
       list = mine
-    elseif kind == DUE_PERHAPS_OCCUPIED or kind == DUE_PERHAPS_ADDED then
-      list = doubted
+    else
+      -- Until it is acknowledged, nobody knows whether it was reported.
+      local perhaps = arrivals[kind]
+      list, name = perhaps and doubted, perhaps and perhaps .. string.sub(name, 2)
     end
     if list then
       list[#list + 1] = name

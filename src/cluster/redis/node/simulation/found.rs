@@ -550,3 +550,32 @@ fn who_was_here_for_a_moment_after_a_loss_and_known_before_is_reported_to_be_gon
         simulate(&Plan { seed, actions });
     }
 }
+
+#[test]
+fn what_another_node_was_about_to_report_as_redis_forgot_is_reported() {
+    for seed in (0..SEEDS).chain([80_607_242_699_083_613]) {
+        let actions = vec![
+            Action::Wait(18),
+            Action::Join(1, 0, 1),
+            Action::Wait(13),
+            Action::Wait(5973),
+            Action::Cut(1),
+            Action::Publish(0, 0),
+            Action::Wait(1977),
+            Action::Join(0, 0, 1),
+            Action::Wait(4029),
+            Action::Cut(2),
+            Action::Join(1, 1, 0),
+            Action::Join(2, 1, 0),
+            Action::Join(2, 0, 2),
+            Action::Wait(5),
+            Action::Wait(2),
+            Action::SignIn(1, 0),
+            Action::Join(0, 0, 0),
+            Action::Cut(1),
+            Action::Cut(0),
+            Action::Forget(true),
+        ];
+        simulate(&Plan { seed, actions });
+    }
+}

@@ -1,10 +1,10 @@
 //! What happens to a cluster.
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::Union;
-
-use super::world::NOTICES_SETTLE_WITHIN;
 
 /// How many nodes there are.
 pub(super) const RELAYS: usize = 3;
@@ -12,6 +12,9 @@ pub(super) const RELAYS: usize = 3;
 pub(super) const CHANNELS: [&str; 2] = ["presence-a", "news"];
 /// All users whom anybody watches.
 pub(super) const USERS: [&str; 3] = ["ann", "bob", "cy"];
+
+/// How long after a loss all is reported that has to be.
+pub(super) const NOTICES_SETTLE_WITHIN: Duration = Duration::from_secs(16);
 
 /// Something that happens; relays, channels, users and connections by their numbers.
 #[derive(Clone, Debug)]

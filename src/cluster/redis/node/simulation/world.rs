@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::acknowledged::Due;
 use super::data::Data;
 use super::network::{Network, Run};
-use super::plan::{Action, CHANNELS, Plan, RELAYS, USERS};
+use super::plan::{Action, CHANNELS, NOTICES_SETTLE_WITHIN, Plan, RELAYS, USERS};
 use super::relay::{Relay, Wish};
 use crate::cluster::redis::node::io::Input;
 
@@ -19,9 +19,6 @@ pub(super) fn simulate(plan: &Plan) -> World {
     world.settle();
     world
 }
-
-/// How long after a loss all is reported that has to be.
-pub(super) const NOTICES_SETTLE_WITHIN: Duration = Duration::from_secs(16);
 
 /// An event, and who is to get it.
 #[derive(Debug)]
