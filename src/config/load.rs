@@ -9,7 +9,7 @@ use super::listener::{Listen, Listener};
 use super::overrides::Overrides;
 use super::references::{self, Resolved};
 use super::section::{Layers, Section};
-use super::{Config, ConfigError, Origin, Sources, keys, read};
+use super::{Address, Config, ConfigError, Origin, Sources, keys, read};
 
 /// A configuration, and what it was made of.
 #[derive(Debug)]
@@ -83,15 +83,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let environment_has_app = add_credentials(&mut apps, sources)?;
     let development = apps.is_empty() && !has_database;
     if read::apps::has_development_credentials(&apps, development) {
-        for Listener { at, .. } in &server.listen {
-            read::apps::stay_on_loopback(&server_section, at)?;
-        }
-        if let Some(listen) = &admin.listen {
-            read::apps::stay_on_loopback(&admin_section, &Listen::Tcp(listen.clone()))?;
-        }
-        if let Some(listen) = &tls.listen {
-            read::apps::stay_on_loopback(&tls_section, &Listen::Tcp(listen.clone()))?;
-        }
+        stay_on_loopback(
+            (&server_section, &server.listen),
+            &[(&admin_section, &admin.listen), (&tls_section, &tls.listen)],
+        )?;
     }
     let secret_files = read::apps::secret_files(&apps);
     let (apps, app_origins) = read::apps::registry(apps, development)?;
@@ -135,6 +130,22 @@ fn add_credentials(
         read::apps::add(apps, credentials::in_file(&env_file)?)?;
     }
     Ok(environment_has_app)
+}
+
+/// Credentials that everybody knows are for this machine alone.
+fn stay_on_loopback(
+    (server, listeners): (&Section<'_>, &[Listener]),
+    others: &[(&Section<'_>, &Option<Address>)],
+) -> Result<(), ConfigError> {
+    for Listener { at, .. } in listeners {
+        read::apps::stay_on_loopback(server, at)?;
+    }
+    for (section, listen) in others {
+        if let Some(listen) = listen {
+            read::apps::stay_on_loopback(section, &Listen::Tcp(listen.clone()))?;
+        }
+    }
+    Ok(())
 }
 
 fn describe(
