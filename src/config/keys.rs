@@ -109,11 +109,19 @@ pub(super) const INGEST: &[&str] = &["laravel_redis"];
 
 pub(super) const LARAVEL_REDIS: &[&str] = &["enabled", "url", "prefix", "app"];
 
-pub(super) const ADMIN: &[&str] = &["listen"];
+pub(super) const ADMIN: &[&str] = &[
+    "listen",
+    "hosts",
+    "token",
+    "token_file",
+    "tokens_file",
+    "open_metrics",
+];
 
 pub(super) const LOG: &[&str] = &["format", "level"];
 
-pub(super) const APP: &[&str] = &[
+/// Of one app.
+pub const APP: &[&str] = &[
     "id",
     "key",
     "secret",
@@ -142,7 +150,8 @@ pub(super) const FILTER: &[&str] = &["channel_prefix", "channel_suffix"];
 
 pub(super) const KEY_PAIR: &[&str] = &["key", "secret", "secret_file"];
 
-pub(super) const LIMITS: &[&str] = &[
+/// Of the limits of one app.
+pub const LIMITS: &[&str] = &[
     "max_connections",
     "event_data_bytes",
     "event_name_length",

@@ -56,7 +56,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let server_section = root.child("server", keys::SERVER)?;
     let admin_section = root.child("admin", keys::ADMIN)?;
     let server = read::server::server(&server_section)?;
-    let admin = read::admin(&admin_section)?;
+    let admin = read::admin::admin(&admin_section)?;
     let tls_section = root.child("tls", keys::TLS_WITH_TABLES)?;
     let tls = read::tls::tls(&tls_section)?;
     let compression = root.child("compression", keys::COMPRESSION)?;
@@ -72,7 +72,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     }
     read::server::listeners_differ(&[
         (&server_section, server.addresses().collect()),
-        (&admin_section, admin.listen.iter().collect()),
+        (&admin_section, admin.address().into_iter().collect()),
         (&tls_section, tls.listen.iter().collect()),
     ])?;
 
@@ -91,12 +91,13 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
             read::apps::stay_on_loopback(&server_section, at)?;
         }
         if let Some(listen) = &admin.listen {
-            read::apps::stay_on_loopback(&admin_section, &Listen::Tcp(listen.clone()))?;
+            read::apps::stay_on_loopback(&admin_section, listen)?;
         }
         if let Some(listen) = &tls.listen {
             read::apps::stay_on_loopback(&tls_section, &Listen::Tcp(listen.clone()))?;
         }
     }
+    read::admin::is_guarded(&admin_section, &admin)?;
     let development = apps.is_empty();
     let secret_files = read::apps::secret_files(&apps);
     let (apps, app_origins) = read::apps::registry(apps)?;

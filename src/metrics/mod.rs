@@ -33,8 +33,8 @@ pub use self::declare::LabelSet;
 pub use self::declare::{Counter, CounterBy, Gauge};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
-    AcmeOrder, ClosedWith, CompressionOutcome, CompressionStage, ConnectionRefusal, EventLoss,
-    FallbackTransport, Http2Refusal, InflateRefusal, IngestRefusal, LossOn, MessageKind,
+    AcmeOrder, AdminRefusal, ClosedWith, CompressionOutcome, CompressionStage, ConnectionRefusal,
+    EventLoss, FallbackTransport, Http2Refusal, InflateRefusal, IngestRefusal, LossOn, MessageKind,
     NotResumed, ProxyHeaderRefusal, PublishRefusal, Reload, RequestLimit, Route, StatusClass,
     TlsHandshake, WebhookDrop, WebhookOutcome,
 };

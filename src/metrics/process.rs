@@ -12,8 +12,8 @@ use service::net::room::Numbers;
 
 use super::declare::{Counter, CounterBy, Gauge, Instrument, metrics};
 use super::labels::{
-    ConnectionRefusal, Http2Refusal, HttpClosedWhile, ProxyHeaderRefusal, Reload, RequestLimit,
-    Route, StatusClass, TlsHandshake,
+    AdminRefusal, ConnectionRefusal, Http2Refusal, HttpClosedWhile, ProxyHeaderRefusal, Reload,
+    RequestLimit, Route, StatusClass, TlsHandshake,
 };
 
 metrics! {
@@ -29,6 +29,8 @@ metrics! {
         config_reloads: CounterBy<Reload> = "fanfare_config_reloads_total",
         /// Connections refused before they belonged to an app, by reason.
         connections_refused: CounterBy<ConnectionRefusal> = "fanfare_connections_refused_total",
+        /// Requests to the admin listener refused, by what was wrong with who asked.
+        admin_refused: CounterBy<AdminRefusal> = "fanfare_admin_refused_total",
         /// Connections closed on listeners with server.proxy_protocol, by what was wrong with the header.
         proxy_headers_refused: CounterBy<ProxyHeaderRefusal> = "fanfare_proxy_headers_refused_total",
         /// HTTP requests on the public listener, by what was asked for and class of status.
