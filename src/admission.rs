@@ -8,7 +8,7 @@ use actix_http::header::{self, HeaderMap};
 
 use crate::auth::request::Query;
 use crate::clients::{Permit, Refused};
-use crate::hub::{AppHub, AppPermit, Drain, Standing};
+use crate::hub::{AppHub, AppPermit, Drain, Knowledge, Standing};
 use crate::metrics::ConnectionRefusal;
 use crate::protocol::CloseCode;
 use crate::relay::Relay;
@@ -106,11 +106,7 @@ pub fn admit(
         ));
     };
     let Some(app) = hub.app_by_key(app_key) else {
-        refused.with(ConnectionRefusal::UnknownKey).inc();
-        return Err(CloseReason::new(
-            CloseCode::UnknownApp,
-            "no app has this key",
-        ));
+        return Err(unknown_key(relay));
     };
     let protocol = check_app(&app, asker.headers)
         .and_then(|()| check_protocol(query))
@@ -136,6 +132,21 @@ pub fn admit(
         app,
         protocol,
     })
+}
+
+/// No app is known that has the key. The refusal is counted.
+fn unknown_key(relay: &Relay) -> CloseReason {
+    // To clients, 4001 is final: it is for keys that nobody has for certain.
+    if relay.hub.apps().knowledge() != Knowledge::All {
+        return over_capacity(
+            relay,
+            ConnectionRefusal::AppsUnknown,
+            "the database of apps cannot be read at the moment: try again later",
+        );
+    }
+    let refused = &relay.hub.metrics().process().connections_refused;
+    refused.with(ConnectionRefusal::UnknownKey).inc();
+    CloseReason::new(CloseCode::UnknownApp, "no app has this key")
 }
 
 /// The client's address has had its part. The refusal is counted.

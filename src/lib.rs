@@ -50,6 +50,8 @@ mod relay;
 
 mod ingest;
 
+mod database;
+
 mod admission;
 
 mod resume;

@@ -57,6 +57,10 @@ pub(super) enum Refusal {
     Invalid(String),
     #[error("{0}")]
     NotFound(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    Away(String),
     #[error("the body is too large: at most {0} bytes are allowed here")]
     TooLarge(usize),
     #[error("the body did not come within {} seconds", .0.as_secs())]
@@ -101,10 +105,13 @@ impl ResponseError for Refusal {
             | Self::RepeatedFilter(_)
             | Self::BadPattern { .. }
             | Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Watch(_) | Self::Unavailable(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Watch(_) | Self::Unavailable(_) | Self::Away(_) | Self::Busy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Rejected(rejected) => rejected.status,
         }
     }

@@ -13,6 +13,7 @@ use super::refusal::Refusal;
 pub(super) enum Method {
     Get,
     Post,
+    Patch,
     Delete,
 }
 
@@ -21,6 +22,7 @@ impl Method {
         Some(match name {
             "GET" | "HEAD" => Self::Get,
             "POST" => Self::Post,
+            "PATCH" => Self::Patch,
             "DELETE" => Self::Delete,
             _ => return None,
         })
@@ -30,6 +32,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -47,6 +50,12 @@ pub(super) enum Call {
     MakeTicket,
     Apps,
     App,
+    CreateApp,
+    ChangeApp,
+    RemoveApp,
+    RotateKeys,
+    RemoveKey,
+    StoredApps,
     Channels,
     Channel,
     Members,
@@ -125,6 +134,13 @@ const RECONNECT: Parameter = Parameter {
     name: "reconnect",
     kind: Kind::Switch,
     about: "Close with 4200, after which clients connect again at once, in place of 4009, after which they do not.",
+};
+
+const SECRETS: Parameter = Parameter {
+    name: "secrets",
+    kind: Kind::Switch,
+    about: "With the secrets of its key pairs, for a token of the role write. Of the configuration's apps the relay \
+            keeps none.",
 };
 
 const FILTERS: &[Parameter] = &[
@@ -256,12 +272,77 @@ pub(super) static ROUTES: &[Route] = &[
         )
     },
     Route {
-        refusals: &[400, 404],
+        query: &[SECRETS],
+        refusals: &[400, 404, 409, 503],
         ..look(
             "/api/apps/{app}",
             Call::App,
             "App",
-            "An app with its settings; secrets are left out.",
+            "An app with its settings; secrets are left out unless they are asked for.",
+        )
+    },
+    Route {
+        body: Some("AppSettings"),
+        refusals: &[400, 408, 409, 413, 415, 503],
+        ..change(
+            Method::Post,
+            "/api/apps",
+            Call::CreateApp,
+            (201, Some("StoredApp")),
+            "Makes an app in the database. What of its id, key and secret is not given is made, and answered.",
+        )
+    },
+    Route {
+        body: Some("AppSettings"),
+        refusals: &[400, 404, 408, 409, 413, 415, 503],
+        ..change(
+            Method::Patch,
+            "/api/apps/{app}",
+            Call::ChangeApp,
+            (200, Some("StoredApp")),
+            "Changes those settings of an app that are named (RFC 7396): one that is null goes back to its default. Apps of \
+             the configuration are changed there.",
+        )
+    },
+    Route {
+        refusals: &[400, 404, 409, 503],
+        ..change(
+            Method::Delete,
+            "/api/apps/{app}",
+            Call::RemoveApp,
+            (204, None),
+            "Removes an app, and closes its connections with 4001.",
+        )
+    },
+    Route {
+        refusals: &[400, 404, 409, 503],
+        ..change(
+            Method::Post,
+            "/api/apps/{app}/rotate",
+            Call::RotateKeys,
+            (200, Some("StoredApp")),
+            "Gives an app another key pair. The old one is accepted, among extra_keys, until it is removed.",
+        )
+    },
+    Route {
+        refusals: &[400, 404, 409, 503],
+        ..change(
+            Method::Delete,
+            "/api/apps/{app}/keys/{key}",
+            Call::RemoveKey,
+            (204, None),
+            "Accepts a key pair no more that does not sign.",
+        )
+    },
+    Route {
+        query: &[AFTER, LIMIT],
+        refusals: &[400, 409, 503],
+        ..look(
+            "/api/apps_database",
+            Call::StoredApps,
+            "StoredApps",
+            "The apps of the database as they are kept, ordered by id, and why some of them are not served. Secrets are \
+             left out.",
         )
     },
     Route {

@@ -7,14 +7,18 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use serde_json::{Value, json};
 
-use super::calls::{apps, channels, connections, events, node};
+use super::calls::{apps, channels, connections, events, node, settings};
 use super::gate::{Gate, Needs};
 use super::query::Query;
 use super::refusal::Refusal;
 use super::routes::{self, Call, Found};
 use super::state::AdminState;
+use super::tokens::Role;
 use super::who::Who;
 use super::{body, guard, openapi, stream};
+
+/// Bytes of an app's settings at most.
+const MOST_SETTINGS: usize = 256 << 10;
 
 /// What serves the requests.
 #[derive(Debug)]
@@ -72,7 +76,7 @@ impl Service {
         request: &HttpRequest,
         payload: web::Payload,
     ) -> Result<HttpResponse, Refusal> {
-        let relay = &self.state.relay;
+        let (relay, store) = (&self.state.relay, &self.state.apps);
         let said = match found.route.call {
             Call::Index => return Ok(index()),
             Call::Metrics => return Ok(self.metrics(request)),
@@ -81,7 +85,26 @@ impl Service {
             Call::WhoAmI => node::who_am_i(who, self.gate.is_locked()),
             Call::MakeTicket => self.ticket(who),
             Call::Apps => apps::list(relay, query),
+            Call::App if query.switch("secrets") => self.app_with_secrets(found, who).await?,
             Call::App => apps::one(relay, found)?,
+            Call::CreateApp => {
+                let body = body::read(request.headers(), payload, MOST_SETTINGS).await?;
+                settings::create(store, &body).await?
+            }
+            Call::ChangeApp => {
+                let body = body::read(request.headers(), payload, MOST_SETTINGS).await?;
+                settings::change(relay, store, found, &body).await?
+            }
+            Call::StoredApps => settings::list(store, query).await?,
+            Call::RotateKeys => settings::rotate(relay, store, found).await?,
+            Call::RemoveApp => {
+                settings::remove(relay, store, found).await?;
+                return Ok(HttpResponse::NoContent().finish());
+            }
+            Call::RemoveKey => {
+                settings::remove_key(relay, store, found).await?;
+                return Ok(HttpResponse::NoContent().finish());
+            }
             Call::Channels => channels::list(relay, found, query).await?,
             Call::Channel => channels::one(relay, found).await?,
             Call::Members => channels::members(relay, found, query).await?,
@@ -110,6 +133,16 @@ impl Service {
         let (status, _) = found.route.answer;
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         Ok(HttpResponse::build(status).json(said))
+    }
+
+    async fn app_with_secrets(&self, found: &Found<'_>, who: &Who) -> Result<Value, Refusal> {
+        if who.role < Role::Write {
+            return Err(Refusal::ReadOnlyToken);
+        }
+        let mut app = apps::one(&self.state.relay, found)?;
+        let keys = settings::keys(&self.state.relay, &self.state.apps, found).await?;
+        app["keys"] = keys;
+        Ok(app)
     }
 
     fn ticket(&self, who: &Who) -> Value {

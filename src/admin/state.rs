@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use tokio::sync::Notify;
 
 use super::tokens::Tokens;
+use crate::database::Store;
 use crate::relay::Relay;
 
 /// What the admin listener shows, and what it does things to.
@@ -17,6 +18,8 @@ pub struct AdminState {
     pub relay: Arc<Relay>,
     /// Host names to answer to.
     pub names: Names,
+    /// The apps that can be made and changed here.
+    pub apps: Store,
     /// The configuration, without secrets.
     pub config: Arc<serde_json::Value>,
     /// When the relay was started.

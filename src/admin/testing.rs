@@ -10,6 +10,7 @@ use super::{AdminState, Names};
 use crate::apps::Registry;
 use crate::clients::Clients;
 use crate::cluster::Local;
+use crate::database::{self, Parts, Place, Store};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::net::memory::Ceiling;
@@ -30,8 +31,13 @@ pub(crate) fn state(metrics: Metrics, tap: Tap) -> AdminState {
         memory: Ceiling::new(None),
         is_outdated: AtomicBool::new(false),
     };
+    let relay = Arc::new(relay);
+    let settings = database::Settings::new(Place::Embedded("/nonexistent/apps.db".into()));
+    let no_app = |_: &_| Err("there are no apps here".to_owned());
+    let parts = Parts::new(settings, Arc::new(no_app), &relay, &webhooks, || {});
     AdminState {
-        relay: Arc::new(relay),
+        apps: Store::new(parts),
+        relay,
         names: Names::default(),
         config: Arc::default(),
         started_at: SystemTime::now(),

@@ -12,11 +12,13 @@ use super::registry::{Registry, Taken};
 pub enum Source {
     /// The configuration: its file, and the variables that name an app.
     Configuration,
+    /// The database that the configuration names, or the one that the relay keeps itself.
+    Database,
 }
 
 impl Source {
     /// All of them, in their order.
-    pub const ALL: [Self; 1] = [Self::Configuration];
+    pub const ALL: [Self; 2] = [Self::Configuration, Self::Database];
 }
 
 /// As the log names it.
@@ -24,6 +26,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Configuration => "the configuration",
+            Self::Database => "the database",
         })
     }
 }

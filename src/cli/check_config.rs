@@ -53,6 +53,15 @@ fn report(loaded: &Loaded, certificates: &[Certificate]) -> String {
         let (url, prefix, app) = (&laravel.url, &laravel.prefix, &laravel.app);
         add("ingest", format!("{url}, topics {prefix}*, for app {app}"));
     }
+    let database = &config.apps_database;
+    if database.place.is_there() {
+        let (place, schema) = (&database.place, &database.schema);
+        let poll = database.poll.as_millis();
+        add(
+            "more apps",
+            format!("{place}, {schema}, looked at every {poll} ms"),
+        );
+    }
     add("", String::new());
     for (index, app) in config.apps.iter().enumerate() {
         let origin = match app_origins.get(index) {
@@ -254,6 +263,25 @@ app          77 (environment)
         );
         let wide = report_of("message_bytes = 5_000_000\n");
         assert!(!wide.contains('!'), "{wide}");
+    }
+
+    #[test]
+    fn it_shows_the_database_of_apps_without_its_password() {
+        let variables = [
+            ("FANFARE_APPS_DATABASE__URL", "mysql://me:s3cr3t@db/sockets"),
+            ("FANFARE_APPS_DATABASE__SCHEMA", "soketi"),
+        ];
+        let sources = Sources {
+            directory: "/nonexistent".into(),
+            environment: variables
+                .map(|(name, value)| (name.into(), value.into()))
+                .into(),
+            ..Sources::default()
+        };
+        let report = report(&config::load(&sources).unwrap(), &[]);
+        let line = "more apps    MySQL at db/sockets, soketi's table apps, looked at every 500 ms";
+        assert!(report.lines().any(|shown| shown == line), "{report}");
+        assert!(!report.contains("s3cr3t") && !report.contains("local"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(super) const ROOT: &[&str] = &[
     "ingest",
     "admin",
     "log",
+    "apps_database",
     "apps",
 ];
 
@@ -120,12 +121,34 @@ pub(super) const ADMIN: &[&str] = &[
 
 pub(super) const LOG: &[&str] = &["format", "level"];
 
+pub(super) const APPS_DATABASE: &[&str] =
+    &["url", "url_file", "schema", "table", "poll_ms", "max_apps"];
+
 /// Of one app.
 pub const APP: &[&str] = &[
     "id",
     "key",
     "secret",
     "secret_file",
+    "enabled",
+    "extra_keys",
+    "client_events",
+    "subscription_count",
+    "allowed_origins",
+    "allow_missing_origin",
+    "authorized_connections_timeout",
+    "watchlist",
+    "watchlist_grace",
+    "webhooks",
+    "resume",
+    "limits",
+];
+
+/// Of an app that does not come from the file: it names no other files.
+pub(super) const APP_RECORD: &[&str] = &[
+    "id",
+    "key",
+    "secret",
     "enabled",
     "extra_keys",
     "client_events",
@@ -149,6 +172,8 @@ pub(super) const WEBHOOK: &[&str] = &["url", "events", "batch", "headers", "filt
 pub(super) const FILTER: &[&str] = &["channel_prefix", "channel_suffix"];
 
 pub(super) const KEY_PAIR: &[&str] = &["key", "secret", "secret_file"];
+
+pub(super) const KEY_PAIR_RECORD: &[&str] = &["key", "secret"];
 
 /// Of the limits of one app.
 pub const LIMITS: &[&str] = &[
@@ -190,6 +215,7 @@ pub(super) const SINGLE: &[(&str, &[&str])] = &[
     ("ingest.laravel_redis", LARAVEL_REDIS),
     ("admin", ADMIN),
     ("log", LOG),
+    ("apps_database", APPS_DATABASE),
 ];
 
 /// Every section as its header is written in the file.
@@ -202,6 +228,7 @@ const HEADERS: &[(&str, &[&str])] = &[
     ("[webhooks]", WEBHOOKS),
     ("[admin]", ADMIN),
     ("[log]", LOG),
+    ("[apps_database]", APPS_DATABASE),
     ("[[apps]]", APP),
     ("[apps.limits]", LIMITS),
     ("[[apps.webhooks]]", WEBHOOK),

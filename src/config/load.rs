@@ -76,6 +76,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         (&tls_section, tls.listen.iter().collect()),
     ])?;
 
+    let apps_database = root.child("apps_database", keys::APPS_DATABASE)?;
+    let apps_database = read::database::database(&apps_database, &server.state_dir)?;
+    let has_database = apps_database.place.is_there();
     let mut apps = read::apps::from_file(&root, &webhooks)?;
     let in_environment = credentials::in_environment(&sources.environment)?;
     let environment_has_app = in_environment.is_some();
@@ -86,7 +89,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         let env_file = EnvFile::read(path, &sources.environment)?;
         read::apps::add(&mut apps, credentials::in_file(&env_file)?)?;
     }
-    if read::apps::has_development_credentials(&apps) {
+    let development = apps.is_empty() && !has_database;
+    if read::apps::has_development_credentials(&apps, development) {
         for Listener { at, .. } in &server.listen {
             read::apps::stay_on_loopback(&server_section, at)?;
         }
@@ -98,10 +102,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         }
     }
     read::admin::is_guarded(&admin_section, &admin)?;
-    let development = apps.is_empty();
     let secret_files = read::apps::secret_files(&apps);
-    let (apps, app_origins) = read::apps::registry(apps)?;
-    let laravel_redis = read::ingest::laravel_redis(&root, &apps, &cluster)?;
+    let (apps, app_origins) = read::apps::registry(apps, development)?;
+    let laravel_redis = read::ingest::laravel_redis(&root, &apps, has_database, &cluster)?;
 
     Ok(Loaded {
         config: Config {
@@ -113,6 +116,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
             laravel_redis,
             admin,
             log,
+            apps_database,
             apps,
             development,
         },

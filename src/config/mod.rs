@@ -11,6 +11,7 @@
 //! - [`variables`], [`keys`]: names of variables; which keys there are
 //! - [`references`]: variables within the file
 //! - [`Rereader`]: all of that again while the relay runs; [`fixed`]: what does not hold before it is started again
+//! - [`Records`]: apps that come from elsewhere, by the same rules
 //! - [`mod@value`], [`section`], [`read`]: values as written, a table of them, what each key means
 
 mod address;
@@ -24,6 +25,7 @@ mod listener;
 mod load;
 mod overrides;
 mod read;
+mod records;
 mod references;
 mod reread;
 mod section;
@@ -42,6 +44,7 @@ pub use error::{ConfigError, Origin};
 pub use keys::{APP as APP_KEYS, LIMITS as LIMIT_KEYS};
 pub use listener::{Listen, Listener, UnixAccess};
 pub use load::{Loaded, load};
+pub use records::Records;
 pub use reread::{Reread, Rereader};
 pub use settings::{Admin, Cluster, Config, Log, LogFormat, LogLevel, Role, Server, Tls};
 pub use shown::shown;

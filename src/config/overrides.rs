@@ -6,7 +6,7 @@ use super::variables::key_of;
 use super::{ConfigError, Origin, Sources};
 
 /// Values given as text by key, the strongest source's each.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Overrides<'a>(BTreeMap<String, (&'a str, Origin)>);
 
 impl<'a> Overrides<'a> {

@@ -13,6 +13,7 @@ use crate::admin::Tokens;
 use crate::apps::Registry;
 use crate::clients::ClientLimits;
 use crate::cluster::redis;
+use crate::database;
 use crate::ingest::laravel_redis;
 use crate::net::rate::Rate;
 use crate::protocol::Compression;
@@ -38,9 +39,11 @@ pub struct Config {
     pub admin: Admin,
     /// The log on stderr.
     pub log: Log,
-    /// The apps; at least one.
+    /// The database that more apps come from, which may not be there yet.
+    pub apps_database: database::Settings,
+    /// The apps; at least one, unless there is a database of them.
     pub apps: Registry,
-    /// Whether no app was configured, so that the only one is the development app (id, key
+    /// Whether no app was configured, and no database of apps, so that the only one is the development app (id, key
     /// and secret `local`).
     pub development: bool,
 }

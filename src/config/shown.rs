@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::settings::{Admin, Cluster, Config, Log, LogFormat, LogLevel, Role, Server, Tls};
 use crate::acme::Challenge;
+use crate::database::{self, Place, Schema};
 use crate::ingest::laravel_redis;
 use crate::net::rate::Rate;
 use crate::protocol::Compression;
@@ -28,6 +29,7 @@ pub fn shown(config: &Config) -> Value {
         "ingest": { "laravel_redis": ingest(&config.laravel_redis) },
         "admin": admin(&config.admin),
         "log": log(&config.log),
+        "apps_database": apps_database(&config.apps_database),
     })
 }
 
@@ -192,6 +194,26 @@ fn log(log: &Log) -> Value {
             LogLevel::Debug => "debug",
             LogLevel::Trace => "trace",
         },
+    })
+}
+
+/// Of the URL, where it leads.
+fn apps_database(settings: &database::Settings) -> Value {
+    let (url, is_read) = match &settings.place {
+        Place::Url(url) => (url.to_string(), true),
+        Place::Embedded(_) => (String::new(), settings.place.is_there()),
+    };
+    let (schema, table) = match &settings.schema {
+        Schema::Fanfare => ("fanfare", String::new()),
+        Schema::Soketi(table) => ("soketi", table.to_string()),
+    };
+    json!({
+        "url": url,
+        "schema": schema,
+        "table": table,
+        "poll_ms": milliseconds(settings.poll),
+        "max_apps": settings.max_apps,
+        "is_read": is_read,
     })
 }
 

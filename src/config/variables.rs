@@ -27,7 +27,9 @@ const ADDRESSES: &[&str] = &[
 ];
 
 /// Keys whose names say too little: others may well use them for programs beside the relay.
-const VAGUE: &[&str] = &["url", "app", "enabled", "prefix", "key", "minimum"];
+const VAGUE: &[&str] = &[
+    "url", "app", "enabled", "prefix", "key", "minimum", "schema", "table",
+];
 
 /// The key that a variable sets, if it sets any.
 pub(super) fn key_of(name: &str, value: &str) -> Result<Option<String>, ConfigError> {

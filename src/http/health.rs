@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use crate::acme;
-use crate::hub::{Authority, Standing, Unavailable};
+use crate::hub::{Authority, Knowledge, Standing, Unavailable};
 use crate::relay::Relay;
 
 /// `/`
@@ -30,6 +30,9 @@ pub(super) fn ready(relay: &Relay, acme: Option<&acme::Shown>) -> Answer {
         _ if relay.memory.is_reached() => {
             "the relay has used up its memory (server.memory_bytes)".to_owned()
         }
+        Standing::Well if relay.hub.apps().knowledge() == Knowledge::NotYet => {
+            "the database of apps (apps_database.url) could not be read yet".to_owned()
+        }
         Standing::Well => match acme.and_then(acme::Shown::trouble) {
             None => return Answer::ok(well(relay)),
             Some(trouble) => trouble,
@@ -42,12 +45,17 @@ pub(super) fn ready(relay: &Relay, acme: Option<&acme::Shown>) -> Answer {
     Answer::Json(status, json!({ "ready": false, "reason": reason }))
 }
 
-/// A configuration that cannot be used is no reason to send clients elsewhere. What is wrong with it is for the log
+/// A configuration that cannot be used, or a database that is away, is no reason to send clients elsewhere. What is wrong with it is for the log
 /// alone.
 fn well(relay: &Relay) -> Value {
     if relay.is_outdated.load(Ordering::Relaxed) {
         let note = "the configuration has changed and cannot be used: the one before it holds, and the log has \
                     what is wrong";
+        return json!({ "ready": true, "note": note });
+    }
+    if relay.hub.apps().knowledge() == Knowledge::Away {
+        let note = "the database of apps cannot be read at the moment: those that are known are served, and the log \
+                    has what is wrong";
         return json!({ "ready": true, "note": note });
     }
     json!({ "ready": true })

@@ -17,7 +17,7 @@ use super::verified::{Claim, Head, Verified};
 use super::{channels, health, pages, publish, users};
 use crate::acme;
 use crate::fallback::FallbackService;
-use crate::hub::AppHub;
+use crate::hub::{AppHub, Knowledge};
 use crate::metrics::{self, RequestLimit};
 use crate::net::budget::Budget;
 use crate::net::mark;
@@ -101,6 +101,17 @@ async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload
     response
 }
 
+/// The answer to a request of an app that is not found: it may be in the database while that cannot be read.
+fn unknown_app(knowledge: Knowledge) -> ApiError {
+    match knowledge {
+        Knowledge::All => ApiError::not_found("no app has this id"),
+        Knowledge::NotYet | Knowledge::Away => ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no app is known that has this id, and the database of apps cannot be read at the moment: try again later",
+        ),
+    }
+}
+
 impl Api {
     async fn answer(
         &self,
@@ -125,7 +136,7 @@ impl Api {
         self.limit_address(request, left)?;
         let app = hub
             .app(app_id)
-            .ok_or_else(|| ApiError::not_found("no app has this id"))?;
+            .ok_or_else(|| unknown_app(hub.apps().knowledge()))?;
         let largest = {
             let record = app.app.record();
             if !record.enabled {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU8, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -25,8 +25,22 @@ const AT_WORK_FROM_THE_START: usize = 256;
 pub struct Apps {
     table: ArcSwap<Table>,
     sources: Mutex<Sources>,
+    /// A [`Knowledge`].
+    knowledge: AtomicU8,
     metrics: Metrics,
     webhooks: Webhooks,
+}
+
+/// Whether all apps are known that there are. While they are not, one that is not found may be there all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Knowledge {
+    /// They are.
+    All,
+    /// Those of the database were not read yet.
+    NotYet,
+    /// Those of the database are as they last were: it is away.
+    Away,
 }
 
 #[derive(Default)]
@@ -70,6 +84,7 @@ impl Apps {
         Self {
             table: ArcSwap::default(),
             sources: Mutex::default(),
+            knowledge: AtomicU8::new(Knowledge::All as u8),
             metrics,
             webhooks,
         }
@@ -109,6 +124,20 @@ impl Apps {
     /// One of them as it is now, which is not put to work by that.
     pub fn one(&self, id: &str) -> Option<(Arc<App>, Option<Arc<AppHub>>)> {
         Some(self.table.load().by_id.get(id)?.seen())
+    }
+
+    /// Whether all apps are known that there are.
+    pub fn knowledge(&self) -> Knowledge {
+        let known = self.knowledge.load(Ordering::Relaxed);
+        let all = [Knowledge::All, Knowledge::NotYet, Knowledge::Away];
+        let mut all = all.into_iter();
+        all.find(|knowledge| *knowledge as u8 == known)
+            .unwrap_or(Knowledge::All)
+    }
+
+    /// Whether all apps are known is another thing from now on.
+    pub fn set_knowledge(&self, knowledge: Knowledge) {
+        self.knowledge.store(knowledge as u8, Ordering::Relaxed);
     }
 
     /// Those that somebody has needed.

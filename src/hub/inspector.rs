@@ -27,6 +27,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoAnswer;
 
+/// A text is no place in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidPosition;
+
 /// A place in a list of connections, which stays where it is while others come and go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -42,13 +46,13 @@ impl fmt::Display for Position {
 }
 
 impl FromStr for Position {
-    type Err = NoAnswer;
+    type Err = InvalidPosition;
 
-    fn from_str(text: &str) -> Result<Self, NoAnswer> {
-        let (shard, peer) = text.split_once('-').ok_or(NoAnswer)?;
+    fn from_str(text: &str) -> Result<Self, InvalidPosition> {
+        let (shard, peer) = text.split_once('-').ok_or(InvalidPosition)?;
         Ok(Self {
-            shard: shard.parse().map_err(|_| NoAnswer)?,
-            peer: peer.parse().map_err(|_| NoAnswer)?,
+            shard: shard.parse().map_err(|_| InvalidPosition)?,
+            peer: peer.parse().map_err(|_| InvalidPosition)?,
         })
     }
 }

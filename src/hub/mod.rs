@@ -52,7 +52,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 pub use app::{AppHub, AppPermit, ParkPermit, idempotency};
-pub use apps::{Apps, Changes};
+pub use apps::{Apps, Changes, Knowledge};
 pub use authority::Authority;
 pub use backlog::{Admission, Backlog, Rank};
 pub use broadcast::{Broadcast, Caching};

@@ -107,6 +107,8 @@ label! {
     pub enum ConnectionRefusal = "reason" {
         /// The key belongs to no app (4001).
         UnknownKey = "unknown_key",
+        /// The key belongs to no app that is known, and the database of apps cannot be read (4100).
+        AppsUnknown = "apps_unknown",
         /// The path is none that is served (4005).
         UnknownPath = "unknown_path",
         /// As many connections are open as descriptors allow (4100).

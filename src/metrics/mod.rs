@@ -1,7 +1,7 @@
 //! Every number that the relay exports, and how it is written for Prometheus.
 //!
-//! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`], [`certificate`], [`acme`]: the metrics themselves,
-//!   each with its name and help text
+//! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`], [`certificate`], [`acme`],
+//!   [`database`]: the metrics themselves, each with its name and help text
 //! - [`labels`]: the closed sets that label values come from
 //! - [`declare`]: what a declaration turns into
 //!
@@ -13,6 +13,7 @@ mod acme;
 mod app;
 mod certificate;
 mod cluster;
+mod database;
 mod declare;
 mod ingest;
 mod labels;
@@ -28,6 +29,7 @@ pub use self::acme::AcmeMetrics;
 pub use self::app::AppMetrics;
 pub use self::certificate::CertificateMetrics;
 pub use self::cluster::ClusterMetrics;
+pub use self::database::DatabaseMetrics;
 #[cfg(test)]
 pub use self::declare::LabelSet;
 pub use self::declare::{Counter, CounterBy, Gauge};
@@ -57,6 +59,7 @@ struct Shared {
     ingest: ingest::Families,
     certificates: certificate::Families,
     acme: acme::Families,
+    database: database::Families,
 }
 
 impl Metrics {
@@ -70,6 +73,7 @@ impl Metrics {
         let ingest = ingest::Families::register(&mut registry);
         let certificates = certificate::Families::register(&mut registry);
         let acme = acme::Families::register(&mut registry);
+        let database = database::Families::register(&mut registry);
         let shared = Shared {
             acme,
             certificates,
@@ -79,6 +83,7 @@ impl Metrics {
             workers,
             process,
             ingest,
+            database,
         };
         Self {
             shared: Arc::new(shared),
@@ -125,6 +130,11 @@ impl Metrics {
     /// The numbers of certificates that are ordered; exported once they are asked for.
     pub fn acme(&self) -> AcmeMetrics {
         self.shared.acme.resolve(&[])
+    }
+
+    /// The numbers of the database that apps come from; exported once they are asked for.
+    pub fn database(&self) -> DatabaseMetrics {
+        self.shared.database.resolve(&[])
     }
 
     /// All metrics in the OpenMetrics text format, which parsers of Prometheus' older text

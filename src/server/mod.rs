@@ -39,7 +39,8 @@ use crate::acme::{self, Acme};
 use crate::admin::{self, AdminState, Locks, Names};
 use crate::clients::Clients;
 use crate::cluster::{Local, Redis, redis};
-use crate::config::{self, Cluster, Config, Role};
+use crate::config::{self, Cluster, Config, Records, Role};
+use crate::database::{self, Store};
 use crate::hub::{Authority, Hub};
 use crate::ingest::laravel_redis::LaravelRedis;
 use crate::metrics::Metrics;
@@ -122,6 +123,9 @@ pub struct Bound {
     pub admin: Option<SocketAddr>,
 }
 
+/// How long the start waits for the apps of the database. What comes later is served from then on.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
 /// How often counts that are due and expired events are looked for.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
@@ -147,6 +151,9 @@ pub fn run(
         .start(Arc::clone(hub.apps()))
         .map_err(ServeError::system("start to share channels"))?;
     let relay = relay(&config.server, hub, authority);
+    let apps = apps_store(&config, &relay, &webhooks);
+    apps.start(FIRST_LOOK)
+        .map_err(ServeError::system("start to read the database of apps"))?;
 
     let system = actix_rt::System::new();
     system.block_on(async {
@@ -176,7 +183,7 @@ pub fn run(
         let (admin_names, admin_address) = (admin.names, admin.first_address);
         let stop_asked = Arc::new(Notify::new());
         let _admin_file = admin.file;
-        let admin = start_admin(admin.bound, files, &config, &relay, &stop_asked)?;
+        let admin = start_admin(admin.bound, files, &config, &relay, &apps, &stop_asked)?;
         listen::announce("public", &names);
         listen::announce("tls", &tls_addresses);
         listen::announce("admin", &admin_names);
@@ -212,6 +219,7 @@ pub fn run(
             multiplexed: &multiplexed,
         };
         shutdown::run(parts, server, admin, limit).await;
+        apps.stop();
         Ok(())
     })
 }
@@ -240,8 +248,25 @@ fn hub(config: &Config, files: u64, metrics: Metrics) -> Result<(Hub, Webhooks),
     }
     let hub = Hub::new(&config.apps, &webhooks, metrics, most)
         .with_compression(config.compression.unwrap_or_default());
-    webhooks.all_begun();
+    // Those of the database's apps come later.
+    if !config.apps_database.place.is_there() {
+        webhooks.all_begun();
+    }
     Ok((hub, webhooks))
+}
+
+/// The apps that come from a database.
+fn apps_store(config: &Config, relay: &Arc<Relay>, webhooks: &Webhooks) -> Store {
+    let records = Records::new(config);
+    let read = Arc::new(move |settings: &_| records.read(settings));
+    let settings = config.apps_database.clone();
+    Store::new(database::Parts::new(
+        settings,
+        read,
+        relay,
+        webhooks,
+        reclaim::now,
+    ))
 }
 
 fn relay(server: &config::Server, hub: Hub, authority: Arc<dyn Authority>) -> Arc<Relay> {
@@ -283,6 +308,7 @@ fn start_admin(
     files: u64,
     config: &Config,
     relay: &Arc<Relay>,
+    apps: &Store,
     stop: &Arc<Notify>,
 ) -> Result<Option<actix_web::dev::ServerHandle>, ServeError> {
     if listeners.is_empty() {
@@ -297,6 +323,7 @@ fn start_admin(
     };
     let state = AdminState {
         relay: Arc::clone(relay),
+        apps: apps.clone(),
         names,
         config: Arc::new(config::shown(config)),
         started_at: SystemTime::now(),

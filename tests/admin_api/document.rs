@@ -18,6 +18,12 @@ const ASKED: &[(&str, &str)] = &[
     ("MakeTicket", "/api/tickets"),
     ("Apps", "/api/apps?limit=10"),
     ("App", "/api/apps/APP"),
+    ("CreateApp", "/api/apps"),
+    ("StoredApps", "/api/apps_database?limit=1"),
+    ("ChangeApp", "/api/apps/new"),
+    ("RotateKeys", "/api/apps/new/rotate"),
+    ("RemoveKey", "/api/apps/new/keys/new-key"),
+    ("RemoveApp", "/api/apps/new"),
     ("Channels", "/api/apps/APP/channels?prefix=p"),
     ("Channel", "/api/apps/APP/channels/presence-room"),
     ("Members", "/api/apps/APP/channels/presence-room/members"),
@@ -34,6 +40,16 @@ const ASKED: &[(&str, &str)] = &[
 
 /// Asked otherwise: it is a WebSocket, which other tests open.
 const STREAM: &str = "Stream";
+
+/// What goes with an operation that takes a body.
+fn body_of(id: &str) -> Value {
+    match id {
+        "SendEvent" => json!({ "name": "x", "channels": ["y"], "data": "z" }),
+        "CreateApp" => json!({ "id": "new", "key": "new-key" }),
+        "ChangeApp" => json!({ "client_events": false }),
+        other => panic!("{other} takes a body"),
+    }
+}
 
 /// Method, path and operation by their id.
 fn operations(document: &Value) -> BTreeMap<String, (String, String, Value)> {
@@ -112,7 +128,7 @@ async fn every_route_answers_as_it_says() {
         assert!(is_of(&path, template), "{path} is not {template}");
         let request = Request::new(method, &path);
         let request = match operation.get("requestBody") {
-            Some(_) => request.json(&json!({ "name": "x", "channels": ["y"], "data": "z" })),
+            Some(_) => request.json(&body_of(id)),
             None => request,
         };
         let response = admin.send(request).await;
@@ -132,7 +148,7 @@ async fn every_route_answers_as_it_says() {
 async fn every_route_refuses_as_it_says() {
     let server = or_skip!(start().await);
     let document = Admin::of(&server).get("/api/openapi.json").await;
-    for (method, template, operation) in operations(&document).values() {
+    for (id, (method, template, operation)) in &operations(&document) {
         let path = template
             .replace("{app}", "nobody")
             .replace("{socket_id}", "x");
@@ -145,7 +161,12 @@ async fn every_route_refuses_as_it_says() {
             hold(&document, operation, &response);
         }
         if path.contains("nobody") {
-            let response = Admin::of(&server).send(Request::new(method, &path)).await;
+            let request = Request::new(method, &path);
+            let request = match operation.get("requestBody") {
+                Some(_) => request.json(&body_of(id)),
+                None => request,
+            };
+            let response = Admin::of(&server).send(request).await;
             assert_eq!(response.status, 404, "{method} {path}: {}", response.text());
             hold(&document, operation, &response);
         }

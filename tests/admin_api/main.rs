@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod apps;
+mod changes;
 mod channels;
 mod cluster;
 mod connections;
@@ -13,4 +14,5 @@ mod pages;
 mod schema;
 mod stream;
 mod support;
+mod tail;
 mod tokens;

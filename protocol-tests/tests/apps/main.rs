@@ -2,6 +2,7 @@
 
 mod cluster;
 mod come_and_go;
+mod database;
 mod files;
 mod ingest;
 mod limits;

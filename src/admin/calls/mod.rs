@@ -2,6 +2,7 @@
 //!
 //! - [`apps`], [`channels`], [`connections`]: what they say
 //! - [`events`]: an event is published
+//! - [`settings`]: apps are made, changed and removed
 //! - [`node`]: the relay itself
 
 pub(super) mod apps;
@@ -9,3 +10,4 @@ pub(super) mod channels;
 pub(super) mod connections;
 pub(super) mod events;
 pub(super) mod node;
+pub(super) mod settings;

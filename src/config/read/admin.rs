@@ -65,12 +65,11 @@ pub(in crate::config) fn is_guarded(
 /// The token that stands in the configuration itself, or in a file of its own.
 fn own_token(section: &Section<'_>) -> Result<Vec<Token>, ConfigError> {
     let file = path(section, "token_file", TOKEN_FILE)?;
-    let is_given = |text: &str| !text.is_empty();
-    let inline = match section.has("token") {
-        true => {
-            Some(section.secret("token", EXPECTED_TOKEN, |_| true)?).filter(|text| is_given(text))
-        }
-        false => None,
+    let inline = if section.has("token") {
+        let text = section.secret("token", EXPECTED_TOKEN, |_| true)?;
+        Some(text).filter(|text| !text.is_empty())
+    } else {
+        None
     };
     let (key, text, place) = match (inline, file) {
         (None, None) => return Ok(Vec::new()),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::credentials::Credentials;
-use super::super::keys::{APP, KEY_PAIR, LIMITS, RESUME};
+use super::super::keys::{APP, KEY_PAIR, KEY_PAIR_RECORD, LIMITS, RESUME};
 use super::super::section::{Place, Section};
 use super::super::{ConfigError, Listen, Origin};
 use super::{is_path_segment, limits, resume, webhooks};
@@ -52,14 +52,26 @@ pub(in crate::config) fn from_file(
 ) -> Result<Vec<ReadApp>, ConfigError> {
     root.children("apps", APP, TABLES)?
         .iter()
-        .map(|section| app(section, of_webhooks))
+        .map(|section| app(section, KEY_PAIR, of_webhooks))
         .collect()
 }
 
-fn app(section: &Section<'_>, of_webhooks: &Settings) -> Result<ReadApp, ConfigError> {
+/// An app that does not come from the file.
+pub(in crate::config) fn record(
+    section: &Section<'_>,
+    of_webhooks: &Settings,
+) -> Result<App, ConfigError> {
+    app(section, KEY_PAIR_RECORD, of_webhooks).map(|read| read.app)
+}
+
+fn app(
+    section: &Section<'_>,
+    of_pair: &[&str],
+    of_webhooks: &Settings,
+) -> Result<ReadApp, ConfigError> {
     let id = section.required("id", NAME, name)?;
     let mut pairs = vec![pair(section)?];
-    for extra in section.children("extra_keys", KEY_PAIR, PAIRS)? {
+    for extra in section.children("extra_keys", of_pair, PAIRS)? {
         pairs.push(pair(&extra)?);
     }
     let origins = section.texts("allowed_origins", ORIGINS, |text| {
@@ -139,7 +151,7 @@ fn secret(section: &Section<'_>) -> Result<(String, Option<PathBuf>), ConfigErro
 }
 
 /// A file that holds more is no secret's.
-fn read_secret(path: &Path) -> io::Result<String> {
+pub(super) fn read_secret(path: &Path) -> io::Result<String> {
     let mut content = String::new();
     let file = fs::File::open(path)?;
     file.take(MOST_SECRET_BYTES).read_to_string(&mut content)?;
@@ -220,12 +232,13 @@ pub(in crate::config) fn add(
     Ok(())
 }
 
-/// The registry of the apps, or of the development app if there are none; and where each app
+/// The registry of the apps, or of the development app if it is to be served; and where each app
 /// comes from, none for the development app.
 pub(in crate::config) fn registry(
     apps: Vec<ReadApp>,
+    development: bool,
 ) -> Result<(Registry, Vec<Origin>), ConfigError> {
-    if apps.is_empty() {
+    if development {
         let alone = Registry::new(vec![development_app()]);
         return Ok((alone.expect("one app has no double"), Vec::new()));
     }
@@ -269,8 +282,8 @@ fn blame(duplicate: &DuplicateApp, apps: &[ReadApp]) -> ConfigError {
 }
 
 /// Whether credentials that everybody knows open any of the apps.
-pub(in crate::config) fn has_development_credentials(apps: &[ReadApp]) -> bool {
-    apps.is_empty() || apps.iter().any(|app| app.app.secret_is_known)
+pub(in crate::config) fn has_development_credentials(apps: &[ReadApp], development: bool) -> bool {
+    development || apps.iter().any(|app| app.app.secret_is_known)
 }
 
 /// Whether everybody knows the secret of any of an app's pairs.

@@ -14,6 +14,7 @@ const PREFIX: &str = "a text, or nothing where Laravel has no prefix";
 pub(in crate::config) fn laravel_redis(
     root: &Section<'_>,
     apps: &Registry,
+    has_database: bool,
     cluster: &Cluster,
 ) -> Result<Settings, ConfigError> {
     let section = root
@@ -34,7 +35,7 @@ pub(in crate::config) fn laravel_redis(
         enabled,
         url: url(&section)?.unwrap_or(default.url),
         prefix,
-        app: app(&section, apps, enabled)?,
+        app: app(&section, apps, has_database, enabled)?,
     })
 }
 
@@ -47,17 +48,22 @@ fn url(section: &Section<'_>) -> Result<Option<RedisServer>, ConfigError> {
     Ok(RedisServer::parse(&url).ok())
 }
 
-/// The id of the app that is named, or of the only one.
-fn app(section: &Section<'_>, apps: &Registry, needed: bool) -> Result<Box<str>, ConfigError> {
+/// The id of the app that is named, which may be one of the database, or of the only one.
+fn app(
+    section: &Section<'_>,
+    apps: &Registry,
+    has_database: bool,
+    needed: bool,
+) -> Result<Box<str>, ConfigError> {
     const KEY: &str = "app";
     let ids: Vec<&str> = apps.iter().map(|app| &*app.id).collect();
     let expected = format!("the id of one of the apps: {}", ids.join(", "));
     let named = section.text(KEY, &expected, |text| {
-        (text.is_empty() || ids.contains(&text)).then(|| text.to_owned())
+        (text.is_empty() || has_database || ids.contains(&text)).then(|| text.to_owned())
     })?;
     match (named.filter(|id| !id.is_empty()), &ids[..]) {
         (Some(id), _) => Ok(id.into()),
-        (None, [only]) => Ok((*only).into()),
+        (None, [only]) if !has_database => Ok((*only).into()),
         (None, _) if needed => Err(if section.has(KEY) {
             section.invalid(KEY, expected, "nothing")
         } else {

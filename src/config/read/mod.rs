@@ -8,6 +8,7 @@
 //! - [`webhooks`]: what holds for all webhooks, and the webhooks of one app
 //! - [`tls`]: the listener that speaks TLS, and its certificates
 //! - [`acme`]: a certificate that an authority issues
+//! - [`database`]: the database that more apps come from
 //! - [`ingest`]: what comes in otherwise than over the HTTP API
 
 mod acme;
@@ -15,6 +16,7 @@ pub(super) mod admin;
 pub(super) mod apps;
 pub(super) mod cluster;
 pub(super) mod compression;
+pub(super) mod database;
 pub(super) mod ingest;
 mod limits;
 mod resume;

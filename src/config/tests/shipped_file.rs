@@ -54,6 +54,7 @@ fn it_has_every_key() {
         (section("tls"), &keys_of_tls[..]),
         (table(acme.get_ref()), keys::ACME),
         (section("compression"), keys::COMPRESSION),
+        (section("apps_database"), keys::APPS_DATABASE),
         (section("cluster"), keys::CLUSTER),
         (section("webhooks"), keys::WEBHOOKS),
         (table(ingest), keys::INGEST),

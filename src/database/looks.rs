@@ -1,0 +1,21 @@
+//! Looks at the database, for those who have changed something there.
+
+use tokio::sync::watch;
+
+/// What is asked of the one who looks, and what has been done of it.
+#[derive(Debug)]
+pub(super) struct Looks {
+    /// How often somebody has asked for a look.
+    pub(super) asked: watch::Sender<u64>,
+    /// Which of these were looks that began afterwards, and have succeeded.
+    pub(super) done: watch::Sender<u64>,
+}
+
+impl Looks {
+    pub(super) fn new() -> Self {
+        Self {
+            asked: watch::Sender::new(0),
+            done: watch::Sender::new(0),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+CREATE TABLE fanfare_apps (
+    id VARCHAR(200) COLLATE "C" NOT NULL PRIMARY KEY,
+    app_key VARCHAR(200) COLLATE "C" NOT NULL UNIQUE,
+    secret TEXT NOT NULL,
+    enabled SMALLINT NOT NULL DEFAULT 1,
+    settings TEXT,
+    version BIGINT NOT NULL DEFAULT 1
+);

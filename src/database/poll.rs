@@ -1,0 +1,331 @@
+//! Looks again and again whether the table has changed, and has the relay serve what it has.
+
+use std::pin::pin;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use futures_util::TryStreamExt as _;
+use sqlx::{AssertSqlSafe, Row as _};
+use tokio::time::timeout;
+
+use super::known::{Known, Round};
+use super::link::{Columns, Link, Trouble, rows_within_time, within_time};
+use super::parts::Parts;
+use super::place::{Kind, Schema, Settings};
+use super::{own, soketi, statements};
+use crate::apps::Source;
+use crate::hub::Knowledge;
+use crate::metrics::DatabaseMetrics;
+use crate::throttle::Throttle;
+
+/// A database that has not answered for so long is taken for one that is away, before it is given up.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// When one that is away is tried again, at the earliest.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Of its time, the database spends at most one part in so many on this node's looking.
+const SHARE: u32 = 10;
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Lines of the log about rows that a minute may have, and names that a line may.
+const MOST_LINES: usize = 20;
+
+pub(super) struct Poller<'p> {
+    parts: &'p Parts,
+    settings: &'p Settings,
+    kind: Kind,
+    link: Link,
+    columns: Columns,
+    known: Known,
+    /// As the table was when it was last read.
+    digest: Option<String>,
+    metrics: DatabaseMetrics,
+    away: Throttle,
+    is_away: bool,
+    /// Whether the log has it that it is away.
+    is_told: bool,
+    was_read: bool,
+    lines: Lines,
+}
+
+impl<'p> Poller<'p> {
+    pub(super) fn new(parts: &'p Parts) -> Self {
+        let settings = &parts.settings;
+        let known = Known::new(settings.schema.clone(), parts.read.clone());
+        Self {
+            parts,
+            settings,
+            kind: settings.place.kind(),
+            link: Link::new(settings, &parts.opening),
+            columns: Columns::new(),
+            known,
+            digest: None,
+            metrics: parts.relay.hub.metrics().database(),
+            away: Throttle::default(),
+            is_away: false,
+            is_told: false,
+            was_read: false,
+            lines: Lines::default(),
+        }
+    }
+
+    /// Looks for as long as it is polled; `first` is called once the first look is over.
+    pub(super) async fn run(&mut self, first: impl FnOnce()) {
+        let mut first = Some(first);
+        let mut asked = self.parts.looks.asked.subscribe();
+        loop {
+            let now_asked = *asked.borrow_and_update();
+            let (looked, took) = self.patiently_look().await;
+            let pause = match looked {
+                Ok(()) => {
+                    self.parts.looks.done.send_replace(now_asked);
+                    let share = took.saturating_mul(SHARE - 1);
+                    self.settings.poll.max(share).min(LONGEST_PAUSE)
+                }
+                Err(trouble) => {
+                    self.failed(&trouble);
+                    self.settings.poll.max(AGAIN_AFTER)
+                }
+            };
+            if let Some(first) = first.take() {
+                first();
+            }
+            // Nobody but this one has the other end, so it does not end.
+            let _ = timeout(pause, asked.changed()).await;
+        }
+    }
+
+    /// Closes the connection.
+    pub(super) async fn close(&mut self) {
+        self.link.close().await;
+    }
+
+    /// A look, and how long the database took to say whether there is anything new.
+    async fn patiently_look(&mut self) -> (Result<(), Trouble>, Duration) {
+        let start = Instant::now();
+        let parts = self.parts;
+        let hub = &parts.relay.hub;
+        let (was_read, is_away) = (self.was_read, self.is_away);
+        let mut took = Duration::ZERO;
+        let looked = {
+            let mut look = pin!(self.look(start, &mut took));
+            match timeout(PATIENCE, &mut look).await {
+                Ok(looked) => looked,
+                Err(_) => {
+                    if was_read && !is_away {
+                        hub.apps().set_knowledge(Knowledge::Away);
+                    }
+                    look.await
+                }
+            }
+        };
+        if looked.is_ok() {
+            self.succeeded();
+        }
+        (looked, took)
+    }
+
+    async fn look(&mut self, start: Instant, took: &mut Duration) -> Result<(), Trouble> {
+        let looked = self.look_with_what_is_open(start, took).await;
+        if looked.is_err() {
+            self.link.give_up();
+        }
+        looked
+    }
+
+    async fn look_with_what_is_open(
+        &mut self,
+        start: Instant,
+        took: &mut Duration,
+    ) -> Result<(), Trouble> {
+        let (_, is_new) = self.link.connection().await?;
+        if is_new {
+            self.digest = None;
+            self.columns = self.find_columns().await?;
+        }
+        let asked = Instant::now();
+        let statement = statements::digest(self.kind, &self.settings.schema, &self.columns);
+        let digest = self.digest_of(statement).await?;
+        *took = asked.elapsed();
+        if self.digest.as_ref() == Some(&digest) {
+            return Ok(());
+        }
+        let round = self.read_all().await?;
+        // What has changed since the digest was made is read once more.
+        self.digest = Some(digest);
+        self.serve(round, start)?;
+        Ok(())
+    }
+
+    async fn find_columns(&mut self) -> Result<Columns, Trouble> {
+        if self.settings.schema == Schema::Fanfare {
+            return Ok(own::COLUMNS.to_vec());
+        }
+        let columns = self.link.columns(&soketi::COLUMNS).await?;
+        match soketi::NEEDED.iter().find(|name| !columns.contains(name)) {
+            Some(missing) => Err(Trouble::NoColumn(missing)),
+            None => Ok(columns),
+        }
+    }
+
+    async fn digest_of(&mut self, statement: String) -> Result<String, Trouble> {
+        let (connection, _) = self.link.connection().await?;
+        let query = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_one(connection);
+        let row = within_time(query).await?;
+        Ok(match self.kind {
+            Kind::Sqlite => row.try_get::<i64, _>(0)?.to_string(),
+            Kind::Postgres | Kind::Mysql => row.try_get(0)?,
+        })
+    }
+
+    async fn read_all(&mut self) -> Result<Round, Trouble> {
+        let most = self.settings.max_apps;
+        let schema = &self.settings.schema;
+        let statement = statements::rows(self.kind, schema, &self.columns, most + 1);
+        let (connection, _) = self.link.connection().await?;
+        let (known, columns) = (&mut self.known, &self.columns);
+        let mut count = 0_usize;
+        let reading = async {
+            known.begin();
+            let mut rows = sqlx::raw_sql(AssertSqlSafe(statement)).fetch(connection);
+            while let Some(row) = rows.try_next().await? {
+                count += 1;
+                if count > most {
+                    break;
+                }
+                let values = (0..columns.len()).map(|at| row.try_get::<Option<&[u8]>, _>(at));
+                let values: Vec<Option<&[u8]>> = values.collect::<Result<_, _>>()?;
+                known.take(columns, &values);
+            }
+            Ok::<_, sqlx::Error>(())
+        };
+        rows_within_time(reading).await?;
+        let mut round = self.known.end();
+        if count > most {
+            // What is left of the answer is not waited for.
+            self.link.give_up();
+            round.refused += 1;
+            round.remarks.push(format!(
+                "there are more than {most} apps (apps_database.max_apps): those with later ids are not served"
+            ));
+        }
+        Ok(round)
+    }
+
+    /// Has the relay serve these apps.
+    fn serve(&mut self, round: Round, start: Instant) -> Result<(), Trouble> {
+        if round.apps.iter().any(|app| !app.webhooks.is_empty()) {
+            let started = self.parts.webhooks.start();
+            started.map_err(|error| Trouble::File(std::io::Error::other(error.to_string())))?;
+        }
+        let count = round.apps.len();
+        let changes = self.parts.relay.hub.set_apps(Source::Database, round.apps);
+        self.metrics.apps.set(count as i64);
+        self.metrics.rows_refused.set(round.refused as i64);
+        if !changes.is_empty() {
+            tracing::info!(
+                apps = count,
+                added = listed(&changes.added),
+                changed = listed(&changes.changed),
+                removed = listed(&changes.removed),
+                milliseconds = start.elapsed().as_millis() as u64,
+                "the apps of the database were read"
+            );
+        }
+        let own = changes.refused.iter();
+        let own = own.filter(|refused| refused.source == Source::Database);
+        let remarks = round.remarks.into_iter();
+        let remarks = remarks.chain(own.map(ToString::to_string));
+        self.lines.write(remarks, Instant::now());
+        (self.parts.reclaim)();
+        Ok(())
+    }
+
+    fn succeeded(&mut self) {
+        if !self.was_read {
+            self.was_read = true;
+            self.parts.webhooks.all_begun();
+        }
+        self.parts.relay.hub.apps().set_knowledge(Knowledge::All);
+        self.metrics.up.set(1);
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        let seconds = since_1970.map_or(0, |time| time.as_secs());
+        self.metrics.last_read.set(seconds as i64);
+        self.is_away = false;
+        if std::mem::take(&mut self.is_told) {
+            tracing::info!("the database of apps can be read again");
+        }
+    }
+
+    fn failed(&mut self, trouble: &Trouble) {
+        let knowledge = if self.was_read {
+            Knowledge::Away
+        } else {
+            Knowledge::NotYet
+        };
+        self.parts.relay.hub.apps().set_knowledge(knowledge);
+        self.is_away = true;
+        self.metrics.up.set(0);
+        self.metrics.failures.inc();
+        if self.away.lets_through(Instant::now()) {
+            self.is_told = true;
+            let place = &self.settings.place;
+            let holds = if self.was_read {
+                "what was read before holds"
+            } else {
+                "only the apps of the configuration are served"
+            };
+            tracing::warn!("the apps of the database cannot be read ({place}): {trouble}; {holds}");
+        }
+    }
+}
+
+/// Lines about rows, so many a minute at most.
+#[derive(Default)]
+struct Lines {
+    minute: Option<Instant>,
+    written: usize,
+    /// What was said last of apps that others stand in the way of, so that it is not said again.
+    last: Vec<String>,
+}
+
+impl Lines {
+    fn write(&mut self, remarks: impl Iterator<Item = String>, now: Instant) {
+        let is_over = |minute: Instant| now.duration_since(minute) >= Duration::from_secs(60);
+        if self.minute.is_none_or(is_over) {
+            self.minute = Some(now);
+            self.written = 0;
+        }
+        let mut left_out = 0_usize;
+        let mut said = Vec::new();
+        for remark in remarks {
+            let is_news = !self.last.contains(&remark);
+            if said.len() < MOST_LINES {
+                said.push(remark.clone());
+            }
+            if !is_news {
+                continue;
+            }
+            if self.written < MOST_LINES {
+                self.written += 1;
+                tracing::warn!("in the database of apps, {remark}");
+            } else {
+                left_out += 1;
+            }
+        }
+        if left_out > 0 && self.written == MOST_LINES {
+            self.written += 1;
+            tracing::warn!(
+                "in the database of apps, more is wrong than is written here within a minute"
+            );
+        }
+        self.last = said;
+    }
+}
+
+/// Names, and how many more there are.
+fn listed(names: &[Box<str>]) -> String {
+    let named: Vec<&str> = names.iter().take(MOST_LINES).map(AsRef::as_ref).collect();
+    let named = named.join(", ");
+    match names.len().checked_sub(MOST_LINES) {
+        Some(more @ 1..) => format!("{named} and {more} more"),
+        _ => named,
+    }
+}

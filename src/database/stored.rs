@@ -1,0 +1,50 @@
+//! An app as it is kept, and why it may not be.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// An app as it is kept.
+#[derive(Clone, PartialEq)]
+pub struct Stored {
+    /// It grows with every change that is made here: whoever changes an app names the one that it has seen.
+    pub version: i64,
+    /// All that is set, as `[[apps]]` of the file has it; `id`, `key`, `secret` and `enabled` always.
+    pub settings: Map<String, Value>,
+    /// Why the app is not served as it is kept.
+    pub problem: Option<String>,
+}
+
+/// Secrets do not print.
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stored")
+            .field("id", &self.settings.get("id"))
+            .field("version", &self.version)
+            .field("problem", &self.problem)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an app was not found, or not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Another app, of whatever source, has its id or one of its keys.
+    #[error("{0}")]
+    AlreadyExists(String),
+    /// The database has no such app.
+    #[error("the database has no such app")]
+    NotFound,
+    /// Somebody else has changed it since.
+    #[error("somebody else has changed the app meanwhile: look at it again")]
+    Conflict,
+    /// The settings are not those of an app; the text says which and what is expected.
+    #[error("{0}")]
+    Invalid(String),
+    /// The database is away. Whether a change was made is not known.
+    #[error("the database cannot be asked: {0}")]
+    Unavailable(String),
+    /// The table is soketi's, which is only read.
+    #[error("apps of soketi's table are changed there (apps_database.schema)")]
+    ReadOnly,
+}
