@@ -82,6 +82,11 @@ impl<K: Clone + Eq + Hash> Departures<K> {
         Some(who)
     }
 
+    /// How many have left, and may be back.
+    pub fn len(&self) -> usize {
+        self.tickets.len()
+    }
+
     /// When the time of the next is over; None if nobody has left.
     pub fn next_due(&self) -> Option<Instant> {
         self.queue.first_key_value().map(|((due, _), _)| *due)

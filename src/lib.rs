@@ -101,6 +101,7 @@ pub mod fuzzing {
     pub use crate::relay::Relay;
     pub use crate::session::fuzzing::run as session;
     pub use crate::tap::Tap;
+    pub use crate::tls::fuzzing::records as tls_records;
     pub use crate::webhooks::Webhooks;
     pub use crate::ws::fuzzing::{extensions, frames, inflated};
 }

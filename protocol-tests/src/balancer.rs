@@ -77,15 +77,26 @@ impl Balancer {
     /// # Panics
     /// When the page has no such piece.
     pub async fn documented(language: &'static str, target: &str) -> Balancer {
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/proxies.md");
-        let page = std::fs::read_to_string(page).expect("the project documents proxies");
-        let fence = format!("```{language}\n");
-        let (_, piece) = page
-            .split_once(&fence)
-            .expect("it has a piece of this language");
-        let (piece, _) = piece.split_once("```").expect("the piece ends");
-        let piece = piece.replace("127.0.0.1:6001", target);
+        let piece = documented_piece(language).replace("127.0.0.1:6001", target);
+        Balancer::configured(language, &piece).await
+    }
+
+    /// A proxy that is configured with a piece like one of docs/proxies.md. That of `nginx-stream` does not
+    /// answer at its authority, but at the same port of 127.0.0.2, which takes the place of `127.0.0.1:6000` in the piece.
+    pub async fn configured(language: &'static str, piece: &str) -> Balancer {
         let configuration = move |authority: &str, mark: &str| match language {
+            "nginx-stream" => format!(
+                "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n\
+                 daemon off;\nmaster_process off;\npid nginx.pid;\n\
+                 events {{ worker_connections 512; }}\n\
+                 http {{\naccess_log off;\n{}\
+                 server {{\nlisten {authority};\nlocation = {mark} {{ return 204; }}\n}}\n}}\n{}",
+                nginx_folders(),
+                piece.replace(
+                    "127.0.0.1:6000",
+                    &authority.replace("127.0.0.1", "127.0.0.2")
+                )
+            ),
             "nginx" => format!(
                 "daemon off;\nmaster_process off;\npid nginx.pid;\n\
                  events {{ worker_connections 512; }}\n\
@@ -189,13 +200,45 @@ impl Drop for Balancer {
     }
 }
 
+/// The piece of docs/proxies.md that begins with this language.
+///
+/// # Panics
+/// When the page has no such piece.
+pub fn documented_piece(language: &str) -> String {
+    let page = documented_page();
+    let fence = format!("```{language}\n");
+    let (_, piece) = page
+        .split_once(&fence)
+        .expect("it has a piece of this language");
+    let (piece, _) = piece.split_once("```").expect("the piece ends");
+    piece.to_owned()
+}
+
+/// The first piece of docs/proxies.md that stands within a sentence and is one of those.
+///
+/// # Panics
+/// When the page has no such piece.
+pub fn documented_words(is_one: impl Fn(&str) -> bool) -> String {
+    let page = documented_page();
+    let mut pieces = page
+        .lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2));
+    let piece = pieces.find(|piece| is_one(piece));
+    piece.expect("there are such words").to_owned()
+}
+
+fn documented_page() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/proxies.md");
+    std::fs::read_to_string(page).expect("the project documents proxies")
+}
+
 const CONFIGURATION: &str = "proxy.conf";
 
 /// How the proxy is started that reads a configuration in this language.
 fn documented_command(language: &str, directory: &Path) -> Command {
     let configuration = directory.join(CONFIGURATION);
     match language {
-        "nginx" => {
+        "nginx" | "nginx-stream" => {
             let mut command = Command::new(program("nginx"));
             command.arg("-p").arg(directory);
             command.args(["-e", "stderr", "-c"]).arg(configuration);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::settings::MOST_DOMAINS;
+use crate::metrics::Gauge;
 
 /// A token is 22 characters at least; directories give twice as many.
 const LONGEST_TOKEN: usize = 256;
@@ -14,9 +15,19 @@ const LONGEST_TOKEN: usize = 256;
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     by_token: Arc<RwLock<HashMap<Box<str>, Arc<str>>>>,
+    /// How many they are.
+    given: Gauge,
 }
 
 impl Answers {
+    /// None. `given` shows how many there are.
+    pub(super) fn new(given: Gauge) -> Self {
+        Self {
+            given,
+            ..Self::default()
+        }
+    }
+
     /// The answer to whoever asks for the token.
     pub fn find(&self, token: &str) -> Option<Arc<str>> {
         self.by_token.read().get(token).cloned()
@@ -29,13 +40,16 @@ impl Answers {
         let fits = is_token(token) && by_token.len() < MOST_DOMAINS;
         if fits {
             by_token.insert(token.into(), answer.into());
+            self.given.set(by_token.len() as i64);
         }
         fits
     }
 
     /// Ends what [`give`](Self::give) began.
     pub(super) fn withdraw(&self, token: &str) {
-        self.by_token.write().remove(token);
+        let mut by_token = self.by_token.write();
+        by_token.remove(token);
+        self.given.set(by_token.len() as i64);
     }
 }
 
@@ -55,7 +69,9 @@ mod tests {
         assert!(answers.clone().give("token-1", "token-1.thumb"));
         assert_eq!(answers.find("token-1").as_deref(), Some("token-1.thumb"));
         assert_eq!(answers.find("token"), None);
+        assert_eq!(answers.given.get(), 1);
         answers.withdraw("token-1");
+        assert_eq!(answers.given.get(), 0);
         assert_eq!(answers.find("token-1"), None);
     }
 

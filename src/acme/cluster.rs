@@ -4,12 +4,16 @@
 //! put no certificate in place: all is sealed. He can remove it, which costs another order.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
 
 use super::issued::Issued;
 use super::proof::Shown;
 use super::seal::Seal;
+use crate::metrics::Counter;
 use crate::state::common::{Common, OutOfReach};
+use crate::throttle::Throttle;
 use crate::tls::Name;
 
 /// How often the store is looked at.
@@ -20,6 +24,8 @@ const SEEN_WITHIN: Duration = Duration::from_secs(3);
 const SHOWN_FOR: Duration = Duration::from_secs(300);
 /// How long a node may be silent while it orders, before another one does.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
+/// Larger than what is kept of a certificate, or to be shown for so many names as one may have.
+const LONGEST_VALUE: usize = 1 << 20;
 /// After an order, the next node in turn may begin.
 const RELEASED: Duration = Duration::from_millis(1);
 
@@ -32,6 +38,10 @@ pub(super) struct Cluster {
     /// This node, among those that might order.
     node: String,
     domains: Vec<Name>,
+    /// Counts what cannot be opened.
+    unopened: Counter,
+    /// How often that is logged.
+    complaints: Mutex<Throttle>,
 }
 
 /// What the parts are called in the store, and sealed for.
@@ -43,12 +53,14 @@ struct Names {
 }
 
 impl Cluster {
-    /// The nodes that have this store, this secret, and a certificate of this name.
+    /// The nodes that have this store, this secret, and a certificate of this name. `unopened` counts what
+    /// cannot be opened with it.
     pub(super) fn new(
         store: Arc<dyn Common>,
         secret: &str,
         certificate: &str,
         domains: Vec<Name>,
+        unopened: Counter,
     ) -> Self {
         let name = |part| format!("acme/{certificate}/{part}");
         Self {
@@ -61,23 +73,34 @@ impl Cluster {
             },
             node: hex::encode(rand::random::<[u8; 16]>()),
             domains,
+            unopened,
+            complaints: Mutex::default(),
         }
     }
 
     /// The certificate that a node has ordered, if it can be used.
     pub(super) async fn certificate(&self) -> Result<Option<Issued>, OutOfReach> {
-        let name = &self.names.certificate;
-        let Some(sealed) = self.store.get(name).await? else {
+        let pem = self.opened(&self.names.certificate).await?;
+        Ok(pem.and_then(|pem| Issued::from_pem(pem, &self.domains).ok()))
+    }
+
+    /// What was sealed under this name. Anything else counts as missing.
+    async fn opened(&self, name: &str) -> Result<Option<Vec<u8>>, OutOfReach> {
+        let Some(sealed) = self.store.get(name, LONGEST_VALUE).await? else {
             return Ok(None);
         };
-        let Some(pem) = self.seal.open(name, &sealed) else {
-            tracing::debug!(
-                name,
-                "the cluster keeps what was sealed with another secret"
-            );
-            return Ok(None);
-        };
-        Ok(Issued::from_pem(pem, &self.domains).ok())
+        let opened = self.seal.open(name, &sealed);
+        if opened.is_none() {
+            self.unopened.inc();
+            if self.complaints.lock().lets_through(Instant::now()) {
+                tracing::warn!(
+                    name,
+                    "what the cluster keeps of a certificate cannot be opened, and counts as missing: it was \
+                     sealed with another tls.acme.cluster_secret, or changed"
+                );
+            }
+        }
+        Ok(opened)
     }
 
     /// Keeps a certificate for the other nodes, as long as it holds.
@@ -93,9 +116,7 @@ impl Cluster {
 
     /// What another node wants all nodes to show to the authority.
     pub(super) async fn proofs(&self) -> Result<Vec<Shown>, OutOfReach> {
-        let name = &self.names.proofs;
-        let sealed = self.store.get(name).await?;
-        let opened = sealed.and_then(|sealed| self.seal.open(name, &sealed));
+        let opened = self.opened(&self.names.proofs).await?;
         let proofs = opened.and_then(|json| serde_json::from_slice(&json).ok());
         Ok(proofs.unwrap_or_default())
     }

@@ -15,7 +15,7 @@ use super::proof::Prover;
 use super::schedule::{Failure, Schedule, Step, Validity};
 use super::settings::Settings;
 use super::shown::Shown;
-use crate::metrics::{AcmeMetrics, AcmeOrder};
+use crate::metrics::{AcmeMetrics, AcmeOrder, Metrics, Table};
 use crate::state::Folder;
 use crate::state::common::Common;
 use crate::tls::{Certificate, Certificates, PlaceId};
@@ -57,7 +57,7 @@ impl Acme {
         state: &Folder,
         common: Option<Arc<dyn Common>>,
         certificates: Arc<Certificates>,
-        metrics: AcmeMetrics,
+        metrics: &Metrics,
     ) -> Result<Self, StartError> {
         let directory = Directory::new(settings.ca_certificates.as_deref())?;
         let kept = Kept::new(state, &settings);
@@ -70,14 +70,22 @@ impl Acme {
         let secret = settings.cluster_secret.as_deref();
         let following = common.zip(secret).map(|(common, secret)| {
             let domains = settings.domains.clone();
-            Following::new(Cluster::new(common, secret, &kept.name(), domains))
+            let unopened = metrics.acme().unopened;
+            Following::new(Cluster::new(
+                common,
+                secret,
+                &kept.name(),
+                domains,
+                unopened,
+            ))
         });
+        let entries = &metrics.process().table_entries;
         let mut acme = Self {
             directory,
             certificates,
             place,
-            answers: Answers::default(),
-            metrics,
+            answers: Answers::new(entries.with(Table::AcmeAnswers).clone()),
+            metrics: metrics.acme(),
             schedule: Schedule::default(),
             current: None,
             following,

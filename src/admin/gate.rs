@@ -15,6 +15,7 @@ use super::tickets::{HOLDS_FOR, Tickets};
 use super::tokens::{Role, Tokens};
 use super::who::Who;
 use crate::clients::Rates;
+use crate::metrics::Gauge;
 use crate::net::rate::Rate;
 use crate::throttle::Throttle;
 
@@ -51,11 +52,12 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(tokens: Tokens, open_metrics: bool, now: Instant) -> Self {
+    /// `guessing` shows how many addresses are known that have shown wrong tokens.
+    pub(super) fn new(tokens: Tokens, open_metrics: bool, guessing: Gauge, now: Instant) -> Self {
         Self {
             tokens,
             open_metrics,
-            wrong: Rates::new(Rate::new(1, WRONG_AT_ONCE), now),
+            wrong: Rates::new(Rate::new(1, WRONG_AT_ONCE), now, guessing),
             log: Mutex::default(),
             tickets: Tickets::default(),
         }
@@ -168,7 +170,7 @@ mod tests {
             Token::new(Role::Read, "reader", READ).unwrap(),
             Token::new(Role::Write, "writer", WRITE).unwrap(),
         ];
-        Gate::new(tokens.into(), false, Instant::now())
+        Gate::new(tokens.into(), false, Gauge::default(), Instant::now())
     }
 
     fn bearer(token: &str) -> HeaderMap {
@@ -248,7 +250,7 @@ mod tests {
 
     #[test]
     fn without_tokens_everybody_may_do_everything() {
-        let gate = Gate::new(Tokens::default(), false, Instant::now());
+        let gate = Gate::new(Tokens::default(), false, Gauge::default(), Instant::now());
         let who = gate.admit(&HeaderMap::new(), None, Needs::Write, Instant::now());
         assert_eq!(who.unwrap().role, Role::Write);
     }
@@ -256,7 +258,7 @@ mod tests {
     #[test]
     fn metrics_can_be_open_by_themselves() {
         let tokens = vec![Token::new(Role::Read, "reader", READ).unwrap()];
-        let gate = Gate::new(tokens.into(), true, Instant::now());
+        let gate = Gate::new(tokens.into(), true, Gauge::default(), Instant::now());
         let admit = |needs| gate.admit(&HeaderMap::new(), address(1), needs, Instant::now());
         assert!(admit(Needs::Metrics).is_ok());
         assert!(admit(Needs::Read).is_err() && admit(Needs::Stream).is_err());

@@ -44,6 +44,7 @@ use self::gate::Gate;
 use self::service::{Service, handle};
 pub use self::state::{AdminState, Bound, Locks, Names};
 pub use self::tokens::{EXPECTED as EXPECTED_TOKEN, Role, Token, Tokens};
+use crate::metrics::Table;
 
 /// How long the head of a request may take to arrive.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,7 +69,9 @@ pub fn server(
     state: AdminState,
     locks: Locks,
 ) -> io::Result<Server> {
-    let gate = Gate::new(locks.tokens, locks.open_metrics, Instant::now());
+    let entries = &state.relay.hub.metrics().process().table_entries;
+    let guessing = entries.with(Table::AdminWrongTokens).clone();
+    let gate = Gate::new(locks.tokens, locks.open_metrics, guessing, Instant::now());
     let service = web::Data::new(Service { state, gate });
     let app = move || {
         let headers = DefaultHeaders::new()

@@ -153,14 +153,18 @@ impl Service {
     fn metrics(&self, request: &HttpRequest) -> HttpResponse {
         let accept = request.headers().get_all(header::ACCEPT);
         let mut accept = accept.filter_map(|value| value.to_str().ok());
-        let content_type = if accept.any(|value| value.contains("application/openmetrics-text")) {
-            "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        let metrics = self.state.relay.hub.metrics();
+        let is_open = accept.any(|value| value.contains("application/openmetrics-text"));
+        let (content_type, page) = if is_open {
+            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            (content_type, metrics.encode())
         } else {
-            "text/plain; version=0.0.4; charset=utf-8"
+            let content_type = "text/plain; version=0.0.4; charset=utf-8";
+            (content_type, metrics.encode_plain())
         };
         HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, content_type))
-            .body(self.state.relay.hub.metrics().encode())
+            .body(page)
     }
 }
 

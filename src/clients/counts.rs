@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::block::Block;
+use crate::metrics::Gauge;
 
 /// Counts connections by client, so many at most. It holds those who have any, and so no more than
 /// there are connections.
@@ -15,6 +16,8 @@ pub(super) struct Counts {
     /// At least one.
     most: u32,
     open: Mutex<HashMap<Block, u32>>,
+    /// How many those are.
+    clients: Gauge,
 }
 
 /// The client has as many as it may.
@@ -29,10 +32,12 @@ pub(super) struct Counted {
 }
 
 impl Counts {
-    pub(super) fn new(most: u32) -> Arc<Self> {
+    /// `clients` shows how many have any.
+    pub(super) fn new(most: u32, clients: Gauge) -> Arc<Self> {
         Arc::new(Self {
             most,
             open: Mutex::default(),
+            clients,
         })
     }
 
@@ -52,6 +57,7 @@ impl Counts {
             let count = open.entry(block).or_default();
             if *count < self.most {
                 *count += 1;
+                self.clients.set(open.len() as i64);
                 return Ok(counted());
             }
         }
@@ -59,7 +65,10 @@ impl Counts {
         if !takes_a_place() {
             return Err(TooMany);
         }
-        *self.open.lock().entry(block).or_default() += 1;
+        let mut open = self.open.lock();
+        *open.entry(block).or_default() += 1;
+        self.clients.set(open.len() as i64);
+        drop(open);
         Ok(counted())
     }
 }
@@ -71,6 +80,7 @@ impl Drop for Counted {
             *count -= 1;
             if *count == 0 {
                 open.remove(&self.block);
+                self.counts.clients.set(open.len() as i64);
             }
             // What a rush has left is given back.
             if open.len() < open.capacity() / 8 {
@@ -90,7 +100,7 @@ mod tests {
 
     #[test]
     fn each_client_has_a_limit_of_its_own() {
-        let counts = Counts::new(2);
+        let counts = Counts::new(2, Gauge::default());
         let enter = |text: &str| counts.enter(address(text), || false);
         let first = enter("10.0.0.1").unwrap();
         let _second = enter("::ffff:10.0.0.1").unwrap();
@@ -104,12 +114,13 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_those_who_have_none() {
-        let counts = Counts::new(1);
+        let counts = Counts::new(1, Gauge::default());
         let entered: Vec<_> = (0..10_000_u32)
             .map(|number| counts.enter(std::net::Ipv4Addr::from(number).into(), || false))
             .collect();
-        assert_eq!(counts.open.lock().len(), 10_000);
+        assert_eq!(counts.clients.get(), 10_000);
         drop(entered);
+        assert_eq!(counts.clients.get(), 0);
         assert!(counts.open.lock().is_empty());
         assert!(counts.open.lock().capacity() < 100);
     }

@@ -16,6 +16,7 @@ use service::net::proxies::TrustedProxies;
 
 use self::counts::{Counted, Counts};
 pub use self::rates::Rates;
+use crate::metrics::{GaugeBy, Table};
 use crate::net::rate::{Empty, Left, Rate};
 use crate::net::tally;
 
@@ -59,14 +60,22 @@ pub struct Permit {
 }
 
 impl Clients {
-    /// Those whom these proxies name are the clients.
-    pub fn new(trusted: Arc<TrustedProxies>, limits: &ClientLimits, now: Instant) -> Self {
-        let rates = |rate: Rate| Rates::new(rate, now);
+    /// Those whom these proxies name are the clients. `entries` shows how many are known.
+    pub fn new(
+        trusted: Arc<TrustedProxies>,
+        limits: &ClientLimits,
+        entries: &GaugeBy<Table>,
+        now: Instant,
+    ) -> Self {
+        let counts = |most| Counts::new(most, entries.with(Table::ConnectionsPerAddress).clone());
+        let rates = |rate: Option<Rate>, table| {
+            rate.map(|rate| Rates::new(rate, now, entries.with(table).clone()))
+        };
         Self {
             trusted,
-            connections: limits.connections.map(Counts::new),
-            new_connections: limits.new_connections.map(rates),
-            requests: limits.requests.map(rates),
+            connections: limits.connections.map(counts),
+            new_connections: rates(limits.new_connections, Table::NewConnectionsPerAddress),
+            requests: rates(limits.requests, Table::RequestsPerAddress),
         }
     }
 

@@ -8,6 +8,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use super::block::Block;
+use crate::metrics::Gauge;
 use crate::net::rate::{Empty, Left, Nanos, Rate, nanos_since};
 
 /// Clients that are remembered. Whoever has more networks than that has more than a limit by address
@@ -22,15 +23,18 @@ pub struct Rates {
     start: Instant,
     /// When each bucket is full.
     full_at: Mutex<LruCache<Block, Nanos>>,
+    /// How many are remembered.
+    remembered: Gauge,
 }
 
 impl Rates {
-    /// Buckets of this rate, all of them full.
-    pub fn new(rate: Rate, now: Instant) -> Self {
+    /// All are full. `remembered` shows how many clients are.
+    pub fn new(rate: Rate, now: Instant, remembered: Gauge) -> Self {
         Self {
             rate,
             start: now,
             full_at: Mutex::new(LruCache::new(MOST_REMEMBERED)),
+            remembered,
         }
     }
 
@@ -39,9 +43,12 @@ impl Rates {
         let now = nanos_since(self.start, now);
         let mut buckets = self.full_at.lock();
         let full_at = buckets.get_or_insert_mut(client.into(), || 0);
-        let (later, left) = self.rate.take(*full_at, now)?;
-        *full_at = later;
-        Ok(left)
+        let taken = self.rate.take(*full_at, now).map(|(later, left)| {
+            *full_at = later;
+            left
+        });
+        self.remembered.set(buckets.len() as i64);
+        taken
     }
 
     /// Whether there is one in the client's bucket, which stays there.
@@ -62,7 +69,7 @@ mod tests {
     #[test]
     fn each_client_has_a_bucket_of_its_own() {
         let start = Instant::now();
-        let rates = Rates::new(Rate::new(1, 2), start);
+        let rates = Rates::new(Rate::new(1, 2), start, Gauge::default());
         let take = |text: &str, now| rates.take(text.parse().unwrap(), now);
         assert!(take("10.0.0.1", start).is_ok());
         assert!(take("10.0.0.1", start).is_ok());
@@ -79,11 +86,12 @@ mod tests {
     #[test]
     fn strangers_from_everywhere_take_no_more_memory() {
         let start = Instant::now();
-        let rates = Rates::new(Rate::new(1, 1), start);
+        let rates = Rates::new(Rate::new(1, 1), start, Gauge::default());
         for number in 0..3 * MOST_REMEMBERED.get() as u128 {
             let address = Ipv6Addr::from_bits(number << 64);
             assert!(rates.take(address.into(), start).is_ok());
         }
         assert_eq!(rates.full_at.lock().len(), MOST_REMEMBERED.get());
+        assert_eq!(rates.remembered.get(), MOST_REMEMBERED.get() as i64);
     }
 }

@@ -9,6 +9,7 @@ pub(super) const ROOT: &[&str] = &[
     "webhooks",
     "ingest",
     "admin",
+    "metrics",
     "log",
     "apps_database",
     "apps",
@@ -119,6 +120,8 @@ pub(super) const ADMIN: &[&str] = &[
     "open_metrics",
 ];
 
+pub(super) const METRICS: &[&str] = &["prefix", "soketi_names"];
+
 pub(super) const LOG: &[&str] = &["format", "level"];
 
 pub(super) const APPS_DATABASE: &[&str] =
@@ -214,6 +217,7 @@ pub(super) const SINGLE: &[(&str, &[&str])] = &[
     ("webhooks", WEBHOOKS),
     ("ingest.laravel_redis", LARAVEL_REDIS),
     ("admin", ADMIN),
+    ("metrics", METRICS),
     ("log", LOG),
     ("apps_database", APPS_DATABASE),
 ];
@@ -227,6 +231,7 @@ const HEADERS: &[(&str, &[&str])] = &[
     ("[cluster]", CLUSTER),
     ("[webhooks]", WEBHOOKS),
     ("[admin]", ADMIN),
+    ("[metrics]", METRICS),
     ("[log]", LOG),
     ("[apps_database]", APPS_DATABASE),
     ("[[apps]]", APP),

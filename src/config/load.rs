@@ -66,6 +66,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let cluster = root.child("cluster", keys::CLUSTER)?;
     let cluster = read::cluster::cluster(&cluster, webhooks.leave_delay)?;
     read::cluster::role_makes_sense(&server_section, server.role, &cluster)?;
+    let metrics = read::metrics(&root.child("metrics", keys::METRICS)?)?;
     let log = read::log(&root.child("log", keys::LOG)?)?;
     if server.listen.is_empty() && tls.listen.is_none() {
         return Err(server_section.invalid("listen", read::server::PLACES, "an empty list"));
@@ -80,15 +81,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let apps_database = read::database::database(&apps_database, &server.state_dir)?;
     let has_database = apps_database.place.is_there();
     let mut apps = read::apps::from_file(&root, &webhooks)?;
-    let in_environment = credentials::in_environment(&sources.environment)?;
-    let environment_has_app = in_environment.is_some();
-    if let Some(credentials) = in_environment {
-        read::apps::add(&mut apps, credentials)?;
-    }
-    if let Some(path) = &sources.env_file {
-        let env_file = EnvFile::read(path, &sources.environment)?;
-        read::apps::add(&mut apps, credentials::in_file(&env_file)?)?;
-    }
+    let environment_has_app = add_credentials(&mut apps, sources)?;
     let development = apps.is_empty() && !has_database;
     if read::apps::has_development_credentials(&apps, development) {
         for Listener { at, .. } in &server.listen {
@@ -115,6 +108,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
             compression,
             laravel_redis,
             admin,
+            metrics,
             log,
             apps_database,
             apps,
@@ -126,6 +120,23 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         file: file.map(|file| file.path),
         secret_files,
     })
+}
+
+/// The apps of variables and of the file with variables. Returns whether the environment has one.
+fn add_credentials(
+    apps: &mut Vec<read::apps::ReadApp>,
+    sources: &Sources,
+) -> Result<bool, ConfigError> {
+    let in_environment = credentials::in_environment(&sources.environment)?;
+    let environment_has_app = in_environment.is_some();
+    if let Some(credentials) = in_environment {
+        read::apps::add(apps, credentials)?;
+    }
+    if let Some(path) = &sources.env_file {
+        let env_file = EnvFile::read(path, &sources.environment)?;
+        read::apps::add(apps, credentials::in_file(&env_file)?)?;
+    }
+    Ok(environment_has_app)
 }
 
 fn describe(

@@ -15,6 +15,7 @@ use crate::clients::ClientLimits;
 use crate::cluster::redis;
 use crate::database;
 use crate::ingest::laravel_redis;
+use crate::metrics::MetricsSettings;
 use crate::net::rate::Rate;
 use crate::protocol::Compression;
 use crate::tls;
@@ -37,6 +38,8 @@ pub struct Config {
     pub laravel_redis: laravel_redis::Settings,
     /// The listener for operators.
     pub admin: Admin,
+    /// Under which names numbers are exported.
+    pub metrics: MetricsSettings,
     /// The log on stderr.
     pub log: Log,
     /// The database that more apps come from, which may not be there yet.

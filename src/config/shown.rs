@@ -28,6 +28,10 @@ pub fn shown(config: &Config) -> Value {
         "webhooks": of_webhooks(&config.webhooks),
         "ingest": { "laravel_redis": ingest(&config.laravel_redis) },
         "admin": admin(&config.admin),
+        "metrics": {
+            "prefix": config.metrics.prefix,
+            "soketi_names": config.metrics.soketi_names,
+        },
         "log": log(&config.log),
         "apps_database": apps_database(&config.apps_database),
     })

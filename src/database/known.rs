@@ -22,7 +22,7 @@ const MOST_REMARKS: usize = 100;
 pub(super) struct Known {
     schema: Schema,
     read: Arc<ReadApp>,
-    /// Rows are told apart by their hashes, whose keys nobody knows.
+    /// Rows are distinguished by their hashes, whose keys nobody knows.
     hashes: std::hash::RandomState,
     rows: FxHashMap<Box<str>, Entry>,
     round: u32,
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_row_is_told_of_once_and_takes_nothing_down() {
+    fn a_bad_row_is_reported_once_and_takes_nothing_down() {
         let mut known = known();
         let bad = [["1", "k", "s", "1"], ["2", "l", "bad", "1"]];
         let first = round(&mut known, &bad);

@@ -40,7 +40,7 @@ pub(super) struct Poller<'p> {
     away: Throttle,
     is_away: bool,
     /// Whether the log has it that it is away.
-    is_told: bool,
+    is_logged: bool,
     was_read: bool,
     lines: Lines,
 }
@@ -60,7 +60,7 @@ impl<'p> Poller<'p> {
             metrics: parts.relay.hub.metrics().database(),
             away: Throttle::default(),
             is_away: false,
-            is_told: false,
+            is_logged: false,
             was_read: false,
             lines: Lines::default(),
         }
@@ -97,7 +97,7 @@ impl<'p> Poller<'p> {
         self.link.close().await;
     }
 
-    /// A look, and how long the database took to say whether there is anything new.
+    /// A look, and how long the database took to answer whether there is anything new.
     async fn patiently_look(&mut self) -> (Result<(), Trouble>, Duration) {
         let start = Instant::now();
         let parts = self.parts;
@@ -249,7 +249,7 @@ impl<'p> Poller<'p> {
         let seconds = since_1970.map_or(0, |time| time.as_secs());
         self.metrics.last_read.set(seconds as i64);
         self.is_away = false;
-        if std::mem::take(&mut self.is_told) {
+        if std::mem::take(&mut self.is_logged) {
             tracing::info!("the database of apps can be read again");
         }
     }
@@ -265,7 +265,7 @@ impl<'p> Poller<'p> {
         self.metrics.up.set(0);
         self.metrics.failures.inc();
         if self.away.lets_through(Instant::now()) {
-            self.is_told = true;
+            self.is_logged = true;
             let place = &self.settings.place;
             let holds = if self.was_read {
                 "what was read before holds"
@@ -282,7 +282,7 @@ impl<'p> Poller<'p> {
 struct Lines {
     minute: Option<Instant>,
     written: usize,
-    /// What was said last of apps that others stand in the way of, so that it is not said again.
+    /// What was last written of apps that others stand in the way of, so that it is not written again.
     last: Vec<String>,
 }
 
@@ -294,11 +294,11 @@ impl Lines {
             self.written = 0;
         }
         let mut left_out = 0_usize;
-        let mut said = Vec::new();
+        let mut noted = Vec::new();
         for remark in remarks {
             let is_news = !self.last.contains(&remark);
-            if said.len() < MOST_LINES {
-                said.push(remark.clone());
+            if noted.len() < MOST_LINES {
+                noted.push(remark.clone());
             }
             if !is_news {
                 continue;
@@ -316,7 +316,7 @@ impl Lines {
                 "in the database of apps, more is wrong than is written here within a minute"
             );
         }
-        self.last = said;
+        self.last = noted;
     }
 }
 

@@ -23,13 +23,21 @@ use crate::webhooks::Webhooks;
 fn relay() -> Arc<Relay> {
     let own = App::new("own", Signer::new("own-key", b"secret"));
     let registry = Registry::new(vec![own]).unwrap();
-    let hub = Hub::new(&registry, &Webhooks::none(), Metrics::new(), 10);
+    let metrics = Metrics::new();
+    let entries = &metrics.process().table_entries;
+    let clients = Clients::new(
+        Arc::default(),
+        &ClientLimits::default(),
+        entries,
+        Instant::now(),
+    );
+    let hub = Hub::new(&registry, &Webhooks::none(), metrics.clone(), 10);
     Arc::new(Relay {
         hub,
         authority: Arc::new(Local),
         tap: Tap::new(),
         requests: Requests::default(),
-        clients: Clients::new(Arc::default(), &ClientLimits::default(), Instant::now()),
+        clients,
         memory: Ceiling::new(None),
         is_outdated: AtomicBool::new(false),
     })

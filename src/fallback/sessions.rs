@@ -12,7 +12,7 @@ use super::pipe::Writer;
 use super::places::{Candidates, Standing};
 use super::upstream::Sent;
 use crate::hub::Fallback;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Gauge};
 use crate::net::tally::Full;
 
 /// Requests of one session that may wait to be looked at; a client makes one at a time.
@@ -27,6 +27,8 @@ pub struct Sessions {
     open: Mutex<Open>,
     most: usize,
     displaced: Counter,
+    /// How many there are.
+    listed: Gauge,
 }
 
 #[derive(Debug, Default)]
@@ -110,12 +112,14 @@ impl Entry {
 }
 
 impl Sessions {
-    /// None yet, and so many at most. `displaced` counts those that lost their places to others.
-    pub fn new(most: usize, displaced: Counter) -> Self {
+    /// None yet, and so many at most. `displaced` counts those that lost their places to others, and `listed` shows
+    /// how many there are.
+    pub fn new(most: usize, displaced: Counter, listed: Gauge) -> Self {
         Self {
             open: Mutex::default(),
             most,
             displaced,
+            listed,
         }
     }
 
@@ -137,6 +141,7 @@ impl Sessions {
         }
         let standing = Arc::clone(&entry.standing);
         open.entries.insert(name.into(), entry);
+        self.listed.set(open.entries.len() as i64);
         drop(open);
         // Its task is woken by that.
         drop(displaced);
@@ -174,6 +179,7 @@ impl Drop for Listed {
         // A place that was lost may have another session of this name by now.
         if open.entries.get(&self.name).is_some_and(is_own) {
             let entry = open.entries.remove(&self.name);
+            self.sessions.listed.set(open.entries.len() as i64);
             drop(open);
             // What waits in it goes when nothing is locked.
             drop(entry);

@@ -97,7 +97,7 @@ impl Body {
         })
     }
 
-    /// Reads what nobody wants to know, so that the connection can go on to its next request;
+    /// Reads what nobody wants to know, so that a connection of HTTP/1.1 can go on to its next request;
     /// unless it is so much that closing the connection is cheaper.
     pub(super) async fn skip(&mut self) {
         const MOST: usize = 64 << 10;

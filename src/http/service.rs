@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::header::HeaderMap;
-use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use service::net::request_mark::RequestMark;
@@ -81,7 +81,9 @@ async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload
     let mut response = match outcome {
         Ok(answer) => respond(answer),
         Err(error) => {
-            body.skip().await;
+            if request.version() != Version::HTTP_2 {
+                body.skip().await;
+            }
             api.note(&request, label, &error);
             refuse(error)
         }

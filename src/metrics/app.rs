@@ -1,8 +1,8 @@
 //! What each app does on this node.
 
-use super::declare::{Counter, CounterBy, Gauge, metrics};
+use super::declare::{Counter, CounterBy, Gauge, GaugeBy, metrics};
 use super::labels::{
-    ClosedWith, CompressionOutcome, CompressionStage, FallbackTransport, InflateRefusal,
+    AppTable, ClosedWith, CompressionOutcome, CompressionStage, FallbackTransport, InflateRefusal,
     MessageKind, NotResumed, PublishRefusal, WebhookDrop, WebhookOutcome,
 };
 
@@ -89,6 +89,9 @@ metrics! {
         cache_evictions: Counter = "fanfare_cache_evictions_total",
         /// Answers to publishes with an idempotency key dropped before they expired, to make room.
         idempotency_evictions: Counter = "fanfare_idempotency_evictions_total",
+
+        /// Entries of the app's tables that grow with what clients do, by table. Each is bounded.
+        table_entries: GaugeBy<AppTable> = "fanfare_app_table_entries",
 
         /// Events that wait to be sent to webhooks, counted once for each webhook.
         webhook_events_waiting: Gauge = "fanfare_webhook_events_waiting",

@@ -8,6 +8,8 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::{counter, gauge, histogram};
 use prometheus_client::registry::{Metric, Registry, Unit};
 
+use super::settings::MetricsSettings;
+
 /// A number that only grows.
 pub type Counter = counter::Counter;
 /// A number that goes up and down.
@@ -46,24 +48,36 @@ impl<A: LabelSet, B: LabelSet> LabelSet for (A, B) {
     }
 }
 
-/// One counter for each member of a closed set, all of them exported from the start, so that
+/// One instrument for each member of a closed set, all of them exported from the start, so that
 /// the first increase is seen as one.
 #[derive(Clone)]
-pub struct CounterBy<L> {
-    counters: Arc<[Counter]>,
+pub struct By<I, L> {
+    instruments: Arc<[I]>,
     labels: PhantomData<fn(L)>,
 }
 
-impl<L: LabelSet> CounterBy<L> {
-    /// The counter of this member.
-    pub fn with(&self, member: L) -> &Counter {
-        &self.counters[member.index()]
+/// One counter for each member of a closed set.
+pub type CounterBy<L> = By<Counter, L>;
+/// One gauge for each member of a closed set.
+pub type GaugeBy<L> = By<Gauge, L>;
+
+impl<I, L: LabelSet> By<I, L> {
+    /// That of this member.
+    pub fn with(&self, member: L) -> &I {
+        &self.instruments[member.index()]
     }
 }
 
-impl<L> fmt::Debug for CounterBy<L> {
+impl<L> By<Counter, L> {
+    /// All members' together.
+    pub fn sum(&self) -> u64 {
+        self.instruments.iter().map(Counter::get).sum()
+    }
+}
+
+impl<I: fmt::Debug, L> fmt::Debug for By<I, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.counters.iter()).finish()
+        f.debug_list().entries(self.instruments.iter()).finish()
     }
 }
 
@@ -92,10 +106,16 @@ impl MetricConstructor<histogram::Histogram> for Buckets {
     }
 }
 
+/// Where metrics are declared: the registry, and under which names.
+pub(super) struct Declared<'a> {
+    pub(super) registry: &'a mut Registry,
+    pub(super) settings: &'a MetricsSettings,
+}
+
 /// A kind of metric that can be declared.
 pub(super) trait Instrument: Sized {
     type Family;
-    fn register(registry: &mut Registry, name: &str, help: &str) -> Self::Family;
+    fn register(declared: &mut Declared<'_>, name: &str, help: &str) -> Self::Family;
     fn resolve(family: &Self::Family, labels: &[Label]) -> Self;
     /// What was resolved with these labels is exported no longer.
     fn forget(family: &Self::Family, labels: &[Label]);
@@ -104,11 +124,11 @@ pub(super) trait Instrument: Sized {
 impl Instrument for Counter {
     type Family = Family<Vec<Label>, Counter>;
 
-    fn register(registry: &mut Registry, name: &str, help: &str) -> Self::Family {
+    fn register(declared: &mut Declared<'_>, name: &str, help: &str) -> Self::Family {
         let name = name
             .strip_suffix("_total")
             .expect("a counter is declared with a name that ends in _total");
-        add(registry, name, help, Family::default())
+        add(declared, name, help, Family::default())
     }
 
     fn resolve(family: &Self::Family, labels: &[Label]) -> Self {
@@ -122,8 +142,8 @@ impl Instrument for Counter {
 impl Instrument for Gauge {
     type Family = Family<Vec<Label>, Gauge>;
 
-    fn register(registry: &mut Registry, name: &str, help: &str) -> Self::Family {
-        add(registry, name, help, Family::default())
+    fn register(declared: &mut Declared<'_>, name: &str, help: &str) -> Self::Family {
+        add(declared, name, help, Family::default())
     }
 
     fn resolve(family: &Self::Family, labels: &[Label]) -> Self {
@@ -137,8 +157,8 @@ impl Instrument for Gauge {
 impl Instrument for Histogram {
     type Family = Family<Vec<Label>, histogram::Histogram, Buckets>;
 
-    fn register(registry: &mut Registry, name: &str, help: &str) -> Self::Family {
-        add(registry, name, help, Family::new_with_constructor(Buckets))
+    fn register(declared: &mut Declared<'_>, name: &str, help: &str) -> Self::Family {
+        add(declared, name, help, Family::new_with_constructor(Buckets))
     }
 
     fn resolve(family: &Self::Family, labels: &[Label]) -> Self {
@@ -149,31 +169,33 @@ impl Instrument for Histogram {
     }
 }
 
-impl<L: LabelSet> Instrument for CounterBy<L> {
-    type Family = Family<Vec<Label>, Counter>;
+impl<I: Instrument, L: LabelSet> Instrument for By<I, L> {
+    type Family = I::Family;
 
-    fn register(registry: &mut Registry, name: &str, help: &str) -> Self::Family {
-        Counter::register(registry, name, help)
+    fn register(declared: &mut Declared<'_>, name: &str, help: &str) -> Self::Family {
+        I::register(declared, name, help)
     }
 
     fn resolve(family: &Self::Family, labels: &[Label]) -> Self {
-        let counter = |own: Vec<Label>| family.get_or_create_owned(&[labels, &own].concat());
+        let member = |own: Vec<Label>| I::resolve(family, &[labels, &own].concat());
         Self {
-            counters: L::all().into_iter().map(counter).collect(),
+            instruments: L::all().into_iter().map(member).collect(),
             labels: PhantomData,
         }
     }
 
     fn forget(family: &Self::Family, labels: &[Label]) {
         for own in L::all() {
-            family.remove(&[labels, &own].concat());
+            I::forget(family, &[labels, &own].concat());
         }
     }
 }
 
 /// Registers under a name whose last part, where it is a unit, is declared as the unit.
-fn add<F: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, family: F) -> F {
-    let help = help.trim().trim_end_matches('.');
+fn add<F: Metric + Clone>(declared: &mut Declared<'_>, name: &str, help: &str, family: F) -> F {
+    let Declared { registry, settings } = declared;
+    let name = settings.exported(name);
+    let help = settings.exported(help.trim().trim_end_matches('.'));
     let units = [("_bytes", Unit::Bytes), ("_seconds", Unit::Seconds)];
     let with_unit = units
         .into_iter()
@@ -206,9 +228,9 @@ macro_rules! metrics {
         }
 
         impl Families {
-            pub(super) fn register(registry: &mut prometheus_client::registry::Registry) -> Self {
+            pub(super) fn register(declared: &mut $crate::metrics::declare::Declared<'_>) -> Self {
                 use $crate::metrics::declare::Instrument;
-                Self { $( $field: <$kind>::register(registry, $name, concat!($($help),+)), )* }
+                Self { $( $field: <$kind>::register(declared, $name, concat!($($help),+)), )* }
             }
 
             pub(super) fn resolve(&self, labels: &[$crate::metrics::declare::Label]) -> $handles {

@@ -103,6 +103,40 @@ label! {
 }
 
 label! {
+    /// A table of the process that grows with what clients, or an authority of certificates, ask for. Each is bounded.
+    pub enum Table = "table" {
+        /// Addresses that have connections (`server.connections_per_address`).
+        ConnectionsPerAddress = "connections_per_address",
+        /// Addresses that have connected lately (`server.new_connections_per_address`).
+        NewConnectionsPerAddress = "new_connections_per_address",
+        /// Addresses that have made requests lately (`server.requests_per_address`).
+        RequestsPerAddress = "requests_per_address",
+        /// Addresses that have shown the admin listener wrong tokens lately.
+        AdminWrongTokens = "admin_wrong_tokens",
+        /// Handshakes under way (TLS).
+        TlsHandshakes = "tls_handshakes",
+        /// Connections that HTTP requests carry.
+        FallbackSessions = "fallback_sessions",
+        /// Tokens of sessions that may be resumed.
+        ResumeTokens = "resume_tokens",
+        /// Answers that an authority may ask for over HTTP (`http-01`).
+        AcmeAnswers = "acme_answers",
+        /// Names that an authority may ask for over TLS (`tls-alpn-01`).
+        AcmeChallenges = "acme_challenges",
+    }
+}
+
+label! {
+    /// A table of one app that grows with what clients do. Each is bounded.
+    pub enum AppTable = "table" {
+        /// Channels and members that are reported as gone to webhooks unless they are back in time.
+        WebhookDepartures = "webhook_departures",
+        /// Channels whose cache misses are joined.
+        WebhookCacheMisses = "webhook_cache_misses",
+    }
+}
+
+label! {
     /// Why a connection was refused before it belonged to an app.
     pub enum ConnectionRefusal = "reason" {
         /// The key belongs to no app (4001).

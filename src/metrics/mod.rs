@@ -3,7 +3,9 @@
 //! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`], [`certificate`], [`acme`],
 //!   [`database`]: the metrics themselves, each with its name and help text
 //! - [`labels`]: the closed sets that label values come from
-//! - [`declare`]: what a declaration turns into
+//! - [`system`]: what the kernel counts of the process; [`soketi`]: some of the numbers under soketi's names
+//! - [`declare`]: what a declaration turns into; [`settings`]: under which names
+//! - [`plain`]: Prometheus' older text format
 //!
 //! Handles are resolved once, by [`Metrics::app`] and [`Metrics::worker`], and kept: counting is
 //! then one relaxed atomic addition. Where workers share a counter (those of an app), count a
@@ -17,13 +19,21 @@ mod database;
 mod declare;
 mod ingest;
 mod labels;
+mod plain;
 mod process;
+mod settings;
+mod soketi;
+mod system;
 mod worker;
 
 use std::sync::Arc;
 
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
+
+use self::declare::Declared;
+use self::soketi::Soketi;
+use self::system::System;
 
 pub use self::acme::AcmeMetrics;
 pub use self::app::AppMetrics;
@@ -32,15 +42,16 @@ pub use self::cluster::ClusterMetrics;
 pub use self::database::DatabaseMetrics;
 #[cfg(test)]
 pub use self::declare::LabelSet;
-pub use self::declare::{Counter, CounterBy, Gauge};
+pub use self::declare::{Counter, CounterBy, Gauge, GaugeBy};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
-    AcmeOrder, AdminRefusal, ClosedWith, CompressionOutcome, CompressionStage, ConnectionRefusal,
-    EventLoss, FallbackTransport, Http2Refusal, InflateRefusal, IngestRefusal, LossOn, MessageKind,
-    NotResumed, ProxyHeaderRefusal, PublishRefusal, Reload, RequestLimit, Route, StatusClass,
-    TlsHandshake, WebhookDrop, WebhookOutcome,
+    AcmeOrder, AdminRefusal, AppTable, ClosedWith, CompressionOutcome, CompressionStage,
+    ConnectionRefusal, EventLoss, FallbackTransport, Http2Refusal, InflateRefusal, IngestRefusal,
+    LossOn, MessageKind, NotResumed, ProxyHeaderRefusal, PublishRefusal, Reload, RequestLimit,
+    Route, StatusClass, Table, TlsHandshake, WebhookDrop, WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
+pub use self::settings::MetricsSettings;
 pub use self::worker::WorkerMetrics;
 
 /// The metrics of one process. Clones share the same numbers.
@@ -59,21 +70,41 @@ struct Shared {
     ingest: ingest::Families,
     certificates: certificate::Families,
     acme: acme::Families,
+    soketi: Option<Soketi>,
     database: database::Families,
 }
 
 impl Metrics {
     /// Declares every metric; the start time is now.
     pub fn new() -> Self {
+        Self::named(&MetricsSettings::default(), None)
+    }
+
+    /// The same, under these names. soketi's carry the port that is given, 0 for none.
+    pub fn named(settings: &MetricsSettings, port: Option<u16>) -> Self {
         let mut registry = Registry::default();
-        let process = process::start(&mut registry);
-        let workers = worker::Families::register(&mut registry);
-        let apps = app::Families::register(&mut registry);
-        let cluster = cluster::Families::register(&mut registry);
-        let ingest = ingest::Families::register(&mut registry);
-        let certificates = certificate::Families::register(&mut registry);
-        let acme = acme::Families::register(&mut registry);
-        let database = database::Families::register(&mut registry);
+        let declared = &mut Declared {
+            registry: &mut registry,
+            settings,
+        };
+        let process = process::start(declared);
+        let workers = worker::Families::register(declared);
+        let apps = app::Families::register(declared);
+        let cluster = cluster::Families::register(declared);
+        let ingest = ingest::Families::register(declared);
+        let certificates = certificate::Families::register(declared);
+        let acme = acme::Families::register(declared);
+        let database = database::Families::register(declared);
+        let soketi = settings
+            .soketi_names
+            .then(|| Soketi::new(port.unwrap_or_default()));
+        if let Some(soketi) = &soketi {
+            registry.register_collector(Box::new(soketi.clone()));
+            registry.register_collector(Box::new(System {
+                prefix: "soketi_",
+                labels: soketi.process_labels(),
+            }));
+        }
         let shared = Shared {
             acme,
             certificates,
@@ -83,6 +114,7 @@ impl Metrics {
             workers,
             process,
             ingest,
+            soketi,
             database,
         };
         Self {
@@ -92,13 +124,20 @@ impl Metrics {
 
     /// The numbers of the app with this id of the configuration. Asked again, the same ones.
     pub fn app(&self, app_id: &str) -> AppMetrics {
-        self.shared.apps.resolve(&[("app", app_id.into())])
+        let app = self.shared.apps.resolve(&[("app", app_id.into())]);
+        if let Some(soketi) = &self.shared.soketi {
+            soketi.add(app_id, &app);
+        }
+        app
     }
 
     /// The numbers of the app are exported no longer: it is gone. Handles that are still held count on, and nobody
     /// sees it; asked for again, there are new ones.
     pub fn forget_app(&self, app_id: &str) {
         self.shared.apps.forget(&[("app", app_id.into())]);
+        if let Some(soketi) = &self.shared.soketi {
+            soketi.forget(app_id);
+        }
     }
 
     /// The numbers of the worker thread with this index. Asked again, the same ones.
@@ -137,12 +176,16 @@ impl Metrics {
         self.shared.database.resolve(&[])
     }
 
-    /// All metrics in the OpenMetrics text format, which parsers of Prometheus' older text
-    /// format read as well.
+    /// All metrics in the OpenMetrics text format.
     pub fn encode(&self) -> String {
         let mut page = String::new();
         text::encode(&mut page, &self.shared.registry).expect("writing to a String cannot fail");
         page
+    }
+
+    /// All metrics in Prometheus' text format, version 0.0.4, in which names and meanings are the same.
+    pub fn encode_plain(&self) -> String {
+        plain::from_open_metrics(&self.encode())
     }
 }
 

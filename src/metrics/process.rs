@@ -7,14 +7,14 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::registry::Registry;
 use service::net::room::Numbers;
 
-use super::declare::{Counter, CounterBy, Gauge, Instrument, metrics};
+use super::declare::{Counter, CounterBy, Declared, Gauge, GaugeBy, Instrument, metrics};
 use super::labels::{
     AdminRefusal, ConnectionRefusal, Http2Refusal, HttpClosedWhile, ProxyHeaderRefusal, Reload,
-    RequestLimit, Route, StatusClass, TlsHandshake,
+    RequestLimit, Route, StatusClass, Table, TlsHandshake,
 };
+use super::system::System;
 
 metrics! {
     /// The numbers of the process as a whole.
@@ -33,6 +33,8 @@ metrics! {
         admin_refused: CounterBy<AdminRefusal> = "fanfare_admin_refused_total",
         /// Connections closed on listeners with server.proxy_protocol, by what was wrong with the header.
         proxy_headers_refused: CounterBy<ProxyHeaderRefusal> = "fanfare_proxy_headers_refused_total",
+        /// Entries of the tables that grow with what clients, or an authority of certificates, ask for, by table. Each is bounded.
+        table_entries: GaugeBy<Table> = "fanfare_table_entries",
         /// HTTP requests on the public listener, by what was asked for and class of status.
         http_requests: CounterBy<(Route, StatusClass)> = "fanfare_http_requests_total",
         /// Times that a worker made new connections wait for their turn (server.new_connections_per_worker).
@@ -80,16 +82,26 @@ impl ProcessMetrics {
 }
 
 /// Declares the metrics and sets those that never change again.
-pub(super) fn start(registry: &mut Registry) -> ProcessMetrics {
+pub(super) fn start(declared: &mut Declared<'_>) -> ProcessMetrics {
     // A gauge of 1, as is the custom, and not an OpenMetrics "info", which parsers of the older
     // text format stumble over.
     let help = "Always 1; the label is the version that runs";
-    let build_info = Gauge::register(registry, "fanfare_build_info", help);
+    let build_info = Gauge::register(declared, "fanfare_build_info", help);
     let version = ("version", env!("CARGO_PKG_VERSION").into());
     Gauge::resolve(&build_info, &[version]).set(1);
-    registry.register_collector(Box::new(LinesDropped));
+    let lines_dropped = LinesDropped {
+        name: declared.settings.exported("fanfare_log_lines_dropped"),
+    };
+    let system = System {
+        prefix: "",
+        labels: Vec::new(),
+    };
+    declared
+        .registry
+        .register_collector(Box::new(lines_dropped));
+    declared.registry.register_collector(Box::new(system));
 
-    let metrics = Families::register(registry).resolve(&[]);
+    let metrics = Families::register(declared).resolve(&[]);
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     let seconds = since_1970.map_or(0, |time| time.as_secs());
     metrics.start_time.set(seconds as i64);
@@ -98,14 +110,15 @@ pub(super) fn start(registry: &mut Registry) -> ProcessMetrics {
 
 /// What the log counts itself, as it is there before there are metrics.
 #[derive(Debug)]
-struct LinesDropped;
+struct LinesDropped {
+    name: String,
+}
 
 impl Collector for LinesDropped {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let name = "fanfare_log_lines_dropped";
         let help = "Lines of the log that stderr did not take in time, or not at all.";
         let counter = ConstCounter::new(service::log::lines_dropped());
-        let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        let metric = encoder.encode_descriptor(&self.name, help, None, MetricType::Counter)?;
         counter.encode(metric)
     }
 }

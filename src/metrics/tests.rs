@@ -88,7 +88,10 @@ fn with_one_of_each() -> Metrics {
 #[test]
 fn names_follow_the_conventions() {
     for (name, family) in parse(&with_one_of_each().encode()) {
-        assert!(name.starts_with("fanfare_"), "{name}");
+        let is_known = ["fanfare_", "process_"]
+            .iter()
+            .any(|it| name.starts_with(it));
+        assert!(is_known, "{name}");
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         assert!(name.chars().all(plain), "{name}");
         assert!(family.help.len() > 10, "{name} has no help text");
@@ -129,6 +132,7 @@ fn labels_are_those_that_are_known() {
         "route",
         "stage",
         "status",
+        "table",
         "transport",
         "version",
         "worker",
@@ -146,6 +150,9 @@ fn labels_are_those_that_are_known() {
 fn everything_is_zero_before_anything_happened() {
     for (name, family) in parse(&with_one_of_each().encode()) {
         let constant = name == "fanfare_build_info" || name == "fanfare_start_time_seconds";
+        if name.starts_with("process_") {
+            continue;
+        }
         for sample in family.samples {
             assert_eq!(sample.value == 0.0, !constant, "{}", sample.name);
         }
@@ -162,7 +169,79 @@ fn of_an_app_that_is_gone_nothing_is_left() {
         metrics.forget_app(&format!("app-{round}"));
         app.connections.dec();
     }
-    assert_eq!(metrics.encode(), before);
+    let lasting = |page: &str| -> Vec<String> {
+        let lines = page.lines().filter(|line| !line.starts_with("process_"));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(lasting(&metrics.encode()), lasting(&before));
+}
+
+#[test]
+fn names_begin_as_configured_and_those_of_others_stay() {
+    let settings = MetricsSettings {
+        prefix: "shop_relay_".into(),
+        soketi_names: false,
+    };
+    let metrics = Metrics::named(&settings, None);
+    metrics.app("1");
+    metrics.worker(0);
+    let page = metrics.encode();
+    assert!(!page.contains("fanfare_"), "{page}");
+    for name in parse(&page).into_keys() {
+        let others = name.starts_with("process_");
+        assert_eq!(name.starts_with("shop_relay_"), !others, "{name}");
+    }
+}
+
+/// What soketi has of an app, in the older text format.
+const OF_SOKETI: [(&str, &str, f64); 7] = [
+    ("soketi_connected", "gauge", 2.0),
+    ("soketi_new_connections_total", "counter", 5.0),
+    ("soketi_new_disconnections_total", "counter", 3.0),
+    ("soketi_socket_received_bytes", "untyped", 70.0),
+    ("soketi_socket_transmitted_bytes", "untyped", 900.0),
+    ("soketi_ws_messages_received_total", "counter", 7.0),
+    ("soketi_ws_messages_sent_total", "counter", 9.0),
+];
+
+#[test]
+fn what_soketi_counts_is_there_under_its_names_where_that_is_asked_for() {
+    let settings = MetricsSettings {
+        soketi_names: true,
+        ..MetricsSettings::default()
+    };
+    let metrics = Metrics::named(&settings, Some(6001));
+    metrics.app("other");
+    let app = metrics.app("1");
+    app.connections.set(2);
+    app.connections_opened.inc_by(5);
+    app.closes.with(Some(1000).into()).inc_by(2);
+    app.closes.with(None.into()).inc();
+    app.received_bytes.inc_by(70);
+    app.sent_bytes.inc_by(900);
+    app.messages_received.inc_by(7);
+    app.messages_sent.inc_by(9);
+    let page = metrics.encode_plain();
+    for (name, kind, value) in OF_SOKETI {
+        let series = format!("\n{name}{{app_id=\"1\",port=\"6001\"}} ");
+        let (_, found) = page
+            .split_once(&series)
+            .unwrap_or_else(|| panic!("{name}: {page}"));
+        assert_eq!(
+            found.lines().next().unwrap().parse::<f64>(),
+            Ok(value),
+            "{name}"
+        );
+        assert!(
+            page.contains(&format!("\n# TYPE {name} {kind}\n")),
+            "{name}"
+        );
+    }
+    #[cfg(target_os = "linux")]
+    assert!(page.contains("\nsoketi_process_resident_memory_bytes{port=\"6001\"} "));
+    metrics.forget_app("1");
+    assert!(!metrics.encode().contains("app_id=\"1\""));
+    assert!(!Metrics::new().encode().contains("soketi_"));
 }
 
 #[test]
@@ -257,11 +336,15 @@ fn reference_page() -> String {
     let metrics = with_one_of_each();
     metrics.cluster();
     metrics.ingest();
+    metrics.acme();
     let mut page = String::from(
         "# Metrics\n\n\
-         `GET /metrics` on the admin listener, in the OpenMetrics text format. All of them are there from\n\
-         the start, but for those of a cluster, of certificates and of Laravel's Redis, which are there where\n\
-         they are configured.\n\n\
+         `GET /metrics` on the admin listener, in the OpenMetrics text format for those who ask for it and in\n\
+         Prometheus' older one (0.0.4) for others. All of them are there from the start, but for those of a\n\
+         cluster, of certificates and of Laravel's Redis, which are there where they are configured, and those\n\
+         of the process (`process_…`), which are there on Linux.\n\n\
+         [monitoring.md](monitoring.md) says how they are scraped, shown and watched, how they can be called\n\
+         otherwise (`metrics.prefix`), and which of soketi's names they can have.\n\n\
          | metric | type | labels | meaning |\n| --- | --- | --- | --- |\n",
     );
     for (name, family) in parse(&metrics.encode()) {

@@ -27,6 +27,8 @@ pub struct Tokens {
     expired: Mutex<Expired>,
     /// How many of the latter there are.
     remembered: Gauge,
+    /// How many doors there are.
+    known: Gauge,
 }
 
 /// Where a session of a token is to be met.
@@ -69,12 +71,13 @@ pub enum Entered {
 }
 
 impl Tokens {
-    /// None yet. `remembered` counts the sessions that are over.
-    pub fn new(remembered: Gauge) -> Self {
+    /// None yet. `remembered` counts the sessions that are over, `known` those that are not.
+    pub fn new(remembered: Gauge, known: Gauge) -> Self {
         Self {
             doors: array::from_fn(|_| Mutex::default()),
             expired: Mutex::default(),
             remembered,
+            known,
         }
     }
 
@@ -97,6 +100,7 @@ impl Tokens {
         let door = Arc::new(Door::new(name));
         doors.insert(Arc::clone(&door));
         drop(doors);
+        self.known.inc();
         let mut expired = self.expired.lock();
         let missed = expired.take(&name, Instant::now());
         self.remembered.set(expired.len() as i64);
@@ -133,6 +137,7 @@ impl Drop for Place {
         let handed = self.door.close();
         let name = self.door.name();
         let door = self.tokens.part(name).lock().remove(name);
+        self.tokens.known.dec();
         // Whoever has just come is closed; its client comes again. Both go when nothing is locked.
         drop((handed, door));
     }

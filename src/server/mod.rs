@@ -140,10 +140,11 @@ pub fn run(
     let files = service::net::descriptors::raise_limit()
         .map_err(ServeError::system("read the file limit"))?;
     let (public, _socket_files) = listen::bind_public(&config.server)?;
-    let (over_tls, certificates) = secure::listen(&config.tls)?.unzip();
     let admin = listen::bind_admin(&config.admin, &config.server.unix_access)?;
 
-    let metrics = Metrics::new();
+    let port = listen::first_address(&public).map(|address| address.port());
+    let metrics = Metrics::named(&config.metrics, port);
+    let (over_tls, certificates) = secure::listen(&config.tls, &metrics)?.unzip();
     let (authority, common) = authority(&config.cluster, &metrics)?;
     let acme = acme(&config, certificates.as_ref(), common, &metrics)?;
     let (hub, webhooks) = hub(&config, files, metrics)?;
@@ -271,12 +272,14 @@ fn apps_store(config: &Config, relay: &Arc<Relay>, webhooks: &Webhooks) -> Store
 
 fn relay(server: &config::Server, hub: Hub, authority: Arc<dyn Authority>) -> Arc<Relay> {
     let trusted_proxies = Arc::new(server.trusted_proxies.clone());
+    let entries = &hub.metrics().process().table_entries;
+    let limits = &server.client_limits;
     Arc::new(Relay {
+        clients: Clients::new(trusted_proxies, limits, entries, Instant::now()),
         hub,
         authority,
         tap: Tap::new(),
         requests: Requests::default(),
-        clients: Clients::new(trusted_proxies, &server.client_limits, Instant::now()),
         memory: Ceiling::new(server.memory_bytes),
         is_outdated: AtomicBool::new(false),
     })
@@ -298,7 +301,7 @@ fn acme(
         &state,
         common,
         served.certificates(),
-        metrics.acme(),
+        metrics,
     )?;
     Ok(Some(acme))
 }

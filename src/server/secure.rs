@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::worker::OverTls;
 use super::{ServeError, listen};
 use crate::config::Tls;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Table};
 use crate::tls::{Certificates, FileError, Looked, Watched, server_config};
 
 /// How often files are looked at.
@@ -19,11 +19,15 @@ pub(super) struct Served {
 }
 
 /// Listens where the configuration says, if it does, with the certificates that it names.
-pub(super) fn listen(settings: &Tls) -> Result<Option<(OverTls, Served)>, ServeError> {
+pub(super) fn listen(
+    settings: &Tls,
+    metrics: &Metrics,
+) -> Result<Option<(OverTls, Served)>, ServeError> {
     let Some(address) = &settings.listen else {
         return Ok(None);
     };
-    let certificates = Certificates::new();
+    let entries = &metrics.process().table_entries;
+    let certificates = Certificates::new(entries.with(Table::AcmeChallenges).clone());
     let watched = settings.pairs.iter().cloned();
     let watched = watched.map(|pair| Watched::begin(pair, &certificates));
     let watched = watched.collect::<Result<Vec<_>, FileError>>()?;

@@ -38,7 +38,7 @@ use crate::config;
 use crate::fallback::{FallbackService, FallbackSettings, Sessions};
 use crate::http::{self, Api, ApiSettings};
 use crate::hub::Shard;
-use crate::metrics::{Counter, Metrics};
+use crate::metrics::{Counter, Metrics, Table};
 use crate::net::budget::Budget;
 use crate::net::rate::Rate;
 use crate::relay::Relay;
@@ -92,6 +92,7 @@ impl WorkerSettings {
     ) -> Self {
         let server = &config.server;
         let process = metrics.process();
+        let entries = &process.table_entries;
         let room = Arc::new(Room::new(files, process.http_room()));
         let timeouts = Arc::new(Timeouts {
             activity: server.activity_timeout,
@@ -126,8 +127,12 @@ impl WorkerSettings {
             sessions: Arc::new(Sessions::new(
                 room.held(),
                 process.fallback_displaced.clone(),
+                entries.with(Table::FallbackSessions).clone(),
             )),
-            tokens: Arc::new(Tokens::new(process.remembered_sessions.clone())),
+            tokens: Arc::new(Tokens::new(
+                process.remembered_sessions.clone(),
+                entries.with(Table::ResumeTokens).clone(),
+            )),
             api: ApiSettings {
                 path_prefix: server.path_prefix.clone(),
             },
@@ -198,15 +203,17 @@ pub(super) fn start(
     }
     if let Some(tls) = over_tls {
         let outcomes = &process.tls_handshakes;
+        let under_way = process.table_entries.with(Table::TlsHandshakes);
         let proxied = tls.proxy_protocol.then(|| Arc::clone(&settings.proxied));
         for listener in tls.listeners {
             let (relay, settings) = (Arc::clone(&relay), settings.clone());
             let (config, outcomes) = (Arc::clone(&tls.config), outcomes.clone());
             let (pace, waits) = (settings.pace, process.connections_paced.clone());
-            let proxied = proxied.clone();
+            let (proxied, under_way) = (proxied.clone(), under_way.clone());
             builder = builder.listen("tls", listener, move || {
                 let (config, outcomes) = (Arc::clone(&config), outcomes.clone());
-                let acceptor = Acceptor::new(config, tls.handshake_timeout, outcomes);
+                let timeout = tls.handshake_timeout;
+                let acceptor = Acceptor::new(config, timeout, outcomes, under_way.clone());
                 let tcp = |stream| ready(Accepted::tcp(stream).map_err(DispatchError::Io));
                 let relay = Arc::clone(&relay);
                 paced(pace, waits.clone())

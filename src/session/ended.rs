@@ -12,6 +12,8 @@ pub struct Ended {
     pub subscriptions: Vec<(ChannelName, Option<Arc<Member>>)>,
     /// The user that it was registered as.
     pub user: Option<Arc<Member>>,
+    /// How often it was.
+    pub registrations: u32,
     /// The users of whom it was notified.
     pub watchlist: Option<Watchlist>,
 }

@@ -56,7 +56,8 @@ pub struct Session {
     socket_id: SocketId,
     subscriptions: Dense<Subscription, RandomState>,
     user: Option<Arc<Member>>,
-    registered_as_user: bool,
+    /// How often the relay has registered the connection as its user's.
+    registrations: u32,
     /// The users of whom it has asked to be notified.
     watchlist: Option<Watchlist>,
     /// Whether it is.
@@ -143,7 +144,7 @@ impl Session {
             pinged_at: None,
             absence: None,
             user: None,
-            registered_as_user: false,
+            registrations: 0,
             watchlist: None,
             is_watching: false,
             socket_id,

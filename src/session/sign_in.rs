@@ -72,9 +72,10 @@ impl Session {
         Ok((named.into(), is_cut))
     }
 
-    /// The relay has registered the connection as its user's.
+    /// The relay has registered the connection as its user's. It does so more than once if the client was cut off
+    /// before, and then signed in anew to watch others.
     pub fn signed_in(&mut self) {
-        self.registered_as_user = true;
+        self.registrations += 1;
     }
 
     /// The connection is notified of these users from now on. False if it has not asked for that, or not
@@ -92,11 +93,12 @@ impl Session {
 
     /// The connection is nobody's any more: what it leaves behind.
     pub(super) fn end_user(&mut self) -> Ended {
-        let registered = std::mem::take(&mut self.registered_as_user);
+        let registrations = std::mem::take(&mut self.registrations);
         let watching = std::mem::take(&mut self.is_watching);
         Ended {
             subscriptions: Vec::new(),
-            user: self.user.take().filter(|_| registered),
+            user: self.user.take().filter(|_| registrations > 0),
+            registrations,
             watchlist: self.watchlist.take().filter(|_| watching),
         }
     }

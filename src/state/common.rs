@@ -15,8 +15,9 @@ pub type Answered<T> = BoxFuture<'static, Result<T, OutOfReach>>;
 
 /// A store that all nodes of a cluster have in common. Whoever has access to it sees what is in it.
 pub trait Common: fmt::Debug + Send + Sync {
-    /// The value of this name, if there is one.
-    fn get(&self, name: &str) -> Answered<Option<Vec<u8>>>;
+    /// The value of this name, if there is one that is not empty. Whoever can write to the store can put there
+    /// what he likes: of a value of more than `longest` bytes this is the beginning, and a little longer than that.
+    fn get(&self, name: &str, longest: usize) -> Answered<Option<Vec<u8>>>;
 
     /// Keeps a value for so long, in place of the one that may be there.
     fn put(&self, name: &str, value: Vec<u8>, lasts: Duration) -> Answered<()>;

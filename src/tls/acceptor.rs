@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::exchange::{Exchange, Failure};
 use super::socket::Socket;
-use crate::metrics::{CounterBy, TlsHandshake};
+use crate::metrics::{CounterBy, Gauge, TlsHandshake};
 
 /// Handshakes that a worker has under way at one time. With more, the oldest ends: whoever takes part in it
 /// has taken longer than all others.
@@ -38,6 +38,8 @@ pub struct Acceptor {
 #[derive(Default)]
 struct UnderWay {
     next: Cell<u64>,
+    /// How many there are, on all threads.
+    shown: Gauge,
     ends: RefCell<BTreeMap<u64, oneshot::Sender<()>>>,
 }
 
@@ -48,17 +50,22 @@ struct Turn {
 }
 
 impl Acceptor {
-    /// For the calling thread. A handshake may take as long as `timeout`; `outcomes` counts them.
+    /// For the calling thread. A handshake may take as long as `timeout`; `outcomes` counts them, and `under_way`
+    /// shows how many there are.
     pub fn new(
         config: Arc<ServerConfig>,
         timeout: Duration,
         outcomes: CounterBy<TlsHandshake>,
+        under_way: Gauge,
     ) -> Self {
         Self {
             config,
             timeout,
             outcomes,
-            under_way: Rc::default(),
+            under_way: Rc::new(UnderWay {
+                shown: under_way,
+                ..UnderWay::default()
+            }),
         }
     }
 
@@ -126,6 +133,7 @@ impl UnderWay {
             ends.pop_first();
         }
         ends.insert(number, end);
+        self.shown.inc();
         let under_way = Rc::clone(self);
         (Turn { under_way, number }, displaced)
     }
@@ -134,6 +142,7 @@ impl UnderWay {
 impl Drop for Turn {
     fn drop(&mut self) {
         self.under_way.ends.borrow_mut().remove(&self.number);
+        self.under_way.shown.dec();
     }
 }
 

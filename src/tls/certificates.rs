@@ -10,6 +10,7 @@ use rustls::sign::CertifiedKey;
 
 use super::certificate::Certificate;
 use super::name::Name;
+use crate::metrics::Gauge;
 
 /// The protocol in whose name an authority asks whether a host is ours (RFC 8737, tls-alpn-01).
 pub const ACME_TLS: &[u8] = b"acme-tls/1";
@@ -27,6 +28,8 @@ pub struct Certificates {
     table: RwLock<Arc<Table>>,
     /// What is shown to an authority, by the name that it asks for.
     challenges: RwLock<HashMap<Name, Arc<CertifiedKey>>>,
+    /// How many names those are.
+    challenged: Gauge,
 }
 
 /// Where a certificate is put.
@@ -55,9 +58,12 @@ struct Table {
 }
 
 impl Certificates {
-    /// None.
-    pub fn new() -> Arc<Self> {
-        Arc::default()
+    /// None. `challenged` shows how many names an authority may ask for.
+    pub fn new(challenged: Gauge) -> Arc<Self> {
+        Arc::new(Self {
+            challenged,
+            ..Self::default()
+        })
     }
 
     /// A new place behind the others, empty as yet. The label is what operators know it by: there must be
@@ -98,12 +104,16 @@ impl Certificates {
 
     /// Shows this to an authority that asks for the name by [`ACME_TLS`], and to nobody else.
     pub fn set_challenge(&self, name: Name, key: CertifiedKey) {
-        self.challenges.write().insert(name, Arc::new(key));
+        let mut challenges = self.challenges.write();
+        challenges.insert(name, Arc::new(key));
+        self.challenged.set(challenges.len() as i64);
     }
 
     /// Ends what [`set_challenge`](Self::set_challenge) began.
     pub fn remove_challenge(&self, name: &Name) {
-        self.challenges.write().remove(name);
+        let mut challenges = self.challenges.write();
+        challenges.remove(name);
+        self.challenged.set(challenges.len() as i64);
     }
 
     /// Whom a client gets that asks for this name.
@@ -167,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_client_gets_the_certificate_of_the_name_that_it_asks_for() {
-        let certificates = Certificates::new();
+        let certificates = Certificates::new(Gauge::default());
         let [first, wild, own] =
             ["first", "wild", "own"].map(|label| certificates.add_place(label));
         assert!(certificates.choose(Some("a.example")).is_none());
@@ -195,7 +205,7 @@ mod tests {
 
     #[test]
     fn another_certificate_takes_the_place_of_the_last_with_all_its_names() {
-        let certificates = Certificates::new();
+        let certificates = Certificates::new(Gauge::default());
         let first = certificates.add_place("first");
         let second = certificates.add_place("second");
         certificates.put(first, self_signed(&["a.example"]));
@@ -218,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_challenge_is_shown_for_its_name_until_it_is_removed() {
-        let certificates = Certificates::new();
+        let certificates = Certificates::new(Gauge::default());
         let name = Name::parse("a.example").unwrap();
         let key = self_signed(&["a.example"]).key().as_ref().clone();
         certificates.set_challenge(name.clone(), key);
@@ -226,7 +236,9 @@ mod tests {
         assert!(certificates.challenge(Some("b.example")).is_none());
         assert!(certificates.challenge(None).is_none());
         assert!(certificates.choose(Some("a.example")).is_none());
+        assert_eq!(certificates.challenged.get(), 1);
         certificates.remove_challenge(&name);
+        assert_eq!(certificates.challenged.get(), 0);
         assert!(certificates.challenge(Some("a.example")).is_none());
     }
 }

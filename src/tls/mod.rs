@@ -16,6 +16,8 @@ mod certificate;
 mod certificates;
 mod exchange;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod name;
 mod receiving;
 mod record;

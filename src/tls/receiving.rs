@@ -110,6 +110,12 @@ impl Receiving {
         }
     }
 
+    /// Bytes that are kept of a record that has not come whole.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn waiting(&self) -> usize {
+        self.partial.len()
+    }
+
     /// The thread's buffer, which begins with what is there of a record, and has room for a read.
     fn buffer(&self) -> Vec<u8> {
         let mut records = RECORDS.take();

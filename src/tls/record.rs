@@ -20,6 +20,8 @@ pub(super) const HEADER: usize = 5;
 const MAX_PLAIN: usize = 1 << 14;
 /// Bytes that sealing may add to them (RFC 5246 §6.2.3; TLS 1.3 allows less).
 const MAX_EXPANSION: usize = 2048;
+/// Bytes of a record at most.
+pub(super) const LONGEST: usize = HEADER + MAX_PLAIN + MAX_EXPANSION;
 /// Records that are sealed with one key: a fraction of what is known to be safe (2^24.5, RFC 8446 §5.5).
 const MOST_RECORDS: u64 = 1 << 23;
 /// Records without data that may follow one another: they cost work, and no allowance counts them.
@@ -75,11 +77,7 @@ pub(super) fn begin(
 ) -> Result<(Sealer, Opener), Broken> {
     let suite = secrets.negotiated_cipher_suite();
     let (sent, received) = (extracted.tx, extracted.rx);
-    let opener = Opener {
-        decrypter: decrypter(suite, received.1)?,
-        sequence: received.0,
-        empty: 0,
-    };
+    let opener = Opener::new(suite, received)?;
     let sealer = Sealer {
         encrypter: encrypter(suite, sent.1)?,
         sequence: sent.0,
@@ -176,6 +174,18 @@ impl Sealer {
 }
 
 impl Opener {
+    /// For records that are sealed with these keys, the first of which has this number.
+    pub(super) fn new(
+        suite: SupportedCipherSuite,
+        (sequence, keys): (u64, ConnectionTrafficSecrets),
+    ) -> Result<Self, Broken> {
+        Ok(Self {
+            decrypter: decrypter(suite, keys)?,
+            sequence,
+            empty: 0,
+        })
+    }
+
     /// Opens a record, in its place.
     pub(super) fn open<'a>(&mut self, record: &'a mut [u8]) -> Result<Opened<'a>, Broken> {
         let (header, payload) = record.split_at_mut_checked(HEADER).ok_or(Broken)?;
@@ -212,7 +222,7 @@ pub(super) fn length(bytes: &[u8]) -> Result<Option<usize>, Broken> {
         return Ok(None);
     };
     let length = usize::from(u16::from_be_bytes([high, low]));
-    let fits = (20..=23).contains(&typ) && major == 3 && length <= MAX_PLAIN + MAX_EXPANSION;
+    let fits = (20..=23).contains(&typ) && major == 3 && HEADER + length <= LONGEST;
     fits.then_some(Some(HEADER + length)).ok_or(Broken)
 }
 
@@ -226,7 +236,7 @@ fn key_and_iv(keys: ConnectionTrafficSecrets) -> Result<(AeadKey, Iv), Broken> {
     }
 }
 
-fn encrypter(
+pub(super) fn encrypter(
     suite: SupportedCipherSuite,
     keys: ConnectionTrafficSecrets,
 ) -> Result<Box<dyn MessageEncrypter>, Broken> {

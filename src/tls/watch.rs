@@ -86,6 +86,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::metrics::Gauge;
     use crate::tls::files::Setting;
     use crate::tls::name::Name;
 
@@ -98,7 +99,7 @@ mod tests {
         fn new() -> Self {
             Self {
                 directory: tempfile::tempdir().unwrap(),
-                certificates: Certificates::new(),
+                certificates: Certificates::new(Gauge::default()),
             }
         }
 

@@ -15,7 +15,7 @@ use super::notice::Notice;
 use super::outlet::Outlet;
 use crate::apps::WebhookEvent;
 use crate::departures::Departures;
-use crate::metrics::AppMetrics;
+use crate::metrics::{AppMetrics, AppTable};
 use crate::protocol::ChannelName;
 
 /// Departures, and cache misses, that are notified of in one go.
@@ -196,6 +196,7 @@ impl AppWebhooks {
         let mut misses = self.misses.lock();
         let was_empty = misses.next_due().is_none();
         let miss = misses.missed(channel, Instant::now());
+        self.show(AppTable::WebhookCacheMisses, misses.len());
         drop(misses);
         match miss {
             Miss::Now => self.notify_miss(channel),
@@ -230,7 +231,11 @@ impl AppWebhooks {
             return;
         }
         let who = who();
-        if !self.departures.lock().is_back(&who) {
+        let mut departures = self.departures.lock();
+        let is_back = departures.is_back(&who);
+        self.show(AppTable::WebhookDepartures, departures.len());
+        drop(departures);
+        if !is_back {
             self.notify(channel, &who.notice(events.came));
         }
     }
@@ -243,6 +248,7 @@ impl AppWebhooks {
         let mut departures = self.departures.lock();
         let was_empty = departures.next_due().is_none();
         let waits = departures.leave(&who, Instant::now());
+        self.show(AppTable::WebhookDepartures, departures.len());
         drop(departures);
         if !waits {
             self.notify(channel, &who.notice(events.left));
@@ -271,6 +277,11 @@ impl AppWebhooks {
         }
     }
 
+    /// Under the table's lock.
+    fn show(&self, table: AppTable, entries: usize) {
+        self.metrics.table_entries.with(table).set(entries as i64);
+    }
+
     fn next_due(&self) -> Option<Instant> {
         let departure = self.departures.lock().next_due();
         let miss = self.misses.lock().next_due();
@@ -280,7 +291,11 @@ impl AppWebhooks {
     /// Notifies of some misses: the thread's other tasks have their turn before the rest.
     fn notify_misses(&self, now: Instant) {
         for _ in 0..A_TURN {
-            let Some(channel) = self.misses.lock().take_due(now) else {
+            let mut misses = self.misses.lock();
+            let due = misses.take_due(now);
+            self.show(AppTable::WebhookCacheMisses, misses.len());
+            drop(misses);
+            let Some(channel) = due else {
                 return;
             };
             self.notify_miss(&channel);
@@ -295,6 +310,7 @@ impl AppWebhooks {
             let Some(who) = departures.take_due(now) else {
                 return false;
             };
+            self.show(AppTable::WebhookDepartures, departures.len());
             self.notify(who.channel(), &who.notice(who.event()));
         }
         true
@@ -305,6 +321,7 @@ impl AppWebhooks {
     pub(super) fn stop_waiting(&self) {
         let now = Instant::now();
         let missed = self.misses.lock().take_all();
+        self.show(AppTable::WebhookCacheMisses, 0);
         for channel in missed {
             self.notify_miss(&channel);
         }

@@ -62,6 +62,11 @@ impl Misses {
         Miss::Now
     }
 
+    /// How many channels are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.channels.len()
+    }
+
     /// When [`Misses::take_due`] is to be called next; None while no miss was sent lately.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.due.front().map(|(due, _)| *due)

@@ -53,6 +53,20 @@ pub(super) enum Attack {
     Handshakes,
     /// 500 TLS handshakes that begin and go no further
     HalfHandshakes,
+    /// requests over HTTP/2 that are reset at once
+    Http2Resets,
+    /// a head of HTTP/2 that never ends (CONTINUATION)
+    Http2Continuation,
+    /// SETTINGS of HTTP/2
+    Http2Settings,
+    /// PING of HTTP/2
+    Http2Pings,
+    /// `GET /up` over HTTP/2, 100 at a time
+    Http2Streams,
+    /// 50 connections of HTTP/2 with 100 publishes each, whose bodies come a byte a second
+    Http2SlowBodies,
+    /// 50 connections of HTTP/2 with 100 requests each that take nothing of their answers (a window of 0)
+    Http2NoWindow,
 }
 
 impl Attack {
@@ -66,7 +80,20 @@ impl Attack {
     }
 
     pub(super) fn is_over_tls(self) -> bool {
-        matches!(self, Attack::Handshakes | Attack::HalfHandshakes)
+        self.is_over_http2() || matches!(self, Attack::Handshakes | Attack::HalfHandshakes)
+    }
+
+    pub(super) fn is_over_http2(self) -> bool {
+        matches!(
+            self,
+            Attack::Http2Resets
+                | Attack::Http2Continuation
+                | Attack::Http2Settings
+                | Attack::Http2Pings
+                | Attack::Http2Streams
+                | Attack::Http2SlowBodies
+                | Attack::Http2NoWindow
+        )
     }
 
     /// The limits that are to hold. The healthy subscribers have one address, too, and keep within them.
@@ -111,7 +138,12 @@ impl Attack {
     pub(super) fn holds(self) -> bool {
         matches!(
             self,
-            Attack::IdleHttp | Attack::Bodies | Attack::Connections | Attack::HalfHandshakes
+            Attack::IdleHttp
+                | Attack::Bodies
+                | Attack::Connections
+                | Attack::HalfHandshakes
+                | Attack::Http2SlowBodies
+                | Attack::Http2NoWindow
         )
     }
 
@@ -122,6 +154,7 @@ impl Attack {
             Attack::Bodies => Some(200),
             Attack::Connections => Some(1300),
             Attack::HalfHandshakes => Some(500),
+            Attack::Http2SlowBodies | Attack::Http2NoWindow => Some(50),
             _ => None,
         }
     }

@@ -13,6 +13,7 @@ use anyhow::{Context, ensure};
 
 use super::attack::{AUDIENCE, Attack, frame, presence_subscribe};
 use super::edge::{self, Secured};
+use super::http2;
 use crate::compare::server::APP_KEY;
 use crate::{sys, ws};
 
@@ -62,7 +63,9 @@ impl Attackers {
         let attackers = (0..count).map(|_| {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
-                if attack.is_at_the_edge() {
+                if attack.is_over_http2() {
+                    shared.attack_over_http2();
+                } else if attack.is_at_the_edge() {
                     shared.attack_the_edge();
                 } else {
                     shared.attack_again_and_again();
@@ -126,6 +129,24 @@ impl Shared {
             }
             thread::sleep(pause);
         }
+    }
+
+    fn attack_over_http2(&self) {
+        while !self.is_over() {
+            let end = self.attack_http2_once();
+            self.count(end.unwrap_or_else(|error| format!("refused: {error:#}")));
+            if !self.is_over() {
+                thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    fn attack_http2_once(&self) -> anyhow::Result<String> {
+        let secured = self.secured.as_ref().context("the server speaks no TLS")?;
+        let (mut stream, mut tls) = secured.connect()?;
+        edge::shake_hands(&mut stream, &mut tls)?;
+        let is_over = || self.is_over();
+        Ok(http2::attack(self.attack, &mut stream, &mut tls, is_over))
     }
 
     /// Keeps a connection until the attack is over or the server has ended it.

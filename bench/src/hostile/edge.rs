@@ -30,7 +30,8 @@ pub(super) struct Secured {
 }
 
 impl Secured {
-    pub(super) fn new() -> anyhow::Result<Self> {
+    /// For clients that speak this protocol, if any.
+    pub(super) fn new(alpn: Option<&[u8]>) -> anyhow::Result<Self> {
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new(vec![NAME.to_owned()])?.self_signed(&key)?;
         let files = tempfile::tempdir().context("a directory for a certificate")?;
@@ -43,6 +44,7 @@ impl Secured {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        config.alpn_protocols = alpn.into_iter().map(<[u8]>::to_vec).collect();
         config.resumption = rustls::client::Resumption::disabled();
         // A port of this moment: whoever takes it before the server does ends the measurement.
         let (_refusing, address) = sys::refusing_port()?;
@@ -63,9 +65,11 @@ impl Secured {
         ]
     }
 
-    fn client(&self) -> anyhow::Result<ClientConnection> {
+    /// A connection whose handshake has not begun.
+    pub(super) fn connect(&self) -> anyhow::Result<(TcpStream, ClientConnection)> {
         let name = ServerName::try_from(NAME)?;
-        Ok(ClientConnection::new(Arc::clone(&self.config), name)?)
+        let tls = ClientConnection::new(Arc::clone(&self.config), name)?;
+        Ok((connect(self.address)?, tls))
     }
 }
 
@@ -88,21 +92,28 @@ pub(super) fn attempt(
         }
         _ => {
             let secured = secured.context("the server speaks no TLS")?;
-            let mut stream = connect(secured.address)?;
-            let mut tls = secured.client()?;
+            let (mut stream, mut tls) = secured.connect()?;
             if attack == Attack::HalfHandshakes {
                 let mut hello = Vec::new();
                 tls.write_tls(&mut hello)?;
                 stream.write_all(&hello[..hello.len() / 2])?;
                 return Ok(("begun".into(), Some(stream)));
             }
-            while tls.is_handshaking() {
-                let (read, _) = tls.complete_io(&mut stream)?;
-                ensure!(read > 0 || !tls.is_handshaking(), "end of stream");
-            }
+            shake_hands(&mut stream, &mut tls)?;
             ended("handshake")
         }
     }
+}
+
+pub(super) fn shake_hands(
+    stream: &mut TcpStream,
+    tls: &mut ClientConnection,
+) -> anyhow::Result<()> {
+    while tls.is_handshaking() {
+        let (read, _) = tls.complete_io(stream)?;
+        ensure!(read > 0 || !tls.is_handshaking(), "end of stream");
+    }
+    Ok(())
 }
 
 fn connect(server: SocketAddrV4) -> anyhow::Result<TcpStream> {

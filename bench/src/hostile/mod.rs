@@ -5,6 +5,7 @@ mod attack;
 mod beside;
 mod connection;
 mod edge;
+mod http2;
 mod table;
 
 use std::fs;
@@ -65,6 +66,8 @@ struct Finding {
     hostile: usize,
     p50_ms: f64,
     p99_ms: f64,
+    /// Publish to answer, of the same publishes.
+    publish_p99_ms: f64,
     /// The p99 against that without an attack, of as many subscribers.
     ratio: Option<f64>,
     up_p99_ms: Option<f64>,
@@ -184,8 +187,12 @@ impl Bench {
     ) -> anyhow::Result<Finding> {
         let name = attack.map_or_else(|| "none".into(), Attack::name);
         eprintln!("{}: {name}, {hostile} hostile", binary.display());
-        let over_tls = attack.is_some_and(Attack::is_over_tls);
-        let secured = over_tls.then(Secured::new).transpose()?;
+        let over_tls = attack.filter(|attack| attack.is_over_tls());
+        let secured = over_tls.map(|attack| {
+            let alpn = attack.is_over_http2().then_some(http2::ALPN);
+            Secured::new(alpn)
+        });
+        let secured = secured.transpose()?;
         let (server, receiver) = self.start(binary, attack, secured.as_ref())?;
         let subscribers = self.subscribers_beside(attack);
         let processes = Processes::new(vec![server.pid() as i32])?;
@@ -212,15 +219,16 @@ impl Bench {
         let after = processes.memory().rss_kib;
         // How it stops is not what is measured, nor is a receiver that it leaves.
         drop((server, receiver));
-        let latency = |key: &str| report["latency"][key].as_f64().unwrap_or_default() / 1e3;
+        let ms = |of: &str, key: &str| report[of][key].as_f64().unwrap_or_default() / 1e3;
         let mib = |kib: u64| kib.saturating_sub(before) as f64 / 1024.0;
         Ok(Finding {
             binary: binary.display().to_string(),
             attack: name,
             is_at_the_edge: attack.is_some_and(Attack::is_at_the_edge),
             hostile,
-            p50_ms: latency("p50_us"),
-            p99_ms: latency("p99_us"),
+            p50_ms: ms("latency", "p50_us"),
+            p99_ms: ms("latency", "p99_us"),
+            publish_p99_ms: ms("http_answer", "p99_us"),
             ratio: None,
             up_p99_ms: answers.p99(),
             up_failures: answers.failures,

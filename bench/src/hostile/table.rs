@@ -12,8 +12,8 @@ const MOST_GROWTH_MIB: f64 = 2.0;
 #[expect(clippy::print_stdout, reason = "the table is this command's output")]
 pub(super) fn print(findings: &[Finding]) {
     println!(
-        "| attack | hostile | binary | p50 ms | p99 ms | ratio | /up p99 ms | MiB each | MiB left \
-         | met | ends |\n|---|---:|---|---:|---:|---:|---:|---:|---:|---|---|"
+        "| attack | hostile | binary | p50 ms | p99 ms | ratio | publish p99 ms | /up p99 ms | MiB each | MiB left \
+         | met | ends |\n|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---|---|"
     );
     for finding in findings {
         let figure = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.1}"));
@@ -22,13 +22,14 @@ pub(super) fn print(findings: &[Finding]) {
             .map(|(end, count)| format!("{count} × {end}"))
             .collect();
         println!(
-            "| {} | {} | {} | {:.1} | {:.1} | {} | {} | {:.2} | {:.1} | {} | {} |",
+            "| {} | {} | {} | {:.1} | {:.1} | {} | {:.1} | {} | {:.2} | {:.1} | {} | {} |",
             finding.attack,
             finding.hostile,
             finding.binary,
             finding.p50_ms,
             finding.p99_ms,
             figure(finding.ratio),
+            finding.publish_p99_ms,
             figure(finding.up_p99_ms),
             finding.growth_mib_each,
             finding.left_mib,

@@ -9,6 +9,8 @@ use crate::deliveries::{Deliveries, report_connections};
 use crate::report::round;
 use crate::usage::Window;
 
+/// Enough for an answer to be late without the next event having to wait for it.
+const PUBLISHERS: usize = 8;
 /// The turns of each.
 const ROUNDS: usize = 3;
 
@@ -63,7 +65,7 @@ pub(super) fn run(bench: &mut Bench, other: Other) -> anyhow::Result<()> {
         all.clone().map(channel).collect(),
         all.clone().map(way).collect(),
     )?;
-    let publishers = options.publishers.or(options.window).unwrap_or(1);
+    let publishers = options.publishers.or(options.window).unwrap_or(PUBLISHERS);
     bench.net.open_http(publishers)?;
     bench.measure_idle()?;
 
@@ -85,7 +87,10 @@ pub(super) fn run(bench: &mut Bench, other: Other) -> anyhow::Result<()> {
             let received = load.ledger.received;
             costs[index].push(usage.server.exact_ns as f64 / 1000.0 / received.max(1) as f64);
             let report = &mut bench.report;
-            report.problem_count(unpublished, "scheduled events NOT PUBLISHED");
+            report.problem_count(
+                unpublished,
+                "scheduled events NOT PUBLISHED: the client was too late, or no publisher was free",
+            );
             deliveries += load.ledger.deliveries();
             report.latency(&format!("{name}_latency_{round}"), &load.ledger.latency);
         }

@@ -13,6 +13,9 @@ use crate::sys;
 const EVENT: &str = "bench-event";
 /// A closed loop that gets nothing for this long counts the rest as lost and goes on.
 const STALL_NS: u64 = 2_000_000_000;
+/// How much later than the end of the window what was due before may still be published: the one thread is behind
+/// with reading now and then.
+const LATE_NS: u64 = 500_000_000;
 /// After the last publish, how long without a delivery until the missing count as lost.
 const DRAIN_QUIET_NS: u64 = 2_000_000_000;
 
@@ -119,7 +122,11 @@ impl<'a> Load<'a> {
             let mut wait = 100_000_000;
             match pace {
                 Pace::Open { interval_ns } => {
-                    while next_due < end && next_due <= now && net.http_idle() > 0 && now < end {
+                    while next_due < end
+                        && next_due <= now
+                        && net.http_idle() > 0
+                        && now < end + LATE_NS
+                    {
                         self.publish(net, Some(next_due))?;
                         next_due += interval_ns;
                     }
@@ -138,7 +145,11 @@ impl<'a> Load<'a> {
                 }
             }
             if now >= end {
-                let done = self.ledger.incomplete == 0 && self.unanswered == 0;
+                let all_published = match pace {
+                    Pace::Open { .. } => next_due >= end || now >= end + LATE_NS,
+                    Pace::Closed { .. } => true,
+                };
+                let done = all_published && self.ledger.incomplete == 0 && self.unanswered == 0;
                 let quiet = now.saturating_sub(self.last_arrival.max(end)) > DRAIN_QUIET_NS;
                 if done || quiet {
                     break;

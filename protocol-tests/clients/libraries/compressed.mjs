@@ -3,8 +3,8 @@
 import { createInterface } from "node:readline";
 import WebSocket from "ws";
 
-const { host, port, app } = JSON.parse(process.env.CLIENT_TEST);
-const socket = new WebSocket(`ws://${host}:${port}/app/${app.key}?protocol=7&client=ws&version=8.0.0`, {
+const { host, port, tls, app } = JSON.parse(process.env.CLIENT_TEST);
+const socket = new WebSocket(`${tls ? "wss" : "ws"}://${host}:${port}/app/${app.key}?protocol=7&client=ws&version=8.0.0`, {
   // Everything that it sends is compressed.
   perMessageDeflate: { threshold: 0 },
 });

@@ -8,7 +8,7 @@ use protocol_tests::{RedisServer, TestServer, TestServerBuilder, eventually, or_
 use tempfile::TempDir;
 
 use crate::pebble::{Habits, Pebble, certificate, files};
-use crate::support::{expect_logged, expect_orders, orders, unready};
+use crate::support::{expect_logged, expect_orders, logged, orders, unready};
 
 const NAMES: [&str; 4] = ["a.test", "b.test", "c.test", "d.test"];
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -144,6 +144,92 @@ async fn a_renewed_certificate_reaches_all_nodes() {
     }
     first.finish().await;
     second.finish().await;
+}
+
+/// The key in Redis whose name ends so, once there is one.
+async fn common_key(redis: &RedisServer, end: &str) -> String {
+    let prefix = format!("{PREFIX}common:");
+    eventually(&format!("a key {end}"), || async {
+        let keys = redis.keys(&prefix).await;
+        keys.into_iter().find(|key| key.ends_with(end))
+    })
+    .await
+}
+
+async fn unopened(server: &TestServer) -> f64 {
+    let metrics = server.metrics().await;
+    metrics.sum("fanfare_acme_unopened_total", &[])
+}
+
+const UNOPENED: &str = "cannot be opened, and counts as missing";
+
+#[tokio::test]
+async fn a_certificate_that_was_changed_in_redis_is_not_taken_and_soon_replaced() {
+    let pebble = Pebble::start(Habits::default()).await;
+    let redis = RedisServer::start().await;
+    let states: [TempDir; 2] = folders();
+    let first = node(&pebble, &redis, "http-01", states[0].path());
+    let first = or_skip!(first.start().await);
+    pebble.point_to(&first);
+    expect_orders(&first, "issued", 1.0).await;
+    let key = common_key(&redis, "/certificate}").await;
+    let mut change = redis::cmd("SETRANGE");
+    let _length: u64 = redis
+        .command(change.arg(&key).arg(100).arg("changed"))
+        .await;
+    // From now on nothing can be ordered.
+    pebble.way.cut();
+    let second = node(&pebble, &redis, "http-01", states[1].path());
+    let second = or_skip!(second.start().await);
+    expect_logged(&second, UNOPENED, 1).await;
+    // The first node finds out, too, and puts there what it has.
+    expect_orders(&second, "received", 1.0).await;
+    expect_one_certificate(&[&first, &second], &[&states[0], &states[1]]).await;
+    for node in [&first, &second] {
+        assert!(unopened(node).await >= 1.0);
+    }
+    assert_eq!(logged(&second, UNOPENED).len(), 1);
+    first.finish().await;
+    second.finish().await;
+}
+
+#[tokio::test]
+async fn of_what_somebody_else_puts_into_redis_no_more_is_read_than_a_value_may_have() {
+    const HUGE: usize = 100 << 20;
+    let pebble = Pebble::start(Habits::default()).await;
+    let redis = RedisServer::start().await;
+    let [state] = folders();
+    let server = node(&pebble, &redis, "http-01", state.path());
+    let server = or_skip!(server.start().await);
+    pebble.point_to(&server);
+    expect_orders(&server, "issued", 1.0).await;
+    let certificate = common_key(&redis, "/certificate}").await;
+    for end in ["proofs}", "lease}"] {
+        let key = certificate.replace("certificate}", end);
+        let mut write = redis::cmd("SETRANGE");
+        let _length: u64 = redis.command(write.arg(&key).arg(HUGE).arg("x")).await;
+    }
+    let written = |info: String| {
+        let line = info
+            .lines()
+            .find(|line| line.starts_with("total_net_output_bytes"));
+        let (_, number) = line
+            .expect("Redis counts")
+            .split_once(':')
+            .expect("a number");
+        number.trim().parse::<usize>().expect("it is one")
+    };
+    let info = redis::cmd("INFO").arg("stats").clone();
+    let before = written(redis.command(&info).await);
+    let start = unopened(&server).await;
+    eventually("the node to have looked", || async {
+        (unopened(&server).await >= start + 3.0).then_some(())
+    })
+    .await;
+    let after = written(redis.command(&info).await);
+    assert!(after - before < HUGE / 2, "{} bytes", after - before);
+    expect_logged(&server, UNOPENED, 1).await;
+    server.finish().await;
 }
 
 #[tokio::test]

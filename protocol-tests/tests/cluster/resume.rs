@@ -7,7 +7,9 @@ use protocol_tests::{
 };
 use serde_json::json;
 
-use crate::support::{app, channel_name, finish, wait_for_users};
+use crate::support::{app, channel_name, finish, signed_in, wait_for_users};
+
+const STATUS: &str = "pusher_internal:watchlist_events";
 
 async fn start(window: i64) -> Result<(RedisServer, Cluster), Skipped> {
     let redis = RedisServer::start().await;
@@ -81,6 +83,45 @@ async fn parked_session_is_a_member_everywhere_and_misses_nothing_of_other_nodes
     }
     observer.expect_nothing().await;
     leave(again).await;
+    drop(observer);
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn user_who_signs_in_again_to_watch_others_before_the_first_answer_is_online_once() {
+    let redis = RedisServer::start().await;
+    let app = app()
+        .set("resume.window", 60)
+        .set("watchlist", true)
+        .set("watchlist_grace", 0);
+    let cluster = Cluster::builder(redis.url()).app(app).nodes(2);
+    let cluster = or_skip!(cluster.start().await);
+    let (token, user) = (unique("session-token-"), unique("u-"));
+    let mut observer = signed_in(&cluster[1], &unique("observer-"), &[&user]).await;
+    let mut status = async |name: &str| {
+        let event = observer.expect_event(STATUS).await;
+        let expected = json!({"events": [{"name": name, "user_ids": [user]}]});
+        assert_eq!(event.data_json(), expected);
+    };
+    status("offline").await;
+    let mut client = connect(&cluster[0], &token).await;
+    redis.pause();
+    let watching = |other: &str| json!({"id": user, "watchlist": [other]}).to_string();
+    client.send_sign_in(&watching("a")).await;
+    client.ping_fence().await;
+    park(client, &cluster[0]).await;
+    let mut again = connect(&cluster[0], &token).await;
+    again.send_sign_in(&watching("b")).await;
+    again.ping_fence().await;
+    redis.resume();
+    let answer = again.expect_event("pusher:signin_success").await;
+    assert_eq!(answer.data["user_data"], watching("b"));
+    let event = again.expect_event(STATUS).await;
+    let expected = json!({"events": [{"name": "offline", "user_ids": ["b"]}]});
+    assert_eq!(event.data_json(), expected);
+    status("online").await;
+    leave(again).await;
+    status("offline").await;
     drop(observer);
     finish(cluster, &redis).await;
 }

@@ -31,6 +31,16 @@ async fn refused(server: &TestServer, reason: &str) -> f64 {
     metrics.sum("fanfare_connections_refused_total", &[("reason", reason)])
 }
 
+/// Waits until a table of addresses has so many entries.
+async fn expect_entries(server: &TestServer, table: &str, count: f64) {
+    eventually(&format!("{count} entries of {table}"), || async {
+        let metrics = server.metrics().await;
+        let entries = metrics.sum("fanfare_table_entries", &[("table", table)]);
+        (entries == count).then_some(())
+    })
+    .await;
+}
+
 /// Connects as soon as that is allowed again.
 async fn recovers(server: &TestServer, upgrade: &Upgrade) {
     eventually("a connection to be allowed again", || async {
@@ -72,6 +82,32 @@ async fn connections_of_an_address_are_limited_and_those_of_others_are_not() {
     drop(open.remove(0));
     recovers(&server, &from(&plain, "203.0.113.7")).await;
     drop(open);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn how_many_addresses_are_known_shows_in_the_metrics() {
+    let server = behind_proxy()
+        .set("server.connections_per_address", 10)
+        .set("server.new_connections_per_address", 10)
+        .set("server.requests_per_address", 10);
+    let server = or_skip!(server.start().await);
+    let plain = upgrade(&server);
+    let mut open = Vec::new();
+    for address in ["203.0.113.7", "203.0.113.7", "203.0.113.8"] {
+        let connection = server.connection().await;
+        open.push(establish(&server, connection, &from(&plain, address)).await);
+    }
+    for address in ["203.0.113.7", "203.0.113.8", "203.0.113.9"] {
+        let request = Request::get(server.app(), "/channels").header("X-Forwarded-For", address);
+        server.request(&request).await.expect_status(200);
+    }
+    expect_entries(&server, "connections_per_address", 2.0).await;
+    expect_entries(&server, "new_connections_per_address", 2.0).await;
+    expect_entries(&server, "requests_per_address", 3.0).await;
+    drop(open);
+    expect_entries(&server, "connections_per_address", 0.0).await;
+    expect_entries(&server, "new_connections_per_address", 2.0).await;
     server.finish().await;
 }
 

@@ -248,11 +248,12 @@ async fn bodies_that_are_announced_and_do_not_come_take_no_room() {
 async fn a_page_learns_that_there_was_no_room_for_its_message() {
     // A quarter of it is for what clients send.
     const BACKLOG: u32 = 1 << 20;
-    /// Five of them leave less room than the page needs.
+    /// Two of them leave room for the page's messages, and none for a third.
     const UNFINISHED: usize = 50_000;
     let builder = TestServer::builder()
         .set("server.http_backlog_bytes", BACKLOG)
-        .set("server.fallback_timeout", 30);
+        .set("server.fallback_timeout", 30)
+        .set("server.close_timeout", 30);
     let server = or_skip!(builder.start().await);
     let mut client = FallbackClient::connect(&server, Transport::Polling).await;
     let mut session = client.session.clone();
@@ -268,7 +269,7 @@ async fn a_page_learns_that_there_was_no_room_for_its_message() {
         connection.send(&bytes[..bytes.len() - 1]).await;
         unfinished.push(connection);
         // It may come before what was sent above. Then that finds no room, and ends the session as well.
-        let response = server.request(&session.clone().send(&pings)).await;
+        let response = server.request(&session.send(&pings)).await;
         if response.status != 204 {
             assert!(matches!(response.status, 404 | 503), "{response:?}");
             break;

@@ -1,8 +1,10 @@
 //! WebSocket libraries that offer compression, in both directions.
 
+use protocol_tests::metrics::Metrics;
 use protocol_tests::{Event, PublishedEvent, TestServer, within};
 use serde_json::{Value, json};
 
+use crate::over_tls::Secured;
 use crate::scenarios::Run;
 use crate::script::{Interpreter, Script};
 
@@ -38,10 +40,58 @@ impl Client {
     }
 }
 
+/// A program, and the largest event that it takes compressed.
+#[derive(Clone, Copy)]
+struct Program<'a> {
+    interpreter: Interpreter,
+    arguments: &'a [&'a str],
+    window: usize,
+}
+
+const NODE: Program<'_> = Program {
+    interpreter: Interpreter::Node,
+    arguments: &["libraries/compressed.mjs"],
+    window: usize::MAX,
+};
+
+const PYTHON: [Program<'_>; 4] = [
+    python(&["libraries/compressed.py", "websockets"], usize::MAX),
+    python(&["libraries/compressed.py", "wsproto"], usize::MAX),
+    python(&["libraries/compressed.py", "websockets", "12"], 4096),
+    python(&["libraries/compressed.py", "wsproto", "12"], 4096),
+];
+
+const fn python<'a>(arguments: &'a [&'a str], window: usize) -> Program<'a> {
+    Program {
+        interpreter: Interpreter::Python,
+        arguments,
+        window,
+    }
+}
+
+impl Program<'_> {
+    async fn over_ws(self) {
+        let server = TestServer::start().await;
+        let script = Script::start(self.interpreter, self.arguments, Some(&server));
+        exchanges(&server, script, self.window).await;
+        server.finish().await;
+    }
+
+    async fn over_wss(self) {
+        let secured = Secured::start().await;
+        let (settings, certificate) = (Some(secured.settings()), Some(secured.certificate()));
+        let script =
+            Script::start_trusting(self.interpreter, self.arguments, settings, certificate);
+        exchanges(&secured.server, script, self.window).await;
+        let metrics = secured.server.metrics().await;
+        let full = [("outcome", "full")];
+        assert_eq!(metrics.sum("fanfare_tls_handshakes_total", &full), 1.0);
+        secured.finish().await;
+    }
+}
+
 /// Has the program receive events and send others. `window`: the largest event that it takes compressed.
-async fn exchanges(interpreter: Interpreter, arguments: &[&str], window: usize) {
-    let server = TestServer::start().await;
-    let mut script = Script::start(interpreter, arguments, Some(&server));
+async fn exchanges(server: &TestServer, mut script: Script, window: usize) {
     let Some(extension) = within("the handshake", script.line()).await else {
         panic!("the program ended:\n{}", script.ended().await.stderr);
     };
@@ -87,43 +137,50 @@ async fn exchanges(interpreter: Interpreter, arguments: &[&str], window: usize) 
     assert_eq!(sum("fanfare_inflate_refused_total"), 0.0);
     let ended = client.script.ended().await;
     assert!(ended.succeeded, "{}", ended.stderr);
-    server.finish().await;
 }
 
 #[tokio::test]
 async fn ws_of_node() {
-    exchanges(Interpreter::Node, &["libraries/compressed.mjs"], usize::MAX).await;
+    NODE.over_ws().await;
 }
 
 #[tokio::test]
-async fn websockets_of_python() {
-    let arguments = ["libraries/compressed.py", "websockets"];
-    exchanges(Interpreter::Python, &arguments, usize::MAX).await;
+async fn ws_of_node_over_tls() {
+    NODE.over_wss().await;
 }
 
 #[tokio::test]
-async fn wsproto_of_python() {
-    let arguments = ["libraries/compressed.py", "wsproto"];
-    exchanges(Interpreter::Python, &arguments, usize::MAX).await;
-}
-
-#[tokio::test]
-async fn libraries_of_python_with_a_window_of_4_kib() {
-    for library in ["websockets", "wsproto"] {
-        let arguments = ["libraries/compressed.py", library, "12"];
-        exchanges(Interpreter::Python, &arguments, 4096).await;
+async fn websockets_and_wsproto_of_python_with_windows_of_32_and_4_kib() {
+    for program in PYTHON {
+        program.over_ws().await;
     }
 }
 
 #[tokio::test]
+async fn websockets_and_wsproto_of_python_with_windows_of_32_and_4_kib_over_tls() {
+    for program in PYTHON {
+        program.over_wss().await;
+    }
+}
+
+const LARGE_EVENTS: Run = Run {
+    environment: "chromium",
+    suite: "pusher-js",
+    version: "8",
+    scenario: "large_events",
+};
+
+#[tokio::test]
 async fn pusher_js_in_chromium() {
-    let run = Run {
-        environment: "chromium",
-        suite: "pusher-js",
-        version: "8",
-        scenario: "large_events",
-    };
-    let metrics = run.with_metrics().await;
+    expect_compressed(&LARGE_EVENTS.with_metrics().await);
+}
+
+#[tokio::test]
+async fn pusher_js_in_chromium_over_tls() {
+    expect_compressed(&LARGE_EVENTS.over_tls().await);
+}
+
+fn expect_compressed(metrics: &Metrics) {
     let sum = |name| metrics.sum(name, &[]);
     assert!(sum("fanfare_compression_negotiated_total") >= 2.0);
     assert!(sum("fanfare_compression_saved_bytes_total") > 0.0);

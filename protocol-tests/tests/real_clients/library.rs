@@ -39,7 +39,7 @@ impl Library {
         })
     }
 
-    /// PHP's own HMAC, used as Pusher's library for PHP does.
+    /// PHP's own HMAC and HTTP, used as Pusher's library for PHP does.
     pub(crate) fn php(server: &TestServer) -> Library {
         Library {
             script: Script::start(Interpreter::Php, &["libraries/php.php"], Some(server)),

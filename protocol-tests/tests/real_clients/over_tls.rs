@@ -105,6 +105,7 @@ async fn server_libraries_trigger_over_https() {
     for (interpreter, program) in [
         (Interpreter::Node, "libraries/node.mjs"),
         (Interpreter::Python, "libraries/python.py"),
+        (Interpreter::Php, "libraries/php.php"),
     ] {
         let secured = Secured::start().await;
         let server = &secured.server;

@@ -33,6 +33,27 @@ async fn events_count_until_they_are_proven_received() {
 }
 
 #[tokio::test]
+async fn tokens_count_as_long_as_their_sessions_may_be_resumed() {
+    let server = or_skip!(start(waiting_app(1)).await);
+    let tokens = async |expected: f64| {
+        let labels = [("table", "resume_tokens")];
+        eventually("the tokens to be counted", || async {
+            let metrics = server.metrics().await;
+            (metrics.sum("fanfare_table_entries", &labels) == expected).then_some(())
+        })
+        .await;
+    };
+    let first = Session::open(&server, &token()).await;
+    let second = Session::open(&server, &token()).await;
+    tokens(2.0).await;
+    first.leave().await;
+    tokens(1.0).await;
+    second.reset();
+    tokens(0.0).await;
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn sessions_that_are_over_count_until_their_clients_come() {
     let server = or_skip!(start(waiting_app(1)).await);
     let channel = server.channel("public-");

@@ -124,6 +124,25 @@ async fn what_is_no_tls_is_refused_with_an_alert() {
 }
 
 #[tokio::test]
+async fn handshakes_count_while_they_are_under_way() {
+    let (server, _certificates) = or_skip!(server::start().await);
+    let under_way = async |expected: f64| {
+        let labels = [("table", "tls_handshakes")];
+        eventually("handshakes to be counted", || async {
+            let metrics = server.metrics().await;
+            (metrics.sum("fanfare_table_entries", &labels) == expected).then_some(())
+        })
+        .await;
+    };
+    let mut connection = Connection::open(&tls_address(&server)).await;
+    connection.send(&[22, 3, 1, 2, 0, 1, 0]).await;
+    under_way(1.0).await;
+    drop(connection);
+    under_way(0.0).await;
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn a_handshake_that_never_ends_is_ended() {
     let certificates = Certificates::new();
     certificates.issue("relay", &["relay.test"]);

@@ -125,6 +125,10 @@ async fn only_the_webhook_waits() {
     assert_eq!(state, json!({"occupied": true, "user_count": 1}));
     drop(ann);
     wait_until_left(&server, &channel).await;
+    let metrics = server.metrics().await;
+    let labels = [("table", "webhook_departures")];
+    let waiting = metrics.sum("fanfare_app_table_entries", &labels);
+    assert!((1.0..=3.0).contains(&waiting), "{waiting}");
     for event in [
         occupied(&channel),
         added(&channel, "ann"),

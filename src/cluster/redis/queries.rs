@@ -28,6 +28,8 @@ const WAITS_FOR: Duration = Duration::from_secs(5);
 /// How long an answer is remembered, as on a single node; and a claim whose holder is never seen
 /// of again: it may have published.
 const ANSWER: Duration = Duration::from_secs(120);
+/// Larger than any answer to a publish.
+const LONGEST_ANSWER: usize = 16 << 20;
 /// How long and how often it is tried to ask for a key while the connection to Redis is broken.
 const TRIES_FOR: Duration = Duration::from_secs(1);
 const TRIES_EVERY: Duration = Duration::from_millis(50);
@@ -249,7 +251,7 @@ impl Asker {
     }
 
     async fn try_to_claim(&self, key: &str, claimant: &str) -> Result<Claimed, Unavailable> {
-        self.claim_for(key, claimant, ANSWER).await
+        self.claim_for(key, claimant, ANSWER, LONGEST_ANSWER).await
     }
 
     async fn claim_for(
@@ -257,9 +259,11 @@ impl Asker {
         key: &str,
         claimant: &str,
         lasts: Duration,
+        longest: usize,
     ) -> Result<Claimed, Unavailable> {
         let call = script::CLAIM.call(&[key]).arg("claimant", claimant);
-        let command = call.arg("lasts", lasts.as_millis() as u64).command();
+        let call = call.arg("lasts", lasts.as_millis() as u64);
+        let command = call.arg("longest", longest).command();
         let answer = self.put(key, command, true).await?;
         self.readable(Claimed::read(answer))
     }
@@ -271,7 +275,8 @@ impl Asker {
         holder: &str,
         lasts: Duration,
     ) -> Result<bool, Unavailable> {
-        let claimed = self.claim_for(key, holder, lasts).await?;
+        // Nobody answers.
+        let claimed = self.claim_for(key, holder, lasts, 0).await?;
         Ok(matches!(claimed, Claimed::Granted))
     }
 

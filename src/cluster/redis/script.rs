@@ -117,7 +117,7 @@ scripts! {
         (node version timeout new known_name known_beats new_name log_bytes remembered_for cleanup),
     GOODBYE = "goodbye" (nodes versions dead memory logs) (node leaves alive_within),
     REPORT = "report" (meta users cache) (with_cached),
-    CLAIM = "claim" (key) (claimant lasts),
+    CLAIM = "claim" (key) (claimant lasts longest),
     SETTLE = "settle" (key) (claimant answer lasts),
     RIGHTS = "rights" () (prefix cluster),
     TRIM = "trim" (meta log) (age),
@@ -147,6 +147,8 @@ pub(super) struct ChannelReply {
     /// The offset of the last entry from before the epoch: 0, or where the log has gone on under another
     /// epoch.
     pub(super) begun_after: u64,
+    /// What other nodes may have to report of what is there, and in how many milliseconds.
+    pub(super) doubted: Vec<(String, u64)>,
 }
 
 impl ChannelReply {
@@ -188,6 +190,7 @@ impl ChannelReply {
             cached: cached_event(cached, cached_for)?,
             numbers,
             begun_after: number(next()?)?,
+            doubted: pairs(list(next()?)?, text, number)?,
         })
     }
 }

@@ -39,13 +39,14 @@ impl Store {
 }
 
 impl Common for Store {
-    fn get(&self, name: &str) -> Answered<Option<Vec<u8>>> {
+    fn get(&self, name: &str, longest: usize) -> Answered<Option<Vec<u8>>> {
         let key = self.keys.common(name);
-        let mut command = redis::cmd("GET");
-        command.arg(&key);
-        self.ask(key, command, |asker, answer| match answer {
-            Value::Nil => Ok(None),
-            value => asker.readable(script::bytes(value)).map(Some),
+        let mut command = redis::cmd("GETRANGE");
+        // The last place counts, too.
+        command.arg(&key).arg(0).arg(longest);
+        self.ask(key, command, |asker, answer| {
+            let value = asker.readable(script::bytes(answer))?;
+            Ok(Some(value).filter(|value| !value.is_empty()))
         })
     }
 

@@ -86,6 +86,7 @@ names! {
         ADD = "+",
         REMOVE = "-",
         /// The same of one whom webhooks know of, even if it was forgotten.
+        ADD_REPORTED = "h",
         REMOVE_REPORTED = "g",
         WHOLE = "=",
         FLUSH = "f",

@@ -1,6 +1,6 @@
 //! What each key means: its type, its range, its default.
 //!
-//! - [`mod@server`], [`mod@admin`], [`log`]: the sections that there is one of
+//! - [`mod@server`], [`mod@admin`], [`metrics`], [`log`]: the sections that there is one of
 //! - [`compression`]: whether and how WebSocket messages are compressed
 //! - [`cluster`]: whom the node shares its channels with
 //! - [`apps`], [`limits`], [`resume`]: the apps, and what must hold among them; the limits of one, and
@@ -29,11 +29,25 @@ use std::ops::RangeInclusive;
 use super::ConfigError;
 use super::section::Section;
 use super::settings::{Log, LogFormat, LogLevel};
+use crate::metrics::MetricsSettings;
 
 /// Seconds in which something is still waited for by somebody.
 const WAIT: RangeInclusive<u64> = 1..=3600;
 
 const ADDRESS: &str = "host:port, such as 127.0.0.1:6001, [::1]:6001 or localhost:6001";
+
+pub(super) fn metrics(section: &Section<'_>) -> Result<MetricsSettings, ConfigError> {
+    let default = MetricsSettings::default();
+    let expected = "what names of metrics may begin with: up to 64 letters, digits and _, no digit first, \
+                    and neither process_ nor soketi_";
+    let prefix = section.text("prefix", expected, |text| {
+        MetricsSettings::is_prefix(text).then(|| text.into())
+    })?;
+    Ok(MetricsSettings {
+        prefix: prefix.unwrap_or(default.prefix),
+        soketi_names: section.switch("soketi_names", default.soketi_names)?,
+    })
+}
 
 pub(super) fn log(section: &Section<'_>) -> Result<Log, ConfigError> {
     let format = section.text("format", "`human` or `json`", |text| match text {

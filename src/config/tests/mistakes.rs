@@ -231,7 +231,7 @@ fn variables_and_flags_are_named_as_they_are_typed() {
         ),
         (
             "FANFARE_WEATHER__TODAY",
-            "environment variable FANFARE_WEATHER__TODAY: weather.today: unknown key; expected FANFARE_SECTION__KEY of the sections server, tls, tls__acme, compression, cluster, webhooks, ingest__laravel_redis, admin, log and apps_database",
+            "environment variable FANFARE_WEATHER__TODAY: weather.today: unknown key; expected FANFARE_SECTION__KEY of the sections server, tls, tls__acme, compression, cluster, webhooks, ingest__laravel_redis, admin, metrics, log and apps_database",
         ),
         (
             "FANFARE_APPS__0__ID",

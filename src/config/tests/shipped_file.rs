@@ -60,6 +60,7 @@ fn it_has_every_key() {
         (table(ingest), keys::INGEST),
         (table(laravel_redis.get_ref()), keys::LARAVEL_REDIS),
         (section("admin"), keys::ADMIN),
+        (section("metrics"), keys::METRICS),
         (section("log"), keys::LOG),
         (table(app), keys::APP),
         (table(resume), keys::RESUME),

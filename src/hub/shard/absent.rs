@@ -97,8 +97,12 @@ impl Absent {
         self.peers.values().map(|away| &away.peer)
     }
 
-    /// A subscriber is away from now on.
+    /// A subscriber is away from now on, if it is not already.
     pub(super) fn insert(&mut self, peer: Rc<Peer>, mut tail: Tail, kept: &Arc<Budget>) {
+        if self.socket_ids.contains_key(&peer.id()) {
+            // It was registered twice as its user. What it has missed since the first time holds.
+            return;
+        }
         let bytes: usize = tail.frames.iter().map(|(frame, _)| tail_cost(frame)).sum();
         let share = (bytes > 0).then(|| {
             let mut share = Share::of(kept);

@@ -24,7 +24,9 @@ impl Peer {
             }
             JoinedAs::User { user, reply } if !self.is_over() && self.is_of(user) => {
                 self.with_session(Session::signed_in);
+                // If the client has signed in anew since, that is what is answered.
                 if let Some(reply) = reply
+                    && self.was_last_signed_in_as(user)
                     && !self.holds_user()
                 {
                     self.send(reply);

@@ -90,7 +90,9 @@ pub fn leave_all(peer: &Peer, authority: &dyn Authority, ended: Ended) {
         authority.unwatch(app, &peer.handle(), &watchlist);
     }
     if let Some(user) = ended.user {
-        authority.sign_out(app, peer.handle(), &user);
+        for _ in 0..ended.registrations {
+            authority.sign_out(app, peer.handle(), &user);
+        }
     }
 }
 

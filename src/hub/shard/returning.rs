@@ -1,6 +1,7 @@
 //! A connection whose client goes away and comes back.
 
 use std::io::IoSlice;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -241,6 +242,14 @@ impl Peer {
         self.with_session(|session| {
             let known = session.user();
             known.is_some_and(|known| known.user_id() == user.user_id())
+        })
+    }
+
+    /// Whether this is what the connection has signed in as, and not the same user by another sign-in.
+    pub(super) fn was_last_signed_in_as(&self, user: &Arc<Member>) -> bool {
+        self.with_session(|session| {
+            let known = session.user();
+            known.is_some_and(|known| Arc::ptr_eq(known, user))
         })
     }
 

@@ -120,9 +120,11 @@ impl Stream for Body {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(body) = &mut self.get_mut().stream else {
+        let this = self.get_mut();
+        let Some(body) = &mut this.stream else {
             return Poll::Ready(None);
         };
+        this.rest.want();
         let chunk = match ready!(body.poll_data(cx)) {
             None => return Poll::Ready(None),
             Some(Ok(chunk)) => body

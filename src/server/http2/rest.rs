@@ -16,22 +16,38 @@ const TIME_TO_READ: Duration = Duration::from_millis(200);
 
 /// Where a body is left.
 #[derive(Clone, Default)]
-pub(super) struct Rest(Rc<Cell<Option<RecvStream>>>);
+pub(super) struct Rest(Rc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    body: Cell<Option<RecvStream>>,
+    is_wanted: Cell<bool>,
+}
 
 impl Rest {
     pub(super) fn leave(&self, body: RecvStream) {
-        self.0.set(Some(body));
+        self.0.body.set(Some(body));
+    }
+
+    /// The request's handler reads the body.
+    pub(super) fn want(&self) {
+        self.0.is_wanted.set(true);
+    }
+
+    /// Whether it does.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.0.is_wanted.get()
     }
 
     /// Drops it, and all of it that comes.
     pub(super) fn drop_now(&self) {
-        self.0.take();
+        self.0.body.take();
     }
 
     /// Waits until the client that was just answered sends no more, or has had time to notice. If it still sends, its stream is reset
     /// with NO_ERROR (RFC 9113 §8.1) once this and the stream are dropped.
     pub(super) async fn let_go(self, stream: &mut SendStream<Bytes>) {
-        let Some(mut body) = self.0.take() else {
+        let Some(mut body) = self.0.body.take() else {
             return;
         };
         if body.is_end_stream() {

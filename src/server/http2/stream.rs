@@ -74,6 +74,7 @@ impl Incoming {
             return refuse(&mut respond, StatusCode::METHOD_NOT_ALLOWED, text);
         }
         let is_head = request.method() == http::Method::HEAD;
+        let mut is_asked = asks_first(request.headers());
         let rest = Rest::default();
         let Some(request) = convert::request(request, &rest, progress.mark.clone(), peer) else {
             let text = "the request has no path, or one that HTTP does not allow";
@@ -81,7 +82,12 @@ impl Incoming {
         };
         let mut under_way = Some(settings.requests.enter());
         let called = service.call(request);
-        let is_held = || {
+        let meanwhile = |respond: &mut SendResponse<Bytes>| {
+            if is_asked && rest.is_wanted() {
+                is_asked = false;
+                // A client that is gone is noticed in another place.
+                let _ = respond.send_informational(go_on());
+            }
             let is_held = progress.mark.is_held();
             if is_held {
                 // It ends when there is something to report.
@@ -90,7 +96,7 @@ impl Incoming {
             }
             is_held
         };
-        let response = in_time(called, &mut respond, is_held, settings.waits.request).await?;
+        let response = in_time(called, &mut respond, meanwhile, settings.waits.request).await?;
         let response = response.map_err(|_| Ended::Failed)?;
         if progress.mark.is_held() {
             under_way = None;
@@ -128,12 +134,25 @@ fn refuse(
     Ok(Ended::Answered)
 }
 
+/// Whether the client waits to be told to send its body (RFC 9110, 10.1.1). It is told so when the body is read, and so
+/// does not send one that is refused for its head.
+fn asks_first(headers: &http::HeaderMap) -> bool {
+    let mut expected = headers.get_all(http::header::EXPECT).into_iter();
+    expected.any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+fn go_on() -> http::Response<()> {
+    let mut response = http::Response::new(());
+    *response.status_mut() = http::StatusCode::CONTINUE;
+    response
+}
+
 /// What the service answers, unless the client gives up or it takes too long, with the body of the request. What is
-/// held may take as long as it likes.
+/// held may take as long as it likes: `meanwhile` says whether it is, whenever there may be something to do.
 async fn in_time<T>(
     called: impl Future<Output = T>,
     respond: &mut SendResponse<Bytes>,
-    mut is_held: impl FnMut() -> bool,
+    mut meanwhile: impl FnMut(&mut SendResponse<Bytes>) -> bool,
     patience: Duration,
 ) -> Result<T, Ended> {
     let mut called = pin!(called);
@@ -146,7 +165,7 @@ async fn in_time<T>(
         if respond.poll_reset(cx).is_ready() {
             return Poll::Ready(Err(Ended::Reset));
         }
-        let is_held = is_held();
+        let is_held = meanwhile(respond);
         while timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             let stood_still = !was_renewed && now >= timer.deadline() + STANDSTILL;

@@ -91,6 +91,29 @@ fn a_user_who_is_back_signs_in_again_and_is_nobody_until_then() {
 }
 
 #[test]
+fn a_user_who_was_cut_off_before_the_answer_and_now_watches_others_is_signed_out_as_often_as_in() {
+    let mut fixture = fixture(|app| app.watchlist = true);
+    let first = fixture.sign_in(r#"{"id":"u","watchlist":["a"]}"#);
+    assert!(matches!(first, Action::SignIn { .. }));
+    fixture
+        .session
+        .park(fixture.start + SECOND * 60, fixture.start);
+    fixture.session.resume(SignOfLife::Message, fixture.start);
+    let actions = claimed(fixture.sign_in(r#"{"id":"u","watchlist":["b"]}"#));
+    let [Action::LeaveUnclaimed(left), Action::SignIn { .. }] = &actions[..] else {
+        panic!("{actions:?}");
+    };
+    // Nothing was answered as yet.
+    assert!(left.user.is_none() && left.registrations == 0);
+    fixture.session.signed_in();
+    fixture.session.signed_in();
+    let ended = fixture.session.end();
+    assert!(ended.user.is_some());
+    assert_eq!(ended.registrations, 2);
+    assert_eq!(fixture.session.end().registrations, 0);
+}
+
+#[test]
 fn another_user_who_is_back_ends_the_one_before() {
     let mut fixture = fixture(|_| {});
     assert!(matches!(

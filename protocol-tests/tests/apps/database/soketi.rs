@@ -148,7 +148,7 @@ async fn soketi_s_table_is_read_as_it_is(kind: Kind) {
     has_apps(&server, 0).await;
     let (error, _) = server.open_refused(&upgrade(&app)).await;
     assert_eq!(error.error_code(), Some(4001));
-    // A row with what is no list is told of, and the file's app goes on.
+    // A row with what is no list is logged, and the file's app goes on.
     database.execute(&row(kind, r#"{"url": 1}"#)).await;
     logged(&server, &["app `app-id`: webhooks: expected a list"]).await;
     let mut client = subscriber(&server, &own, &channel).await;

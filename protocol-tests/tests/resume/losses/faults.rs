@@ -131,8 +131,10 @@ impl<'a> Faults<'a> {
         let time = self.patience * 2 * share / 100;
         for group in 0..self.groups.len() {
             let pages = self.groups[group];
-            let page = &pages[number];
             let now = Instant::now();
+            let Some(page) = pages.get(number) else {
+                continue;
+            };
             let Some(port) = settled_port(page) else {
                 continue;
             };

@@ -49,8 +49,10 @@ const ARRIVAL: Duration = Duration::from_secs(60);
 /// How much happens, and for how long.
 #[derive(Clone, Copy)]
 struct Scale {
-    /// Pages with a token, and as many without.
+    /// Pages with a token.
     pages: usize,
+    /// Pages without: as many at most.
+    plain: usize,
     /// How long faults begin.
     time: Duration,
     /// Activity and pong timeout, in seconds.
@@ -60,8 +62,10 @@ struct Scale {
 impl Scale {
     fn from_environment() -> Scale {
         let seconds = number_from("PROTOCOL_TESTS_LOSSES_SECONDS", 15);
+        let pages = number_from("PROTOCOL_TESTS_LOSSES_PAGES", 100);
         Scale {
-            pages: number_from("PROTOCOL_TESTS_LOSSES_PAGES", 100),
+            pages,
+            plain: number_from("PROTOCOL_TESTS_LOSSES_PLAIN", pages).min(pages),
             time: Duration::from_secs(seconds as u64),
             patience: if seconds < 120 { 2 } else { 5 },
         }
@@ -82,6 +86,7 @@ async fn pages_with_a_token_lose_nothing_whatever_breaks() {
 async fn pages_that_miss_more_than_is_kept_know_how_much() {
     let mut scale = Scale::from_environment();
     scale.pages = scale.pages.div_ceil(2);
+    scale.plain = scale.plain.div_ceil(2);
     scale.time /= 2;
     let app = AppConfig::new("10001").set("resume.session_bytes", 2 << 10);
     if let Some([with_token, without]) = run(scale, app).await {
@@ -106,7 +111,7 @@ async fn run(scale: Scale, app: AppConfig) -> Option<[Verdict; 2]> {
         .map(|prefix| server.channel(prefix))
         .collect();
     let friends = Friends::new();
-    let ledger = Arc::new(Ledger::new(channels.len() + 2 * scale.pages));
+    let ledger = Arc::new(Ledger::new(channels.len() + scale.pages + scale.plain));
     let mut observers = Vec::new();
     for (number, channel) in channels.iter().enumerate() {
         observers.push(Observer::start(&server, number, channel, &ledger).await);
@@ -124,7 +129,7 @@ async fn run(scale: Scale, app: AppConfig) -> Option<[Verdict; 2]> {
     // Each page is a member of one channel, and observers see each of them come.
     eventually("the observers to know everybody", || async {
         let seen = observers.iter().map(|observer| observer.transitions_of(""));
-        (seen.sum::<usize>() >= 2 * scale.pages).then_some(())
+        (seen.sum::<usize>() >= scale.pages + scale.plain).then_some(())
     })
     .await;
     observers.iter().for_each(Observer::begin);
@@ -158,7 +163,10 @@ async fn run(scale: Scale, app: AppConfig) -> Option<[Verdict; 2]> {
         Verdict::on("with a token", &with_token, &evidence),
         Verdict::on("without", &without, &evidence),
     ];
-    eprintln!("{} pages of each kind, {counted}", scale.pages);
+    eprintln!(
+        "{} pages with a token, {} without, {counted}",
+        scale.pages, scale.plain
+    );
     eprintln!("{}", Verdict::table(&verdicts));
     for pages in [with_token, without] {
         let pages = Arc::into_inner(pages).expect("nobody else holds the pages any more");
@@ -207,7 +215,11 @@ struct Plans<'a> {
 impl Plans<'_> {
     /// Opens pages, each on four channels of all kinds. Some sign in.
     fn open(&self, token: Option<fn() -> String>) -> Arc<Vec<Page>> {
-        let pages = (0..self.scale.pages).map(|number| Page::open(self.page(number, token)));
+        let count = match token {
+            Some(_) => self.scale.pages,
+            None => self.scale.plain,
+        };
+        let pages = (0..count).map(|number| Page::open(self.page(number, token)));
         Arc::new(pages.collect())
     }
 

@@ -88,9 +88,9 @@ pub(crate) async fn publish_to_users(
 ) {
     while !*stopped.borrow() {
         sleep(OWN_EVENT).await;
-        let page = random.below(groups[0].len());
-        for pages in groups {
-            publish_to(server, &pages[page], ledger).await;
+        let number = random.below(groups[0].len());
+        for page in groups.into_iter().filter_map(|pages| pages.get(number)) {
+            publish_to(server, page, ledger).await;
         }
     }
 }

@@ -127,6 +127,48 @@ async fn requests_are_limited_as_over_http1() {
 }
 
 #[tokio::test]
+async fn requests_of_an_address_are_limited_however_many_connections_it_has() {
+    let certificates = Certificates::new();
+    certificates.issue("relay", &["relay.test"]);
+    let builder = certificates
+        .builder("relay")
+        .set("server.trusted_proxies", vec!["127.0.0.1"])
+        .set("server.requests_per_address", 2);
+    let server = or_skip!(builder.start().await);
+    let clients = [
+        Client::new(&server, &certificates).await,
+        Client::new(&server, &certificates).await,
+    ];
+    let from = |address| Request::get(server.app(), "/channels").header("x-forwarded-for", address);
+    let limited = within("a refusal", async {
+        for client in clients.iter().cycle() {
+            let answer = client.send(&from("203.0.113.7")).await;
+            if answer.status == 429 {
+                return answer;
+            }
+        }
+        unreachable!("there is no end")
+    });
+    let limited = limited.await;
+    assert!(limited.text().contains("server.requests_per_address"));
+    assert_eq!(limited.header("x-ratelimit-limit"), Some("2"));
+    assert!(limited.header("retry-after").is_some());
+    let metrics = server.metrics().await;
+    let refused = metrics.sum(
+        "fanfare_http_requests_limited_total",
+        &[("reason", "address")],
+    );
+    assert_eq!(refused, 1.0);
+    clients[0]
+        .send(&from("203.0.113.8"))
+        .await
+        .expect_status(200);
+    clients[0].expect_healthy().await;
+    drop(clients);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn a_hundred_publishes_at_once_are_all_delivered() {
     let (server, certificates) = or_skip!(server::start().await);
     let client = Arc::new(Client::new(&server, &certificates).await);

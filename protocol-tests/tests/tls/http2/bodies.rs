@@ -1,5 +1,7 @@
 //! Bodies that are refused, or do not come.
 
+use std::future::poll_fn;
+
 use bytes::Bytes;
 use h2::Reason;
 use protocol_tests::{AppConfig, PublishedEvent, Request, or_skip, within};
@@ -27,11 +29,38 @@ async fn a_body_that_nobody_reads_is_answered_at_once_and_stopped_and_harms_no_o
                 .unwrap();
             let response = within("an answer", response).await.unwrap();
             whole(response).await.expect_status(status);
-            let reset = within("a reset", std::future::poll_fn(|cx| stream.poll_reset(cx)));
+            let reset = within("a reset", poll_fn(|cx| stream.poll_reset(cx)));
             assert_eq!(reset.await.unwrap(), Reason::NO_ERROR);
             client.send(&good).await.expect_status(200);
         }
     }
+    drop(client);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn whoever_asks_before_it_sends_its_body_is_answered_first() {
+    let (server, certificates) = or_skip!(server::start().await);
+    let client = Client::new(&server, &certificates).await;
+    let event = PublishedEvent::new("news", "news", "x".repeat(9000).as_str());
+    for expects in ["100-continue", "100-Continue"] {
+        let request = Request::post(server.app(), "/events").json(event.body());
+        let request = request.header("expect", expects);
+        let (mut response, mut stream) = client.begin(&request, false).await;
+        let first = within("a word", poll_fn(|cx| response.poll_informational(cx)));
+        assert_eq!(first.await.unwrap().unwrap().status(), 100);
+        stream.send_data(request.body.into(), true).unwrap();
+        let response = within("an answer", response).await.unwrap();
+        whole(response).await.expect_status(200);
+    }
+    // What is refused for its head need not be sent.
+    let unsigned = Request::new("POST", "/apps/10001/events").header("expect", "100-continue");
+    let (mut response, _stream) = client.begin(&unsigned, false).await;
+    let first = within("an answer", poll_fn(|cx| response.poll_informational(cx)));
+    assert!(first.await.is_none());
+    let response = within("an answer", response).await.unwrap();
+    whole(response).await.expect_status(401);
+    client.expect_healthy().await;
     drop(client);
     server.finish().await;
 }

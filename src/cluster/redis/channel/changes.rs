@@ -24,6 +24,8 @@ pub(in crate::cluster::redis) struct Change {
     pub(super) all_due: bool,
     pub(super) acknowledged: Vec<String>,
     pub(super) was_sync: bool,
+    /// Whether the part was announced as a whole.
+    pub(super) is_whole: bool,
     /// Whether what the channel is for the cluster was asked for as a whole.
     pub(super) reconciles: bool,
     pub(super) asked_from: Option<Place>,
@@ -98,6 +100,7 @@ impl Channel {
             all_due,
             acknowledged,
             was_sync,
+            is_whole: announces_all,
             reconciles,
             asked_from,
         };
@@ -135,7 +138,14 @@ impl Channel {
                     let Some(user) = self.part.users.get(&user_id) else {
                         continue;
                     };
-                    command.arg(step::ADD).arg(&*user_id);
+                    // Should Redis have forgotten since that the user's departure waits.
+                    let is_reported = self.notices.is_pending_departure(&user_id);
+                    let step = if is_reported {
+                        step::ADD_REPORTED
+                    } else {
+                        step::ADD
+                    };
+                    command.arg(step).arg(&*user_id);
                     command.arg(user.member.escaped_info());
                     changes.adds.push(user_id);
                 }

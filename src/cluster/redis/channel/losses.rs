@@ -120,6 +120,7 @@ mod tests {
             has_more: false,
             numbers: Vec::new(),
             begun_after: 0,
+            doubted: Vec::new(),
         }
     }
 

@@ -86,7 +86,7 @@ impl Channel {
         let schedule = &mut self.schedule;
         schedule.note_time(now, is_disposable);
         let times = [
-            self.notices.next_due(),
+            self.notices.next_look(),
             schedule.retry_at,
             self.replica.reconcile_at,
             schedule.idle_at(idle),
@@ -98,7 +98,7 @@ impl Channel {
     /// It is as late as it was to be looked at. Returns whether nobody has wanted it for so long.
     pub(in crate::cluster::redis) fn on_time(&mut self, now: Instant, idle: Duration) -> bool {
         self.schedule.timer_is_over();
-        if self.notices.next_due().is_some_and(|due| due <= now) {
+        if self.notices.next_look().is_some_and(|at| at <= now) {
             self.notices.flush(false);
         }
         self.replica.reconcile(now);

@@ -172,10 +172,29 @@ impl Part {
         user.is_some_and(|user| user.joining.is_none())
     }
 
-    /// Webhooks know of the user, if it is here.
+    /// Whether webhooks know of the user, if it is here.
     pub(super) fn note_reported(&mut self, user_id: &str, is_reported: bool) {
         if let Some(user) = self.users.get_mut(user_id) {
             user.is_reported = is_reported;
+        }
+    }
+
+    /// Webhooks know of the user, who may have left again before that.
+    pub(super) fn on_added(&mut self, user_id: &str) {
+        if self.users.contains_key(user_id) {
+            return self.note_reported(user_id, true);
+        }
+        match &mut self.unsent {
+            Unsent::Whole => {
+                self.departed.insert(user_id.into(), true);
+            }
+            Unsent::Steps(steps) => {
+                for step in steps {
+                    if let Step::Remove(removed, is_reported) = step {
+                        *is_reported |= &**removed == user_id;
+                    }
+                }
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! What follows from what Redis answers.
 
+use std::collections::HashSet;
+
 use redis::Value;
 
 use super::calls::Call;
@@ -73,14 +75,20 @@ impl Channel {
         Done::Wrote(batch.done())
     }
 
-    fn on_changed(&mut self, change: &Change, reply: ChannelReply, context: &Context<'_>) {
+    fn on_changed(&mut self, change: &Change, mut reply: ChannelReply, context: &Context<'_>) {
         self.notices.on_acknowledged(&change.acknowledged);
         if change.all_due {
             self.notices.pending.clear();
-            self.end_doubts();
         }
+        let settled = self.take_settled(change, &reply);
         self.on_reply_due(&reply, context);
+        let doubted = std::mem::take(&mut reply.doubted);
+        self.note_doubted_elsewhere(doubted, context.now);
+        self.end_doubts(&settled);
         self.note_part(change, &reply);
+        if !change.was_on_it() {
+            self.notices.forget_others();
+        }
         if self.is_wanted() {
             // Else the channel may be nobody's since: what it is is asked for anew.
             if change.was_on_it() {
@@ -95,6 +103,20 @@ impl Channel {
                 Kind::Channel => app.forget_empty(&self.name),
             }
         }
+    }
+
+    /// What was in doubt, if it is among what is due should it still be.
+    fn take_settled(&mut self, change: &Change, reply: &ChannelReply) -> HashSet<String> {
+        let known = change.asked_from.as_ref().or(self.replica.former.as_ref());
+        let is_of_another_log = known.is_some_and(|place| place.epoch != reply.epoch);
+        let shows_doubts = self
+            .notices
+            .shows_doubts(change.is_whole, is_of_another_log);
+        if !change.all_due || !shows_doubts {
+            return HashSet::new();
+        }
+        // What is due of the node that this one was is found when that one's part is removed.
+        self.notices.take_doubts(self.orphans.is_empty())
     }
 
     fn on_reply_due(&mut self, reply: &ChannelReply, context: &Context<'_>) {
@@ -113,7 +135,7 @@ impl Channel {
         self.part.occupancy = match change.connections {
             0 if notices.pending.contains(due::VACATING) => Occupancy::Known,
             0 => Occupancy::No,
-            _ if notices.doubted.contains(due::PERHAPS_OCCUPIED) => Occupancy::Unsure,
+            _ if notices.is_occupancy_doubted() => Occupancy::Unsure,
             _ => Occupancy::Known,
         };
         for user_id in &change.users.news {

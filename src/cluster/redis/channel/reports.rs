@@ -1,5 +1,6 @@
 //! What is reported to the app's backend now.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::part::Occupancy;
@@ -46,24 +47,32 @@ impl Channel {
                 self.part.occupancy = Occupancy::No;
             }
             due::OCCUPIED => {
-                self.notices.doubted.remove(due::PERHAPS_OCCUPIED);
+                self.notices.on_occupied();
             }
             due::ADDED => {
                 self.notices.on_added(user_id);
-                self.part.note_reported(user_id, true);
+                self.part.on_added(user_id);
             }
             _ => {}
         }
     }
 
-    /// What is still in doubt will be among what is due. Of the rest webhooks know. (What is due of the
-    /// node that this one was is found when that one's part is removed.)
-    pub(super) fn end_doubts(&mut self) {
-        if !self.orphans.is_empty() {
-            return;
+    /// What other nodes may have to report: of those who are not here it need not be known.
+    pub(super) fn note_doubted_elsewhere(&mut self, fields: Vec<(String, u64)>, now: Instant) {
+        for (field, ms) in fields {
+            let user_id = field.strip_prefix(due::PERHAPS_ADDED);
+            if user_id.is_none_or(|user_id| self.part.users.contains_key(user_id)) {
+                let due = now + Duration::from_millis(ms);
+                self.notices.note_doubted_elsewhere(field, due);
+            }
         }
-        for field in std::mem::take(&mut self.notices.doubted) {
-            if let Some(user_id) = field.strip_prefix(due::PERHAPS_ADDED) {
+    }
+
+    /// Of these it was in doubt whether webhooks know: they do, unless it still is.
+    pub(super) fn end_doubts(&mut self, fields: &HashSet<String>) {
+        let users = fields.iter();
+        for user_id in users.filter_map(|field| field.strip_prefix(due::PERHAPS_ADDED)) {
+            if !self.notices.is_doubted(user_id) {
                 self.part.note_reported(user_id, true);
             }
         }

@@ -14,7 +14,7 @@
 --     STEP_SUBSCRIBERS COUNT, STEP_WATCHERS COUNT   the node has so many, of the channel or of the user
 --     STEP_ADD USER INFO       a user's first connection to the node
 --     STEP_REMOVE USER         a user's last connection to the node
---     STEP_REMOVE_REPORTED USER   the same of one whom webhooks know of, even if it was forgotten here
+--     STEP_ADD_REPORTED USER INFO, STEP_REMOVE_REPORTED USER   the same of one whom webhooks know of, even if it was forgotten here
 --     STEP_WHOLE COUNT (USER INFO NEW)*   these are the node's users, and no others; if they were forgotten
 --                    here, webhooks know of them, unless NEW is 1, and of all others' departures
 --     STEP_FLUSH ALL           what is due is to be reported; with 1, all that the node would report later
@@ -23,7 +23,7 @@
 --   { id, body }*, { refused user* }, { due field, milliseconds }*, roster or false,
 --   cached event or false, its milliseconds, whether the log goes on after these entries,
 --   { node, number }* of what was written last, for an asker who knew no entry,
---   the offset of the last entry before the epoch }
+--   the offset of the last entry before the epoch, { due field that others may report, milliseconds }* }
 -- Of a log that was begun anew since the node last knew, the entries are from its beginning.
 local meta, log, cache, users, members, due, at, memory_key = unpack(KEYS)
 local asker, node, new_epoch, history, publish, topic, version, most_members, flags, delay, known_epoch,
@@ -41,7 +41,8 @@ local FLAG_PRESENCE, FLAG_USER, FLAG_COUNTED = 'p', 'u', 'c'
 local FLAG_REPORTS_OCCUPANCY, FLAG_REPORTS_MEMBERS, FLAG_REPORTS_COUNTS = 'o', 'm', 's'
 local FLAG_CACHED, FLAG_ROSTER, FLAG_ALL_DUE, FLAG_ONE_AT_LEAST, FLAG_NOT_SINCE = 'k', 'r', 'd', 'e', 'x'
 local FLAG_DOUBTFUL, FLAG_OCCUPIED, FLAG_WAS_OCCUPIED, FLAG_NEVER_OCCUPIED = 'D', 'q', 'z', 'y'
-local STEP_SUBSCRIBERS, STEP_WATCHERS, STEP_ADD, STEP_REMOVE, STEP_REMOVE_REPORTED = 'n', 'w', '+', '-', 'g'
+local STEP_SUBSCRIBERS, STEP_WATCHERS, STEP_ADD, STEP_REMOVE = 'n', 'w', '+', '-'
+local STEP_ADD_REPORTED, STEP_REMOVE_REPORTED = 'h', 'g'
 local STEP_WHOLE, STEP_FLUSH, STEP_ACKNOWLEDGE = '=', 'f', 'a'
 -- What is to be reported is in due, a field for each thing, which begins with one of these. To webhooks, at once;
 -- once its time has come, or then unless a node announces that they know it; to subscribers.
@@ -208,6 +209,9 @@ local function add(user, info, is_known)
       local is_reported = is_known and not is_due(DUE_REMOVED .. user)
       comes(DUE_REMOVING .. user, DUE_ADDED .. user, DUE_PERHAPS_ADDED .. user, is_reported)
     end
+  elseif flag(FLAG_REPORTS_MEMBERS) then
+    -- It was there already, and another node may still have to report it.
+    touched[#touched + 1] = DUE_PERHAPS_ADDED .. user
   end
 end
 -- A user whose arrival was never reported need not be reported to have gone. (left_over: Redis has one of
@@ -262,7 +266,7 @@ while step <= #ARGV do
     else
       counted = redis.call('HDEL', meta, name) == 1 or counted
     end
-  elseif what == STEP_ADD then
+  elseif what == STEP_ADD or what == STEP_ADD_REPORTED then
     local user, info = next_argument(), next_argument()
     if #removed > 0 then
       announce_members()
@@ -271,7 +275,7 @@ while step <= #ARGV do
     if not is_there and redis.call('HLEN', users) >= tonumber(most_members) then
       refused[#refused + 1] = user
     else
-      add(user, info)
+      add(user, info, is_forgotten and what == STEP_ADD_REPORTED)
     end
   elseif what == STEP_REMOVE or what == STEP_REMOVE_REPORTED then
     if #added > 0 then
@@ -355,6 +359,9 @@ elseif flag(FLAG_REPORTS_OCCUPANCY) then
       goes(DUE_VACATING, forgotten_delay)
     end
   end
+  if occupied and not flag(FLAG_OCCUPIED) then
+    touched[#touched + 1] = DUE_PERHAPS_OCCUPIED
+  end
 end
 
 local total = 0
@@ -390,7 +397,7 @@ local orphans = asker ~= node
 if orphans or flag(FLAG_ALL_DUE) then
   touched = redis.call('HKEYS', due)
 end
-local mine = {}
+local mine, doubted = {}, {}
 -- The clock may have gone back: nothing is due later than it was ever put off to.
 local latest = now + math.max(forgotten_delay, count_interval)
 for _, name in ipairs(touched) do
@@ -405,9 +412,15 @@ for _, name in ipairs(touched) do
       owner = asker
       redis.call('HSET', due, name, when .. ' ' .. asker)
     end
+    local kind, list = string.sub(name, 1, 1), nil
     if owner == asker then
-      mine[#mine + 1] = name
-      mine[#mine + 1] = math.max(0, tonumber(when) - now)
+      list = mine
+    elseif kind == DUE_PERHAPS_OCCUPIED or kind == DUE_PERHAPS_ADDED then
+      list = doubted
+    end
+    if list then
+      list[#list + 1] = name
+      list[#list + 1] = math.max(0, tonumber(when) - now)
     end
   end
 end
@@ -521,5 +534,5 @@ local is_online = occupied or redis.call('HEXISTS', due, DUE_GOING_OFFLINE) == 1
 return {
   epoch, last, total, is_online and 1 or 0, known_here and 1 or 0,
   entries, refused, mine, roster, cached, cached_for, more and 1 or 0, numbers,
-  begun_after,
+  begun_after, doubted,
 }

@@ -1,11 +1,11 @@
 -- Asks for an idempotency key.
 --
 -- KEYS: the key
--- ARGV: who asks, milliseconds that a claim lasts
--- Returns { 1 } if it is the asker's, { 2 } if somebody else publishes under it, { 3, answer } if
--- that is done.
+-- ARGV: who asks, milliseconds that a claim lasts, bytes that an answer may have
+-- Returns { 1 } if it is the asker's, { 2 } if somebody else publishes under it or has left more than an
+-- answer, { 3, answer } if that is done.
 local key = unpack(KEYS)
-local claimant, lasts = unpack(ARGV)
+local claimant, lasts, longest = unpack(ARGV)
 local value = redis.call('GET', key)
 if not value or value == '?' .. claimant then
   redis.call('SET', key, '?' .. claimant, 'PX', lasts)
@@ -15,7 +15,7 @@ end
 if redis.call('PTTL', key) > tonumber(lasts) then
   redis.call('PEXPIRE', key, lasts)
 end
-if string.sub(value, 1, 1) == '?' then
+if string.sub(value, 1, 1) == '?' or #value - 1 > tonumber(longest) then
   return { 2 }
 end
 return { 3, string.sub(value, 2) }

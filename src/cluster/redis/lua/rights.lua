@@ -9,7 +9,8 @@ local is_cluster = cluster == '1'
 local key, other, topic = prefix .. '{probe}', prefix .. 'key:{probe}', prefix .. '{probe}'
 local attempts = {
   { 'PING' }, { 'TIME' }, { 'DEL', key },
-  { 'SET', key, '', 'PX', 1000 }, { 'GET', key }, { 'PTTL', key }, { 'DEL', key },
+  { 'SET', key, '', 'PX', 1000 }, { 'GET', key }, { 'GETRANGE', key, 0, 1 }, { 'PTTL', key },
+  { 'DEL', key },
   { 'SET', other, '', 'PX', 1000 }, { 'GET', other }, { 'DEL', other },
   { 'HSET', key, 'a', 1 }, { 'PEXPIRE', key, 1000 }, { 'HGET', key, 'a' }, { 'HMGET', key, 'a' },
   { 'HINCRBY', key, 'a', 1 }, { 'HKEYS', key }, { 'HVALS', key }, { 'HLEN', key },

@@ -109,6 +109,11 @@ fn nothing_is_wrong_for_long_after_redis_has_forgotten() {
 }
 
 #[test]
+fn webhooks_are_notified_though_redis_forgets() {
+    hold(60, plan::oblivious());
+}
+
+#[test]
 fn plans_repeat_themselves() {
     let plan = Plan {
         seed: 7,

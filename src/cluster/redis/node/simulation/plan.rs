@@ -4,6 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 
+use super::world::NOTICES_SETTLE_WITHIN;
+
 /// How many nodes there are.
 pub(super) const RELAYS: usize = 3;
 /// The channels that connections join: with members, and counted.
@@ -188,6 +190,36 @@ pub(super) fn forgetful() -> Actions {
         (1, any::<bool>().prop_map(Action::Forget).boxed()),
         (1, Just(Action::Save).boxed()),
         (1, Just(Action::FailOver).boxed()),
+    ]);
+    actions
+}
+
+/// Redis loses what it has, and links break, but no node is away for long, and all is reported that has to be before
+/// Redis loses anything again.
+pub(super) fn oblivious() -> impl Strategy<Value = Plan> {
+    plans(losses()).prop_map(|mut plan| {
+        let mut has_lost = false;
+        plan.actions = plan
+            .actions
+            .into_iter()
+            .flat_map(|action| {
+                let is_loss = matches!(action, Action::Forget(_));
+                let is_again = is_loss && std::mem::replace(&mut has_lost, true);
+                let wait = Action::Wait(NOTICES_SETTLE_WITHIN.as_millis() as u64);
+                is_again.then_some(wait).into_iter().chain([action])
+            })
+            .collect();
+        plan
+    })
+}
+
+fn losses() -> Actions {
+    let relay = || 0..RELAYS;
+    let mut actions = calm();
+    actions.extend([
+        (1, relay().prop_map(Action::Cut).boxed()),
+        (2, (500..9000u64).prop_map(Action::Wait).boxed()),
+        (2, any::<bool>().prop_map(Action::Forget).boxed()),
     ]);
     actions
 }

@@ -20,6 +20,9 @@ pub(super) fn simulate(plan: &Plan) -> World {
     world
 }
 
+/// How long after a loss all is reported that has to be.
+pub(super) const NOTICES_SETTLE_WITHIN: Duration = Duration::from_secs(16);
+
 /// An event, and who is to get it.
 #[derive(Debug)]
 pub(super) struct Event {
@@ -49,6 +52,10 @@ pub(super) struct World {
     /// Whether a node may have been given up, and another one report what it has reported.
     pub(super) was_given_up: bool,
     pub(super) has_forgotten: bool,
+    /// Whether a node may have ended, or been given up, or Redis had an older state: what was still to be reported
+    /// may be forgotten before any node knows that it has to be.
+    pub(super) may_lose_notices: bool,
+    last_loss: Option<Duration>,
     /// Until when nodes may not know yet that Redis has forgotten who listens.
     unnoticed_until: Duration,
 }
@@ -70,6 +77,8 @@ impl World {
             unacknowledged: BTreeSet::new(),
             was_given_up: false,
             has_forgotten: false,
+            may_lose_notices: false,
+            last_loss: None,
             unnoticed_until: Duration::ZERO,
         };
         world.pass(Duration::from_secs(1));
@@ -171,6 +180,7 @@ impl World {
             Action::Cut(relay) => self.network.cut(relay),
             Action::Away(relay, ms) => {
                 self.was_given_up = true;
+                self.may_lose_notices = true;
                 self.network.trouble[relay].away_until = self.network.now + millis(ms);
                 self.network.cut(relay);
             }
@@ -188,6 +198,7 @@ impl World {
             Action::Save => self.saved = Some(self.network.data.clone()),
             Action::FailOver => {
                 if let Some(data) = self.saved.clone() {
+                    self.may_lose_notices = true;
                     self.lose_data(data, true);
                 }
             }
@@ -205,6 +216,9 @@ impl World {
     }
 
     fn lose_data(&mut self, data: Data, ends: bool) {
+        let since = self.last_loss.map(|at| self.network.now.saturating_sub(at));
+        self.may_lose_notices |= since.is_some_and(|since| since < NOTICES_SETTLE_WITHIN);
+        self.last_loss = Some(self.network.now);
         self.has_forgotten = true;
         self.unnoticed_until = self.network.now + Duration::from_secs(3);
         for event in &mut self.events {
@@ -218,6 +232,7 @@ impl World {
 
     fn crash(&mut self, index: usize) {
         self.was_given_up = true;
+        self.may_lose_notices = true;
         let run = self.relays[index].run;
         self.network.forget(run);
         for event in &mut self.events {
