@@ -205,10 +205,7 @@ pub fn run(
         actix_rt::spawn(reloading.run());
         let ingest = start_ingest(&config, &relay);
         let acme = acme.map(|acme| actix_rt::spawn(acme.run()));
-        tokio::select! {
-            () = stop_requested => {}
-            () = stop_asked.notified() => {}
-        }
+        either(stop_requested, &stop_asked).await;
         for task in ingest.into_iter().chain(acme) {
             task.abort();
         }
@@ -223,6 +220,14 @@ pub fn run(
         apps.stop();
         Ok(())
     })
+}
+
+/// Waits until a stop is requested of the process, or of its admin listener.
+async fn either(requested: impl Future<Output = ()>, asked: &Notify) {
+    tokio::select! {
+        () = requested => {}
+        () = asked.notified() => {}
+    }
 }
 
 /// Who decides about channels, and what the nodes keep together, if there are several.
