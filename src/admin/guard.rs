@@ -1,42 +1,30 @@
 //! Which requests are answered at all. A web page that the operator happens to visit can make
-//! their browser ask a listener on loopback; two rules keep it from reading the answers:
+//! their browser ask a listener on loopback; three rules keep it from reading the answers, and from
+//! changing anything:
 //!
 //! - A request with an `Origin` must come from a page of this very listener. Browsers send one
 //!   with every WebSocket, and the same-origin policy does not hold for those.
 //! - The `Host` must be a name that no stranger can point here. By DNS rebinding a page makes
 //!   its own domain resolve to 127.0.0.1 and is then of the same origin; but that shows in the
 //!   `Host`. Nobody can register an IP address or a name at or below `localhost`; any other has
-//!   to be the one that is bound. Beyond loopback, a name without a dot will do as well: it is
-//!   that of a container or a service. On loopback none is, and a network may give such names
-//!   out.
+//!   to be the one that is bound, or one of `admin.hosts`. Beyond loopback, a name without a dot will
+//!   do as well: it is that of a container or a service. On loopback none is, and a network may give
+//!   such names out.
+//! - What a browser says of itself (`Sec-Fetch-Site`) must not be that another site asks, as with
+//!   images and scripts, which have no `Origin`. Links to the page itself work.
 
 use std::net::IpAddr;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
-use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError, web};
 
 use super::refusal::Refusal;
-use super::{AdminState, Names};
+use super::state::Names;
 
-/// Middleware that lets a request pass or answers it with the refusal.
-pub(super) async fn keep_pages_out(
-    state: web::Data<AdminState>,
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    match check(request.headers(), &state.names) {
-        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
-        Err(refusal) => {
-            let response = refusal.error_response();
-            Ok(request.into_response(response).map_into_right_body())
-        }
-    }
-}
+/// Browsers send it, and pages cannot change it.
+const FETCH_SITE: &str = "sec-fetch-site";
 
-fn check(headers: &HeaderMap, names: &Names) -> Result<(), Refusal> {
+/// Refuses what a web page of another site asks; of the `page` itself links may lead to.
+pub(super) fn check(headers: &HeaderMap, names: &Names, page: bool) -> Result<(), Refusal> {
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     // No browser leaves the Host out; a plain old health check may.
     let host = headers.get(HOST).map(|value| text(value.as_bytes()));
@@ -54,6 +42,11 @@ fn check(headers: &HeaderMap, names: &Names) -> Result<(), Refusal> {
             return Err(Refusal::ForeignOrigin(origin));
         }
     }
+    let is_own = |site: &[u8]| matches!(site, b"same-origin" | b"none");
+    let mut sites = headers.get_all(FETCH_SITE);
+    if !page && !sites.all(|site| is_own(site.as_bytes())) {
+        return Err(Refusal::CrossSite);
+    }
     Ok(())
 }
 
@@ -67,7 +60,7 @@ fn is_ours(host: &str, names: &Names) -> bool {
         || name == "localhost"
         || name.ends_with(".localhost")
         || (names.without_dot && !name.is_empty() && !name.contains('.'))
-        || names.own.as_deref() == Some(name)
+        || names.own.iter().any(|own| **own == *name)
 }
 
 fn without_port(host: &str) -> &str {
@@ -102,10 +95,10 @@ mod tests {
 
     fn checked_by(headers: &HeaderMap, without_dot: bool) -> Result<(), Refusal> {
         let names = Names {
-            own: Some("relay.example.com".into()),
+            own: ["relay.example.com".into(), "ops.example.com".into()].into(),
             without_dot,
         };
-        check(headers, &names)
+        check(headers, &names, false)
     }
 
     #[test]
@@ -142,6 +135,7 @@ mod tests {
             "fanfare:9601",
             "relay.example.com",
             "Relay.Example.COM:9601",
+            "ops.example.com",
         ] {
             assert!(checked(Some(host), None).is_ok(), "{host}");
         }
@@ -181,5 +175,22 @@ mod tests {
             assert!(matches!(refusal, Refusal::ForeignOrigin(_)), "{origin}");
         }
         assert!(checked(None, Some("http://localhost")).is_err());
+    }
+
+    #[test]
+    fn what_another_site_has_a_browser_ask_is_refused() {
+        let names = Names::default();
+        for (site, asks, links) in [
+            ("same-origin", true, true),
+            ("none", true, true),
+            ("cross-site", false, true),
+            ("same-site", false, true),
+        ] {
+            let mut headers = HeaderMap::new();
+            let name = actix_web::http::header::HeaderName::from_static(FETCH_SITE);
+            headers.insert(name, HeaderValue::from_static(site));
+            assert_eq!(check(&headers, &names, false).is_ok(), asks, "{site}");
+            assert_eq!(check(&headers, &names, true).is_ok(), links, "{site}");
+        }
     }
 }

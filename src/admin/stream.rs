@@ -9,9 +9,8 @@ use actix_ws::{CloseCode, CloseReason, Message, MessageStream, Session};
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::AdminState;
 use super::refusal::Refusal;
-use crate::tap::{Filter, Pattern, Watcher};
+use crate::tap::{Filter, Pattern, Tap, Watcher};
 
 /// How often a watcher is pinged.
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -25,16 +24,20 @@ const SLOW_FOR: Duration = Duration::from_secs(5);
 /// Bytes of a frame from a watcher, who has nothing to send but pongs and a close.
 const MAX_FRAME: usize = 4 * 1024;
 
-pub(super) async fn stream(
-    request: HttpRequest,
+/// What a browser offers beside its ticket, and is answered with.
+const PROTOCOL: &str = "fanfare.stream";
+
+pub(super) fn stream(
+    request: &HttpRequest,
     body: web::Payload,
-    state: web::Data<AdminState>,
+    tap: &Tap,
 ) -> Result<HttpResponse, Refusal> {
     actix_http::ws::verify_handshake(request.head()).map_err(Refusal::NotAWebSocket)?;
     let filter = parse_filter(request.query_string())?;
-    let watcher = state.tap.watch(filter)?;
+    let watcher = tap.watch(filter)?;
     let (response, session, from_client) =
-        actix_ws::handle(&request, body).expect("the handshake was verified above");
+        actix_ws::handle_with_protocols(request, body, &[PROTOCOL])
+            .expect("the handshake was verified above");
     actix_web::rt::spawn(serve(
         watcher,
         session,

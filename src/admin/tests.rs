@@ -15,7 +15,8 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::*;
-use crate::tap::{Kind, MAX_WATCHERS, TapEvent};
+use crate::metrics::Metrics;
+use crate::tap::{Kind, MAX_WATCHERS, Tap, TapEvent};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -33,12 +34,9 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (metrics, tap) = (Metrics::new(), Tap::new());
-        let state = AdminState {
-            metrics: metrics.clone(),
-            tap: tap.clone(),
-            names: Names::default(),
-        };
-        let server = server(vec![listener], 128, state).unwrap();
+        let state = testing::state(metrics.clone(), tap.clone());
+        let listeners = vec![Bound::Tcp(listener)];
+        let server = server(listeners, 128, state, Locks::default()).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self {

@@ -97,6 +97,20 @@ impl Origins {
         self
     }
 
+    /// The patterns as an operator would write them; none where every origin is allowed, or every page of this
+    /// machine.
+    pub fn patterns(&self) -> Vec<String> {
+        match &self.pages {
+            Pages::Any | Pages::Development => Vec::new(),
+            Pages::Listed(patterns) => patterns.iter().map(Pattern::to_string).collect(),
+        }
+    }
+
+    /// Whether handshakes without an origin are let in.
+    pub fn allows_missing(&self) -> bool {
+        self.allows_missing
+    }
+
     /// Whether every origin is allowed.
     pub fn is_any(&self) -> bool {
         matches!(self.pages, Pages::Any)
@@ -157,6 +171,23 @@ impl Origins {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_are_written_as_they_were_read() {
+        let written = [
+            "https://example.com",
+            "https://example.com:*",
+            "https://*.example.com:8443",
+            "*.example.com",
+            "localhost:3000",
+            "localhost:30*",
+            "https://example.*",
+            "null",
+        ];
+        let origins = Origins::new(written).unwrap();
+        assert_eq!(origins.patterns(), written);
+        assert!(Origins::any().patterns().is_empty());
+    }
 
     fn check(patterns: &[&str], origins: &[&str]) -> Result<(), ForeignPage> {
         let allowed = Origins::new(patterns.iter().copied()).unwrap();

@@ -1,6 +1,7 @@
 //! Patterns of origins, as an operator writes them.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::page::{self, Page, Site};
 
@@ -82,6 +83,27 @@ impl Pattern {
         match self {
             Self::Opaque => false,
             Self::Site { host, .. } => matches_wildcard(host, name),
+        }
+    }
+}
+
+/// As an operator would write it.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Site { scheme, host, port } = self else {
+            return f.write_str("null");
+        };
+        if let Some(scheme) = scheme {
+            write!(f, "{scheme}://")?;
+        }
+        f.write_str(host)?;
+        match port {
+            Port::Default => Ok(()),
+            // Without it, a scheme would mean its own port.
+            Port::Any if scheme.is_some() && !host.ends_with('*') => f.write_str(":*"),
+            Port::Any => Ok(()),
+            Port::Only(port) => write!(f, ":{port}"),
+            Port::Like(pattern) => write!(f, ":{pattern}"),
         }
     }
 }

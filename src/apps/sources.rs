@@ -1,5 +1,6 @@
 //! Where apps come from, and what holds where two sources have the same.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -64,6 +65,19 @@ impl Sources {
         self.latest[source as usize] = apps;
     }
 
+    /// Whether the source has an app with this id. It is the one that is served, if the source is the strongest.
+    pub fn has(&self, source: Source, id: &str) -> bool {
+        self.latest[source as usize]
+            .iter()
+            .any(|app| *app.id == *id)
+    }
+
+    /// The ids of a source's apps.
+    pub fn ids(&self, source: Source) -> HashSet<Box<str>> {
+        let apps = self.latest[source as usize].iter();
+        apps.map(|app| app.id.clone()).collect()
+    }
+
     /// The apps that are served, and those that are not.
     pub fn merged(&self) -> (Registry, Vec<Refused>) {
         merge(Source::ALL.into_iter().zip(&self.latest))
@@ -89,7 +103,7 @@ fn merge<'a>(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{HashMap, HashSet};
+    use std::collections::HashMap;
 
     use proptest::prelude::*;
 

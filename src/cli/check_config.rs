@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::serve::ServeArgs;
 use super::{Failure, print};
-use crate::config::{self, Cluster, Config, Listen, Listener, Loaded, Role, Server};
+use crate::config::{self, Admin, Cluster, Config, Listen, Listener, Loaded, Role, Server};
 use crate::tls::{Certificate, Chain, Name, Pair};
 
 /// Prints the layers, the listeners, the certificates and the apps; secrets never.
@@ -36,7 +36,8 @@ fn report(loaded: &Loaded, certificates: &[Certificate]) -> String {
     add(
         "admin",
         match &config.admin.listen {
-            Some(address) => format!("http://{address}"),
+            Some(Listen::Tcp(address)) => format!("http://{address}{}", opened_by(&config.admin)),
+            Some(socket) => format!("{socket}{}", opened_by(&config.admin)),
             None => "off".into(),
         },
     );
@@ -89,6 +90,20 @@ fn report(loaded: &Loaded, certificates: &[Certificate]) -> String {
         }
     }
     columns(&lines)
+}
+
+/// What opens the admin listener.
+fn opened_by(admin: &Admin) -> String {
+    let metrics = if admin.open_metrics {
+        ", metrics without"
+    } else {
+        ""
+    };
+    match admin.tokens.iter().count() {
+        0 => " (without a token)".into(),
+        1 => format!(" (with a token{metrics})"),
+        tokens => format!(" (with one of {tokens} tokens{metrics})"),
+    }
 }
 
 /// Where TLS is spoken, and with which certificates.

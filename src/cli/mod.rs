@@ -157,8 +157,8 @@ fn configured_admin() -> Result<tail::Address, Failure> {
     let config = config::load(&serve::Files::default().sources())?.config;
     tail::Address::of(&config.admin).ok_or_else(|| {
         Failure::other(
-            "the configuration turns the admin listener off or leaves its port open; \
-             --admin says where it is",
+            "the configuration turns the admin listener off, puts it on a Unix socket or leaves its port \
+             open; --admin says where it is",
         )
     })
 }

@@ -19,7 +19,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
 
-    /// Where metrics and the live stream are served; "" turns it off.
+    /// Where metrics, the live stream and the admin API are served; "" turns it off.
     #[arg(long, value_name = "HOST:PORT")]
     admin_listen: Option<String>,
 
@@ -94,11 +94,19 @@ fn environment() -> BTreeMap<String, String> {
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let sources = args.sources();
     let loaded = config::load(&sources)?;
+    let sources_have_token = sources.environment.contains_key(config::TOKEN_VARIABLE);
     let rereader = Rereader::new(sources, &loaded);
     let Loaded { config, layers, .. } = loaded;
     telemetry::init(&config.log).map_err(Failure::other)?;
     for layer in &layers {
         tracing::info!(source = %layer.source, detail = %layer.detail, "configuration");
+    }
+    if config.admin.tokens.is_empty() && sources_have_token {
+        tracing::warn!(
+            "{} is what commands show to a relay: what opens this one's admin listener is \
+             FANFARE_ADMIN__TOKEN, and nothing is set",
+            config::TOKEN_VARIABLE
+        );
     }
     let (stop_requested, requested) =
         signals::stop_or_reload_requested(FAILURE).map_err(Failure::other)?;

@@ -16,6 +16,8 @@ use futures_util::future::{Either, select};
 use service::backoff::Backoff;
 use tokio::time::sleep;
 
+use crate::config::TOKEN_VARIABLE;
+
 pub use self::address::Address;
 use self::client::{ConnectError, StreamClient};
 use self::render::Style;
@@ -31,6 +33,11 @@ pub struct TailArgs {
     /// Address of the relay's admin listener [default: where the configuration has it].
     #[arg(long, value_name = "URL")]
     pub admin: Option<Address>,
+
+    /// What opens the admin listener [default: $FANFARE_ADMIN_TOKEN, or $FANFARE_ADMIN__TOKEN as the relay has it].
+    /// Others on this machine can see it here, but not in the environment.
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<String>,
 
     /// Show only what concerns the app with this id.
     #[arg(long, value_name = "ID")]
@@ -131,11 +138,13 @@ async fn follow<L: Write, N: Write>(
     output: &mut Output<L, N>,
 ) -> Result<(), TailError> {
     let query = query(args);
+    let token = token(args.token.as_deref());
     let connection = Connecting {
         admin,
         query: &query,
+        token: token.as_deref(),
     };
-    let mut client = match StreamClient::connect(admin, &query).await {
+    let mut client = match connection.connect().await {
         Ok(client) => client,
         Err(error) if error.may_pass() => {
             output.note(&format!(
@@ -163,15 +172,20 @@ async fn follow<L: Write, N: Write>(
 struct Connecting<'a> {
     admin: &'a Address,
     query: &'a str,
+    token: Option<&'a str>,
 }
 
 impl Connecting<'_> {
+    async fn connect(&self) -> Result<StreamClient, ConnectError> {
+        StreamClient::connect(self.admin, self.query, self.token).await
+    }
+
     /// Tries until there is a stream, or an error that does not pass.
     async fn retry(&self) -> Result<StreamClient, TailError> {
         let mut failures = 1;
         loop {
             sleep(BACKOFF.delay(failures)).await;
-            match StreamClient::connect(self.admin, self.query).await {
+            match self.connect().await {
                 Ok(client) => return Ok(client),
                 Err(error) if error.may_pass() => failures += 1,
                 Err(error) => return Err(fatal(self.admin, error)),
@@ -186,6 +200,17 @@ fn fatal(admin: &Address, error: ConnectError) -> TailError {
         ConnectError::Refused { reason, .. } => TailError::Refused { address, reason },
         error => TailError::Connect { address, error },
     }
+}
+
+/// What was given, or stands in the environment, for commands or for the relay.
+fn token(given: Option<&str>) -> Option<String> {
+    let in_environment = || {
+        let names = [TOKEN_VARIABLE, "FANFARE_ADMIN__TOKEN"];
+        names.into_iter().find_map(|name| std::env::var(name).ok())
+    };
+    let token = given.map(str::to_owned).or_else(in_environment);
+    // (No header takes any other.)
+    token.filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
 fn query(args: &TailArgs) -> String {

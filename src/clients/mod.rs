@@ -15,7 +15,7 @@ use actix_http::header::HeaderMap;
 use service::net::proxies::TrustedProxies;
 
 use self::counts::{Counted, Counts};
-use self::rates::Rates;
+pub use self::rates::Rates;
 use crate::metrics::{GaugeBy, Table};
 use crate::net::rate::{Empty, Left, Rate};
 use crate::net::tally;

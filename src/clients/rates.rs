@@ -18,7 +18,7 @@ const MOST_REMEMBERED: NonZeroUsize = NonZeroUsize::new(1 << 16).expect("it is n
 /// A bucket for each client. The one that was not used for longest is forgotten first, and is
 /// full if it comes back.
 #[derive(Debug)]
-pub(super) struct Rates {
+pub struct Rates {
     rate: Rate,
     start: Instant,
     /// When each bucket is full.
@@ -29,7 +29,7 @@ pub(super) struct Rates {
 
 impl Rates {
     /// All are full. `remembered` shows how many clients are.
-    pub(super) fn new(rate: Rate, now: Instant, remembered: Gauge) -> Self {
+    pub fn new(rate: Rate, now: Instant, remembered: Gauge) -> Self {
         Self {
             rate,
             start: now,
@@ -39,7 +39,7 @@ impl Rates {
     }
 
     /// Takes one out of the client's bucket.
-    pub(super) fn take(&self, client: IpAddr, now: Instant) -> Result<Left, Empty> {
+    pub fn take(&self, client: IpAddr, now: Instant) -> Result<Left, Empty> {
         let now = nanos_since(self.start, now);
         let mut buckets = self.full_at.lock();
         let full_at = buckets.get_or_insert_mut(client.into(), || 0);
@@ -49,6 +49,13 @@ impl Rates {
         });
         self.remembered.set(buckets.len() as i64);
         taken
+    }
+
+    /// Whether there is one in the client's bucket, which stays there.
+    pub fn look(&self, client: IpAddr, now: Instant) -> Result<(), Empty> {
+        let now = nanos_since(self.start, now);
+        let full_at = self.full_at.lock().peek(&client.into()).copied();
+        self.rate.take(full_at.unwrap_or(0), now).map(|_| ())
     }
 }
 
@@ -68,6 +75,9 @@ mod tests {
         assert!(take("10.0.0.1", start).is_ok());
         let empty = take("10.0.0.1", start).unwrap_err();
         assert_eq!(empty.wait, Duration::from_secs(1));
+        let look = |text: &str| rates.look(text.parse().unwrap(), start);
+        assert_eq!(look("10.0.0.1"), Err(empty));
+        assert!(look("10.0.0.2").is_ok() && look("10.0.0.2").is_ok());
         assert!(take("10.0.0.2", start).is_ok());
         assert!(take("10.0.0.1", start + Duration::from_secs(1)).is_ok());
         assert!(take("10.0.0.1", start + Duration::from_secs(1)).is_err());

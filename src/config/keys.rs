@@ -111,7 +111,14 @@ pub(super) const INGEST: &[&str] = &["laravel_redis"];
 
 pub(super) const LARAVEL_REDIS: &[&str] = &["enabled", "url", "prefix", "app"];
 
-pub(super) const ADMIN: &[&str] = &["listen"];
+pub(super) const ADMIN: &[&str] = &[
+    "listen",
+    "hosts",
+    "token",
+    "token_file",
+    "tokens_file",
+    "open_metrics",
+];
 
 pub(super) const METRICS: &[&str] = &["prefix", "soketi_names"];
 
@@ -120,7 +127,8 @@ pub(super) const LOG: &[&str] = &["format", "level"];
 pub(super) const APPS_DATABASE: &[&str] =
     &["url", "url_file", "schema", "table", "poll_ms", "max_apps"];
 
-pub(super) const APP: &[&str] = &[
+/// Of one app.
+pub const APP: &[&str] = &[
     "id",
     "key",
     "secret",
@@ -170,7 +178,8 @@ pub(super) const KEY_PAIR: &[&str] = &["key", "secret", "secret_file"];
 
 pub(super) const KEY_PAIR_RECORD: &[&str] = &["key", "secret"];
 
-pub(super) const LIMITS: &[&str] = &[
+/// Of the limits of one app.
+pub const LIMITS: &[&str] = &[
     "max_connections",
     "event_data_bytes",
     "event_name_length",

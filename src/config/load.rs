@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use super::credentials::{self, EnvFile};
 use super::file::ConfigFile;
 use super::fixed::Fixed;
-use super::listener::{Listen, Listener};
+use super::listener::Listen;
 use super::overrides::Overrides;
 use super::references::{self, Resolved};
 use super::section::{Layers, Section};
-use super::{Address, Config, ConfigError, Origin, Sources, keys, read};
+use super::{Config, ConfigError, Origin, Sources, keys, read};
 
 /// A configuration, and what it was made of.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let server_section = root.child("server", keys::SERVER)?;
     let admin_section = root.child("admin", keys::ADMIN)?;
     let server = read::server::server(&server_section)?;
-    let admin = read::admin(&admin_section)?;
+    let admin = read::admin::admin(&admin_section)?;
     let tls_section = root.child("tls", keys::TLS_WITH_TABLES)?;
     let tls = read::tls::tls(&tls_section)?;
     let compression = read::compression(&root.child("compression", keys::COMPRESSION)?)?;
@@ -72,7 +72,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     }
     read::server::listeners_differ(&[
         (&server_section, server.addresses().collect()),
-        (&admin_section, admin.listen.iter().collect()),
+        (&admin_section, admin.address().into_iter().collect()),
         (&tls_section, tls.listen.iter().collect()),
     ])?;
 
@@ -83,11 +83,13 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let environment_has_app = add_credentials(&mut apps, sources)?;
     let development = apps.is_empty() && !has_database;
     if read::apps::has_development_credentials(&apps, development) {
-        stay_on_loopback(
-            (&server_section, &server.listen),
-            &[(&admin_section, &admin.listen), (&tls_section, &tls.listen)],
-        )?;
+        let of_server = server.listen.iter().map(|listener| listener.at.clone());
+        let of_tls = tls.listen.iter().cloned().map(Listen::Tcp);
+        stay_on_loopback(&server_section, of_server)?;
+        stay_on_loopback(&admin_section, admin.listen.iter().cloned())?;
+        stay_on_loopback(&tls_section, of_tls)?;
     }
+    read::admin::is_guarded(&admin_section, &admin)?;
     let secret_files = read::apps::secret_files(&apps);
     let (apps, app_origins) = read::apps::registry(apps, development)?;
     let laravel_redis = read::ingest::laravel_redis(&root, &apps, has_database, &cluster)?;
@@ -134,16 +136,11 @@ fn add_credentials(
 
 /// Credentials that everybody knows are for this machine alone.
 fn stay_on_loopback(
-    (server, listeners): (&Section<'_>, &[Listener]),
-    others: &[(&Section<'_>, &Option<Address>)],
+    section: &Section<'_>,
+    places: impl Iterator<Item = Listen>,
 ) -> Result<(), ConfigError> {
-    for Listener { at, .. } in listeners {
-        read::apps::stay_on_loopback(server, at)?;
-    }
-    for (section, listen) in others {
-        if let Some(listen) = listen {
-            read::apps::stay_on_loopback(section, &Listen::Tcp(listen.clone()))?;
-        }
+    for place in places {
+        read::apps::stay_on_loopback(section, &place)?;
     }
     Ok(())
 }

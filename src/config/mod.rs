@@ -5,6 +5,7 @@
 //! - [`Config`]: what the process runs with, parsed and in range
 //! - [`Address`]: where a listener is bound; [`Listener`]: that, or a Unix socket, and what is said there first
 //! - [`ConfigError`]: one line that names source, key and what was expected
+//! - [`shown`]: what of it people may see, at work
 //! - [`EnvFile`]: an app's credentials in a `.env` file; [`dotenv`]: the dialect that Laravel reads
 //! - [`mod@file`], [`overrides`]: the file, and what is laid over it
 //! - [`variables`], [`keys`]: names of variables; which keys there are
@@ -29,6 +30,7 @@ mod references;
 mod reread;
 mod section;
 mod settings;
+mod shown;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -38,9 +40,13 @@ mod variables;
 pub use address::Address;
 pub use credentials::EnvFile;
 pub use error::{ConfigError, Origin};
+#[cfg(test)]
+pub use keys::{APP as APP_KEYS, LIMITS as LIMIT_KEYS};
 pub use listener::{Listen, Listener, UnixAccess};
 pub use load::{Loaded, load};
 pub use records::Records;
 pub use reread::{Reread, Rereader};
 pub use settings::{Admin, Cluster, Config, Log, LogFormat, LogLevel, Role, Server, Tls};
+pub use shown::shown;
 pub use sources::{Flag, Sources};
+pub use variables::TOKEN_VARIABLE;

@@ -27,12 +27,13 @@ impl Records {
     /// What holds for all apps is as in the configuration.
     pub fn new(config: &Config) -> Self {
         let public = &config.server.listen;
-        let others = [&config.admin.listen, &config.tls.listen];
-        let mut others = others.into_iter().flatten();
+        let admin = config.admin.listen.as_ref();
+        let tls = config.tls.listen.as_ref();
         Self {
             webhooks: config.webhooks.clone(),
             may_be_known: public.iter().all(|listener| listener.at.is_loopback())
-                && others.all(super::Address::is_loopback),
+                && admin.is_none_or(super::Listen::is_loopback)
+                && tls.is_none_or(super::Address::is_loopback),
         }
     }
 

@@ -9,6 +9,7 @@ use service::net::proxies::TrustedProxies;
 use super::Address;
 use super::listener::{Listen, Listener, UnixAccess};
 use crate::acme;
+use crate::admin::Tokens;
 use crate::apps::Registry;
 use crate::clients::ClientLimits;
 use crate::cluster::redis;
@@ -201,14 +202,23 @@ pub enum Role {
 /// The listener for operators.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    /// Where metrics and the live stream are served; `None`: not at all. `127.0.0.1:9601`.
-    pub listen: Option<Address>,
+    /// Where metrics, the live stream and the admin API are served; `None`: not at all. `127.0.0.1:9601`.
+    pub listen: Option<Listen>,
+    /// Names to answer to beside that which is bound, in lower case. None.
+    pub hosts: Vec<Box<str>>,
+    /// What opens it; none, the default, only where nobody but this machine can ask.
+    pub tokens: Tokens,
+    /// Whether metrics are served without a token all the same. No.
+    pub open_metrics: bool,
 }
 
 impl Default for Admin {
     fn default() -> Self {
         Self {
-            listen: Some(Address::loopback(9601)),
+            listen: Some(Listen::Tcp(Address::loopback(9601))),
+            hosts: Vec::new(),
+            tokens: Tokens::default(),
+            open_metrics: false,
         }
     }
 }
@@ -217,6 +227,11 @@ impl Admin {
     /// Whether `listen` is the default, for which any free port can stand in.
     pub fn is_default(&self) -> bool {
         self.listen == Self::default().listen
+    }
+
+    /// Its host and port, if it has them.
+    pub fn address(&self) -> Option<&Address> {
+        self.listen.as_ref()?.address()
     }
 }
 

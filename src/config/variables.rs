@@ -8,6 +8,9 @@ use super::file::FILE_VARIABLE;
 use super::keys::{APP, LIMITS, SINGLE, nearest};
 use super::{ConfigError, Origin};
 
+/// What commands show to the admin listener of a relay; the relay's own is `FANFARE_ADMIN__TOKEN`.
+pub const TOKEN_VARIABLE: &str = "FANFARE_ADMIN_TOKEN";
+
 /// Begins the name of every variable that sets a key: `FANFARE_SERVER__LISTEN` is
 /// `server.listen`.
 const PREFIX: &str = "FANFARE_";
@@ -38,7 +41,7 @@ pub(super) fn key_of(name: &str, value: &str) -> Result<Option<String>, ConfigEr
     if variables().any(|known| known == name) {
         return Ok(Some(key));
     }
-    if name == FILE_VARIABLE || is_of_platform(name, value) {
+    if name == FILE_VARIABLE || name == TOKEN_VARIABLE || is_of_platform(name, value) {
         return Ok(None);
     }
     match right_name(&upper, rest) {

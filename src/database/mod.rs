@@ -24,27 +24,15 @@ mod own;
 mod parts;
 mod place;
 mod poll;
-#[cfg_attr(
-    not(test),
-    allow(dead_code, reason = "who changes apps here is the admin API")
-)]
 mod rows;
 mod soketi;
 mod statements;
-#[cfg_attr(
-    not(test),
-    allow(dead_code, reason = "who changes apps here is the admin API")
-)]
 mod store;
 mod stored;
 
 pub use parts::Parts;
 pub use place::{DatabaseUrl, Place, Schema, Settings, Table};
 pub use store::Store;
-#[cfg_attr(
-    not(test),
-    allow(unused_imports, reason = "who changes apps here is the admin API")
-)]
 pub use stored::{StoreError, Stored};
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ impl fmt::Display for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fanfare => write!(f, "table {OWN_TABLE}"),
-            Self::Soketi(table) => write!(f, "soketi's table {}", table.0),
+            Self::Soketi(table) => write!(f, "soketi's table {table}"),
         }
     }
 }
@@ -132,6 +132,12 @@ impl fmt::Display for Schema {
 /// The name of a table, perhaps behind that of its schema and a dot: names that mean themselves within quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table(Box<str>);
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl Table {
     /// Reads a name; None if it is none, or has anything in it that would have to be escaped.

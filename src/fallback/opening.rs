@@ -122,6 +122,7 @@ impl Contender for Opening {
     fn take(self: Box<Self>, mut connected: Connected, place: Place) {
         let carrier = Carrier::Requests(self.carrying.fallback);
         connected.resume(self.app, carrier, SignOfLife::Heartbeat);
+        connected.set_address(self.carrying.client);
         self.carrying.carry(connected, Some(Resumable::new(place)));
     }
 }

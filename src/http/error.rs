@@ -87,6 +87,24 @@ impl ApiError {
     }
 }
 
+/// A request without a signature that is refused: a status, and a text for the person who reads it.
+#[derive(Debug)]
+pub struct Rejected {
+    /// The status that the HTTP API would answer.
+    pub status: StatusCode,
+    /// What is wrong.
+    pub message: Cow<'static, str>,
+}
+
+impl From<ApiError> for Rejected {
+    fn from(error: ApiError) -> Self {
+        Self {
+            status: error.status,
+            message: error.message,
+        }
+    }
+}
+
 impl From<RequestAuthError> for ApiError {
     fn from(error: RequestAuthError) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, error.to_string())

@@ -36,6 +36,22 @@ pub(super) struct Fields<'b> {
     pub(super) idempotency_key: Option<&'b RawValue>,
 }
 
+/// The fields of an event that is handed in without a signature. There is no other that means anything.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnsignedFields<'b> {
+    #[serde(borrow)]
+    name: Option<&'b RawValue>,
+    #[serde(borrow)]
+    data: Option<&'b RawValue>,
+    #[serde(borrow)]
+    channel: Option<&'b RawValue>,
+    #[serde(borrow)]
+    channels: Option<&'b RawValue>,
+    #[serde(borrow)]
+    socket_id: Option<&'b RawValue>,
+}
+
 /// A checked event, with what the publisher wants to know of its channels.
 #[derive(Debug)]
 pub(super) struct Event<'b> {
@@ -68,6 +84,19 @@ pub(super) fn parse_object<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, 
 }
 
 impl<'b> Fields<'b> {
+    /// Reads an event that is handed in without a signature.
+    pub(super) fn unsigned(body: &'b [u8]) -> Result<Self, ApiError> {
+        let fields: UnsignedFields<'b> = parse_object(body)?;
+        Ok(Self {
+            name: fields.name,
+            data: fields.data,
+            channel: fields.channel,
+            channels: fields.channels,
+            socket_id: fields.socket_id,
+            ..Self::default()
+        })
+    }
+
     /// Checks the event. What the body lacks may stand in the query.
     pub(super) fn check(
         &self,

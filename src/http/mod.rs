@@ -30,4 +30,6 @@ mod service;
 mod users;
 mod verified;
 
+pub use error::Rejected;
+pub use publish::publish_unsigned;
 pub use service::{Api, ApiSettings, configure};

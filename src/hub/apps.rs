@@ -1,5 +1,6 @@
 //! The apps that there are, while they come, change and go.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering, fence};
 use std::sync::{Arc, OnceLock};
@@ -97,6 +98,32 @@ impl Apps {
     /// The app that this key belongs to, enabled or not.
     pub fn by_key(&self, key: &str) -> Option<Arc<AppHub>> {
         self.table.load().by_key.get(key)?.hub(self)
+    }
+
+    /// All of them as they are now, each with the app at work if somebody has needed it.
+    pub fn all(&self) -> Vec<(Arc<App>, Option<Arc<AppHub>>)> {
+        let table = self.table.load();
+        table.by_id.values().map(|slot| slot.seen()).collect()
+    }
+
+    /// Whether an app is one of the configuration, of which all that have an id are served.
+    pub fn is_configured(&self, id: &str) -> bool {
+        self.sources.lock().has(Source::Configuration, id)
+    }
+
+    /// The ids of the configuration's apps.
+    pub fn configured(&self) -> HashSet<Box<str>> {
+        self.sources.lock().ids(Source::Configuration)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.load().by_id.len()
+    }
+
+    /// One of them as it is now, which is not put to work by that.
+    pub fn one(&self, id: &str) -> Option<(Arc<App>, Option<Arc<AppHub>>)> {
+        Some(self.table.load().by_id.get(id)?.seen())
     }
 
     /// Whether all apps are known that there are.
@@ -230,6 +257,10 @@ impl Slot {
     fn goes_by(&self, record: &Arc<App>) -> bool {
         let own = self.app.record();
         Arc::ptr_eq(&own, record) || **own == **record
+    }
+
+    fn seen(&self) -> (Arc<App>, Option<Arc<AppHub>>) {
+        (self.app.full_record(), self.at_work().cloned())
     }
 
     fn at_work(&self) -> Option<&Arc<AppHub>> {

@@ -83,6 +83,9 @@ pub trait Authority: fmt::Debug + Send + Sync {
     /// The ids of a presence channel's members.
     fn members(&self, app: &Arc<AppHub>, channel: &str) -> Answer<Vec<Arc<str>>>;
 
+    /// The ids of the nodes that are there, this one among them; none, where no others can be.
+    fn nodes(&self) -> Answer<Vec<String>>;
+
     /// Asks those who share idempotency keys for one that nobody on this node publishes under.
     fn claim(&self, app: &Arc<AppHub>, key: &str) -> Answer<SharedClaim>;
 

@@ -8,10 +8,12 @@ use std::task::Waker;
 use futures_util::task::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
+use tokio::sync::oneshot;
 
 use super::broadcast::Broadcast;
+use super::inspected::ConnectionReport;
 use crate::protocol::member::{Member, Watchlist};
-use crate::protocol::{ChannelName, Frame};
+use crate::protocol::{ChannelName, Frame, SocketId};
 use crate::session::CloseReason;
 
 /// An app at work on this node, as threads name it to one another: no thread keeps an app at work
@@ -107,6 +109,45 @@ pub(super) enum Control {
     },
     /// Close all connections of the shard.
     CloseEveryone { reason: Arc<CloseReason> },
+    /// Somebody wants to know what connections are like.
+    Inspect(Box<Inspection>),
+}
+
+/// What somebody who may wait for it wants to know. Each question is short.
+#[derive(Debug)]
+pub(super) enum Inspection {
+    /// Which connections there are.
+    Numbers(oneshot::Sender<Vec<PeerId>>),
+    /// What some of them are like.
+    Look(Look, oneshot::Sender<Vec<Seen>>),
+}
+
+/// Some connections that somebody looks at.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// Those of other apps are left out.
+    pub(super) app: AppIndex,
+    pub(super) peers: Vec<PeerId>,
+    /// If it is set, all others are left out.
+    pub(super) socket_id: Option<SocketId>,
+    pub(super) with: With,
+}
+
+/// What is more than looking.
+#[derive(Clone, Debug)]
+pub(super) enum With {
+    Nothing,
+    /// Their channels are listed.
+    Channels,
+    /// They are closed.
+    Close(Arc<CloseReason>),
+}
+
+/// A connection that was seen.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) peer: PeerId,
+    pub(super) report: ConnectionReport,
 }
 
 /// A join that the authority has granted.

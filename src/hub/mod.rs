@@ -11,8 +11,10 @@
 //! - [`broadcast`]: one event on its way, and the room it takes
 //! - [`backlog`]: how much may wait for other nodes
 //! - [`outcome`]: what comes of asking an authority
+//! - [`inspected`]: what a connection is like, for people who look
 //! - [`mailbox`]: the commands to shards
 //! - [`moves`]: what a connection asks for
+//! - [`inspector`]: looks at connections, in no hurry
 //! - [`directory`]: who listens, and where; the members; who is online
 //! - [`app`]: one app at work, with the moves of a single node and those of one that has copies
 //! - [`apps`]: all of them, while they come, change and go
@@ -26,9 +28,13 @@ mod backlog;
 
 mod outcome;
 
+mod inspected;
+
 mod mailbox;
 
 mod moves;
+
+mod inspector;
 
 mod directory;
 
@@ -51,6 +57,8 @@ pub use authority::Authority;
 pub use backlog::{Admission, Backlog, Rank};
 pub use broadcast::{Broadcast, Caching};
 pub use directory::{COUNT_AT_ONCE, COUNT_INTERVAL};
+pub use inspected::{CarriedBy, ConnectionReport};
+pub use inspector::{Inspector, NoAnswer, Position};
 pub use mailbox::Mailbox;
 pub use moves::{Join, Leave, PeerHandle, SignIn};
 pub use outcome::{
@@ -64,7 +72,7 @@ use crate::net::tally::{Full, Permit, Tally};
 use crate::protocol::{CloseCode, Compression};
 use crate::session::CloseReason;
 use crate::webhooks::Webhooks;
-use mailbox::Control;
+use mailbox::{AppIndex, Control};
 
 /// Where the clients of a relay that is going away are to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,15 +145,28 @@ impl Hub {
     pub fn set_apps(&self, source: Source, apps: Vec<Arc<App>>) -> Changes {
         let changes = self.apps.set(source, apps);
         for (app, reason) in &changes.closing {
-            let reason = Arc::new(reason.clone());
-            for mailbox in &*self.mailboxes.lock() {
-                mailbox.send(Control::CloseApp {
-                    app: *app,
-                    reason: Arc::clone(&reason),
-                });
-            }
+            self.close_all_of(*app, &Arc::new(reason.clone()));
         }
         changes
+    }
+
+    /// Looks at the app's connections on this node.
+    pub fn inspect(&self, app: &AppHub) -> Inspector {
+        Inspector::new(self.mailboxes.lock().clone(), app.index)
+    }
+
+    /// Closes all of the app's connections on this node.
+    pub fn close_app(&self, app: &AppHub, reason: CloseReason) {
+        self.close_all_of(app.index, &Arc::new(reason));
+    }
+
+    fn close_all_of(&self, app: AppIndex, reason: &Arc<CloseReason>) {
+        for mailbox in &*self.mailboxes.lock() {
+            mailbox.send(Control::CloseApp {
+                app,
+                reason: Arc::clone(reason),
+            });
+        }
     }
 
     /// Makes the shard of the calling worker thread. Its connections' moves are for `authority` to

@@ -93,6 +93,7 @@ impl TestShard {
             | Control::Unwatch { .. }
             | Control::Close { .. }
             | Control::CloseApp { .. }
+            | Control::Inspect(_)
             | Control::CloseEveryone { .. } => return None,
         })
     }

@@ -39,6 +39,24 @@ label! {
 }
 
 label! {
+    /// Why the admin listener refused a request.
+    pub enum AdminRefusal = "reason" {
+        /// No token was shown (401).
+        MissingToken = "missing_token",
+        /// The token is none of those that there are (401).
+        WrongToken = "wrong_token",
+        /// The address has shown too many wrong ones (429).
+        Paced = "paced",
+        /// The token may only look (403).
+        Role = "role",
+        /// The host name is none of the listener's, as with DNS rebinding (421).
+        ForeignHost = "foreign_host",
+        /// A web page of another site asked (403).
+        ForeignPage = "foreign_page",
+    }
+}
+
+label! {
     /// Whose limit refused an HTTP request.
     pub enum RequestLimit = "reason" {
         /// The app's `requests_per_second`.
@@ -93,6 +111,8 @@ label! {
         NewConnectionsPerAddress = "new_connections_per_address",
         /// Addresses that have made requests lately (`server.requests_per_address`).
         RequestsPerAddress = "requests_per_address",
+        /// Addresses that have shown the admin listener wrong tokens lately.
+        AdminWrongTokens = "admin_wrong_tokens",
         /// Handshakes under way (TLS).
         TlsHandshakes = "tls_handshakes",
         /// Connections that HTTP requests carry.

@@ -45,10 +45,10 @@ pub use self::declare::LabelSet;
 pub use self::declare::{Counter, CounterBy, Gauge, GaugeBy};
 pub use self::ingest::IngestMetrics;
 pub use self::labels::{
-    AcmeOrder, AppTable, ClosedWith, CompressionOutcome, CompressionStage, ConnectionRefusal,
-    EventLoss, FallbackTransport, Http2Refusal, InflateRefusal, IngestRefusal, LossOn, MessageKind,
-    NotResumed, ProxyHeaderRefusal, PublishRefusal, Reload, RequestLimit, Route, StatusClass,
-    Table, TlsHandshake, WebhookDrop, WebhookOutcome,
+    AcmeOrder, AdminRefusal, AppTable, ClosedWith, CompressionOutcome, CompressionStage,
+    ConnectionRefusal, EventLoss, FallbackTransport, Http2Refusal, InflateRefusal, IngestRefusal,
+    LossOn, MessageKind, NotResumed, ProxyHeaderRefusal, PublishRefusal, Reload, RequestLimit,
+    Route, StatusClass, Table, TlsHandshake, WebhookDrop, WebhookOutcome,
 };
 pub use self::process::ProcessMetrics;
 pub use self::settings::MetricsSettings;

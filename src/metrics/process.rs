@@ -11,8 +11,8 @@ use service::net::room::Numbers;
 
 use super::declare::{Counter, CounterBy, Declared, Gauge, GaugeBy, Instrument, metrics};
 use super::labels::{
-    ConnectionRefusal, Http2Refusal, HttpClosedWhile, ProxyHeaderRefusal, Reload, RequestLimit,
-    Route, StatusClass, Table, TlsHandshake,
+    AdminRefusal, ConnectionRefusal, Http2Refusal, HttpClosedWhile, ProxyHeaderRefusal, Reload,
+    RequestLimit, Route, StatusClass, Table, TlsHandshake,
 };
 use super::system::System;
 
@@ -29,6 +29,8 @@ metrics! {
         config_reloads: CounterBy<Reload> = "fanfare_config_reloads_total",
         /// Connections refused before they belonged to an app, by reason.
         connections_refused: CounterBy<ConnectionRefusal> = "fanfare_connections_refused_total",
+        /// Requests to the admin listener refused, by what was wrong with who asked.
+        admin_refused: CounterBy<AdminRefusal> = "fanfare_admin_refused_total",
         /// Connections closed on listeners with server.proxy_protocol, by what was wrong with the header.
         proxy_headers_refused: CounterBy<ProxyHeaderRefusal> = "fanfare_proxy_headers_refused_total",
         /// Entries of the tables that grow with what clients, or an authority of certificates, ask for, by table. Each is bounded.

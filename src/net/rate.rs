@@ -44,6 +44,16 @@ impl Rate {
         }
     }
 
+    /// How many a second, in the long run.
+    pub fn per_second(self) -> u32 {
+        u32::try_from(1_000_000_000 / self.each).unwrap_or(u32::MAX)
+    }
+
+    /// How many at once.
+    pub fn burst(self) -> u32 {
+        self.burst
+    }
+
     /// Takes one out of a bucket that is full at a time. Returns the time at which it is full then.
     pub fn take(&self, full_at: Nanos, now: Nanos) -> Result<(Nanos, Left), Empty> {
         let missing = full_at.saturating_sub(now) + self.each;

@@ -18,6 +18,7 @@ pub struct Connected {
 impl Connected {
     /// Shows the connection as established, by a client with this address.
     pub fn new(relay: &Arc<Relay>, registration: Registration, client: Option<IpAddr>) -> Self {
+        registration.set_address(client);
         relay.on_connect(&registration, client);
         Self {
             relay: Arc::clone(relay),

@@ -9,15 +9,31 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::ServeError;
 use super::listener::{BACKLOG, Public, PublicSocket};
 use super::unix_socket::{self, SocketFile};
-use crate::config::{Address, Admin, Listen, Server};
+use crate::admin;
+use crate::config::{Address, Admin, Listen, Server, UnixAccess};
 
 /// Listens for operators: where the configuration says, or, if that is the default and taken, at
 /// any free port. Empty if there is to be no such listener.
-pub(super) fn bind_admin(admin: &Admin) -> Result<Vec<TcpListener>, ServeError> {
-    let Some(address) = &admin.listen else {
-        return Ok(Vec::new());
+pub(super) fn bind_admin(admin: &Admin, access: &UnixAccess) -> Result<AdminSockets, ServeError> {
+    let address = match &admin.listen {
+        None => return Ok(AdminSockets::default()),
+        Some(Listen::Unix(path)) => {
+            let bound = unix_socket::bind(path, access);
+            let (socket, file) = bound.map_err(|source| ServeError::Bind {
+                address: format!("unix:{}", path.display()),
+                key: "admin.listen",
+                source,
+            })?;
+            return Ok(AdminSockets {
+                names: vec![format!("unix:{}", path.display())],
+                bound: vec![admin::Bound::Unix(socket)],
+                file: Some(file),
+                first_address: None,
+            });
+        }
+        Some(Listen::Tcp(address)) => address,
     };
-    match bind(address, "admin.listen") {
+    let listeners = match bind(address, "admin.listen") {
         Err(ServeError::Bind { source, .. })
             if admin.is_default() && source.kind() == io::ErrorKind::AddrInUse =>
         {
@@ -29,7 +45,24 @@ pub(super) fn bind_admin(admin: &Admin) -> Result<Vec<TcpListener>, ServeError> 
             Ok(listeners)
         }
         bound => bound,
-    }
+    }?;
+    Ok(AdminSockets {
+        names: listeners.iter().map(local_address).collect(),
+        first_address: addresses(&listeners).first().copied(),
+        bound: listeners.into_iter().map(admin::Bound::Tcp).collect(),
+        file: None,
+    })
+}
+
+/// Where operators are listened to; nowhere, if there are none.
+#[derive(Debug, Default)]
+pub(super) struct AdminSockets {
+    /// For people.
+    pub(super) names: Vec<String>,
+    pub(super) bound: Vec<admin::Bound>,
+    pub(super) first_address: Option<SocketAddr>,
+    /// That of a Unix socket, which goes when this is dropped.
+    pub(super) file: Option<SocketFile>,
 }
 
 /// Listens for clients wherever the configuration says; at least one. The files are those of Unix

@@ -31,10 +31,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::Notify;
 
 use crate::acme::{self, Acme};
-use crate::admin::{self, AdminState, Names};
+use crate::admin::{self, AdminState, Locks, Names};
 use crate::clients::Clients;
 use crate::cluster::{Local, Redis, redis};
 use crate::config::{self, Cluster, Config, Records, Role};
@@ -117,7 +119,7 @@ fn remedy(key: &str, source: &io::Error) -> &'static str {
 pub struct Bound {
     /// Where WebSockets and the HTTP API are served, if that is over TCP.
     pub public: Option<SocketAddr>,
-    /// Where metrics and the live stream are served, if anywhere.
+    /// Where operators are served, if that is over TCP.
     pub admin: Option<SocketAddr>,
 }
 
@@ -138,7 +140,7 @@ pub fn run(
     let files = service::net::descriptors::raise_limit()
         .map_err(ServeError::system("read the file limit"))?;
     let (public, _socket_files) = listen::bind_public(&config.server)?;
-    let admin = listen::bind_admin(&config.admin)?;
+    let admin = listen::bind_admin(&config.admin, &config.server.unix_access)?;
 
     let port = listen::first_address(&public).map(|address| address.port());
     let metrics = Metrics::named(&config.metrics, port);
@@ -179,14 +181,16 @@ pub fn run(
             settings,
         )
         .map_err(ServeError::system("start the workers"))?;
-        let admin_addresses = listen::addresses(&admin);
-        let admin = start_admin(admin, files, &config, &relay)?;
+        let (admin_names, admin_address) = (admin.names, admin.first_address);
+        let stop_asked = Arc::new(Notify::new());
+        let _admin_file = admin.file;
+        let admin = start_admin(admin.bound, files, &config, &relay, &apps, &stop_asked)?;
         listen::announce("public", &names);
         listen::announce("tls", &tls_addresses);
-        listen::announce("admin", &admin_addresses);
+        listen::announce("admin", &admin_names);
         greet(Bound {
             public: first_address,
-            admin: admin_addresses.first().copied(),
+            admin: admin_address,
         });
 
         actix_rt::spawn(keep_house(Arc::clone(&relay)));
@@ -201,7 +205,7 @@ pub fn run(
         actix_rt::spawn(reloading.run());
         let ingest = start_ingest(&config, &relay);
         let acme = acme.map(|acme| actix_rt::spawn(acme.run()));
-        stop_requested.await;
+        either(stop_requested, &stop_asked).await;
         for task in ingest.into_iter().chain(acme) {
             task.abort();
         }
@@ -216,6 +220,14 @@ pub fn run(
         apps.stop();
         Ok(())
     })
+}
+
+/// Waits until a stop is requested of the process, or of its admin listener.
+async fn either(requested: impl Future<Output = ()>, asked: &Notify) {
+    tokio::select! {
+        () = requested => {}
+        () = asked.notified() => {}
+    }
 }
 
 /// Who decides about channels, and what the nodes keep together, if there are several.
@@ -300,26 +312,37 @@ fn acme(
 }
 
 fn start_admin(
-    listeners: Vec<std::net::TcpListener>,
+    listeners: Vec<admin::Bound>,
     files: u64,
     config: &Config,
     relay: &Arc<Relay>,
+    apps: &Store,
+    stop: &Arc<Notify>,
 ) -> Result<Option<actix_web::dev::ServerHandle>, ServeError> {
     if listeners.is_empty() {
         return Ok(None);
     }
-    let address = config.admin.listen.as_ref();
+    let address = config.admin.address();
+    let bound = address.map(|address| address.host().to_lowercase().into());
+    let hosts = config.admin.hosts.iter().cloned();
     let names = Names {
-        own: address.map(|address| address.host().to_lowercase().into()),
+        own: hosts.chain(bound).collect(),
         without_dot: address.is_some_and(|address| !address.is_loopback()),
     };
     let state = AdminState {
-        metrics: relay.hub.metrics().clone(),
-        tap: relay.tap.clone(),
+        relay: Arc::clone(relay),
+        apps: apps.clone(),
         names,
+        config: Arc::new(config::shown(config)),
+        started_at: SystemTime::now(),
+        stop: Arc::clone(stop),
+    };
+    let locks = Locks {
+        tokens: config.admin.tokens.clone(),
+        open_metrics: config.admin.open_metrics,
     };
     let limit = descriptors::admin_within(files);
-    let server = admin::server(listeners, limit, state)
+    let server = admin::server(listeners, limit, state, locks)
         .map_err(ServeError::system("start the admin listener"))?;
     let handle = server.handle();
     actix_rt::spawn(server);

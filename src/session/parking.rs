@@ -92,10 +92,16 @@ impl Session {
 
     /// The channels that it is on.
     pub fn channels(&self) -> Vec<ChannelName> {
+        self.subscriptions()
+            .map(|(channel, _)| channel.clone())
+            .collect()
+    }
+
+    /// The channels that it is on, and as which member.
+    pub fn subscriptions(&self) -> impl Iterator<Item = (&ChannelName, Option<&Arc<Member>>)> {
         let subscriptions = self.subscriptions.as_slice().iter();
         let live = subscriptions.filter(|subscription| subscription.state == State::Live);
-        live.map(|subscription| subscription.channel.clone())
-            .collect()
+        live.map(|subscription| (&subscription.channel, subscription.member.as_ref()))
     }
 
     fn any_held(&self) -> bool {

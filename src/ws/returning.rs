@@ -108,7 +108,7 @@ impl Contender for Returning<Socket<std::net::TcpStream>> {
         let Admitted {
             permit,
             app,
-            client: _,
+            client,
             accepted,
             window,
             sign_of_life,
@@ -121,6 +121,7 @@ impl Contender for Returning<Socket<std::net::TcpStream>> {
         let (reader, writer, behind) = stream.into_halves();
         connected.resume(app, Carrier::from(writer), sign_of_life);
         connected.set_window(window);
+        connected.set_address(client);
         let established = server::connection_established(connected.socket_id(), self.activity);
         connected.send_first(accepted, &established);
         let connection = Connection::new(

@@ -115,9 +115,11 @@ impl TestServer {
             .admin
             .clone()
             .expect("the server has an admin listener");
-        let response = HttpClient::new(admin)
-            .send(&Request::new("GET", "/metrics"))
-            .await;
+        let mut request = Request::new("GET", "/metrics");
+        if let Some(token) = self.config.text("admin", "token") {
+            request = request.header("Authorization", &format!("Bearer {token}"));
+        }
+        let response = HttpClient::new(admin).send(&request).await;
         Metrics::parse(&response.expect_status(200).text())
     }
 

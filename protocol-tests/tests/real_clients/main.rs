@@ -2,11 +2,13 @@
 //!
 //! The JavaScript, Python and PHP side is in `protocol-tests/clients/`; `make setup` installs what it needs.
 
+mod admin_pages;
 mod browser;
 mod compression;
 mod library;
 mod node;
 mod node_library;
+mod openapi;
 mod over_tls;
 mod python_library;
 mod resume;

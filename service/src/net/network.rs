@@ -12,6 +12,17 @@ pub struct Network {
     bits: u8,
 }
 
+/// As it is written: an address by itself, a network with its bits.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = if self.first.is_ipv4() { 32 } else { 128 };
+        match self.bits {
+            bits if bits == all => self.first.fmt(f),
+            bits => write!(f, "{}/{bits}", self.first),
+        }
+    }
+}
+
 /// A text is no network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidNetwork;

@@ -49,6 +49,12 @@ impl TrustedProxies {
         })
     }
 
+    /// What it was made of.
+    pub fn items(&self) -> Vec<String> {
+        let networks = self.networks.iter().map(Network::to_string);
+        networks.chain(self.unix.then(|| UNIX.to_owned())).collect()
+    }
+
     /// Whether nobody is trusted.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty() && !self.unix

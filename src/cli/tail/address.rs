@@ -62,7 +62,7 @@ impl Address {
     /// The admin listener of a relay with this configuration, seen from its own machine. None if
     /// it is off, or at a port that only the relay knows.
     pub fn of(admin: &Admin) -> Option<Self> {
-        let listen = admin.listen.as_ref()?;
+        let listen = admin.address()?;
         if listen.port() == 0 {
             return None;
         }

@@ -86,9 +86,13 @@ pub(super) struct StreamClient {
 }
 
 impl StreamClient {
-    /// Connects; `query` holds the filters, percent-encoded.
-    pub(super) async fn connect(address: &Address, query: &str) -> Result<Self, ConnectError> {
-        let handshake = handshake(address, query);
+    /// Connects; `query` holds the filters, percent-encoded, and `token` what opens the listener, if anything does.
+    pub(super) async fn connect(
+        address: &Address,
+        query: &str,
+        token: Option<&str>,
+    ) -> Result<Self, ConnectError> {
+        let handshake = handshake(address, query, token);
         let opened = timeout(CONNECT_TIMEOUT, handshake).await;
         let (socket, read_ahead) = opened.map_err(|_| ConnectError::Timeout)??;
         let codec = Codec::new().client_mode().max_size(MAX_MESSAGE);
@@ -126,8 +130,13 @@ impl StreamClient {
 }
 
 /// Opens the WebSocket. Returns what was received beyond the handshake, too.
-async fn handshake(address: &Address, query: &str) -> Result<(TcpStream, BytesMut), ConnectError> {
+async fn handshake(
+    address: &Address,
+    query: &str,
+    token: Option<&str>,
+) -> Result<(TcpStream, BytesMut), ConnectError> {
     let mut socket = TcpStream::connect((address.host.as_str(), address.port)).await?;
+    let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
     let key = BASE64_STANDARD.encode(rand::random::<[u8; 16]>());
     let request = format!(
         "GET {prefix}/stream?{query} HTTP/1.1\r\n\
@@ -136,9 +145,10 @@ async fn handshake(address: &Address, query: &str) -> Result<(TcpStream, BytesMu
          Upgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: {key}\r\n\
-         \r\n",
+         {authorization}\r\n",
         prefix = address.prefix,
         host = address.authority(),
+        authorization = authorization.unwrap_or_default(),
     );
     socket.write_all(request.as_bytes()).await?;
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::admin::{self, AdminState};
+use crate::admin;
 use crate::metrics::Metrics;
 use crate::tap::{Kind, Tap, TapEvent};
 
@@ -25,12 +25,9 @@ impl Relay {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let tap = Tap::new();
-        let state = AdminState {
-            metrics: Metrics::new(),
-            tap: tap.clone(),
-            names: crate::admin::Names::default(),
-        };
-        let server = admin::server(vec![listener], 128, state).unwrap();
+        let state = admin::testing::state(Metrics::new(), tap.clone());
+        let listeners = vec![admin::Bound::Tcp(listener)];
+        let server = admin::server(listeners, 128, state, admin::Locks::default()).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self {
@@ -61,6 +58,7 @@ fn free_port() -> SocketAddr {
 fn args(address: SocketAddr) -> TailArgs {
     TailArgs {
         admin: Some(address.to_string().parse().unwrap()),
+        token: None,
         app: None,
         channel: None,
         event: None,

@@ -288,6 +288,11 @@ impl Authority for Redis {
         Answer::later(async move { asker.members(&app, &channel).await })
     }
 
+    fn nodes(&self) -> Answer<Vec<String>> {
+        let asker = self.asker.clone();
+        Answer::later(async move { asker.nodes().await })
+    }
+
     fn claim(&self, app: &Arc<AppHub>, key: &str) -> Answer<SharedClaim> {
         let (asker, app) = (self.asker.clone(), Arc::clone(app));
         let (key, is_leaving) = (key.to_owned(), self.is_leaving());

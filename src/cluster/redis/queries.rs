@@ -143,6 +143,14 @@ impl Asker {
         Ok(all)
     }
 
+    /// The ids of the nodes that are alive, in order.
+    pub(super) async fn nodes(&self) -> Result<Vec<String>, Unavailable> {
+        let [alive, ..] = self.keys.nodes();
+        let mut nodes = self.texts(&alive, every(&alive)).await?;
+        nodes.sort_unstable();
+        Ok(nodes)
+    }
+
     /// The topics of channels whose name begins so that any node has to do with.
     async fn topics(
         &self,
@@ -150,14 +158,9 @@ impl Asker {
         prefix: &str,
     ) -> Result<HashSet<(String, ChannelName)>, Unavailable> {
         let [alive, _, dead] = self.keys.nodes();
-        let range = |key: &str| {
-            let mut command = redis::cmd("ZRANGE");
-            command.arg(key).arg(0).arg(-1);
-            command
-        };
-        let mut nodes = self.texts(&alive, range(&alive)).await?;
+        let mut nodes = self.texts(&alive, every(&alive)).await?;
         // Until it is cleaned up, what a dead node had counts.
-        nodes.extend(self.texts(&dead, range(&dead)).await?);
+        nodes.extend(self.texts(&dead, every(&dead)).await?);
         let lists = nodes
             .iter()
             .map(|node| self.list(self.keys.topics_of(node)));
@@ -319,6 +322,13 @@ impl Claimed {
             _ => Self::Answered(script::bytes(answer.next().unwrap_or_default())?.into()),
         })
     }
+}
+
+/// Asks for all members of a sorted set.
+fn every(key: &str) -> Cmd {
+    let mut command = redis::cmd("ZRANGE");
+    command.arg(key).arg(0).arg(-1);
+    command
 }
 
 #[cfg(test)]

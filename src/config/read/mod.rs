@@ -1,6 +1,6 @@
 //! What each key means: its type, its range, its default.
 //!
-//! - [`mod@server`], [`admin`], [`metrics`], [`log`]: the sections that there is one of
+//! - [`mod@server`], [`mod@admin`], [`metrics`], [`log`]: the sections that there is one of
 //! - [`compression`]: whether and how WebSocket messages are compressed
 //! - [`cluster`]: whom the node shares its channels with
 //! - [`apps`], [`limits`], [`resume`]: the apps, and what must hold among them; the limits of one, and
@@ -12,6 +12,7 @@
 //! - [`ingest`]: what comes in otherwise than over the HTTP API
 
 mod acme;
+pub(super) mod admin;
 pub(super) mod apps;
 pub(super) mod cluster;
 mod compression;
@@ -29,25 +30,13 @@ pub(super) use self::compression::compression;
 
 use super::ConfigError;
 use super::section::Section;
-use super::settings::{Admin, Log, LogFormat, LogLevel};
+use super::settings::{Log, LogFormat, LogLevel};
 use crate::metrics::MetricsSettings;
 
 /// Seconds in which something is still waited for by somebody.
 const WAIT: RangeInclusive<u64> = 1..=3600;
 
 const ADDRESS: &str = "host:port, such as 127.0.0.1:6001, [::1]:6001 or localhost:6001";
-
-pub(super) fn admin(section: &Section<'_>) -> Result<Admin, ConfigError> {
-    let expected = format!("{ADDRESS}, or nothing to turn it off");
-    let listen = section.text("listen", &expected, |text| match text {
-        "" => Some(None),
-        text => text.parse().ok().map(Some),
-    })?;
-    Ok(match listen {
-        Some(listen) => Admin { listen },
-        None => Admin::default(),
-    })
-}
 
 pub(super) fn metrics(section: &Section<'_>) -> Result<MetricsSettings, ConfigError> {
     let default = MetricsSettings::default();

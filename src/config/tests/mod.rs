@@ -1,6 +1,7 @@
 //! Configurations from files, variables and flags, written down briefly.
 
 mod acme;
+mod admin;
 mod apps_of_the_environment;
 mod cluster;
 mod development_credentials;
@@ -10,6 +11,7 @@ mod listeners;
 mod mistakes;
 mod secrets;
 mod shipped_file;
+mod shown;
 
 use std::fs;
 use std::path::{Path, PathBuf};

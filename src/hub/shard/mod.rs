@@ -7,6 +7,7 @@
 //! - [`wheel`]: when which connection wants to know the time
 //! - [`peer`], [`carrier`], [`outbox`], [`sealed`], [`registration`]: one connection as the shard knows it
 //! - [`outcomes`]: what it is sent of what was decided about it
+//! - [`inspecting`]: what it is like, for people who look
 //! - [`resumable`], [`unproven`], [`returning`], [`parking`]: a connection whose client goes away and
 //!   comes back
 
@@ -14,6 +15,7 @@ mod absent;
 mod carrier;
 mod channel;
 mod delivery;
+mod inspecting;
 mod outbox;
 mod outcomes;
 mod parking;

@@ -71,6 +71,11 @@ impl Outbox {
         self.state
     }
 
+    /// What waits, as it is counted towards the limit.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }

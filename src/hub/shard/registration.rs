@@ -1,5 +1,6 @@
 //! A connection's place in the tables.
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Instant;
@@ -31,6 +32,11 @@ impl Registration {
             tables,
             permit: Some(permit),
         }
+    }
+
+    /// Where its client is, who may have come back from elsewhere.
+    pub fn set_address(&self, address: Option<IpAddr>) {
+        self.tables.set_address(self.peer.id(), address);
     }
 
     /// The session's deadline has come closer.

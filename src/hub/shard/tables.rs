@@ -3,9 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustc_hash::FxBuildHasher;
 
@@ -33,7 +34,7 @@ pub(super) struct Tables {
     authority: Arc<dyn Authority>,
     /// The apps that have, or had, connections here. It keeps none of them at work.
     apps: RefCell<HashMap<AppIndex, Weak<AppHub>, FxBuildHasher>>,
-    peers: RefCell<HashMap<PeerId, Rc<Peer>, FxBuildHasher>>,
+    peers: RefCell<HashMap<PeerId, Entry, FxBuildHasher>>,
     pub(super) channels: RefCell<HashMap<ChannelId, LocalChannel, FxBuildHasher>>,
     wheel: RefCell<Wheel>,
     next_peer: Cell<u64>,
@@ -42,6 +43,33 @@ pub(super) struct Tables {
     pub(super) turn: Cell<u64>,
     pub(super) deflater: RefCell<Deflater>,
     pub(super) metrics: WorkerMetrics,
+}
+
+/// A connection, and what only people who look at it want to know: it has no place in the connection itself, which is as large as
+/// its block of memory.
+struct Entry {
+    peer: Rc<Peer>,
+    client: Client,
+}
+
+/// Whom a connection is with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client {
+    /// When it was established, in seconds since 1970.
+    pub(super) since: u32,
+    /// Where the client is; None: on this machine, by a Unix socket.
+    pub(super) address: Option<IpAddr>,
+}
+
+impl Client {
+    fn now() -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        let seconds = since_1970.map_or(0, |time| time.as_secs());
+        Self {
+            since: u32::try_from(seconds).unwrap_or(u32::MAX),
+            address: None,
+        }
+    }
 }
 
 impl Tables {
@@ -82,8 +110,26 @@ impl Tables {
         let mailbox = Arc::clone(&self.mailbox);
         let peer = Rc::new(Peer::new(id, app, mailbox, session, carrier, resumable));
         self.schedule(&peer, peer.deadline());
-        self.peers.borrow_mut().insert(id, Rc::clone(&peer));
+        let entry = Entry {
+            peer: Rc::clone(&peer),
+            client: Client::now(),
+        };
+        self.peers.borrow_mut().insert(id, entry);
         peer
+    }
+
+    /// Where the client of a connection is, who may have come back from elsewhere.
+    pub(super) fn set_address(&self, id: PeerId, address: Option<IpAddr>) {
+        if let Some(entry) = self.peers.borrow_mut().get_mut(&id) {
+            entry.client.address = address;
+        }
+    }
+
+    /// A connection, and whom it is with.
+    pub(super) fn peer_and_client(&self, id: PeerId) -> Option<(Rc<Peer>, Client)> {
+        let peers = self.peers.borrow();
+        let entry = peers.get(&id)?;
+        Some((Rc::clone(&entry.peer), entry.client))
     }
 
     /// Takes a connection out.
@@ -174,21 +220,28 @@ impl Tables {
                 self.close_all(|peer| peer.app().index == app, &reason);
             }
             Control::CloseEveryone { reason } => self.close_all(|_| true, &reason),
+            Control::Inspect(inspection) => self.inspect(*inspection),
         }
     }
 
     fn close_all(&self, which: impl Fn(&Peer) -> bool, reason: &CloseReason) {
         let peers = self.peers.borrow();
-        let chosen = peers.values().filter(|peer| which(peer));
-        let chosen: Vec<_> = chosen.map(Rc::clone).collect();
+        let chosen = peers.values().filter(|entry| which(&entry.peer));
+        let chosen: Vec<_> = chosen.map(|entry| Rc::clone(&entry.peer)).collect();
         drop(peers);
         for peer in chosen {
             peer.close(reason);
         }
     }
 
+    /// The numbers of all connections.
+    pub(super) fn numbers(&self) -> Vec<PeerId> {
+        self.peers.borrow().keys().copied().collect()
+    }
+
     pub(super) fn peer(&self, id: PeerId) -> Option<Rc<Peer>> {
-        self.peers.borrow().get(&id).map(Rc::clone)
+        let peers = self.peers.borrow();
+        peers.get(&id).map(|entry| Rc::clone(&entry.peer))
     }
 
     fn join(&self, id: PeerId, channel: ChannelId, joined: Joined) {

@@ -108,6 +108,10 @@ impl Authority for Slow {
         Local.members(app, channel)
     }
 
+    fn nodes(&self) -> Answer<Vec<String>> {
+        Local.nodes()
+    }
+
     fn claim(&self, app: &Arc<AppHub>, key: &str) -> Answer<SharedClaim> {
         Local.claim(app, key)
     }

@@ -1,0 +1,282 @@
+//! Apps that are made, changed and removed: those of the database. Apps of the configuration are changed there.
+
+use serde_json::{Map, Value, json};
+
+use super::super::query::Query;
+use super::super::refusal::Refusal;
+use super::super::routes::Found;
+use crate::apps::WebhookUrl;
+use crate::database::{Store, StoreError, Stored};
+use crate::relay::Relay;
+
+/// What a change of an app may not name, and what to do instead.
+const FIXED: [(&str, &str); 3] = [
+    ("id", "an app keeps its id"),
+    ("key", "POST …/rotate gives an app another key pair"),
+    ("secret", "POST …/rotate gives an app another key pair"),
+];
+
+/// Hexadecimal digits of keys and secrets that are made here.
+const KEY_BYTES: usize = 10;
+const SECRET_BYTES: usize = 32;
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        let text = error.to_string();
+        match error {
+            StoreError::NotFound => Self::NotFound(text),
+            StoreError::AlreadyExists(_) | StoreError::Conflict | StoreError::ReadOnly => {
+                Self::Conflict(text)
+            }
+            StoreError::Invalid(_) => Self::Invalid(text),
+            StoreError::Unavailable(_) => Self::Away(text),
+        }
+    }
+}
+
+/// The apps of the database as they are kept, served or not.
+pub(in crate::admin) async fn list(store: &Store, query: &Query) -> Result<Value, Refusal> {
+    let (after, most) = (query.text("after"), query.number("limit"));
+    let apps = store.list(after.unwrap_or_default(), most).await?;
+    let last = apps.last().filter(|_| apps.len() == most);
+    let next = last.and_then(|last| last.settings.get("id").cloned());
+    let apps: Vec<Value> = apps.into_iter().map(without_secrets).collect();
+    Ok(json!({ "apps": apps, "next": next }))
+}
+
+/// Makes an app. What of its id, key and secret is not given is made.
+pub(in crate::admin) async fn create(store: &Store, body: &[u8]) -> Result<Value, Refusal> {
+    let mut settings = object(body)?;
+    let mut fill = |name: &str, value: fn() -> String| {
+        settings.entry(name).or_insert_with(|| value().into());
+    };
+    fill("id", || {
+        (1_000_000 + rand::random::<u64>() % 9_000_000_000).to_string()
+    });
+    fill("key", new_key);
+    fill("secret", new_secret);
+    let stored = store.create(settings).await?;
+    let app = stored.settings.get("id").and_then(Value::as_str);
+    tracing::info!(app, "the admin API has made an app");
+    Ok(with_secrets(&stored))
+}
+
+/// Gives an app other settings: those that are named. One that is null goes back to its default.
+pub(in crate::admin) async fn change(
+    relay: &Relay,
+    store: &Store,
+    found: &Found<'_>,
+    body: &[u8],
+) -> Result<Value, Refusal> {
+    let changes = object(body)?;
+    for (name, instead) in FIXED {
+        if changes.contains_key(name) {
+            return Err(Refusal::Invalid(format!(
+                "{name} cannot be changed: {instead}"
+            )));
+        }
+    }
+    let Stored {
+        version,
+        mut settings,
+        ..
+    } = stored(relay, store, found).await?;
+    // Their values may be secrets.
+    let names: Vec<&str> = changes.keys().map(String::as_str).collect();
+    let names = names.join(", ");
+    merge(&mut settings, changes);
+    let app = found.value("app");
+    let changed = store.update(app, settings, version).await?;
+    tracing::info!(app, settings = names, "the admin API has changed an app");
+    Ok(without_secrets(changed))
+}
+
+pub(in crate::admin) async fn remove(
+    relay: &Relay,
+    store: &Store,
+    found: &Found<'_>,
+) -> Result<(), Refusal> {
+    let Stored { version, .. } = stored(relay, store, found).await?;
+    Ok(store.delete(found.value("app"), Some(version)).await?)
+}
+
+/// Gives an app another key pair. The old one is accepted until it is removed.
+pub(in crate::admin) async fn rotate(
+    relay: &Relay,
+    store: &Store,
+    found: &Found<'_>,
+) -> Result<Value, Refusal> {
+    let Stored { version, .. } = stored(relay, store, found).await?;
+    let id = found.value("app");
+    let rotated = store.rotate(id, &new_key(), &new_secret(), version).await?;
+    Ok(with_secrets(&rotated))
+}
+
+/// Accepts one of an app's key pairs no more, other than the one that signs.
+pub(in crate::admin) async fn remove_key(
+    relay: &Relay,
+    store: &Store,
+    found: &Found<'_>,
+) -> Result<(), Refusal> {
+    let Stored {
+        version,
+        mut settings,
+        ..
+    } = stored(relay, store, found).await?;
+    let key = found.value("key");
+    if settings.get("key").and_then(Value::as_str) == Some(key) {
+        let message =
+            "this is the key pair that signs: POST …/rotate gives the app another one first";
+        return Err(Refusal::Conflict(message.into()));
+    }
+    let mut is_there = false;
+    if let Some(Value::Array(pairs)) = settings.get_mut("extra_keys") {
+        let before = pairs.len();
+        pairs.retain(|pair| pair["key"].as_str() != Some(key));
+        is_there = pairs.len() < before;
+    }
+    if !is_there {
+        return Err(Refusal::NotFound(format!("the app has no key {key:?}")));
+    }
+    store.update(found.value("app"), settings, version).await?;
+    Ok(())
+}
+
+/// An app's key pairs with their secrets, that which signs first.
+pub(in crate::admin) async fn keys(
+    relay: &Relay,
+    store: &Store,
+    found: &Found<'_>,
+) -> Result<Value, Refusal> {
+    let Stored { settings, .. } = stored(relay, store, found).await?;
+    let pair =
+        |pair: &Map<String, Value>| json!({ "key": pair.get("key"), "secret": pair.get("secret") });
+    let others = settings.get("extra_keys").and_then(Value::as_array);
+    let others = others.into_iter().flatten().filter_map(Value::as_object);
+    Ok(std::iter::once(&settings).chain(others).map(pair).collect())
+}
+
+/// The app that the path names, as it is kept.
+async fn stored(relay: &Relay, store: &Store, found: &Found<'_>) -> Result<Stored, Refusal> {
+    let id = found.value("app");
+    if relay.hub.apps().is_configured(id) {
+        let message = format!(
+            "the app {id:?} is one of the configuration: it is changed there, and its secrets are there"
+        );
+        return Err(Refusal::Conflict(message));
+    }
+    match store.get(id).await {
+        Err(StoreError::NotFound) => Err(Refusal::NotFound(format!("no app has the id {id:?}"))),
+        stored => Ok(stored?),
+    }
+}
+
+fn with_secrets(stored: &Stored) -> Value {
+    json!({
+        "version": stored.version,
+        "problem": stored.problem,
+        "settings": stored.settings,
+    })
+}
+
+fn without_secrets(mut stored: Stored) -> Value {
+    stored.settings.remove("secret");
+    if let Some(Value::Array(pairs)) = stored.settings.get_mut("extra_keys") {
+        for pair in pairs.iter_mut().filter_map(Value::as_object_mut) {
+            pair.remove("secret");
+        }
+    }
+    if let Some(Value::Array(webhooks)) = stored.settings.get_mut("webhooks") {
+        webhooks.iter_mut().for_each(hide);
+    }
+    with_secrets(&stored)
+}
+
+/// Leaves of a webhook's address scheme, host and port, and of its headers their names: the rest may be secret.
+fn hide(webhook: &mut Value) {
+    if let Some(url) = webhook.get_mut("url") {
+        let parsed = url.as_str().and_then(|text| WebhookUrl::parse(text).ok());
+        *url = parsed.map_or(Value::Null, |url| url.to_string().into());
+    }
+    if let Some(headers) = webhook.get_mut("headers").and_then(Value::as_object_mut) {
+        headers.values_mut().for_each(|value| *value = Value::Null);
+    }
+}
+
+fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    serde_json::from_slice(body)
+        .map_err(|error| Refusal::Invalid(format!("the body must be a JSON object: {error}")))
+}
+
+/// As RFC 7396 merges.
+fn merge(settings: &mut Map<String, Value>, changes: Map<String, Value>) {
+    for (name, change) in changes {
+        match change {
+            Value::Null => {
+                settings.remove(&name);
+            }
+            Value::Object(changes) => {
+                let inner = settings.entry(name).or_insert_with(|| json!({}));
+                if !inner.is_object() {
+                    *inner = json!({});
+                }
+                if let Value::Object(inner) = inner {
+                    merge(inner, changes);
+                }
+            }
+            change => {
+                settings.insert(name, change);
+            }
+        }
+    }
+}
+
+fn new_key() -> String {
+    hex::encode(rand::random::<[u8; KEY_BYTES]>())
+}
+
+fn new_secret() -> String {
+    hex::encode(rand::random::<[u8; SECRET_BYTES]>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_merged_as_the_rfc_has_it() {
+        let mut settings = object(br#"{"a":1,"b":{"c":2,"d":3},"e":[1]}"#).unwrap();
+        let changes = br#"{"a":null,"b":{"c":null,"f":4},"e":{"g":5},"h":"i"}"#;
+        merge(&mut settings, object(changes).unwrap());
+        assert_eq!(
+            Value::Object(settings),
+            json!({ "b": { "d": 3, "f": 4 }, "e": { "g": 5 }, "h": "i" })
+        );
+    }
+
+    #[test]
+    fn what_may_be_secret_is_left_out() {
+        let settings = object(
+            br#"{"id":"1","key":"k","secret":"secret-1","extra_keys":[{"key":"o","secret":"secret-2"}],
+                "webhooks":[{"url":"https://u:secret-3@a.test/secret-4?secret-5","events":["cache_miss"],
+                             "headers":{"X-Token":"secret-6"}}]}"#,
+        );
+        let stored = Stored {
+            version: 1,
+            settings: settings.unwrap(),
+            problem: None,
+        };
+        let shown = without_secrets(stored);
+        assert!(!shown.to_string().contains("secret-"), "{shown}");
+        let webhook = &shown["settings"]["webhooks"][0];
+        assert_eq!(webhook["url"], "https://a.test");
+        assert_eq!(webhook["headers"], json!({ "X-Token": null }));
+        assert_eq!(shown["settings"]["extra_keys"][0], json!({ "key": "o" }));
+    }
+
+    #[test]
+    fn keys_and_secrets_are_random() {
+        assert_ne!(new_key(), new_key());
+        assert_eq!((new_key().len(), new_secret().len()), (20, 64));
+    }
+}

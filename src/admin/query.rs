@@ -1,0 +1,143 @@
+//! The query of a request: parameters that mean nothing are refused, and so are those given twice.
+
+use actix_web::web;
+
+use super::refusal::Refusal;
+use super::routes::{Kind, Parameter, Route};
+
+/// What was given of a route's parameters, all of it valid.
+#[derive(Debug)]
+pub(super) struct Query {
+    parameters: &'static [Parameter],
+    given: Vec<(String, String)>,
+}
+
+impl Query {
+    pub(super) fn parse(route: &Route, text: &str) -> Result<Self, Refusal> {
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(text)
+            .map_err(|error| Refusal::BadQuery(error.to_string()))?;
+        let given = pairs.into_inner();
+        for (index, (name, value)) in given.iter().enumerate() {
+            let mut known = route.query.iter();
+            let Some(parameter) = known.find(|parameter| parameter.name == name) else {
+                return Err(Refusal::Invalid(unknown(name, route.query)));
+            };
+            if given[..index].iter().any(|(other, _)| other == name) {
+                return Err(Refusal::Invalid(format!(
+                    "the parameter {name} is given twice"
+                )));
+            }
+            check(parameter, value)?;
+        }
+        Ok(Self {
+            parameters: route.query,
+            given,
+        })
+    }
+
+    /// What was given, if it was.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        let mut given = self.given.iter();
+        given
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether it is `true`.
+    pub(super) fn switch(&self, name: &str) -> bool {
+        self.text(name) == Some("true")
+    }
+
+    /// The number that was given, or that holds where none is.
+    pub(super) fn number(&self, name: &str) -> usize {
+        let given = self.text(name).and_then(|text| text.parse().ok());
+        given.unwrap_or_else(|| {
+            let mut known = self.parameters.iter();
+            match known
+                .find(|parameter| parameter.name == name)
+                .map(|it| it.kind)
+            {
+                Some(Kind::Number { default, .. }) => default,
+                _ => 0,
+            }
+        })
+    }
+}
+
+fn check(parameter: &Parameter, value: &str) -> Result<(), Refusal> {
+    let (fits, expected) = match parameter.kind {
+        Kind::Text => (true, String::new()),
+        Kind::Switch => (matches!(value, "true" | "false"), "true or false".into()),
+        Kind::Number { most, .. } => {
+            let number = value.parse::<usize>().ok();
+            let fits = number.is_some_and(|number| (1..=most).contains(&number));
+            (fits, format!("a whole number from 1 to {most}"))
+        }
+    };
+    if fits {
+        return Ok(());
+    }
+    let name = parameter.name;
+    Err(Refusal::Invalid(format!(
+        "the parameter {name} must be {expected}"
+    )))
+}
+
+fn unknown(name: &str, known: &[Parameter]) -> String {
+    let known: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
+    let expected = match &known[..] {
+        [] => "there are none here".to_owned(),
+        known => format!("expected {}", known.join(", ")),
+    };
+    // A token there would be in logs and histories.
+    let hint = match name {
+        "token" | "access_token" | "api_key" => "; a token belongs into Authorization: Bearer",
+        _ => "",
+    };
+    format!("unknown parameter {name:?}: {expected}{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::routes;
+    use super::*;
+
+    fn parse(text: &str) -> Result<Query, String> {
+        let found = routes::find("GET", "/api/apps/1/channels").unwrap();
+        Query::parse(found.route, text).map_err(|refusal| refusal.to_string())
+    }
+
+    #[test]
+    fn parameters_are_read() {
+        let query = parse("prefix=presence-%C3%BC&limit=7").unwrap();
+        assert_eq!(query.text("prefix"), Some("presence-ü"));
+        assert_eq!((query.number("limit"), query.text("after")), (7, None));
+        assert_eq!(parse("").unwrap().number("limit"), 100);
+    }
+
+    #[test]
+    fn what_means_nothing_is_named() {
+        for (text, expected) in [
+            (
+                "prefx=a",
+                "unknown parameter \"prefx\": expected prefix, after, limit",
+            ),
+            ("prefix=a&prefix=b", "the parameter prefix is given twice"),
+            (
+                "limit=0",
+                "the parameter limit must be a whole number from 1 to 1000",
+            ),
+            (
+                "limit=x",
+                "the parameter limit must be a whole number from 1 to 1000",
+            ),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), expected, "{text}");
+        }
+        assert!(
+            parse("token=secret")
+                .unwrap_err()
+                .contains("Authorization: Bearer")
+        );
+    }
+}

@@ -1,0 +1,198 @@
+//! The entry of every request: who asks, for what, and the answer.
+
+use std::time::Instant;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
+use serde_json::{Value, json};
+
+use super::calls::{apps, channels, connections, events, node, settings};
+use super::gate::{Gate, Needs};
+use super::query::Query;
+use super::refusal::Refusal;
+use super::routes::{self, Call, Found};
+use super::state::AdminState;
+use super::tokens::Role;
+use super::who::Who;
+use super::{body, guard, openapi, stream};
+
+/// Bytes of an app's settings at most.
+const MOST_SETTINGS: usize = 256 << 10;
+
+/// What serves the requests.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) state: AdminState,
+    pub(super) gate: Gate,
+}
+
+pub(super) async fn handle(
+    service: web::Data<Service>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    match service.answer(&request, payload).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            if let Some(reason) = refusal.counts_as() {
+                let metrics = service.state.relay.hub.metrics();
+                metrics.process().admin_refused.with(reason).inc();
+            }
+            refusal.error_response()
+        }
+    }
+}
+
+impl Service {
+    async fn answer(
+        &self,
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> Result<HttpResponse, Refusal> {
+        let (path, headers) = (request.uri().path(), request.headers());
+        guard::check(headers, &self.state.names, path == "/")?;
+        let found = routes::find(request.method().as_str(), path)?;
+        let address = request.peer_addr().map(|peer| peer.ip());
+        let needs = found.route.needs;
+        let who = self.gate.admit(headers, address, needs, Instant::now())?;
+        if found.route.call == Call::Stream {
+            // It has errors of its own for its query.
+            return stream::stream(request, payload, &self.state.relay.tap);
+        }
+        let query = Query::parse(found.route, request.query_string())?;
+        let response = self.call(&found, &query, &who, request, payload).await?;
+        if needs == Needs::Write {
+            note_change(&who, request, response.status());
+        }
+        Ok(response)
+    }
+
+    async fn call(
+        &self,
+        found: &Found<'_>,
+        query: &Query,
+        who: &Who,
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> Result<HttpResponse, Refusal> {
+        let (relay, store) = (&self.state.relay, &self.state.apps);
+        let said = match found.route.call {
+            Call::Index => return Ok(index()),
+            Call::Metrics => return Ok(self.metrics(request)),
+            Call::Health => json!({ "status": "ok" }),
+            Call::Document => openapi::document(),
+            Call::WhoAmI => node::who_am_i(who, self.gate.is_locked()),
+            Call::MakeTicket => self.ticket(who),
+            Call::Apps => apps::list(relay, query),
+            Call::App if query.switch("secrets") => self.app_with_secrets(found, who).await?,
+            Call::App => apps::one(relay, found)?,
+            Call::CreateApp => {
+                let body = body::read(request.headers(), payload, MOST_SETTINGS).await?;
+                settings::create(store, &body).await?
+            }
+            Call::ChangeApp => {
+                let body = body::read(request.headers(), payload, MOST_SETTINGS).await?;
+                settings::change(relay, store, found, &body).await?
+            }
+            Call::StoredApps => settings::list(store, query).await?,
+            Call::RotateKeys => settings::rotate(relay, store, found).await?,
+            Call::RemoveApp => {
+                settings::remove(relay, store, found).await?;
+                return Ok(HttpResponse::NoContent().finish());
+            }
+            Call::RemoveKey => {
+                settings::remove_key(relay, store, found).await?;
+                return Ok(HttpResponse::NoContent().finish());
+            }
+            Call::Channels => channels::list(relay, found, query).await?,
+            Call::Channel => channels::one(relay, found).await?,
+            Call::Members => channels::members(relay, found, query).await?,
+            Call::Connections => connections::list(relay, found, query).await?,
+            Call::Connection => connections::one(relay, found).await?,
+            Call::CloseConnection => {
+                connections::close_one(relay, found, query).await?;
+                return Ok(HttpResponse::NoContent().finish());
+            }
+            Call::CloseUser => {
+                connections::close_user(relay, found, query).await?;
+                return Ok(HttpResponse::NoContent().finish());
+            }
+            Call::CloseApp => connections::close_all(relay, found, query)?,
+            Call::SendEvent => {
+                let most = events::most_bytes(relay, found)?;
+                let body = body::read(request.headers(), payload, most).await?;
+                events::publish(relay, found, &body).await?
+            }
+            Call::Config => Value::clone(&self.state.config),
+            Call::Nodes => node::nodes(&self.state).await?,
+            Call::Drain => node::drain(&self.state),
+            // It was answered before.
+            Call::Stream => Value::Null,
+        };
+        let (status, _) = found.route.answer;
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+        Ok(HttpResponse::build(status).json(said))
+    }
+
+    async fn app_with_secrets(&self, found: &Found<'_>, who: &Who) -> Result<Value, Refusal> {
+        if who.role < Role::Write {
+            return Err(Refusal::ReadOnlyToken);
+        }
+        let mut app = apps::one(&self.state.relay, found)?;
+        let keys = settings::keys(&self.state.relay, &self.state.apps, found).await?;
+        app["keys"] = keys;
+        Ok(app)
+    }
+
+    fn ticket(&self, who: &Who) -> Value {
+        let (ticket, holds_for) = self.gate.ticket_for(who, Instant::now());
+        json!({ "ticket": ticket, "expires_in": holds_for.as_secs() })
+    }
+
+    fn metrics(&self, request: &HttpRequest) -> HttpResponse {
+        let accept = request.headers().get_all(header::ACCEPT);
+        let mut accept = accept.filter_map(|value| value.to_str().ok());
+        let metrics = self.state.relay.hub.metrics();
+        let is_open = accept.any(|value| value.contains("application/openmetrics-text"));
+        let (content_type, page) = if is_open {
+            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            (content_type, metrics.encode())
+        } else {
+            let content_type = "text/plain; version=0.0.4; charset=utf-8";
+            (content_type, metrics.encode_plain())
+        };
+        HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, content_type))
+            .body(page)
+    }
+}
+
+/// Whoever reads the log later is to find out who did what.
+fn note_change(who: &Who, request: &HttpRequest, status: StatusCode) {
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    let (token, role) = (who.token.as_deref(), who.role.name());
+    let address = who.address.map(tracing::field::display);
+    let status = status.as_u16();
+    tracing::info!(
+        token,
+        role,
+        address,
+        method,
+        path,
+        status,
+        "changed over the admin API, by {who}"
+    );
+}
+
+fn index() -> HttpResponse {
+    let text = concat!(
+        "fanfare ",
+        env!("CARGO_PKG_VERSION"),
+        " admin: /metrics (Prometheus), /stream (WebSocket of what passes, as `fanfare tail` \
+         shows it; ?app= ?channel= ?event=), /health, /api (/api/openapi.json describes it)\n"
+    );
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8"))
+        .body(text)
+}

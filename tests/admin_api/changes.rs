@@ -1,0 +1,214 @@
+//! Apps that are made, changed and removed.
+
+use std::fs;
+
+use protocol_tests::{App, Request, Response, TestServer, Upgrade, or_skip};
+use serde_json::{Value, json};
+
+use crate::support::{Admin, TOKEN, locked, reason, start};
+
+const READ: &str = "read-read-read-read";
+
+/// Makes an app, and returns what is needed to use it.
+async fn made(admin: &mut Admin, settings: &Value) -> App {
+    let made = admin
+        .post("/api/apps", settings)
+        .await
+        .expect_status(201)
+        .json();
+    let text = |name: &str| made["settings"][name].as_str().unwrap().to_owned();
+    App {
+        id: text("id"),
+        key: text("key"),
+        secret: text("secret"),
+    }
+}
+
+async fn patch(admin: &mut Admin, app: &App, changes: &Value) -> Response {
+    let path = format!("/api/apps/{}", app.id);
+    admin.send(Request::new("PATCH", &path).json(changes)).await
+}
+
+async fn refused_with(server: &TestServer, app: &App) -> Option<u64> {
+    let upgrade = Upgrade::new(&format!("/app/{}?protocol=7", app.key));
+    let (error, _) = server.open_refused(&upgrade).await;
+    error.error_code()
+}
+
+#[tokio::test]
+async fn are_served_at_once_with_what_was_made_for_them() {
+    let server = or_skip!(start().await);
+    let mut admin = Admin::of(&server);
+    let app = made(&mut admin, &json!({ "client_events": false })).await;
+    assert!(app.key.len() >= 20 && app.secret.len() >= 32, "{app:?}");
+    let mut client = server.connect_to(&app).await;
+    client.subscribe("private-room").await;
+    let shown = admin.get(&format!("/api/apps/{}", app.id)).await;
+    assert_eq!(
+        (&shown["source"], &shown["client_events"]),
+        (&json!("database"), &json!(false))
+    );
+    assert_eq!(shown["connections"], 1);
+    assert!(!shown.to_string().contains(&app.secret));
+    assert_eq!(admin.get("/api/apps").await["total"], 2);
+
+    let kept = admin.get("/api/apps_database").await;
+    assert_eq!(kept["apps"][0]["settings"]["id"], app.id);
+    assert!(!kept.to_string().contains(&app.secret));
+
+    let given = json!({ "id": "shop", "key": "shop-key", "secret": "shop-secret-shop" });
+    assert_eq!(made(&mut admin, &given).await.id, "shop");
+    let again = admin.post("/api/apps", &given).await;
+    assert_eq!(again.status, 409, "{}", again.text());
+    drop(client);
+    let log = server.log().join("\n");
+    assert!(log.contains("/api/apps") && !log.contains(&app.secret));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn show_their_secrets_to_those_who_ask_and_may_change_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokens");
+    fs::write(&file, format!("read {READ}\n")).unwrap();
+    let server = locked().set("admin.tokens_file", file.to_str().unwrap());
+    let server = or_skip!(server.start().await);
+    let mut admin = Admin::of(&server);
+    let app = made(&mut admin, &json!({})).await;
+    let path = format!("/api/apps/{}?secrets=true", app.id);
+    let keys = &admin.get(&path).await["keys"];
+    assert_eq!(*keys, json!([{ "key": app.key, "secret": app.secret }]));
+    let mut reader = Admin::with(&server, Some(READ));
+    assert!(
+        reader
+            .refused("GET", &path, 403)
+            .await
+            .contains("role write")
+    );
+    let made = reader.post("/api/apps", &json!({})).await;
+    assert_eq!(made.status, 403);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn take_changes_while_clients_are_connected() {
+    let server = or_skip!(start().await);
+    let mut admin = Admin::of(&server);
+    let app = made(&mut admin, &json!({ "limits": { "outbox_bytes": 70_000 } })).await;
+    let mut client = server.connect_to(&app).await;
+    let changed = patch(
+        &mut admin,
+        &app,
+        &json!({ "limits": { "max_connections": 1 } }),
+    )
+    .await;
+    let changed = changed.expect_status(200).json();
+    assert_eq!(changed["version"], 2);
+    assert!(!changed.to_string().contains(&app.secret));
+    assert_eq!(refused_with(&server, &app).await, Some(4004));
+    let shown = admin.get(&format!("/api/apps/{}", app.id)).await;
+    assert_eq!(shown["limits"]["outbox_bytes"], 70_000, "the others stay");
+    client.ping_fence().await;
+    let back = json!({ "enabled": false, "limits": { "max_connections": null } });
+    patch(&mut admin, &app, &back).await.expect_status(200);
+    client.expect_close_code(4003).await;
+    assert_eq!(refused_with(&server, &app).await, Some(4003));
+    for (changes, expected) in [
+        (json!({ "id": "x" }), "keeps its id"),
+        (json!({ "secret": "x" }), "rotate"),
+        (
+            json!({ "enabeld": true }),
+            "enabeld: unknown key; did you mean `enabled`?",
+        ),
+        (
+            json!({ "limits": { "max_connections": -1 } }),
+            "max_connections: expected a whole number",
+        ),
+    ] {
+        let response = patch(&mut admin, &app, &changes).await;
+        assert_eq!(response.status, 400, "{changes}: {}", response.text());
+        assert!(reason(&response).contains(expected), "{}", response.text());
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn get_other_keys_while_the_old_ones_go_on() {
+    let server = or_skip!(start().await);
+    let mut admin = Admin::of(&server);
+    let app = made(&mut admin, &json!({})).await;
+    let rotate = format!("/api/apps/{}/rotate", app.id);
+    let rotated = admin.expect("POST", &rotate, 200).await.json();
+    let text = |name: &str| rotated["settings"][name].as_str().unwrap().to_owned();
+    let newer = app.with_pair(&text("key"), &text("secret"));
+    assert_ne!(newer.key, app.key);
+    for app in [&app, &newer] {
+        let mut client = server.connect_to(app).await;
+        client.subscribe("private-room").await;
+    }
+    let key = |app: &App| format!("/api/apps/{}/keys/{}", app.id, app.key);
+    let refusal = admin.refused("DELETE", &key(&newer), 409).await;
+    assert!(refusal.contains("signs"), "{refusal}");
+    admin.expect("DELETE", &key(&app), 204).await;
+    assert_eq!(refused_with(&server, &app).await, Some(4001));
+    admin.expect("DELETE", &key(&app), 404).await;
+    let client = server.connect_to(&newer).await;
+    drop(client);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn are_removed_with_their_connections() {
+    let server = or_skip!(start().await);
+    let mut admin = Admin::of(&server);
+    let app = made(&mut admin, &json!({})).await;
+    let mut client = server.connect_to(&app).await;
+    let path = format!("/api/apps/{}", app.id);
+    admin.expect("DELETE", &path, 204).await;
+    client.expect_close_code(4001).await;
+    admin.expect("DELETE", &path, 404).await;
+    admin.expect("GET", &path, 404).await;
+    assert_eq!(refused_with(&server, &app).await, Some(4001));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn of_the_configuration_are_changed_there() {
+    let server = or_skip!(start().await);
+    let mut admin = Admin::of(&server);
+    let app = server.app().clone();
+    let path = format!("/api/apps/{}", app.id);
+    let changed = patch(&mut admin, &app, &json!({ "enabled": false })).await;
+    assert_eq!(changed.status, 409);
+    assert!(
+        reason(&changed).contains("configuration"),
+        "{}",
+        changed.text()
+    );
+    for (method, more) in [
+        ("DELETE", ""),
+        ("POST", "/rotate"),
+        ("DELETE", "/keys/x"),
+        ("GET", "?secrets=true"),
+    ] {
+        admin.refused(method, &format!("{path}{more}"), 409).await;
+    }
+    let taken = admin.post("/api/apps", &json!({ "id": app.id })).await;
+    assert_eq!(taken.status, 409, "{}", taken.text());
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn are_kept_in_the_state_folder() {
+    let server = or_skip!(start().await);
+    let directory = server.file("state");
+    let app = made(&mut Admin::of(&server), &json!({})).await;
+    assert!(directory.join("apps.db").exists());
+    let mut nobody = Admin::with(&server, None);
+    let refused = nobody.post("/api/apps", &json!({})).await;
+    assert_eq!(refused.status, 401);
+    assert!(!refused.text().contains(TOKEN));
+    let client = server.connect_to(&app).await;
+    drop(client);
+    server.finish().await;
+}

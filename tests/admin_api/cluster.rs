@@ -1,0 +1,51 @@
+//! What is of one node, and what of all, in a cluster.
+
+use protocol_tests::{AppConfig, Cluster, RedisServer, or_skip};
+use serde_json::json;
+
+use crate::support::{Admin, TOKEN};
+
+#[tokio::test]
+async fn channels_and_users_are_those_of_all_nodes_and_connections_those_of_one() {
+    let redis = RedisServer::start().await;
+    let cluster = Cluster::builder(redis.url()).app(AppConfig::new("1"));
+    let cluster = cluster.set("admin.token", TOKEN).nodes(2);
+    let cluster = or_skip!(cluster.start().await);
+    let (one, other) = (&cluster[0], &cluster[1]);
+    let mut clients = [one.connect().await, other.connect().await];
+    let channel = one.channel("presence-");
+    for (client, user) in clients.iter_mut().zip(["ada", "ben"]) {
+        client.sign_in(user).await;
+        client.subscribe_presence(&channel, user, json!({})).await;
+    }
+    let base = format!("/api/apps/{}", cluster.app().id);
+    for (node, client) in [one, other].into_iter().zip(&clients) {
+        let mut admin = Admin::of(node);
+        let room = admin.get(&format!("{base}/channels/{channel}")).await;
+        assert_eq!(
+            (&room["subscribers"], &room["users"]),
+            (&json!(2), &json!(2))
+        );
+        let members = admin
+            .get(&format!("{base}/channels/{channel}/members"))
+            .await;
+        assert_eq!(members["total"], 2);
+        let connections = admin.get(&format!("{base}/connections")).await;
+        assert_eq!(connections["total"], 1);
+        assert_eq!(
+            connections["connections"][0]["socket_id"],
+            *client.socket_id
+        );
+        let nodes = admin.get("/api/nodes").await;
+        assert_eq!(nodes["cluster"].as_array().unwrap().len(), 2);
+        assert_eq!(nodes["this"]["cluster"], true);
+    }
+    let elsewhere = format!("{base}/connections/{}", clients[1].socket_id);
+    Admin::of(one).refused("DELETE", &elsewhere, 404).await;
+    let ben = format!("{base}/users/ben/connections");
+    Admin::of(one).expect("DELETE", &ben, 204).await;
+    let [_ada, bens] = &mut clients;
+    bens.expect_close_code(4009).await;
+    drop(clients);
+    cluster.finish().await;
+}
