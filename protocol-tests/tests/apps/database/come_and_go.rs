@@ -1,6 +1,6 @@
 //! What is done to rows takes effect on what is connected.
 
-use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, eventually, or_skip};
+use protocol_tests::{App, AppConfig, PublishedEvent, Request, TestServer, eventually, or_skip};
 
 use super::server::{DatabaseServer, Kind};
 use super::{has_apps, insert, is_up, relay};
@@ -15,8 +15,7 @@ async fn rows_come_change_and_go(kind: Kind) {
     let (own, app) = (first().app(), second().app());
     let channel = server.channel("private-");
     let mut here = subscriber(&server, &own, &channel).await;
-    let (error, _) = server.open_refused(&upgrade(&app)).await;
-    assert_eq!(error.error_code(), Some(4001));
+    is_unknown(&server, &app).await;
     server
         .request(&Request::get(&app, "/channels"))
         .await
@@ -34,9 +33,9 @@ async fn rows_come_change_and_go(kind: Kind) {
             r#"settings = '{"limits": {"event_data_bytes": 5}}'"#,
         ))
         .await;
-    let unheard = server.channel("private-");
+    let unread = server.channel("private-");
     eventually("the limit to hold", || async {
-        let event = PublishedEvent::new(&unheard, "long", "0123456789");
+        let event = PublishedEvent::new(&unread, "long", "0123456789");
         let request = Request::post(&app, "/events").json(event.body());
         let status = server.request(&request).await.status;
         (status == 413).then_some(())
@@ -88,8 +87,7 @@ async fn rows_come_change_and_go(kind: Kind) {
         .execute("DELETE FROM fanfare_apps WHERE id <> ''")
         .await;
     expect_closed(&mut again, 4001).await;
-    let (error, _) = server.open_refused(&upgrade(&newer)).await;
-    assert_eq!(error.error_code(), Some(4001));
+    is_unknown(&server, &newer).await;
     expect_delivery(&server, &own, &channel, &mut here).await;
     let lines = server.log();
     let about = lines.iter().filter(|line| line.contains("app `30003`"));
@@ -97,6 +95,12 @@ async fn rows_come_change_and_go(kind: Kind) {
     let has_secret = |line: &String| line.contains("-secret") || line.contains("unprinted");
     assert!(!lines.iter().any(has_secret), "{lines:?}");
     server.finish().await;
+}
+
+/// No app has the key.
+async fn is_unknown(server: &TestServer, app: &App) {
+    let (error, _) = server.open_refused(&upgrade(app)).await;
+    assert_eq!(error.error_code(), Some(4001));
 }
 
 /// Waits until the request is answered with this status.

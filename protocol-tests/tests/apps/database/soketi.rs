@@ -108,7 +108,7 @@ async fn soketi_s_table_is_read_as_it_is(kind: Kind) {
     receiver
         .expect_event(json!({"name": "channel_occupied", "channel": channel}))
         .await;
-    let delivery = receiver.deliveries().pop().unwrap();
+    let delivery = receiver.deliveries().pop().expect("one has come");
     assert_eq!(delivery.header("x-env"), Some("prod"));
     // Not of the filter's channels.
     let other = server.channel("private-b");

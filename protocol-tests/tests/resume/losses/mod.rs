@@ -163,10 +163,8 @@ async fn run(scale: Scale, app: AppConfig) -> Option<[Verdict; 2]> {
         Verdict::on("with a token", &with_token, &evidence),
         Verdict::on("without", &without, &evidence),
     ];
-    eprintln!(
-        "{} pages with a token, {} without, {counted}",
-        scale.pages, scale.plain
-    );
+    let Scale { pages, plain, .. } = scale;
+    eprintln!("{pages} pages with a token, {plain} without, {counted}");
     eprintln!("{}", Verdict::table(&verdicts));
     for pages in [with_token, without] {
         let pages = Arc::into_inner(pages).expect("nobody else holds the pages any more");
