@@ -20,9 +20,9 @@ pub(crate) struct Doctor {
     program: Vec<String>,
 }
 
-/// What it said.
+/// What came of it.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct Output {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -79,7 +79,7 @@ impl Doctor {
     }
 
     /// Asks, for people.
-    pub(crate) async fn say(self) -> Said {
+    pub(crate) async fn run(self) -> Output {
         let binary = subject::binary();
         let mut command = match self.program.split_first() {
             None => Command::new(&binary),
@@ -100,7 +100,7 @@ impl Doctor {
         let output = command.output().await;
         let output =
             output.unwrap_or_else(|error| panic!("{command:?}: {error}: run `make setup` first"));
-        Said {
+        Output {
             code: output.status.code().expect("no signal ended it"),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
@@ -109,16 +109,16 @@ impl Doctor {
 
     /// Asks, for programs.
     pub(crate) async fn ask(self) -> Findings {
-        let said = self.argument("--json").say().await;
-        let report = serde_json::from_str(&said.stdout);
-        let report: Value = report.unwrap_or_else(|_| panic!("{said:?}"));
+        let output = self.argument("--json").run().await;
+        let report = serde_json::from_str(&output.stdout);
+        let report: Value = report.unwrap_or_else(|_| panic!("{output:?}"));
         let findings = Findings(report);
         let expected = match findings.0["level"].as_str() {
             Some("ok") => 0,
             Some("warn") => 3,
             _ => 2,
         };
-        assert_eq!(said.code, expected, "{said:?}");
+        assert_eq!(output.code, expected, "{output:?}");
         findings
     }
 }

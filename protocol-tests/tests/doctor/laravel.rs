@@ -38,12 +38,12 @@ async fn found(env: &str) -> Findings {
 async fn a_project_without_a_mistake_is_said_to_be() {
     let found = found(GOOD).await;
     found.expect_well_but(&[]);
-    let said = doctor(GOOD).say().await;
-    assert_eq!(said.code, 0, "{said:?}");
+    let output = doctor(GOOD).run().await;
+    assert_eq!(output.code, 0, "{output:?}");
     assert!(
-        said.stdout.ends_with("nothing is wrong\n"),
+        output.stdout.ends_with("nothing is wrong\n"),
         "{}",
-        said.stdout
+        output.stdout
     );
 }
 

@@ -22,13 +22,13 @@ async fn a_relay_that_is_well_is_said_to_be() {
         found.expect_ok(id);
     }
     found.expect_well_but(&[]);
-    let said = Doctor::of_server(&server).say().await;
+    let output = Doctor::of_server(&server).run().await;
     assert!(
-        said.stdout.contains("ok     private: a private channel"),
+        output.stdout.contains("ok     private: a private channel"),
         "{}",
-        said.stdout
+        output.stdout
     );
-    assert!(!said.stdout.contains("secret-10001"));
+    assert!(!output.stdout.contains("secret-10001"));
     server.finish().await;
 }
 

@@ -51,11 +51,11 @@ async fn a_redirect_is_found() {
 async fn what_a_stranger_answers_does_not_act_on_the_terminal() {
     let evil = b"HTTP/1.1 404 Not \x1b[2J\r\nServer: \x1b]0;x\x07\r\nConnection: close\r\n\r\n\x1b[2J\x1b[31mowned\r\n\xe2\x80\xae";
     let url = serve(evil, false).await;
-    let said = Doctor::of(&url, APP).say().await;
-    assert_eq!(said.code, 2);
-    assert!(said.stdout.contains("http:"), "{said:?}");
+    let output = Doctor::of(&url, APP).run().await;
+    assert_eq!(output.code, 2);
+    assert!(output.stdout.contains("http:"), "{output:?}");
     let acts = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
-    assert!(!said.stdout.contains(acts), "{:?}", said.stdout);
+    assert!(!output.stdout.contains(acts), "{:?}", output.stdout);
 }
 
 #[tokio::test]
@@ -74,12 +74,16 @@ async fn answers_without_an_end_are_given_up() {
 #[tokio::test]
 async fn a_command_line_that_makes_no_sense_has_an_exit_code_of_its_own() {
     for url in ["ftp://relay.test", "relay.test", "wss://u:p@relay.test"] {
-        let said = Doctor::of(url, APP).say().await;
-        assert_eq!((said.code, said.stdout.as_str()), (64, ""), "{said:?}");
-        assert!(said.stderr.contains("wss://host"), "{}", said.stderr);
+        let output = Doctor::of(url, APP).run().await;
+        assert_eq!(
+            (output.code, output.stdout.as_str()),
+            (64, ""),
+            "{output:?}"
+        );
+        assert!(output.stderr.contains("wss://host"), "{}", output.stderr);
     }
     let origin = Doctor::of("ws://127.0.0.1:1", APP)
         .argument("--origin")
         .argument("a\r\nb: c");
-    assert_eq!(origin.say().await.code, 64);
+    assert_eq!(origin.run().await.code, 64);
 }
