@@ -59,6 +59,20 @@ impl<L: LabelSet> CounterBy<L> {
     pub fn with(&self, member: L) -> &Counter {
         &self.counters[member.index()]
     }
+
+    /// All that was counted, whatever the member.
+    pub fn sum(&self) -> u64 {
+        self.counters.iter().map(Counter::get).sum()
+    }
+
+    /// What was counted of each member, by its label's value.
+    pub fn each(&self) -> impl Iterator<Item = (Arc<str>, u64)> {
+        let labels = L::all()
+            .into_iter()
+            .filter_map(|labels| labels.into_iter().next());
+        let names = labels.map(|(_, name)| name);
+        names.zip(self.counters.iter().map(Counter::get))
+    }
 }
 
 impl<L> fmt::Debug for CounterBy<L> {

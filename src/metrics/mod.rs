@@ -3,6 +3,7 @@
 //! - [`app`], [`worker`], [`process`], [`cluster`], [`ingest`], [`certificate`], [`acme`],
 //!   [`database`]: the metrics themselves, each with its name and help text
 //! - [`labels`]: the closed sets that label values come from
+//! - [`latency`]: how long events took, read back
 //! - [`declare`]: what a declaration turns into
 //!
 //! Handles are resolved once, by [`Metrics::app`] and [`Metrics::worker`], and kept: counting is
@@ -17,6 +18,7 @@ mod database;
 mod declare;
 mod ingest;
 mod labels;
+mod latency;
 mod process;
 mod worker;
 
@@ -40,6 +42,7 @@ pub use self::labels::{
     NotResumed, ProxyHeaderRefusal, PublishRefusal, Reload, RequestLimit, Route, StatusClass,
     TlsHandshake, WebhookDrop, WebhookOutcome,
 };
+pub use self::latency::Latency;
 pub use self::process::ProcessMetrics;
 pub use self::worker::WorkerMetrics;
 
@@ -52,6 +55,8 @@ pub struct Metrics {
 #[derive(Debug)]
 struct Shared {
     registry: Registry,
+    /// The times of events by themselves.
+    latency: Registry,
     apps: app::Families,
     workers: worker::Families,
     process: ProcessMetrics,
@@ -68,6 +73,8 @@ impl Metrics {
         let mut registry = Registry::default();
         let process = process::start(&mut registry);
         let workers = worker::Families::register(&mut registry);
+        let mut latency = Registry::default();
+        workers.register_latency(&mut latency, latency::NAME);
         let apps = app::Families::register(&mut registry);
         let cluster = cluster::Families::register(&mut registry);
         let ingest = ingest::Families::register(&mut registry);
@@ -79,6 +86,7 @@ impl Metrics {
             certificates,
             cluster,
             registry,
+            latency,
             apps,
             workers,
             process,
@@ -135,6 +143,11 @@ impl Metrics {
     /// The numbers of the database that apps come from; exported once they are asked for.
     pub fn database(&self) -> DatabaseMetrics {
         self.shared.database.resolve(&[])
+    }
+
+    /// How long events took from being accepted until they were written, on all workers.
+    pub fn latency(&self) -> Latency {
+        Latency::of(&self.shared.latency)
     }
 
     /// All metrics in the OpenMetrics text format, which parsers of Prometheus' older text
