@@ -30,11 +30,11 @@ export function keepToken(text) {
 /**
  * Asks for something, and returns the JSON that is answered, or null.
  * @param {string} method
- * @param {string} path
+ * @param {string} address
  * @param {{ body?: unknown, signal?: AbortSignal }} [more]
  * @returns {Promise<any>}
  */
-export async function send(method, path, more = {}) {
+export async function send(method, address, more = {}) {
   /** @type {Record<string, string>} */
   const headers = {};
   if (token() !== "") headers.Authorization = `Bearer ${token()}`;
@@ -43,7 +43,7 @@ export async function send(method, path, more = {}) {
   const options = { method, headers, body, signal: more.signal ?? null };
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(address, options);
   } catch (error) {
     if (more.signal?.aborted) throw error;
     throw new ApiError(0, "The relay does not answer. Is it running, and is this page's address still the right one?");
@@ -57,11 +57,11 @@ export async function send(method, path, more = {}) {
 }
 
 /**
- * @param {string} path
+ * @param {string} address
  * @param {AbortSignal} [signal]
  */
-export function get(path, signal) {
-  return send("GET", path, signal === undefined ? {} : { signal });
+export function get(address, signal) {
+  return send("GET", address, signal === undefined ? {} : { signal });
 }
 
 /**

@@ -79,7 +79,7 @@ function all({ root, signal, query, keep, actions, mayChange }) {
   });
   const draw = () => {
     const wanted = search.value.trim().toLowerCase();
-    list.set(wanted === "" ? shown : shown.filter((one) => [one.socket_id, one.user_id, one.address].some((text) => text?.toLowerCase().includes(wanted))));
+    list.set(wanted === "" ? shown : shown.filter((it) => [it.socket_id, it.user_id, it.address].some((text) => text?.toLowerCase().includes(wanted))));
   };
   const search = h("input", {
     class: "input", type: "search", placeholder: "Search sockets, users, addresses", "aria-label": "Search sockets, users, addresses",

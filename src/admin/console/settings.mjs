@@ -106,9 +106,9 @@ async function one({ root, signal, actions, mayChange }, id) {
   const row = (name, value) => [h("dt", { class: "mono" }, name), h("dd", { class: "mono" }, shown(value))];
   const plain = ["enabled", "source", "client_events", "subscription_count", "allowed_origins", "allow_missing_origin", "authorized_connections_timeout", "watchlist", "watchlist_grace"];
   const settings = h("section", { class: "card" }, h("h2", {}, "Settings"),
-    h("dl", { class: "facts" }, ...plain.flatMap((name) => row(name, app[name]))),
-    h("h3", {}, "Sessions that come back"), h("dl", { class: "facts" }, ...Object.entries(app.resume).flatMap(([name, value]) => row(name, value))),
-    h("h3", {}, "Limits"), h("dl", { class: "facts" }, ...Object.entries(app.limits).flatMap(([name, value]) => row(name, value))),
+    h("dl", { class: "facts limits" }, ...plain.flatMap((name) => row(name, app[name]))),
+    h("h3", {}, "Sessions that come back"), h("dl", { class: "facts limits" }, ...Object.entries(app.resume).flatMap(([name, value]) => row(name, value))),
+    h("h3", {}, "Limits"), h("dl", { class: "facts limits" }, ...Object.entries(app.limits).flatMap(([name, value]) => row(name, value))),
     h("p", { class: "muted" }, app.source === "configuration" ? "These come from config.toml, which is read again when it changes." : "These come from the database of apps: PATCH /api/apps changes them."));
   drawSnippets();
   fill(root, h("p", { class: "crumbs" }, h("a", { href: "#/apps" }, icon("back"), "Apps")), h("h2", { class: "subject mono" }, visible(id)),

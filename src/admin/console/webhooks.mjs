@@ -73,6 +73,6 @@ function draw(body, said) {
         webhook.filter.channel_suffix && `Channels that end with ${visible(webhook.filter.channel_suffix)}.`,
         webhook.headers.length > 0 && `Headers: ${webhook.headers.map(visible).join(", ")}.`,
       ].filter(Boolean).join(" "))))),
-    h("div", { class: "split" }, table("Requests since the start", said.requests, OUTCOMES), table("Events dropped since the start", said.dropped, DROPS)),
+    h("div", { class: "outcomes" }, table("Requests since the start", said.requests, OUTCOMES), table("Events dropped since the start", said.dropped, DROPS)),
     h("p", { class: "muted" }, "Numbers are of all webhooks of the app together, on this node. The log has the last failure of each."));
 }
