@@ -25,16 +25,16 @@ import { webhooks } from "./webhooks.mjs";
  * @property {boolean} mayChange whether the token may change something
  */
 
-/** @type {{ name: string, title: string, icon: Icon, key: string, show: (context: Context) => void }[]} */
+/** @type {{ name: string, title: string, short: string, icon: Icon, key: string, show: (context: Context) => void }[]} */
 const PAGES = [
-  { name: "overview", title: "Overview", icon: "overview", key: "o", show: overview },
-  { name: "events", title: "Live events", icon: "events", key: "e", show: events },
-  { name: "channels", title: "Channels", icon: "channels", key: "c", show: channels },
-  { name: "connections", title: "Connections", icon: "connections", key: "n", show: connections },
-  { name: "trace", title: "Trace", icon: "trace", key: "t", show: trace },
-  { name: "send", title: "Send an event", icon: "send", key: "s", show: sender },
-  { name: "apps", title: "Apps and keys", icon: "apps", key: "a", show: apps },
-  { name: "webhooks", title: "Webhooks", icon: "webhooks", key: "w", show: webhooks },
+  { name: "overview", title: "Overview", short: "Overview", icon: "overview", key: "o", show: overview },
+  { name: "events", title: "Live events", short: "Events", icon: "events", key: "e", show: events },
+  { name: "channels", title: "Channels", short: "Channels", icon: "channels", key: "c", show: channels },
+  { name: "connections", title: "Connections", short: "Clients", icon: "connections", key: "n", show: connections },
+  { name: "trace", title: "Trace", short: "Trace", icon: "trace", key: "t", show: trace },
+  { name: "send", title: "Send an event", short: "Send", icon: "send", key: "s", show: sender },
+  { name: "apps", title: "Apps and keys", short: "Apps", icon: "apps", key: "a", show: apps },
+  { name: "webhooks", title: "Webhooks", short: "Hooks", icon: "webhooks", key: "w", show: webhooks },
 ];
 
 const THEME = "fanfare.theme";
@@ -58,9 +58,9 @@ const title = h("h1", { tabindex: -1, id: "title" });
 const actions = h("div", { class: "page-actions" });
 const root = h("div", { class: "page" });
 const who = h("span", { class: "who" });
-const leave = h("button", { class: "button small", type: "button", onclick: () => { keepToken(""); location.reload(); } }, icon("lock"), "Lock");
-const links = PAGES.map((page) => h("a", { href: `#/${page.name}`, title: `${page.title} (g ${page.key})` },
-  icon(page.icon), h("span", {}, page.title)));
+const leave = h("button", { class: "button small", type: "button", "aria-label": "Lock", title: "Forget the token", onclick: () => { keepToken(""); location.reload(); } }, icon("lock"), h("span", {}, "Lock"));
+const links = PAGES.map((page) => h("a", { href: `#/${page.name}`, title: `${page.title} (g ${page.key})`, "aria-label": page.title },
+  icon(page.icon), h("span", { class: "long" }, page.title), h("span", { class: "short" }, page.short)));
 const frame = h("div", { class: "frame" },
   h("a", { class: "skip", href: "#title", onclick: (/** @type {Event} */ event) => { event.preventDefault(); title.focus(); } }, "Skip to the page"),
   h("header", { class: "side" },

@@ -130,6 +130,11 @@ function drawNode(card, nodes) {
   own.cluster && cluster.length > 0 && h("ul", { class: "plain mono" }, ...cluster.map((/** @type {string} */ id) => h("li", {}, visible(id)))));
 }
 
+/** A rate is known once an app was looked at twice. @param {number} value */
+function known(value) {
+  return Number.isNaN(value) ? "–" : rate(value);
+}
+
 /**
  * @param {URLSearchParams} query
  * @param {Context["keep"]} keep
@@ -154,7 +159,7 @@ function appsTable(query, keep) {
     cells: (row) => [
       h("span", {}, h("a", { href: `#/apps/${encodeURIComponent(row.id)}` }, visible(row.id)), !row.enabled && h("span", { class: "badge bad" }, "disabled")),
       h("span", { class: "number" }, count(row.connections)), h("span", { class: "number" }, count(row.channels)),
-      h("span", { class: "number" }, rate(row.sent)), h("span", { class: "number" }, rate(row.received)), h("span", { class: "number" }, count(row.errors)),
+      h("span", { class: "number" }, known(row.sent)), h("span", { class: "number" }, known(row.received)), h("span", { class: "number" }, count(row.errors)),
     ],
     empty: empty("No apps", "An app is a section ", h("code", {}, "[[apps]]"), " of config.toml, or is made by POST /api/apps."),
   });
@@ -168,7 +173,7 @@ function appsTable(query, keep) {
     const sign = order === "up" ? 1 : -1;
     const found = rows.filter((row) => row.id.toLowerCase().includes(wanted));
     const key = /** @type {"id" | "connections"} */ (by);
-    found.sort((one, other) => sign * (key === "id" ? one.id.localeCompare(other.id) : one[key] - other[key]) || one.id.localeCompare(other.id));
+    found.sort((one, other) => sign * (key === "id" ? one.id.localeCompare(other.id) : (one[key] || 0) - (other[key] || 0)) || one.id.localeCompare(other.id));
     heads.forEach((head, index) => {
       const is = columns[index]?.[0] === by;
       head.dataset.order = is ? order ?? "" : "";
@@ -182,11 +187,11 @@ function appsTable(query, keep) {
     set(apps, all) {
       const now = performance.now();
       rows = apps.map((app) => {
-        const known = before.get(app.id);
-        const seconds = known === undefined ? 0 : (now - known.at) / 1000;
-        const since = (/** @type {number} */ value, /** @type {number} */ then) => (seconds > 0 ? Math.max(0, value - then) / seconds : 0);
+        const last = before.get(app.id);
+        const seconds = last === undefined ? 0 : (now - last.at) / 1000;
+        const since = (/** @type {number} */ value, /** @type {number} */ then) => (seconds > 0 ? Math.max(0, value - then) / seconds : NaN);
         before.set(app.id, { sent: app.messages_sent, received: app.messages_received, at: now });
-        return { ...app, sent: since(app.messages_sent, known?.sent ?? 0), received: since(app.messages_received, known?.received ?? 0) };
+        return { ...app, sent: since(app.messages_sent, last?.sent ?? 0), received: since(app.messages_received, last?.received ?? 0) };
       });
       say(total, all > apps.length ? `the first ${count(apps.length)} of ${count(all)}` : plural(all, "app"));
       draw();
