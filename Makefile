@@ -77,7 +77,7 @@ test-inbox: setup ## the inbox in Chromium, with a relay and the API behind it
 	cargo test --package conversation-api --test inbox
 
 .PHONY: screenshots
-screenshots: setup ## pictures of the inbox at work, docs/inbox-desktop.png and docs/inbox-phone.png
+screenshots: setup ## pictures of the inbox and of the console at work, docs/inbox-*.png and docs/console-*.png
 	cargo build --package fanfare --package conversation-api
 	@scripts/screenshots
 

@@ -1,5 +1,6 @@
 //! What the API says of apps, channels and connections. Secrets are no part of it.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
@@ -7,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::apps::{App, Limits, Webhook};
 use crate::auth::Signer;
 use crate::hub::{AppHub, CarriedBy, ChannelState, ConnectionReport};
+use crate::metrics::AppMetrics;
 use crate::protocol::ChannelKind;
 use crate::protocol::channel::Access;
 
@@ -15,6 +17,7 @@ pub(super) fn brief(app: &App, at_work: Option<&AppHub>, is_configured: bool) ->
     let metrics = at_work.map(|hub| &hub.metrics);
     let connections = metrics.map_or(0, |metrics| metrics.connections.get());
     let channels = metrics.map_or(0, |metrics| metrics.channels.get());
+    let total = |count: fn(&AppMetrics) -> u64| metrics.map_or(0, count);
     json!({
         "id": app.id,
         "key": app.keys.signing().key(),
@@ -22,6 +25,10 @@ pub(super) fn brief(app: &App, at_work: Option<&AppHub>, is_configured: bool) ->
         "source": if is_configured { "configuration" } else { "database" },
         "connections": connections,
         "channels": channels,
+        "messages_received": total(|metrics| metrics.messages_received.get()),
+        "messages_sent": total(|metrics| metrics.messages_sent.get()),
+        "publishes": total(|metrics| metrics.publishes.get()),
+        "errors": total(AppMetrics::errors),
     })
 }
 
@@ -51,6 +58,22 @@ pub(super) fn app(app: &App, at_work: Option<&AppHub>, is_configured: bool) -> V
         described.extend(more);
     }
     described
+}
+
+/// The webhooks of an app at work, and what becomes of what is sent to them.
+pub(super) fn webhooks(hub: &AppHub) -> Value {
+    let (record, metrics) = (hub.app.record(), &hub.metrics);
+    let by_name = |counts: &mut dyn Iterator<Item = (Arc<str>, u64)>| -> Value {
+        let named = counts.map(|(name, count)| (String::from(&*name), count.into()));
+        Value::Object(named.collect())
+    };
+    json!({
+        "webhooks": record.webhooks.iter().map(webhook).collect::<Vec<_>>(),
+        "waiting": metrics.webhook_events_waiting.get(),
+        "sent": metrics.webhook_events_sent.get(),
+        "dropped": by_name(&mut metrics.webhook_events_dropped.each()),
+        "requests": by_name(&mut metrics.webhook_requests.each()),
+    })
 }
 
 /// Scheme, host and port of its address, and the names of its headers: the rest may be secret.

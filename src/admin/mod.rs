@@ -10,14 +10,17 @@
 //! - [`query`], [`mod@body`]: what comes with a request
 //! - [`calls`]: what the routes do; [`described`], [`listing`]: what they say, and lists in parts
 //! - [`state`]: what it shows and does things to; what opens it, and where it listens
+//! - [`console`]: the page; [`history`]: what its charts show
 //! - [`stream`]: the live stream over a WebSocket
 //! - [`refusal`]: what is refused, and the JSON that says why
 
 mod body;
 mod calls;
+mod console;
 mod described;
 mod gate;
 mod guard;
+mod history;
 mod listing;
 mod openapi;
 mod query;
@@ -32,6 +35,7 @@ mod who;
 
 use std::io;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Server;
@@ -41,6 +45,7 @@ use actix_web::{App, HttpServer, web};
 use socket2::SockRef;
 
 use self::gate::Gate;
+use self::history::History;
 use self::service::{Service, handle};
 pub use self::state::{AdminState, Bound, Locks, Names};
 pub use self::tokens::{EXPECTED as EXPECTED_TOKEN, Role, Token, Tokens};
@@ -72,7 +77,14 @@ pub fn server(
     let entries = &state.relay.hub.metrics().process().table_entries;
     let guessing = entries.with(Table::AdminWrongTokens).clone();
     let gate = Gate::new(locks.tokens, locks.open_metrics, guessing, Instant::now());
-    let service = web::Data::new(Service { state, gate });
+    let history = Arc::new(History::default());
+    let (samples, relay) = (Arc::downgrade(&history), Arc::downgrade(&state.relay));
+    tokio::spawn(history::record(samples, relay));
+    let service = web::Data::new(Service {
+        state,
+        gate,
+        history,
+    });
     let app = move || {
         let headers = DefaultHeaders::new()
             .add((header::CACHE_CONTROL, "no-store"))

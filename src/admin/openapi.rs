@@ -77,11 +77,15 @@ fn responses(route: &Route) -> Value {
     let (status, schema) = route.answer;
     let mut well = json!({ "description": route.summary });
     if let Some(schema) = schema {
-        let kind = match schema {
-            "Text" => "text/plain",
-            _ => "application/json",
+        let kinds: &[&str] = match schema {
+            "Text" => &["text/plain"],
+            "Page" => &["text/html"],
+            "File" => &["text/css", "text/javascript"],
+            _ => &["application/json"],
         };
-        well["content"] = json!({ kind: { "schema": reference(schema) } });
+        for kind in kinds {
+            well["content"][*kind] = json!({ "schema": reference(schema) });
+        }
     }
     let mut responses = Map::new();
     responses.insert(status.to_string(), well);

@@ -6,6 +6,7 @@ use percent_encoding::percent_decode_str;
 use smallvec::SmallVec;
 
 use super::gate::Needs;
+use super::history::KEPT;
 use super::refusal::Refusal;
 
 /// A method that something is served with. HEAD is answered as GET.
@@ -42,6 +43,7 @@ impl Method {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     Index,
+    ConsoleFile,
     Health,
     Metrics,
     Stream,
@@ -66,6 +68,8 @@ pub(super) enum Call {
     CloseApp,
     SendEvent,
     Config,
+    History,
+    Webhooks,
     Nodes,
     Drain,
 }
@@ -128,6 +132,15 @@ const PREFIX: Parameter = Parameter {
     name: "prefix",
     kind: Kind::Text,
     about: "Only those whose name begins so.",
+};
+
+const LAST: Parameter = Parameter {
+    name: "last",
+    kind: Kind::Number {
+        default: KEPT,
+        most: KEPT,
+    },
+    about: "How many of the newest samples.",
 };
 
 const RECONNECT: Parameter = Parameter {
@@ -206,7 +219,17 @@ const fn change(
 pub(super) static ROUTES: &[Route] = &[
     Route {
         needs: Needs::Nothing,
-        ..look("/", Call::Index, "Text", "What is here, for people.")
+        ..look("/", Call::Index, "Page", "The console: a page for people.")
+    },
+    Route {
+        needs: Needs::Nothing,
+        refusals: &[404],
+        ..look(
+            "/console/{file}",
+            Call::ConsoleFile,
+            "File",
+            "What the console is made of.",
+        )
     },
     Route {
         needs: Needs::Nothing,
@@ -435,6 +458,25 @@ pub(super) static ROUTES: &[Route] = &[
             Call::SendEvent,
             (202, Some("Sent")),
             "Publishes an event, as a backend would with a signature.",
+        )
+    },
+    Route {
+        refusals: &[404],
+        ..look(
+            "/api/apps/{app}/webhooks",
+            Call::Webhooks,
+            "Webhooks",
+            "The webhooks of an app; what waits for them on this node, and what became of the rest.",
+        )
+    },
+    Route {
+        query: &[LAST],
+        refusals: &[400],
+        ..look(
+            "/api/history",
+            Call::History,
+            "History",
+            "What this node did in the last hour, a sample every few seconds: a list for each number, the oldest first.",
         )
     },
     look(

@@ -1,5 +1,6 @@
 //! The entry of every request: who asks, for what, and the answer.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
@@ -9,13 +10,14 @@ use serde_json::{Value, json};
 
 use super::calls::{apps, channels, connections, events, node, settings};
 use super::gate::{Gate, Needs};
+use super::history::History;
 use super::query::Query;
 use super::refusal::Refusal;
 use super::routes::{self, Call, Found};
 use super::state::AdminState;
 use super::tokens::Role;
 use super::who::Who;
-use super::{body, guard, openapi, stream};
+use super::{body, console, guard, openapi, stream};
 
 /// Bytes of an app's settings at most.
 const MOST_SETTINGS: usize = 256 << 10;
@@ -25,6 +27,7 @@ const MOST_SETTINGS: usize = 256 << 10;
 pub(super) struct Service {
     pub(super) state: AdminState,
     pub(super) gate: Gate,
+    pub(super) history: Arc<History>,
 }
 
 pub(super) async fn handle(
@@ -78,7 +81,8 @@ impl Service {
     ) -> Result<HttpResponse, Refusal> {
         let (relay, store) = (&self.state.relay, &self.state.apps);
         let said = match found.route.call {
-            Call::Index => return Ok(index()),
+            Call::Index => return console::page(request.headers()),
+            Call::ConsoleFile => return console::file(found.value("file"), request.headers()),
             Call::Metrics => return Ok(self.metrics(request)),
             Call::Health => json!({ "status": "ok" }),
             Call::Document => openapi::document(),
@@ -125,6 +129,8 @@ impl Service {
                 events::publish(relay, found, &body).await?
             }
             Call::Config => Value::clone(&self.state.config),
+            Call::History => self.history.last(query.number("last")),
+            Call::Webhooks => apps::webhooks(relay, found)?,
             Call::Nodes => node::nodes(&self.state).await?,
             Call::Drain => node::drain(&self.state),
             // It was answered before.
@@ -183,16 +189,4 @@ fn note_change(who: &Who, request: &HttpRequest, status: StatusCode) {
         status,
         "changed over the admin API, by {who}"
     );
-}
-
-fn index() -> HttpResponse {
-    let text = concat!(
-        "fanfare ",
-        env!("CARGO_PKG_VERSION"),
-        " admin: /metrics (Prometheus), /stream (WebSocket of what passes, as `fanfare tail` \
-         shows it; ?app= ?channel= ?event=), /health, /api (/api/openapi.json describes it)\n"
-    );
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8"))
-        .body(text)
 }

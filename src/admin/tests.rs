@@ -181,7 +181,20 @@ async fn what_is_here_is_listed() {
     let server = TestServer::start();
     let index = server.get("/").await;
     assert_eq!(index.status, 200);
-    assert!(index.body.contains("/metrics") && index.body.contains("/stream"));
+    assert!(
+        index
+            .head
+            .contains("content-type: text/html; charset=utf-8")
+    );
+    assert!(
+        index
+            .head
+            .contains("content-security-policy: default-src 'none'; script-src 'self'")
+    );
+    assert!(index.body.starts_with("<!doctype html>"), "{}", index.body);
+    let script = server.get("/console/main.mjs").await;
+    assert!(script.head.contains("content-type: text/javascript"));
+    assert_eq!(server.get("/console/other.mjs").await.status, 404);
     let health = server.get("/health").await;
     assert_eq!(
         (health.status, health.body.as_str()),

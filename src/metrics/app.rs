@@ -105,3 +105,16 @@ metrics! {
         webhook_requests: CounterBy<WebhookOutcome> = "fanfare_webhook_requests_total",
     }
 }
+
+impl AppMetrics {
+    /// What went wrong, for clients and publishers: refusals, and connections that were closed for what they did.
+    pub fn errors(&self) -> u64 {
+        self.publishes_refused.sum()
+            + self.client_events_refused.get()
+            + self.subscription_errors.get()
+            + self.protocol_errors.get()
+            + self.outbox_overflows.get()
+            + self.overruns.sum()
+            + self.write_timeouts.get()
+    }
+}

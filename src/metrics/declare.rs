@@ -68,10 +68,19 @@ impl<I, L: LabelSet> By<I, L> {
     }
 }
 
-impl<L> By<Counter, L> {
+impl<L: LabelSet> By<Counter, L> {
     /// All members' together.
     pub fn sum(&self) -> u64 {
         self.instruments.iter().map(Counter::get).sum()
+    }
+
+    /// What was counted of each member, by its label's value.
+    pub fn each(&self) -> impl Iterator<Item = (Arc<str>, u64)> {
+        let labels = L::all()
+            .into_iter()
+            .filter_map(|labels| labels.into_iter().next());
+        let names = labels.map(|(_, name)| name);
+        names.zip(self.instruments.iter().map(Counter::get))
     }
 }
 

@@ -4,6 +4,7 @@
 //!   [`database`]: the metrics themselves, each with its name and help text
 //! - [`labels`]: the closed sets that label values come from
 //! - [`system`]: what the kernel counts of the process; [`soketi`]: some of the numbers under soketi's names
+//! - [`latency`]: how long events took, read back
 //! - [`declare`]: what a declaration turns into; [`settings`]: under which names
 //! - [`plain`]: Prometheus' older text format
 //!
@@ -19,6 +20,7 @@ mod database;
 mod declare;
 mod ingest;
 mod labels;
+mod latency;
 mod plain;
 mod process;
 mod settings;
@@ -50,6 +52,7 @@ pub use self::labels::{
     LossOn, MessageKind, NotResumed, ProxyHeaderRefusal, PublishRefusal, Reload, RequestLimit,
     Route, StatusClass, Table, TlsHandshake, WebhookDrop, WebhookOutcome,
 };
+pub use self::latency::Latency;
 pub use self::process::ProcessMetrics;
 pub use self::settings::MetricsSettings;
 pub use self::worker::WorkerMetrics;
@@ -63,6 +66,8 @@ pub struct Metrics {
 #[derive(Debug)]
 struct Shared {
     registry: Registry,
+    /// The times of events by themselves.
+    latency: Registry,
     apps: app::Families,
     workers: worker::Families,
     process: ProcessMetrics,
@@ -89,6 +94,8 @@ impl Metrics {
         };
         let process = process::start(declared);
         let workers = worker::Families::register(declared);
+        let mut latency = Registry::default();
+        workers.register_latency(&mut latency, latency::NAME);
         let apps = app::Families::register(declared);
         let cluster = cluster::Families::register(declared);
         let ingest = ingest::Families::register(declared);
@@ -110,6 +117,7 @@ impl Metrics {
             certificates,
             cluster,
             registry,
+            latency,
             apps,
             workers,
             process,
@@ -174,6 +182,11 @@ impl Metrics {
     /// The numbers of the database that apps come from; exported once they are asked for.
     pub fn database(&self) -> DatabaseMetrics {
         self.shared.database.resolve(&[])
+    }
+
+    /// How long events took from being accepted until they were written, on all workers.
+    pub fn latency(&self) -> Latency {
+        Latency::of(&self.shared.latency)
     }
 
     /// All metrics in the OpenMetrics text format.

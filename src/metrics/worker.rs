@@ -1,5 +1,7 @@
 //! What each worker thread does.
 
+use prometheus_client::registry::Registry;
+
 use super::declare::{Gauge, Histogram, metrics};
 
 metrics! {
@@ -20,5 +22,12 @@ metrics! {
         ///
         /// Observed once for each event and worker, not for each socket.
         publish_to_write: Histogram = "fanfare_publish_to_write_seconds",
+    }
+}
+
+impl Families {
+    /// How long events took, of all workers, under `name`.
+    pub(super) fn register_latency(&self, registry: &mut Registry, name: &str) {
+        registry.register(name, "", self.publish_to_write.clone());
     }
 }

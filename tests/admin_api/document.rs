@@ -11,6 +11,7 @@ use crate::support::{Admin, start};
 /// What is asked of each operation that ends no connection, and of those that do, in this order.
 const ASKED: &[(&str, &str)] = &[
     ("Index", "/"),
+    ("ConsoleFile", "/console/console.css"),
     ("Health", "/health"),
     ("Metrics", "/metrics"),
     ("Document", "/api/openapi.json"),
@@ -30,6 +31,8 @@ const ASKED: &[(&str, &str)] = &[
     ("Connections", "/api/apps/APP/connections"),
     ("Connection", "/api/apps/APP/connections/SOCKET"),
     ("SendEvent", "/api/apps/APP/events"),
+    ("Webhooks", "/api/apps/APP/webhooks"),
+    ("History", "/api/history?last=3"),
     ("Config", "/api/config"),
     ("Nodes", "/api/nodes"),
     ("CloseUser", "/api/apps/APP/users/nobody/connections"),

@@ -5,6 +5,7 @@
 mod admin_pages;
 mod browser;
 mod compression;
+mod console;
 mod library;
 mod node;
 mod node_library;

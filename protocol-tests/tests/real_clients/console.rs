@@ -1,0 +1,97 @@
+//! The console of the admin listener, in headless Chromium, with pusher-js and a server library at work; and its source, before the
+//! type checker and the linter.
+
+use std::fs;
+use std::time::Duration;
+
+use protocol_tests::{AppConfig, TestServer, TestServerBuilder, WebhookConfig, or_skip};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::script::{Interpreter, Script, settings};
+
+const WRITE: &str = "write-write-write-write";
+const READ: &str = "read-read-read-read";
+
+/// A browser is started, and goes through everything.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+fn server(app: AppConfig) -> TestServerBuilder {
+    TestServer::builder()
+        .own_process()
+        .app(app)
+        .set("admin.token", WRITE)
+}
+
+/// Runs a program beside the server, and returns the lines that it writes.
+async fn run(server: &TestServer, program: &str) -> Vec<String> {
+    let admin = server.admin_endpoint().expect("it has an admin listener");
+    let (_, port) = admin.authority.rsplit_once(':').expect("with a port");
+    let given = settings(server.app(), &server.endpoint().authority);
+    let mut given: Value = serde_json::from_str(&given).expect("JSON");
+    given["admin"] = port.into();
+    given["token"] = WRITE.into();
+    given["read"] = READ.into();
+    lines(program, Some(given.to_string())).await
+}
+
+async fn lines(program: &str, given: Option<String>) -> Vec<String> {
+    let mut script = Script::start_with(Interpreter::Node, &[program], given);
+    let mut lines = Vec::new();
+    let all = async {
+        while let Some(line) = script.line().await {
+            lines.push(line);
+        }
+    };
+    let in_time = timeout(PATIENCE, all).await.is_ok();
+    assert!(in_time, "the program goes on after {lines:?}");
+    let ended = script.ended().await;
+    assert!(ended.succeeded, "after {lines:?}:\n{}", ended.stderr);
+    lines
+}
+
+#[tokio::test]
+async fn each_page_of_the_console_works() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let tokens = directory.path().join("tokens");
+    fs::write(&tokens, format!("read {READ} reader\n")).expect("a file");
+    // Nobody listens there.
+    let webhook = WebhookConfig::new("http://127.0.0.1:9/hooks", &["channel_occupied"]);
+    let app = AppConfig::new("10001")
+        .set("client_events", true)
+        .limit("presence_user_id_length", 128)
+        .webhook(webhook);
+    let builder = server(app).set("admin.tokens_file", tokens.to_str().expect("UTF-8"));
+    let server = or_skip!(builder.start().await);
+    make_app(&server).await;
+    let done = run(&server, "console/pages.mjs").await;
+    assert_eq!(done.last().map(String::as_str), Some("accessible"));
+    server.finish().await;
+}
+
+/// One of the database, whose secret can be shown.
+async fn make_app(server: &TestServer) {
+    use protocol_tests::{HttpClient, Request};
+    let admin = server.admin_endpoint().expect("it has an admin listener");
+    let made = json!({ "id": "made", "key": "made-key", "secret": "made-secret" });
+    let request = Request::new("POST", "/api/apps").json(&made);
+    let request = request.header("Authorization", &format!("Bearer {WRITE}"));
+    let answer = HttpClient::new(admin.clone()).send(&request).await;
+    answer.expect_status(201);
+}
+
+#[tokio::test]
+async fn the_console_is_quick_beside_ten_thousand_channels() {
+    let app = AppConfig::new("10001")
+        .limit("messages_per_second", 100_000)
+        .limit("channels_per_connection", 1_000);
+    let server = or_skip!(server(app).start().await);
+    let times = run(&server, "console/crowd.mjs").await;
+    assert_eq!(times.len(), 1, "{times:?}");
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn the_source_of_the_console_passes_the_type_checker_and_the_linter() {
+    lines("console/source.mjs", None).await;
+}

@@ -1,0 +1,103 @@
+// Requests to the listener that this page comes from, with the token of whoever looks at it.
+
+const KEPT_AS = "fanfare.token";
+
+/** Why something was not done, in the listener's words. */
+export class ApiError extends Error {
+  /**
+   * @param {number} status 0: it was not reached
+   * @param {string} message
+   */
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Dispatches `locked` when a token is asked for. */
+export const doors = new EventTarget();
+
+export function token() {
+  return sessionStorage.getItem(KEPT_AS) ?? "";
+}
+
+/** @param {string} text empty: forget it */
+export function keepToken(text) {
+  if (text === "") sessionStorage.removeItem(KEPT_AS);
+  else sessionStorage.setItem(KEPT_AS, text);
+}
+
+/**
+ * Asks for something, and returns the JSON that is answered, or null.
+ * @param {string} method
+ * @param {string} address
+ * @param {{ body?: unknown, signal?: AbortSignal }} [more]
+ * @returns {Promise<any>}
+ */
+export async function send(method, address, more = {}) {
+  /** @type {Record<string, string>} */
+  const headers = {};
+  if (token() !== "") headers.Authorization = `Bearer ${token()}`;
+  if (more.body !== undefined) headers["Content-Type"] = "application/json";
+  const body = more.body === undefined ? null : JSON.stringify(more.body);
+  const options = { method, headers, body, signal: more.signal ?? null };
+  let response;
+  try {
+    response = await fetch(address, options);
+  } catch (error) {
+    if (more.signal?.aborted) throw error;
+    throw new ApiError(0, "The relay does not answer. Is it running, and is this page's address still the right one?");
+  }
+  if (response.status === 204) return null;
+  const answer = await response.json().catch(() => null);
+  if (response.ok) return answer;
+  const message = answer?.error ?? `The relay answered with ${response.status}.`;
+  if (response.status === 401) doors.dispatchEvent(new CustomEvent("locked", { detail: message }));
+  throw new ApiError(response.status, message);
+}
+
+/**
+ * @param {string} address
+ * @param {AbortSignal} [signal]
+ */
+export function get(address, signal) {
+  return send("GET", address, signal === undefined ? {} : { signal });
+}
+
+/**
+ * A path of the API: what stands in it is encoded, and parameters that are empty are left out.
+ * @param {string[]} segments
+ * @param {Record<string, string | number | boolean | null | undefined>} [query]
+ */
+export function path(segments, query = {}) {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== "" && value !== null && value !== undefined && value !== false) parameters.set(name, String(value));
+  }
+  const text = parameters.toString();
+  return `/api/${segments.map(encodeURIComponent).join("/")}${text === "" ? "" : `?${text}`}`;
+}
+
+/** @param {unknown} error */
+export function reason(error) {
+  if (!(error instanceof Error)) return String(error);
+  const text = error.message;
+  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.?!]$/.test(whole) ? whole : `${whole}.`;
+}
+
+/**
+ * Does something now and then, until the signal says so; not while nobody can see the page.
+ * @param {number} every milliseconds
+ * @param {AbortSignal} signal
+ * @param {() => Promise<void>} task
+ */
+export async function regularly(every, signal, task) {
+  while (!signal.aborted) {
+    if (!document.hidden) await task();
+    await new Promise((resolve) => {
+      const timer = setTimeout(resolve, every);
+      signal.addEventListener("abort", () => { clearTimeout(timer); resolve(null); }, { once: true });
+    });
+  }
+}
