@@ -74,7 +74,7 @@ await picture("events", "#/events", { colorScheme: "dark" }, async (page) => {
   await eventually("some events", async () => (await page.locator(".list-body .list-row").count()) > 20);
   await page.getByRole("button", { name: "Pause" }).click();
   await page.locator(".list-body .list-row").filter({ hasText: "order.paid" }).first().click();
-  await page.getByText('"currency"').waitFor();
+  await page.locator(".payload pre").getByText('"currency"').waitFor();
 });
 await picture("phone", "#/overview", { colorScheme: "dark", viewport: { width: 390, height: 800 }, deviceScaleFactor: 1.5, isMobile: true, hasTouch: true }, charted);
 

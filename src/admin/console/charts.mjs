@@ -70,7 +70,7 @@ export class Chart {
   constructor(title, shown) {
     this.title = title;
     this.shown = shown;
-    this.drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", class: "chart-svg" });
+    this.drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", class: "chart-svg", "aria-label": `${title} over the last hour` });
     this.top = h("span", { class: "axis axis-top" });
     this.times = h("div", { class: "axis-times", "aria-hidden": "true" });
     this.legend = h("div", { class: "legend" });

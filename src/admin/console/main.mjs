@@ -59,7 +59,7 @@ const actions = h("div", { class: "page-actions" });
 const root = h("div", { class: "page" });
 const who = h("span", { class: "who" });
 const leave = h("button", { class: "button small", type: "button", "aria-label": "Lock", title: "Forget the token", onclick: () => { keepToken(""); location.reload(); } }, icon("lock"), h("span", {}, "Lock"));
-const links = PAGES.map((page) => h("a", { href: `#/${page.name}`, title: `${page.title} (g ${page.key})`, "aria-label": page.title },
+const links = PAGES.map((page) => h("a", { href: `#/${page.name}`, title: `${page.title} (g ${page.key})` },
   icon(page.icon), h("span", { class: "long" }, page.title), h("span", { class: "short" }, page.short)));
 const frame = h("div", { class: "frame" },
   h("a", { class: "skip", href: "#title", onclick: (/** @type {Event} */ event) => { event.preventDefault(); title.focus(); } }, "Skip to the page"),

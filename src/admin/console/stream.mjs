@@ -4,6 +4,9 @@ import { ApiError, reason, send } from "./api.mjs";
 /** How long to wait before the next try, in milliseconds: at first, and at most. */
 const FIRST_WAIT = 1000, LONGEST_WAIT = 15_000;
 
+/** How long lines are gathered at least, in milliseconds, and how much longer than drawing them took. */
+const GATHERED = 50, REST = 4;
+
 /**
  * What passes through the relay, as the live stream has it.
  * @typedef {object} Line
@@ -27,7 +30,7 @@ const FIRST_WAIT = 1000, LONGEST_WAIT = 15_000;
 /** @typedef {"connecting" | "live" | "lost"} State */
 
 /**
- * Opens the stream until the signal ends it. Lines are handed out in bundles, once a frame at most.
+ * Opens the stream until the signal ends it. Lines are handed out in bundles, so that most of the time is left to whoever uses the page.
  * @param {Filter} filter
  * @param {AbortSignal} signal
  * @param {(lines: Line[], leftOut: number) => void} onLines
@@ -69,13 +72,15 @@ async function once(filter, signal, onLines, onOpen) {
   for (const [name, value] of Object.entries(filter)) if (value !== undefined && value !== "") url.searchParams.set(name, value);
   const socket = new WebSocket(url, ["fanfare.stream", `ticket.${ticket}`]);
   /** @type {Line[]} */ let waiting = [];
-  let leftOut = 0, scheduled = false;
+  let leftOut = 0, scheduled = false, took = 0;
   const flush = () => {
     scheduled = false;
     const lines = waiting, missed = leftOut;
     waiting = [];
     leftOut = 0;
+    const began = performance.now();
     if (!signal.aborted) onLines(lines, missed);
+    took = performance.now() - began;
   };
   return new Promise((resolve) => {
     const end = () => socket.close();
@@ -88,7 +93,7 @@ async function once(filter, signal, onLines, onOpen) {
       if (!scheduled) {
         scheduled = true;
         // Not by animation frames: those stop while nobody sees the page, and lines would heap up.
-        setTimeout(flush, 50);
+        setTimeout(flush, Math.max(GATHERED, REST * took));
       }
     };
     socket.onclose = ({ code, reason: text }) => {
