@@ -92,7 +92,6 @@ mod tests {
     use std::time::Duration;
 
     use super::super::Metrics;
-    use super::*;
 
     #[test]
     fn all_workers_are_counted_together() {
