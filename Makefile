@@ -9,7 +9,7 @@ CHAOS_SECONDS ?= 600
 LOSSES_PAGES ?= 200
 LOSSES_SECONDS ?= 600
 # The test programs of protocol-tests, but for those that need `make setup`.
-PROTOCOL_TESTS := $(filter-out real_clients laravel_redis cluster chaos monitoring doctor,$(notdir $(wildcard protocol-tests/tests/*)))
+PROTOCOL_TESTS := $(filter-out real_clients laravel_redis cluster chaos apps monitoring doctor,$(notdir $(wildcard protocol-tests/tests/*)))
 
 .DEFAULT_GOAL := help
 .PHONY: help

@@ -14,7 +14,8 @@
 --     STEP_SUBSCRIBERS COUNT, STEP_WATCHERS COUNT   the node has so many, of the channel or of the user
 --     STEP_ADD USER INFO       a user's first connection to the node
 --     STEP_REMOVE USER         a user's last connection to the node
---     STEP_ADD_REPORTED USER INFO, STEP_REMOVE_REPORTED USER   the same of one whom webhooks know of, even if it was forgotten here
+--     STEP_ADD_REPORTED USER INFO, STEP_REMOVE_REPORTED USER   the same of one whom webhooks know of, even
+--                    if it was forgotten here
 --     STEP_WHOLE COUNT (USER INFO NEW)*   these are the node's users, and no others; if they were forgotten
 --                    here, webhooks know of them, unless NEW is 1, and of all others' departures
 --     STEP_FLUSH ALL           what is due is to be reported; with 1, all that the node would report later

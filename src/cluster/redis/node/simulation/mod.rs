@@ -11,7 +11,7 @@
 //! - [`world`]: all of it, as time goes by
 //! - [`oracle`]: what must be true in the end
 //! - [`plan`]: what happens
-//! - [`found`]: plans that went wrong once
+//! - [`found`], [`doubted`]: plans that went wrong once
 //! - [`seeded`]: plans by which mistakes are found that were made on purpose
 //!
 //! Mistakes that were made on purpose, and found: not catching up after a gap; applying an entry twice;
@@ -30,6 +30,7 @@
 
 mod acknowledged;
 mod data;
+mod doubted;
 mod found;
 mod lua;
 mod network;
