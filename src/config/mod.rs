@@ -5,7 +5,7 @@
 //! - [`Config`]: what the process runs with, parsed and in range
 //! - [`Address`]: where a listener is bound; [`Listener`]: that, or a Unix socket, and what is said there first
 //! - [`ConfigError`]: one line that names source, key and what was expected
-//! - [`shown`]: what of it people may see, at work
+//! - [`mod@shown`]: what of it people may see, at work
 //! - [`EnvFile`]: an app's credentials in a `.env` file; [`dotenv`]: the dialect that Laravel reads
 //! - [`mod@file`], [`overrides`]: the file, and what is laid over it
 //! - [`variables`], [`keys`]: names of variables; which keys there are

@@ -4,7 +4,7 @@
 //! - [`survey`]: the observations, one after the other; [`rounds`]: what a client sees of private and presence channels
 //! - [`project`]: a Laravel project, and the relay that it is held against
 //! - [`stream`], [`http`], [`websocket`]: connections as a client makes them, each in bounded time
-//! - [`subject`]: what is looked at; [`address`]: the address that clients are given
+//! - [`mod@subject`]: what is looked at; [`address`]: the address that clients are given
 //! - [`finding`]: what was found, and how it is shown
 
 mod address;
@@ -51,7 +51,7 @@ pub(super) struct DoctorArgs {
     #[arg(long, value_name = "ID")]
     app: Option<String>,
 
-    /// Connect as a page of this origin would, such as https://shop.example.com.
+    /// Connect as a page of this origin would, such as `https://shop.example.com`.
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
 

@@ -1,7 +1,7 @@
 //! What each key means: its type, its range, its default.
 //!
 //! - [`mod@server`], [`mod@admin`], [`metrics`], [`log`]: the sections that there is one of
-//! - [`compression`]: whether and how WebSocket messages are compressed
+//! - [`mod@compression`]: whether and how WebSocket messages are compressed
 //! - [`cluster`]: whom the node shares its channels with
 //! - [`apps`], [`limits`], [`resume`]: the apps, and what must hold among them; the limits of one, and
 //!   how its sessions outlive their connections
