@@ -23,7 +23,7 @@
 -- Returns { epoch, last id, subscribers, occupied, whether the known entry is known here too,
 --   { id, body }*, { refused user* }, { due field, milliseconds }*, roster or false,
 --   cached event or false, its milliseconds, whether the log goes on after these entries,
---   { node, number }* of what was written last, for an asker who knew no entry,
+--   { node, number }* the highest of each that has written of late, for an asker who knew no entry,
 --   the offset of the last entry before the epoch, { due field that others may report, milliseconds }* }
 -- Of a log that was begun anew since the node last knew, the entries are from its beginning.
 local meta, log, cache, users, members, due, at, memory_key = unpack(KEYS)
@@ -437,18 +437,35 @@ for _, name in ipairs(touched) do
 end
 
 -- What was written last may be written again should the server die now: whoever comes has it, or is
--- not to have it.
-local numbers = {}
+-- not to have it. Of each node the highest number counts, however much others have written since; what one
+-- look may cost is bounded.
+local numbers, numbers_bytes = {}, 4 * 1024 * 1024
+local function is_above(number, other)
+  local longer = string.len(number) - string.len(other)
+  return longer > 0 or (longer == 0 and number > other)
+end
 local function read_numbers()
-  local since = string.format('%d-0', now - tonumber(repeated_for))
-  for _, entry in ipairs(redis.call('XREVRANGE', log, '+', since, 'COUNT', 16)) do
-    local body = entry[2][2]
-    local kind, length = string.match(body, '^%d([' .. ENTRY_EVENTS .. ENTRY_CLOSE .. '])', 1), string.match(body, '^(%d+):', 19)
-    if kind and length then
-      local from = 20 + string.len(length)
-      numbers[#numbers + 1] = string.sub(body, 3, 18)
-      numbers[#numbers + 1] = string.sub(body, from, from + tonumber(length) - 1)
+  local since, to = string.format('%d-0', now - tonumber(repeated_for)), '+'
+  local highest = {}
+  while to and numbers_bytes > 0 do
+    local found = redis.call('XREVRANGE', log, to, since, 'COUNT', 16)
+    for _, entry in ipairs(found) do
+      local body = entry[2][2]
+      numbers_bytes = numbers_bytes - string.len(body)
+      local kind, length = string.match(body, '^%d([' .. ENTRY_EVENTS .. ENTRY_CLOSE .. '])', 1), string.match(body, '^(%d+):', 19)
+      if kind and length then
+        local from = 20 + string.len(length)
+        local origin, number = string.sub(body, 3, 18), string.sub(body, from, from + tonumber(length) - 1)
+        if not highest[origin] or is_above(number, highest[origin]) then
+          highest[origin] = number
+        end
+      end
     end
+    to = #found == 16 and '(' .. found[16][1]
+  end
+  for origin, number in pairs(highest) do
+    numbers[#numbers + 1] = origin
+    numbers[#numbers + 1] = number
   end
 end
 

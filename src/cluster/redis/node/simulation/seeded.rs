@@ -73,3 +73,24 @@ fn what_redis_has_passed_on_arrives_though_it_forgets_it() {
 fn received(world: &World, relay: usize) -> &[u64] {
     &world.relays[relay].received.events[CHANNELS[1]]
 }
+
+/// However much others have written since: of every node that may write again, the newcomer knows its last.
+#[test]
+fn what_is_written_again_is_not_for_newcomers_though_others_wrote_much_meanwhile() {
+    let actions = vec![
+        Action::Wait(5),
+        Action::Forget(true),
+        Action::Wait(11),
+        Action::Burst(0, 28),
+        Action::Late(0, 0),
+        Action::Burst(0, 10),
+        Action::Join(1, 1, 0),
+        Action::Burst(0, 10),
+        Action::Burst(0, 10),
+        Action::Publish(0, 0),
+        Action::Burst(1, 31),
+        Action::Cut(0),
+    ];
+    let seed = 7_309_544_109_899_800_727;
+    simulate(&Plan { seed, actions });
+}
