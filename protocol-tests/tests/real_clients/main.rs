@@ -19,3 +19,4 @@ mod scenarios;
 mod script;
 mod webhook_validators;
 mod webhooks_over_tls;
+mod websocket_cases;

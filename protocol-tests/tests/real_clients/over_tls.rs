@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use protocol_tests::TestServer;
+use protocol_tests::{TestServer, TestServerBuilder};
 use serde_json::{Value, json};
 
 use crate::library::Library;
@@ -19,6 +19,11 @@ pub(crate) struct Secured {
 
 impl Secured {
     pub(crate) async fn start() -> Secured {
+        Secured::start_with(TestServer::builder()).await
+    }
+
+    /// The same of a server that is set up otherwise, too.
+    pub(crate) async fn start_with(builder: TestServerBuilder) -> Secured {
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])
             .expect("a certificate can be made");
         let files = tempfile::tempdir().expect("there is room for a folder");
@@ -27,7 +32,7 @@ impl Secured {
             fs::write(&path, content).expect("the file can be written");
             path.to_str().expect("its name is text").to_owned()
         };
-        let server = TestServer::builder()
+        let server = builder
             .set("tls.listen", "127.0.0.1:0")
             .set("tls.certificate", file("certificate.pem", made.cert.pem()))
             .set("tls.key", file("key.pem", made.signing_key.serialize_pem()))
