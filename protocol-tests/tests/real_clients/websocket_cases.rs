@@ -54,8 +54,7 @@ async fn every_case_over_tls() {
         let secured = Secured::start_with(builder()).await;
         let (settings, certificate) = (Some(secured.settings()), Some(secured.certificate()));
         let arguments = [SCRIPT, compression];
-        let script =
-            Script::start_trusting(Interpreter::Python, &arguments, settings, certificate);
+        let script = Script::start_trusting(Interpreter::Python, &arguments, settings, certificate);
         every_case_succeeds(script, expected).await;
         secured.finish().await;
     }
