@@ -101,10 +101,13 @@ impl Inbox {
 
     pub(super) fn push(&self, line: Arc<str>) {
         let mut state = self.state.lock();
+        let was_empty = state.lines.is_empty();
         state.queued += line.len();
         state.lines.push_back(line);
         drop(state);
-        self.changed.notify_one();
+        if was_empty {
+            self.changed.notify_one();
+        }
     }
 
     pub(super) fn close(&self) {
