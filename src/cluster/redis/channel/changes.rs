@@ -7,7 +7,7 @@ use redis::Cmd;
 
 use super::context::Context;
 use super::notices::Flush;
-use super::part::{Occupancy, Step, Unsent};
+use super::part::{LocalUser, Occupancy, Step, Unsent};
 use super::questions::{Asking, Page};
 use super::replica::Place;
 use super::state::{Channel, Kind};
@@ -140,13 +140,7 @@ impl Channel {
                     };
                     // Should Redis have forgotten since that the user's departure waits.
                     let is_reported = self.notices.is_pending_departure(&user_id);
-                    let step = if is_reported {
-                        step::ADD_REPORTED
-                    } else {
-                        step::ADD
-                    };
-                    command.arg(step).arg(&*user_id);
-                    command.arg(user.member.escaped_info());
+                    add(command, &user_id, user, is_reported);
                     changes.adds.push(user_id);
                 }
                 Step::Remove(user_id, is_reported) => {
@@ -185,8 +179,7 @@ impl Channel {
             }
         }
         for (user_id, user) in joining {
-            command.arg(step::ADD).arg(&**user_id);
-            command.arg(user.member.escaped_info());
+            add(command, user_id, user, user.is_reported);
             changes.adds.push(Arc::clone(user_id));
         }
         changes
@@ -228,6 +221,17 @@ impl Channel {
         self.part.departed.extend(change.users.removes);
         self.send_all_again();
     }
+}
+
+/// A user asks to be let in; `is_reported`: webhooks know of the user, should Redis have forgotten that.
+fn add(command: &mut Cmd, user_id: &str, user: &LocalUser, is_reported: bool) {
+    let step = if is_reported {
+        step::ADD_REPORTED
+    } else {
+        step::ADD
+    };
+    command.arg(step).arg(user_id);
+    command.arg(user.member.escaped_info());
 }
 
 /// A user has left; should Redis have forgotten one whom webhooks know of, that is reported.

@@ -12,26 +12,27 @@ impl Channel {
     /// meanwhile, as nobody could be asked, waits no more, and may have left.
     pub(super) fn keep_granted(&mut self, change: &Change, reply: &ChannelReply) {
         self.refuse(&reply.refused);
-        let users = &self.part.users;
-        let waits = |user_id: &Arc<str>| {
-            let user = users.get(user_id);
-            user.is_some_and(|user| user.joining.is_some())
-        };
-        let granted = change.users.adds.iter().filter(|user_id| waits(user_id));
-        self.granted.extend(granted.cloned());
+        for user_id in &change.users.adds {
+            let Some(user) = self.part.users.get_mut(user_id) else {
+                continue;
+            };
+            if user.joining.is_some() {
+                // Redis may forget the user before the copy is up to date.
+                user.is_reported = !self.notices.is_doubted(user_id);
+                self.granted.push(Arc::clone(user_id));
+            }
+        }
     }
 
     /// The copy is up to date.
     pub(super) fn admit_granted(&mut self, change: &Change, reply: &ChannelReply) {
         self.keep_granted(change, reply);
         for user_id in std::mem::take(&mut self.granted) {
-            let is_reported = !self.notices.is_doubted(&user_id);
             let Some(user) = self.part.users.get_mut(&user_id) else {
                 continue;
             };
             let joining = user.joining.take().unwrap_or_default();
             user.connections += joining.len();
-            user.is_reported = is_reported;
             for join in joining {
                 self.admit(join);
             }

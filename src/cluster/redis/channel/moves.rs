@@ -114,21 +114,25 @@ impl Channel {
         let Some(app) = self.app.clone() else { return };
         if let Some(member) = &join.member {
             let is_news = app.member_came(&self.name, member);
-            let is_back = self.part.departed.remove(member.user_id()) == Some(true);
+            let user_id = member.user_id();
+            // Redis may forget the departure that waits there.
+            let is_back = self.part.departed.remove(user_id) == Some(true)
+                || self.notices.is_pending_departure(user_id);
             let user = self
                 .part
                 .users
-                .entry(Arc::clone(member.user_id()))
+                .entry(Arc::clone(user_id))
                 .or_insert_with(|| LocalUser {
                     member: Arc::clone(member),
                     connections: 0,
                     joining: None,
                     only_here: false,
                     // Of those whom another node has it is for that one to decide.
-                    is_reported: is_back,
+                    is_reported: false,
                 });
             user.connections += 1;
             user.only_here |= is_news;
+            user.is_reported |= is_back;
             self.part.send_users_again();
         }
         self.admit(join);

@@ -194,3 +194,23 @@ fn what_another_node_was_about_to_report_as_redis_forgot_is_reported() {
         simulate(&Plan { seed, actions });
     }
 }
+
+#[test]
+fn who_came_back_as_redis_forgot_and_left_is_reported_as_gone() {
+    for seed in 0..SEEDS {
+        let actions = vec![
+            Action::Join(2, 0, 2),
+            Action::Leave(2, 0),
+            Action::Burst(0, 10),
+            Action::Join(2, 0, 2),
+            Action::Forget(true),
+            Action::Wait(500),
+            Action::Join(0, 0, 0),
+            Action::Leave(2, 0),
+            Action::Join(0, 0, 0),
+            Action::Join(0, 0, 0),
+            Action::Join(0, 0, 0),
+        ];
+        simulate(&Plan { seed, actions });
+    }
+}
