@@ -23,7 +23,8 @@ impl Invalid {
 
 /// Why a call failed.
 ///
-/// A server's own words are kept in the `message`s; secrets are never in them.
+/// The `message`s are a server's own words, in one line of bounded length: of JSON its `message` or
+/// `error`, of a page of HTML its title. Secrets are never in them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -22,6 +22,7 @@ mod http;
 mod json;
 mod key_pair;
 mod names;
+mod refusal;
 mod retry;
 mod socket_id;
 mod tls;

@@ -12,6 +12,7 @@ use redis::{
 
 use super::{Broadcast, BroadcastFuture, Broadcaster};
 use crate::json::{Json, Object, to_php};
+use crate::refusal::in_one_line;
 use crate::{Error, Invalid, Retry};
 
 /// Source: laravel/framework, `RedisBroadcaster::broadcastMultipleChannelsScript`.
@@ -220,7 +221,7 @@ fn message(broadcast: &Broadcast) -> Result<String, Invalid> {
 
 /// Source: the Redis documentation, "RESP protocol", and the prefixes of the server's errors.
 fn judge(error: RedisError) -> Error {
-    let message = error.to_string();
+    let message = in_one_line(&error.to_string());
     match error.code() {
         _ if error.is_io_error() => Error::unavailable(message),
         _ if error.kind() == ErrorKind::AuthenticationFailed => Error::Unauthorized { message },
