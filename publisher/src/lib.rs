@@ -7,7 +7,7 @@
 //! - [`Authorizer`], from [`Config::authorizer`] or a [`KeyPair`]: signs for clients
 //! - [`MasterKey`]: end-to-end encryption
 //! - [`WebhookVerifier`]: turns a request into a [`Webhook`]
-//! - [`Connection`]: which [`Broadcaster`] takes a [`Broadcast`], which a [`BroadcastEvent`] becomes
+//! - [`Connection`], from [`Connection::from_process_env`]: which [`Broadcaster`] takes a [`Broadcast`], which a [`BroadcastEvent`] becomes
 //! - [`Error`], and [`Invalid`] for what is found wrong before anything is sent
 #![warn(missing_docs)]
 
@@ -32,7 +32,7 @@ pub use auth::{Authorizer, ChannelAuth, Member, User, UserAuth};
 #[cfg(feature = "ably")]
 pub use broadcast::{AblyBroadcaster, AblyConfig};
 pub use broadcast::{
-    Broadcast, BroadcastEvent, BroadcastFuture, Broadcaster, Connection, LogBroadcaster,
+    Broadcast, BroadcastEvent, BroadcastFuture, Broadcaster, Connection, LogBroadcaster, LogConfig,
     NullBroadcaster, PusherBroadcaster,
 };
 #[cfg(feature = "redis")]

@@ -1,18 +1,63 @@
 //! Laravel's environment variables.
 //!
-//! Source: laravel/laravel, `.env.example`; laravel/framework, `config/broadcasting.php` and
-//! `config/database.php`.
+//! Source: laravel/laravel, `.env.example`; laravel/framework, `config/broadcasting.php`,
+//! `config/database.php` and `config/app.php`.
 
 use std::collections::HashMap;
 
 #[cfg(feature = "ably")]
 use super::AblyConfig;
+use super::LogConfig;
+use super::pusher_url::PusherUrl;
 #[cfg(feature = "redis")]
 use super::{RedisConfig, slug::slug};
 use crate::{Config, Invalid, MasterKey, Scheme};
 
 /// What names the driver: the variable of Laravel 11 and later, and that of those before.
 const DRIVER: [&str; 2] = ["BROADCAST_CONNECTION", "BROADCAST_DRIVER"];
+
+/// All that is read here.
+const VARIABLES: [&str; 23] = [
+    DRIVER[0],
+    DRIVER[1],
+    "PUSHER_URL",
+    "PUSHER_APP_ID",
+    "PUSHER_APP_KEY",
+    "PUSHER_APP_SECRET",
+    "PUSHER_APP_CLUSTER",
+    "PUSHER_HOST",
+    "PUSHER_PORT",
+    "PUSHER_SCHEME",
+    MASTER_KEY,
+    "REDIS_URL",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_USERNAME",
+    "REDIS_PASSWORD",
+    "REDIS_DB",
+    "REDIS_PREFIX",
+    "ABLY_KEY",
+    "ABLY_ENDPOINT",
+    "APP_NAME",
+    "APP_ENV",
+    "LOG_PATH",
+];
+
+const MASTER_KEY: &str = "PUSHER_ENCRYPTION_MASTER_KEY_BASE64";
+
+/// What this process's environment has of the variables that are read here. The error names one
+/// that is not UTF-8.
+pub(super) fn of_process() -> Result<HashMap<String, String>, Invalid> {
+    let mut variables = HashMap::new();
+    for name in VARIABLES {
+        if let Some(value) = std::env::var_os(name) {
+            let value = value.into_string();
+            let value = value.map_err(|_| Invalid::new(name, "is not UTF-8"))?;
+            variables.insert(name.to_owned(), value);
+        }
+    }
+    Ok(variables)
+}
 
 /// A process's environment.
 #[derive(Clone, Copy)]
@@ -39,24 +84,10 @@ impl<'a> Environment<'a> {
 
     /// The app and the server of the driver `pusher`.
     pub(super) fn pusher(self) -> Result<Config, Invalid> {
-        let scheme = match self.get("PUSHER_SCHEME") {
-            None | Some("http") => Scheme::Http,
-            Some("https") => Scheme::Https,
-            Some(_) => return Err(Invalid::new("PUSHER_SCHEME", "must be http or https")),
+        let config = match self.get("PUSHER_URL") {
+            Some(url) => self.app_of(PusherUrl::parse(url)?)?,
+            None => self.app()?,
         };
-        let default_port = match scheme {
-            Scheme::Http => 6001,
-            Scheme::Https => 443,
-        };
-        let config = Config::new(
-            self.required("PUSHER_APP_ID")?,
-            self.required("PUSHER_APP_KEY")?,
-            self.required("PUSHER_APP_SECRET")?,
-        )
-        .scheme(scheme)
-        .host(self.get("PUSHER_HOST").unwrap_or("127.0.0.1"))
-        .port(self.number("PUSHER_PORT", default_port)?);
-        const MASTER_KEY: &str = "PUSHER_ENCRYPTION_MASTER_KEY_BASE64";
         Ok(match self.get(MASTER_KEY) {
             None => config,
             Some(key) => {
@@ -65,6 +96,75 @@ impl<'a> Environment<'a> {
                 config.master_key(key)
             }
         })
+    }
+
+    /// The app that a URL names. Whoever sets another beside it may mean either.
+    fn app_of(self, url: PusherUrl) -> Result<Config, Invalid> {
+        for (variable, value) in [
+            ("PUSHER_APP_ID", &url.app_id),
+            ("PUSHER_APP_KEY", &url.key),
+            ("PUSHER_APP_SECRET", &url.secret),
+        ] {
+            if self.get(variable).is_some_and(|own| own != value) {
+                let reason = "is not what PUSHER_URL says: set one of them";
+                return Err(Invalid::new(variable, reason));
+            }
+        }
+        Ok(url.config())
+    }
+
+    /// The app that its own variables name.
+    fn app(self) -> Result<Config, Invalid> {
+        let cluster = self.cluster()?;
+        let scheme = match self.get("PUSHER_SCHEME") {
+            None if cluster.is_some() => Scheme::Https,
+            None | Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            Some(_) => return Err(Invalid::new("PUSHER_SCHEME", "must be http or https")),
+        };
+        let default_port = match (cluster, scheme) {
+            (None, Scheme::Http) => 6001,
+            _ => scheme.default_port(),
+        };
+        let config = Config::new(
+            self.required("PUSHER_APP_ID")?,
+            self.required("PUSHER_APP_KEY")?,
+            self.required("PUSHER_APP_SECRET")?,
+        )
+        .scheme(scheme)
+        .port(self.number("PUSHER_PORT", default_port)?);
+        Ok(match cluster {
+            Some(cluster) => config.cluster(cluster),
+            None => config.host(self.get("PUSHER_HOST").unwrap_or("127.0.0.1")),
+        })
+    }
+
+    /// The cluster of Pusher's that has the app, unless a host is named, which wins as in Laravel.
+    fn cluster(self) -> Result<Option<&'a str>, Invalid> {
+        const VARIABLE: &str = "PUSHER_APP_CLUSTER";
+        if self.get("PUSHER_HOST").is_some() {
+            return Ok(None);
+        }
+        let cluster = self.get(VARIABLE);
+        let is_part_of_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if cluster.is_some_and(|cluster| !cluster.chars().all(is_part_of_name)) {
+            let reason = "must be the name of one of Pusher's clusters, such as mt1";
+            return Err(Invalid::new(VARIABLE, reason));
+        }
+        Ok(cluster)
+    }
+
+    /// Where the driver `log` writes.
+    pub(super) fn log(self) -> LogConfig {
+        let config = LogConfig::new();
+        let config = match self.get("APP_ENV") {
+            Some(name) => config.environment(name),
+            None => config,
+        };
+        match self.get("LOG_PATH") {
+            Some(path) => config.path(path),
+            None => config,
+        }
     }
 
     /// The server of the driver `redis`.
@@ -108,6 +208,7 @@ impl<'a> Environment<'a> {
     }
 
     fn raw(self, variable: &str) -> Option<&'a str> {
+        debug_assert!(VARIABLES.contains(&variable), "{variable} is not listed");
         self.0.get(variable).map(String::as_str)
     }
 
@@ -181,27 +282,29 @@ mod tests {
             ));
             assert!(matches!(
                 connection(&[(variable, "log")]),
-                Ok(Connection::Log)
+                Ok(Connection::Log(_))
             ));
-            assert!(matches!(connection(&[(variable, "")]), Ok(Connection::Log)));
+            assert!(matches!(
+                connection(&[(variable, "")]),
+                Ok(Connection::Log(_))
+            ));
             assert_eq!(fault(&[(variable, "Pusher")]), variable);
         }
-        assert!(matches!(connection(&[]), Ok(Connection::Log)));
+        assert!(matches!(connection(&[]), Ok(Connection::Log(_))));
         let both = |old| [(DRIVER[0], "null"), (DRIVER[1], old)];
         assert!(matches!(connection(&both("null")), Ok(Connection::Null)));
         assert_eq!(fault(&both("log")), "BROADCAST_DRIVER");
     }
 
+    fn origin(more: &[(&str, &str)]) -> String {
+        pusher(more).unwrap().origin()
+    }
+
     #[test]
     fn pusher_is_a_relay_on_this_machine_unless_another_is_named() {
-        let origin = |more: &[(&str, &str)]| pusher(more).unwrap().origin();
         assert_eq!(origin(&[]), "http://127.0.0.1:6001");
         assert_eq!(
             origin(&[("PUSHER_HOST", ""), ("PUSHER_PORT", "null")]),
-            "http://127.0.0.1:6001"
-        );
-        assert_eq!(
-            origin(&[("PUSHER_APP_CLUSTER", "eu")]),
             "http://127.0.0.1:6001"
         );
         let tls = [("PUSHER_SCHEME", "https"), ("PUSHER_HOST", "example.com")];
@@ -210,12 +313,65 @@ mod tests {
     }
 
     #[test]
+    fn a_cluster_without_a_host_is_pusher_itself() {
+        let eu = ("PUSHER_APP_CLUSTER", "eu");
+        assert_eq!(origin(&[eu]), "https://api-eu.pusher.com:443");
+        assert_eq!(
+            origin(&[eu, ("PUSHER_HOST", ""), ("PUSHER_SCHEME", "")]),
+            "https://api-eu.pusher.com:443"
+        );
+        assert_eq!(
+            origin(&[eu, ("PUSHER_SCHEME", "http")]),
+            "http://api-eu.pusher.com:80"
+        );
+        assert_eq!(
+            origin(&[eu, ("PUSHER_PORT", "8443")]),
+            "https://api-eu.pusher.com:8443"
+        );
+        // A host wins, and then the cluster means nothing.
+        let host = ("PUSHER_HOST", "relay");
+        assert_eq!(origin(&[eu, host]), "http://relay:6001");
+        assert_eq!(
+            origin(&[("PUSHER_APP_CLUSTER", "a b"), host]),
+            "http://relay:6001"
+        );
+    }
+
+    #[test]
+    fn a_url_names_app_and_server() {
+        let url = ("PUSHER_URL", "http://url-key:url-secret@relay:6002/apps/7");
+        let of =
+            |more: &[(&str, &str)]| Config::from_env(&environment(&[&[url][..], more].concat()));
+        let config = of(&[
+            // The server is that of the URL, whatever else is set.
+            ("PUSHER_HOST", "elsewhere"),
+            ("PUSHER_PORT", "443"),
+            ("PUSHER_SCHEME", "https"),
+            ("PUSHER_APP_CLUSTER", "mt1"),
+            ("PUSHER_APP_KEY", "url-key"),
+        ])
+        .unwrap();
+        assert_eq!(config.origin(), "http://relay:6002");
+        assert_eq!((&*config.app_id, config.pair.key()), ("7", "url-key"));
+        for (variable, _) in APP {
+            let error = of(&[(variable, "other")]).unwrap_err();
+            assert_eq!(error.field, variable);
+            assert!(!error.to_string().contains("secret:"), "{error}");
+        }
+        let connection = connection(&[("BROADCAST_CONNECTION", "pusher"), url]);
+        assert!(matches!(connection, Ok(Connection::Pusher(_))));
+    }
+
+    #[test]
     fn faults_name_the_variable() {
-        let of_pusher = |more| pusher(more).unwrap_err().field;
+        let of_pusher = |more: &[_]| pusher(more).unwrap_err().field;
         assert_eq!(of_pusher(&[("PUSHER_SCHEME", "ws")]), "PUSHER_SCHEME");
         assert_eq!(of_pusher(&[("PUSHER_PORT", "65536")]), "PUSHER_PORT");
-        let key = "PUSHER_ENCRYPTION_MASTER_KEY_BASE64";
-        assert_eq!(of_pusher(&[(key, "short")]), key);
+        assert_eq!(of_pusher(&[(MASTER_KEY, "short")]), MASTER_KEY);
+        for name in ["a b", "x@evil.example/", "mt1.example"] {
+            let cluster = ("PUSHER_APP_CLUSTER", name);
+            assert_eq!(of_pusher(&[cluster]), "PUSHER_APP_CLUSTER");
+        }
         for (missing, _) in APP {
             let mut variables = vec![("BROADCAST_DRIVER", "pusher")];
             variables.extend(APP.iter().filter(|(name, _)| *name != missing));
@@ -226,9 +382,24 @@ mod tests {
     #[test]
     fn an_encryption_key_is_taken() {
         let key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
-        let config = pusher(&[("PUSHER_ENCRYPTION_MASTER_KEY_BASE64", key)]);
+        let config = pusher(&[(MASTER_KEY, key)]);
         assert!(config.unwrap().master_key.is_some());
         assert!(pusher(&[]).unwrap().master_key.is_none());
+    }
+
+    #[test]
+    fn drivers_that_were_left_out_are_named() {
+        for (driver, is_here) in [
+            ("redis", cfg!(feature = "redis")),
+            ("ably", cfg!(feature = "ably")),
+        ] {
+            let result = connection(&[(DRIVER[0], driver), ("ABLY_KEY", "a:b")]);
+            let feature = format!("needs the feature {driver} of the crate publisher");
+            match result {
+                Ok(_) => assert!(is_here, "{driver}"),
+                Err(error) => assert!(!is_here && error.reason.contains(&feature), "{error}"),
+            }
+        }
     }
 
     #[cfg(feature = "ably")]

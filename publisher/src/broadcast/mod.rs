@@ -2,8 +2,8 @@
 //! payload, and drivers that take them to wherever the environment says.
 //!
 //! - [`event`]: the trait of events, and an event ready to go
-//! - [`connection`], [`environment`]: which driver, by Laravel's environment variables
-//! - [`pusher`], [`log`], [`redis`], [`ably`], [`null`]: the drivers
+//! - [`connection`], [`environment`], [`pusher_url`]: which driver, by Laravel's environment variables
+//! - [`pusher`], [`log`] with its [`log_file`], [`redis`], [`ably`], [`null`]: the drivers
 //! - [`slug`]: a part of Laravel's prefix in Redis
 
 #[cfg(feature = "ably")]
@@ -12,8 +12,10 @@ mod connection;
 mod environment;
 mod event;
 mod log;
+mod log_file;
 mod null;
 mod pusher;
+mod pusher_url;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis")]
@@ -27,7 +29,7 @@ use std::pin::Pin;
 pub use ably::{AblyBroadcaster, AblyConfig};
 pub use connection::Connection;
 pub use event::{Broadcast, BroadcastEvent};
-pub use log::LogBroadcaster;
+pub use log::{LogBroadcaster, LogConfig};
 pub use null::NullBroadcaster;
 pub use pusher::PusherBroadcaster;
 #[cfg(feature = "redis")]
