@@ -7,6 +7,7 @@ use std::time::Duration;
 /// mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
+#[non_exhaustive]
 pub struct Invalid {
     /// Which value: a field of the protocol, a setting, or an environment variable.
     pub field: &'static str,
@@ -15,7 +16,9 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    pub(crate) fn new(field: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
+    /// Names a value and what is expected of it, such as in a
+    /// [`Broadcaster`](crate::Broadcaster) of your own.
+    pub fn new(field: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
         let reason = reason.into();
         Self { field, reason }
     }

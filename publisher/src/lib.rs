@@ -46,3 +46,41 @@ pub use key_pair::KeyPair;
 pub use retry::Retry;
 pub use socket_id::SocketId;
 pub use webhook::{Webhook, WebhookError, WebhookEvent, WebhookVerifier};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_shared<T: Clone + std::fmt::Debug + Send + Sync + 'static>() {}
+
+    fn is_error<T: std::error::Error + Clone + PartialEq + Send + Sync + 'static>() {}
+
+    /// As the guidelines for APIs ask; what does not compile fails.
+    #[test]
+    fn types_can_be_cloned_shown_and_sent_to_threads() {
+        is_shared::<Client>();
+        is_shared::<Config>();
+        is_shared::<Retry>();
+        is_shared::<Event>();
+        is_shared::<Batch>();
+        is_shared::<Authorizer>();
+        is_shared::<MasterKey>();
+        is_shared::<Webhook>();
+        is_shared::<WebhookVerifier>();
+        is_shared::<Broadcast>();
+        is_shared::<Connection>();
+        is_shared::<LogConfig>();
+        is_shared::<LogBroadcaster>();
+        is_shared::<NullBroadcaster>();
+        is_shared::<PusherBroadcaster>();
+        #[cfg(feature = "ably")]
+        is_shared::<(AblyConfig, AblyBroadcaster)>();
+        #[cfg(feature = "redis")]
+        is_shared::<(RedisConfig, RedisBroadcaster)>();
+        is_shared::<std::sync::Arc<dyn Broadcaster>>();
+        is_error::<Error>();
+        is_error::<Invalid>();
+        is_error::<WebhookError>();
+        is_error::<Undecryptable>();
+    }
+}

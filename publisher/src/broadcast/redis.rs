@@ -1,7 +1,7 @@
 //! The driver `redis`.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -22,6 +22,7 @@ end";
 
 /// Where the driver [`redis`](RedisBroadcaster) publishes. Passwords never print.
 #[derive(Clone)]
+#[must_use = "a configuration does nothing until a driver is made of it"]
 pub struct RedisConfig {
     server: ConnectionInfo,
     prefix: String,
@@ -133,10 +134,11 @@ impl fmt::Debug for RedisConfig {
 /// Publishes to Redis just as Laravel's `RedisBroadcaster`, for servers that listen there.
 ///
 /// It connects with the first event, and again whenever it has lost its connection. It needs a
-/// Tokio runtime.
+/// Tokio runtime. Clones share the connection.
+#[derive(Clone)]
 pub struct RedisBroadcaster {
     client: Client,
-    connection: Mutex<Option<ConnectionManager>>,
+    connection: Arc<Mutex<Option<ConnectionManager>>>,
     config: RedisConfig,
 }
 
@@ -149,7 +151,7 @@ impl RedisBroadcaster {
             .map_err(|error| Invalid::new("url", error.to_string()))?;
         Ok(Self {
             client,
-            connection: Mutex::new(None),
+            connection: Arc::default(),
             config,
         })
     }
