@@ -238,6 +238,15 @@ mod tests {
     }
 
     #[test]
+    fn a_url_names_the_app_whose_clients_subscribe() {
+        let url = ("PUSHER_URL", "http://key:secret@127.0.0.1:6001/apps/local");
+        let settings = Settings::from_environment(&Environment::from([url])).unwrap();
+        assert_eq!(settings.relay.unwrap().key_pair().key(), "key");
+        let other = error([url, ("PUSHER_APP_KEY", "other")]);
+        assert!(other.starts_with("PUSHER_APP_KEY: "), "{other}");
+    }
+
+    #[test]
     fn flags_win_and_are_named() {
         let environment = Environment::from([("LISTEN", "127.0.0.1:1")]);
         let flagged = environment.flag("--listen", "LISTEN", Some("127.0.0.1:2"));

@@ -2,7 +2,7 @@
 //! payload, and drivers that take them to wherever the environment says.
 //!
 //! - [`event`]: the trait of events, and an event ready to go
-//! - [`connection`], [`environment`], [`pusher_url`]: which driver, by Laravel's environment variables
+//! - [`connection`], [`environment`]: which driver, by Laravel's environment variables
 //! - [`pusher`], [`log`] with its [`log_file`], [`redis`], [`ably`], [`null`]: the drivers
 //! - [`slug`]: a part of Laravel's prefix in Redis
 
@@ -15,7 +15,6 @@ mod log;
 mod log_file;
 mod null;
 mod pusher;
-mod pusher_url;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis")]
