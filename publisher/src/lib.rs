@@ -63,9 +63,11 @@ mod tests {
         is_shared::<Retry>();
         is_shared::<Event>();
         is_shared::<Batch>();
-        is_shared::<Authorizer>();
+        is_shared::<(Channel, SocketId, KeyPair)>();
+        is_shared::<(ChannelInfo, ChannelState, CachedEvent, Info, Scheme)>();
+        is_shared::<(Authorizer, Member, User, ChannelAuth, UserAuth)>();
         is_shared::<MasterKey>();
-        is_shared::<Webhook>();
+        is_shared::<(Webhook, WebhookEvent)>();
         is_shared::<WebhookVerifier>();
         is_shared::<Broadcast>();
         is_shared::<Connection>();
