@@ -85,6 +85,7 @@ screenshots: setup ## pictures of the inbox and of the console at work, docs/inb
 lint: ## formatting, lints and the links of the code's documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
+	cargo clippy --package publisher --no-default-features -- --deny warnings
 	@$(MAKE) --no-print-directory doc
 
 .PHONY: check

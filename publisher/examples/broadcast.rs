@@ -2,14 +2,15 @@
 //!
 //! ```sh
 //! cargo run --example broadcast
-//! BROADCAST_CONNECTION=pusher PUSHER_APP_ID=local PUSHER_APP_KEY=local PUSHER_APP_SECRET=local \
+//! LOG_PATH=storage/logs/laravel.log APP_ENV=local cargo run --example broadcast
+//! BROADCAST_CONNECTION=pusher PUSHER_URL=http://local:local@127.0.0.1:6001/apps/local \
 //!     cargo run --example broadcast
 //! ```
 
 use std::borrow::Cow;
 use std::error::Error;
 
-use publisher::{Broadcast, BroadcastEvent, Channel, Connection, LogBroadcaster};
+use publisher::{Broadcast, BroadcastEvent, Channel, Connection};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -33,22 +34,12 @@ impl BroadcastEvent for OrderShipped {
 }
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "a program for a terminal")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let event = OrderShipped {
         order: 7,
         carrier: "by sea",
     };
-    let broadcast = Broadcast::of(&event)?;
-    let environment = std::env::vars().collect();
-    match Connection::from_env(&environment)? {
-        // Where nobody listens to `tracing`, as here, the log is not seen.
-        Connection::Log => {
-            use publisher::Broadcaster as _;
-            let log = LogBroadcaster::to(|text| println!("{text}"));
-            log.broadcast(&broadcast).await?;
-        }
-        other => other.broadcaster()?.broadcast(&broadcast).await?,
-    }
+    let broadcaster = Connection::from_process_env()?.broadcaster()?;
+    broadcaster.broadcast(&Broadcast::of(&event)?).await?;
     Ok(())
 }

@@ -46,6 +46,7 @@ pub struct UserAuth {
 
 /// A member of a presence channel.
 #[derive(Clone, Debug, Serialize)]
+#[must_use = "a member is not authorised until it is signed"]
 pub struct Member {
     user_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +57,7 @@ pub struct Member {
 
 /// A user who signs in.
 #[derive(Clone, Debug, Serialize)]
+#[must_use = "a user is not signed in until it is signed"]
 pub struct User {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -23,7 +23,7 @@ impl Scheme {
         }
     }
 
-    fn default_port(self) -> u16 {
+    pub(crate) fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
             Self::Https => 443,
@@ -47,6 +47,7 @@ impl Scheme {
 ///
 /// Settings are checked when a [`Client`](crate::Client) is made of them. Secrets never print.
 #[derive(Clone)]
+#[must_use = "a configuration does nothing until a client is made of it"]
 pub struct Config {
     pub(crate) app_id: String,
     pub(crate) pair: KeyPair,

@@ -27,6 +27,7 @@ pub struct MasterKey([u8; 32]);
 /// encrypted with this key for this channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not encrypted with this key for this channel")]
+#[non_exhaustive]
 pub struct Undecryptable;
 
 #[derive(Serialize, Deserialize)]

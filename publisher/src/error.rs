@@ -7,6 +7,7 @@ use std::time::Duration;
 /// mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
+#[non_exhaustive]
 pub struct Invalid {
     /// Which value: a field of the protocol, a setting, or an environment variable.
     pub field: &'static str,
@@ -15,7 +16,9 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    pub(crate) fn new(field: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
+    /// Names a value and what is expected of it, such as in a
+    /// [`Broadcaster`](crate::Broadcaster) of your own.
+    pub fn new(field: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
         let reason = reason.into();
         Self { field, reason }
     }
@@ -23,7 +26,8 @@ impl Invalid {
 
 /// Why a call failed.
 ///
-/// A server's own words are kept in the `message`s; secrets are never in them.
+/// The `message`s are a server's own words, in one line of bounded length: of JSON its `message` or
+/// `error`, of a page of HTML its title. Secrets are never in them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

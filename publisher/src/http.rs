@@ -7,14 +7,12 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Request, Response, StatusCode};
 
-use crate::{Error, Invalid, tls};
+use crate::{Error, Invalid, refusal, tls};
 
 /// How long a connection is kept that nothing is sent over.
 const KEEP_IDLE: Duration = Duration::from_secs(60);
 /// Bytes of an answer that are read.
 const MOST_OF_ANSWER: usize = 64 << 20;
-/// Bytes of a refusal that are shown.
-const MOST_OF_REFUSAL: usize = 1000;
 
 /// A client that keeps its connections. Proxies of the environment are not used and redirects not
 /// followed: what is signed goes to the server that it was signed for.
@@ -97,7 +95,7 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Bytes, 
     if status.is_success() {
         return Ok(body);
     }
-    let message = excerpt(status, &body);
+    let message = words(status, &body);
     Err(match status {
         StatusCode::UNAUTHORIZED => Error::Unauthorized { message },
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge { message },
@@ -116,17 +114,12 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Bytes, 
     })
 }
 
-/// The beginning of a server's error, or what its status stands for.
-fn excerpt(status: StatusCode, body: &[u8]) -> String {
-    let shown = &body[..body.len().min(MOST_OF_REFUSAL)];
-    let text = String::from_utf8_lossy(shown);
-    match text.trim() {
-        "" => status
-            .canonical_reason()
-            .unwrap_or("no reason given")
-            .into(),
-        text => text.into(),
-    }
+/// The server's words, or what its status stands for.
+fn words(status: StatusCode, body: &[u8]) -> String {
+    refusal::sentence(body).unwrap_or_else(|| {
+        let reason = status.canonical_reason();
+        reason.unwrap_or("no reason given").to_owned()
+    })
 }
 
 /// In seconds, or as a date. Source: RFC 9110, section 10.2.3.
@@ -216,11 +209,10 @@ mod tests {
     }
 
     #[test]
-    fn long_refusals_are_shown_in_part() {
-        let page: &str = Box::leak("é".repeat(9000).into_boxed_str());
-        let Err(Error::Rejected { message, .. }) = judged(404, &[], page) else {
-            panic!("a 404 is a refusal");
-        };
-        assert!(message.len() <= MOST_OF_REFUSAL + 3, "{}", message.len());
+    fn a_refusal_without_words_is_explained_by_its_status() {
+        let message = |status, body| judged(status, &[], body).unwrap_err().to_string();
+        assert_eq!(message(404, "\n"), "refused with status 404: Not Found");
+        assert_eq!(message(404, "<html>"), "refused with status 404: Not Found");
+        assert_eq!(message(599, ""), "unavailable: status 599: no reason given");
     }
 }

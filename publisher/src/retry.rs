@@ -21,6 +21,7 @@ const EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// [`longest_delay`]: Self::longest_delay
 /// [`total`]: Self::total
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a setting does nothing until a configuration has it"]
 pub struct Retry {
     times: u32,
     first_delay: Duration,

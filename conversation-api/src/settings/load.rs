@@ -157,7 +157,8 @@ fn replies(environment: &Environment) -> Result<Option<graph::Sender>, SettingEr
 /// The app whose clients subscribe, which may be another driver's server than events are
 /// published to.
 fn relay(environment: &Environment) -> Result<Option<publisher::Config>, SettingError> {
-    if environment.get("PUSHER_APP_KEY").is_none() {
+    let names_an_app = |variable: &&str| environment.get(variable).is_some();
+    if !["PUSHER_APP_KEY", "PUSHER_URL"].iter().any(names_an_app) {
         return Ok(None);
     }
     let config = publisher::Config::from_env(environment.all());
@@ -181,7 +182,7 @@ mod tests {
         let settings = Settings::from_environment(&Environment::from([("LISTEN", "")])).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8000");
         assert_eq!(settings.database.database(), Database::Sqlite);
-        assert!(matches!(settings.broadcast, publisher::Connection::Log));
+        assert!(matches!(settings.broadcast, publisher::Connection::Log(_)));
         assert!(settings.relay.is_none() && settings.replies.is_none());
         assert_eq!(settings.origins, Origins::All);
     }
@@ -234,6 +235,15 @@ mod tests {
             assert!(text.starts_with(expected), "{text}");
             assert!(!text.contains("t0k3n") && !text.contains('\n'), "{text}");
         }
+    }
+
+    #[test]
+    fn a_url_names_the_app_whose_clients_subscribe() {
+        let url = ("PUSHER_URL", "http://key:secret@127.0.0.1:6001/apps/local");
+        let settings = Settings::from_environment(&Environment::from([url])).unwrap();
+        assert_eq!(settings.relay.unwrap().key_pair().key(), "key");
+        let other = error([url, ("PUSHER_APP_KEY", "other")]);
+        assert!(other.starts_with("PUSHER_APP_KEY: "), "{other}");
     }
 
     #[test]

@@ -25,6 +25,7 @@ const ABLY: &str = "https://rest.ably.io";
 
 /// Where the driver [`ably`](AblyBroadcaster) publishes. The key never prints.
 #[derive(Clone)]
+#[must_use = "a configuration does nothing until a driver is made of it"]
 pub struct AblyConfig {
     key: String,
     endpoint: String,

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::environment::Environment;
+use super::environment::{self, Environment};
 #[cfg(feature = "ably")]
 use super::{AblyBroadcaster, AblyConfig};
-use super::{Broadcaster, LogBroadcaster, NullBroadcaster, PusherBroadcaster};
+use super::{Broadcaster, LogBroadcaster, LogConfig, NullBroadcaster, PusherBroadcaster};
 #[cfg(feature = "redis")]
 use super::{RedisBroadcaster, RedisConfig};
 use crate::{Client, Config, Invalid};
@@ -18,8 +18,11 @@ use crate::{Client, Config, Invalid};
 /// | `BROADCAST_CONNECTION`, `BROADCAST_DRIVER` | the driver: `pusher`, `log`, `redis`, `ably` or `null`; default: `log` |
 /// | `PUSHER_APP_ID`, `_KEY`, `_SECRET` | the app of `pusher`; required |
 /// | `PUSHER_HOST`, `PUSHER_PORT`, `PUSHER_SCHEME` | its server; default: `127.0.0.1`, 6001 (with TLS 443) and `http` |
-/// | `PUSHER_APP_CLUSTER` | without effect: there always is a host, which wins, as in Laravel. For Pusher itself, name its host, `api-{cluster}.pusher.com` |
+/// | `PUSHER_APP_CLUSTER` | without a `PUSHER_HOST`: Pusher itself, as in Laravel, which is `api-{cluster}.pusher.com`, 443 and `https` unless port and scheme are set; with one, without effect |
+/// | `PUSHER_URL` | app and server in one, `http(s)://KEY:SECRET@HOST[:PORT]/apps/ID`, as Pusher's own libraries read it; wins over host, port, scheme and cluster, and must agree with id, key and secret. Laravel has no such variable |
 /// | `PUSHER_ENCRYPTION_MASTER_KEY_BASE64` | for encrypted channels; Laravel has no variable for it |
+/// | `LOG_PATH` | the file of `log`, such as `storage/logs/laravel.log`; default: `tracing`, see [`LogBroadcaster`]. Laravel has no such variable |
+/// | `APP_ENV` | what the lines of that file begin with; default: `production` |
 /// | `REDIS_URL`, or `REDIS_HOST`, `_PORT`, `_USERNAME`, `_PASSWORD`, `_DB` | the server of `redis`; default: `127.0.0.1`, 6379, database 0 |
 /// | `REDIS_PREFIX` | before the channels' names; default: `{slug of APP_NAME}-database-`, as in Laravel 13 |
 /// | `APP_NAME` | default: `Laravel` |
@@ -37,7 +40,7 @@ pub enum Connection {
     /// The driver `pusher`.
     Pusher(Config),
     /// The driver `log`.
-    Log,
+    Log(LogConfig),
     /// The driver `redis`.
     #[cfg(feature = "redis")]
     Redis(RedisConfig),
@@ -49,32 +52,34 @@ pub enum Connection {
 }
 
 impl Connection {
-    /// The driver that the environment names. The error names the variable that is missing or
-    /// wrong.
+    /// The driver that this process's environment names. The error names the variable that is
+    /// missing or wrong.
     ///
     /// ```
     /// use publisher::Connection;
     ///
-    /// let environment = std::env::vars().collect();
-    /// let broadcaster = Connection::from_env(&environment)?.broadcaster()?;
+    /// let broadcaster = Connection::from_process_env()?.broadcaster()?;
     /// assert_eq!(broadcaster.name(), "log");
     /// # Ok::<(), publisher::Invalid>(())
     /// ```
-    pub fn from_env(environment: &HashMap<String, String>) -> Result<Self, Invalid> {
-        let environment = Environment::new(environment);
+    pub fn from_process_env() -> Result<Self, Invalid> {
+        Self::from_env(&environment::of_process()?)
+    }
+
+    /// As [`from_process_env`](Self::from_process_env), from variables of your own, such as those
+    /// of a file.
+    pub fn from_env(variables: &HashMap<String, String>) -> Result<Self, Invalid> {
+        let environment = Environment::new(variables);
         let (variable, driver) = environment.driver()?;
         match driver {
             "pusher" => environment.pusher().map(Self::Pusher),
-            "log" => Ok(Self::Log),
+            "log" => Ok(Self::Log(environment.log())),
             #[cfg(feature = "redis")]
             "redis" => environment.redis().map(Self::Redis),
             #[cfg(feature = "ably")]
             "ably" => environment.ably().map(Self::Ably),
             "null" => Ok(Self::Null),
-            other => Err(Invalid::new(
-                variable,
-                format!("must be pusher, log, redis, ably or null, not {other:?}"),
-            )),
+            other => Err(Invalid::new(variable, not_here(other))),
         }
     }
 
@@ -83,7 +88,7 @@ impl Connection {
     pub fn broadcaster(self) -> Result<Arc<dyn Broadcaster>, Invalid> {
         Ok(match self {
             Self::Pusher(config) => Arc::new(PusherBroadcaster::new(Client::new(config)?)),
-            Self::Log => Arc::new(LogBroadcaster::new()),
+            Self::Log(config) => Arc::new(LogBroadcaster::with(config)?),
             #[cfg(feature = "redis")]
             Self::Redis(config) => Arc::new(RedisBroadcaster::new(config)?),
             #[cfg(feature = "ably")]
@@ -93,10 +98,24 @@ impl Connection {
     }
 }
 
+/// Why there is no driver of this name.
+fn not_here(driver: &str) -> String {
+    if matches!(driver, "redis" | "ably") {
+        format!("{driver} needs the feature {driver} of the crate publisher")
+    } else {
+        format!("must be pusher, log, redis, ably or null, not {driver:?}")
+    }
+}
+
 impl Config {
-    /// The app and the server that `PUSHER_…` name in the environment, whatever the driver; see
-    /// [`Connection`]. The error names the variable that is missing or wrong.
-    pub fn from_env(environment: &HashMap<String, String>) -> Result<Self, Invalid> {
-        Environment::new(environment).pusher()
+    /// The app and the server that `PUSHER_…` name in this process's environment, whatever the
+    /// driver; see [`Connection`]. The error names the variable that is missing or wrong.
+    pub fn from_process_env() -> Result<Self, Invalid> {
+        Self::from_env(&environment::of_process()?)
+    }
+
+    /// As [`from_process_env`](Self::from_process_env), from variables of your own.
+    pub fn from_env(variables: &HashMap<String, String>) -> Result<Self, Invalid> {
+        Environment::new(variables).pusher()
     }
 }

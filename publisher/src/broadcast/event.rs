@@ -49,6 +49,7 @@ pub trait BroadcastEvent {
 /// An event that is ready to go, to be kept in a queue perhaps, and handed to a
 /// [`Broadcaster`](crate::Broadcaster).
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[must_use = "an event goes nowhere until it is broadcast"]
 pub struct Broadcast {
     event: String,
     channels: Vec<Channel>,

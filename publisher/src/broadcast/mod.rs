@@ -3,8 +3,16 @@
 //!
 //! - [`event`]: the trait of events, and an event ready to go
 //! - [`connection`], [`environment`]: which driver, by Laravel's environment variables
-//! - [`pusher`], [`log`], [`redis`], [`ably`], [`null`]: the drivers
+//! - [`pusher`], [`log`] with its [`log_file`], [`redis`], [`ably`], [`null`]: the drivers
 //! - [`slug`]: a part of Laravel's prefix in Redis
+
+#![cfg_attr(
+    not(all(feature = "ably", feature = "redis")),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "the list names the drivers that are left out, too"
+    )
+)]
 
 #[cfg(feature = "ably")]
 mod ably;
@@ -12,6 +20,7 @@ mod connection;
 mod environment;
 mod event;
 mod log;
+mod log_file;
 mod null;
 mod pusher;
 #[cfg(feature = "redis")]
@@ -27,7 +36,7 @@ use std::pin::Pin;
 pub use ably::{AblyBroadcaster, AblyConfig};
 pub use connection::Connection;
 pub use event::{Broadcast, BroadcastEvent};
-pub use log::LogBroadcaster;
+pub use log::{LogBroadcaster, LogConfig};
 pub use null::NullBroadcaster;
 pub use pusher::PusherBroadcaster;
 #[cfg(feature = "redis")]

@@ -1,7 +1,7 @@
 //! The driver `redis`.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -12,6 +12,7 @@ use redis::{
 
 use super::{Broadcast, BroadcastFuture, Broadcaster};
 use crate::json::{Json, Object, to_php};
+use crate::refusal::in_one_line;
 use crate::{Error, Invalid, Retry};
 
 /// Source: laravel/framework, `RedisBroadcaster::broadcastMultipleChannelsScript`.
@@ -21,6 +22,7 @@ end";
 
 /// Where the driver [`redis`](RedisBroadcaster) publishes. Passwords never print.
 #[derive(Clone)]
+#[must_use = "a configuration does nothing until a driver is made of it"]
 pub struct RedisConfig {
     server: ConnectionInfo,
     prefix: String,
@@ -132,10 +134,11 @@ impl fmt::Debug for RedisConfig {
 /// Publishes to Redis just as Laravel's `RedisBroadcaster`, for servers that listen there.
 ///
 /// It connects with the first event, and again whenever it has lost its connection. It needs a
-/// Tokio runtime.
+/// Tokio runtime. Clones share the connection.
+#[derive(Clone)]
 pub struct RedisBroadcaster {
     client: Client,
-    connection: Mutex<Option<ConnectionManager>>,
+    connection: Arc<Mutex<Option<ConnectionManager>>>,
     config: RedisConfig,
 }
 
@@ -148,7 +151,7 @@ impl RedisBroadcaster {
             .map_err(|error| Invalid::new("url", error.to_string()))?;
         Ok(Self {
             client,
-            connection: Mutex::new(None),
+            connection: Arc::default(),
             config,
         })
     }
@@ -220,7 +223,7 @@ fn message(broadcast: &Broadcast) -> Result<String, Invalid> {
 
 /// Source: the Redis documentation, "RESP protocol", and the prefixes of the server's errors.
 fn judge(error: RedisError) -> Error {
-    let message = error.to_string();
+    let message = in_one_line(&error.to_string());
     match error.code() {
         _ if error.is_io_error() => Error::unavailable(message),
         _ if error.kind() == ErrorKind::AuthenticationFailed => Error::Unauthorized { message },

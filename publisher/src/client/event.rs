@@ -7,6 +7,7 @@ use crate::{Channel, Invalid, SocketId, names};
 
 /// An event, without the channels that it goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "an event goes nowhere until it is published"]
 pub struct Event {
     pub(super) name: String,
     pub(super) data: String,
@@ -66,6 +67,7 @@ impl Event {
 
 /// Several events, each to one channel, for [`Client::trigger_batch`](super::Client::trigger_batch).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "a batch goes nowhere until it is published"]
 pub struct Batch {
     pub(super) events: Vec<(Channel, Event)>,
     pub(super) idempotency_key: Option<String>,

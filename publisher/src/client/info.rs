@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 /// Something that an answer can say of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Info {
     /// How many users are on a presence channel.
     UserCount,

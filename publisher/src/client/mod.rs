@@ -21,7 +21,7 @@ pub use event::{Batch, Event};
 pub use info::{CachedEvent, ChannelInfo, ChannelState, Info};
 
 use crate::http::{Http, Settings};
-use crate::{Authorizer, Config, Error, Invalid, Scheme};
+use crate::{Authorizer, Config, Error, Invalid, Scheme, refusal};
 use request::{Call, Target};
 
 /// A client of the Pusher HTTP API for one app.
@@ -77,9 +77,15 @@ impl Client {
         let body = self.config.retry.run(attempt).await?;
         serde_json::from_slice(&body).map_err(|error| Error::Rejected {
             status: Some(200),
-            message: format!("this is not the answer of a Pusher HTTP API: {error}"),
+            message: not_an_answer(&body, &error),
         })
     }
+}
+
+/// What is said of a success that no Pusher HTTP API answers with.
+fn not_an_answer(body: &[u8], error: &serde_json::Error) -> String {
+    let words = refusal::sentence(body).unwrap_or_default();
+    format!("this is not the answer of a Pusher HTTP API ({error}): {words}")
 }
 
 impl fmt::Debug for Client {

@@ -9,16 +9,19 @@ use serde_json::{Map, Value};
 #[non_exhaustive]
 pub enum WebhookEvent {
     /// A channel has its first subscriber.
+    #[non_exhaustive]
     ChannelOccupied {
         /// The channel's name on the wire.
         channel: String,
     },
     /// A channel has lost its last subscriber.
+    #[non_exhaustive]
     ChannelVacated {
         /// The channel's name on the wire.
         channel: String,
     },
     /// A user is on a presence channel, with a first connection.
+    #[non_exhaustive]
     MemberAdded {
         /// The channel's name on the wire.
         channel: String,
@@ -26,6 +29,7 @@ pub enum WebhookEvent {
         user_id: String,
     },
     /// A user has left a presence channel, with the last connection.
+    #[non_exhaustive]
     MemberRemoved {
         /// The channel's name on the wire.
         channel: String,
@@ -33,6 +37,7 @@ pub enum WebhookEvent {
         user_id: String,
     },
     /// A client has sent an event to the others on a channel.
+    #[non_exhaustive]
     ClientEvent {
         /// The channel's name on the wire.
         channel: String,
@@ -46,11 +51,13 @@ pub enum WebhookEvent {
         user_id: Option<String>,
     },
     /// A client has subscribed to a cache channel that keeps no event.
+    #[non_exhaustive]
     CacheMiss {
         /// The channel's name on the wire.
         channel: String,
     },
     /// The number of a channel's subscribers has changed.
+    #[non_exhaustive]
     SubscriptionCount {
         /// The channel's name on the wire.
         channel: String,

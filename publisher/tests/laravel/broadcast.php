@@ -2,8 +2,9 @@
 // Broadcasts one event with Laravel's own classes, as a Laravel application does: the reference for this crate's
 // drivers. Debian's php-laravel-framework and php-redis bring them.
 //
-// Standard input is a JSON object: driver ("log" or "redis"), event, channels (pairs of a kind and a name), payload,
-// socket (or null) and, for redis, port and prefix. What the driver "log" logs goes to standard output.
+// Standard input is a JSON object: driver ("log", "file" or "redis"), event, channels (pairs of a kind and a name),
+// payload, socket (or null) and, for redis, port and prefix. What the driver "log" logs goes to standard output; with
+// "file", to the log file of an application (path) in an environment of this name (environment).
 
 require_once 'Illuminate/autoload.php';
 
@@ -14,7 +15,11 @@ use Illuminate\Broadcasting\Channel;
 use Illuminate\Broadcasting\EncryptedPrivateChannel;
 use Illuminate\Broadcasting\PresenceChannel;
 use Illuminate\Broadcasting\PrivateChannel;
+use Illuminate\Config\Repository;
+use Illuminate\Container\Container;
 use Illuminate\Contracts\Broadcasting\Factory;
+use Illuminate\Events\Dispatcher;
+use Illuminate\Log\LogManager;
 use Illuminate\Redis\RedisManager;
 use Psr\Log\AbstractLogger;
 
@@ -50,6 +55,35 @@ $event = new class ($wanted) {
     }
 };
 
+// Laravel's own log, as config/logging.php sets up the channel "single".
+function log_of_application(object $wanted): LogManager
+{
+    $app = new class ($wanted->environment) extends Container {
+        public function __construct(private string $environment)
+        {
+        }
+
+        public function environment(): string
+        {
+            return $this->environment;
+        }
+
+        public function runningUnitTests(): bool
+        {
+            return false;
+        }
+    };
+    $app['env'] = $wanted->environment;
+    $app['events'] = new Dispatcher($app);
+    $app['config'] = new Repository(['logging' => [
+        'default' => 'single',
+        'channels' => ['single' => ['driver' => 'single', 'path' => $wanted->path, 'level' => 'debug']],
+    ]]);
+    // As config/app.php has it.
+    date_default_timezone_set('UTC');
+    return new LogManager($app);
+}
+
 $broadcaster = match ($wanted->driver) {
     'log' => new LogBroadcaster(new class extends AbstractLogger {
         public function log($level, $message, array $context = []): void
@@ -57,6 +91,7 @@ $broadcaster = match ($wanted->driver) {
             echo "$level: $message\n";
         }
     }),
+    'file' => new LogBroadcaster(log_of_application($wanted)),
     'redis' => new RedisBroadcaster(
         new RedisManager(null, 'phpredis', ['default' => ['host' => '127.0.0.1', 'port' => $wanted->port]]),
         null,

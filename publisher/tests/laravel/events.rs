@@ -74,8 +74,13 @@ pub(crate) fn cases() -> Vec<Case> {
         socket: Some("1234.5678"),
         ..Case::new(message)
     };
+    let named_by_its_class = Case {
+        event: "App\\Events\\MessageSent",
+        ..Case::new(message)
+    };
     vec![
         Case::new(message),
+        named_by_its_class,
         everywhere,
         Case::new("{}"),
         Case::new(r#"{"z":1,"a":{"y":2,"b":3},"socket":"overwritten","m":null}"#),

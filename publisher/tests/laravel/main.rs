@@ -6,8 +6,12 @@
 
 mod events;
 mod php;
+#[cfg(feature = "redis")]
 mod redis_driver;
+#[cfg(feature = "redis")]
 mod redis_server;
 mod same_log;
+#[cfg(feature = "redis")]
 mod same_messages;
+#[cfg(feature = "redis")]
 mod slugs;

@@ -99,7 +99,7 @@ async fn a_refusal_is_reported() {
     assert_eq!(
         error,
         Error::Unauthorized {
-            message: words.into()
+            message: "Invalid key".into()
         }
     );
     server.only_request();

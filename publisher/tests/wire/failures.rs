@@ -50,6 +50,40 @@ async fn a_refusal_keeps_the_servers_words() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_a_sentence_whatever_it_comes_in() {
+    let page = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx</body></html>";
+    for (status, body, shown) in [
+        (
+            404,
+            r#"{"error":"no such app","status":404}"#,
+            "refused with status 404: no such app",
+        ),
+        (
+            400,
+            r#"{"message":"The name\nis missing."}"#,
+            "refused with status 400: The name is missing.",
+        ),
+        (
+            502,
+            page,
+            "unavailable: status 502: 502 Bad Gateway (a page of HTML)",
+        ),
+        (
+            403,
+            "go\x1b[2J away\r\n",
+            "refused with status 403: go [2J away",
+        ),
+    ] {
+        let error = failure(Answer::Reply(status, "", body.into())).await;
+        assert_eq!(error.to_string(), shown);
+    }
+    let long = failure(Answer::Reply(400, "", "é".repeat(100_000)))
+        .await
+        .to_string();
+    assert!(long.len() < 600 && long.ends_with('…'), "{long}");
+}
+
+#[tokio::test]
 async fn what_may_heal_comes_with_a_time() {
     for status in [408, 429, 500, 503] {
         let error = failure(Answer::Reply(status, "Retry-After: 9\r\n", String::new())).await;
@@ -100,7 +134,11 @@ async fn silence_ends_with_the_timeout() {
 
 #[tokio::test]
 async fn another_kind_of_server_is_distinguished_from_a_relay() {
-    let error = failure(Answer::ok("<html>It works!</html>")).await;
+    let error = failure(Answer::ok("<title>It works!</title>")).await;
+    assert!(
+        error.to_string().contains("It works! (a page of HTML)"),
+        "{error}"
+    );
     assert!(
         matches!(
             error,

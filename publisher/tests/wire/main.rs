@@ -4,6 +4,7 @@
 
 #[cfg(feature = "ably")]
 mod ably;
+mod blocking;
 mod bodies;
 mod failures;
 mod https;

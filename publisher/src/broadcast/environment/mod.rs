@@ -1,28 +1,30 @@
 //! Laravel's environment variables.
 //!
-//! Source: laravel/laravel, `.env.example`; laravel/framework, `config/broadcasting.php` and
-//! `config/database.php`.
+//! Source: laravel/laravel, `.env.example`; laravel/framework, `config/broadcasting.php`,
+//! `config/database.php` and `config/app.php`.
+//!
+//! - [`variables`]: the variables that are read, and what their values stand for
+//! - [`pusher`], [`pusher_url`]: the app and the server of the driver `pusher`
 
-use std::collections::HashMap;
+mod pusher;
+mod pusher_url;
+mod variables;
 
 #[cfg(feature = "ably")]
 use super::AblyConfig;
+use super::LogConfig;
 #[cfg(feature = "redis")]
 use super::{RedisConfig, slug::slug};
-use crate::{Config, Invalid, MasterKey, Scheme};
+use crate::Invalid;
+
+#[cfg(feature = "redis")]
+use variables::is_null;
+pub(super) use variables::{Environment, of_process};
 
 /// What names the driver: the variable of Laravel 11 and later, and that of those before.
 const DRIVER: [&str; 2] = ["BROADCAST_CONNECTION", "BROADCAST_DRIVER"];
 
-/// A process's environment.
-#[derive(Clone, Copy)]
-pub(super) struct Environment<'a>(&'a HashMap<String, String>);
-
 impl<'a> Environment<'a> {
-    pub(super) fn new(variables: &'a HashMap<String, String>) -> Self {
-        Self(variables)
-    }
-
     /// The driver, and the variable that names it.
     pub(super) fn driver(self) -> Result<(&'static str, &'a str), Invalid> {
         let set = DRIVER.map(|variable| self.raw(variable).filter(|value| !value.is_empty()));
@@ -37,34 +39,17 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// The app and the server of the driver `pusher`.
-    pub(super) fn pusher(self) -> Result<Config, Invalid> {
-        let scheme = match self.get("PUSHER_SCHEME") {
-            None | Some("http") => Scheme::Http,
-            Some("https") => Scheme::Https,
-            Some(_) => return Err(Invalid::new("PUSHER_SCHEME", "must be http or https")),
-        };
-        let default_port = match scheme {
-            Scheme::Http => 6001,
-            Scheme::Https => 443,
-        };
-        let config = Config::new(
-            self.required("PUSHER_APP_ID")?,
-            self.required("PUSHER_APP_KEY")?,
-            self.required("PUSHER_APP_SECRET")?,
-        )
-        .scheme(scheme)
-        .host(self.get("PUSHER_HOST").unwrap_or("127.0.0.1"))
-        .port(self.number("PUSHER_PORT", default_port)?);
-        const MASTER_KEY: &str = "PUSHER_ENCRYPTION_MASTER_KEY_BASE64";
-        Ok(match self.get(MASTER_KEY) {
+    /// Where the driver `log` writes.
+    pub(super) fn log(self) -> LogConfig {
+        let config = LogConfig::new();
+        let config = match self.get("APP_ENV") {
+            Some(name) => config.environment(name),
             None => config,
-            Some(key) => {
-                let key = MasterKey::from_base64(key)
-                    .map_err(|error| Invalid::new(MASTER_KEY, error.reason))?;
-                config.master_key(key)
-            }
-        })
+        };
+        match self.get("LOG_PATH") {
+            Some(path) => config.path(path),
+            None => config,
+        }
     }
 
     /// The server of the driver `redis`.
@@ -106,70 +91,27 @@ impl<'a> Environment<'a> {
             None => config,
         })
     }
-
-    fn raw(self, variable: &str) -> Option<&'a str> {
-        self.0.get(variable).map(String::as_str)
-    }
-
-    fn get(self, variable: &str) -> Option<&'a str> {
-        self.raw(variable)
-            .filter(|value| !value.is_empty() && !is_null(value))
-    }
-
-    fn required(self, variable: &'static str) -> Result<&'a str, Invalid> {
-        self.get(variable)
-            .ok_or_else(|| Invalid::new(variable, "is not set"))
-    }
-
-    fn number<T: std::str::FromStr>(
-        self,
-        variable: &'static str,
-        default: T,
-    ) -> Result<T, Invalid> {
-        match self.get(variable) {
-            None => Ok(default),
-            Some(text) => text
-                .parse()
-                .map_err(|_| Invalid::new(variable, format!("{text:?} is no number that fits"))),
-        }
-    }
-}
-
-/// What Laravel reads as null. Source: laravel/framework, `Illuminate\Support\Env`.
-fn is_null(value: &str) -> bool {
-    matches!(
-        value.to_ascii_lowercase().as_str(),
-        "null" | "(null)" | "empty" | "(empty)"
-    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Connection;
-    use super::*;
+    use std::collections::HashMap;
 
-    fn environment(variables: &[(&str, &str)]) -> HashMap<String, String> {
+    use super::*;
+    use crate::Connection;
+
+    pub(super) fn environment(variables: &[(&str, &str)]) -> HashMap<String, String> {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         variables.iter().map(owned).collect()
     }
 
-    fn connection(variables: &[(&str, &str)]) -> Result<Connection, Invalid> {
+    pub(super) fn connection(variables: &[(&str, &str)]) -> Result<Connection, Invalid> {
         Connection::from_env(&environment(variables))
     }
 
     /// The variable that is wrong.
-    fn fault(variables: &[(&str, &str)]) -> &'static str {
+    pub(super) fn fault(variables: &[(&str, &str)]) -> &'static str {
         connection(variables).unwrap_err().field
-    }
-
-    const APP: [(&str, &str); 3] = [
-        ("PUSHER_APP_ID", "1"),
-        ("PUSHER_APP_KEY", "key"),
-        ("PUSHER_APP_SECRET", "secret"),
-    ];
-
-    fn pusher(more: &[(&str, &str)]) -> Result<Config, Invalid> {
-        Config::from_env(&environment(&[&APP, more].concat()))
     }
 
     #[test]
@@ -181,54 +123,33 @@ mod tests {
             ));
             assert!(matches!(
                 connection(&[(variable, "log")]),
-                Ok(Connection::Log)
+                Ok(Connection::Log(_))
             ));
-            assert!(matches!(connection(&[(variable, "")]), Ok(Connection::Log)));
+            assert!(matches!(
+                connection(&[(variable, "")]),
+                Ok(Connection::Log(_))
+            ));
             assert_eq!(fault(&[(variable, "Pusher")]), variable);
         }
-        assert!(matches!(connection(&[]), Ok(Connection::Log)));
+        assert!(matches!(connection(&[]), Ok(Connection::Log(_))));
         let both = |old| [(DRIVER[0], "null"), (DRIVER[1], old)];
         assert!(matches!(connection(&both("null")), Ok(Connection::Null)));
         assert_eq!(fault(&both("log")), "BROADCAST_DRIVER");
     }
 
     #[test]
-    fn pusher_is_a_relay_on_this_machine_unless_another_is_named() {
-        let origin = |more: &[(&str, &str)]| pusher(more).unwrap().origin();
-        assert_eq!(origin(&[]), "http://127.0.0.1:6001");
-        assert_eq!(
-            origin(&[("PUSHER_HOST", ""), ("PUSHER_PORT", "null")]),
-            "http://127.0.0.1:6001"
-        );
-        assert_eq!(
-            origin(&[("PUSHER_APP_CLUSTER", "eu")]),
-            "http://127.0.0.1:6001"
-        );
-        let tls = [("PUSHER_SCHEME", "https"), ("PUSHER_HOST", "example.com")];
-        assert_eq!(origin(&tls), "https://example.com:443");
-        assert_eq!(origin(&[("PUSHER_PORT", "8080")]), "http://127.0.0.1:8080");
-    }
-
-    #[test]
-    fn faults_name_the_variable() {
-        let of_pusher = |more| pusher(more).unwrap_err().field;
-        assert_eq!(of_pusher(&[("PUSHER_SCHEME", "ws")]), "PUSHER_SCHEME");
-        assert_eq!(of_pusher(&[("PUSHER_PORT", "65536")]), "PUSHER_PORT");
-        let key = "PUSHER_ENCRYPTION_MASTER_KEY_BASE64";
-        assert_eq!(of_pusher(&[(key, "short")]), key);
-        for (missing, _) in APP {
-            let mut variables = vec![("BROADCAST_DRIVER", "pusher")];
-            variables.extend(APP.iter().filter(|(name, _)| *name != missing));
-            assert_eq!(fault(&variables), missing);
+    fn drivers_that_were_left_out_are_named() {
+        for (driver, is_here) in [
+            ("redis", cfg!(feature = "redis")),
+            ("ably", cfg!(feature = "ably")),
+        ] {
+            let result = connection(&[(DRIVER[0], driver), ("ABLY_KEY", "a:b")]);
+            let feature = format!("needs the feature {driver} of the crate publisher");
+            match result {
+                Ok(_) => assert!(is_here, "{driver}"),
+                Err(error) => assert!(!is_here && error.reason.contains(&feature), "{error}"),
+            }
         }
-    }
-
-    #[test]
-    fn an_encryption_key_is_taken() {
-        let key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
-        let config = pusher(&[("PUSHER_ENCRYPTION_MASTER_KEY_BASE64", key)]);
-        assert!(config.unwrap().master_key.is_some());
-        assert!(pusher(&[]).unwrap().master_key.is_none());
     }
 
     #[cfg(feature = "ably")]
