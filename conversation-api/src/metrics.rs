@@ -27,6 +27,7 @@ pub struct Metrics {
     dead: Family<KindLabels, Gauge>,
     evicted: Counter,
     evictions_waiting: Gauge,
+    database_up: Gauge,
     http_connections: Gauge,
     http_closed_for_room: Family<ReasonLabels, Counter>,
     http_write_timeouts: Counter,
@@ -69,6 +70,7 @@ impl Default for Metrics {
             dead: Family::default(),
             evicted: Counter::default(),
             evictions_waiting: Gauge::default(),
+            database_up: Gauge::default(),
             http_connections: Gauge::default(),
             http_closed_for_room: Family::default(),
             http_write_timeouts: Counter::default(),
@@ -83,6 +85,7 @@ impl Default for Metrics {
             dead,
             evicted,
             evictions_waiting,
+            database_up,
             http_connections,
             http_closed_for_room,
             http_write_timeouts,
@@ -112,6 +115,11 @@ impl Default for Metrics {
             "evictions_waiting",
             "Users whose connections are yet to be ended",
             evictions_waiting,
+        );
+        registry.register(
+            "database_up",
+            "Whether the database answers: 1 if it does",
+            database_up,
         );
         registry.register(
             "http_connections",
@@ -185,6 +193,11 @@ impl Metrics {
     /// Notes how many users' connections are yet to be ended.
     pub fn evictions_waiting(&self, users: i64) {
         self.evictions_waiting.set(users);
+    }
+
+    /// Notes whether the database answers.
+    pub fn database(&self, is_up: bool) {
+        self.database_up.set(i64::from(is_up));
     }
 
     /// Where the connections of the endpoints are counted.

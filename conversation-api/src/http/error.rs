@@ -32,6 +32,8 @@ pub(super) enum Refusal {
     MethodNotAllowed(&'static str),
     /// 408: the body did not arrive in time.
     TooSlow,
+    /// 409: somebody of this name has taken the conversation.
+    Taken(String),
     /// 413: the body is larger than is read.
     TooLarge,
     /// 422: fields are missing or wrong.
@@ -40,6 +42,8 @@ pub(super) enum Refusal {
     TooManyAttempts(Duration),
     /// 503: too much is going on.
     Busy,
+    /// 503: the database does not answer.
+    NoDatabase,
     /// 503: it is not set up.
     NotSetUp(&'static str),
     /// 500: it is not the client's fault.
@@ -49,6 +53,7 @@ pub(super) enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
+            Self::Taken(name) => return write!(formatter, "{name} has taken this conversation."),
             Self::Malformed => "The request body is malformed.",
             Self::Unauthenticated => "Unauthenticated.",
             Self::WrongCredentials => "These credentials do not match our records.",
@@ -61,6 +66,7 @@ impl fmt::Display for Refusal {
             Self::Invalid(_) => "The given data was invalid.",
             Self::TooManyAttempts(_) => "Too Many Attempts.",
             Self::Busy => "Service Unavailable",
+            Self::NoDatabase => "The database is not available.",
             Self::NotSetUp(what) => what,
             Self::Internal => "Server Error",
         })
@@ -77,11 +83,12 @@ impl ResponseError for Refusal {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Taken(_) => StatusCode::CONFLICT,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy | Self::NotSetUp(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::NoDatabase | Self::NotSetUp(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -95,7 +102,7 @@ impl ResponseError for Refusal {
                 let seconds = wait.as_secs_f64().ceil();
                 response.insert_header((RETRY_AFTER, format!("{seconds}")))
             }
-            Self::Busy => response.insert_header((RETRY_AFTER, "5")),
+            Self::Busy | Self::NoDatabase => response.insert_header((RETRY_AFTER, "5")),
             _ => &mut response,
         };
         response.json(json!({"message": self.to_string()}))
@@ -104,8 +111,15 @@ impl ResponseError for Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "a request failed");
-        Self::Internal
+        match error {
+            StoreError::Busy => Self::Busy,
+            // It is logged once, not for each request.
+            error if error.is_outage() => Self::NoDatabase,
+            error => {
+                tracing::error!(%error, "a request failed");
+                Self::Internal
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::authenticated::Authenticated;
-use super::conversations::{number, visible};
+use super::conversations::{number, readable};
 use super::error::Refusal;
 use super::input::Input;
 use super::path::Id;
@@ -32,7 +32,7 @@ pub(super) async fn list(
     paging: Query<Paging>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Refusal> {
-    visible(&store, &who.user, id).await?;
+    readable(&store, &who.user, id).await?;
     let before = number(paging.before.as_deref(), i64::MAX, i64::MAX);
     let per_page = number(paging.per_page.as_deref(), 50, 200);
     // One more than a page shows whether there is another.

@@ -6,7 +6,7 @@ use actix_web::web::{self, QueryConfig, ServiceConfig, post, resource};
 use actix_web::{Route, guard};
 
 use super::error::Refusal;
-use super::{broadcasting, conversations, login, messages, page, status, user, webhook};
+use super::{broadcasting, conversations, listing, login, messages, page, status, user, webhook};
 
 /// All endpoints, and the inbox from the folder `page`.
 pub fn routes(page: &Path, config: &mut ServiceConfig) {
@@ -14,13 +14,13 @@ pub fn routes(page: &Path, config: &mut ServiceConfig) {
     config.app_data(QueryConfig::default().error_handler(malformed));
     only_get(config, "/", || get().to(status::root));
     only_get(config, "/up", || get().to(status::up));
+    only_get(config, "/ready", || get().to(status::ready));
     only_post(config, "/api/auth/login", || post().to(login::login));
     only_post(config, "/api/auth/logout", || post().to(login::logout));
     only_get(config, "/api/user", || get().to(user::show));
     only_get(config, "/api/users", || get().to(user::list));
-    only_get(config, "/api/conversations", || {
-        get().to(conversations::list)
-    });
+    only_get(config, "/api/departments", || get().to(user::departments));
+    only_get(config, "/api/conversations", || get().to(listing::list));
     only_get(config, "/api/conversations/{id}", || {
         get().to(conversations::show)
     });
@@ -29,6 +29,18 @@ pub fn routes(page: &Path, config: &mut ServiceConfig) {
     });
     only_post(config, "/api/conversations/{id}/assign", || {
         post().to(conversations::assign)
+    });
+    only_post(config, "/api/conversations/{id}/take", || {
+        post().to(conversations::take)
+    });
+    only_post(config, "/api/conversations/{id}/resolve", || {
+        post().to(conversations::resolve)
+    });
+    only_post(config, "/api/conversations/{id}/reopen", || {
+        post().to(conversations::reopen)
+    });
+    only_post(config, "/api/conversations/{id}/move", || {
+        post().to(conversations::r#move)
     });
     only_post(config, "/api/conversations/{id}/read", || {
         post().to(conversations::read)

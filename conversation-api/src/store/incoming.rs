@@ -3,6 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{Row as _, query};
 
+use super::lifecycle::customer_writes;
 use super::messages::next_sequence;
 use super::outbox::{self, Item, Kind};
 use super::{Connection, Write, encoding};
@@ -55,7 +56,7 @@ impl Write for ReceiveMessage {
             return Ok(Received::Repeated);
         }
         let now = Timestamp::now();
-        let target = match open_conversation(connection, contact.id).await? {
+        let target = match latest_conversation(connection, contact.id).await? {
             Some(target) => target,
             None => begin_conversation(connection, contact.id, now).await?,
         };
@@ -147,18 +148,28 @@ impl ReceiveMessage {
     }
 }
 
-async fn open_conversation(
+/// The customer's latest conversation, which is open from here on.
+async fn latest_conversation(
     connection: &mut Connection,
     contact_id: i64,
 ) -> Result<Option<Target>, sqlx::Error> {
     let row = query(
-        "SELECT id, status, department_id FROM conversations
-         WHERE contact_id = $1 AND status = 'open' ORDER BY id DESC LIMIT 1",
+        "SELECT id FROM conversations WHERE contact_id = $1
+         ORDER BY CASE status WHEN 'open' THEN 0 ELSE 1 END, last_message_at DESC, id DESC LIMIT 1",
     )
     .bind(contact_id)
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await?;
-    row.as_ref().map(target).transpose()
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let id = row.try_get("id")?;
+    customer_writes(connection, id).await?;
+    let row = query("SELECT id, status, department_id FROM conversations WHERE id = $1")
+        .bind(id)
+        .fetch_one(connection)
+        .await?;
+    target(&row).map(Some)
 }
 
 /// A new conversation goes to the first department, where somebody assigns it.

@@ -5,10 +5,11 @@ use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{Row as _, query};
 
+use super::lifecycle::agent_writes;
 use super::outbox::{self, Item, Kind};
 use super::ownership::ownership;
 use super::{Connection, Store, StoreError, Write, encoding};
-use crate::channels::may_see;
+use crate::channels::may_write;
 use crate::clock::Timestamp;
 use crate::events::{self, Direction, MessageSent, Sender};
 use crate::people::User;
@@ -87,10 +88,11 @@ impl Write for SendMessage {
             return Ok(Sent::NoConversation);
         };
         let ownership = ownership(&row)?;
-        if !may_see(&self.author, ownership) {
+        if !may_write(&self.author, ownership) {
             return Ok(Sent::Denied);
         }
         let phone: String = row.try_get("phone")?;
+        agent_writes(connection, self.conversation_id, &self.author).await?;
         let now = Timestamp::now();
         let sequence = next_sequence(connection, self.conversation_id, now).await?;
         let message = self.insert(connection, now).await?;
