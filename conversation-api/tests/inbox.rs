@@ -17,6 +17,11 @@ fn what_is_fetched_and_what_is_received_come_together() {
 }
 
 #[test]
+fn what_people_write_is_shown_and_kept() {
+    run("texts");
+}
+
+#[test]
 fn messages_reach_those_who_may_listen() {
     run("messages");
 }
