@@ -5,6 +5,7 @@
 //!
 //! - [`clock`], [`people`]: points in time; users and roles
 //! - [`channels`]: who may see what, the only place that knows
+//! - [`message`]: what a message is
 //! - [`events`]: what is announced
 //! - [`whatsapp`]: its API
 //! - [`store`]: the database
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod clock;
 pub mod events;
 pub mod http;
+pub mod message;
 pub mod metrics;
 pub mod outbox;
 pub mod people;

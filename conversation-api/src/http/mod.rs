@@ -1,7 +1,7 @@
 //! The endpoints.
 //!
 //! - [`mod@routes`]: what is where
-//! - [`login`], [`user`], [`conversations`], [`messages`]: what the inbox calls
+//! - [`login`], [`user`], [`conversations`], [`messages`], [`sending`]: what the inbox calls
 //! - [`broadcasting`]: signatures for Laravel Echo
 //! - [`webhook`]: what WhatsApp calls
 //! - [`status`]: whether the service is there; [`page`]: the inbox itself
@@ -24,6 +24,7 @@ mod messages;
 pub mod page;
 mod path;
 mod routes;
+mod sending;
 mod socket;
 mod status;
 mod user;

@@ -6,7 +6,7 @@ use actix_web::web::{self, QueryConfig, ServiceConfig, post, resource};
 use actix_web::{Route, guard};
 
 use super::error::Refusal;
-use super::{broadcasting, conversations, login, messages, page, status, user, webhook};
+use super::{broadcasting, conversations, login, messages, page, sending, status, user, webhook};
 
 /// All endpoints, and the inbox from the folder `page`.
 pub fn routes(page: &Path, config: &mut ServiceConfig) {
@@ -33,7 +33,8 @@ pub fn routes(page: &Path, config: &mut ServiceConfig) {
     only_post(config, "/api/conversations/{id}/read", || {
         post().to(conversations::read)
     });
-    only_post(config, "/api/messages/send", || post().to(messages::send));
+    only_post(config, "/api/messages/send", || post().to(sending::send));
+    only_get(config, "/api/messages/{id}", || get().to(messages::show));
     config.service(
         resource("/api/webhooks/whatsapp")
             .route(get().to(webhook::verify))

@@ -72,6 +72,7 @@ impl Courier {
         }
         let (conversation_id, retry_in) = (turn.lane.conversation_id, turn.retry_in);
         let settled = self.store.write(turn).await?;
+        self.target.settled();
         self.metrics.sent(self.target.kind(), taken);
         Ok(TurnEnd {
             conversation_id,
@@ -108,14 +109,14 @@ impl Courier {
                 self.postpone(row, turn, &error, retry_after);
                 false
             }
-            Err(NotTaken::Never { error, message_id }) => {
+            Err(NotTaken::Never { error, failed }) => {
                 let kind = self.target.kind().name();
                 tracing::error!(kind, event_id = row.event_id, %error, "this will never be sent");
                 turn.done_up_to = Some(row.sequence);
                 turn.dead.push(Dead {
                     id: row.id,
                     error,
-                    message_id,
+                    failed,
                 });
                 false
             }

@@ -71,7 +71,7 @@ fn dispatchers(
     let mut dispatchers = vec![dispatcher(relay, wake.broadcast())];
     if let (Some(sender), Some(woken)) = (&settings.replies, wake.whatsapp()) {
         let graph = Graph::new(sender.clone(), timing.attempt())?;
-        dispatchers.push(dispatcher(Target::Whatsapp(graph), woken));
+        dispatchers.push(dispatcher(Target::Whatsapp(graph, wake.clone()), woken));
     }
     Ok(dispatchers)
 }

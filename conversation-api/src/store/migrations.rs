@@ -23,6 +23,11 @@ const SQLITE: &[Source] = &[
         "evictions",
         include_str!("../../migrations/sqlite/0002_evictions.sql"),
     ),
+    (
+        3,
+        "messages",
+        include_str!("../../migrations/sqlite/0003_messages.sql"),
+    ),
 ];
 
 const POSTGRES: &[Source] = &[
@@ -35,6 +40,11 @@ const POSTGRES: &[Source] = &[
         2,
         "evictions",
         include_str!("../../migrations/postgres/0002_evictions.sql"),
+    ),
+    (
+        3,
+        "messages",
+        include_str!("../../migrations/postgres/0003_messages.sql"),
     ),
 ];
 

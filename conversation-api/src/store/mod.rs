@@ -11,8 +11,8 @@
 //! - [`writer`]: how writes are committed
 //! - [`users`], [`tokens`], [`departments`]: who works here
 //! - [`conversations`], [`messages`], [`reads`], [`assignments`]: what is seen and done in the inbox
-//! - [`ownership`]: whose a conversation is
-//! - [`incoming`], [`statuses`]: what WhatsApp reports
+//! - [`ownership`]: whose a conversation is; [`message_rows`]: reading messages
+//! - [`incoming`], [`statuses`]: what WhatsApp reports; [`updates`]: announcing that a message changed
 //! - [`outbox`], [`evictions`]: what is to be sent; whose connections are to end
 //! - [`demo`]: demonstration data
 
@@ -24,6 +24,7 @@ pub mod demo;
 pub mod departments;
 pub mod evictions;
 pub mod incoming;
+mod message_rows;
 pub mod messages;
 mod migrations;
 pub mod outbox;
@@ -31,6 +32,7 @@ mod ownership;
 pub mod reads;
 pub mod statuses;
 pub mod tokens;
+mod updates;
 pub mod users;
 mod writer;
 

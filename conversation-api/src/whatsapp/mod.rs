@@ -1,11 +1,13 @@
 //! WhatsApp's Cloud API: what it sends by webhook, and what is sent through it.
 //!
 //! - [`signature`]: whether a webhook comes from Meta
-//! - [`payload`], [`delivery`]: what a webhook reports
-//! - [`graph`]: sending messages
+//! - [`payload`], [`incoming`], [`delivery`]: what a webhook reports
+//! - [`graph`]: sending messages; [`answer`]: what it answers
 
+pub mod answer;
 pub mod delivery;
 pub mod graph;
+pub mod incoming;
 pub mod payload;
 pub mod signature;
 
@@ -21,4 +23,18 @@ pub struct Reply {
     pub to: String,
     /// The text.
     pub text: String,
+    /// The template that is sent in place of the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
+}
+
+/// A template with what is filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// Its name at Meta.
+    pub name: String,
+    /// Its language at Meta, such as `de` or `en_US`.
+    pub language: String,
+    /// What takes the place of `{{1}}`, `{{2}}` and so on.
+    pub parameters: Vec<String>,
 }

@@ -1,37 +1,29 @@
-//! What a webhook of the Cloud API reports. Whatever is not understood is passed over: Meta adds
-//! kinds of messages without asking.
+//! What a webhook of the Cloud API reports. Whatever has no id is passed over: Meta adds fields
+//! without asking.
 
 use serde_json::Value;
 
+use super::answer::failure;
 use super::delivery::Delivery;
+use super::incoming::{self, Incoming};
+use crate::message::Failure;
 
-/// Characters of an id that are plausible.
+/// Bytes of an id that are plausible.
 const LONGEST_ID: usize = 255;
-/// Digits of a phone number, by E.164 with room to spare.
-const LONGEST_PHONE: usize = 20;
-/// Characters of a contact's name that are kept.
-const LONGEST_NAME: usize = 255;
 
 /// Something that a webhook reports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
     /// A customer has written.
-    Message {
-        /// WhatsApp's id of the message.
-        id: String,
-        /// The customer's number, digits only.
-        phone: String,
-        /// The customer's name, if it is given.
-        name: Option<String>,
-        /// The text.
-        text: String,
-    },
+    Message(Box<Incoming>),
     /// Something became of a message of the desk's.
     Status {
         /// WhatsApp's id of the message.
         id: String,
         /// What became of it.
         delivery: Delivery,
+        /// Why it failed, if it did.
+        failure: Option<Failure>,
     },
 }
 
@@ -45,55 +37,39 @@ pub fn notices(payload: &Value) -> Vec<Notice> {
 }
 
 fn in_change(value: &Value) -> impl Iterator<Item = Notice> {
-    let messages = items(value, "messages").filter_map(|message| text_message(message, value));
+    let messages = items(value, "messages").filter_map(|message| incoming::message(message, value));
+    let messages = messages.map(|message| Notice::Message(Box::new(message)));
     messages.chain(items(value, "statuses").filter_map(status))
 }
 
-fn text_message(message: &Value, value: &Value) -> Option<Notice> {
-    if message["type"] != "text" {
-        return None;
-    }
-    let from = message["from"].as_str()?;
-    let is_number =
-        (1..=LONGEST_PHONE).contains(&from.len()) && from.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_number {
-        return None;
-    }
-    let text = clean(message["text"]["body"].as_str()?);
-    Some(Notice::Message {
-        id: id(message)?,
-        phone: from.into(),
-        name: name(value, from),
-        text: (!text.is_empty()).then_some(text)?,
-    })
-}
-
 fn status(status: &Value) -> Option<Notice> {
+    let delivery = Delivery::parse(status["status"].as_str()?)?;
+    let unexplained = || Failure::new(None, "Message not delivered", "WhatsApp gave no reason.");
+    let failure = match delivery {
+        Delivery::Failed => Some(failure(&status["errors"][0]).unwrap_or_else(unexplained)),
+        Delivery::Sent | Delivery::Delivered | Delivery::Read => None,
+    };
     Some(Notice::Status {
-        id: id(status)?,
-        delivery: Delivery::parse(status["status"].as_str()?)?,
+        id: status["id"]
+            .as_str()
+            .filter(|id| is_plausible_id(id))?
+            .into(),
+        delivery,
+        failure,
     })
 }
 
-fn id(value: &Value) -> Option<String> {
-    let id = value["id"].as_str()?;
-    let is_plausible = !id.is_empty() && id.len() <= LONGEST_ID && !id.contains('\0');
-    is_plausible.then(|| id.into())
-}
-
-fn name(value: &Value, phone: &str) -> Option<String> {
-    let contact = items(value, "contacts").find(|contact| contact["wa_id"] == phone)?;
-    let name = clean(contact["profile"]["name"].as_str()?);
-    let name: String = name.trim().chars().take(LONGEST_NAME).collect();
-    (!name.is_empty()).then_some(name)
+/// Whether a text can be the id of a message.
+pub(super) fn is_plausible_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= LONGEST_ID && !id.contains('\0')
 }
 
 /// Without the one character that PostgreSQL cannot store.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.replace('\0', "")
 }
 
-fn items<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
+pub(super) fn items<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
     value[name].as_array().into_iter().flatten()
 }
 
@@ -103,6 +79,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::clock::Timestamp;
+    use crate::message::{Location, MessageType};
+    use crate::whatsapp::incoming::MediaReference;
 
     fn payload(value: Value) -> Value {
         json!({"object": "whatsapp_business_account", "entry": [
@@ -110,30 +89,197 @@ mod tests {
         ]})
     }
 
+    /// The message of this kind with this body.
+    fn message(kind: &str, body: Value) -> Incoming {
+        let mut message = json!({"from": "491701", "id": "wamid.1", "type": kind});
+        message[kind] = body;
+        one(message)
+    }
+
+    fn one(message: Value) -> Incoming {
+        match notices(&payload(json!({"messages": [message]}))).as_slice() {
+            [Notice::Message(incoming)] => (**incoming).clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn texts_and_statuses_are_read() {
         let payload = payload(json!({
             "messaging_product": "whatsapp",
             "contacts": [{"wa_id": "491701", "profile": {"name": " Grace\u{0} "}}],
-            "messages": [{"from": "491701", "id": "wamid.1", "timestamp": "1", "type": "text",
-                "text": {"body": "h\u{0}i"}}],
-            "statuses": [{"id": "wamid.2", "status": "delivered", "recipient_id": "491701"}],
+            "messages": [{"from": "491701", "id": "wamid.1", "timestamp": "1700000000",
+                "context": {"from": "15550100", "id": "wamid.0"},
+                "type": "text", "text": {"body": "h\u{0}i"}}],
+            "statuses": [
+                {"id": "wamid.2", "status": "delivered", "recipient_id": "491701"},
+                {"id": "wamid.3", "status": "failed",
+                    "errors": [{"code": 131_026, "title": "Message undeliverable"}]},
+                {"id": "wamid.4", "status": "failed"},
+            ],
         }));
-        let message = Notice::Message {
+        let message = Notice::Message(Box::new(Incoming {
             id: "wamid.1".into(),
             phone: "491701".into(),
             name: Some("Grace".into()),
-            text: "hi".into(),
+            written_at: Some(Timestamp::from_millis(1_700_000_000_000)),
+            reply_to: Some("wamid.0".into()),
+            r#type: MessageType::Text,
+            content: "hi".into(),
+            media: None,
+            location: None,
+        }));
+        let status = |id: &str, delivery, failure| Notice::Status {
+            id: id.into(),
+            delivery,
+            failure,
         };
-        let status = Notice::Status {
-            id: "wamid.2".into(),
-            delivery: Delivery::Delivered,
-        };
-        assert_eq!(notices(&payload), [message, status]);
+        let title = "Message undeliverable";
+        let undeliverable = Failure::new(Some(131_026), title, title);
+        let unexplained = Failure::new(None, "Message not delivered", "WhatsApp gave no reason.");
+        assert_eq!(
+            notices(&payload),
+            [
+                message,
+                status("wamid.2", Delivery::Delivered, None),
+                status("wamid.3", Delivery::Failed, Some(undeliverable)),
+                status("wamid.4", Delivery::Failed, Some(unexplained)),
+            ]
+        );
     }
 
     #[test]
-    fn what_is_not_understood_is_passed_over() {
+    fn files_are_named_and_captioned() {
+        let id = "1166";
+        for kind in ["image", "audio", "video", "sticker"] {
+            let read = message(
+                kind,
+                json!({"id": id, "mime_type": "image/jpeg", "sha256": "x"}),
+            );
+            assert_eq!(read.r#type.name(), kind);
+            assert_eq!(read.content, "");
+            let media = MediaReference {
+                id: id.into(),
+                mime_type: "image/jpeg".into(),
+                filename: None,
+            };
+            assert_eq!(read.media, Some(media));
+        }
+        let read = message(
+            "document",
+            json!({"id": id, "mime_type": "te\nxt", "filename": "../a\n.pdf", "caption": " see\n1 "}),
+        );
+        assert_eq!(read.content, "see\n1");
+        let media = read.media.unwrap();
+        assert_eq!(media.mime_type, "application/octet-stream");
+        assert_eq!(media.filename.as_deref(), Some(".._a.pdf"));
+        for id in ["", "../me", "1/2", "1?a=b", "é"] {
+            let read = message("image", json!({"id": id, "mime_type": "image/png"}));
+            assert_eq!((read.r#type, read.media), (MessageType::Unsupported, None));
+        }
+    }
+
+    #[test]
+    fn other_kinds_have_something_to_read() {
+        let place = message(
+            "location",
+            json!({"latitude": 52.5, "longitude": 13, "name": "Mauerpark"}),
+        );
+        assert_eq!(place.content, "Mauerpark");
+        let location = Location {
+            latitude: 52.5,
+            longitude: 13.0,
+            name: Some("Mauerpark".into()),
+            address: None,
+        };
+        assert_eq!(place.location, Some(location));
+        let place = message("location", json!({"latitude": -1.25, "longitude": 13}));
+        assert_eq!(place.content, "-1.25, 13");
+
+        let contact =
+            |name: &str| json!({"name": {"formatted_name": name}, "phones": [{"phone": "+49 1"}]});
+        let contacts = message("contacts", json!([contact("Ada"), contact("Grace")]));
+        assert_eq!(contacts.content, "Ada (+49 1), Grace (+49 1)");
+        let many = message("contacts", json!(vec![contact("A"); 7]));
+        assert!(many.content.ends_with("A (+49 1) (+2)"), "{}", many.content);
+
+        let reaction = message("reaction", json!({"message_id": "wamid.0", "emoji": "👍🏽"}));
+        assert_eq!(reaction.content, "👍🏽");
+        assert_eq!(reaction.reply_to.as_deref(), Some("wamid.0"));
+        let taken_back = message("reaction", json!({"message_id": "wamid.0"}));
+        assert_eq!(taken_back.content, "");
+        assert_eq!(taken_back.r#type, MessageType::Reaction);
+
+        let pressed = message("button", json!({"payload": "p", "text": "Yes"}));
+        assert_eq!(pressed.content, "Yes");
+        for reply in ["button_reply", "list_reply"] {
+            let body = json!({"type": reply, reply: {"id": "1", "title": "Tomorrow"}});
+            assert_eq!(message("interactive", body).content, "Tomorrow");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_kept_as_such() {
+        for (kind, body, content) in [
+            ("order", json!({"catalog_id": "1"}), "order"),
+            (
+                "system",
+                json!({"body": "Grace changed her number"}),
+                "Grace changed her number",
+            ),
+            (
+                "note",
+                json!({"body": "for agents only"}),
+                "for agents only",
+            ),
+            ("text", json!({"body": 7}), "text"),
+            ("text", json!({"body": "\u{0}"}), "text"),
+            ("text", json!("hi"), "text"),
+            ("image", json!(null), "image"),
+            (
+                "location",
+                json!({"latitude": 91, "longitude": 0}),
+                "location",
+            ),
+            ("location", json!({"latitude": "x"}), "location"),
+            ("contacts", json!([]), "contacts"),
+            ("interactive", json!({}), "interactive"),
+            ("", json!(null), ""),
+        ] {
+            let read = message(kind, body);
+            assert_eq!(read.r#type, MessageType::Unsupported, "{kind}");
+            assert!(read.media.is_none() && read.location.is_none());
+            assert_eq!(read.content, content);
+        }
+        let read = one(json!({"from": "491", "id": "1", "type": "unsupported",
+            "errors": [{"code": 131_051, "title": "Message type unknown"}]}));
+        assert_eq!(read.content, "Message type unknown");
+        assert_eq!(one(json!({"from": "491", "id": "1"})).content, "");
+    }
+
+    #[test]
+    fn times_that_make_no_sense_are_none() {
+        let time = |timestamp: Value| {
+            one(json!({"from": "491", "id": "1", "timestamp": timestamp})).written_at
+        };
+        let at = Some(Timestamp::from_millis(1_700_000_000_000));
+        assert_eq!(time(json!("1700000000")), at);
+        assert_eq!(time(json!(1_700_000_000)), at);
+        for nonsense in [
+            json!(null),
+            json!("now"),
+            json!("1"),
+            json!("-1700000000"),
+            json!(1.5),
+            json!("99999999999999999999"),
+            json!(i64::MAX),
+        ] {
+            assert_eq!(time(nonsense.clone()), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_id_or_no_sender_is_passed_over() {
         let message =
             json!({"from": "491", "id": "wamid.1", "type": "text", "text": {"body": "hi"}});
         let with = |name: &str, value: Value| {
@@ -150,10 +296,6 @@ mod tests {
             json!({"entry": [1, null, {"changes": "x"}, {"changes": [{}, 7]}]}),
             payload(json!({"messages": {"0": message}})),
             payload(json!({"statuses": [{"id": "a", "status": "frozen"}, {"status": "read"}]})),
-            with("type", "image".into()),
-            with("text", json!("hi")),
-            with("text", json!({"body": 7})),
-            with("text", json!({"body": "\u{0}"})),
             with("from", json!(491)),
             with("from", "49' OR 1=1".into()),
             with("from", "".into()),
@@ -170,13 +312,58 @@ mod tests {
     /// JSON whose objects have the names that are looked for.
     fn any_payload() -> impl Strategy<Value = Value> {
         let name = prop::sample::select(vec![
-            "entry", "changes", "field", "value", "messages", "statuses", "contacts", "type",
-            "text", "body", "from", "id", "wa_id", "profile", "name", "status",
+            "entry",
+            "changes",
+            "field",
+            "value",
+            "messages",
+            "statuses",
+            "contacts",
+            "type",
+            "text",
+            "body",
+            "from",
+            "id",
+            "wa_id",
+            "profile",
+            "name",
+            "status",
+            "image",
+            "document",
+            "caption",
+            "filename",
+            "mime_type",
+            "location",
+            "latitude",
+            "longitude",
+            "address",
+            "formatted_name",
+            "phones",
+            "phone",
+            "reaction",
+            "message_id",
+            "emoji",
+            "button",
+            "interactive",
+            "button_reply",
+            "list_reply",
+            "title",
+            "context",
+            "timestamp",
+            "errors",
+            "code",
+            "error_data",
+            "details",
+            "system",
+            "unsupported",
         ]);
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<i64>().prop_map(Value::from),
-            "messages|text|sent|read|[0-9]{1,22}|\\PC{0,300}|[\0a ]{0,4}".prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "messages|text|image|document|location|contacts|reaction|button|interactive|sent|read|\
+             failed|[0-9]{1,22}|\\PC{0,300}|[\0a ]{0,4}"
+                .prop_map(Value::from),
         ];
         leaf.prop_recursive(8, 64, 4, move |inner| {
             let object =
@@ -195,25 +382,39 @@ mod tests {
 
     fn assert_storable(notice: &Notice) {
         let text = |text: &str, longest: usize| {
-            assert!(!text.is_empty() && text.chars().count() <= longest);
+            assert!(text.chars().count() <= longest);
             assert!(!text.contains('\0'), "PostgreSQL cannot store {text:?}");
         };
         match notice {
-            Notice::Message {
-                id,
-                phone,
-                name,
-                text: content,
-            } => {
-                text(id, LONGEST_ID);
-                text(phone, LONGEST_PHONE);
-                assert!(phone.bytes().all(|byte| byte.is_ascii_digit()));
-                text(content, usize::MAX);
-                if let Some(name) = name {
-                    text(name, LONGEST_NAME);
+            Notice::Message(incoming) => {
+                text(&incoming.id, LONGEST_ID);
+                assert!(!incoming.id.is_empty() && !incoming.phone.is_empty());
+                assert!(incoming.phone.bytes().all(|byte| byte.is_ascii_digit()));
+                text(&incoming.phone, 20);
+                text(&incoming.content, usize::MAX);
+                let is_text = incoming.r#type == MessageType::Text;
+                assert!(!is_text || !incoming.content.is_empty());
+                for name in incoming.name.iter().chain(&incoming.reply_to) {
+                    text(name, 255);
+                }
+                if let Some(media) = &incoming.media {
+                    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+                    assert!(media.id.bytes().all(is_plain));
+                    text(&media.mime_type, 100);
+                    text(media.filename.as_deref().unwrap_or_default(), 255);
+                }
+                if let Some(location) = &incoming.location {
+                    assert!(location.latitude.is_finite() && location.longitude.is_finite());
+                    text(&json!(location).to_string(), 2000);
                 }
             }
-            Notice::Status { id, .. } => text(id, LONGEST_ID),
+            Notice::Status { id, failure, .. } => {
+                text(id, LONGEST_ID);
+                if let Some(failure) = failure {
+                    text(&failure.title, 500);
+                    text(&failure.message, 500);
+                }
+            }
         }
     }
 
@@ -226,11 +427,18 @@ mod tests {
             message in any_payload(),
             contact in any_payload(),
         ) {
+            let kinds = ["text", "image", "document", "location", "contacts", "reaction", "button", "interactive", "order"];
+            let mut messages = vec![message.clone()];
+            messages.extend(kinds.map(|kind| json!({
+                "from": "491701", "id": "1", "type": kind, kind: message, "context": contact,
+                "timestamp": contact, "errors": contact,
+            })));
             let inside = payload(json!({
-                "messages": [message, {"from": "491701", "id": "1", "type": "text", "text": message}],
+                "messages": messages,
                 "contacts": [contact, {"wa_id": "491701", "profile": contact}],
-                "statuses": message,
+                "statuses": [message, {"id": "1", "status": "failed", "errors": [message, contact]}],
             }));
+            prop_assert!(notices(&inside).len() > kinds.len());
             for payload in [&value, &inside] {
                 for notice in notices(payload) {
                     assert_storable(&notice);

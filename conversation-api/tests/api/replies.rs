@@ -1,23 +1,31 @@
 //! Agents' messages on their way to the customer, and what becomes of them.
 
-use protocol_tests::eventually;
+use protocol_tests::{TestServer, eventually};
 use serde_json::{Value, json};
 
+use crate::support::api::Builder;
 use crate::support::stand_in::Arrived;
 use crate::support::{Api, Database, Desk, Kind, StandIn, meta};
 
 const MESSAGES: &str = "/api/conversations/1/messages";
 
 async fn start(database: &Database, graph: &StandIn) -> (Api, Desk) {
+    start_with(database, graph, |api| api).await
+}
+
+async fn start_with(
+    database: &Database,
+    graph: &StandIn,
+    more: impl FnOnce(Builder) -> Builder,
+) -> (Api, Desk) {
     let api = Api::on(database)
         .set("WHATSAPP_TOKEN", "the access token")
         .set("WHATSAPP_PHONE_NUMBER_ID", "15550100")
         .set(
             "WHATSAPP_GRAPH_URL",
             &format!("http://{}/v23.0/", graph.authority),
-        )
-        .start()
-        .await;
+        );
+    let api = more(api).start().await;
     let agent = api.log_in("agent@tims.local").await;
     (api, agent)
 }
@@ -110,6 +118,83 @@ async fn what_whatsapp_reports_never_goes_backwards() {
             "SELECT COUNT(*) FROM messages WHERE direction = 'inbound' AND status IS NOT NULL";
         assert_eq!(database.number(query).await, 0);
         api.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_reply_is_announced_with_its_reason() {
+    for kind in Kind::BOTH {
+        let relay = TestServer::start().await;
+        let database = Database::seeded(kind).await;
+        let graph = StandIn::start(|arrived| {
+            if arrived.body["text"]["body"] != "late" {
+                return takes(arrived);
+            }
+            let error = json!({"message": "(#131047) Re-engagement message", "code": 131_047,
+                "error_data": {"details": "More than 24 hours have passed."}});
+            (400, json!({"error": error}).to_string())
+        })
+        .await;
+        let (api, mut agent) = start_with(&database, &graph, |api| api.relay(&relay)).await;
+        let mut client = relay.connect().await;
+        agent.subscribe(&mut client, "private-conversation.1").await;
+        let id = agent.write(1, "x").await;
+        let sent = client.expect_event("message.sent").await.data_json();
+        assert_eq!(sent["status"], "pending");
+        let updated = client.expect_event("message.updated").await.data_json();
+        let expected = json!({
+            "id": id, "conversation_id": 1, "type": "text", "status": "sent", "error": null,
+            "media": null, "created_at": sent["created_at"],
+        });
+        assert_eq!(updated, expected);
+        for report in ["delivered", "delivered", "sent", "read"] {
+            let payload = meta::status("wamid.x", report);
+            meta::deliver(&mut agent, &payload).await.expect_status(200);
+        }
+        for status in ["delivered", "read"] {
+            let updated = client.expect_event("message.updated").await.data_json();
+            assert_eq!(
+                (&updated["id"], &updated["status"]),
+                (&json!(id), &json!(status))
+            );
+        }
+        let refused = agent.write(1, "late").await;
+        let reported = agent.write(1, "y").await;
+        status_becomes(&agent, reported, "sent").await;
+        let payload = meta::failure("wamid.y", 131_026, "Message undeliverable", "No WhatsApp.");
+        meta::deliver(&mut agent, &payload).await.expect_status(200);
+        for (id, code, title, message, can_retry) in [
+            (
+                refused,
+                131_047,
+                "(#131047) Re-engagement message",
+                "More than 24 hours have passed.",
+                false,
+            ),
+            (
+                reported,
+                131_026,
+                "Message undeliverable",
+                "No WhatsApp.",
+                true,
+            ),
+        ] {
+            let failed = loop {
+                let event = client.next_events(1).await.remove(0);
+                let updated = event.data_json();
+                if event.name == "message.updated" && updated["status"] == "failed" {
+                    break updated;
+                }
+            };
+            let error =
+                json!({"code": code, "title": title, "message": message, "can_retry": can_retry});
+            assert_eq!((&failed["id"], &failed["error"]), (&json!(id), &error));
+            let path = format!("/api/messages/{id}");
+            let message = agent.get(&path).await.expect_status(200).json();
+            assert_eq!(message["error"], error, "it is there after a reload");
+        }
+        api.stop().await;
+        relay.finish().await;
     }
 }
 
