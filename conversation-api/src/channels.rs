@@ -4,8 +4,10 @@
 //! | channel | who may listen |
 //! | --- | --- |
 //! | `private-user.{id}` | that user |
-//! | `private-conversation.{id}`, `presence-conversation.{id}` | who may see the conversation |
+//! | `private-conversation.{id}`, `presence-conversation.{id}` | who may write in the conversation |
 //! | `private-department.{id}` | admin, operation_manager: all; others: their own |
+
+use serde::Serialize;
 
 use crate::people::{Role, User};
 
@@ -60,28 +62,36 @@ pub struct Ownership {
     pub assigned_to: Option<i64>,
 }
 
-/// The conversations that a user may see, listen to and write in.
+/// The conversations that a user may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// All of them.
     All,
     /// Those of a department.
     Department(i64),
-    /// Those assigned to a user.
-    AssignedTo(i64),
+    /// An agent's: those assigned to them, and those of their department that nobody has.
+    Agent {
+        /// The agent.
+        user_id: i64,
+        /// Where the agent works.
+        department_id: Option<i64>,
+    },
     /// None.
     Nothing,
 }
 
 impl Scope {
-    /// What `user` may see.
+    /// What `user` may read.
     pub fn of(user: &User) -> Self {
         match user.role {
             Role::Admin | Role::OperationManager => Self::All,
             Role::Manager | Role::AccountManager => {
                 user.department_id.map_or(Self::Nothing, Self::Department)
             }
-            Role::Agent => Self::AssignedTo(user.id),
+            Role::Agent => Self::Agent {
+                user_id: user.id,
+                department_id: user.department_id,
+            },
         }
     }
 
@@ -90,15 +100,37 @@ impl Scope {
         match self {
             Self::All => true,
             Self::Department(id) => conversation.department_id == Some(id),
-            Self::AssignedTo(id) => conversation.assigned_to == Some(id),
+            Self::Agent {
+                user_id,
+                department_id,
+            } => match conversation.assigned_to {
+                Some(assignee) => assignee == user_id,
+                None => department_id.is_some() && conversation.department_id == department_id,
+            },
             Self::Nothing => false,
         }
     }
 }
 
-/// Whether `user` may see, listen to and write in a conversation.
-pub fn may_see(user: &User, conversation: Ownership) -> bool {
+/// Whether `user` may read a conversation and its messages.
+pub fn may_read(user: &User, conversation: Ownership) -> bool {
     Scope::of(user).contains(conversation)
+}
+
+/// Whether `user` may listen to the channels of a conversation. An agent may read what nobody has,
+/// and listens to no more than what is theirs.
+pub fn may_listen(user: &User, conversation: Ownership) -> bool {
+    match user.role {
+        Role::Agent => conversation.assigned_to == Some(user.id),
+        Role::Admin | Role::OperationManager | Role::Manager | Role::AccountManager => {
+            may_read(user, conversation)
+        }
+    }
+}
+
+/// Whether `user` may write in a conversation, close it and open it again: whoever may listen.
+pub fn may_write(user: &User, conversation: Ownership) -> bool {
+    may_listen(user, conversation)
 }
 
 /// Whether `user` may listen to a department that exists.
@@ -114,7 +146,7 @@ pub fn may_watch_department(user: &User, department_id: i64) -> bool {
 /// Whether `user` may decide who answers a conversation.
 pub fn may_assign(user: &User, conversation: Ownership) -> bool {
     match user.role {
-        Role::Admin | Role::OperationManager | Role::Manager => may_see(user, conversation),
+        Role::Admin | Role::OperationManager | Role::Manager => may_read(user, conversation),
         Role::AccountManager | Role::Agent => false,
     }
 }
@@ -126,6 +158,52 @@ pub fn may_be_assigned(user: &User, conversation: Ownership) -> bool {
         Role::Admin | Role::OperationManager => true,
         Role::Manager | Role::AccountManager | Role::Agent => {
             conversation.department_id.is_none() || conversation.department_id == user.department_id
+        }
+    }
+}
+
+/// Whether `user` may take a conversation while nobody has it: whoever may read it then and could
+/// be given it.
+pub fn may_take(user: &User, conversation: Ownership) -> bool {
+    let unassigned = Ownership {
+        assigned_to: None,
+        ..conversation
+    };
+    may_read(user, unassigned) && may_be_assigned(user, unassigned)
+}
+
+/// Whether `user` may hand a conversation over to another department: whoever decides who answers
+/// it, and whoever answers it.
+pub fn may_move(user: &User, conversation: Ownership) -> bool {
+    let is_theirs = conversation.assigned_to == Some(user.id);
+    may_assign(user, conversation) || (is_theirs && may_write(user, conversation))
+}
+
+/// What a user may do with a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Permissions {
+    /// Write in it.
+    pub write: bool,
+    /// Take it, which nobody has.
+    pub take: bool,
+    /// Decide who answers it.
+    pub assign: bool,
+    /// Close it and open it again.
+    pub resolve: bool,
+    /// Hand it over to another department.
+    pub r#move: bool,
+}
+
+impl Permissions {
+    /// What `user` may do with a conversation.
+    pub fn of(user: &User, conversation: Ownership) -> Self {
+        let may_write = may_write(user, conversation);
+        Self {
+            write: may_write,
+            take: conversation.assigned_to.is_none() && may_take(user, conversation),
+            assign: may_assign(user, conversation),
+            resolve: may_write,
+            r#move: may_move(user, conversation),
         }
     }
 }

@@ -1,4 +1,8 @@
 //! What the desk announces: the events of the inbox, with their channels and payloads.
+//!
+//! - [`conversations`]: those of conversations themselves
+
+pub mod conversations;
 
 use publisher::{Broadcast, Channel as WireChannel, Invalid, SocketId};
 use serde::Serialize;

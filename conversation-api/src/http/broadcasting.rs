@@ -11,7 +11,7 @@ use super::authenticated::Authenticated;
 use super::error::Refusal;
 use super::input::Input;
 use crate::auth::sessions::Sessions;
-use crate::channels::{Channel, may_see, may_watch_department};
+use crate::channels::{self, Channel, may_watch_department};
 use crate::people::{Role, User};
 use crate::store::{Store, StoreError};
 
@@ -126,7 +126,7 @@ async fn may_listen(store: &Store, user: &User, channel: Channel) -> Result<bool
         Channel::User(id) => user.id == id,
         Channel::Conversation(id) | Channel::ConversationPresence(id) => {
             let ownership = store.ownership(id).await?;
-            ownership.is_some_and(|ownership| may_see(user, ownership))
+            ownership.is_some_and(|ownership| channels::may_listen(user, ownership))
         }
         Channel::Department(id) => {
             may_watch_department(user, id) && store.department_exists(id).await?

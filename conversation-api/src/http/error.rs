@@ -32,6 +32,8 @@ pub(super) enum Refusal {
     MethodNotAllowed(&'static str),
     /// 408: the body did not arrive in time.
     TooSlow,
+    /// 409: somebody of this name has taken the conversation.
+    Taken(String),
     /// 413: the body is larger than is read.
     TooLarge,
     /// 422: fields are missing or wrong.
@@ -49,6 +51,7 @@ pub(super) enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
+            Self::Taken(name) => return write!(formatter, "{name} has taken this conversation."),
             Self::Malformed => "The request body is malformed.",
             Self::Unauthenticated => "Unauthenticated.",
             Self::WrongCredentials => "These credentials do not match our records.",
@@ -77,6 +80,7 @@ impl ResponseError for Refusal {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Taken(_) => StatusCode::CONFLICT,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,

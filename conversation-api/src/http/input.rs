@@ -35,6 +35,39 @@ impl Input {
         })
     }
 
+    /// Fields of a query.
+    pub(super) fn of<const N: usize>(fields: [(&str, Option<String>); N]) -> Self {
+        let fields = fields.into_iter();
+        let fields = fields.filter_map(|(name, text)| Some((name.into(), Value::String(text?))));
+        Self {
+            fields: fields.collect(),
+            errors: Errors::default(),
+        }
+    }
+
+    /// A text that need not be there, without the spaces around it; nothing but spaces is as good
+    /// as none.
+    pub(super) fn optional_text(&mut self, name: &'static str, longest: usize) -> Option<String> {
+        match self.fields.get(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) if text.trim().is_empty() => None,
+            Some(_) => Some(self.text(name, longest)),
+        }
+    }
+
+    /// Whether something is asked for: `1` or `true`, or not: `0`, `false` or nothing.
+    pub(super) fn flag(&mut self, name: &'static str) -> bool {
+        match self.optional_text(name, 10).as_deref() {
+            Some("1" | "true") => true,
+            None | Some("0" | "false") => false,
+            Some(_) => {
+                let text = format!("The {} field must be true or false.", shown(name));
+                self.wrong(name, text);
+                false
+            }
+        }
+    }
+
     /// A text that must be there, without the spaces around it.
     pub(super) fn text(&mut self, name: &'static str, longest: usize) -> String {
         let text = self.secret(name, longest);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::authenticated::Authenticated;
-use super::conversations::{number, visible};
+use super::conversations::{number, readable};
 use super::error::Refusal;
 use super::path::Id;
 use crate::message::Message;
@@ -26,7 +26,7 @@ pub(super) async fn list(
     paging: Query<Paging>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Refusal> {
-    visible(&store, &who.user, id).await?;
+    readable(&store, &who.user, id).await?;
     let before = paging.before.as_deref();
     let before = before.and_then(|before| before.parse().ok());
     let per_page = number(paging.per_page.as_deref(), 50, 200);
@@ -64,6 +64,6 @@ pub(super) async fn visible_message(
     id: i64,
 ) -> Result<Message, Refusal> {
     let message = store.message(id).await?.ok_or(Refusal::NotFound)?;
-    visible(store, &who.user, message.conversation_id).await?;
+    readable(store, &who.user, message.conversation_id).await?;
     Ok(message)
 }

@@ -1,7 +1,7 @@
 //! The endpoints.
 //!
 //! - [`mod@routes`]: what is where
-//! - [`login`], [`user`], [`conversations`], [`messages`], [`sending`]: what the inbox calls
+//! - [`login`], [`user`], [`listing`], [`conversations`], [`messages`], [`sending`]: what the inbox calls
 //! - [`broadcasting`]: signatures for Laravel Echo
 //! - [`webhook`]: what WhatsApp calls
 //! - [`status`]: whether the service is there; [`page`]: the inbox itself
@@ -19,6 +19,7 @@ mod error;
 mod field_errors;
 pub mod figures;
 mod input;
+mod listing;
 mod login;
 mod messages;
 pub mod page;

@@ -6,7 +6,9 @@ use actix_web::web::{self, QueryConfig, ServiceConfig, post, resource};
 use actix_web::{Route, guard};
 
 use super::error::Refusal;
-use super::{broadcasting, conversations, login, messages, page, sending, status, user, webhook};
+use super::{
+    broadcasting, conversations, listing, login, messages, page, sending, status, user, webhook,
+};
 
 /// All endpoints, and the inbox from the folder `page`.
 pub fn routes(page: &Path, config: &mut ServiceConfig) {
@@ -18,9 +20,8 @@ pub fn routes(page: &Path, config: &mut ServiceConfig) {
     only_post(config, "/api/auth/logout", || post().to(login::logout));
     only_get(config, "/api/user", || get().to(user::show));
     only_get(config, "/api/users", || get().to(user::list));
-    only_get(config, "/api/conversations", || {
-        get().to(conversations::list)
-    });
+    only_get(config, "/api/departments", || get().to(user::departments));
+    only_get(config, "/api/conversations", || get().to(listing::list));
     only_get(config, "/api/conversations/{id}", || {
         get().to(conversations::show)
     });
@@ -29,6 +30,18 @@ pub fn routes(page: &Path, config: &mut ServiceConfig) {
     });
     only_post(config, "/api/conversations/{id}/assign", || {
         post().to(conversations::assign)
+    });
+    only_post(config, "/api/conversations/{id}/take", || {
+        post().to(conversations::take)
+    });
+    only_post(config, "/api/conversations/{id}/resolve", || {
+        post().to(conversations::resolve)
+    });
+    only_post(config, "/api/conversations/{id}/reopen", || {
+        post().to(conversations::reopen)
+    });
+    only_post(config, "/api/conversations/{id}/move", || {
+        post().to(conversations::r#move)
     });
     only_post(config, "/api/conversations/{id}/read", || {
         post().to(conversations::read)

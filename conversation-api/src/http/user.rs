@@ -1,4 +1,4 @@
-//! `GET /api/user` and `GET /api/users`.
+//! `GET /api/user`, `GET /api/users` and `GET /api/departments`.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -18,4 +18,13 @@ pub(super) async fn show(who: Authenticated) -> HttpResponse {
 pub(super) async fn list(who: Authenticated, store: Data<Store>) -> Result<HttpResponse, Refusal> {
     let colleagues = store.colleagues(Scope::of(&who.user)).await?;
     Ok(HttpResponse::Ok().json(json!({"data": colleagues})))
+}
+
+/// The departments, which everybody may know.
+pub(super) async fn departments(
+    _who: Authenticated,
+    store: Data<Store>,
+) -> Result<HttpResponse, Refusal> {
+    let departments = store.departments().await?;
+    Ok(HttpResponse::Ok().json(json!({"data": departments})))
 }

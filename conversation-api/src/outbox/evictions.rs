@@ -5,18 +5,23 @@
 //! deleted is disconnected for good. What is due goes before every event that is read after it, so
 //! that nothing that was written later reaches who may not see it.
 //!
+//! What a user is to know of the change itself would be missed while connecting again: so notices of it
+//! go out before the connections end. One that the relay did not take goes out later; it keeps
+//! nobody's connection open.
+//!
 //! Signatures do not end by themselves: who was authorised just before may subscribe a moment
 //! later. So each is done once more, after the time that a connection may take to subscribe.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use publisher::Client;
+use publisher::{Broadcast, Broadcaster, Client};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::sleep;
 
 use crate::metrics::Metrics;
 use crate::store::evictions::{Eviction, SettleEvictions};
+use crate::store::notices::{Notice, SettleNotices};
 use crate::store::tokens::PruneTokens;
 use crate::store::{Store, StoreError};
 
@@ -31,6 +36,7 @@ struct Parts {
     store: Store,
     /// Without a relay nobody is authorised, and nobody has to go.
     relay: Option<Client>,
+    broadcaster: Arc<dyn Broadcaster>,
     again_in: Duration,
     metrics: Metrics,
     /// One at a time: whoever waits finds nothing left to do.
@@ -44,16 +50,25 @@ pub(super) enum NotEvicted {
     Store(#[from] StoreError),
     #[error("the relay did not end connections: {0}")]
     Relay(publisher::Error),
+    #[error("notices were not taken: {0}")]
+    Notices(publisher::Error),
 }
 
 impl Evictions {
-    /// By this relay; again after `again_in`.
-    pub fn new(store: Store, relay: Option<Client>, again_in: Duration, metrics: Metrics) -> Self {
+    /// By this relay; again after `again_in`. Notices go where all events go.
+    pub fn new(
+        store: Store,
+        relay: Option<Client>,
+        broadcaster: Arc<dyn Broadcaster>,
+        again_in: Duration,
+        metrics: Metrics,
+    ) -> Self {
         let turn = Mutex::default();
         Self {
             parts: Arc::new(Parts {
                 store,
                 relay,
+                broadcaster,
                 again_in,
                 metrics,
                 turn,
@@ -97,7 +112,9 @@ impl Evictions {
         if self.parts.store.has_ended_tokens().await? {
             self.parts.store.write(PruneTokens).await?;
         }
-        self.finish().await
+        self.finish().await?;
+        let _turn = self.parts.turn.lock().await;
+        self.send_notices().await
     }
 
     /// Does all that is due.
@@ -107,6 +124,10 @@ impl Evictions {
             let due = self.parts.store.evictions().await?;
             if due.is_empty() {
                 return Ok(());
+            }
+            // After the evictions were read: what was written together with them is there.
+            if let Err(error) = self.send_notices().await {
+                tracing::debug!(%error, "notices go out after connections have ended");
             }
             let mut done = Vec::new();
             let result = self.end_connections(&due, &mut done).await;
@@ -118,6 +139,38 @@ impl Evictions {
                 .await?;
             result.map_err(NotEvicted::Relay)?;
         }
+    }
+
+    async fn send_notices(&self) -> Result<(), NotEvicted> {
+        loop {
+            let notices = self.parts.store.notices().await?;
+            if notices.is_empty() {
+                return Ok(());
+            }
+            let mut done = Vec::new();
+            let result = self.send_each(&notices, &mut done).await;
+            self.parts.store.write(SettleNotices { done }).await?;
+            result.map_err(NotEvicted::Notices)?;
+        }
+    }
+
+    async fn send_each(
+        &self,
+        notices: &[Notice],
+        done: &mut Vec<i64>,
+    ) -> Result<(), publisher::Error> {
+        for notice in notices {
+            match serde_json::from_str::<Broadcast>(&notice.payload) {
+                Ok(event) => match self.parts.broadcaster.broadcast(&event).await {
+                    Err(error) if error.can_retry() => return Err(error),
+                    Err(error) => tracing::error!(%error, "a notice will never be sent"),
+                    Ok(()) => {}
+                },
+                Err(error) => tracing::error!(%error, "a notice cannot be read"),
+            }
+            done.push(notice.id);
+        }
+        Ok(())
     }
 
     /// Ends each user's connections once, however often that is due.

@@ -33,8 +33,10 @@ impl Sending {
     ) -> Result<Self, ServeError> {
         let (stop, stopping) = watch::channel(false);
         let mut work = JoinSet::new();
-        let evictions = evictions(settings, store, metrics)?;
-        for dispatcher in dispatchers(settings, store, wake, metrics, &evictions)? {
+        let broadcaster = broadcaster(settings)?;
+        let evictions = evictions(settings, store, metrics, &broadcaster)?;
+        let relay = Target::Relay(broadcaster, evictions.clone());
+        for dispatcher in dispatchers(settings, store, wake, metrics, relay)? {
             work.spawn(dispatcher.run(stopping.clone()));
         }
         work.spawn(evictions.run(wake.evictions(), settings.timing.poll, stopping));
@@ -62,12 +64,11 @@ fn dispatchers(
     store: &Store,
     wake: &Wake,
     metrics: &Metrics,
-    evictions: &Evictions,
+    relay: Target,
 ) -> Result<Vec<Dispatcher>, ServeError> {
     let timing = settings.timing;
     let dispatcher =
         |target, woken| Dispatcher::new(store.clone(), target, woken, metrics.clone(), timing);
-    let relay = Target::Relay(broadcaster(settings)?, evictions.clone());
     let mut dispatchers = vec![dispatcher(relay, wake.broadcast())];
     if let (Some(sender), Some(woken)) = (&settings.replies, wake.whatsapp()) {
         let graph = Graph::new(sender.clone(), timing.attempt())?;
@@ -81,12 +82,14 @@ fn evictions(
     settings: &Settings,
     store: &Store,
     metrics: &Metrics,
+    broadcaster: &Arc<dyn Broadcaster>,
 ) -> Result<Evictions, ServeError> {
     let relay = settings.relay.clone();
     let relay = relay.map(|relay| Client::new(impatient(relay, settings)));
     let (relay, again_in) = (relay.transpose()?, settings.authorisations);
     let (store, metrics) = (store.clone(), metrics.clone());
-    Ok(Evictions::new(store, relay, again_in, metrics))
+    let broadcaster = Arc::clone(broadcaster);
+    Ok(Evictions::new(store, relay, broadcaster, again_in, metrics))
 }
 
 fn impatient(config: Config, settings: &Settings) -> Config {

@@ -1,15 +1,22 @@
-//! Conversations, as the inbox lists them.
+//! Conversations, as the inbox shows them.
+
+use std::time::Duration;
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
-use sqlx::{Row as _, query};
+use sqlx::{AssertSqlSafe, Row as _, query};
 
 use super::message_rows::{self, columns, joins};
 use super::{Store, StoreError};
-use crate::channels::Scope;
+use crate::channels::{Ownership, Permissions};
 use crate::clock::Timestamp;
+use crate::events::conversations::Department;
 use crate::events::{Contact, Sender};
 use crate::message::Message;
+use crate::people::User;
+
+/// How long after a customer's message WhatsApp takes replies that are no templates.
+const WINDOW: Duration = Duration::from_secs(24 * 3600);
 
 /// A conversation, as one user sees it.
 #[derive(Clone, Debug, Serialize)]
@@ -30,33 +37,19 @@ pub struct Conversation {
     pub unread_count: i64,
     /// When something was written last.
     pub last_message_at: Timestamp,
+    /// Until when WhatsApp takes replies that are no templates; none if the customer never wrote.
+    pub window_ends_at: Option<Timestamp>,
+    /// What this user may do with it.
+    pub can: Permissions,
     /// When the customer first wrote.
     pub created_at: Timestamp,
-}
-
-/// A department, by name.
-#[derive(Clone, Debug, Serialize)]
-pub struct Department {
-    /// The department's id.
-    pub id: i64,
-    /// The department's name.
-    pub name: String,
-}
-
-/// One page of a list, and how long the list is.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// The conversations, the one with the newest message first.
-    pub conversations: Vec<Conversation>,
-    /// How many there are on all pages.
-    pub total: i64,
 }
 
 /// The columns that [`conversation`] reads, for the user `$1`.
 macro_rules! listed {
     ($rest:literal) => {
         concat!(
-            "SELECT c.id, c.status, c.last_message_at, c.created_at,
+            "SELECT c.id, c.status, c.last_message_at, c.last_inbound_at, c.created_at,
                 ct.id AS contact_id, ct.name AS contact_name, ct.phone AS contact_phone,
                 d.id AS department_id, d.name AS department_name,
                 a.id AS assignee_id, a.name AS assignee_name, a.avatar AS assignee_avatar,
@@ -80,70 +73,65 @@ macro_rules! listed {
     };
 }
 
-impl Store {
-    /// A page of the conversations in `scope`, with what `user_id` has not read of them.
-    pub async fn conversations(
-        &self,
-        user_id: i64,
-        scope: Scope,
-        limit: i64,
-        offset: i64,
-    ) -> Result<Page, StoreError> {
-        let (all, department_id, assigned_to) = match scope {
-            Scope::All => (1_i64, None, None),
-            Scope::Department(id) => (0, Some(id), None),
-            Scope::AssignedTo(id) => (0, None, Some(id)),
-            Scope::Nothing => (0, None, None),
-        };
-        let rows = query(listed!(
-            "WHERE $2 = 1 OR c.department_id = $3 OR c.assigned_to = $4
-             ORDER BY c.last_message_at DESC, c.id DESC LIMIT $5 OFFSET $6"
-        ))
-        .bind(user_id)
-        .bind(all)
-        .bind(department_id)
-        .bind(assigned_to)
-        .bind(limit)
-        .bind(offset)
-        .fetch_all(&mut *self.reader().await?)
-        .await?;
-        let counted = query(
-            "SELECT COUNT(*) AS total FROM conversations
-             WHERE $1 = 1 OR department_id = $2 OR assigned_to = $3",
-        )
-        .bind(all)
-        .bind(department_id)
-        .bind(assigned_to)
-        .fetch_one(&mut *self.reader().await?)
-        .await?;
-        let conversations: Result<_, sqlx::Error> = rows.iter().map(conversation).collect();
-        Ok(Page {
-            conversations: conversations?,
-            total: counted.try_get("total")?,
-        })
-    }
+/// The end of the window that begins with a customer's last message.
+pub(super) fn window_end(last_inbound_at: Option<i64>) -> Option<Timestamp> {
+    last_inbound_at.map(|at| Timestamp::from_millis(at).after(WINDOW))
+}
 
-    /// A conversation as `user_id` sees it.
+impl Store {
+    /// A conversation as `user` sees it.
     pub async fn conversation(
         &self,
-        user_id: i64,
+        user: &User,
         id: i64,
     ) -> Result<Option<Conversation>, StoreError> {
         let row = query(listed!("WHERE c.id = $2"))
-            .bind(user_id)
+            .bind(user.id)
             .bind(id)
             .fetch_optional(&mut *self.reader().await?)
             .await?;
-        Ok(row.as_ref().map(conversation).transpose()?)
+        let row = row.as_ref();
+        Ok(row.map(|row| conversation(row, user)).transpose()?)
+    }
+
+    /// Those of these conversations that exist, as `user` sees them, the one with the newest message
+    /// first.
+    pub(super) async fn conversations(
+        &self,
+        user: &User,
+        ids: &[i64],
+    ) -> Result<Vec<Conversation>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<_> = ids.iter().map(i64::to_string).collect();
+        let statement = format!(
+            listed!("WHERE c.id IN ({}) ORDER BY c.last_message_at DESC, c.id DESC"),
+            ids.join(", ")
+        );
+        // The numbers are in the statement: it does not come again.
+        let rows = query(AssertSqlSafe(statement))
+            .bind(user.id)
+            .persistent(false)
+            .fetch_all(&mut *self.reader().await?)
+            .await?;
+        let conversations: Result<_, _> = rows.iter().map(|row| conversation(row, user)).collect();
+        Ok(conversations?)
     }
 }
 
-fn conversation(row: &AnyRow) -> Result<Conversation, sqlx::Error> {
+fn conversation(row: &AnyRow, user: &User) -> Result<Conversation, sqlx::Error> {
     let department: Option<i64> = row.try_get("department_id")?;
     let department = department.map(|id| {
         let name = row.try_get("department_name")?;
         Ok::<_, sqlx::Error>(Department { id, name })
     });
+    let assignee = message_rows::person(row, ["assignee_id", "assignee_name", "assignee_avatar"])?;
+    let department = department.transpose()?;
+    let ownership = Ownership {
+        department_id: department.as_ref().map(|department| department.id),
+        assigned_to: assignee.as_ref().map(|assignee| assignee.id),
+    };
     let last_message: Option<i64> = row.try_get("message_id")?;
     let last_message = last_message.map(|_| message_rows::message(row));
     Ok(Conversation {
@@ -154,11 +142,13 @@ fn conversation(row: &AnyRow) -> Result<Conversation, sqlx::Error> {
             name: row.try_get("contact_name")?,
             phone: row.try_get("contact_phone")?,
         },
-        department: department.transpose()?,
-        assignee: message_rows::person(row, ["assignee_id", "assignee_name", "assignee_avatar"])?,
+        department,
+        assignee,
         last_message: last_message.transpose()?,
         unread_count: row.try_get("unread_count")?,
         last_message_at: Timestamp::from_millis(row.try_get("last_message_at")?),
+        window_ends_at: window_end(row.try_get("last_inbound_at")?),
+        can: Permissions::of(user, ownership),
         created_at: Timestamp::from_millis(row.try_get("created_at")?),
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::any::AnyRow;
 use sqlx::{Row as _, query};
 
+use super::lifecycle::customer_writes;
 use super::message_rows::{by_id, person};
 use super::messages::next_sequence;
 use super::outbox::{self, Item, Kind};
@@ -60,7 +61,7 @@ impl Write for ReceiveMessage {
             return Ok(Received::Repeated);
         }
         let now = Timestamp::now();
-        let target = match open_conversation(connection, contact.id).await? {
+        let target = match latest_conversation(connection, contact.id).await? {
             Some(target) => target,
             None => begin_conversation(connection, contact.id, now).await?,
         };
@@ -226,26 +227,35 @@ fn written_at(reported: Option<Timestamp>, latest: Option<Timestamp>, now: Times
     }
 }
 
-async fn open_conversation(
+/// The customer's latest conversation, which is open from here on.
+async fn latest_conversation(
     connection: &mut Connection,
     contact_id: i64,
 ) -> Result<Option<Target>, sqlx::Error> {
     let row = query(
-        "SELECT c.id, c.status, c.department_id, a.id AS assignee_id, a.name AS assignee_name,
-            a.avatar AS assignee_avatar
-         FROM conversations c LEFT JOIN users a ON a.id = c.assigned_to
-         WHERE c.contact_id = $1 AND c.status = 'open' ORDER BY c.id DESC LIMIT 1",
+        "SELECT id FROM conversations WHERE contact_id = $1
+         ORDER BY CASE status WHEN 'open' THEN 0 ELSE 1 END, last_message_at DESC, id DESC LIMIT 1",
     )
     .bind(contact_id)
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await?;
-    let target = |row: &AnyRow| {
-        Ok(Target {
-            assignee: person(row, ["assignee_id", "assignee_name", "assignee_avatar"])?,
-            ..target(row)?
-        })
+    let Some(row) = row else {
+        return Ok(None);
     };
-    row.as_ref().map(target).transpose()
+    let id: i64 = row.try_get("id")?;
+    customer_writes(connection, id).await?;
+    let row = query(
+        "SELECT c.id, c.status, c.department_id, a.id AS assignee_id, a.name AS assignee_name,
+            a.avatar AS assignee_avatar
+         FROM conversations c LEFT JOIN users a ON a.id = c.assigned_to WHERE c.id = $1",
+    )
+    .bind(id)
+    .fetch_one(connection)
+    .await?;
+    Ok(Some(Target {
+        assignee: person(&row, ["assignee_id", "assignee_name", "assignee_avatar"])?,
+        ..target(&row)?
+    }))
 }
 
 /// A new conversation goes to the first department, where somebody assigns it.

@@ -3,11 +3,12 @@
 use publisher::SocketId;
 use sqlx::{Row as _, query};
 
+use super::lifecycle::agent_writes;
 use super::message_rows::{by_id, json};
 use super::outbox::{self, Item, Kind};
 use super::ownership::ownership;
 use super::{Connection, Write, encoding};
-use crate::channels::may_see;
+use crate::channels::may_write;
 use crate::clock::Timestamp;
 use crate::events;
 use crate::message::{Direction, Message, MessageType, Sender};
@@ -68,7 +69,7 @@ impl Write for SendMessage {
             return Ok(Sent::NoConversation);
         };
         let ownership = ownership(&row)?;
-        if !may_see(&self.author, ownership) {
+        if !may_write(&self.author, ownership) {
             return Ok(Sent::Denied);
         }
         if let Some(client_id) = &self.client_id
@@ -77,6 +78,7 @@ impl Write for SendMessage {
             return Ok(earlier);
         }
         let phone: String = row.try_get("phone")?;
+        agent_writes(connection, self.conversation_id, &self.author).await?;
         let now = Timestamp::now();
         let sequence = next_sequence(connection, self.conversation_id, now).await?;
         let message = self.insert(connection, now).await?;

@@ -28,6 +28,11 @@ const SQLITE: &[Source] = &[
         "messages",
         include_str!("../../migrations/sqlite/0003_messages.sql"),
     ),
+    (
+        4,
+        "states of conversations",
+        include_str!("../../migrations/sqlite/0004_conversations.sql"),
+    ),
 ];
 
 const POSTGRES: &[Source] = &[
@@ -45,6 +50,11 @@ const POSTGRES: &[Source] = &[
         3,
         "messages",
         include_str!("../../migrations/postgres/0003_messages.sql"),
+    ),
+    (
+        4,
+        "states of conversations",
+        include_str!("../../migrations/postgres/0004_conversations.sql"),
     ),
 ];
 

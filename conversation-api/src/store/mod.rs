@@ -10,12 +10,15 @@
 //! - [`mod@database`]: which there are; [`connect`], [`migrations`]: opening one
 //! - [`writer`]: how writes are committed
 //! - [`users`], [`tokens`], [`departments`]: who works here
-//! - [`conversations`], [`messages`], [`reads`], [`assignments`]: what is seen and done in the inbox
+//! - [`conversations`], [`listing`], [`messages`]: what is seen in the inbox
+//! - [`assignments`], [`lifecycle`], [`reads`]: what is done there; [`announcements`]: its events
 //! - [`ownership`]: whose a conversation is; [`message_rows`]: reading messages
 //! - [`incoming`], [`statuses`]: what WhatsApp reports; [`updates`]: announcing that a message changed
-//! - [`outbox`], [`evictions`]: what is to be sent; whose connections are to end
+//! - [`outbox`]: what is to be sent
+//! - [`evictions`], [`notices`]: whose connections are to end, and what they get before
 //! - [`demo`]: demonstration data
 
+pub mod announcements;
 pub mod assignments;
 mod connect;
 pub mod conversations;
@@ -24,9 +27,12 @@ pub mod demo;
 pub mod departments;
 pub mod evictions;
 pub mod incoming;
+pub mod lifecycle;
+pub mod listing;
 mod message_rows;
 pub mod messages;
 mod migrations;
+pub mod notices;
 pub mod outbox;
 mod ownership;
 pub mod reads;

@@ -3,7 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{Row as _, query};
 
-use super::{Store, StoreError};
+use super::{Connection, Store, StoreError};
 use crate::channels::Ownership;
 
 impl Store {
@@ -23,4 +23,33 @@ pub(super) fn ownership(row: &AnyRow) -> Result<Ownership, sqlx::Error> {
         department_id: row.try_get("department_id")?,
         assigned_to: row.try_get("assigned_to")?,
     })
+}
+
+/// A conversation that nobody else changes before the transaction is over.
+pub(super) struct Locked {
+    pub(super) ownership: Ownership,
+    /// `open` or `closed`.
+    pub(super) status: String,
+}
+
+/// Waits until nobody else is changing a conversation; `None` when it does not exist.
+pub(super) async fn lock(
+    connection: &mut Connection,
+    id: i64,
+) -> Result<Option<Locked>, sqlx::Error> {
+    // An update locks on either database, and returns what the one before has committed.
+    let row = query(
+        "UPDATE conversations SET last_sequence = last_sequence WHERE id = $1
+         RETURNING department_id, assigned_to, status",
+    )
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
+    let locked = |row: AnyRow| {
+        Ok(Locked {
+            ownership: ownership(&row)?,
+            status: row.try_get("status")?,
+        })
+    };
+    row.map(locked).transpose()
 }

@@ -65,11 +65,12 @@ impl Store {
         let (all, department_id) = match scope {
             Scope::All => (1_i64, None),
             Scope::Department(id) => (0, Some(id)),
-            Scope::AssignedTo(_) | Scope::Nothing => return Ok(Vec::new()),
+            Scope::Agent { .. } | Scope::Nothing => return Ok(Vec::new()),
         };
         let rows = query(
             "SELECT id, name, email, role, department_id, avatar
-             FROM users WHERE $1 = 1 OR department_id = $2 ORDER BY name, id",
+             FROM users WHERE ($1 = 1 OR department_id = $2) AND disabled_at IS NULL
+             ORDER BY name, id",
         )
         .bind(all)
         .bind(department_id)

@@ -10,7 +10,10 @@ struct Row {
     email: &'static str,
     id: i64,
     role: &'static str,
+    /// Where the user may listen and write.
     conversations: &'static [i64],
+    /// What the user may read beside these, because nobody has it.
+    unassigned: &'static [i64],
     departments: &'static [i64],
 }
 
@@ -19,6 +22,7 @@ const fn row(
     id: i64,
     role: &'static str,
     conversations: &'static [i64],
+    unassigned: &'static [i64],
     departments: &'static [i64],
 ) -> Row {
     Row {
@@ -26,6 +30,7 @@ const fn row(
         id,
         role,
         conversations,
+        unassigned,
         departments,
     }
 }
@@ -33,34 +38,44 @@ const fn row(
 /// Conversations 1 to 3 are department 1's, 4 to 6 department 2's. 1 is assigned to user 5, 2 to
 /// 6, 4 to 9, 5 to 10; 3 and 6 to nobody.
 const MATRIX: [Row; 10] = [
-    row("admin@tims.local", 1, "admin", &[1, 2, 3, 4, 5, 6], &[1, 2]),
+    row(
+        "admin@tims.local",
+        1,
+        "admin",
+        &[1, 2, 3, 4, 5, 6],
+        &[],
+        &[1, 2],
+    ),
     row(
         "operations@tims.local",
         2,
         "operation_manager",
         &[1, 2, 3, 4, 5, 6],
+        &[],
         &[1, 2],
     ),
-    row("manager@tims.local", 3, "manager", &[1, 2, 3], &[1]),
+    row("manager@tims.local", 3, "manager", &[1, 2, 3], &[], &[1]),
     row(
         "supervisor@tims.local",
         4,
         "account_manager",
         &[1, 2, 3],
+        &[],
         &[1],
     ),
-    row("agent@tims.local", 5, "agent", &[1], &[1]),
-    row("agent2@tims.local", 6, "agent", &[2], &[1]),
-    row("manager2@tims.local", 7, "manager", &[4, 5, 6], &[2]),
+    row("agent@tims.local", 5, "agent", &[1], &[3], &[1]),
+    row("agent2@tims.local", 6, "agent", &[2], &[3], &[1]),
+    row("manager2@tims.local", 7, "manager", &[4, 5, 6], &[], &[2]),
     row(
         "supervisor2@tims.local",
         8,
         "account_manager",
         &[4, 5, 6],
+        &[],
         &[2],
     ),
-    row("agent3@tims.local", 9, "agent", &[4], &[2]),
-    row("agent4@tims.local", 10, "agent", &[5], &[2]),
+    row("agent3@tims.local", 9, "agent", &[4], &[6], &[2]),
+    row("agent4@tims.local", 10, "agent", &[5], &[6], &[2]),
 ];
 
 const STRANGE: [&str; 22] = [
@@ -248,7 +263,7 @@ async fn a_manager_without_a_department_has_nothing() {
 }
 
 #[tokio::test]
-async fn everybody_sees_and_writes_where_they_may_listen() {
+async fn everybody_reads_writes_and_decides_where_they_may_and_nowhere_else() {
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::on(&database).start().await;
     for row in MATRIX {
@@ -265,39 +280,110 @@ async fn everybody_sees_and_writes_where_they_may_listen() {
             .map(|conversation| conversation["id"].as_i64().unwrap())
             .collect();
         ids.sort_unstable();
-        assert_eq!(ids, row.conversations, "{}", row.email);
-        for id in 1..=6 {
-            let theirs = row.conversations.contains(&id);
-            let seen = if theirs { 200 } else { 403 };
-            let show = format!("/api/conversations/{id}");
-            desk.get(&show).await.expect_status(seen);
-            desk.get(&format!("{show}/messages"))
-                .await
-                .expect_status(seen);
-            desk.post(&format!("{show}/read"), &json!({}))
-                .await
-                .expect_status(seen);
-            let message = json!({"conversation_id": id, "type": "text", "content": "x"});
-            let sent = if theirs { 201 } else { 403 };
-            desk.post("/api/messages/send", &message)
-                .await
-                .expect_status(sent);
-            let assigns = theirs && ["admin", "operation_manager", "manager"].contains(&row.role);
-            let assigned = if assigns { 200 } else { 403 };
-            let assignee = match id {
-                1 => json!(5),
-                2 => json!(6),
-                4 => json!(9),
-                5 => json!(10),
-                _ => json!(null),
-            };
-            let body = json!({"user_id": assignee});
-            desk.post(&format!("{show}/assign"), &body)
-                .await
-                .expect_status(assigned);
+        let mut readable = [row.conversations, row.unassigned].concat();
+        readable.sort_unstable();
+        assert_eq!(ids, readable, "{}", row.email);
+        for id in 0..=7 {
+            expect_rights(&mut desk, &row, id).await;
         }
     }
     api.stop().await;
+}
+
+/// What a user gets for each thing that can be done with a conversation. Nothing is changed by it.
+async fn expect_rights(desk: &mut Desk, row: &Row, id: i64) {
+    let theirs = row.conversations.contains(&id);
+    let readable = theirs || row.unassigned.contains(&id);
+    let exists = (1..=6).contains(&id);
+    let status = |allowed: bool, otherwise: u16| match (exists, allowed) {
+        (false, _) => 404,
+        (true, true) => otherwise,
+        (true, false) => 403,
+    };
+    let show = format!("/api/conversations/{id}");
+    let answer = desk.get(&show).await.expect_status(status(readable, 200));
+    let assigns = theirs && ["admin", "operation_manager", "manager"].contains(&row.role);
+    let is_assignee = row.role == "agent" && theirs;
+    if readable {
+        let takes = matches!(id, 3 | 6);
+        let can = json!({
+            "write": theirs, "take": takes, "assign": assigns, "resolve": theirs,
+            "move": assigns || is_assignee,
+        });
+        assert_eq!(answer.json()["can"], can, "{} in {id}", row.email);
+    }
+    desk.get(&format!("{show}/messages"))
+        .await
+        .expect_status(status(readable, 200));
+    desk.post(&format!("{show}/read"), &json!({}))
+        .await
+        .expect_status(status(readable, 200));
+    let message = json!({"conversation_id": id, "type": "text", "content": "x"});
+    let sent = match exists {
+        true if theirs => 201,
+        true => 403,
+        false => 422,
+    };
+    desk.post("/api/messages/send", &message)
+        .await
+        .expect_status(sent);
+    desk.post(&format!("{show}/reopen"), &json!({}))
+        .await
+        .expect_status(status(theirs, 200));
+    let assignee = match id {
+        1 => json!(5),
+        2 => json!(6),
+        4 => json!(9),
+        5 => json!(10),
+        _ => json!(null),
+    };
+    desk.post(&format!("{show}/assign"), &json!({"user_id": assignee}))
+        .await
+        .expect_status(status(assigns, 200));
+    // Who may do it is told what is missing.
+    desk.post(&format!("{show}/move"), &json!({}))
+        .await
+        .expect_status(status(assigns || is_assignee, 422));
+    // Who could have it and does not is told that somebody has; see below for those that nobody has.
+    if !matches!(id, 3 | 6) {
+        let of_department = row.departments.contains(&if id <= 3 { 1 } else { 2 });
+        let taken = if is_assignee { 200 } else { 409 };
+        desk.post(&format!("{show}/take"), &json!({}))
+            .await
+            .expect_status(status(of_department, taken));
+    }
+}
+
+#[tokio::test]
+async fn everybody_takes_and_closes_what_they_may() {
+    for row in MATRIX {
+        let database = Database::seeded(Kind::Sqlite).await;
+        let api = Api::on(&database).start().await;
+        let mut desk = api.log_in(row.email).await;
+        for id in [3, 6] {
+            let readable = row.conversations.contains(&id) || row.unassigned.contains(&id);
+            let status = if readable { 200 } else { 403 };
+            let path = format!("/api/conversations/{id}");
+            desk.post(&format!("{path}/take"), &json!({}))
+                .await
+                .expect_status(status);
+            desk.post(&format!("{path}/resolve"), &json!({}))
+                .await
+                .expect_status(status);
+            let query = match id {
+                3 => "SELECT COALESCE(assigned_to, 0) FROM conversations WHERE id = 3",
+                _ => "SELECT COALESCE(assigned_to, 0) FROM conversations WHERE id = 6",
+            };
+            let expected = if readable { row.id } else { 0 };
+            assert_eq!(database.number(query).await, expected, "{}", row.email);
+        }
+        let departments = json!({"data": [
+            {"id": 1, "name": "Sales"}, {"id": 2, "name": "Support"},
+        ]});
+        let answer = desk.get("/api/departments").await.expect_status(200);
+        assert_eq!(answer.json(), departments);
+        api.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -29,7 +29,10 @@ async fn the_list_has_what_an_inbox_shows() {
             .await
             .expect_status(200)
             .json();
-        let meta = json!({"current_page": 1, "last_page": 1, "per_page": 20, "total": 1});
+        let counts = json!({"mine": 1, "unassigned": 1, "all": 2, "unread": 2});
+        let meta = json!({
+            "current_page": 1, "last_page": 1, "per_page": 20, "total": 2, "counts": counts,
+        });
         assert_eq!(listed["meta"], meta);
         let conversation = &listed["data"][0];
         assert_eq!(conversation["id"], 1);
@@ -44,6 +47,14 @@ async fn the_list_has_what_an_inbox_shows() {
         );
         assert_eq!(conversation["assignee"]["name"], "Amir Agent");
         assert_eq!(conversation["unread_count"], 2);
+        let can = json!({
+            "write": true, "take": false, "assign": false, "resolve": true, "move": true,
+        });
+        assert_eq!(conversation["can"], can);
+        let can = json!({
+            "write": false, "take": true, "assign": false, "resolve": false, "move": false,
+        });
+        assert_eq!(listed["data"][1]["can"], can);
         assert_eq!(conversation["last_message"]["direction"], "inbound");
         assert_eq!(conversation["last_message"]["sender"], json!(null));
         assert_eq!(
@@ -65,7 +76,10 @@ async fn the_list_is_paged_and_the_newest_message_comes_first() {
     };
     let first = page(&mut admin, "?per_page=4").await;
     assert_eq!(ids(&first), [1, 2, 3, 4]);
-    let meta = json!({"current_page": 1, "last_page": 2, "per_page": 4, "total": 6});
+    let counts = json!({"mine": 0, "unassigned": 2, "all": 6, "unread": 6});
+    let meta = json!({
+        "current_page": 1, "last_page": 2, "per_page": 4, "total": 6, "counts": counts,
+    });
     assert_eq!(first["meta"], meta);
     assert_eq!(ids(&page(&mut admin, "?per_page=4&page=2").await), [5, 6]);
     assert_eq!(

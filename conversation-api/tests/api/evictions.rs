@@ -44,8 +44,11 @@ async fn whoever_loses_a_conversation_must_connect_again_and_receives_nothing_mo
         lost.expect_close_code(4200).await;
         looking.wait_for_event("pusher:error").await;
         looking.expect_close_code(4200).await;
+        stays.expect_event("conversation.assigned").await;
         let event = stays.expect_event("message.sent").await;
         assert_eq!(event.data_json()["id"], id);
+        // The new assignee is the one to be notified.
+        elsewhere.expect_event("conversation.assigned").await;
         elsewhere.expect_nothing().await;
         // Who connects again is refused this one and nothing else.
         let mut again = relay.connect().await;
@@ -175,10 +178,11 @@ async fn a_relay_that_is_away_and_a_process_that_is_killed_delay_it_and_the_orde
     api.kill().await;
     proxy.accept().await;
     let api = start.start().await;
-    for id in [before, after] {
-        let event = stays.expect_event("message.sent").await;
-        assert_eq!(event.data_json()["id"], id);
-    }
+    let event = stays.expect_event("message.sent").await;
+    assert_eq!(event.data_json()["id"], before);
+    stays.expect_event("conversation.assigned").await;
+    let event = stays.expect_event("message.sent").await;
+    assert_eq!(event.data_json()["id"], after);
     // What waited may come after the end of the connection, and what was not for it never comes.
     let events = lost
         .events_until(|event| event.name == "pusher:error")
@@ -209,7 +213,10 @@ async fn a_signature_that_was_kept_back_is_not_worth_anything_for_long() {
     let socket_id = client.socket_id.clone();
     let answer = agent.authorise(&socket_id, CHANNEL).await.json();
     assign(&mut manager, None).await;
+    // It gets what has happened before it has to connect again.
+    known.expect_event("conversation.assigned").await;
     known.expect_error(Some(4200)).await;
+    api.everything_sent().await;
     let (auth, data) = (answer["auth"].as_str(), answer["channel_data"].as_str());
     client.send_subscribe(CHANNEL, auth, data).await;
     client.expect_subscribed(CHANNEL).await;

@@ -27,6 +27,7 @@ async fn refusals_have_laravels_shapes() {
     for path in [
         "/api/user",
         "/api/users",
+        "/api/departments",
         "/api/conversations",
         "/api/conversations/1",
         "/api/conversations/1/messages",
@@ -44,6 +45,10 @@ async fn refusals_have_laravels_shapes() {
         "/api/messages/send",
         "/api/conversations/1/assign",
         "/api/conversations/1/read",
+        "/api/conversations/1/take",
+        "/api/conversations/1/resolve",
+        "/api/conversations/1/reopen",
+        "/api/conversations/1/move",
         "/broadcasting/auth",
         "/broadcasting/user-auth",
     ] {

@@ -97,23 +97,6 @@ async fn a_new_customer_begins_a_conversation_in_the_first_department() {
 }
 
 #[tokio::test]
-async fn a_customer_who_writes_after_the_end_begins_anew() {
-    let database = Database::seeded(Kind::Sqlite).await;
-    database
-        .execute("UPDATE conversations SET status = 'closed' WHERE id = 1")
-        .await;
-    let api = Api::on(&database).start().await;
-    let payload = meta::message("wamid.1", "491701000001", "Grace", "me again");
-    meta::deliver(&mut api.stranger(), &payload)
-        .await
-        .expect_status(200);
-    let query = "SELECT conversation_id FROM messages WHERE whatsapp_id = 'wamid.1'";
-    assert_eq!(database.number(query).await, 7);
-    assert_eq!(database.number("SELECT COUNT(*) FROM contacts").await, 6);
-    api.stop().await;
-}
-
-#[tokio::test]
 async fn twenty_deliveries_at_once_make_one_message_and_one_event() {
     for kind in Kind::BOTH {
         let relay = TestServer::start().await;

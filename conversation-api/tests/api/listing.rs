@@ -1,0 +1,202 @@
+//! Which conversations are listed: filters, numbers and search.
+
+use serde_json::{Value, json};
+
+use crate::support::{Api, Database, Desk, Kind, meta};
+
+async fn list(desk: &mut Desk, query: &str) -> Value {
+    let path = format!("/api/conversations?{query}");
+    desk.get(&path).await.expect_status(200).json()
+}
+
+async fn ids(desk: &mut Desk, query: &str) -> Vec<i64> {
+    let listed = list(desk, query).await;
+    let data = listed["data"].as_array().unwrap();
+    let ids: Vec<_> = data
+        .iter()
+        .map(|conversation| conversation["id"].as_i64().unwrap())
+        .collect();
+    assert_eq!(listed["meta"]["total"], ids.len(), "{query}");
+    ids
+}
+
+#[tokio::test]
+async fn a_list_can_be_narrowed() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        database
+            .execute("UPDATE conversations SET status = 'closed' WHERE id IN (2, 6)")
+            .await;
+        let api = Api::on(&database).start().await;
+        let mut admin = api.log_in("admin@tims.local").await;
+        let mut manager = api.log_in("manager@tims.local").await;
+        let mut agent = api.log_in("agent@tims.local").await;
+        for (query, of_admin, of_manager, of_agent) in [
+            ("", &[1, 2, 3, 4, 5, 6][..], &[1, 2, 3][..], &[1, 3][..]),
+            (
+                "filter=all&status=all&unread=0",
+                &[1, 2, 3, 4, 5, 6],
+                &[1, 2, 3],
+                &[1, 3],
+            ),
+            ("filter=mine", &[], &[], &[1]),
+            ("filter=unassigned", &[3, 6], &[3], &[3]),
+            ("status=open", &[1, 3, 4, 5], &[1, 3], &[1, 3]),
+            ("status=closed", &[2, 6], &[2], &[]),
+            ("filter=unassigned&status=closed", &[6], &[], &[]),
+            ("unread=1", &[1, 2, 3, 4, 5, 6], &[1, 2, 3], &[1, 3]),
+            ("unread=true&filter=mine", &[], &[], &[1]),
+            ("department_id=2", &[4, 5, 6], &[], &[]),
+            ("department_id=1&status=closed", &[2], &[2], &[]),
+            ("department_id=99", &[], &[], &[]),
+            (
+                "filter=&status=&unread=&department_id=&search=",
+                &[1, 2, 3, 4, 5, 6],
+                &[1, 2, 3],
+                &[1, 3],
+            ),
+        ] {
+            assert_eq!(ids(&mut admin, query).await, of_admin, "{query}");
+            assert_eq!(ids(&mut manager, query).await, of_manager, "{query}");
+            assert_eq!(ids(&mut agent, query).await, of_agent, "{query}");
+        }
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn numbers_are_of_what_the_user_may_read_whatever_is_filtered() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let api = Api::on(&database).start().await;
+        let mut agent = api.log_in("agent@tims.local").await;
+        for query in ["", "filter=mine", "search=nothing", "unread=1&page=7"] {
+            let counts = json!({"mine": 1, "unassigned": 1, "all": 2, "unread": 2});
+            let listed = list(&mut agent, query).await;
+            assert_eq!(listed["meta"]["counts"], counts, "{query}");
+        }
+        let read = "/api/conversations/1/read";
+        agent.post(read, &json!({})).await.expect_status(200);
+        let counts = json!({"mine": 1, "unassigned": 1, "all": 2, "unread": 1});
+        assert_eq!(list(&mut agent, "").await["meta"]["counts"], counts);
+        assert_eq!(ids(&mut agent, "unread=1").await, [3]);
+        let again = meta::message("wamid.again", "491701000001", "Grace Hopper", "again");
+        meta::deliver(&mut agent, &again).await.expect_status(200);
+        assert_eq!(list(&mut agent, "").await["meta"]["counts"]["unread"], 2);
+        let resolve = "/api/conversations/1/resolve";
+        agent.post(resolve, &json!({})).await.expect_status(200);
+        let open = json!({"mine": 0, "unassigned": 1, "all": 1, "unread": 1});
+        assert_eq!(
+            list(&mut agent, "status=open").await["meta"]["counts"],
+            open
+        );
+        let closed = json!({"mine": 1, "unassigned": 0, "all": 1, "unread": 1});
+        assert_eq!(
+            list(&mut agent, "status=closed").await["meta"]["counts"],
+            closed
+        );
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn names_numbers_and_texts_are_searched() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let api = Api::on(&database).start().await;
+        let mut admin = api.log_in("admin@tims.local").await;
+        for (number, text) in [
+            "100% sure",
+            "100 percent",
+            r"C:\temp",
+            "Größe? ÄRGER",
+            "snake_case",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let (id, phone) = (format!("wamid.{number}"), format!("4930{number}"));
+            let message = meta::message(&id, &phone, &format!("Öz {number}"), text);
+            meta::deliver(&mut admin, &message).await.expect_status(200);
+        }
+        for (search, expected) in [
+            ("grace", &[1][..]),
+            ("HOPPER", &[1]),
+            ("%2B49+170+1000003", &[3]),
+            ("17010000", &[1, 2, 3, 4, 5, 6]),
+            ("brake", &[4]),
+            ("+brake+", &[4]),
+            ("bicycle", &[1, 3]),
+            ("100%25", &[7]),
+            ("%25", &[7]),
+            ("_", &[11]),
+            ("%5C", &[9]),
+            ("C:%5Ctemp", &[9]),
+            ("gr%C3%B6%C3%9Fe", &[10]),
+            ("%C3%A4rger", &[10]),
+            ("%C3%B6z", &[11, 10, 9, 8, 7]),
+            ("'--", &[]),
+            ("%22", &[]),
+            ("*", &[]),
+        ] {
+            let query = format!("search={search}");
+            assert_eq!(ids(&mut admin, &query).await, expected, "{search}");
+        }
+        assert_eq!(
+            ids(&mut admin, "search=bicycle&filter=unassigned").await,
+            [3]
+        );
+        let page = list(&mut admin, "search=17010000&per_page=4&page=2").await;
+        assert_eq!(page["data"].as_array().unwrap().len(), 2);
+        assert_eq!(
+            (&page["meta"]["total"], &page["meta"]["last_page"]),
+            (&json!(6), &json!(2))
+        );
+        // What may not be read is not found.
+        let mut agent = api.log_in("agent@tims.local").await;
+        assert_eq!(ids(&mut agent, "search=brake").await, [0_i64; 0]);
+        assert_eq!(ids(&mut agent, "search=shipping").await, [0_i64; 0]);
+        assert_eq!(ids(&mut agent, "search=bicycle").await, [1, 3]);
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn filters_that_make_no_sense_are_named() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::on(&database).start().await;
+    let mut agent = api.log_in("agent@tims.local").await;
+    let long = "x".repeat(101);
+    for (field, value, text) in [
+        ("filter", "theirs", "The selected filter is invalid."),
+        ("status", "OPEN", "The selected status is invalid."),
+        ("unread", "yes", "The unread field must be true or false."),
+        (
+            "department_id",
+            "x",
+            "The department id field must be an integer.",
+        ),
+        (
+            "search",
+            &long,
+            "The search field must not be greater than 100 characters.",
+        ),
+        ("search", "a%00b", "The search field format is invalid."),
+    ] {
+        let answer = agent
+            .get(&format!("/api/conversations?{field}={value}"))
+            .await;
+        let expected = json!({"message": text, "errors": {field: [text]}});
+        assert_eq!(answer.expect_status(422).json(), expected);
+    }
+    let longest = "ö".repeat(100).replace('ö', "%C3%B6");
+    agent
+        .get(&format!("/api/conversations?search={longest}"))
+        .await
+        .expect_status(200);
+    agent
+        .get("/api/conversations?search=a&search=b")
+        .await
+        .expect_status(400);
+    api.stop().await;
+}
