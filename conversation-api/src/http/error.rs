@@ -32,6 +32,8 @@ pub(super) enum Refusal {
     MethodNotAllowed(&'static str),
     /// 408: the body did not arrive in time.
     TooSlow,
+    /// 409: it is not in the state for that.
+    Conflict(String),
     /// 413: the body is larger than is read.
     TooLarge,
     /// 422: fields are missing or wrong.
@@ -57,6 +59,7 @@ impl fmt::Display for Refusal {
             Self::NotFound => "Not found.",
             Self::MethodNotAllowed(_) => "The method is not supported for this route.",
             Self::TooSlow => "The request body did not arrive in time.",
+            Self::Conflict(text) => text,
             Self::TooLarge => "The request body is too large.",
             Self::Invalid(_) => "The given data was invalid.",
             Self::TooManyAttempts(_) => "Too Many Attempts.",
@@ -78,6 +81,7 @@ impl ResponseError for Refusal {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,

@@ -1,7 +1,7 @@
 //! The endpoints.
 //!
 //! - [`mod@routes`]: what is where
-//! - [`login`], [`user`], [`conversations`], [`messages`], [`sending`]: what the inbox calls
+//! - [`login`], [`user`], [`conversations`], [`messages`], [`sending`], [`media`]: what the inbox calls
 //! - [`broadcasting`]: signatures for Laravel Echo
 //! - [`webhook`]: what WhatsApp calls
 //! - [`status`]: whether the service is there; [`page`]: the inbox itself
@@ -20,6 +20,7 @@ mod field_errors;
 pub mod figures;
 mod input;
 mod login;
+mod media;
 mod messages;
 pub mod page;
 mod path;

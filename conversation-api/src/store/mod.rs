@@ -10,9 +10,11 @@
 //! - [`mod@database`]: which there are; [`connect`], [`migrations`]: opening one
 //! - [`writer`]: how writes are committed
 //! - [`users`], [`tokens`], [`departments`]: who works here
-//! - [`conversations`], [`messages`], [`reads`], [`assignments`]: what is seen and done in the inbox
+//! - [`conversations`], [`messages`], [`retry`], [`reads`], [`assignments`]: what is seen and done in
+//!   the inbox
 //! - [`ownership`]: whose a conversation is; [`message_rows`]: reading messages
-//! - [`incoming`], [`statuses`]: what WhatsApp reports; [`updates`]: announcing that a message changed
+//! - [`incoming`], [`statuses`]: what WhatsApp reports; [`updates`]: announcing that
+//!   a message changed; [`media`]: fetching files
 //! - [`outbox`], [`evictions`]: what is to be sent; whose connections are to end
 //! - [`demo`]: demonstration data
 
@@ -24,12 +26,14 @@ pub mod demo;
 pub mod departments;
 pub mod evictions;
 pub mod incoming;
+pub mod media;
 mod message_rows;
 pub mod messages;
 mod migrations;
 pub mod outbox;
 mod ownership;
 pub mod reads;
+pub mod retry;
 pub mod statuses;
 pub mod tokens;
 mod updates;

@@ -251,6 +251,7 @@ async fn a_manager_without_a_department_has_nothing() {
 async fn everybody_sees_and_writes_where_they_may_listen() {
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::on(&database).start().await;
+    let mut admin = api.log_in("admin@tims.local").await;
     for row in MATRIX {
         let mut desk = api.log_in(row.email).await;
         let listed = desk
@@ -282,6 +283,20 @@ async fn everybody_sees_and_writes_where_they_may_listen() {
             desk.post("/api/messages/send", &message)
                 .await
                 .expect_status(sent);
+            let list = format!("{show}/messages");
+            let messages = admin.get(&list).await.json();
+            let first = messages["data"][0]["id"].clone();
+            let path = format!("/api/messages/{first}");
+            desk.get(&path).await.expect_status(seen);
+            let media = if theirs { 404 } else { 403 };
+            desk.get(&format!("{path}/media"))
+                .await
+                .expect_status(media);
+            // Nothing is sent to WhatsApp here.
+            let retried = if theirs { 503 } else { 403 };
+            desk.post(&format!("{path}/retry"), &json!({}))
+                .await
+                .expect_status(retried);
             let assigns = theirs && ["admin", "operation_manager", "manager"].contains(&row.role);
             let assigned = if assigns { 200 } else { 403 };
             let assignee = match id {
