@@ -12,6 +12,7 @@
 //! - [`auth`]: passwords, tokens, attempts
 //! - [`metrics`]: figures for Prometheus
 //! - [`outbox`]: sending what was committed
+//! - [`media`]: the files of messages
 //! - [`http`]: the endpoints
 //! - [`settings`]: the environment and the flags
 //! - [`server`]: all of it at work
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod clock;
 pub mod events;
 pub mod http;
+pub mod media;
 pub mod message;
 pub mod metrics;
 pub mod outbox;

@@ -27,3 +27,12 @@ CREATE TABLE media (
     created_at BIGINT NOT NULL
 );
 CREATE INDEX media_due ON media (due_at) WHERE state = 'pending';
+
+-- What WhatsApp reported of messages before it was noted what it calls them; forgotten after an hour.
+CREATE TABLE early_statuses (
+    whatsapp_id TEXT PRIMARY KEY,
+    status TEXT NOT NULL,
+    error TEXT,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX early_statuses_age ON early_statuses (created_at);

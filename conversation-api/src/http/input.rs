@@ -167,9 +167,20 @@ impl Input {
         self.wrong(name, format!("The selected {} is invalid.", shown(name)));
     }
 
+    /// A field as it was sent.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name)
+    }
+
     /// Refuses a field's value for this reason.
-    pub(super) fn refuse(&mut self, name: &'static str, text: &str) {
-        self.wrong(name, text.into());
+    pub(super) fn refuse(&mut self, name: &'static str, text: String) {
+        self.errors.add(name, text);
+    }
+
+    /// The refusal of the request for a field's value alone.
+    pub(super) fn refused(mut self, name: &'static str, text: String) -> Refusal {
+        self.errors.add(name, text);
+        Refusal::Invalid(self.errors)
     }
 
     /// Refuses the request if anything was wrong.

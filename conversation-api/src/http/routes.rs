@@ -7,7 +7,8 @@ use actix_web::{Route, guard};
 
 use super::error::Refusal;
 use super::{
-    broadcasting, conversations, listing, login, messages, page, sending, status, user, webhook,
+    broadcasting, conversations, listing, login, media, messages, page, sending, status, user,
+    webhook,
 };
 
 /// All endpoints, and the inbox from the folder `page`.
@@ -47,6 +48,11 @@ pub fn routes(page: &Path, config: &mut ServiceConfig) {
         post().to(conversations::read)
     });
     only_post(config, "/api/messages/send", || post().to(sending::send));
+    only_get(config, "/api/templates", || get().to(sending::templates));
+    only_post(config, "/api/messages/{id}/retry", || {
+        post().to(sending::retry)
+    });
+    only_get(config, "/api/messages/{id}/media", || get().to(media::show));
     only_get(config, "/api/messages/{id}", || get().to(messages::show));
     config.service(
         resource("/api/webhooks/whatsapp")

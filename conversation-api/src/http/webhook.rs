@@ -14,7 +14,7 @@ use super::error::Refusal;
 use crate::outbox::Wake;
 use crate::store::Store;
 use crate::store::incoming::{ReceiveMessage, Received};
-use crate::store::statuses::{NoteDelivery, Noted};
+use crate::store::statuses::{KeepEarly, NoteDelivery, Noted};
 use crate::whatsapp::payload::{Notice, notices};
 use crate::whatsapp::signature::{self, Claimed};
 
@@ -105,12 +105,17 @@ pub(super) async fn receive(
 async fn store_notice(store: &Store, wake: &Wake, notice: Notice) -> Result<bool, Refusal> {
     match notice {
         Notice::Message(incoming) => {
+            let has_media = incoming.media.is_some();
             let receive = ReceiveMessage {
                 incoming,
                 fetches_media: wake.replies(),
                 event_id: crate::events::new_id(),
             };
-            Ok(store.write(receive).await? == Received::Stored)
+            let received = store.write(receive).await?;
+            if has_media && received == Received::Stored {
+                wake.media_arrived();
+            }
+            Ok(received == Received::Stored)
         }
         Notice::Status {
             id,
@@ -122,7 +127,13 @@ async fn store_notice(store: &Store, wake: &Wake, notice: Notice) -> Result<bool
                 delivery,
                 failure,
             };
-            Ok(store.write(note).await? == Noted::Changed)
+            let mut noted = store.write(note.clone()).await?;
+            if noted == Noted::Unknown && wake.replies() {
+                store.write(KeepEarly { note: note.clone() }).await?;
+                // It may have become known while this was kept.
+                noted = store.write(note).await?;
+            }
+            Ok(noted == Noted::Changed)
         }
     }
 }

@@ -10,10 +10,11 @@
 //! - [`mod@database`]: which there are; [`connect`], [`migrations`]: opening one
 //! - [`writer`]: how writes are committed
 //! - [`users`], [`tokens`], [`departments`]: who works here
-//! - [`conversations`], [`listing`], [`messages`]: what is seen in the inbox
+//! - [`conversations`], [`listing`], [`messages`], [`retry`]: what is seen and written in the inbox
 //! - [`assignments`], [`lifecycle`], [`reads`]: what is done there; [`announcements`]: its events
 //! - [`ownership`]: whose a conversation is; [`message_rows`]: reading messages
 //! - [`incoming`], [`statuses`]: what WhatsApp reports; [`updates`]: announcing that a message changed
+//! - [`media`]: fetching files
 //! - [`outbox`]: what is to be sent
 //! - [`evictions`], [`notices`]: whose connections are to end, and what they get before
 //! - [`demo`]: demonstration data
@@ -29,6 +30,7 @@ pub mod evictions;
 pub mod incoming;
 pub mod lifecycle;
 pub mod listing;
+pub mod media;
 mod message_rows;
 pub mod messages;
 mod migrations;
@@ -36,6 +38,7 @@ pub mod notices;
 pub mod outbox;
 mod ownership;
 pub mod reads;
+pub mod retry;
 pub mod statuses;
 pub mod tokens;
 mod updates;

@@ -11,7 +11,7 @@ use crate::events;
 /// A place in a conversation's sequence for something that is not written by anybody.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
-    sequence: i64,
+    pub(super) sequence: i64,
     department_id: Option<i64>,
 }
 

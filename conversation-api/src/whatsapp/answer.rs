@@ -35,7 +35,7 @@ pub enum GraphError {
 
 impl GraphError {
     /// There was no answer.
-    pub(super) fn no_answer(error: reqwest::Error) -> Self {
+    pub fn no_answer(error: reqwest::Error) -> Self {
         Self::later(error.without_url())
     }
 

@@ -38,8 +38,8 @@ impl fmt::Debug for Sender {
 /// A client of the Graph API.
 #[derive(Clone, Debug)]
 pub struct Graph {
-    client: Client,
-    sender: Sender,
+    pub(super) client: Client,
+    pub(super) sender: Sender,
 }
 
 impl Graph {

@@ -2,14 +2,17 @@
 //!
 //! - [`signature`]: whether a webhook comes from Meta
 //! - [`payload`], [`incoming`], [`delivery`]: what a webhook reports
-//! - [`graph`]: sending messages; [`answer`]: what it answers
+//! - [`graph`]: sending messages; [`templates`]: those that Meta has approved
+//! - [`media`]: fetching files; [`answer`]: what the Graph API answers
 
 pub mod answer;
 pub mod delivery;
 pub mod graph;
 pub mod incoming;
+pub mod media;
 pub mod payload;
 pub mod signature;
+pub mod templates;
 
 pub use delivery::Delivery;
 use serde::{Deserialize, Serialize};

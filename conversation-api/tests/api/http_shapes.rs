@@ -31,6 +31,9 @@ async fn refusals_have_laravels_shapes() {
         "/api/conversations",
         "/api/conversations/1",
         "/api/conversations/1/messages",
+        "/api/messages/1",
+        "/api/messages/1/media",
+        "/api/templates",
     ] {
         let answer = stranger.get(path).await.expect_status(401);
         assert_eq!(
@@ -43,6 +46,7 @@ async fn refusals_have_laravels_shapes() {
     for path in [
         "/api/auth/logout",
         "/api/messages/send",
+        "/api/messages/1/retry",
         "/api/conversations/1/assign",
         "/api/conversations/1/read",
         "/api/conversations/1/take",
