@@ -32,6 +32,11 @@ fn messages_reach_those_who_may_listen() {
 }
 
 #[test]
+fn messages_of_every_kind_are_shown() {
+    run("kinds");
+}
+
+#[test]
 fn everybody_sees_whose_a_conversation_is() {
     run("conversations");
 }
@@ -44,6 +49,11 @@ fn log_ins_and_drafts_belong_to_one_user() {
 #[test]
 fn long_conversations_are_quick() {
     run("performance");
+}
+
+#[test]
+fn a_team_gets_through_its_day() {
+    run("day");
 }
 
 #[test]
