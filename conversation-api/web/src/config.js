@@ -34,8 +34,9 @@ async function fetchJson(address, waiting) {
     try {
       const response = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
       if (response.ok) return await response.json().catch(() => ({}));
-      // 503 is the answer of a backend that has no relay configured.
-      if (response.status < 500 || response.status === 503) return {};
+      if (response.status < 500) return {};
+      // A backend that has no relay configured says so itself; whatever else stands in its place does not.
+      if (response.status === 503 && (await response.json()).message) return {};
     } catch {
       // Asked again.
     }

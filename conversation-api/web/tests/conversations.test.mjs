@@ -48,10 +48,14 @@ test("who loses an open conversation reads who has it, cannot write, and keeps t
   await row(amir, grace).waitFor({ state: "detached" });
   await row(supervisor, grace).filter({ hasText: "Ana Agent" }).waitFor();
 
-  // It comes back, and so does what was begun.
+  // It comes back, and so does what was begun, and what was written meanwhile is there.
+  await world.write(grace, "Meanwhile.");
+  await row(supervisor, grace).filter({ hasText: "Meanwhile." }).waitFor();
+  assert.equal(await amir.page.locator("[data-message]").filter({ hasText: "Meanwhile." }).count(), 0);
   await assign(grace.conversation, AMIR);
   await composer(amir).waitFor();
   assert.equal(await composer(amir).inputValue(), "I was about to write");
+  await sees(amir, "Meanwhile.");
   await row(supervisor, grace).filter({ hasText: "Amir Agent" }).waitFor();
   await closeAll(amir, supervisor);
 });
@@ -73,6 +77,7 @@ test("what nobody has can be read by the agents of the department, and is whose 
   await entry(amir).filter({ hasText: "Yours" }).waitFor();
   await readOnly(ana, "Amir Agent has this conversation now");
   await entry(amir).getByRole("link", { name: "Open" }).click();
+  await amir.page.getByRole("complementary", { name: "Details" }).getByRole("listitem").filter({ hasText: "Amir Agent (you)" }).waitFor();
   await answer(amir, "We do, by the day.");
   await sees(amir, "We do, by the day.");
 

@@ -5,7 +5,7 @@ import { beforeEach, test } from "node:test";
 import { clean } from "../src/clean.js";
 import { newClientId } from "../src/desk/client-id.js";
 import { draftOf, saveDraft } from "../src/drafts.js";
-import { partsOf } from "../src/view/formatting.js";
+import { partsOf, plainOf } from "../src/view/formatting.js";
 
 /** The parts as a text: <kind text>. */
 const shape = (parts) =>
@@ -27,6 +27,10 @@ test("WhatsApp's marks are shown as what they mean", () => {
   assert.equal(shown("*two _marks_ here*"), "<bold two <italic marks> here>");
   assert.equal(shown("```let a = *b*;\nlet c;```"), "<mono let a = *b*;\nlet c;>");
   assert.equal(shown("*Really*, (_yes_)!"), "<bold Really>, (<italic yes>)!");
+});
+
+test("a line of the list shows what is marked without its marks", () => {
+  assert.equal(plainOf("*two _marks_* and `x` at https://a.example"), "two marks and x at https://a.example");
 });
 
 test("marks that mean nothing are left alone", () => {

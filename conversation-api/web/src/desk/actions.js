@@ -1,6 +1,6 @@
 // What is done with conversations and messages.
 
-export function createActions({ api, asking, records, fetching }) {
+export function createActions({ api, asking, records, fetching, follow }) {
   const { answered, attempt } = asking;
 
   /** Does something with a conversation, whose answer is how it is then. */
@@ -8,6 +8,7 @@ export function createActions({ api, asking, records, fetching }) {
     attempt(async () => {
       try {
         records.done(await answered(ask(id, ...rest)));
+        follow();
       } catch (error) {
         // Somebody was faster, or it is not ours any more: what is on the screen is not how it is.
         if (error.status === 403 || error.status === 409) fetching.catchUp();

@@ -14,8 +14,9 @@ function descriptionOf({ department_id, ...conversation }, departments, known) {
  * @param {object} uses.alerts what draws attention; see alerts.js
  * @param {(userId: number) => void} uses.wrote called when a colleague's message has come
  * @param {() => void} uses.follow called when other channels may be wanted than before
+ * @param {() => void} uses.settle called when the open conversation has been fetched
  */
-export function createArrivals({ store: { get, set }, records, fetching, outbox, alerts, wrote, follow, markRead }) {
+export function createArrivals({ store: { get, set }, records, fetching, outbox, alerts, wrote, follow, settle, markRead }) {
   /** Conversations that the backend has refused, so that it is not asked for each of their messages. */
   const refused = new Set();
 
@@ -47,12 +48,12 @@ export function createArrivals({ store: { get, set }, records, fetching, outbox,
     return description;
   }
 
-  /** The conversation that is on the screen, and was not ours, is fetched when it has become ours. */
+  /** What is on the screen of a conversation that was not ours stood still, or is not there: it is fetched. */
   function reopen(id) {
-    if (get().thread?.id === id && get().thread.state === "refused" && records.known(id)?.isReadable) {
-      fetching.openThread(id);
-      fetching.catchUp();
-    }
+    const { thread } = get();
+    if (thread?.id !== id || !records.known(id)?.isReadable) return;
+    if (thread.state === "refused") fetching.openThread(id);
+    fetching.fetchShown().then(settle);
   }
 
   const nameOf = (id) => (records.known(id) ?? get().glimpses[id])?.contact.name ?? `conversation ${id}`;

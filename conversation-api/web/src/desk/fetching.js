@@ -32,6 +32,19 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     if (fault) throw fault;
   });
 
+  /** What fails now is caught up with later. */
+  async function orLater(work) {
+    try {
+      await work;
+    } catch (error) {
+      if (error.status === undefined) throw error;
+      if (!mayHeal(error)) return;
+      clearTimeout(again);
+      again = setTimeout(catchUp, waitAfter(failures));
+      failures += 1;
+    }
+  }
+
   // The list
 
   async function fetchList() {
@@ -220,15 +233,12 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     fetchOlder,
     countSoon,
     /** Lists something else. */
-    async list(query) {
+    list(query) {
       set({ list: emptyList(query) });
-      try {
-        await fetchList();
-      } catch (error) {
-        if (error.status === undefined) throw error;
-        if (mayHeal(error)) again = setTimeout(catchUp, waitAfter(failures++));
-      }
+      return orLater(fetchList());
     },
+    /** Fetches what the address names, without waiting for anything else. */
+    fetchShown: () => orLater(Promise.all([fetchThread(), fetchFeed()])),
     openThread(id) {
       set({ thread: id ? { id, ...EMPTY_THREAD } : null });
     },

@@ -15,7 +15,7 @@ export function startVisit({ store, api, config, token }) {
   const asking = createAsking(store);
   const records = createRecords({ store, miscounted: () => fetching.countSoon() });
   const fetching = createFetching({ store, api, asking, records, follow });
-  const actions = createActions({ store, api, asking, records, fetching });
+  const actions = createActions({ api, asking, records, fetching, follow });
   const alerts = createAlerts({ store });
   const outbox = createOutbox({
     store, api, asking,
@@ -30,7 +30,7 @@ export function startVisit({ store, api, config, token }) {
     refused: () => fetching.catchUp(),
   });
   const arrivals = createArrivals({
-    store, records, fetching, outbox, alerts, follow,
+    store, records, fetching, outbox, alerts, follow, settle,
     wrote: (userId) => live.wrote(userId),
     markRead: actions.markRead,
   });
@@ -43,8 +43,12 @@ export function startVisit({ store, api, config, token }) {
     presence: (presence) => set({ presence }),
   });
 
-  async function catchUp() {
-    await fetching.catchUp();
+  function catchUp() {
+    return fetching.catchUp().then(settle);
+  }
+
+  /** What the open conversation holds has arrived, and is read. */
+  function settle() {
     get().thread?.messages.forEach(outbox.arrived);
     actions.markRead();
   }
@@ -66,7 +70,7 @@ export function startVisit({ store, api, config, token }) {
       set({ route, failure: "", ...(isSame ? {} : { viewers: [], typing: [] }) });
       if (!isSame) fetching.openThread(id);
       follow();
-      if (id || route.view === "department") catchUp();
+      fetching.fetchShown().then(settle);
     },
     stop() {
       asking.stop();

@@ -4,6 +4,7 @@ import { listed } from "../desk/list.js";
 import { conversationHref } from "../route.js";
 import { Avatar } from "./Avatar.jsx";
 import { CloseIcon, SearchIcon } from "./icons.jsx";
+import { plainOf } from "./formatting.js";
 import { memo } from "./memo.jsx";
 import { plural } from "./people.js";
 import { Failed, Loading } from "./states.jsx";
@@ -14,7 +15,7 @@ const SEARCH_MS = 300;
 const FILTERS = [["mine", "Mine"], ["unassigned", "Unassigned"], ["all", "All"]];
 const KINDS = {
   image: "Image", sticker: "Sticker", video: "Video", audio: "Audio", document: "Document", location: "Place",
-  contacts: "Contact", unsupported: "Message",
+  contacts: "Contact", reaction: "Reaction", unsupported: "Message",
 };
 
 /** Whose conversations, which of them, and those. */
@@ -128,7 +129,7 @@ function LastMessage({ message, userId }) {
       {sender && <b><bdi>{sender.id === userId ? "You" : sender.name.split(" ")[0]}</bdi>: </b>}
       {type === "note" && <i class="kind">Note </i>}
       {kind && <i class="kind">{kind} </i>}
-      <bdi>{content}</bdi>
+      <bdi>{plainOf(content)}</bdi>
     </>
   );
 }

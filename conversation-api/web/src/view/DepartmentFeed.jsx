@@ -3,6 +3,7 @@ import { Fragment } from "preact";
 import { conversationHref } from "../route.js";
 import { Avatar } from "./Avatar.jsx";
 import { Failed, Loading } from "./states.jsx";
+import { Text } from "./Text.jsx";
 import { BackLink } from "./Thread.jsx";
 import { clock, dayName, dayOf, full } from "./time.js";
 
@@ -52,7 +53,7 @@ function Entry({ message, state, desk }) {
         <b><bdi>{sender?.name ?? customer}</bdi></b>{sender && <span class="note"> {type === "note" ? "notes about" : "to"} <bdi>{customer}</bdi></span>}
       </p>
       <time dateTime={at} title={full(at)}>{clock(at)}</time>
-      <p class="content" dir="auto">{content || type}</p>
+      <p class="content" dir="auto">{content ? <Text text={content} /> : type}</p>
       <p class="whose">
         <Whose conversation={conversation} glimpse={glimpse} user={state.user} desk={desk} />
         {/* A colleague's conversation is known here, but not open to agents. */}

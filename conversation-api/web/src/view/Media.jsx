@@ -36,7 +36,7 @@ function Picture({ message: { type, media, content }, desk }) {
   const place = useRef(null);
   useNearView(place, state === "idle", fetchFile);
   const alt = content || fileName(type, media);
-  return (
+  const picture = (
     <div class={`picture ${type}`} ref={place}>
       {state === "ready" && !isBroken && (
         <button type="button" onClick={() => setLarge(true)} aria-label={`Enlarge: ${alt}`}>
@@ -48,8 +48,13 @@ function Picture({ message: { type, media, content }, desk }) {
       {state === "failed" && (
         <p class="state">{reason} <button type="button" class="link" onClick={fetchFile}>Try again</button></p>
       )}
-      {isLarge && <Enlarged url={url} alt={alt} name={fileName(type, media)} close={() => setLarge(false)} />}
     </div>
+  );
+  return (
+    <>
+      {picture}
+      {isLarge && <Enlarged url={url} alt={alt} name={fileName(type, media)} close={() => setLarge(false)} />}
+    </>
   );
 }
 

@@ -1,5 +1,6 @@
 import { useEffect } from "preact/hooks";
 
+import { draftOf } from "../drafts.js";
 import { HOME_HREF } from "../route.js";
 import { Avatar } from "./Avatar.jsx";
 import { Composer } from "./Composer.jsx";
@@ -75,7 +76,7 @@ function Window({ conversation: { window_ends_at: endsAt } }) {
 function Actions({ conversation: { id, status, can, assignee }, desk }) {
   return (
     <div class="actions">
-      {can.take && !assignee && <button type="button" class="primary small" onClick={() => desk.take(id)}>Take it</button>}
+      {can.take && can.write && !assignee && <button type="button" class="primary small" onClick={() => desk.take(id)}>Take it</button>}
       {can.resolve && status === "open" && (
         <button type="button" class="button" onClick={() => desk.resolve(id)} aria-label="Resolve" title="Resolve"><CheckIcon /> <span class="wide">Resolve</span></button>
       )}
@@ -94,7 +95,7 @@ function ReadOnly({ conversation: { id, can, assignee, isReadable, department },
       {isTaken && <p><b><bdi>{assignee.name}</bdi></b> has this conversation now.</p>}
       {!isTaken && isReadable && <p>Nobody has this conversation. Take it to answer.</p>}
       {!isTaken && !isReadable && <p>{assignee === null && department ? <>This conversation is in <bdi>{department.name}</bdi> now.</> : "This conversation is no longer yours."}</p>}
-      {!isReadable && <p class="note">What you had begun to write is kept.</p>}
+      {!isReadable && draftOf(user.id, id).text && <p class="note">What you had begun to write is kept.</p>}
       {isReadable && can.take && <button type="button" class="primary" onClick={() => desk.take(id)}>Take it</button>}
     </div>
   );

@@ -35,6 +35,10 @@ export function partsOf(text) {
   return parts;
 }
 
+/** The text without its marks, for where there is a line for it. */
+export const plainOf = (text) => withoutMarks(partsOf(text));
+const withoutMarks = (parts) => parts.map(({ text, parts }) => text ?? withoutMarks(parts)).join("");
+
 function partOf({ 0: whole, groups }) {
   if (groups.link) {
     const text = linkWithin(groups.link);

@@ -3,7 +3,7 @@
 /** Something is being fetched; `shape` is what will be there: "rows" or "messages". */
 export function Loading({ what, shape }) {
   return (
-    <div class={`loading ${shape}`}>
+    <div class={`loading of-${shape}`}>
       <p class="unseen" role="status">Fetching {what}…</p>
       {[1, 2, 3, 4, 5].map((number) => <span key={number} class={`shape shape-${number}`} aria-hidden="true" />)}
     </div>
