@@ -16,6 +16,7 @@ mod http_shapes;
 mod log;
 mod login;
 mod media;
+mod media_faults;
 mod messages;
 mod notes_and_templates;
 mod outage;
