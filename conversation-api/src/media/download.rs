@@ -54,6 +54,11 @@ pub(super) enum NotDownloaded {
 }
 
 impl NotDownloaded {
+    /// Whether it is this side's trouble.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Folder(_) | Self::FolderFull)
+    }
+
     /// How long to wait at least before another attempt; `None` if none will succeed.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -160,8 +160,18 @@ impl Fetcher {
             return Fetched::Unavailable { error };
         };
         self.metrics.media_fetched("retry");
+        let is_ours = error.is_ours();
         let (message_id, error) = (media.message_id, error.to_string());
-        tracing::debug!(message_id, error, "a file is to be fetched later");
+        // Once a file: what operators can do something about.
+        if is_ours && media.failures == 0 {
+            tracing::warn!(
+                message_id,
+                error,
+                "files cannot be kept; they are tried again"
+            );
+        } else {
+            tracing::debug!(message_id, error, "a file is to be fetched later");
+        }
         let delay = BACKOFF.delay(media.failures.saturating_add(1));
         let after = delay.max(asked.min(LONGEST_ASKED));
         Fetched::Later { error, after }

@@ -254,6 +254,18 @@ mod tests {
                 "HTTP_HEAD_SECONDS: expected a number from 1 on",
             ),
             (
+                [("MEDIA_FILE_MB", "0"), ("", "")],
+                "MEDIA_FILE_MB: expected a number from 1 on",
+            ),
+            (
+                [("MEDIA_RETRY_HOURS", "soon"), ("", "")],
+                "MEDIA_RETRY_HOURS: expected a whole number",
+            ),
+            (
+                [("WHATSAPP_TEMPLATES", "/nowhere.json"), ("", "")],
+                "WHATSAPP_TEMPLATES: No such file",
+            ),
+            (
                 [("TRUSTED_PROXIES", "proxy"), ("", "")],
                 "TRUSTED_PROXIES: expected addresses and networks",
             ),

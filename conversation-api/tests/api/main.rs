@@ -19,6 +19,7 @@ mod listing;
 mod log;
 mod login;
 mod media;
+mod media_faults;
 mod messages;
 mod notes_and_templates;
 mod outage;

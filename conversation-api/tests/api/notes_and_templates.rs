@@ -2,13 +2,28 @@
 
 use protocol_tests::TestServer;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::graph::{message, start_with, status_becomes};
+use crate::support::stand_in::Arrived;
 use crate::support::{Api, Database, Kind, StandIn};
 
 const SEND: &str = "/api/messages/send";
 
-fn accepts(_: &crate::support::stand_in::Arrived) -> (u16, String) {
+/// A file of templates.
+fn templates(list: &Value) -> (TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("templates.json");
+    std::fs::write(&file, list.to_string()).unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    (directory, file)
+}
+
+fn with(template: &Value) -> Value {
+    json!({"conversation_id": 1, "type": "template", "template": template})
+}
+
+fn accepts(_: &Arrived) -> (u16, String) {
     (200, json!({"messages": [{"id": "wamid.1"}]}).to_string())
 }
 
@@ -40,18 +55,16 @@ async fn a_note_is_announced_and_stays_at_the_desk() {
 
 #[tokio::test]
 async fn a_template_is_filled_in_and_sent_as_one() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("templates.json");
-    let list = json!([
+    let (_directory, file) = templates(&json!([
         {"name": "order_ready", "language": "de", "body": "Hallo {{1}}, {{2}} ist da."},
         {"name": "hello", "language": "en_US", "body": "Hello!"},
-    ]);
-    std::fs::write(&file, list.to_string()).unwrap();
+    ]));
     let database = Database::seeded(Kind::Sqlite).await;
     let graph = StandIn::start(accepts).await;
-    let set = file.to_str().unwrap();
-    let (api, mut agent) =
-        start_with(&database, &graph, |api| api.set("WHATSAPP_TEMPLATES", set)).await;
+    let (api, mut agent) = start_with(&database, &graph, |api| {
+        api.set("WHATSAPP_TEMPLATES", &file)
+    })
+    .await;
     let listed = agent.get("/api/templates").await.expect_status(200).json();
     assert_eq!(
         listed,
@@ -60,12 +73,10 @@ async fn a_template_is_filled_in_and_sent_as_one() {
             {"name": "hello", "language": "en_US", "body": "Hello!", "parameters": 0},
         ]})
     );
-    let template =
-        |template: Value| json!({"conversation_id": 1, "type": "template", "template": template});
     let order =
         json!({"name": "order_ready", "language": "de", "parameters": ["Grace", "das Rad"]});
     let sent = agent
-        .post(SEND, &template(order.clone()))
+        .post(SEND, &with(&order))
         .await
         .expect_status(201)
         .json();
@@ -85,6 +96,21 @@ async fn a_template_is_filled_in_and_sent_as_one() {
             },
         })
     );
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_template_is_reported() {
+    let (_directory, file) = templates(&json!([
+        {"name": "order_ready", "language": "de", "body": "Hallo {{1}}, {{2}} ist da."},
+        {"name": "hello", "language": "en_US", "body": "Hello!"},
+    ]));
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::on(&database)
+        .set("WHATSAPP_TEMPLATES", &file)
+        .start()
+        .await;
+    let mut agent = api.log_in("agent@tims.local").await;
     let before = database.contents().await;
     let required = "The template field is required.";
     for (wrong, field, text) in [
@@ -132,7 +158,7 @@ async fn a_template_is_filled_in_and_sent_as_one() {
         ),
     ] {
         let answer = agent
-            .post(SEND, &template(wrong))
+            .post(SEND, &with(&wrong))
             .await
             .expect_status(422)
             .json();
@@ -145,10 +171,8 @@ async fn a_template_is_filled_in_and_sent_as_one() {
 
 #[tokio::test]
 async fn a_failed_template_goes_again_as_a_template() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("templates.json");
-    let list = json!([{"name": "hello", "language": "en_US", "body": "Hello {{1}}!"}]);
-    std::fs::write(&file, list.to_string()).unwrap();
+    let (_directory, file) =
+        templates(&json!([{"name": "hello", "language": "en_US", "body": "Hello {{1}}!"}]));
     let database = Database::seeded(Kind::Sqlite).await;
     let mut number = 0;
     let graph = StandIn::start(move |arrived| {
@@ -159,9 +183,10 @@ async fn a_failed_template_goes_again_as_a_template() {
         }
     })
     .await;
-    let set = file.to_str().unwrap();
-    let (api, mut agent) =
-        start_with(&database, &graph, |api| api.set("WHATSAPP_TEMPLATES", set)).await;
+    let (api, mut agent) = start_with(&database, &graph, |api| {
+        api.set("WHATSAPP_TEMPLATES", &file)
+    })
+    .await;
     let body = json!({"conversation_id": 1, "type": "template",
         "template": {"name": "hello", "language": "en_US", "parameters": ["Ada"]}});
     let sent = agent.post(SEND, &body).await.expect_status(201).json();
