@@ -28,6 +28,7 @@ pub struct Metrics {
     evicted: Counter,
     media: Family<ResultLabels, Counter>,
     evictions_waiting: Gauge,
+    database_up: Gauge,
     http_connections: Gauge,
     http_closed_for_room: Family<ReasonLabels, Counter>,
     http_write_timeouts: Counter,
@@ -76,6 +77,7 @@ impl Default for Metrics {
             evicted: Counter::default(),
             media: Family::default(),
             evictions_waiting: Gauge::default(),
+            database_up: Gauge::default(),
             http_connections: Gauge::default(),
             http_closed_for_room: Family::default(),
             http_write_timeouts: Counter::default(),
@@ -91,6 +93,7 @@ impl Default for Metrics {
             evicted,
             media,
             evictions_waiting,
+            database_up,
             http_connections,
             http_closed_for_room,
             http_write_timeouts,
@@ -125,6 +128,11 @@ impl Default for Metrics {
             "media_fetches",
             "Attempts to fetch the file of a message, by what came of it",
             media,
+        );
+        registry.register(
+            "database_up",
+            "Whether the database answers: 1 if it does",
+            database_up,
         );
         registry.register(
             "http_connections",
@@ -203,6 +211,11 @@ impl Metrics {
     /// Notes how many users' connections are yet to be ended.
     pub fn evictions_waiting(&self, users: i64) {
         self.evictions_waiting.set(users);
+    }
+
+    /// Notes whether the database answers.
+    pub fn database(&self, is_up: bool) {
+        self.database_up.set(i64::from(is_up));
     }
 
     /// Where the connections of the endpoints are counted.

@@ -163,8 +163,9 @@ impl Config {
         &self.pair
     }
 
-    /// `scheme://host:port`, without a check. An IPv6 address is put into brackets.
-    pub(crate) fn origin(&self) -> String {
+    /// Where the server is, `scheme://host:port`, without a check. An IPv6 address is put into
+    /// brackets.
+    pub fn origin(&self) -> String {
         let host = match &self.host {
             Some(host) if host.contains(':') && !host.starts_with('[') => format!("[{host}]"),
             Some(host) => host.clone(),

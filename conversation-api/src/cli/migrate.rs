@@ -6,7 +6,7 @@ use crate::store::Store;
 
 /// Brings the schema up to date, and prints what that took.
 pub(super) fn run(args: &DatabaseArgs) -> Result<(), Failure> {
-    let url = database_url(&args.environment())?;
+    let url = database_url(&args.environment()?)?;
     let due = block_on(Store::migrate(&url)).map_err(Failure::other)?;
     print(&match due {
         0 => "The schema was up to date.\n".into(),

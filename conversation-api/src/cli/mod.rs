@@ -9,6 +9,7 @@ mod serve;
 mod telemetry;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -45,6 +46,11 @@ struct DatabaseArgs {
     /// sqlite://conversations.db].
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
+
+    /// A file of variables in Laravel's format, over which those of the environment count [default:
+    /// .env in the working folder, if there is one].
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -53,7 +59,7 @@ Examples:
   conversation-api serve --listen 127.0.0.1:8000
   DATABASE_URL=postgres://tims@localhost/tims conversation-api migrate
 
-The environment says the rest: the broadcast variables of Laravel (BROADCAST_CONNECTION,
+The environment, or the file .env, says the rest: the broadcast variables of Laravel (BROADCAST_CONNECTION,
 PUSHER_APP_ID, …), WHATSAPP_APP_SECRET and others; README.md lists them. Exit codes: 0 done, or
 stopped on request, 64 the settings or the command line make no sense, 1 anything else.";
 
@@ -73,9 +79,10 @@ impl Failure {
 }
 
 impl DatabaseArgs {
-    fn environment(&self) -> Environment {
+    fn environment(&self) -> Result<Environment, SettingError> {
         let url = self.database_url.as_deref();
-        Environment::of_process().flag("--database-url", "DATABASE_URL", url)
+        let environment = Environment::of_process().with_file(self.env_file.as_deref())?;
+        Ok(environment.flag("--database-url", "DATABASE_URL", url))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::store::{Database, DatabaseUrl, Store};
 
 /// Fills an empty database with demonstration data, and prints who can log in.
 pub(super) fn run(args: &DatabaseArgs) -> Result<(), Failure> {
-    let url = database_url(&args.environment())?;
+    let url = database_url(&args.environment()?)?;
     let passwords: Result<_, _> = USERS.iter().map(|_| password::hash(PASSWORD)).collect();
     let seed = Seed {
         passwords: passwords.map_err(Failure::other)?,

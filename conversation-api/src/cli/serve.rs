@@ -33,7 +33,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let web = args.web.as_ref().map(|folder| folder.to_string_lossy());
     let environment = args
         .database
-        .environment()
+        .environment()?
         .flag("--listen", "LISTEN", args.listen.as_deref())
         .flag(
             "--metrics-listen",

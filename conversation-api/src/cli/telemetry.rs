@@ -24,6 +24,9 @@ fn filter(level: LevelFilter) -> Targets {
         .with_default(level.min(LevelFilter::WARN))
         // It reports strangers' malformed requests as errors, one line each.
         .with_target("actix_http", LevelFilter::OFF)
+        // The store reports an outage once, not for everybody who waits.
+        .with_target("sqlx::pool", LevelFilter::OFF)
+        .with_target("sqlx_core::pool", LevelFilter::OFF)
         .with_target("publisher", level)
         .with_target(env!("CARGO_CRATE_NAME"), level)
 }

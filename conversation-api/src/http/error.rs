@@ -44,6 +44,8 @@ pub(super) enum Refusal {
     TooManyAttempts(Duration),
     /// 503: too much is going on.
     Busy,
+    /// 503: the database does not answer.
+    NoDatabase,
     /// 503: it is not set up.
     NotSetUp(&'static str),
     /// 500: it is not the client's fault.
@@ -67,6 +69,7 @@ impl fmt::Display for Refusal {
             Self::Invalid(_) => "The given data was invalid.",
             Self::TooManyAttempts(_) => "Too Many Attempts.",
             Self::Busy => "Service Unavailable",
+            Self::NoDatabase => "The database is not available.",
             Self::NotSetUp(what) => what,
             Self::Internal => "Server Error",
         })
@@ -89,7 +92,7 @@ impl ResponseError for Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy | Self::NotSetUp(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::NoDatabase | Self::NotSetUp(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -103,7 +106,7 @@ impl ResponseError for Refusal {
                 let seconds = wait.as_secs_f64().ceil();
                 response.insert_header((RETRY_AFTER, format!("{seconds}")))
             }
-            Self::Busy => response.insert_header((RETRY_AFTER, "5")),
+            Self::Busy | Self::NoDatabase => response.insert_header((RETRY_AFTER, "5")),
             _ => &mut response,
         };
         response.json(json!({"message": self.to_string()}))
@@ -112,8 +115,15 @@ impl ResponseError for Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "a request failed");
-        Self::Internal
+        match error {
+            StoreError::Busy => Self::Busy,
+            // It is logged once, not for each request.
+            error if error.is_outage() => Self::NoDatabase,
+            error => {
+                tracing::error!(%error, "a request failed");
+                Self::Internal
+            }
+        }
     }
 }
 

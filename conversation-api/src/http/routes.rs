@@ -17,6 +17,7 @@ pub fn routes(page: &Path, config: &mut ServiceConfig) {
     config.app_data(QueryConfig::default().error_handler(malformed));
     only_get(config, "/", || get().to(status::root));
     only_get(config, "/up", || get().to(status::up));
+    only_get(config, "/ready", || get().to(status::ready));
     only_post(config, "/api/auth/login", || post().to(login::login));
     only_post(config, "/api/auth/logout", || post().to(login::logout));
     only_get(config, "/api/user", || get().to(user::show));

@@ -1,4 +1,4 @@
-//! `GET /` and `GET /up`.
+//! `GET /`, `GET /up` and `GET /ready`.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
@@ -16,8 +16,13 @@ pub(super) async fn root() -> HttpResponse {
         .body(text)
 }
 
-/// Whether it can work: the database answers.
-pub(super) async fn up(store: Data<Store>) -> Result<HttpResponse, Refusal> {
-    store.department_exists(0).await?;
+/// That the process answers, whatever else does not: restarting it would help nobody.
+pub(super) async fn up() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "ok"}))
+}
+
+/// Whether it can work: the database can be read and written.
+pub(super) async fn ready(store: Data<Store>) -> Result<HttpResponse, Refusal> {
+    store.probe().await?;
     Ok(HttpResponse::Ok().json(json!({"status": "ok"})))
 }

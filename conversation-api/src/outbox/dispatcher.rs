@@ -99,7 +99,7 @@ impl Dispatcher {
         let lanes = match self.claim(free).await {
             Ok(lanes) => lanes,
             Err(error) => {
-                tracing::error!(%error, "the outbox cannot be read");
+                log(&error, "the outbox cannot be read");
                 self.due = false;
                 return;
             }
@@ -127,7 +127,10 @@ impl Dispatcher {
         let turn = match turn {
             Ok(Ok(turn)) => turn,
             Ok(Err(error)) => {
-                tracing::error!(%error, "the outbox cannot be settled; its events come again");
+                log(
+                    &error,
+                    "the outbox cannot be settled; its events come again",
+                );
                 return;
             }
             Err(error) => {
@@ -158,7 +161,7 @@ impl Dispatcher {
         let kind = self.courier.target.kind();
         tracing::info!(kind = kind.name(), "what waited is being sent again");
         if let Err(error) = self.courier.store.write(RetryNow { kind }).await {
-            tracing::error!(%error, "lanes could not be made due");
+            log(&error, "lanes could not be made due");
         }
         self.due = true;
     }
@@ -166,5 +169,14 @@ impl Dispatcher {
     fn look_again(&mut self) {
         self.due = true;
         self.next_look = Instant::now() + self.courier.timing.poll;
+    }
+}
+
+/// An outage of the database is logged by the store, once.
+fn log(error: &StoreError, what: &str) {
+    if error.is_outage() {
+        tracing::debug!(%error, "{what}");
+    } else {
+        tracing::error!(%error, "{what}");
     }
 }

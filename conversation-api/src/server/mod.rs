@@ -3,15 +3,18 @@
 //! - [`connections`]: how connections are served
 //! - [`endpoints`]: the listeners, and what is wrapped around the routes
 //! - [`sending`]: the outbox, and its last pass
+//! - [`startup`]: what is not set up
 
 mod connections;
 mod endpoints;
 mod sending;
+mod startup;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use service::net::descriptors;
@@ -31,6 +34,10 @@ use sending::Sending;
 /// One in so many descriptors is for the listener of the metrics, so that neither listener can take
 /// those of the other.
 const FOR_FIGURES: u64 = 8;
+
+/// How long a request waits for the database: less than the two seconds that it may take to be
+/// refused when there is none.
+const REQUEST_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Why the service cannot start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -72,9 +79,13 @@ pub async fn run(
     let public = bind(settings.listen)?;
     let figures = settings.metrics_listen.map(bind).transpose()?;
     let store = open(&settings).await?;
+    startup::report(&settings);
+    let looking = settings.relay.clone().map(startup::look_for_relay);
+    let looking = looking.map(tokio::spawn);
     let wake = Wake::new(settings.replies.is_some());
     let metrics = Metrics::default();
-    let sessions = Sessions::new(store.clone(), settings.token_lifetime);
+    let requests = store.within(REQUEST_PATIENCE);
+    let sessions = Sessions::new(requests.clone(), settings.token_lifetime);
     let mut sending = Sending::start(&settings, &store, &wake, &metrics)?;
     let kept = settings.kept;
     let pruning = tokio::spawn(prune_for_ever(store.clone(), sessions.clone(), kept));
@@ -86,12 +97,12 @@ pub async fn run(
     };
     let figures = figures.map(|listener| {
         let limits = limits(for_figures, Numbers::default());
-        endpoints::figures(listener, &store, &metrics, limits)
+        endpoints::figures(listener, &requests, &metrics, limits)
     });
     let figures = figures.transpose()?.map(Serving::start);
     let limits = limits(files - for_figures, metrics.http_room());
     let parts = Parts {
-        store: store.clone(),
+        store: requests.clone(),
         sessions,
         passwords: Passwords::new(available_parallelism().map_or(1, usize::from))?,
         wake,
@@ -108,6 +119,9 @@ pub async fn run(
     serving.handle.stop(true).await;
     sending.finish().await;
     pruning.abort();
+    if let Some(looking) = looking {
+        looking.abort();
+    }
     if let Some(figures) = figures {
         figures.handle.stop(false).await;
     }

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::path::Path;
 use std::str::FromStr;
+
+use super::env_file;
 
 /// A setting that makes no sense. Its text is one line and holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +43,16 @@ impl Environment {
             variables: variables.collect(),
             flags: HashMap::new(),
         }
+    }
+
+    /// Adds what a file sets that the process does not: the one that is named, or else `.env` of the
+    /// working folder, if there is one.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a line of it makes no sense.
+    pub fn with_file(mut self, named: Option<&Path>) -> Result<Self, SettingError> {
+        env_file::add(&mut self.variables, named)?;
+        Ok(self)
     }
 
     /// Lays a flag, if it was given, over the variable of the same meaning.

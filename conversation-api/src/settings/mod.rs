@@ -3,9 +3,10 @@
 //! Every value in [`Settings`] is valid; what is wrong is reported in one line that names the variable
 //! and what is expected of it.
 //!
-//! - [`environment`]: reading variables
+//! - [`environment`]: reading variables; [`env_file`]: those of a file
 //! - [`load`]: what they mean
 
+mod env_file;
 mod environment;
 mod load;
 

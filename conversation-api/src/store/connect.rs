@@ -1,18 +1,24 @@
 //! Opening a database.
 
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, Executor as _};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
+use super::availability::Availability;
 use super::database::{Database, DatabaseUrl};
 use super::writer::{Style, Writer};
 use super::{Connection, Store, StoreError, migrations};
 
-/// How long a request waits for a connection.
+/// How long anything waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long anything may take, for those who are not in a hurry.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Searches at a time, so that others can be answered beside them.
+const SEARCHES: usize = 2;
 
 impl Store {
     /// Opens a database whose schema is up to date.
@@ -32,6 +38,10 @@ impl Store {
             readers,
             writer,
             runtime: Handle::current(),
+            reading: Arc::new(Availability::of("read")),
+            writing: Arc::new(Availability::of("write")),
+            patience: PATIENCE,
+            searches: Arc::new(Semaphore::new(SEARCHES)),
         })
     }
 

@@ -179,7 +179,7 @@ impl ReceiveMessage {
         conversation: &ConversationSummary,
         (sequence, now): (i64, Timestamp),
     ) -> Result<(), sqlx::Error> {
-        let message = by_id(connection, id).await?;
+        let message = by_id(&mut *connection, id).await?;
         let message = message.ok_or(sqlx::Error::RowNotFound)?;
         let item = Item {
             kind: Kind::Broadcast,

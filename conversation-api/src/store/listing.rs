@@ -4,11 +4,13 @@
 //! few. A search looks at names, numbers and the texts of the newest messages.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Serialize;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Row as _, query};
+use tokio::time::timeout;
 
 use super::conversations::Conversation;
 use super::{Database, Store, StoreError};
@@ -17,6 +19,8 @@ use crate::people::User;
 
 /// So many of the newest messages of the desk are searched; a search takes no longer with more.
 const SEARCHED: i64 = 1_000_000;
+/// How long a search may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// A search finds so many conversations at most, those with the newest messages.
 const FOUND: i64 = 1000;
 
@@ -182,7 +186,9 @@ impl Store {
         statement.listed(user, listing);
         statement.containing(self.database, search);
         statement.newest_first(FOUND, 0);
-        let found = self.ids(statement).await?;
+        let turn = timeout(self.patience, self.searches.acquire()).await;
+        let _turn = turn.map_err(|_| StoreError::Busy)?;
+        let found = self.within(PATIENCE).ids(statement).await?;
         let total = i64::try_from(found.len()).unwrap_or(FOUND);
         let (skipped, taken) = (size(listing.offset), size(listing.limit));
         let ids = found.into_iter().skip(skipped).take(taken).collect();

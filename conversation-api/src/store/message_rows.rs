@@ -2,9 +2,9 @@
 
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
-use sqlx::{Row as _, query};
+use sqlx::{Any, Executor, Row as _, query};
 
-use super::{Connection, Store, StoreError};
+use super::{Store, StoreError};
 use crate::clock::Timestamp;
 use crate::message::{Direction, Media, MediaState, Message, MessageType, ReplyTo, Sender};
 
@@ -43,7 +43,7 @@ impl Store {
     ) -> Result<Vec<Message>, StoreError> {
         let mut reader = self.reader().await?;
         let place = match before {
-            Some(id) => place(&mut reader, conversation_id, id).await?,
+            Some(id) => place(&mut *reader, conversation_id, id).await?,
             None => None,
         };
         let (time, id) = place.unwrap_or((i64::MAX, i64::MAX));
@@ -68,13 +68,13 @@ impl Store {
     /// One message.
     pub async fn message(&self, id: i64) -> Result<Option<Message>, StoreError> {
         let mut reader = self.reader().await?;
-        Ok(by_id(&mut reader, id).await?)
+        Ok(by_id(&mut *reader, id).await?)
     }
 }
 
 /// Where a message is in its conversation's order.
-async fn place(
-    connection: &mut Connection,
+async fn place<'e>(
+    connection: impl Executor<'e, Database = Any>,
     conversation_id: i64,
     id: i64,
 ) -> Result<Option<(i64, i64)>, sqlx::Error> {
@@ -88,8 +88,8 @@ async fn place(
 }
 
 /// Reads a message by its id.
-pub(super) async fn by_id(
-    connection: &mut Connection,
+pub(super) async fn by_id<'e>(
+    connection: impl Executor<'e, Database = Any>,
     id: i64,
 ) -> Result<Option<Message>, sqlx::Error> {
     let row = query(concat!(

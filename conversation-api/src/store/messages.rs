@@ -126,7 +126,7 @@ impl SendMessage {
         {
             return Ok(Some(Sent::ClientIdTaken));
         }
-        let message = by_id(connection, row.try_get("id")?).await?;
+        let message = by_id(&mut *connection, row.try_get("id")?).await?;
         Ok(message.map(Sent::Repeated))
     }
 

@@ -8,7 +8,8 @@
 //! which on SQLite commits the writes of many requests at once.
 //!
 //! - [`mod@database`]: which there are; [`connect`], [`migrations`]: opening one
-//! - [`writer`]: how writes are committed
+//! - [`reader`], [`writer`]: how is read, and how writes are committed
+//! - [`availability`]: whether the database answers
 //! - [`users`], [`tokens`], [`departments`]: who works here
 //! - [`conversations`], [`listing`], [`messages`], [`retry`]: what is seen and written in the inbox
 //! - [`assignments`], [`lifecycle`], [`reads`]: what is done there; [`announcements`]: its events
@@ -21,6 +22,7 @@
 
 pub mod announcements;
 pub mod assignments;
+mod availability;
 mod connect;
 pub mod conversations;
 mod database;
@@ -37,6 +39,7 @@ mod migrations;
 pub mod notices;
 pub mod outbox;
 mod ownership;
+mod reader;
 pub mod reads;
 pub mod retry;
 pub mod statuses;
@@ -46,11 +49,15 @@ pub mod users;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyPool};
+use futures_util::future::join;
+use sqlx::AnyPool;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
+use availability::{Availability, too_late};
 pub use database::{Database, DatabaseUrl, InvalidUrl};
 pub use writer::{Write, Writer};
 
@@ -72,6 +79,23 @@ pub enum StoreError {
     /// The database is being closed.
     #[error("the database is being closed")]
     Closed,
+    /// The database has not done it in time, and perhaps never will.
+    #[error("the database did not answer in time")]
+    Late,
+    /// Too much of this kind is going on.
+    #[error("too many searches are under way")]
+    Busy,
+}
+
+impl StoreError {
+    /// Whether another attempt may succeed later: the database does not answer, or has no room.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Database(error) => availability::is_outage(error),
+            Self::Closed | Self::Late | Self::Busy => true,
+            Self::Migrations(_) | Self::MigrationDue => false,
+        }
+    }
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -92,32 +116,57 @@ pub struct Store {
     readers: AnyPool,
     writer: Writer,
     runtime: Handle,
+    reading: Arc<Availability>,
+    writing: Arc<Availability>,
+    /// How long anything may take.
+    patience: Duration,
+    /// Searches that may be under way at a time.
+    searches: Arc<Semaphore>,
 }
 
 impl Store {
-    /// Commits a write, and answers with its outcome once it is safe on disk.
+    /// The same database, for those who wait for no more than this.
+    pub fn within(&self, patience: Duration) -> Self {
+        Self {
+            patience,
+            ..self.clone()
+        }
+    }
+
+    /// Commits a write, and answers with its outcome once it is safe on disk. A write that could not
+    /// be begun in time is given up; of one that was under way, nobody knows.
     pub async fn write<W: Write>(&self, write: W) -> Result<W::Outcome, StoreError> {
-        self.writer.write(write).await
+        let result = timeout(self.patience, self.writer.write(write)).await;
+        let result = result.unwrap_or(Err(StoreError::Late));
+        match &result {
+            Ok(_) => self.writing.is_there(),
+            Err(StoreError::Database(error)) => self.writing.failed(error),
+            Err(StoreError::Late) => self.writing.failed(&too_late()),
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// Whether the database can be read and written.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        let (read, written) = join(self.department_exists(0), self.write(Probe)).await;
+        read.and(written)
     }
 
     /// Which database it is.
     pub fn database(&self) -> Database {
         self.database
     }
+}
 
-    /// A connection for reading.
-    ///
-    /// A connection to a server lives by the runtime that it was made on. Workers have runtimes
-    /// of their own, which end before the last pass of the outbox: so connections are made on the
-    /// one that the store was opened on.
-    async fn reader(&self) -> Result<PoolConnection<Any>, StoreError> {
-        let acquire = self.readers.acquire();
-        match self.database {
-            Database::Sqlite => Ok(acquire.await?),
-            Database::Postgres => {
-                let acquired = self.runtime.spawn(acquire).await;
-                Ok(acquired.map_err(|_| StoreError::Closed)??)
-            }
-        }
+/// A write that changes nothing.
+struct Probe;
+
+impl Write for Probe {
+    type Outcome = ();
+
+    async fn apply(&self, connection: &mut Connection) -> Result<(), sqlx::Error> {
+        sqlx::query("SELECT 1").execute(connection).await?;
+        Ok(())
     }
 }

@@ -84,7 +84,7 @@ impl Write for RetryMessage {
             created_at: Timestamp::now(),
         };
         outbox::add(connection, &item, &reply).await?;
-        let message = by_id(connection, self.message_id).await?;
+        let message = by_id(&mut *connection, self.message_id).await?;
         message
             .map(|message| Retried::Pending(Box::new(message)))
             .ok_or(sqlx::Error::RowNotFound)

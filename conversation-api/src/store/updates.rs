@@ -40,7 +40,7 @@ pub(super) async fn announce(
     turn: Turn,
     message_id: i64,
 ) -> Result<(), sqlx::Error> {
-    let message = by_id(connection, message_id).await?;
+    let message = by_id(&mut *connection, message_id).await?;
     let message = message.ok_or(sqlx::Error::RowNotFound)?;
     let event_id = events::new_id();
     let event = events::updated(&message, turn.department_id, &event_id).map_err(encoding)?;

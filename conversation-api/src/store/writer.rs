@@ -9,6 +9,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -16,13 +17,17 @@ use parking_lot::RwLock;
 use sqlx::{AnyPool, Connection as _};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use super::availability::too_late;
 use super::{Connection, StoreError};
 
 /// Writes that may wait to be taken; more make their requests wait.
 const QUEUE: usize = 4096;
 /// How often a write is tried that ran into another one's locks.
 const ATTEMPTS: usize = 5;
+/// How long a transaction may take. A connection that has not answered by then is given up.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// A change of the database: one that is done as a whole or not at all.
 ///
@@ -125,11 +130,16 @@ async fn commit_all(
 
 /// Commits a group, or, if one of it cannot be applied, each of it by itself.
 async fn commit(pool: &AnyPool, style: Style, group: &mut Vec<Box<dyn Pending>>) {
+    group.retain(|pending| !pending.is_given_up());
     if group.len() > 1 && attempt(pool, style, group).await.is_ok() {
         group.drain(..).for_each(|pending| pending.committed());
         return;
     }
     for mut pending in group.drain(..) {
+        // The one before may have taken a while.
+        if pending.is_given_up() {
+            continue;
+        }
         match commit_one(pool, style, &mut pending).await {
             Ok(()) => pending.committed(),
             Err(error) => pending.failed(error.into()),
@@ -157,6 +167,18 @@ async fn attempt(
     group: &mut [Box<dyn Pending>],
 ) -> Result<(), sqlx::Error> {
     let mut connection = pool.acquire().await?;
+    let attempt = timeout(LONGEST, transaction(&mut connection, style, group)).await;
+    attempt.unwrap_or_else(|_| {
+        drop(connection.detach());
+        Err(too_late())
+    })
+}
+
+async fn transaction(
+    connection: &mut Connection,
+    style: Style,
+    group: &mut [Box<dyn Pending>],
+) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin_with(style.begin).await?;
     for pending in group {
         pending.apply(&mut transaction).await?;
@@ -177,6 +199,8 @@ trait Pending: Send {
         &'p mut self,
         connection: &'p mut Connection,
     ) -> BoxFuture<'p, Result<(), sqlx::Error>>;
+    /// Whether nobody waits for it any longer.
+    fn is_given_up(&self) -> bool;
     fn committed(self: Box<Self>);
     fn failed(self: Box<Self>, error: StoreError);
 }
@@ -193,15 +217,23 @@ impl<W: Write> Pending for PendingWrite<W> {
         connection: &'p mut Connection,
     ) -> BoxFuture<'p, Result<(), sqlx::Error>> {
         async {
-            self.outcome = Some(self.write.apply(connection).await?);
+            // What was refused for being late must not be done after all.
+            self.outcome = match self.is_given_up() {
+                true => None,
+                false => Some(self.write.apply(connection).await?),
+            };
             Ok(())
         }
         .boxed()
     }
 
+    fn is_given_up(&self) -> bool {
+        self.answer.is_closed()
+    }
+
     fn committed(self: Box<Self>) {
         if let Some(outcome) = self.outcome {
-            // A request that was given up has nobody to answer.
+            // A request that was given up in the meantime has nobody to answer.
             let _ = self.answer.send(Ok(outcome));
         }
     }

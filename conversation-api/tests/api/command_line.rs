@@ -150,3 +150,77 @@ fn an_address_that_is_taken_is_named() {
         "{error}"
     );
 }
+
+/// Runs `migrate` in a folder with these files; returns the exit code and what it printed.
+fn migrate_beside(
+    files: &[(&str, &str)],
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> (tempfile::TempDir, i32, String) {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        std::fs::write(directory.path().join(name), content).unwrap();
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_conversation-api"))
+        .arg("migrate")
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    (directory, output.status.code().unwrap(), error)
+}
+
+#[test]
+fn a_file_of_variables_is_read_and_the_environment_counts_more() {
+    let dotenv = "APP=desk\nexport DATABASE_URL=\"sqlite://${APP}.db\" # ours\n";
+    let other = "DATABASE_URL=sqlite://other.db";
+    let files = [(".env", dotenv), ("other.env", other)];
+    for (arguments, variables, expected) in [
+        (&[][..], &[][..], "desk.db"),
+        (&[], &[("APP", "support")], "support.db"),
+        (
+            &[],
+            &[("DATABASE_URL", "sqlite://environment.db")],
+            "environment.db",
+        ),
+        (&["--env-file", "other.env"], &[], "other.db"),
+        (&["--database-url", "sqlite://flag.db"], &[], "flag.db"),
+    ] {
+        let (directory, code, error) = migrate_beside(&files, arguments, variables);
+        assert_eq!(code, 0, "{error}");
+        assert!(directory.path().join(expected).is_file(), "{expected}");
+    }
+    let (directory, code, _) = migrate_beside(&[], &[], &[]);
+    assert_eq!(code, 0);
+    assert!(directory.path().join("conversations.db").is_file());
+}
+
+#[test]
+fn a_file_of_variables_that_makes_no_sense_is_named_and_not_shown() {
+    for (content, arguments, expected) in [
+        (
+            "A=1\nPASSWORD=my secret",
+            &[][..],
+            "conversation-api: .env, line 2: expected quotes",
+        ),
+        (
+            "my secret",
+            &[],
+            "conversation-api: .env, line 1: expected NAME=VALUE",
+        ),
+        (
+            "",
+            &["--env-file", "none.env"],
+            "conversation-api: none.env: cannot be read",
+        ),
+    ] {
+        let (_directory, code, error) = migrate_beside(&[(".env", content)], arguments, &[]);
+        assert_eq!(code, 64, "{error}");
+        assert!(error.starts_with(expected), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+}

@@ -243,6 +243,64 @@ async fn the_inbox_is_served_from_its_folder() {
 }
 
 #[tokio::test]
+async fn browsers_keep_what_does_not_change_and_run_nothing_that_is_not_the_pages() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let folder = tempfile::tempdir().unwrap();
+    let assets = folder.path().join("assets");
+    std::fs::create_dir(&assets).unwrap();
+    std::fs::write(folder.path().join("index.html"), "<title>Inbox</title>").unwrap();
+    std::fs::write(assets.join("app-1a2b.js"), "plain").unwrap();
+    std::fs::write(assets.join("app-1a2b.js.br"), "brotli").unwrap();
+    std::fs::write(assets.join("app-1a2b.js.gz"), "gzip").unwrap();
+    let api = Api::on(&database)
+        .set("WEB", &folder.path().to_string_lossy())
+        .start()
+        .await;
+    let mut stranger = api.stranger();
+    for (path, cached) in [
+        ("/inbox/", "no-cache"),
+        ("/inbox/index.html", "no-cache"),
+        (
+            "/inbox/assets/app-1a2b.js",
+            "public, max-age=31536000, immutable",
+        ),
+        ("/inbox/assets/nothing.js", "no-cache"),
+    ] {
+        let answer = stranger.get(path).await;
+        assert_eq!(answer.header("cache-control"), Some(cached), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+        let policy = answer.header("content-security-policy").unwrap();
+        for part in [
+            "default-src 'none'",
+            "script-src 'self';",
+            "style-src 'self';",
+            "connect-src 'self' ws: wss:",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
+    for (accepted, encoding, content) in [
+        ("gzip, deflate, br", Some("br"), "brotli"),
+        ("gzip", Some("gzip"), "gzip"),
+        ("identity", None, "plain"),
+    ] {
+        let request = Request::new("GET", "/inbox/assets/app-1a2b.js");
+        let answer = stranger
+            .send(request.header("Accept-Encoding", accepted))
+            .await
+            .expect_status(200);
+        assert_eq!(answer.header("content-encoding"), encoding);
+        assert_eq!(answer.text(), content);
+        let kind = answer.header("content-type").unwrap();
+        assert!(kind.contains("javascript"), "{kind}");
+    }
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn requests_are_counted_by_route_and_status() {
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::on(&database).start().await;

@@ -18,7 +18,7 @@ use crate::{Client, Config, Invalid};
 /// | `BROADCAST_CONNECTION`, `BROADCAST_DRIVER` | the driver: `pusher`, `log`, `redis`, `ably` or `null`; default: `log` |
 /// | `PUSHER_APP_ID`, `_KEY`, `_SECRET` | the app of `pusher`; required |
 /// | `PUSHER_HOST`, `PUSHER_PORT`, `PUSHER_SCHEME` | its server; default: `127.0.0.1`, 6001 (with TLS 443) and `http` |
-/// | `PUSHER_APP_CLUSTER` | without effect: there always is a host, which wins, as in Laravel. For Pusher itself, name its host, `api-{cluster}.pusher.com` |
+/// | `PUSHER_APP_CLUSTER` | without a host: Pusher itself, at `api-{cluster}.pusher.com` with TLS, as in Laravel. A host wins |
 /// | `PUSHER_ENCRYPTION_MASTER_KEY_BASE64` | for encrypted channels; Laravel has no variable for it |
 /// | `REDIS_URL`, or `REDIS_HOST`, `_PORT`, `_USERNAME`, `_PASSWORD`, `_DB` | the server of `redis`; default: `127.0.0.1`, 6379, database 0 |
 /// | `REDIS_PREFIX` | before the channels' names; default: `{slug of APP_NAME}-database-`, as in Laravel 13 |

@@ -39,12 +39,17 @@ impl<'a> Environment<'a> {
 
     /// The app and the server of the driver `pusher`.
     pub(super) fn pusher(self) -> Result<Config, Invalid> {
+        // As in Laravel: a cluster stands for Pusher itself, unless a host is named.
+        let cluster = self.get("PUSHER_APP_CLUSTER");
+        let cluster = cluster.filter(|_| self.get("PUSHER_HOST").is_none());
         let scheme = match self.get("PUSHER_SCHEME") {
+            None if cluster.is_some() => Scheme::Https,
             None | Some("http") => Scheme::Http,
             Some("https") => Scheme::Https,
             Some(_) => return Err(Invalid::new("PUSHER_SCHEME", "must be http or https")),
         };
         let default_port = match scheme {
+            Scheme::Http if cluster.is_some() => 80,
             Scheme::Http => 6001,
             Scheme::Https => 443,
         };
@@ -54,8 +59,11 @@ impl<'a> Environment<'a> {
             self.required("PUSHER_APP_SECRET")?,
         )
         .scheme(scheme)
-        .host(self.get("PUSHER_HOST").unwrap_or("127.0.0.1"))
         .port(self.number("PUSHER_PORT", default_port)?);
+        let config = match cluster {
+            Some(cluster) => config.cluster(cluster),
+            None => config.host(self.get("PUSHER_HOST").unwrap_or("127.0.0.1")),
+        };
         const MASTER_KEY: &str = "PUSHER_ENCRYPTION_MASTER_KEY_BASE64";
         Ok(match self.get(MASTER_KEY) {
             None => config,
@@ -200,13 +208,24 @@ mod tests {
             origin(&[("PUSHER_HOST", ""), ("PUSHER_PORT", "null")]),
             "http://127.0.0.1:6001"
         );
-        assert_eq!(
-            origin(&[("PUSHER_APP_CLUSTER", "eu")]),
-            "http://127.0.0.1:6001"
-        );
+        let local = [("PUSHER_APP_CLUSTER", "eu"), ("PUSHER_HOST", "127.0.0.1")];
+        assert_eq!(origin(&local), "http://127.0.0.1:6001");
         let tls = [("PUSHER_SCHEME", "https"), ("PUSHER_HOST", "example.com")];
         assert_eq!(origin(&tls), "https://example.com:443");
         assert_eq!(origin(&[("PUSHER_PORT", "8080")]), "http://127.0.0.1:8080");
+    }
+
+    #[test]
+    fn a_cluster_without_a_host_is_pusher_itself() {
+        let origin = |more: &[(&str, &str)]| pusher(more).unwrap().origin();
+        let cluster = ("PUSHER_APP_CLUSTER", "mt1");
+        let expected = "https://api-mt1.pusher.com:443";
+        assert_eq!(origin(&[cluster]), expected);
+        assert_eq!(origin(&[cluster, ("PUSHER_HOST", "")]), expected);
+        let laravel = [("PUSHER_PORT", "443"), ("PUSHER_SCHEME", "https")];
+        assert_eq!(origin(&[&[cluster], &laravel[..]].concat()), expected);
+        let plain = [cluster, ("PUSHER_SCHEME", "http")];
+        assert_eq!(origin(&plain), "http://api-mt1.pusher.com:80");
     }
 
     #[test]

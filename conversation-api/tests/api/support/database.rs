@@ -24,7 +24,7 @@ impl Kind {
 pub(crate) struct Database {
     pub(crate) url: String,
     _directory: TempDir,
-    _server: Option<Postgres>,
+    server: Option<Postgres>,
 }
 
 impl Database {
@@ -58,8 +58,13 @@ impl Database {
         Database {
             url,
             _directory: directory,
-            _server: server,
+            server: server,
         }
+    }
+
+    /// The PostgreSQL server.
+    pub(crate) fn server(&mut self) -> &mut Postgres {
+        self.server.as_mut().expect("it is PostgreSQL")
     }
 
     /// The one number that a query answers with.
@@ -97,7 +102,7 @@ impl Database {
         ]
     }
 
-    async fn pool(&self) -> AnyPool {
+    pub(crate) async fn pool(&self) -> AnyPool {
         sqlx::any::install_default_drivers();
         let pool = AnyPoolOptions::new().max_connections(1);
         pool.connect(&self.url).await.expect("the database is up")

@@ -42,25 +42,59 @@ impl Postgres {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        let mut server = as_account(Command::new(programs.join("postgres")), account);
-        let settings = [
-            "listen_addresses=",
-            "fsync=off",
-            "max_connections=60",
-            "shared_buffers=16MB",
-        ];
-        server.arg("-D").arg(&data).arg("-k").arg(directory);
-        for setting in settings {
-            server.args(["-c", setting]);
-        }
-        let log = fs::File::create(directory.join("postgres.log")).unwrap();
-        let child = server.stderr(log).spawn().expect("postgres starts");
         let mut postgres = Postgres {
-            child,
+            child: launch(directory),
             sockets: directory.to_owned(),
         };
         postgres.is_up().await;
         postgres
+    }
+
+    /// Stops all of its processes where they are: connections stay open and nothing answers.
+    pub(crate) fn freeze(&self) {
+        self.signal_all(libc::SIGSTOP);
+    }
+
+    /// Lets them go on.
+    pub(crate) fn thaw(&self) {
+        self.signal_all(libc::SIGCONT);
+    }
+
+    /// Ends it without notice.
+    pub(crate) fn kill(&mut self) {
+        self.signal_all(libc::SIGKILL);
+        let _reaped = self.child.wait();
+    }
+
+    /// Starts it again, with what it had.
+    pub(crate) async fn restart(&mut self) {
+        fs::remove_file(self.sockets.join("postgres.log")).unwrap();
+        let _left = fs::remove_file(self.sockets.join(".s.PGSQL.5432"));
+        self.child = launch(&self.sockets);
+        self.is_up().await;
+    }
+
+    /// The server first, so that it starts nothing in the meantime.
+    fn signal_all(&self, signal: libc::c_int) {
+        let server = self.child.id();
+        let mut pids = vec![server];
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+            if status.contains(&format!("\nPPid:\t{server}\n")) {
+                pids.extend(
+                    entry
+                        .file_name()
+                        .to_str()
+                        .and_then(|pid| pid.parse::<u32>().ok()),
+                );
+            }
+        }
+        for pid in pids {
+            let pid = libc::pid_t::try_from(pid).expect("a pid fits pid_t");
+            // SAFETY: kill takes plain numbers. The server is not yet reaped, so the pid is its, and
+            // its children are its to reap.
+            unsafe { libc::kill(pid, signal) };
+        }
     }
 
     /// Where it is.
@@ -95,12 +129,33 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        if let Ok(Some(_)) = self.child.try_wait() {
+            return;
+        }
         let pid = libc::pid_t::try_from(self.child.id()).expect("a pid fits pid_t");
+        self.thaw();
         // SAFETY: kill takes plain numbers; the child is not yet reaped, so the pid is its. SIGQUIT
         // asks for an immediate shutdown, in which the server ends its own children first.
         unsafe { libc::kill(pid, libc::SIGQUIT) };
         let _reaped = self.child.wait();
     }
+}
+
+fn launch(directory: &Path) -> Child {
+    let mut server = as_account(Command::new(programs().join("postgres")), account());
+    let settings = [
+        "listen_addresses=",
+        "fsync=off",
+        "max_connections=60",
+        "shared_buffers=16MB",
+    ];
+    server.arg("-D").arg(directory.join("data"));
+    server.arg("-k").arg(directory);
+    for setting in settings {
+        server.args(["-c", setting]);
+    }
+    let log = fs::File::create(directory.join("postgres.log")).unwrap();
+    server.stderr(log).spawn().expect("postgres starts")
 }
 
 /// Where Debian has them, the newest first, or else wherever PATH leads.
