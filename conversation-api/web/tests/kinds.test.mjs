@@ -107,7 +107,7 @@ test("places, contacts, buttons and what cannot be shown are shown for what they
   await world.write(grace, { type: "interactive", interactive: { type: "list_reply", list_reply: { id: "1", title: "Blue" } } });
   await messages(agent, "Blue").getByText("Chose").waitFor();
   await world.write(grace, { type: "unsupported", errors: [{ code: 131051, title: "Message type unknown" }] });
-  await agent.page.locator(".bubble.unsupported").waitFor();
+  await agent.page.locator(".bubble.of-unsupported").waitFor();
   await closeAll(agent);
 });
 
@@ -118,7 +118,7 @@ test("a reaction stands at the message that it is to", async () => {
   await messages(agent, "It is ready on Friday.").locator(".delivery.sent").waitFor();
   await world.write(grace, { type: "reaction", reaction: { message_id: id, emoji: "👍" } });
   await messages(agent, "It is ready on Friday.").locator(".reactions").filter({ hasText: "👍" }).waitFor();
-  assert.equal(await agent.page.locator(".bubble.reaction").count(), 0);
+  assert.equal(await agent.page.locator(".bubble.of-reaction").count(), 0);
   await agent.page.reload();
   await messages(agent, "It is ready on Friday.").locator(".reactions").filter({ hasText: "👍" }).waitFor();
   await closeAll(agent);

@@ -8,8 +8,9 @@ import { EMPTY_THREAD, caughtUpWith, firstOfLast, withMessages } from "./message
 
 const PAGE = 50;
 const LARGEST_PAGE = 100;
-/** How long counts may be wrong before they are fetched. */
-const COUNTS_MS = 3000;
+/** Counts that are not known from events are fetched after this, and no more often than that. */
+const COUNTS_AFTER_MS = 200;
+const COUNTS_EVERY_MS = 3000;
 
 const isRefusal = ({ status }) => status === 403 || status === 404;
 
@@ -19,6 +20,7 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
   let failures = 0;
   let again = null;
   let counting = null;
+  let countedAt = -Infinity;
 
   /** Fetches what is on the screen anew: what was missed is seen, and what is known stays where it is. */
   const catchUp = coalesce(async () => {
@@ -111,12 +113,14 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
 
   /** Fetches the counts soon, as they are not known from events alone. */
   function countSoon() {
+    const wait = Math.max(COUNTS_AFTER_MS, countedAt + COUNTS_EVERY_MS - performance.now());
     counting ??= setTimeout(async () => {
       counting = null;
+      countedAt = performance.now();
       const { query } = get().list;
       const asked = answered(api.conversations({ status: query.status, perPage: 1 }));
       await asked.then(({ meta }) => setCounts(query, meta.counts)).catch(() => {});
-    }, COUNTS_MS);
+    }, wait);
   }
 
   // The open conversation

@@ -64,7 +64,7 @@ export function Composer({ user, conversation, templates, desk }) {
   const isNote = mode === "note";
   const label = isNote ? `Note about ${contact.name}` : `Message to ${contact.name}`;
   return (
-    <div class={`composer ${mode}`}>
+    <div class={`composer for-${mode}`}>
       <div class="modes">
         <div role="group" aria-label="What to write">
           {MODES.map(([name, title]) => (name !== "template" || templates.data.length > 0) && (

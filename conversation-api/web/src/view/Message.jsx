@@ -28,7 +28,7 @@ export const Message = memo(function Message({ message, userId, customer, follow
     <article class={`message ${direction} ${isNote ? "a-note" : isMine ? "mine" : ""} ${follows ? "follows" : ""}`} data-message={id}>
       {/* Notes name their author in their head. */}
       <p class={`author ${isNamed && !isNote ? "" : "unseen"}`}><bdi>{author}</bdi></p>
-      <div class={`bubble ${type}`}>
+      <div class={`bubble of-${type}`}>
         {isNote && <p class="label"><NoteIcon /> Note{!isMine && <> by <bdi>{author}</bdi></>}</p>}
         {LABELS[type] && <p class="label">{LABELS[type]}</p>}
         {message.reply_to && type !== "reaction" && <Quote original={original} customer={customer} userId={userId} />}
