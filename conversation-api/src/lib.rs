@@ -5,12 +5,14 @@
 //!
 //! - [`clock`], [`people`]: points in time; users and roles
 //! - [`channels`]: who may see what, the only place that knows
+//! - [`message`]: what a message is
 //! - [`events`]: what is announced
 //! - [`whatsapp`]: its API
 //! - [`store`]: the database
 //! - [`auth`]: passwords, tokens, attempts
 //! - [`metrics`]: figures for Prometheus
 //! - [`outbox`]: sending what was committed
+//! - [`media`]: the files of messages
 //! - [`http`]: the endpoints
 //! - [`settings`]: the environment and the flags
 //! - [`server`]: all of it at work
@@ -22,6 +24,8 @@ pub mod cli;
 pub mod clock;
 pub mod events;
 pub mod http;
+pub mod media;
+pub mod message;
 pub mod metrics;
 pub mod outbox;
 pub mod people;

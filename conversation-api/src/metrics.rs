@@ -26,6 +26,7 @@ pub struct Metrics {
     lag: Family<KindLabels, Gauge>,
     dead: Family<KindLabels, Gauge>,
     evicted: Counter,
+    media: Family<ResultLabels, Counter>,
     evictions_waiting: Gauge,
     database_up: Gauge,
     http_connections: Gauge,
@@ -52,6 +53,11 @@ struct ReasonLabels {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
 impl fmt::Debug for Metrics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Metrics")
@@ -69,6 +75,7 @@ impl Default for Metrics {
             lag: Family::default(),
             dead: Family::default(),
             evicted: Counter::default(),
+            media: Family::default(),
             evictions_waiting: Gauge::default(),
             database_up: Gauge::default(),
             http_connections: Gauge::default(),
@@ -84,6 +91,7 @@ impl Default for Metrics {
             lag,
             dead,
             evicted,
+            media,
             evictions_waiting,
             database_up,
             http_connections,
@@ -115,6 +123,11 @@ impl Default for Metrics {
             "evictions_waiting",
             "Users whose connections are yet to be ended",
             evictions_waiting,
+        );
+        registry.register(
+            "media_fetches",
+            "Attempts to fetch the file of a message, by what came of it",
+            media,
         );
         registry.register(
             "database_up",
@@ -188,6 +201,11 @@ impl Metrics {
     pub fn evicted(&self, users: usize) {
         self.evicted
             .inc_by(u64::try_from(users).unwrap_or(u64::MAX));
+    }
+
+    /// Counts an attempt to fetch the file of a message.
+    pub fn media_fetched(&self, result: &'static str) {
+        self.media.get_or_create(&ResultLabels { result }).inc();
     }
 
     /// Notes how many users' connections are yet to be ended.

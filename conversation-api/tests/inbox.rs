@@ -17,8 +17,43 @@ fn what_is_fetched_and_what_is_received_come_together() {
 }
 
 #[test]
+fn what_people_write_is_shown_and_kept() {
+    run("texts");
+}
+
+#[test]
+fn messages_are_sent_in_order_and_once() {
+    run("sending");
+}
+
+#[test]
 fn messages_reach_those_who_may_listen() {
     run("messages");
+}
+
+#[test]
+fn messages_of_every_kind_are_shown() {
+    run("kinds");
+}
+
+#[test]
+fn everybody_sees_whose_a_conversation_is() {
+    run("conversations");
+}
+
+#[test]
+fn log_ins_and_drafts_belong_to_one_user() {
+    run("sessions");
+}
+
+#[test]
+fn long_conversations_are_quick() {
+    run("performance");
+}
+
+#[test]
+fn a_team_gets_through_its_day() {
+    run("day");
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub(super) enum Refusal {
     TooSlow,
     /// 409: somebody of this name has taken the conversation.
     Taken(String),
+    /// 409: it is not in the state for that.
+    Conflict(String),
     /// 413: the body is larger than is read.
     TooLarge,
     /// 422: fields are missing or wrong.
@@ -62,6 +64,7 @@ impl fmt::Display for Refusal {
             Self::NotFound => "Not found.",
             Self::MethodNotAllowed(_) => "The method is not supported for this route.",
             Self::TooSlow => "The request body did not arrive in time.",
+            Self::Conflict(text) => text,
             Self::TooLarge => "The request body is too large.",
             Self::Invalid(_) => "The given data was invalid.",
             Self::TooManyAttempts(_) => "Too Many Attempts.",
@@ -85,6 +88,7 @@ impl ResponseError for Refusal {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Taken(_) => StatusCode::CONFLICT,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,

@@ -11,6 +11,8 @@ use super::field_errors::Errors;
 
 /// Bytes of a request with fields.
 const LARGEST: usize = 64 * 1024;
+/// Characters of a name that a client chose.
+const LONGEST_KEY: usize = 64;
 
 /// The fields of a request, and what has been found wrong with them so far.
 pub(super) struct Input {
@@ -134,6 +136,27 @@ impl Input {
         id
     }
 
+    /// A name that a client chose for what it sends, from the field or, without one, a header.
+    pub(super) fn key(&mut self, name: &'static str, header: Option<&[u8]>) -> Option<String> {
+        let key = match (self.fields.get(name), header) {
+            (None | Some(Value::Null), None) => return None,
+            (None | Some(Value::Null), Some(header)) => std::str::from_utf8(header).ok(),
+            (Some(value), _) => value.as_str(),
+        };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let is_key =
+            |key: &&str| (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(is_plain);
+        let key = key.filter(is_key).map(str::to_owned);
+        if key.is_none() {
+            let shown = shown(name);
+            let text = format!(
+                "The {shown} field must have 1 to {LONGEST_KEY} letters, digits, dashes and underscores."
+            );
+            self.wrong(name, text);
+        }
+        key
+    }
+
     /// Whether a field is there at all, even as null.
     pub(super) fn has(&self, name: &str) -> bool {
         self.fields.contains_key(name)
@@ -142,6 +165,22 @@ impl Input {
     /// Refuses a field's value as not one of those that there are.
     pub(super) fn unknown(&mut self, name: &'static str) {
         self.wrong(name, format!("The selected {} is invalid.", shown(name)));
+    }
+
+    /// A field as it was sent.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name)
+    }
+
+    /// Refuses a field's value for this reason.
+    pub(super) fn refuse(&mut self, name: &'static str, text: String) {
+        self.errors.add(name, text);
+    }
+
+    /// The refusal of the request for a field's value alone.
+    pub(super) fn refused(mut self, name: &'static str, text: String) -> Refusal {
+        self.errors.add(name, text);
+        Refusal::Invalid(self.errors)
     }
 
     /// Refuses the request if anything was wrong.
@@ -166,7 +205,9 @@ impl Input {
 fn fields(request: &HttpRequest, body: &Bytes) -> Map<String, Value> {
     let kind = request.headers().get(CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if kind.starts_with("application/x-www-form-urlencoded") {
+    // curl declares everything to be a form. The names of one do not begin with a brace.
+    let is_json = body.trim_ascii_start().starts_with(b"{");
+    if kind.starts_with("application/x-www-form-urlencoded") && !is_json {
         let text = String::from_utf8_lossy(body);
         let pairs = Query::<Vec<(String, String)>>::from_query(&text);
         let pairs = pairs.map(Query::into_inner).unwrap_or_default();

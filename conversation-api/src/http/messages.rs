@@ -1,22 +1,16 @@
-//! `GET /api/conversations/{id}/messages` and `POST /api/messages/send`.
+//! `GET /api/conversations/{id}/messages` and `GET /api/messages/{id}`.
 
-use actix_web::web::{Data, Payload, Query};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Query};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::authenticated::Authenticated;
 use super::conversations::{number, readable};
 use super::error::Refusal;
-use super::input::Input;
 use super::path::Id;
-use super::socket::socket_id;
-use crate::outbox::Wake;
+use crate::message::Message;
 use crate::store::Store;
-use crate::store::messages::{SendMessage, Sent};
-
-/// Characters of a message: what WhatsApp takes.
-const LONGEST: usize = 4096;
 
 /// Which messages of the conversation.
 #[derive(Debug, Deserialize)]
@@ -33,7 +27,8 @@ pub(super) async fn list(
     store: Data<Store>,
 ) -> Result<HttpResponse, Refusal> {
     readable(&store, &who.user, id).await?;
-    let before = number(paging.before.as_deref(), i64::MAX, i64::MAX);
+    let before = paging.before.as_deref();
+    let before = before.and_then(|before| before.parse().ok());
     let per_page = number(paging.per_page.as_deref(), 50, 200);
     // One more than a page shows whether there is another.
     let mut messages = store.messages(id, before, per_page + 1).await?;
@@ -52,40 +47,23 @@ pub(super) async fn list(
     })))
 }
 
-/// Writes to the customer.
-pub(super) async fn send(
-    request: HttpRequest,
+/// One message.
+pub(super) async fn show(
     who: Authenticated,
-    body: Payload,
+    Id(id): Id,
     store: Data<Store>,
-    wake: Data<Wake>,
 ) -> Result<HttpResponse, Refusal> {
-    let mut input = Input::read(&request, body).await?;
-    let conversation_id = input.id("conversation_id");
-    let kind = input.text("type", 20);
-    if !kind.is_empty() && kind != "text" {
-        input.unknown("type");
-    }
-    let content = input.text("content", LONGEST);
-    input.check()?;
-    let send = SendMessage {
-        author: who.user,
-        conversation_id,
-        content,
-        socket_id: socket_id(&request),
-        to_customer: wake.replies(),
-        event_id: crate::events::new_id(),
-    };
-    match store.write(send).await? {
-        Sent::Stored(message) => {
-            wake.all();
-            Ok(HttpResponse::Created().json(message))
-        }
-        Sent::Denied => Err(Refusal::Forbidden),
-        Sent::NoConversation => {
-            input.unknown("conversation_id");
-            input.check()?;
-            Err(Refusal::NotFound)
-        }
-    }
+    let message = visible_message(&store, &who, id).await?;
+    Ok(HttpResponse::Ok().json(message))
+}
+
+/// A message that exists and whose conversation the user may see.
+pub(super) async fn visible_message(
+    store: &Store,
+    who: &Authenticated,
+    id: i64,
+) -> Result<Message, Refusal> {
+    let message = store.message(id).await?.ok_or(Refusal::NotFound)?;
+    readable(store, &who.user, message.conversation_id).await?;
+    Ok(message)
 }

@@ -1,7 +1,8 @@
 //! The endpoints.
 //!
 //! - [`mod@routes`]: what is where
-//! - [`login`], [`user`], [`listing`], [`conversations`], [`messages`]: what the inbox calls
+//! - [`login`], [`user`], [`listing`], [`conversations`], [`messages`], [`sending`], [`media`]: what the
+//!   inbox calls
 //! - [`broadcasting`]: signatures for Laravel Echo
 //! - [`webhook`]: what WhatsApp calls
 //! - [`status`]: whether the service is there; [`page`]: the inbox itself
@@ -21,10 +22,12 @@ pub mod figures;
 mod input;
 mod listing;
 mod login;
+mod media;
 mod messages;
 pub mod page;
 mod path;
 mod routes;
+mod sending;
 mod socket;
 mod status;
 mod user;

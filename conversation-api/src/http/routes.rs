@@ -6,7 +6,10 @@ use actix_web::web::{self, QueryConfig, ServiceConfig, post, resource};
 use actix_web::{Route, guard};
 
 use super::error::Refusal;
-use super::{broadcasting, conversations, listing, login, messages, page, status, user, webhook};
+use super::{
+    broadcasting, conversations, listing, login, media, messages, page, sending, status, user,
+    webhook,
+};
 
 /// All endpoints, and the inbox from the folder `page`.
 pub fn routes(page: &Path, config: &mut ServiceConfig) {
@@ -45,7 +48,13 @@ pub fn routes(page: &Path, config: &mut ServiceConfig) {
     only_post(config, "/api/conversations/{id}/read", || {
         post().to(conversations::read)
     });
-    only_post(config, "/api/messages/send", || post().to(messages::send));
+    only_post(config, "/api/messages/send", || post().to(sending::send));
+    only_get(config, "/api/templates", || get().to(sending::templates));
+    only_post(config, "/api/messages/{id}/retry", || {
+        post().to(sending::retry)
+    });
+    only_get(config, "/api/messages/{id}/media", || get().to(media::show));
+    only_get(config, "/api/messages/{id}", || get().to(messages::show));
     config.service(
         resource("/api/webhooks/whatsapp")
             .route(get().to(webhook::verify))

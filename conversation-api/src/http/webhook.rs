@@ -14,7 +14,7 @@ use super::error::Refusal;
 use crate::outbox::Wake;
 use crate::store::Store;
 use crate::store::incoming::{ReceiveMessage, Received};
-use crate::store::statuses::NoteDelivery;
+use crate::store::statuses::{KeepEarly, NoteDelivery, Noted};
 use crate::whatsapp::payload::{Notice, notices};
 use crate::whatsapp::signature::{self, Claimed};
 
@@ -94,7 +94,7 @@ pub(super) async fn receive(
     }
     let payload: Value = serde_json::from_slice(&body).map_err(|_| Refusal::Malformed)?;
     for notice in notices(&payload) {
-        if store_notice(&store, notice).await? {
+        if store_notice(&store, &wake, notice).await? {
             wake.all();
         }
     }
@@ -102,30 +102,38 @@ pub(super) async fn receive(
 }
 
 /// Returns whether there is something to announce.
-async fn store_notice(store: &Store, notice: Notice) -> Result<bool, Refusal> {
+async fn store_notice(store: &Store, wake: &Wake, notice: Notice) -> Result<bool, Refusal> {
     match notice {
-        Notice::Message {
-            id,
-            phone,
-            name,
-            text,
-        } => {
+        Notice::Message(incoming) => {
+            let has_media = incoming.media.is_some();
             let receive = ReceiveMessage {
-                whatsapp_id: id,
-                phone,
-                name,
-                content: text,
+                incoming,
+                fetches_media: wake.replies(),
                 event_id: crate::events::new_id(),
             };
-            Ok(store.write(receive).await? == Received::Stored)
+            let received = store.write(receive).await?;
+            if has_media && received == Received::Stored {
+                wake.media_arrived();
+            }
+            Ok(received == Received::Stored)
         }
-        Notice::Status { id, delivery } => {
+        Notice::Status {
+            id,
+            delivery,
+            failure,
+        } => {
             let note = NoteDelivery {
                 whatsapp_id: id,
                 delivery,
+                failure,
             };
-            store.write(note).await?;
-            Ok(false)
+            let mut noted = store.write(note.clone()).await?;
+            if noted == Noted::Unknown && wake.replies() {
+                store.write(KeepEarly { note: note.clone() }).await?;
+                // It may have become known while this was kept.
+                noted = store.write(note).await?;
+            }
+            Ok(noted == Noted::Changed)
         }
     }
 }

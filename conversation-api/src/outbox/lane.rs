@@ -9,6 +9,7 @@ use super::target::{NotTaken, Target};
 use super::timing::Timing;
 use crate::metrics::Metrics;
 use crate::store::outbox::{Dead, Lane, Settle, Settled, Waiting, WhatsappId};
+use crate::store::statuses::NoteEarly;
 use crate::store::{Store, StoreError};
 
 /// Rows that are sent before the lane is settled, which is also how many may be repeated after a
@@ -71,7 +72,16 @@ impl Courier {
             }
         }
         let (conversation_id, retry_in) = (turn.lane.conversation_id, turn.retry_in);
+        let whatsapp_ids: Vec<_> = turn
+            .whatsapp_ids
+            .iter()
+            .map(|named| named.whatsapp_id.clone())
+            .collect();
         let settled = self.store.write(turn).await?;
+        if !whatsapp_ids.is_empty() {
+            self.store.write(NoteEarly { whatsapp_ids }).await?;
+        }
+        self.target.settled();
         self.metrics.sent(self.target.kind(), taken);
         Ok(TurnEnd {
             conversation_id,
@@ -108,14 +118,20 @@ impl Courier {
                 self.postpone(row, turn, &error, retry_after);
                 false
             }
-            Err(NotTaken::Never { error, message_id }) => {
+            Err(NotTaken::Never { error, failed }) => {
                 let kind = self.target.kind().name();
-                tracing::error!(kind, event_id = row.event_id, %error, "this will never be sent");
+                let event_id = &row.event_id;
+                // A message that failed is shown to its agents; anything else, operators alone see.
+                if failed.is_some() {
+                    tracing::warn!(kind, event_id, %error, "a message will not be sent");
+                } else {
+                    tracing::error!(kind, event_id, %error, "this will never be sent");
+                }
                 turn.done_up_to = Some(row.sequence);
                 turn.dead.push(Dead {
                     id: row.id,
                     error,
-                    message_id,
+                    failed,
                 });
                 false
             }

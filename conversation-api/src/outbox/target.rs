@@ -6,17 +6,20 @@ use std::time::Duration;
 use publisher::{Broadcast, Broadcaster};
 
 use super::evictions::{Evictions, NotEvicted};
+use super::wake::Wake;
+use crate::message::Failure;
 use crate::store::outbox::{Kind, Waiting};
 use crate::whatsapp::Reply;
-use crate::whatsapp::graph::{Graph, SendError};
+use crate::whatsapp::answer::GraphError;
+use crate::whatsapp::graph::Graph;
 
 /// What takes the rows of a kind.
 #[derive(Clone, Debug)]
 pub enum Target {
     /// The relay, or whatever the broadcast driver leads to, where connections end first that must.
     Relay(Arc<dyn Broadcaster>, Evictions),
-    /// WhatsApp.
-    Whatsapp(Graph),
+    /// WhatsApp. What becomes of a message is announced, for which those who announce are woken.
+    Whatsapp(Graph, Wake),
 }
 
 /// A row was taken.
@@ -37,7 +40,8 @@ pub(super) enum NotTaken {
     /// No attempt will succeed.
     Never {
         error: String,
-        message_id: Option<i64>,
+        /// The message that it would have carried to the customer, and why it did not.
+        failed: Option<(i64, Failure)>,
     },
 }
 
@@ -46,7 +50,7 @@ impl Target {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Relay(..) => Kind::Broadcast,
-            Self::Whatsapp(_) => Kind::Whatsapp,
+            Self::Whatsapp(..) => Kind::Whatsapp,
         }
     }
 
@@ -54,7 +58,15 @@ impl Target {
     pub(super) async fn prepare(&self) -> Result<(), NotEvicted> {
         match self {
             Self::Relay(_, evictions) => evictions.finish().await,
-            Self::Whatsapp(_) => Ok(()),
+            Self::Whatsapp(..) => Ok(()),
+        }
+    }
+
+    /// What was sent was noted.
+    pub(super) fn settled(&self) {
+        match self {
+            Self::Relay(..) => {}
+            Self::Whatsapp(_, wake) => wake.broadcast().notify_one(),
         }
     }
 
@@ -66,19 +78,18 @@ impl Target {
                 broadcaster.broadcast(&event).await?;
                 Ok(Taken::default())
             }
-            Self::Whatsapp(graph) => {
+            Self::Whatsapp(graph, _) => {
                 let reply: Reply = read(&row.payload)?;
                 match graph.send(&reply).await {
                     Ok(id) => Ok(Taken {
-                        whatsapp_id: (!id.is_empty()).then_some((reply.message_id, id)),
+                        whatsapp_id: Some((reply.message_id, id)),
                     }),
-                    Err(SendError::Later(error)) => Err(NotTaken::Later {
+                    Err(GraphError::Later { error, retry_after }) => {
+                        Err(NotTaken::Later { error, retry_after })
+                    }
+                    Err(GraphError::Never { error, failure }) => Err(NotTaken::Never {
                         error,
-                        retry_after: None,
-                    }),
-                    Err(SendError::Never(error)) => Err(NotTaken::Never {
-                        error,
-                        message_id: Some(reply.message_id),
+                        failed: Some((reply.message_id, failure)),
                     }),
                 }
             }
@@ -89,7 +100,7 @@ impl Target {
 fn read<'p, T: serde::Deserialize<'p>>(payload: &'p str) -> Result<T, NotTaken> {
     serde_json::from_str(payload).map_err(|error| NotTaken::Never {
         error: format!("the row cannot be read: {error}"),
-        message_id: None,
+        failed: None,
     })
 }
 
@@ -103,7 +114,7 @@ impl From<publisher::Error> for NotTaken {
         } else {
             Self::Never {
                 error: error.to_string(),
-                message_id: None,
+                failed: None,
             }
         }
     }

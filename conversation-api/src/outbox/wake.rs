@@ -10,6 +10,7 @@ pub struct Wake {
     broadcast: Arc<Notify>,
     evictions: Arc<Notify>,
     whatsapp: Option<Arc<Notify>>,
+    media: Arc<Notify>,
 }
 
 impl Wake {
@@ -19,6 +20,7 @@ impl Wake {
             broadcast: Arc::default(),
             evictions: Arc::default(),
             whatsapp: replies.then(Arc::default),
+            media: Arc::default(),
         }
     }
 
@@ -28,6 +30,11 @@ impl Wake {
         if let Some(whatsapp) = &self.whatsapp {
             whatsapp.notify_one();
         }
+    }
+
+    /// A message came whose file is to be fetched.
+    pub fn media_arrived(&self) {
+        self.media.notify_one();
     }
 
     /// Something may have been taken away from a user.
@@ -53,5 +60,10 @@ impl Wake {
     /// What wakes the one who sends replies.
     pub fn whatsapp(&self) -> Option<Arc<Notify>> {
         self.whatsapp.clone()
+    }
+
+    /// What wakes the one who fetches files.
+    pub fn media(&self) -> Arc<Notify> {
+        Arc::clone(&self.media)
     }
 }

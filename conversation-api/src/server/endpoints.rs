@@ -59,6 +59,8 @@ pub(super) fn endpoints(
     let webhooks = Data::new(settings.webhooks.clone());
     let bodies = Data::new(Bodies::default());
     let wake = Data::new(wake);
+    let templates = Data::new(settings.templates.clone());
+    let media = Data::new(settings.media.clone());
     let app = move || {
         let metrics = metrics.clone();
         App::new()
@@ -71,6 +73,8 @@ pub(super) fn endpoints(
             .app_data(webhooks.clone())
             .app_data(bodies.clone())
             .app_data(wake.clone())
+            .app_data(templates.clone())
+            .app_data(media.clone())
             .wrap(cors(&settings.origins))
             .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
             .wrap(from_fn(move |mut request, next: middleware::Next<_>| {

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::ServeError;
+use crate::media::Fetcher;
 use crate::metrics::Metrics;
 use crate::outbox::{Dispatcher, Evictions, Target, Wake};
 use crate::settings::Settings;
@@ -17,6 +18,8 @@ use crate::whatsapp::graph::Graph;
 
 /// How long the last pass may take.
 const LAST_PASS: Duration = Duration::from_secs(10);
+/// How long the Graph API may take to name a file.
+const GRAPH_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Sends what the outbox holds.
 pub(super) struct Sending {
@@ -35,6 +38,17 @@ impl Sending {
         let mut work = JoinSet::new();
         let broadcaster = broadcaster(settings)?;
         let evictions = evictions(settings, store, metrics, &broadcaster)?;
+        if let Some(sender) = &settings.replies {
+            let graph = Graph::new(sender.clone(), GRAPH_PATIENCE)?;
+            let fetcher = Fetcher::new(
+                (store.clone(), graph),
+                (settings.media.clone(), settings.media_limits),
+                settings.timing,
+                wake.clone(),
+                metrics.clone(),
+            );
+            work.spawn(fetcher.run(wake.media(), stopping.clone()));
+        }
         let relay = Target::Relay(broadcaster, evictions.clone());
         for dispatcher in dispatchers(settings, store, wake, metrics, relay)? {
             work.spawn(dispatcher.run(stopping.clone()));
@@ -72,7 +86,7 @@ fn dispatchers(
     let mut dispatchers = vec![dispatcher(relay, wake.broadcast())];
     if let (Some(sender), Some(woken)) = (&settings.replies, wake.whatsapp()) {
         let graph = Graph::new(sender.clone(), timing.attempt())?;
-        dispatchers.push(dispatcher(Target::Whatsapp(graph), woken));
+        dispatchers.push(dispatcher(Target::Whatsapp(graph, wake.clone()), woken));
     }
     Ok(dispatchers)
 }

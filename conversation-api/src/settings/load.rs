@@ -1,6 +1,7 @@
 //! What the variables mean.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use service::net::deadline::Waits;
@@ -8,9 +9,11 @@ use service::net::deadline::Waits;
 use super::environment::{Environment, SettingError};
 use super::{Log, LogFormat, Origins, Settings};
 use crate::http::{WebhookSecrets, page};
+use crate::media::{self, Folder};
 use crate::outbox::Timing;
 use crate::store::DatabaseUrl;
 use crate::whatsapp::graph;
+use crate::whatsapp::templates::Templates;
 
 const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8000";
 const POLL: Duration = Duration::from_secs(1);
@@ -73,6 +76,9 @@ impl Settings {
                 verify_token: environment.get("WHATSAPP_VERIFY_TOKEN").map(str::to_owned),
             },
             replies: replies(environment)?,
+            templates: templates(environment)?,
+            media: Folder::new(Path::new(environment.get("MEDIA").unwrap_or("media"))),
+            media_limits: media_limits(environment)?,
             broadcast,
             relay: relay(environment)?,
             timing: Timing { lease, poll: POLL },
@@ -88,6 +94,16 @@ fn seconds(
     otherwise: u64,
     least: u64,
 ) -> Result<Duration, SettingError> {
+    number(environment, name, otherwise, least).map(Duration::from_secs)
+}
+
+/// A whole number, at least `least`.
+fn number(
+    environment: &Environment,
+    name: &str,
+    otherwise: u64,
+    least: u64,
+) -> Result<u64, SettingError> {
     let number = environment
         .parsed(name, "a whole number")?
         .unwrap_or(otherwise);
@@ -95,7 +111,30 @@ fn seconds(
     if number < least || number > u64::from(u32::MAX) {
         return Err(environment.wrong(name, format!("expected a number from {least} on")));
     }
-    Ok(Duration::from_secs(number))
+    Ok(number)
+}
+
+fn media_limits(environment: &Environment) -> Result<media::Limits, SettingError> {
+    let megabytes = |name, otherwise| Ok(number(environment, name, otherwise, 1)? * 1024 * 1024);
+    let hours = seconds(environment, "MEDIA_RETRY_HOURS", 24, 0)?;
+    Ok(media::Limits {
+        file: megabytes("MEDIA_FILE_MB", 100)?,
+        folder: megabytes("MEDIA_FOLDER_MB", 20 * 1024)?,
+        retry_for: hours * 3600,
+    })
+}
+
+fn templates(environment: &Environment) -> Result<Templates, SettingError> {
+    let Some(path) = environment.get("WHATSAPP_TEMPLATES") else {
+        return Ok(Templates::default());
+    };
+    let wrong = |error: &dyn std::error::Error| {
+        // One line, whatever the error.
+        let error = error.to_string().replace('\n', " ");
+        environment.wrong("WHATSAPP_TEMPLATES", error)
+    };
+    let file = std::fs::read(path).map_err(|error| wrong(&error))?;
+    Templates::parse(&file).map_err(|error| wrong(&error))
 }
 
 fn waits(environment: &Environment) -> Result<Waits, SettingError> {
@@ -214,6 +253,18 @@ mod tests {
             (
                 [("HTTP_HEAD_SECONDS", "0"), ("", "")],
                 "HTTP_HEAD_SECONDS: expected a number from 1 on",
+            ),
+            (
+                [("MEDIA_FILE_MB", "0"), ("", "")],
+                "MEDIA_FILE_MB: expected a number from 1 on",
+            ),
+            (
+                [("MEDIA_RETRY_HOURS", "soon"), ("", "")],
+                "MEDIA_RETRY_HOURS: expected a whole number",
+            ),
+            (
+                [("WHATSAPP_TEMPLATES", "/nowhere.json"), ("", "")],
+                "WHATSAPP_TEMPLATES: No such file",
             ),
             (
                 [("TRUSTED_PROXIES", "proxy"), ("", "")],

@@ -19,9 +19,11 @@ pub use load::database_url;
 use service::net::deadline::Waits;
 
 use crate::http::{TrustedProxies, WebhookSecrets};
+use crate::media::{self, Folder};
 use crate::outbox::Timing;
 use crate::store::DatabaseUrl;
 use crate::whatsapp::graph;
+use crate::whatsapp::templates::Templates;
 
 /// What `serve` needs to know.
 #[derive(Clone, Debug)]
@@ -48,6 +50,12 @@ pub struct Settings {
     pub webhooks: WebhookSecrets,
     /// Where replies are sent from, if they are.
     pub replies: Option<graph::Sender>,
+    /// The templates that agents may send.
+    pub templates: Templates,
+    /// Where the files of messages are kept.
+    pub media: Folder,
+    /// How much is kept there.
+    pub media_limits: media::Limits,
     /// Where events go.
     pub broadcast: publisher::Connection,
     /// The relay's app, which signs for its clients.

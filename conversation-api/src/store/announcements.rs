@@ -9,7 +9,7 @@ use publisher::SocketId;
 use sqlx::{Row as _, query};
 
 use super::conversations::window_end;
-use super::messages::person;
+use super::message_rows::person;
 use super::outbox::{self, Item, Kind};
 use super::{Connection, encoding, notices};
 use crate::channels::Channel;

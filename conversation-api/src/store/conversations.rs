@@ -6,12 +6,13 @@ use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _, query};
 
-use super::messages::{self, Message};
+use super::message_rows::{self, columns, joins};
 use super::{Store, StoreError};
 use crate::channels::{Ownership, Permissions};
 use crate::clock::Timestamp;
 use crate::events::conversations::Department;
 use crate::events::{Contact, Sender};
+use crate::message::Message;
 use crate::people::User;
 
 /// How long after a customer's message WhatsApp takes replies that are no templates.
@@ -52,9 +53,9 @@ macro_rules! listed {
                 ct.id AS contact_id, ct.name AS contact_name, ct.phone AS contact_phone,
                 d.id AS department_id, d.name AS department_name,
                 a.id AS assignee_id, a.name AS assignee_name, a.avatar AS assignee_avatar,
-                m.id AS message_id, m.conversation_id, m.direction, m.content,
-                m.status AS message_status, m.created_at AS message_created_at,
-                s.id AS sender_id, s.name AS sender_name, s.avatar AS sender_avatar,
+                ",
+            columns!(),
+            ",
                 (SELECT COUNT(*) FROM messages i
                  WHERE i.conversation_id = c.id AND i.direction = 'inbound'
                    AND i.id > COALESCE(r.last_read_message_id, 0)) AS unread_count
@@ -64,8 +65,9 @@ macro_rules! listed {
              LEFT JOIN users a ON a.id = c.assigned_to
              LEFT JOIN read_marks r ON r.conversation_id = c.id AND r.user_id = $1
              LEFT JOIN messages m ON m.id =
-                (SELECT MAX(n.id) FROM messages n WHERE n.conversation_id = c.id)
-             LEFT JOIN users s ON s.id = m.sender_id ",
+                (SELECT MAX(n.id) FROM messages n WHERE n.conversation_id = c.id) ",
+            joins!(),
+            " ",
             $rest
         )
     };
@@ -124,14 +126,14 @@ fn conversation(row: &AnyRow, user: &User) -> Result<Conversation, sqlx::Error> 
         let name = row.try_get("department_name")?;
         Ok::<_, sqlx::Error>(Department { id, name })
     });
-    let assignee = messages::person(row, ["assignee_id", "assignee_name", "assignee_avatar"])?;
+    let assignee = message_rows::person(row, ["assignee_id", "assignee_name", "assignee_avatar"])?;
     let department = department.transpose()?;
     let ownership = Ownership {
         department_id: department.as_ref().map(|department| department.id),
         assigned_to: assignee.as_ref().map(|assignee| assignee.id),
     };
     let last_message: Option<i64> = row.try_get("message_id")?;
-    let last_message = last_message.map(|_| messages::message(row));
+    let last_message = last_message.map(|_| message_rows::message(row));
     Ok(Conversation {
         id: row.try_get("id")?,
         status: row.try_get("status")?,

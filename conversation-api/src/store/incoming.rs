@@ -1,26 +1,30 @@
 //! A customer's message arrives.
 
+use std::time::Duration;
+
 use sqlx::any::AnyRow;
 use sqlx::{Row as _, query};
 
 use super::lifecycle::customer_writes;
+use super::message_rows::{by_id, person};
 use super::messages::next_sequence;
 use super::outbox::{self, Item, Kind};
 use super::{Connection, Write, encoding};
 use crate::clock::Timestamp;
-use crate::events::{self, Contact, ConversationSummary, Direction, MessageReceived};
+use crate::events::{self, Contact, ConversationSummary};
+use crate::message::{MediaState, Sender};
+use crate::whatsapp::incoming::{Incoming, MediaReference};
+
+/// How long after a customer has written they can be answered without a template.
+const WINDOW: Duration = Duration::from_secs(24 * 3600);
 
 /// Stores a customer's message with its event, once, however often WhatsApp delivers it.
 #[derive(Debug)]
 pub struct ReceiveMessage {
-    /// WhatsApp's id of the message.
-    pub whatsapp_id: String,
-    /// The customer's number, digits only.
-    pub phone: String,
-    /// The customer's name, if it was given.
-    pub name: Option<String>,
-    /// The text.
-    pub content: String,
+    /// What WhatsApp reports.
+    pub incoming: Box<Incoming>,
+    /// Whether files are fetched.
+    pub fetches_media: bool,
     /// The event's id.
     pub event_id: String,
 }
@@ -39,6 +43,7 @@ struct Target {
     id: i64,
     status: String,
     department_id: Option<i64>,
+    assignee: Option<Sender>,
 }
 
 impl Write for ReceiveMessage {
@@ -60,9 +65,22 @@ impl Write for ReceiveMessage {
             Some(target) => target,
             None => begin_conversation(connection, contact.id, now).await?,
         };
-        let sequence = next_sequence(connection, target.id, now).await?;
-        let id = self.insert(connection, target.id, now).await?;
-        self.announce(connection, (id, now, sequence), &target, &contact)
+        let latest = latest_inbound(connection, target.id).await?;
+        let written_at = written_at(self.incoming.written_at, latest, now);
+        let sequence = next_sequence(connection, target.id, written_at).await?;
+        let id = self.insert(connection, target.id, written_at).await?;
+        if let Some(media) = &self.incoming.media {
+            self.insert_media(connection, id, media, now).await?;
+        }
+        let conversation = ConversationSummary {
+            id: target.id,
+            status: target.status,
+            contact,
+            department_id: target.department_id,
+            assignee: target.assignee,
+            window_ends_at: latest.max(Some(written_at)).unwrap_or(now).after(WINDOW),
+        };
+        self.announce(connection, id, &conversation, (sequence, now))
             .await?;
         Ok(Received::Stored)
     }
@@ -71,7 +89,7 @@ impl Write for ReceiveMessage {
 impl ReceiveMessage {
     async fn is_known(&self, connection: &mut Connection) -> Result<bool, sqlx::Error> {
         let row = query("SELECT id FROM messages WHERE whatsapp_id = $1")
-            .bind(self.whatsapp_id.as_str())
+            .bind(self.incoming.id.as_str())
             .fetch_optional(connection)
             .await?;
         Ok(row.is_some())
@@ -85,16 +103,21 @@ impl ReceiveMessage {
                 CASE WHEN $4 = 1 THEN excluded.name ELSE contacts.name END
              RETURNING id, name",
         )
-        .bind(self.phone.as_str())
-        .bind(self.name.as_deref().unwrap_or(&self.phone))
+        .bind(self.incoming.phone.as_str())
+        .bind(
+            self.incoming
+                .name
+                .as_deref()
+                .unwrap_or(&self.incoming.phone),
+        )
         .bind(Timestamp::now().millis())
-        .bind(i64::from(self.name.is_some()))
+        .bind(i64::from(self.incoming.name.is_some()))
         .fetch_one(connection)
         .await?;
         Ok(Contact {
             id: row.try_get("id")?,
             name: row.try_get("name")?,
-            phone: self.phone.clone(),
+            phone: self.incoming.phone.clone(),
         })
     }
 
@@ -102,49 +125,105 @@ impl ReceiveMessage {
         &self,
         connection: &mut Connection,
         conversation_id: i64,
-        now: Timestamp,
+        written_at: Timestamp,
     ) -> Result<i64, sqlx::Error> {
+        let location = self.incoming.location.as_ref().map(serde_json::to_string);
         let row = query(
-            "INSERT INTO messages (conversation_id, direction, content, whatsapp_id, created_at)
-             VALUES ($1, 'inbound', $2, $3, $4) RETURNING id",
+            "INSERT INTO messages (conversation_id, direction, type, content, location, reply_to,
+                whatsapp_id, created_at)
+             VALUES ($1, 'inbound', $2, $3, $4, $5, $6, $7) RETURNING id",
         )
         .bind(conversation_id)
-        .bind(self.content.as_str())
-        .bind(self.whatsapp_id.as_str())
-        .bind(now.millis())
+        .bind(self.incoming.r#type.name())
+        .bind(self.incoming.content.as_str())
+        .bind(location.transpose().map_err(encoding)?)
+        .bind(self.incoming.reply_to.as_deref())
+        .bind(self.incoming.id.as_str())
+        .bind(written_at.millis())
         .fetch_one(connection)
         .await?;
         row.try_get("id")
     }
 
+    async fn insert_media(
+        &self,
+        connection: &mut Connection,
+        message_id: i64,
+        media: &MediaReference,
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        let state = if self.fetches_media {
+            MediaState::Pending
+        } else {
+            MediaState::Unavailable
+        };
+        query(
+            "INSERT INTO media (message_id, media_id, mime_type, filename, state, due_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        )
+        .bind(message_id)
+        .bind(media.id.as_str())
+        .bind(media.mime_type.as_str())
+        .bind(media.filename.as_deref())
+        .bind(state.name())
+        .bind(now.millis())
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
     async fn announce(
         &self,
         connection: &mut Connection,
-        (id, created_at, sequence): (i64, Timestamp, i64),
-        target: &Target,
-        contact: &Contact,
+        id: i64,
+        conversation: &ConversationSummary,
+        (sequence, now): (i64, Timestamp),
     ) -> Result<(), sqlx::Error> {
-        let received = MessageReceived {
-            id,
-            conversation_id: target.id,
-            direction: Direction::Inbound,
-            content: &self.content,
-            conversation: ConversationSummary {
-                id: target.id,
-                status: &target.status,
-                contact,
-            },
-            created_at,
-        };
+        let message = by_id(&mut *connection, id).await?;
+        let message = message.ok_or(sqlx::Error::RowNotFound)?;
         let item = Item {
             kind: Kind::Broadcast,
-            conversation_id: target.id,
+            conversation_id: conversation.id,
             sequence,
             event_id: &self.event_id,
-            created_at,
+            created_at: now,
         };
-        let event = events::received(&received, target.department_id, &self.event_id);
+        let event = events::received(&message, conversation, &self.event_id);
         outbox::add(connection, &item, &event.map_err(encoding)?).await
+    }
+}
+
+/// When the customer last wrote in a conversation.
+async fn latest_inbound(
+    connection: &mut Connection,
+    conversation_id: i64,
+) -> Result<Option<Timestamp>, sqlx::Error> {
+    let row = query(
+        "SELECT created_at FROM messages WHERE conversation_id = $1 AND direction = 'inbound'
+         ORDER BY created_at DESC, id DESC LIMIT 1",
+    )
+    .bind(conversation_id)
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Ok(Timestamp::from_millis(row.try_get("created_at")?)))
+        .transpose()
+}
+
+/// When a message was written: what WhatsApp reports, but never later than now.
+///
+/// That is to the second. Within it, what arrives later was written later: after whatever is there
+/// already of this second.
+fn written_at(reported: Option<Timestamp>, latest: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let Some(reported) = reported.filter(|reported| *reported <= now) else {
+        return now;
+    };
+    let second = |time: Timestamp| time.millis().div_euclid(1000);
+    if second(now) == second(reported) {
+        return now;
+    }
+    match latest {
+        Some(latest) if second(latest) == second(reported) => latest.max(reported),
+        _ => reported,
     }
 }
 
@@ -163,13 +242,20 @@ async fn latest_conversation(
     let Some(row) = row else {
         return Ok(None);
     };
-    let id = row.try_get("id")?;
+    let id: i64 = row.try_get("id")?;
     customer_writes(connection, id).await?;
-    let row = query("SELECT id, status, department_id FROM conversations WHERE id = $1")
-        .bind(id)
-        .fetch_one(connection)
-        .await?;
-    target(&row).map(Some)
+    let row = query(
+        "SELECT c.id, c.status, c.department_id, a.id AS assignee_id, a.name AS assignee_name,
+            a.avatar AS assignee_avatar
+         FROM conversations c LEFT JOIN users a ON a.id = c.assigned_to WHERE c.id = $1",
+    )
+    .bind(id)
+    .fetch_one(connection)
+    .await?;
+    Ok(Some(Target {
+        assignee: person(&row, ["assignee_id", "assignee_name", "assignee_avatar"])?,
+        ..target(&row)?
+    }))
 }
 
 /// A new conversation goes to the first department, where somebody assigns it.
@@ -195,5 +281,25 @@ fn target(row: &AnyRow) -> Result<Target, sqlx::Error> {
         id: row.try_get("id")?,
         status: row.try_get("status")?,
         department_id: row.try_get("department_id")?,
+        assignee: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_as_old_as_whatsapp_reports() {
+        let at = |reported: Option<i64>, latest: Option<i64>| {
+            let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
+            written_at(time(reported), time(latest), Timestamp::from_millis(50_400)).millis()
+        };
+        assert_eq!(at(Some(20_000), None), 20_000);
+        assert_eq!(at(Some(20_000), Some(30_500)), 20_000);
+        assert_eq!(at(None, Some(30_500)), 50_400, "nothing was reported");
+        assert_eq!(at(Some(51_000), None), 50_400, "the future");
+        assert_eq!(at(Some(50_000), Some(50_300)), 50_400, "this second");
+        assert_eq!(at(Some(30_000), Some(30_500)), 30_500, "the same second");
+    }
 }

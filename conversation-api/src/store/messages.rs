@@ -1,62 +1,39 @@
-//! Messages: reading them, and sending one.
+//! Sending a message: storing it with its event and its way to the customer.
 
 use publisher::SocketId;
-use serde::Serialize;
-use sqlx::any::AnyRow;
 use sqlx::{Row as _, query};
 
 use super::lifecycle::agent_writes;
+use super::message_rows::{by_id, json};
 use super::outbox::{self, Item, Kind};
 use super::ownership::ownership;
-use super::{Connection, Store, StoreError, Write, encoding};
+use super::{Connection, Write, encoding};
 use crate::channels::may_write;
 use crate::clock::Timestamp;
-use crate::events::{self, Direction, MessageSent, Sender};
+use crate::events;
+use crate::message::{Direction, Message, MessageType, Sender};
 use crate::people::User;
-use crate::whatsapp::Reply;
-
-/// A message, as the inbox shows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Message {
-    /// The message's id.
-    pub id: i64,
-    /// The conversation's id.
-    pub conversation_id: i64,
-    /// Which way it went.
-    pub direction: Direction,
-    /// Always `text`.
-    pub r#type: MessageType,
-    /// The text.
-    pub content: String,
-    /// Who wrote it at the desk; none for the customer's.
-    pub sender: Option<Sender>,
-    /// What became of it at WhatsApp; none for the customer's.
-    pub status: Option<String>,
-    /// When it was stored.
-    pub created_at: Timestamp,
-}
-
-/// The kinds of messages that are kept.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MessageType {
-    /// Plain text.
-    Text,
-}
+use crate::whatsapp::{Reply, Template};
 
 /// Stores an agent's message with its event and, where WhatsApp is set up, its way to the
-/// customer.
+/// customer. Whoever repeats it with the same client id finds it stored.
 #[derive(Debug)]
 pub struct SendMessage {
     /// Who writes.
     pub author: User,
     /// Where.
     pub conversation_id: i64,
-    /// What.
+    /// A text, a template or a note.
+    pub r#type: MessageType,
+    /// What, in text.
     pub content: String,
+    /// The template that `content` was made from.
+    pub template: Option<Template>,
+    /// The id that the author's client gave it.
+    pub client_id: Option<String>,
     /// The author's own connection, which does not get the event.
     pub socket_id: Option<SocketId>,
-    /// Whether it goes to the customer.
+    /// Whether messages go to the customer.
     pub to_customer: bool,
     /// The event's id.
     pub event_id: String,
@@ -67,6 +44,10 @@ pub struct SendMessage {
 pub enum Sent {
     /// It is stored.
     Stored(Message),
+    /// It had been stored before; nothing was changed.
+    Repeated(Message),
+    /// The client id was given to another message.
+    ClientIdTaken,
     /// There is no such conversation.
     NoConversation,
     /// The author may not write there.
@@ -91,6 +72,11 @@ impl Write for SendMessage {
         if !may_write(&self.author, ownership) {
             return Ok(Sent::Denied);
         }
+        if let Some(client_id) = &self.client_id
+            && let Some(earlier) = self.earlier(connection, client_id).await?
+        {
+            return Ok(earlier);
+        }
         let phone: String = row.try_get("phone")?;
         agent_writes(connection, self.conversation_id, &self.author).await?;
         let now = Timestamp::now();
@@ -98,7 +84,7 @@ impl Write for SendMessage {
         let message = self.insert(connection, now).await?;
         self.announce(connection, &message, ownership.department_id, sequence)
             .await?;
-        if self.to_customer {
+        if self.goes_to_customer() {
             self.reply(connection, &message, phone, sequence).await?;
         }
         Ok(Sent::Stored(message))
@@ -106,18 +92,65 @@ impl Write for SendMessage {
 }
 
 impl SendMessage {
+    fn goes_to_customer(&self) -> bool {
+        self.to_customer && self.r#type != MessageType::Note
+    }
+
+    /// What became of the message that was sent with this client id before. Two that come at once
+    /// wait for each other here.
+    async fn earlier(
+        &self,
+        connection: &mut Connection,
+        client_id: &str,
+    ) -> Result<Option<Sent>, sqlx::Error> {
+        query("UPDATE conversations SET last_sequence = last_sequence WHERE id = $1")
+            .bind(self.conversation_id)
+            .execute(&mut *connection)
+            .await?;
+        let row = query(
+            "SELECT id, type, content, template FROM messages
+             WHERE conversation_id = $1 AND sender_id = $2 AND client_id = $3",
+        )
+        .bind(self.conversation_id)
+        .bind(self.author.id)
+        .bind(client_id)
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let (kind, content): (String, String) = (row.try_get("type")?, row.try_get("content")?);
+        let template: Option<Template> = json(&row, "template")?;
+        if (kind.as_str(), &content, &template)
+            != (self.r#type.name(), &self.content, &self.template)
+        {
+            return Ok(Some(Sent::ClientIdTaken));
+        }
+        let message = by_id(&mut *connection, row.try_get("id")?).await?;
+        Ok(message.map(Sent::Repeated))
+    }
+
     async fn insert(
         &self,
         connection: &mut Connection,
         now: Timestamp,
     ) -> Result<Message, sqlx::Error> {
-        let status = if self.to_customer { "pending" } else { "sent" };
+        let status = match (self.r#type, self.to_customer) {
+            (MessageType::Note, _) => None,
+            (_, true) => Some("pending"),
+            (_, false) => Some("sent"),
+        };
+        let template = self.template.as_ref().map(serde_json::to_string);
         let row = query(
-            "INSERT INTO messages (conversation_id, direction, content, sender_id, status, created_at)
-             VALUES ($1, 'outbound', $2, $3, $4, $5) RETURNING id",
+            "INSERT INTO messages (conversation_id, direction, type, content, template, client_id,
+                sender_id, status, created_at)
+             VALUES ($1, 'outbound', $2, $3, $4, $5, $6, $7, $8) RETURNING id",
         )
         .bind(self.conversation_id)
+        .bind(self.r#type.name())
         .bind(self.content.as_str())
+        .bind(template.transpose().map_err(encoding)?)
+        .bind(self.client_id.as_deref())
         .bind(self.author.id)
         .bind(status)
         .bind(now.millis())
@@ -127,10 +160,15 @@ impl SendMessage {
             id: row.try_get("id")?,
             conversation_id: self.conversation_id,
             direction: Direction::Outbound,
-            r#type: MessageType::Text,
+            r#type: self.r#type,
             content: self.content.clone(),
+            media: None,
+            location: None,
+            reply_to: None,
             sender: Some(self.sender()),
-            status: Some(status.into()),
+            status: status.map(Into::into),
+            error: None,
+            client_id: self.client_id.clone(),
             created_at: now,
         })
     }
@@ -142,16 +180,8 @@ impl SendMessage {
         department_id: Option<i64>,
         sequence: i64,
     ) -> Result<(), sqlx::Error> {
-        let sent = MessageSent {
-            id: message.id,
-            conversation_id: message.conversation_id,
-            direction: message.direction,
-            content: &message.content,
-            sender: &self.sender(),
-            created_at: message.created_at,
-        };
         let socket_id = self.socket_id.clone();
-        let event = events::sent(&sent, department_id, &self.event_id, socket_id);
+        let event = events::sent(message, department_id, &self.event_id, socket_id);
         let event = event.map_err(encoding)?;
         let item = Item {
             kind: Kind::Broadcast,
@@ -174,6 +204,7 @@ impl SendMessage {
             message_id: message.id,
             to: phone,
             text: self.content.clone(),
+            template: self.template.clone(),
         };
         let item = Item {
             kind: Kind::Whatsapp,
@@ -194,77 +225,21 @@ impl SendMessage {
     }
 }
 
-/// The next number of a conversation's sequence. From here to the commit nobody else writes in
-/// the conversation: message ids, sequence and commits have one order.
+/// The next number of a conversation's sequence, for a message of this time. From here to the
+/// commit nobody else writes in the conversation: message ids, sequence and commits have one order.
 pub(super) async fn next_sequence(
     connection: &mut Connection,
     conversation_id: i64,
-    now: Timestamp,
+    written_at: Timestamp,
 ) -> Result<i64, sqlx::Error> {
     let row = query(
-        "UPDATE conversations SET last_sequence = last_sequence + 1, last_message_at = $2
+        "UPDATE conversations SET last_sequence = last_sequence + 1, last_message_at =
+            CASE WHEN last_message_at > $2 THEN last_message_at ELSE $2 END
          WHERE id = $1 RETURNING last_sequence",
     )
     .bind(conversation_id)
-    .bind(now.millis())
+    .bind(written_at.millis())
     .fetch_one(connection)
     .await?;
     row.try_get("last_sequence")
-}
-
-impl Store {
-    /// The newest messages of a conversation with ids below `before`, the newest first.
-    pub async fn messages(
-        &self,
-        conversation_id: i64,
-        before: i64,
-        limit: i64,
-    ) -> Result<Vec<Message>, StoreError> {
-        let rows = query(
-            "SELECT m.id AS message_id, m.conversation_id, m.direction, m.content,
-                m.status AS message_status, m.created_at AS message_created_at,
-                s.id AS sender_id, s.name AS sender_name, s.avatar AS sender_avatar
-             FROM messages m LEFT JOIN users s ON s.id = m.sender_id
-             WHERE m.conversation_id = $1 AND m.id < $2 ORDER BY m.id DESC LIMIT $3",
-        )
-        .bind(conversation_id)
-        .bind(before)
-        .bind(limit)
-        .fetch_all(&mut *self.reader().await?)
-        .await?;
-        let messages: Result<_, sqlx::Error> = rows.iter().map(message).collect();
-        Ok(messages?)
-    }
-}
-
-/// Reads a message from a row with its columns named so.
-pub(super) fn message(row: &AnyRow) -> Result<Message, sqlx::Error> {
-    let direction: String = row.try_get("direction")?;
-    Ok(Message {
-        id: row.try_get("message_id")?,
-        conversation_id: row.try_get("conversation_id")?,
-        direction: match direction.as_str() {
-            "inbound" => Direction::Inbound,
-            _ => Direction::Outbound,
-        },
-        r#type: MessageType::Text,
-        content: row.try_get("content")?,
-        sender: person(row, ["sender_id", "sender_name", "sender_avatar"])?,
-        status: row.try_get("message_status")?,
-        created_at: Timestamp::from_millis(row.try_get("message_created_at")?),
-    })
-}
-
-/// Reads a user's id, name and avatar from these columns; `None` where they are null.
-pub(super) fn person(row: &AnyRow, columns: [&str; 3]) -> Result<Option<Sender>, sqlx::Error> {
-    let [id, name, avatar] = columns;
-    let id: Option<i64> = row.try_get(id)?;
-    let person = |id| {
-        Ok(Sender {
-            id,
-            name: row.try_get(name)?,
-            avatar: row.try_get(avatar)?,
-        })
-    };
-    id.map(person).transpose()
 }

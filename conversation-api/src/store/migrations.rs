@@ -24,6 +24,11 @@ const SQLITE: &[Source] = &[
         include_str!("../../migrations/sqlite/0002_evictions.sql"),
     ),
     (
+        3,
+        "messages",
+        include_str!("../../migrations/sqlite/0003_messages.sql"),
+    ),
+    (
         4,
         "states of conversations",
         include_str!("../../migrations/sqlite/0004_conversations.sql"),
@@ -40,6 +45,11 @@ const POSTGRES: &[Source] = &[
         2,
         "evictions",
         include_str!("../../migrations/postgres/0002_evictions.sql"),
+    ),
+    (
+        3,
+        "messages",
+        include_str!("../../migrations/postgres/0003_messages.sql"),
     ),
     (
         4,

@@ -11,10 +11,11 @@
 //! - [`reader`], [`writer`]: how is read, and how writes are committed
 //! - [`availability`]: whether the database answers
 //! - [`users`], [`tokens`], [`departments`]: who works here
-//! - [`conversations`], [`listing`], [`messages`]: what is seen in the inbox
+//! - [`conversations`], [`listing`], [`messages`], [`retry`]: what is seen and written in the inbox
 //! - [`assignments`], [`lifecycle`], [`reads`]: what is done there; [`announcements`]: its events
-//! - [`ownership`]: whose a conversation is
-//! - [`incoming`], [`statuses`]: what WhatsApp reports
+//! - [`ownership`]: whose a conversation is; [`message_rows`]: reading messages
+//! - [`incoming`], [`statuses`]: what WhatsApp reports; [`updates`]: announcing that a message changed
+//! - [`media`]: fetching files
 //! - [`outbox`]: what is to be sent
 //! - [`evictions`], [`notices`]: whose connections are to end, and what they get before
 //! - [`demo`]: demonstration data
@@ -31,6 +32,8 @@ pub mod evictions;
 pub mod incoming;
 pub mod lifecycle;
 pub mod listing;
+pub mod media;
+mod message_rows;
 pub mod messages;
 mod migrations;
 pub mod notices;
@@ -38,8 +41,10 @@ pub mod outbox;
 mod ownership;
 mod reader;
 pub mod reads;
+pub mod retry;
 pub mod statuses;
 pub mod tokens;
+mod updates;
 pub mod users;
 mod writer;
 

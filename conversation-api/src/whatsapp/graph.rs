@@ -3,16 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::Client;
 use serde_json::{Value, json};
 
-use super::Reply;
+use super::answer::{self, GraphError};
+use super::payload::is_plausible_id;
+use super::{Reply, Template};
+use crate::message::Failure;
 
 /// Meta's own address, with the version of the API that this is written for.
 pub const DEFAULT_URL: &str = "https://graph.facebook.com/v23.0";
-
-/// Characters of a refusal that are kept.
-const LONGEST_REFUSAL: usize = 500;
 
 /// Where messages are sent from, and with what right.
 #[derive(Clone)]
@@ -35,22 +35,11 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// Why a message was not sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// It may be sent later: there was no answer, or one that allows it.
-    #[error("{0}")]
-    Later(String),
-    /// It will never be taken.
-    #[error("{0}")]
-    Never(String),
-}
-
 /// A client of the Graph API.
 #[derive(Clone, Debug)]
 pub struct Graph {
-    client: Client,
-    sender: Sender,
+    pub(super) client: Client,
+    pub(super) sender: Sender,
 }
 
 impl Graph {
@@ -66,81 +55,73 @@ impl Graph {
     }
 
     /// Sends a reply; returns WhatsApp's id of it.
-    pub async fn send(&self, reply: &Reply) -> Result<String, SendError> {
+    ///
+    /// An answer without an id is no success: whatever gave it, it is not known to be WhatsApp, and
+    /// nothing more would be known of the message. It is not sent again, as it may have arrived.
+    pub async fn send(&self, reply: &Reply) -> Result<String, GraphError> {
         let Sender {
             url,
             token,
             phone_number_id,
         } = &self.sender;
-        let message = json!({
-            "messaging_product": "whatsapp",
-            "recipient_type": "individual",
-            "to": reply.to,
-            "type": "text",
-            "text": {"preview_url": false, "body": reply.text},
-        });
         let answer = self
             .client
             .post(format!("{url}/{phone_number_id}/messages"))
             .bearer_auth(token)
-            .json(&message)
+            .json(&message(reply))
             .send()
             .await
-            .map_err(|error| SendError::Later(error.without_url().to_string()))?;
+            .map_err(GraphError::no_answer)?;
         let status = answer.status();
-        let body = answer.bytes().await.unwrap_or_default();
-        if !status.is_success() {
-            return Err(refusal(status, &body));
+        let answer = answer::read(answer).await?;
+        match answer["messages"][0]["id"].as_str() {
+            Some(id) if is_plausible_id(id) => Ok(id.into()),
+            _ => {
+                let error = format!("the Graph API answered {status} without a message's id");
+                let title = "It is not known whether the message was sent";
+                let failure = Failure::new(None, title, &error);
+                Err(GraphError::Never { error, failure })
+            }
         }
-        // It was sent. Without its id, only its delivery status will not be known.
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        Ok(body["messages"][0]["id"]
-            .as_str()
-            .unwrap_or_default()
-            .into())
     }
 }
 
-fn refusal(status: StatusCode, body: &[u8]) -> SendError {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let reason = body["error"]["message"]
-        .as_str()
-        .unwrap_or("no reason given");
-    let reason: String = reason.chars().take(LONGEST_REFUSAL).collect();
-    let text = format!("the Graph API answered {status}: {reason}");
-    let heals = [
-        StatusCode::UNAUTHORIZED,
-        StatusCode::REQUEST_TIMEOUT,
-        StatusCode::TOO_MANY_REQUESTS,
-    ];
-    if status.is_client_error() && !heals.contains(&status) {
-        SendError::Never(text)
-    } else {
-        SendError::Later(text)
+fn message(reply: &Reply) -> Value {
+    let mut message = json!({
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": reply.to,
+    });
+    match &reply.template {
+        None => {
+            message["type"] = "text".into();
+            message["text"] = json!({"preview_url": false, "body": reply.text});
+        }
+        Some(template) => {
+            message["type"] = "template".into();
+            message["template"] = filled_in(template);
+        }
     }
+    message
+}
+
+fn filled_in(template: &Template) -> Value {
+    let text = |text: &String| json!({"type": "text", "text": text});
+    let parameters: Vec<Value> = template.parameters.iter().map(text).collect();
+    let components = match parameters.as_slice() {
+        [] => json!([]),
+        parameters => json!([{"type": "body", "parameters": parameters}]),
+    };
+    json!({
+        "name": template.name,
+        "language": {"code": template.language},
+        "components": components,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_cannot_heal_is_distinguished_from_what_can() {
-        let body = br#"{"error": {"message": "Recipient not in allowed list", "code": 131030}}"#;
-        let never = refusal(StatusCode::BAD_REQUEST, body);
-        assert_eq!(
-            never.to_string(),
-            "the Graph API answered 400 Bad Request: Recipient not in allowed list"
-        );
-        assert!(matches!(never, SendError::Never(_)));
-        for status in [401, 408, 429, 500, 503, 302] {
-            let status = StatusCode::from_u16(status).unwrap();
-            assert!(
-                matches!(refusal(status, b"?"), SendError::Later(_)),
-                "{status}"
-            );
-        }
-    }
 
     #[test]
     fn the_token_does_not_print() {

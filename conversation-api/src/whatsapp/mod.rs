@@ -1,13 +1,18 @@
 //! WhatsApp's Cloud API: what it sends by webhook, and what is sent through it.
 //!
 //! - [`signature`]: whether a webhook comes from Meta
-//! - [`payload`], [`delivery`]: what a webhook reports
-//! - [`graph`]: sending messages
+//! - [`payload`], [`incoming`], [`delivery`]: what a webhook reports
+//! - [`graph`]: sending messages; [`templates`]: those that Meta has approved
+//! - [`media`]: fetching files; [`answer`]: what the Graph API answers
 
+pub mod answer;
 pub mod delivery;
 pub mod graph;
+pub mod incoming;
+pub mod media;
 pub mod payload;
 pub mod signature;
+pub mod templates;
 
 pub use delivery::Delivery;
 use serde::{Deserialize, Serialize};
@@ -21,4 +26,18 @@ pub struct Reply {
     pub to: String,
     /// The text.
     pub text: String,
+    /// The template that is sent in place of the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
+}
+
+/// A template with what is filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// Its name at Meta.
+    pub name: String,
+    /// Its language at Meta, such as `de` or `en_US`.
+    pub language: String,
+    /// What takes the place of `{{1}}`, `{{2}}` and so on.
+    pub parameters: Vec<String>,
 }

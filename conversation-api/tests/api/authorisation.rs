@@ -1,7 +1,7 @@
 //! Who may listen to, see and write in what: every role, channel and ownership.
 
 use protocol_tests::{Request, TestServer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Api, Database, Desk, Kind};
 
@@ -266,6 +266,7 @@ async fn a_manager_without_a_department_has_nothing() {
 async fn everybody_reads_writes_and_decides_where_they_may_and_nowhere_else() {
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::on(&database).start().await;
+    let mut admin = api.log_in("admin@tims.local").await;
     for row in MATRIX {
         let mut desk = api.log_in(row.email).await;
         let listed = desk
@@ -285,9 +286,30 @@ async fn everybody_reads_writes_and_decides_where_they_may_and_nowhere_else() {
         assert_eq!(ids, readable, "{}", row.email);
         for id in 0..=7 {
             expect_rights(&mut desk, &row, id).await;
+            if (1..=6).contains(&id) {
+                let list = format!("/api/conversations/{id}/messages");
+                let message = admin.get(&list).await.json()["data"][0]["id"].clone();
+                expect_rights_to_message(&mut desk, &row, id, &message).await;
+            }
         }
     }
     api.stop().await;
+}
+
+/// What a user gets for each thing that can be done with a message.
+async fn expect_rights_to_message(desk: &mut Desk, row: &Row, id: i64, message: &Value) {
+    let theirs = row.conversations.contains(&id);
+    let readable = theirs || row.unassigned.contains(&id);
+    let status = |allowed: bool, otherwise: u16| if allowed { otherwise } else { 403 };
+    let path = format!("/api/messages/{message}");
+    desk.get(&path).await.expect_status(status(readable, 200));
+    desk.get(&format!("{path}/media"))
+        .await
+        .expect_status(status(readable, 404));
+    // Nothing is sent to WhatsApp here.
+    desk.post(&format!("{path}/retry"), &json!({}))
+        .await
+        .expect_status(status(readable, 503));
 }
 
 /// What a user gets for each thing that can be done with a conversation. Nothing is changed by it.

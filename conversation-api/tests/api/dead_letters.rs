@@ -1,9 +1,8 @@
 //! What cannot heal is set aside, and the conversation goes on; what can is tried again.
 
 use protocol_tests::{TestServer, eventually};
-use serde_json::json;
 
-use crate::support::{Api, Database, Desk, Kind, StandIn};
+use crate::support::{Api, Database, Desk, Kind, StandIn, meta};
 
 fn refused_content(content: &'static str, status: u16) -> impl Future<Output = StandIn> {
     StandIn::start(move |arrived| {
@@ -116,26 +115,36 @@ async fn one_conversation_that_fails_does_not_hold_back_others() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_too_long_for_the_relay_is_kept_all_the_same() {
+async fn a_message_that_is_too_long_for_an_event_is_announced_cut() {
     let relay = TestServer::start().await;
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::with(&database, &relay).await;
     let mut agent = api.log_in("agent@tims.local").await;
     let mut client = relay.connect().await;
     agent.subscribe(&mut client, "private-conversation.1").await;
-    // 4096 characters, of four bytes each: the relay takes 10 KB.
-    let long = "🚲".repeat(4096);
-    agent.write(1, &long).await;
-    let id = agent.write(1, "short").await;
-    let event = client.expect_event("message.sent").await;
-    assert_eq!(event.data_json()["id"], json!(id));
-    let listed = agent.get("/api/conversations/1/messages").await.json();
-    assert_eq!(listed["data"][3]["content"], json!(long));
+    // 4096 letters of three and of four bytes each: the relay takes 10 KB.
+    let long = "नमस्ते ".repeat(585);
+    let payload = meta::message("wamid.1", "491701000001", "Grace", &long);
+    meta::deliver(&mut agent, &payload).await.expect_status(200);
+    agent.write(1, &"🚲".repeat(4096)).await;
+    agent.write(1, "short").await;
+    for (name, whole) in [
+        ("message.received", long),
+        ("message.sent", "🚲".repeat(4096)),
+    ] {
+        let event = client.expect_event(name).await.data_json();
+        assert_eq!(event["truncated"], true);
+        let shown = event["content"].as_str().unwrap();
+        assert!(whole.starts_with(shown) && shown.len() > 9000);
+        let path = format!("/api/messages/{}", event["id"]);
+        let message = agent.get(&path).await.expect_status(200).json();
+        assert_eq!(message["content"], whole);
+    }
+    let event = client.expect_event("message.sent").await.data_json();
+    assert_eq!(event["content"], "short");
+    assert_eq!(event.get("truncated"), None);
     let metrics = api.metrics().await;
-    assert_eq!(
-        metrics.sum("conversation_outbox_dead", &[("kind", "broadcast")]),
-        1.0
-    );
-    drop(api);
+    assert_eq!(metrics.sum("conversation_outbox_dead", &[]), 0.0);
+    api.stop().await;
     relay.finish().await;
 }

@@ -1,6 +1,6 @@
 //! What strangers to the routes get, and who may call from a browser.
 
-use protocol_tests::Request;
+use protocol_tests::{Request, TestServer};
 use serde_json::json;
 
 use crate::support::{Api, Database, Kind};
@@ -31,6 +31,9 @@ async fn refusals_have_laravels_shapes() {
         "/api/conversations",
         "/api/conversations/1",
         "/api/conversations/1/messages",
+        "/api/messages/1",
+        "/api/messages/1/media",
+        "/api/templates",
     ] {
         let answer = stranger.get(path).await.expect_status(401);
         assert_eq!(
@@ -43,6 +46,7 @@ async fn refusals_have_laravels_shapes() {
     for path in [
         "/api/auth/logout",
         "/api/messages/send",
+        "/api/messages/1/retry",
         "/api/conversations/1/assign",
         "/api/conversations/1/read",
         "/api/conversations/1/take",
@@ -91,6 +95,54 @@ async fn refusals_have_laravels_shapes() {
         json!({"message": "This action is unauthorized."})
     );
     api.stop().await;
+}
+
+#[tokio::test]
+async fn json_is_read_whatever_curl_declares_it_to_be() {
+    let relay = TestServer::start().await;
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::with(&database, &relay).await;
+    let mut desk = api.stranger();
+    let login = json!({"email": "manager@tims.local", "password": "password123"}).to_string();
+    let answer = desk
+        .form("/api/auth/login", &login)
+        .await
+        .expect_status(200);
+    desk.token = answer.json()["token"].as_str().map(str::to_owned);
+    let message = json!({"conversation_id": 1, "type": "text", "content": "100 % & more=?"});
+    let pretty = format!("\n  {message:#}");
+    let sent = desk
+        .form("/api/messages/send", &pretty)
+        .await
+        .expect_status(201)
+        .json();
+    assert_eq!(sent["content"], "100 % & more=?");
+    for (path, body) in [
+        ("/api/conversations/1/read", json!({"message_id": 1})),
+        ("/api/conversations/1/assign", json!({"user_id": 5})),
+        (
+            "/broadcasting/auth",
+            json!({"socket_id": "1.2", "channel_name": "private-conversation.1"}),
+        ),
+        ("/broadcasting/user-auth", json!({"socket_id": "1.2"})),
+    ] {
+        desk.form(path, &body.to_string()).await.expect_status(200);
+    }
+    // Forms are read as before, and what is neither has no fields.
+    let form = "conversation_id=1&type=text&content=%7B%7D+%26";
+    let sent = desk
+        .form("/api/messages/send", form)
+        .await
+        .expect_status(201)
+        .json();
+    assert_eq!(sent["content"], "{} &");
+    for body in ["{", "{conversation_id=1&type=text&content=x", ""] {
+        desk.form("/api/messages/send", body)
+            .await
+            .expect_status(422);
+    }
+    api.stop().await;
+    relay.finish().await;
 }
 
 #[tokio::test]

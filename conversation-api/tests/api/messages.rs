@@ -3,7 +3,7 @@
 use protocol_tests::{Request, TestServer};
 use serde_json::{Value, json};
 
-use crate::support::{Api, Database, Kind};
+use crate::support::{Api, Database, Kind, meta};
 
 const SEND: &str = "/api/messages/send";
 
@@ -29,14 +29,22 @@ async fn a_message_is_stored_and_announced() {
             .await
             .expect_status(201)
             .json();
-        assert_eq!(answer["conversation_id"], 1);
-        assert_eq!(answer["direction"], "outbound");
-        assert_eq!(answer["type"], "text");
-        assert_eq!(answer["content"], "Gerne! 🚲");
-        assert_eq!(
-            answer["sender"],
-            json!({"id": 5, "name": "Amir Agent", "avatar": null})
-        );
+        let expected = json!({
+            "id": answer["id"],
+            "conversation_id": 1,
+            "direction": "outbound",
+            "type": "text",
+            "content": "Gerne! 🚲",
+            "media": null,
+            "location": null,
+            "reply_to": null,
+            "sender": {"id": 5, "name": "Amir Agent", "avatar": null},
+            "status": "sent",
+            "error": null,
+            "client_id": null,
+            "created_at": answer["created_at"],
+        });
+        assert_eq!(answer, expected);
         let created_at = answer["created_at"].as_str().unwrap();
         assert!(
             created_at.ends_with('Z') && created_at.len() == 24,
@@ -44,18 +52,12 @@ async fn a_message_is_stored_and_announced() {
         );
         for channel in ["private-conversation.1", "private-department.1"] {
             let event = client.expect_event_on(channel, "message.sent").await;
-            let expected = json!({
-                "id": answer["id"],
-                "conversation_id": 1,
-                "direction": "outbound",
-                "content": "Gerne! 🚲",
-                "sender": {"id": 5, "name": "Amir Agent", "avatar": null},
-                "created_at": created_at,
-            });
-            assert_eq!(event.data_json(), expected);
+            assert_eq!(event.data_json(), answer);
         }
         let listed = agent.get("/api/conversations/1/messages").await.json();
         assert_eq!(listed["data"].as_array().unwrap().last(), Some(&answer));
+        let path = format!("/api/messages/{}", answer["id"]);
+        assert_eq!(agent.get(&path).await.expect_status(200).json(), answer);
         client.expect_nothing().await;
         api.stop().await;
         relay.finish().await;
@@ -242,6 +244,53 @@ async fn messages_are_read_from_the_newest_back() {
         agent.get(&path).await.expect_status(404);
     }
     api.stop().await;
+}
+
+#[tokio::test]
+async fn messages_are_in_the_order_in_which_they_were_written() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let api = Api::on(&database).start().await;
+        let mut agent = api.log_in("agent@tims.local").await;
+        let now = agent.write(1, "now").await;
+        let mut late = Vec::new();
+        for (id, timestamp) in [
+            ("wamid.2", "1700000002"),
+            ("wamid.1", "1700000001"),
+            ("wamid.b", "1700000002"),
+        ] {
+            let payload = meta::message(id, "491701000001", "Grace", id);
+            let payload = meta::with(payload, "timestamp", json!(timestamp));
+            meta::deliver(&mut api.stranger(), &payload)
+                .await
+                .expect_status(200);
+            late.push(id);
+        }
+        let mut contents = Vec::new();
+        let mut path = "/api/conversations/1/messages?per_page=2".to_owned();
+        loop {
+            let answer = agent.get(&path).await.expect_status(200).json();
+            let page = answer["data"].as_array().unwrap().iter();
+            let page = page.map(|message| message["content"].as_str().unwrap().to_owned());
+            contents.splice(0..0, page);
+            match answer["meta"]["next_before"].as_i64() {
+                Some(next) => {
+                    path = format!("/api/conversations/1/messages?per_page=2&before={next}")
+                }
+                None => break,
+            }
+        }
+        assert_eq!(contents[..3], ["wamid.1", "wamid.2", "wamid.b"]);
+        assert_eq!(contents.len(), 7);
+        assert_eq!(contents[6], "now");
+        let listed = agent.get("/api/conversations/1").await.json();
+        assert_eq!(listed["unread_count"], 5, "those that came late are unread");
+        let last = agent.get(&format!("/api/messages/{now}")).await.json();
+        assert_eq!(listed["last_message_at"], last["created_at"]);
+        let answer = agent.get("/api/conversations/1/messages").await.json();
+        assert_eq!(answer["data"][0]["created_at"], "2023-11-14T22:13:21.000Z");
+        api.stop().await;
+    }
 }
 
 #[tokio::test]

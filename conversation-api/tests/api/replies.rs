@@ -1,46 +1,25 @@
 //! Agents' messages on their way to the customer, and what becomes of them.
 
-use protocol_tests::eventually;
-use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use crate::support::stand_in::Arrived;
-use crate::support::{Api, Database, Desk, Kind, StandIn, meta};
+use protocol_tests::TestServer;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::support::graph::{
+    message, refusal, start, start_with, status_becomes, takes, updated as next_update,
+};
+use crate::support::stand_in::Answer;
+use crate::support::{Database, Desk, Kind, StandIn, meta};
 
 const MESSAGES: &str = "/api/conversations/1/messages";
-
-async fn start(database: &Database, graph: &StandIn) -> (Api, Desk) {
-    let api = Api::on(database)
-        .set("WHATSAPP_TOKEN", "the access token")
-        .set("WHATSAPP_PHONE_NUMBER_ID", "15550100")
-        .set(
-            "WHATSAPP_GRAPH_URL",
-            &format!("http://{}/v23.0/", graph.authority),
-        )
-        .start()
-        .await;
-    let agent = api.log_in("agent@tims.local").await;
-    (api, agent)
-}
-
-/// Takes every message, and calls it by its text.
-fn takes(arrived: &Arrived) -> (u16, String) {
-    let id = format!("wamid.{}", arrived.body["text"]["body"].as_str().unwrap());
-    let answer = json!({"messaging_product": "whatsapp", "messages": [{"id": id}]});
-    (200, answer.to_string())
-}
 
 async fn status(desk: &mut Desk, id: i64) -> Value {
     let listed = desk.get(MESSAGES).await.expect_status(200).json();
     let messages = listed["data"].as_array().unwrap();
     let message = messages.iter().find(|message| message["id"] == id).unwrap();
     message["status"].clone()
-}
-
-async fn status_becomes(desk: &Desk, id: i64, expected: &str) {
-    eventually(&format!("message {id} to be {expected}"), || async {
-        (status(&mut desk.another(), id).await == expected).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -114,6 +93,78 @@ async fn what_whatsapp_reports_never_goes_backwards() {
 }
 
 #[tokio::test]
+async fn what_becomes_of_a_reply_is_announced_with_its_reason() {
+    for kind in Kind::BOTH {
+        let relay = TestServer::start().await;
+        let database = Database::seeded(kind).await;
+        let graph = StandIn::start(|arrived| {
+            if arrived.body["text"]["body"] != "late" {
+                return takes(arrived);
+            }
+            let error = json!({"message": "(#131047) Re-engagement message", "code": 131_047,
+                "error_data": {"details": "More than 24 hours have passed."}});
+            (400, json!({"error": error}).to_string())
+        })
+        .await;
+        let (api, mut agent) = start_with(&database, &graph, |api| api.relay(&relay)).await;
+        let mut client = relay.connect().await;
+        agent.subscribe(&mut client, "private-conversation.1").await;
+        let id = agent.write(1, "x").await;
+        let sent = client.expect_event("message.sent").await.data_json();
+        assert_eq!(sent["status"], "pending");
+        let updated = client.expect_event("message.updated").await.data_json();
+        let expected = json!({
+            "id": id, "conversation_id": 1, "type": "text", "status": "sent", "error": null,
+            "media": null, "created_at": sent["created_at"],
+        });
+        assert_eq!(updated, expected);
+        for report in ["delivered", "delivered", "sent", "read"] {
+            let payload = meta::status("wamid.x", report);
+            meta::deliver(&mut agent, &payload).await.expect_status(200);
+        }
+        for status in ["delivered", "read"] {
+            let updated = client.expect_event("message.updated").await.data_json();
+            assert_eq!(
+                (&updated["id"], &updated["status"]),
+                (&json!(id), &json!(status))
+            );
+        }
+        let refused = agent.write(1, "late").await;
+        let reported = agent.write(1, "y").await;
+        status_becomes(&agent, reported, "sent").await;
+        let payload = meta::failure("wamid.y", 131_026, "Message undeliverable", "No WhatsApp.");
+        meta::deliver(&mut agent, &payload).await.expect_status(200);
+        for (id, code, title, message, can_retry) in [
+            (
+                refused,
+                131_047,
+                "(#131047) Re-engagement message",
+                "More than 24 hours have passed.",
+                false,
+            ),
+            (
+                reported,
+                131_026,
+                "Message undeliverable",
+                "No WhatsApp.",
+                true,
+            ),
+        ] {
+            let failed =
+                next_update(&mut client, id, |message| message["status"] == "failed").await;
+            let error =
+                json!({"code": code, "title": title, "message": message, "can_retry": can_retry});
+            assert_eq!((&failed["id"], &failed["error"]), (&json!(id), &error));
+            let path = format!("/api/messages/{id}");
+            let message = agent.get(&path).await.expect_status(200).json();
+            assert_eq!(message["error"], error, "it is there after a reload");
+        }
+        api.stop().await;
+        relay.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn a_reply_that_is_refused_fails_and_the_next_one_goes_out() {
     let database = Database::seeded(Kind::Sqlite).await;
     let graph = StandIn::start(|arrived| {
@@ -161,4 +212,98 @@ async fn a_reply_waits_while_whatsapp_is_not_there() {
     status_becomes(&agent, id, "sent").await;
     assert_eq!(graph.arrived().len(), 3);
     api.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_temporary_is_tried_again_whatever_its_status() {
+    for code in [130_429, 131_056, 80007, 1, 2, 4, 131_016] {
+        let database = Database::seeded(Kind::Sqlite).await;
+        let mut failures = 0;
+        let graph = StandIn::start(move |arrived| {
+            failures += 1;
+            match failures {
+                1 => refusal(400, code, "later"),
+                _ => takes(arrived),
+            }
+        })
+        .await;
+        let (api, mut agent) = start(&database, &graph).await;
+        let id = agent.write(1, "patience").await;
+        status_becomes(&agent, id, "sent").await;
+        assert_eq!(graph.arrived().len(), 2, "{code}");
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn whatsapp_is_left_alone_for_as_long_as_it_asks() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&times);
+    let graph = StandIn::start(move |arrived| {
+        let mut times = noted.lock().unwrap();
+        times.push(Instant::now());
+        match times.len() {
+            1 => Answer::from((429, String::new())).header("Retry-After", "2"),
+            _ => takes(arrived).into(),
+        }
+    })
+    .await;
+    let (api, mut agent) = start(&database, &graph).await;
+    let id = agent.write(1, "patience").await;
+    status_becomes(&agent, id, "sent").await;
+    let times = times.lock().unwrap().clone();
+    assert!(times[1] - times[0] >= Duration::from_secs(2));
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_without_an_id_is_a_failure() {
+    for answer in [
+        "",
+        "<html>Log in to the network</html>",
+        "{}",
+        r#"{"messages":[{"id":""}]}"#,
+    ] {
+        let database = Database::seeded(Kind::Sqlite).await;
+        let graph = StandIn::start(move |_| (200, answer.into())).await;
+        let (api, mut agent) = start(&database, &graph).await;
+        let id = agent.write(1, "x").await;
+        status_becomes(&agent, id, "failed").await;
+        let error = message(&mut agent, id).await["error"].clone();
+        assert!(
+            error["title"].as_str().unwrap().contains("not known"),
+            "{error}"
+        );
+        assert_eq!(error["can_retry"], true);
+        assert_eq!(graph.arrived().len(), 1, "it is not sent again by itself");
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_overtakes_the_answer_is_not_lost() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let (reported, report) = oneshot::channel();
+        let mut reported = Some(reported);
+        // The answer comes once the report has.
+        let graph = StandIn::start_slow(move |arrived| {
+            let _first = reported.take().map(|reported| reported.send(()));
+            takes(arrived)
+        })
+        .await;
+        let (api, mut agent) = start(&database, &graph).await;
+        let id = agent.write(1, "x").await;
+        report.await.unwrap();
+        let payload = meta::failure("wamid.x", 131_026, "Message undeliverable", "No WhatsApp.");
+        meta::deliver(&mut agent, &payload).await.expect_status(200);
+        assert_eq!(message(&mut agent, id).await["status"], "pending");
+        graph.release();
+        status_becomes(&agent, id, "failed").await;
+        assert_eq!(message(&mut agent, id).await["error"]["code"], 131_026);
+        let kept = "SELECT COUNT(*) FROM early_statuses";
+        assert_eq!(database.number(kept).await, 0);
+        api.stop().await;
+    }
 }

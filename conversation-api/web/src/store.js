@@ -8,6 +8,7 @@ export function createStore(initial) {
     /** Lays `changes`, or what a function makes of the state, over the state. */
     set(changes) {
       const laid = typeof changes === "function" ? changes(state) : changes;
+      if (Object.keys(laid).every((key) => Object.is(state[key], laid[key]))) return;
       state = { ...state, ...laid };
       for (const listener of listeners) listener(state);
     },

@@ -1,94 +1,223 @@
-// How what is fetched and what is heard come together, whichever comes first.
+// How what is fetched and what is received come together, whichever comes first.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { channelsFor } from "../src/live/channels.js";
 import { coalesce } from "../src/desk/coalesce.js";
-import * as conversations from "../src/desk/conversations.js";
-import * as departments from "../src/desk/departments.js";
+import * as feeds from "../src/desk/feeds.js";
+import { FIRST_QUERY, emptyList, listed, matches, recount } from "../src/desk/list.js";
 import * as messages from "../src/desk/messages.js";
+import { permissions } from "../src/desk/permissions.js";
+import { createRecords } from "../src/desk/records.js";
+import { EMPTY } from "../src/desk/state.js";
+import { createStore } from "../src/store.js";
+import { rowsOf } from "../src/view/rows.js";
 
+const at = (second) => `2026-01-01T00:00:${String(second).padStart(2, "0")}.000Z`;
 const message = (id, more = {}) => ({
-  id, conversation_id: 1, direction: "inbound", content: `message ${id}`, sender: null,
-  created_at: `2026-01-01T00:00:${String(id).padStart(2, "0")}.000Z`, ...more,
+  id, conversation_id: 1, direction: "inbound", type: "text", content: `message ${id}`, sender: null, status: null,
+  created_at: at(id), ...more,
 });
+const SALES = { id: 1, name: "Sales" };
+const SUPPORT = { id: 2, name: "Support" };
+const AMIR = { id: 5, name: "Amir", role: "agent", department_id: 1 };
+const SOL = { id: 4, name: "Sol", role: "account_manager", department_id: 1 };
 const conversation = (id, last, more = {}) => ({
-  id, contact: { id, name: `Customer ${id}` }, department: { id: 1, name: "Sales" }, assignee: null, unread_count: 0,
-  last_message: last, last_message_at: last.created_at, ...more,
+  id, status: "open", contact: { id, name: `Customer ${id}` }, department: SALES, assignee: null, unread_count: 0,
+  last_message: last, last_message_at: last.created_at, isReadable: true, can: {}, ...more,
 });
 const ids = (list) => list.map(({ id }) => id);
 const page = (data, next_before = null) => ({ data, meta: { next_before } });
-const listed = (data, last_page = 1) => ({ data, meta: { last_page } });
+
+/** What is known by `user`, and how often the counts could not be kept up. */
+function records(user, known = []) {
+  const store = createStore({ ...EMPTY, user, conversations: Object.fromEntries(known.map((c) => [c.id, c])) });
+  let miscounts = 0;
+  return { store, records: createRecords({ store, miscounted: () => { miscounts += 1; } }), miscounts: () => miscounts };
+}
+
+// Messages
 
 test("a message is there once, in its place, with all that is known of it", () => {
-  const list = messages.withMessages([message(1), message(3, { status: "pending" })], [message(2), message(3, { contact: "c" })]);
+  const list = messages.withMessages([message(1), message(3, { status: "pending" })], [message(2), message(3, { contact: "c", status: "sent" })]);
   assert.deepEqual(ids(list), [1, 2, 3]);
-  assert.deepEqual([list[2].status, list[2].contact], ["pending", "c"]);
+  assert.deepEqual([list[2].status, list[2].contact], ["sent", "c"]);
+});
+
+test("messages stand where they were written, not where they arrived", () => {
+  const late = message(9, { created_at: at(2) });
+  assert.deepEqual(ids(messages.withMessages([message(1), message(3)], [late])), [1, 9, 3]);
+  assert.equal(messages.lastArrived([message(1), late, message(3)]), 9, "read marks go by arrival");
 });
 
 test("a page that reaches what is known joins it", () => {
-  const thread = { ...messages.EMPTY_THREAD, messages: [message(1), message(2)], before: 1, fetchedTo: 2 };
+  const thread = { ...messages.EMPTY_THREAD, messages: [message(1), message(2)], before: 1, fetchedTo: message(2) };
   const now = messages.caughtUpWith(thread, page([message(2), message(3)], 2));
-  assert.deepEqual([ids(now.messages), now.before, now.fetchedTo], [[1, 2, 3], 1, 3]);
+  assert.deepEqual([ids(now.messages), now.before, now.fetchedTo.id], [[1, 2, 3], 1, 3]);
 });
 
-test("a page that does not reach what is known replaces it, but not what was heard meanwhile", () => {
-  const thread = { ...messages.EMPTY_THREAD, messages: [message(1), message(2), message(9)], before: null, fetchedTo: 2 };
+test("a page that does not reach what is known replaces it, but not what was received meanwhile", () => {
+  const thread = { ...messages.EMPTY_THREAD, messages: [message(1), message(2), message(9)], before: null, fetchedTo: message(2) };
   const now = messages.caughtUpWith(thread, page([message(7), message(8)], 7));
-  assert.deepEqual([ids(now.messages), now.before, now.fetchedTo], [[7, 8, 9], 7, 8]);
+  assert.deepEqual([ids(now.messages), now.before, now.fetchedTo.id], [[7, 8, 9], 7, 8]);
 });
+
+test("a status goes on and never back, and a failed message may be tried again", () => {
+  const step = (from, to) => messages.withUpdate([message(1, { status: from })], { id: 1, status: to })[0].status;
+  assert.equal(step("pending", "sent"), "sent");
+  assert.equal(step("read", "delivered"), "read");
+  assert.equal(step("sent", "failed"), "failed");
+  assert.equal(step("failed", "pending"), "pending");
+  assert.equal(messages.withMessages([message(1, { status: "read" })], [message(1, { status: "sent" })])[0].status, "read");
+});
+
+test("an event whose text was cut takes nothing back", () => {
+  const whole = message(1, { content: "all of it", truncated: false });
+  const [now] = messages.withMessages([whole], [message(1, { content: "all", truncated: true })]);
+  assert.deepEqual([now.content, now.truncated], ["all of it", false]);
+  const [later] = messages.withMessages([message(1, { content: "all", truncated: true })], [whole]);
+  assert.deepEqual([later.content, later.truncated], ["all of it", false]);
+});
+
+test("what is new begins at the first of the unread messages", () => {
+  const thread = [message(1), message(2, { direction: "outbound" }), message(3), message(4)];
+  assert.equal(messages.firstOfLast(thread, 2), 3);
+  assert.equal(messages.firstOfLast(thread, 0), null);
+  assert.equal(messages.firstOfLast(thread, 9), 1, "as far as it is known");
+});
+
+test("a reaction stands at its message, the later one for the earlier one, and alone where that is not known", () => {
+  const reaction = (id, content, message_id) => message(id, { type: "reaction", content, reply_to: { message_id } });
+  const rows = rowsOf([message(1), reaction(2, "👍", 1), reaction(3, "❤️", 1), reaction(4, "🎉", 99)], null);
+  assert.deepEqual(ids(rows.map(({ message }) => message)), [1, 4]);
+  assert.deepEqual(rows[0].reactions.map(({ emoji }) => emoji), ["❤️"]);
+  const [without] = rowsOf([message(1), reaction(2, "👍", 1), reaction(3, "", 1)], null);
+  assert.equal(without.reactions, undefined);
+});
+
+// Conversations
 
 test("an answer that an event has overtaken takes nothing back", () => {
-  const before = conversation(1, message(1), { unread_count: 1 });
-  const heard = conversations.withMessage([before], message(2, { contact: { id: 1, name: "New name" } }));
-  const stale = { ...before, assignee: { id: 5, name: "Amir" } };
-  const [now] = conversations.caughtUpWith(heard, listed([stale]));
+  const known = records(SOL, [conversation(1, message(1), { unread_count: 1 })]);
+  assert.equal(known.records.note(message(2, { contact: { id: 1, name: "New name" } })), true);
+  known.records.fetched(conversation(1, message(1), { unread_count: 1, assignee: { id: 5, name: "Amir" } }));
+  const now = known.records.known(1);
   assert.deepEqual([now.contact.name, now.last_message.id, now.unread_count], ["New name", 2, 2]);
   assert.equal(now.assignee.name, "Amir");
 });
 
 test("an event that comes again, or late, changes nothing in the list", () => {
-  const list = [conversation(1, message(5), { unread_count: 1 })];
-  assert.equal(conversations.withMessage(list, message(5)), list);
-  assert.equal(conversations.withMessage(list, message(4)), list);
+  const known = records(SOL, [conversation(1, message(5), { unread_count: 1 })]);
+  assert.equal(known.records.note(message(5)), false);
+  assert.equal(known.records.note(message(4)), false);
+  assert.equal(known.records.known(1).unread_count, 1);
 });
 
-test("only what customers write is unread", () => {
-  const list = [conversation(1, message(1))];
-  assert.equal(conversations.withMessage(list, message(2))[0].unread_count, 1);
-  assert.equal(conversations.withMessage(list, message(2, { direction: "outbound" }))[0].unread_count, 0);
+test("a repeat of an old message opens no gap in what is shown", () => {
+  const known = records(SOL, [conversation(1, message(9))]);
+  known.store.set({ thread: { id: 1, ...messages.EMPTY_THREAD, messages: [message(7), message(9)], before: 7, state: "ready" } });
+  known.records.note(message(2));
+  assert.deepEqual(ids(known.store.get().thread.messages), [7, 9]);
+  known.records.note(message(8));
+  assert.deepEqual(ids(known.store.get().thread.messages), [7, 8, 9]);
 });
 
-test("a new message brings its conversation to the top", () => {
-  const list = [conversation(2, message(2)), conversation(1, message(1))];
-  assert.deepEqual(ids(conversations.withMessage(list, message(3))), [1, 2]);
+test("only what customers write is unread, and what is read stays read", () => {
+  const known = records(SOL, [conversation(1, message(1))]);
+  known.records.note(message(2, { direction: "outbound" }));
+  assert.equal(known.records.known(1).unread_count, 0);
+  known.records.note(message(3));
+  assert.equal(known.records.known(1).unread_count, 1);
+  known.records.read(1, 3, 0);
+  known.records.fetched(conversation(1, message(3), { unread_count: 1 }));
+  assert.equal(known.records.known(1).unread_count, 0);
 });
 
-test("what the first page no longer holds is gone, and what lies beyond it stays", () => {
-  const [newest, middle, oldest] = [conversation(3, message(3)), conversation(2, message(2)), conversation(1, message(1))];
-  const known = [newest, middle, oldest];
-  assert.deepEqual(ids(conversations.caughtUpWith(known, listed([newest, oldest]))), [3, 1]);
-  assert.deepEqual(ids(conversations.caughtUpWith(known, listed([newest, middle], 2))), [3, 2, 1]);
+test("a customer's message that was written earlier is unread, and not the last one", () => {
+  const known = records(SOL, [conversation(1, message(5))]);
+  known.records.note(message(9, { created_at: at(2), content: "late" }));
+  const now = known.records.known(1);
+  assert.deepEqual([now.unread_count, now.last_message.content], [1, "message 5"]);
 });
 
-test("everybody watches their department, and those of none all that they know", () => {
-  const list = [conversation(1, message(1)), conversation(2, message(2), { department: { id: 2, name: "Support" } })];
-  const watched = (department_id, known = []) => ids(departments.departmentsOf({ department_id }, known, list));
+test("a conversation that a colleague has is not open to an agent any more", () => {
+  const known = records(AMIR, [conversation(1, message(1), { assignee: { id: 5, name: "Amir" } })]);
+  known.records.describe({ id: 1, status: "open", contact: { id: 1, name: "c" }, department: SALES, assignee: { id: 6, name: "Ana" } });
+  const now = known.records.known(1);
+  assert.deepEqual([now.isReadable, now.can.write, now.assignee.name], [false, false, "Ana"]);
+});
+
+// The list
+
+test("the list shows what the backend listed and what is newer, the newest first", () => {
+  const [a, b, c, d] = [1, 2, 3, 4].map((id) => conversation(id, message(id * 10)));
+  const list = { ...emptyList(FIRST_QUERY), ids: new Set([2, 3]), last: b };
+  assert.deepEqual(ids(listed({ 1: a, 2: b, 3: c, 4: d }, list, SOL, null)), [4, 3, 2]);
+});
+
+test("filters are those of the backend", () => {
+  const mine = conversation(1, message(1), { assignee: AMIR });
+  const nobodys = conversation(2, message(2), { unread_count: 1 });
+  const closed = conversation(3, message(3), { status: "closed" });
+  const matching = (query) => ids([mine, nobodys, closed].filter((c) => matches(c, { ...FIRST_QUERY, ...query }, AMIR)));
+  assert.deepEqual(matching({ filter: "mine" }), [1]);
+  assert.deepEqual(matching({ filter: "unassigned" }), [2]);
+  assert.deepEqual(matching({ status: "closed" }), [3]);
+  assert.deepEqual(matching({ status: "all" }), [1, 2, 3]);
+  assert.deepEqual(matching({ unread: true }), [2]);
+});
+
+test("a search is the backend's, and what is open stays in an unread list", () => {
+  const list = { ...emptyList({ ...FIRST_QUERY, search: "x" }), ids: new Set([1]) };
+  const all = { 1: conversation(1, message(1)), 2: conversation(2, message(2)) };
+  assert.deepEqual(ids(listed(all, list, SOL, null)), [1]);
+  const unread = { ...emptyList({ ...FIRST_QUERY, unread: true }), ids: new Set([1]) };
+  assert.deepEqual(ids(listed(all, unread, SOL, 1)), [1]);
+  assert.deepEqual(ids(listed(all, unread, SOL, null)), []);
+});
+
+test("counts follow what happens, and are fetched where they cannot", () => {
+  const nobodys = conversation(1, message(1));
+  const mine = { ...nobodys, assignee: AMIR, unread_count: 2 };
+  const counts = { mine: 0, unassigned: 1, all: 1, unread: 0 };
+  assert.deepEqual(recount(counts, nobodys, mine, AMIR, "open"), { mine: 1, unassigned: 0, all: 1, unread: 1 });
+  const known = records(SOL);
+  known.records.fetched(conversation(7, message(7)));
+  assert.equal(known.miscounts(), 1);
+});
+
+test("what the backend lists no more is forgotten, unless it came meanwhile", () => {
+  const known = records(SOL, [1, 2].map((id) => conversation(id, message(id))));
+  const before = known.store.get().conversations;
+  known.records.note(message(9, { conversation_id: 2 }));
+  known.records.forgetUnlisted(before);
+  assert.deepEqual(Object.keys(known.store.get().conversations), ["2"]);
+});
+
+// Rights, departments and channels
+
+test("agents may take what nobody of their department has, and no more", () => {
+  const can = (user, more) => permissions(user, conversation(1, message(1), more));
+  assert.deepEqual(can(AMIR, {}), { write: false, take: true, assign: false, resolve: false, move: false });
+  assert.deepEqual(can(AMIR, { assignee: AMIR }), { write: true, take: false, assign: false, resolve: true, move: true });
+  assert.deepEqual(can(AMIR, { department: SUPPORT }), { write: false, take: false, assign: false, resolve: false, move: false });
+  assert.equal(can({ ...SOL, role: "manager" }, {}).assign, true);
+});
+
+test("everybody watches their department, and those of none all of them", () => {
+  const watched = (department_id) => ids(feeds.departmentsOf({ department_id }, [SALES, SUPPORT]));
   assert.deepEqual(watched(2), [2]);
   assert.deepEqual(watched(7), [7]);
   assert.deepEqual(watched(null), [1, 2]);
-  assert.deepEqual(watched(null, [{ id: 9, name: "Known before" }]), [1, 2, 9]);
 });
 
-test("channels are those of the departments, of the open conversation and of what no department brings", () => {
+test("channels are the user's, those of the departments, of the open conversation and of what no department brings", () => {
   const open = conversation(1, message(1));
   const brought = conversation(2, message(2));
-  const foreign = conversation(3, message(3), { department: { id: 2, name: "Support" } });
+  const foreign = conversation(3, message(3), { department: SUPPORT });
   const orphan = conversation(4, message(4), { department: null });
-  const wanted = channelsFor({
-    departments: [{ id: 1, name: "Sales" }], conversations: [open, brought, foreign, orphan], openId: 1,
-  });
-  assert.deepEqual([...wanted].sort(), ["conversation.1", "conversation.3", "conversation.4", "department.1"]);
+  const wanted = channelsFor({ userId: 5, departments: [SALES], conversations: [open, brought, foreign, orphan], openId: 1 });
+  assert.deepEqual([...wanted].sort(), ["conversation.1", "conversation.3", "conversation.4", "department.1", "user.5"]);
 });
 
 test("work that is asked for while it is under way is done once more, and never twice at once", async () => {

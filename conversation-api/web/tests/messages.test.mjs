@@ -44,7 +44,9 @@ test("a customer's message is at once where it belongs, and nowhere else", async
 
   // The colleague hears of it in the department, and may not open it.
   assert.equal(await row(colleague, grace).count(), 0);
-  assert.equal(await colleague.page.locator(".entry", { hasText: "number 0" }).evaluate((entry) => entry.tagName), "DIV");
+  const entry = colleague.page.locator(".entry", { hasText: "number 0" });
+  await entry.filter({ hasText: "Amir Agent has it" }).waitFor();
+  assert.equal(await entry.getByRole("link").count(), 0);
 
   await hearsOwn(stranger, edsger, "This one is for department 2");
   await listShows(otherManager, edsger, "This one is for department 2");
@@ -87,7 +89,7 @@ test("a supervisor watches the department", async () => {
   await world.write(alan, "And to Bremen?");
   await sees(supervisor, "And two wheels?");
   await sees(supervisor, "And to Bremen?");
-  await messages(supervisor, "And to Bremen?").click();
+  await messages(supervisor, "And to Bremen?").getByRole("link", { name: "Open" }).click();
   await supervisor.page.getByRole("heading", { name: "Alan Kay", level: 2 }).first().waitFor();
   await sees(supervisor, "And to Bremen?");
   await closeAll(supervisor);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { answer, closeAll, hashOf, listShows, row, sees } from "./lib/page.mjs";
+import { answer, closeAll, departmentHash, filter, hashOf, isAccessible, listShows, row, sees } from "./lib/page.mjs";
 import { CUSTOMERS } from "./lib/whatsapp.mjs";
 import { USERS, startWorld } from "./lib/world.mjs";
 
@@ -107,6 +107,136 @@ test("on a phone there is one column at a time", async () => {
   assert.ok(overflow <= 0, "nothing sticks out");
   await closeAll(inbox);
 });
+
+test("single keys lead through the list, search, explain themselves, and can be switched off", async () => {
+  const inbox = await world.open(USERS.supervisor);
+  const { page } = inbox;
+  const focused = () => page.evaluate(() => document.activeElement.dataset.conversation ?? document.activeElement.id);
+  await row(inbox, grace).waitFor();
+  const order = await page.locator(".row").evaluateAll((rows) => rows.map(({ dataset }) => dataset.conversation));
+  await page.keyboard.press("j");
+  assert.equal(await focused(), order[0]);
+  await page.keyboard.press("j");
+  assert.equal(await focused(), order[1]);
+  await page.keyboard.press("k");
+  assert.equal(await focused(), order[0]);
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement?.id === "composer");
+  // In the field, keys are letters.
+  await page.keyboard.type("jk/?");
+  assert.equal(await page.locator("#composer").inputValue(), "jk/?");
+  await page.locator("#composer").fill("");
+  await page.keyboard.press("Escape");
+  assert.notEqual(await focused(), "composer");
+  await page.keyboard.press("Escape");
+  await page.getByText("Choose a conversation").waitFor();
+  await page.keyboard.press("/");
+  assert.equal(await focused(), "search");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  await page.getByRole("dialog", { name: "Keys" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Settings" }).click();
+  await page.getByRole("switch", { name: "Keyboard shortcuts" }).click();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  assert.equal(await page.getByRole("dialog").count(), 0);
+  await page.reload();
+  await row(inbox, grace).waitFor();
+  await page.keyboard.press("?");
+  assert.equal(await page.getByRole("dialog").count(), 0, "it stays off");
+  // The first thing that the keyboard reaches leads to what matters.
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  assert.ok(order.includes(await focused()));
+  await closeAll(inbox);
+});
+
+test("sound and notifications are off until they are switched on, and come when nobody looks", async () => {
+  const inbox = await world.open(USERS.agent, {
+    before: async ({ context }) => {
+      await context.grantPermissions(["notifications"]);
+      await context.addInitScript(() => {
+        globalThis.shown = [];
+        globalThis.played = 0;
+        globalThis.Notification = class {
+          static permission = "granted";
+          static requestPermission = async () => "granted";
+          constructor(title, { body }) { globalThis.shown.push(`${title}: ${body}`); }
+        };
+        const { start } = OscillatorNode.prototype;
+        OscillatorNode.prototype.start = function counted(...at) { globalThis.played += 1; return start.apply(this, at); };
+      });
+    },
+  });
+  const { page } = inbox;
+  await world.write(grace, "Nobody is disturbed.");
+  await listShows(inbox, grace, "Nobody is disturbed.");
+  assert.deepEqual(await page.evaluate(() => [shown, played]), [[], 0]);
+  await page.getByRole("button", { name: "Settings" }).click();
+  await page.getByRole("switch", { name: "Sound" }).click();
+  await page.getByRole("switch", { name: "Desktop notifications" }).click();
+  await page.keyboard.press("Escape");
+  const heard = await page.evaluate(() => played);
+  assert.ok(heard > 0, "it is heard when it is switched on");
+  await world.write(grace, "Ring.");
+  await page.waitForFunction(() => shown.includes("Grace Hopper: Ring."));
+  assert.ok((await page.evaluate(() => played)) > heard);
+  // Whose a conversation is decides whom it calls.
+  await world.write(alan, "Not for Amir.");
+  await world.write(grace, "For Amir.");
+  await page.waitForFunction(() => shown.includes("Grace Hopper: For Amir."));
+  assert.ok(!(await page.evaluate(() => shown)).some((text) => text.includes("Not for Amir")));
+  await closeAll(inbox);
+});
+
+test("nothing of the page needs an inline script or style, or anything from elsewhere", async () => {
+  const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; connect-src 'self' ws:";
+  const inbox = await world.open(USERS.supervisor, {
+    hash: hashOf(grace),
+    before: ({ context }) =>
+      context.route("**/inbox/", async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, headers: { ...response.headers(), "content-security-policy": policy } });
+      }),
+  });
+  await answer(inbox, "Under a strict policy.");
+  await sees(inbox, "Under a strict policy.");
+  await inbox.page.getByRole("button", { name: "Settings" }).click();
+  await inbox.page.keyboard.press("Escape");
+  await closeAll(inbox);
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`everybody can use it, ${colorScheme}`, async () => {
+    const stranger = await world.open(null, { colorScheme });
+    await stranger.page.getByRole("button", { name: "Log in" }).waitFor();
+    await isAccessible(stranger, "the log-in");
+    await closeAll(stranger);
+    const inbox = await world.open(USERS.manager, { colorScheme });
+    await row(inbox, grace).waitFor();
+    await isAccessible(inbox, "the list");
+    await row(inbox, barbara).click();
+    await inbox.page.locator("#composer").waitFor();
+    await isAccessible(inbox, "a conversation");
+    await inbox.page.getByRole("button", { name: "Note", exact: true }).click();
+    await isAccessible(inbox, "a note");
+    await inbox.page.getByRole("button", { name: "Template", exact: true }).click();
+    await isAccessible(inbox, "a template");
+    await inbox.page.getByRole("button", { name: "Settings" }).click();
+    await inbox.page.getByRole("dialog", { name: "Settings" }).waitFor();
+    await isAccessible(inbox, "the settings");
+    await inbox.page.keyboard.press("Escape");
+    await inbox.page.goto(`${world.inboxUrl}${departmentHash(1)}`);
+    await inbox.page.locator(".entry").first().waitFor();
+    await isAccessible(inbox, "a department");
+    await filter(inbox, "Mine").click();
+    await inbox.page.getByText("You have no conversation").waitFor();
+    await isAccessible(inbox, "an empty list");
+    await closeAll(inbox);
+  });
+}
 
 test("all of it works with the keyboard", async () => {
   const inbox = await world.open(USERS.agent);

@@ -6,7 +6,9 @@ use sqlx::{Row as _, query};
 
 use super::Lane;
 use crate::clock::Timestamp;
-use crate::store::{Connection, Write};
+use crate::message::Failure;
+use crate::store::updates::{announce, take_turn};
+use crate::store::{Connection, Write, encoding};
 
 /// Notes what became of a lane's rows, and gives its lease back.
 #[derive(Debug)]
@@ -30,8 +32,8 @@ pub struct Dead {
     pub id: i64,
     /// Why.
     pub error: String,
-    /// The message that it would have carried to the customer.
-    pub message_id: Option<i64>,
+    /// The message that it would have carried to the customer, and why it did not.
+    pub failed: Option<(i64, Failure)>,
 }
 
 /// What WhatsApp calls a message that it took.
@@ -57,11 +59,12 @@ impl Write for Settle {
 
     async fn apply(&self, connection: &mut Connection) -> Result<Settled, sqlx::Error> {
         let now = Timestamp::now();
+        let conversation_id = self.lane.conversation_id;
         for dead in &self.dead {
-            bury(connection, dead, now).await?;
+            bury(connection, conversation_id, dead, now).await?;
         }
         for name in &self.whatsapp_ids {
-            note_whatsapp_id(connection, name).await?;
+            note_whatsapp_id(connection, conversation_id, name).await?;
         }
         if let Some(sequence) = self.done_up_to {
             query(
@@ -127,34 +130,52 @@ impl Settle {
     }
 }
 
-async fn bury(connection: &mut Connection, dead: &Dead, now: Timestamp) -> Result<(), sqlx::Error> {
+async fn bury(
+    connection: &mut Connection,
+    conversation_id: i64,
+    dead: &Dead,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
     query("UPDATE outbox SET dead_at = $2, error = $3 WHERE id = $1")
         .bind(dead.id)
         .bind(now.millis())
         .bind(dead.error.as_str())
         .execute(&mut *connection)
         .await?;
-    if let Some(message_id) = dead.message_id {
-        query("UPDATE messages SET status = 'failed' WHERE id = $1 AND status = 'pending'")
-            .bind(message_id)
-            .execute(connection)
-            .await?;
+    let Some((message_id, failure)) = &dead.failed else {
+        return Ok(());
+    };
+    let turn = take_turn(connection, conversation_id).await?;
+    let failed = query(
+        "UPDATE messages SET status = 'failed', error = $2 WHERE id = $1 AND status = 'pending'",
+    )
+    .bind(*message_id)
+    .bind(serde_json::to_string(failure).map_err(encoding)?)
+    .execute(&mut *connection)
+    .await?;
+    if failed.rows_affected() > 0 {
+        announce(connection, turn, *message_id).await?;
     }
     Ok(())
 }
 
 async fn note_whatsapp_id(
     connection: &mut Connection,
+    conversation_id: i64,
     name: &WhatsappId,
 ) -> Result<(), sqlx::Error> {
-    query(
+    let turn = take_turn(connection, conversation_id).await?;
+    let noted = query(
         "UPDATE messages SET whatsapp_id = $2,
             status = CASE status WHEN 'pending' THEN 'sent' ELSE status END
          WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM messages WHERE whatsapp_id = $2)",
     )
     .bind(name.message_id)
     .bind(name.whatsapp_id.as_str())
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    if noted.rows_affected() > 0 {
+        announce(connection, turn, name.message_id).await?;
+    }
     Ok(())
 }

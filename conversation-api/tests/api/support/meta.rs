@@ -1,5 +1,7 @@
 //! Meta's side of the webhook.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use protocol_tests::sign::hmac_sha256_hex;
 use protocol_tests::{Request, Response};
 use serde_json::{Value, json};
@@ -17,16 +19,42 @@ pub(crate) fn webhook(value: Value) -> Value {
     })
 }
 
-/// A webhook with a customer's message.
+/// A webhook with a customer's text.
 pub(crate) fn message(id: &str, phone: &str, name: &str, text: &str) -> Value {
+    let mut payload = other_message(id, phone, "text", json!({"body": text}));
+    payload["entry"][0]["changes"][0]["value"]["contacts"][0]["profile"]["name"] = json!(name);
+    payload
+}
+
+/// A webhook with a customer's message of any kind, written now.
+pub(crate) fn other_message(id: &str, phone: &str, kind: &str, body: Value) -> Value {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut message = json!({
+        "from": phone, "id": id, "timestamp": now.as_secs().to_string(), "type": kind,
+    });
+    message[kind] = body;
     webhook(json!({
         "messaging_product": "whatsapp",
         "metadata": {"display_phone_number": "15550100", "phone_number_id": "1"},
-        "contacts": [{"profile": {"name": name}, "wa_id": phone}],
-        "messages": [{
-            "from": phone, "id": id, "timestamp": "1700000000", "type": "text",
-            "text": {"body": text},
-        }],
+        "contacts": [{"profile": {"name": "Grace"}, "wa_id": phone}],
+        "messages": [message],
+    }))
+}
+
+/// Changes the message of a webhook.
+pub(crate) fn with(mut payload: Value, name: &str, value: Value) -> Value {
+    payload["entry"][0]["changes"][0]["value"]["messages"][0][name] = value;
+    payload
+}
+
+/// A webhook that reports why a message failed.
+pub(crate) fn failure(id: &str, code: i64, title: &str, details: &str) -> Value {
+    let error = json!({"code": code, "title": title, "message": title,
+        "error_data": {"details": details}});
+    webhook(json!({
+        "messaging_product": "whatsapp",
+        "statuses": [{"id": id, "status": "failed", "timestamp": "1", "recipient_id": "49",
+            "errors": [error]}],
     }))
 }
 

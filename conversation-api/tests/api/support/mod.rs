@@ -4,12 +4,16 @@
 //! - [`api`]: the process under test
 //! - [`desk`]: somebody who uses it
 //! - [`meta`]: Meta's side of the webhook
+//! - [`files`]: the files that customers send
+//! - [`graph`]: the Graph API's side
 //! - [`proxy`]: a way to the relay that can be held up
 //! - [`stand_in`]: a server that answers as a test says
 
 pub(crate) mod api;
 pub(crate) mod database;
 pub(crate) mod desk;
+pub(crate) mod files;
+pub(crate) mod graph;
 pub(crate) mod meta;
 pub(crate) mod postgres;
 pub(crate) mod proxy;

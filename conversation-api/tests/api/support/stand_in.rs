@@ -6,6 +6,7 @@ use protocol_tests::eventually;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// A request that arrived.
@@ -16,6 +17,12 @@ pub(crate) struct Arrived {
 }
 
 impl Arrived {
+    /// The method and the path.
+    pub(crate) fn target(&self) -> &str {
+        let line = self.head.lines().next().unwrap_or_default();
+        line.strip_suffix(" HTTP/1.1").unwrap_or(line)
+    }
+
     /// A header's value.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut fields = self.head.lines().filter_map(|line| line.split_once(':'));
@@ -31,7 +38,62 @@ impl Arrived {
     }
 }
 
-type Script = Box<dyn FnMut(&Arrived) -> (u16, String) + Send>;
+/// What is answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+    /// Whether more is declared than comes, and the connection stays open.
+    pub(crate) is_held: bool,
+}
+
+impl From<(u16, String)> for Answer {
+    fn from((status, body): (u16, String)) -> Answer {
+        Answer {
+            status,
+            headers: vec![("Content-Type", "application/json".into())],
+            body: body.into_bytes(),
+            is_held: false,
+        }
+    }
+}
+
+impl Answer {
+    /// A file.
+    pub(crate) fn bytes(body: &[u8]) -> Answer {
+        Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: body.into(),
+            is_held: false,
+        }
+    }
+
+    /// With a header field.
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Answer {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// That never ends.
+    pub(crate) fn held(mut self) -> Answer {
+        self.is_held = true;
+        self
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let length = self.body.len() + usize::from(self.is_held);
+        let mut answer = format!("HTTP/1.1 {} X\r\nContent-Length: {length}\r\n", self.status);
+        for (name, value) in &self.headers {
+            answer.push_str(&format!("{name}: {value}\r\n"));
+        }
+        answer.push_str("\r\n");
+        [answer.as_bytes(), &self.body].concat()
+    }
+}
+
+type Script = Box<dyn FnMut(&Arrived) -> Answer + Send>;
 
 /// A server that ends with this value.
 pub(crate) struct StandIn {
@@ -43,19 +105,31 @@ pub(crate) struct StandIn {
 struct Shared {
     script: Mutex<Script>,
     arrived: Mutex<Vec<Arrived>>,
+    is_released: watch::Sender<bool>,
 }
 
 impl StandIn {
-    /// Answers each request with the status and the body that `script` returns. The question at
-    /// the start, whether a relay is there, is answered apart.
-    pub(crate) async fn start(
-        script: impl FnMut(&Arrived) -> (u16, String) + Send + 'static,
+    /// Answers each request with what `script` returns: a status and a body, or a whole answer. The
+    /// question at the start, whether a relay is there, is answered apart.
+    pub(crate) async fn start<A: Into<Answer>>(
+        mut script: impl FnMut(&Arrived) -> A + Send + 'static,
     ) -> StandIn {
+        let stand_in = StandIn::start_slow(move |arrived: &Arrived| script(arrived)).await;
+        stand_in.release();
+        stand_in
+    }
+
+    /// The same, but nothing is answered before [`Self::release`].
+    pub(crate) async fn start_slow<A: Into<Answer>>(
+        mut script: impl FnMut(&Arrived) -> A + Send + 'static,
+    ) -> StandIn {
+        let script = move |arrived: &Arrived| script(arrived).into();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
         let shared = Arc::new(Shared {
             script: Mutex::new(Box::new(script)),
             arrived: Mutex::default(),
+            is_released: watch::Sender::new(false),
         });
         let mut accepting = JoinSet::new();
         let accepted = Arc::clone(&shared);
@@ -71,6 +145,11 @@ impl StandIn {
             shared,
             _accepting: accepting,
         }
+    }
+
+    /// Answers from now on.
+    pub(crate) fn release(&self) {
+        self.shared.is_released.send_replace(true);
     }
 
     /// What has arrived so far.
@@ -94,21 +173,19 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
         let Some(arrived) = read(&mut client, &mut received).await else {
             return;
         };
-        let (status, body) = {
-            if arrived.is_question() {
-                (200, r#"{"occupied":false}"#.to_owned())
-            } else {
-                let mut script = shared.script.lock().unwrap();
-                let answer = script(&arrived);
-                shared.arrived.lock().unwrap().push(arrived);
-                answer
-            }
+        let answer = if arrived.is_question() {
+            Answer::from((200, r#"{"occupied":false}"#.to_owned()))
+        } else {
+            let mut script = shared.script.lock().unwrap();
+            let answer = script(&arrived);
+            shared.arrived.lock().unwrap().push(arrived);
+            answer
         };
-        let answer = format!(
-            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        if client.write_all(answer.as_bytes()).await.is_err() {
+        let mut is_released = shared.is_released.subscribe();
+        if is_released.wait_for(|released| *released).await.is_err() {
+            return;
+        }
+        if client.write_all(&answer.encode()).await.is_err() {
             return;
         }
     }

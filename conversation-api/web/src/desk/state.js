@@ -1,28 +1,46 @@
+import { FIRST_QUERY, emptyList } from "./list.js";
+
+/** Something that is fetched: `state` is "loading", "ready" or "failed". */
+const NOT_FETCHED = { state: "loading", data: [] };
+
 /** What the page knows before anybody is logged in. */
 export const EMPTY = {
   /** Who is logged in; null for nobody. */
   user: null,
+  /** Whether the last log-in has ended by itself. */
+  hasEnded: false,
   /** What the address names; see route.js. */
   route: { view: "none", id: null },
   /** "connecting" or "connected". */
   connection: "connecting",
-  /** The list, the newest first, and whether it has been fetched; null while it has not. */
-  conversations: null,
-  /** How many pages of it there are beyond what is here. */
-  hasMore: false,
-  /** The open conversation: { id, messages, before, fetchedTo, refused }; null for none. */
+  /** What is known of conversations, by id; `isReadable` is false for those that are lost to us. */
+  conversations: {},
+  /** What is listed of them; see list.js. */
+  list: emptyList(FIRST_QUERY),
+  /** How many there are: { mine, unassigned, all, unread } of the list's status; null while that is not known. */
+  counts: null,
+  /** How many open conversations have something unread. */
+  unread: 0,
+  /** The open conversation: { id, state, messages, … }; see messages.js. Null for none. */
   thread: null,
-  /** Messages on their way, by conversation: { 7: [{ key, content, failure }] }. */
+  /** Messages on their way, by conversation; see outbox.js. */
   outgoing: {},
-  /** Who is looking at the open conversation: { id, name, role }, and the ids of those who type there. */
+  /** Who is looking at the open conversation: { id, name, role }, the ids of those who type there, and "joining",
+      "joined", "failed" or "none". */
   viewers: [],
   typing: [],
-  /** The departments that are watched: { id, name }, and what is said there, by department. */
-  departments: [],
+  presence: "none",
+  /** The departments there are, to whom one may give conversations, and what may be sent at any time. */
+  departments: NOT_FETCHED,
+  colleagues: NOT_FETCHED,
+  templates: NOT_FETCHED,
+  /** What is written in the departments that are watched, by department: { state, messages }. */
   feeds: {},
-  /** To whom one may give conversations. */
-  colleagues: [],
-  /** What a screen reader says next, and what went wrong last. */
+  /** Whose the conversations are that are not open to us, by id. */
+  glimpses: {},
+  /** What is switched on. */
+  preferences: { sound: false, notifications: false, shortcuts: true },
+  /** What a screen reader reads next, and what went wrong last. */
   announcement: "",
   failure: "",
 };

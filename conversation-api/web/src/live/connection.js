@@ -3,7 +3,7 @@
 /** pusher-js gives an attempt 15 seconds, and the next one 30. People who wait for messages are less patient. */
 const PATIENCE_MS = [2500, 4000, 8000, 15_000];
 
-export function watchConnection({ pusher }, told) {
+export function watchConnection({ pusher }, changed) {
   let timer = null;
   let attempts = 0;
   let stopped = false;
@@ -19,7 +19,7 @@ export function watchConnection({ pusher }, told) {
     clearTimeout(timer);
     if (current === "connected") attempts = 0;
     else timer = setTimeout(retry, PATIENCE_MS[Math.min(attempts, PATIENCE_MS.length - 1)]);
-    told(current === "connected" ? "connected" : "connecting");
+    changed(current === "connected" ? "connected" : "connecting");
   });
 
   return {

@@ -4,7 +4,10 @@ import { watchConnection } from "./connection.js";
 import { createPresence } from "./presence.js";
 import { createEcho } from "./websocket.js";
 
-/** @param {object} on what to do with what is heard: heard, caughtUp, connection, viewers, typing */
+/**
+ * @param {object} on what to do with what comes: message, updated, assigned, changed, caughtUp (see events.js),
+ *     connection, viewers, typing and presence
+ */
 export function goLive(config, token, on) {
   const echo = createEcho(config.pusher, token);
   const channels = createChannels(echo, on);
@@ -18,14 +21,15 @@ export function goLive(config, token, on) {
     /** Listens to what is on the screen. */
     follow(screen) {
       channels.watch(channelsFor(screen));
-      presence.attend(screen.openId);
+      presence.attend(screen.conversations.some(({ id }) => id === screen.openId) ? screen.openId : null);
     },
-    sayTyping: presence.say,
-    doneTyping: presence.done,
-    sent: presence.sent,
+    sendTyping: presence.sendTyping,
+    doneTyping: presence.doneTyping,
+    wrote: presence.wrote,
     retry: connection.retry,
     stop() {
       channels.stop();
+      presence.stop();
       connection.stop();
     },
   };

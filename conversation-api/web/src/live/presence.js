@@ -1,37 +1,53 @@
 // Who else is looking at the open conversation, and who is typing there.
+import { createRetries, isFinal } from "./retries.js";
 
-/** How often somebody who types says so, and how long it holds. */
-const SAID_EVERY_MS = 1500;
+/** How often somebody who types sends it, and how long it holds. */
+const SENT_EVERY_MS = 1500;
 const HOLDS_FOR_MS = 4000;
 
-export function createPresence(echo, { viewers, typing }) {
+export function createPresence(echo, { viewers, typing, presence }) {
   let name = null;
   let channel = null;
-  let saidAt = 0;
+  let sentAt = 0;
   const typers = new Map();
+  const retries = createRetries((failed) => {
+    if (failed !== name) return;
+    echo.leaveChannel(`presence-${name}`);
+    join();
+  });
 
   function leave() {
     if (!name) return;
+    retries.forget(name);
     echo.leaveChannel(`presence-${name}`);
     name = channel = null;
-    viewers([]);
-    for (const id of [...typers.keys()]) stopped(id);
+    forget();
+    presence("none");
   }
 
-  function join(conversationId) {
-    name = `conversation.${conversationId}`;
+  function join() {
+    presence("joining");
     channel = echo.join(name);
     const { members } = channel.subscription;
-    const tell = () => {
+    const show = () => {
       const present = [];
       members.each(({ id, info }) => present.push({ id: Number(id), ...info }));
       viewers(present);
       for (const id of typers.keys()) if (!members.get(String(id))) stopped(id);
     };
-    channel.here(tell).joining(tell).leaving(tell);
+    const joined = () => {
+      retries.forget(name);
+      presence("joined");
+      show();
+    };
+    channel.here(joined).joining(show).leaving(show);
     // The relay says whose whisper it is, so that nobody can whisper in another's name.
     channel.listenForWhisper("typing", (_, { user_id }) => started(Number(user_id)));
-    saidAt = 0;
+    channel.error(({ status }) => {
+      presence("failed");
+      if (!isFinal(status)) retries.failed(name);
+    });
+    sentAt = 0;
   }
 
   function started(id) {
@@ -45,32 +61,35 @@ export function createPresence(echo, { viewers, typing }) {
     if (typers.delete(id)) typing([...typers.keys()]);
   }
 
+  /** Forgets what the relay said of the others, as it holds no more. */
+  function forget() {
+    viewers([]);
+    for (const id of [...typers.keys()]) stopped(id);
+  }
+
   return {
     /** Looks at a conversation, or at none. */
     attend(conversationId) {
-      if (conversationId && name === `conversation.${conversationId}`) return;
+      const wanted = conversationId ? `conversation.${conversationId}` : null;
+      if (wanted === name) return;
       leave();
-      if (conversationId) join(conversationId);
+      name = wanted;
+      if (name) join();
     },
-    /** Tells the others that somebody types here. */
-    say() {
+    /** Lets the others know that somebody types here. */
+    sendTyping() {
       const now = Date.now();
-      if (!channel?.subscription.subscribed || now - saidAt < SAID_EVERY_MS) return;
-      saidAt = now;
+      if (!channel?.subscription.subscribed || now - sentAt < SENT_EVERY_MS) return;
+      sentAt = now;
       channel.whisper("typing", {});
     },
-    /** What was typed is sent: what is typed next is told at once. */
-    done() {
-      saidAt = 0;
+    /** What was typed is sent: what is typed next is known at once. */
+    doneTyping() {
+      sentAt = 0;
     },
-    /** That who typed has sent it. */
-    sent(userId) {
-      stopped(userId);
-    },
-    /** That what the relay said of the others holds no more. */
-    forget() {
-      viewers([]);
-      for (const id of [...typers.keys()]) stopped(id);
-    },
+    /** Who typed has sent it. */
+    wrote: stopped,
+    forget,
+    stop: () => retries.stop(),
   };
 }

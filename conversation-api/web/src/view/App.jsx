@@ -5,12 +5,12 @@ import { Login } from "./Login.jsx";
 
 export function App({ store, desk, demo, logIn, logOut }) {
   const state = useStore(store);
-  const unread = (state.conversations ?? []).filter(({ unread_count }) => unread_count > 0).length;
+  const { user, unread, hasEnded } = state;
   useEffect(() => {
     document.title = unread > 0 ? `(${unread}) TIMS inbox` : "TIMS inbox";
   }, [unread]);
-  if (!state.user) return <Login demo={demo} logIn={logIn} />;
-  return <Inbox key={state.user.id} state={state} desk={desk} logOut={logOut} />;
+  if (!user) return <Login demo={demo} logIn={logIn} hasEnded={hasEnded} />;
+  return <Inbox key={user.id} state={state} desk={desk} logOut={logOut} />;
 }
 
 function useStore(store) {

@@ -1,41 +1,104 @@
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
-import { SendIcon } from "./icons.jsx";
+import { draftOf, saveDraft } from "../drafts.js";
+import { ClockIcon, SendIcon } from "./icons.jsx";
+import { TemplatePicker } from "./TemplatePicker.jsx";
+import { useTimeLeft } from "./time.js";
 
 /** What WhatsApp takes. */
 const LONGEST = 4096;
-/** What was begun in other conversations. */
-const drafts = new Map();
+const MODES = [["text", "Reply"], ["note", "Note"], ["template", "Template"]];
 
-export function Composer({ id, conversationId, contact, send, sayTyping }) {
-  const [text, setText] = useState(drafts.get(conversationId) ?? "");
+/**
+ * Where one writes: a reply, a note to colleagues, or, when WhatsApp's 24 hours are over, a template. What is begun is
+ * kept as a draft.
+ */
+export function Composer({ user, conversation, templates, desk }) {
+  const { id, contact, window_ends_at: windowEndsAt } = conversation;
+  const isOpen = useTimeLeft(windowEndsAt) > 0;
+  const [draft, setDraft] = useState(() => draftOf(user.id, id));
+  const [wantsTemplate, setWantsTemplate] = useState(false);
   const field = useRef(null);
+  const mode = wantsTemplate ? "template" : draft.mode;
+  // What was begun as a reply stays there to be read, and cannot be sent.
+  const isShut = mode === "text" && !isOpen;
 
-  function write(text) {
-    drafts.set(conversationId, text);
-    setText(text);
+  useEffect(() => {
+    setWantsTemplate(!isOpen && draft.mode === "text" && !draft.text && templates.data.length > 0);
+  }, [isOpen, templates.data.length]);
+
+  function write(changes) {
+    const next = { ...draft, ...changes };
+    saveDraft(user.id, id, next);
+    setDraft(next);
+  }
+
+  function choose(mode) {
+    setWantsTemplate(mode === "template");
+    if (mode !== "template") {
+      write({ mode });
+      field.current?.focus();
+    }
   }
 
   function submit(event) {
     event.preventDefault();
-    const content = text.trim();
-    if (!content) return;
-    write("");
+    const content = draft.text.trim();
+    if (!content || isShut) return;
+    // A note is followed by a reply, unless somebody chooses otherwise.
+    write({ text: "", mode: "text" });
     field.current.focus();
-    send(conversationId, content);
+    desk.send(id, { type: mode, content });
   }
 
   function keyPressed(event) {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+    if (event.key === "Escape") event.currentTarget.blur();
   }
 
+  function typed(event) {
+    write({ text: event.target.value });
+    if (draft.mode === "text") desk.sendTyping();
+  }
+
+  const isNote = mode === "note";
+  const label = isNote ? `Note about ${contact.name}` : `Message to ${contact.name}`;
   return (
-    <form class="composer" onSubmit={submit}>
-      <label class="unseen" for={id}>Message to {contact.name}</label>
-      <textarea id={id} ref={field} rows={1} maxLength={LONGEST} value={text} enterkeyhint="send" dir="auto"
-        placeholder={`Message ${contact.name}`} onKeyDown={keyPressed}
-        onInput={(event) => { write(event.target.value); sayTyping(); }} />
-      <button class="primary send" aria-label="Send" title="Send (Enter)" disabled={!text.trim()}><SendIcon /></button>
-    </form>
+    <div class={`composer for-${mode}`}>
+      <div class="modes">
+        <div role="group" aria-label="What to write">
+          {MODES.map(([name, title]) => (name !== "template" || templates.data.length > 0) && (
+            <button type="button" key={name} aria-pressed={mode === name} onClick={() => choose(name)}>{title}</button>
+          ))}
+        </div>
+        {isNote && <span class="hint">Only colleagues see it.</span>}
+      </div>
+      {isShut && <WindowOver hasTemplates={templates.data.length > 0} wasEver={Boolean(windowEndsAt)} choose={choose} />}
+      {mode === "template" ? (
+        <TemplatePicker conversationId={id} customer={contact.name} templates={templates} desk={desk} />
+      ) : (
+        <form onSubmit={submit}>
+          <label class="unseen" for="composer">{label}</label>
+          <textarea id="composer" ref={field} rows={1} maxLength={LONGEST} value={draft.text} enterkeyhint="send" dir="auto"
+            placeholder={isNote ? "Write a note for your colleagues" : `Message ${contact.name}`} disabled={isShut && !draft.text}
+            readOnly={isShut} onKeyDown={keyPressed} onInput={typed} />
+          <button class="primary send" aria-label={isNote ? "Add note" : "Send"} title={isNote ? "Add note (Enter)" : "Send (Enter)"}
+            disabled={isShut || !draft.text.trim()}><SendIcon /></button>
+        </form>
+      )}
+    </div>
+  );
+}
+
+function WindowOver({ hasTemplates, wasEver, choose }) {
+  return (
+    <p class="window-over">
+      <ClockIcon />
+      <span>
+        {wasEver ? "The 24 hours in which WhatsApp lets you answer freely are over." : "The customer has not written yet, so WhatsApp lets nobody write freely."}{" "}
+        {hasTemplates ? <>You can <button type="button" class="link" onClick={() => choose("template")}>send a template</button> or </> : "You can "}
+        <button type="button" class="link" onClick={() => choose("note")}>write a note</button> for your colleagues.
+      </span>
+    </p>
   );
 }

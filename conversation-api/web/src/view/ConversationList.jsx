@@ -1,51 +1,135 @@
-import { useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
+import { listed } from "../desk/list.js";
 import { conversationHref } from "../route.js";
 import { Avatar } from "./Avatar.jsx";
+import { CloseIcon, SearchIcon } from "./icons.jsx";
+import { plainOf } from "./formatting.js";
+import { memo } from "./memo.jsx";
 import { plural } from "./people.js";
+import { Failed, Loading } from "./states.jsx";
 import { full, moment } from "./time.js";
 
-export function ConversationList({ conversations, openId, hasMore, user, fetchMore }) {
-  const [onlyUnread, setOnlyUnread] = useState(false);
-  if (!conversations) return <p class="empty list">Fetching conversations…</p>;
-  const unread = conversations.filter(({ unread_count }) => unread_count > 0);
-  const shown = onlyUnread ? conversations.filter((c) => c.unread_count > 0 || c.id === openId) : conversations;
+/** How long after the last letter a search begins. */
+const SEARCH_MS = 300;
+const FILTERS = [["mine", "Mine"], ["unassigned", "Unassigned"], ["all", "All"]];
+const KINDS = {
+  image: "Image", sticker: "Sticker", video: "Video", audio: "Audio", document: "Document", location: "Place",
+  contacts: "Contact", reaction: "Reaction", unsupported: "Message",
+};
+
+/** Whose conversations, which of them, and those. */
+export const ConversationList = memo(function ConversationList({ conversations, list, counts, openId, user, desk }) {
+  const { query, state, hasMore } = list;
+  const shown = useMemo(() => listed(conversations, list, user, openId), [conversations, list, user, openId]);
   return (
     <section class="conversations" aria-label="Conversations">
-      <div class="filters" role="group" aria-label="Which conversations">
-        <button type="button" aria-pressed={!onlyUnread} onClick={() => setOnlyUnread(false)}>All</button>
-        <button type="button" aria-pressed={onlyUnread} onClick={() => setOnlyUnread(true)}>
-          Unread{unread.length > 0 && <span class="count">{unread.length}</span>}
+      <Search query={query} desk={desk} />
+      <div class="filters" role="group" aria-label="Whose conversations">
+        {FILTERS.map(([filter, name]) => (
+          <button type="button" key={filter} aria-pressed={query.filter === filter} onClick={() => desk.list({ filter })}>
+            {name}{counts?.[filter] > 0 && <span class="count">{counts[filter]}</span>}
+          </button>
+        ))}
+      </div>
+      <div class="narrowing">
+        <label class="unseen" for="status">Status</label>
+        <select id="status" value={query.status} onChange={(event) => desk.list({ status: event.target.value })}>
+          <option value="open">Open</option>
+          <option value="closed">Resolved</option>
+          <option value="all">Open and resolved</option>
+        </select>
+        <button type="button" class="toggle" aria-pressed={query.unread} onClick={() => desk.list({ unread: !query.unread })}>
+          Unread{counts?.unread > 0 && <span class="count">{counts.unread}</span>}
         </button>
       </div>
-      {shown.length === 0 && <p class="empty list">{onlyUnread ? "All is read." : "No conversations yet."}</p>}
-      <ul>
-        {shown.map((conversation) => (
-          <li key={conversation.id}>
-            <Row conversation={conversation} isOpen={conversation.id === openId} user={user} />
-          </li>
-        ))}
-      </ul>
-      {hasMore && !onlyUnread && <button type="button" class="more" onClick={fetchMore}>Older conversations</button>}
+      <div class="rows">
+        {state === "loading" && shown.length === 0 && <Loading what="conversations" shape="rows" />}
+        {state === "failed" && <Failed what="Conversations" again={desk.catchUp} />}
+        {state !== "loading" && state !== "failed" && shown.length === 0 && <p class="empty list" role="status">{nothingOf(query)}</p>}
+        <ul>
+          {shown.map((conversation) => (
+            <li key={conversation.id}>
+              <Row conversation={conversation} isOpen={conversation.id === openId} userId={user.id} />
+            </li>
+          ))}
+        </ul>
+        {hasMore && (
+          <button type="button" class="more" disabled={state === "more"} onClick={desk.fetchMore}>
+            {state === "more" ? "Fetching…" : "Older conversations"}
+          </button>
+        )}
+      </div>
     </section>
+  );
+});
+
+function nothingOf({ filter, status, unread, search }) {
+  if (search) return "Nothing was found.";
+  if (unread) return "All is read.";
+  if (status === "closed") return "Nothing is resolved yet.";
+  if (filter === "mine") return "You have no conversation. Take one of those that nobody has.";
+  return filter === "unassigned" ? "Every conversation has somebody." : "No conversations yet.";
+}
+
+function Search({ query, desk }) {
+  const [text, setText] = useState(query.search);
+  const field = useRef(null);
+  useEffect(() => {
+    if (text.trim() === query.search) return undefined;
+    const timer = setTimeout(() => desk.list({ search: text.trim() }), SEARCH_MS);
+    return () => clearTimeout(timer);
+  }, [text]);
+
+  function keyPressed(event) {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    if (text) setText("");
+    else event.currentTarget.blur();
+  }
+
+  return (
+    <div class="search" role="search">
+      <SearchIcon />
+      <input id="search" ref={field} type="text" inputmode="search" enterkeyhint="search" maxLength={100} value={text} dir="auto"
+        placeholder="Search name, number or text" aria-label="Search conversations" autocomplete="off"
+        onInput={(event) => setText(event.target.value)} onKeyDown={keyPressed} />
+      {text && (
+        <button type="button" class="clear" aria-label="Clear the search" onClick={() => { setText(""); field.current.focus(); }}><CloseIcon /></button>
+      )}
+    </div>
   );
 }
 
-function Row({ conversation, isOpen, user }) {
-  const { id, contact, last_message: last, last_message_at: at, unread_count: unread, assignee } = conversation;
+const Row = memo(function Row({ conversation, isOpen, userId }) {
+  const { id, contact, last_message: last, last_message_at: at, unread_count: unread, assignee, status } = conversation;
   return (
     <a class={`row ${unread > 0 ? "unread" : ""}`} href={conversationHref(id)} data-conversation={id}
       aria-current={isOpen ? "true" : undefined}>
       <Avatar name={contact.name} />
-      <span class="name">{contact.name}</span>
-      <time dateTime={at} title={full(at)}>{moment(at)}</time>
-      <span class="last">{last?.sender && <b>{authorOf(last, user)}: </b>}{last?.content ?? "Nothing written yet"}</span>
+      <span class="name"><bdi>{contact.name}</bdi></span>
+      {at && <time dateTime={at} title={full(at)}>{moment(at)}</time>}
+      <span class="last"><LastMessage message={last} userId={userId} /></span>
       {unread > 0 && (
-        <span class="badge"><span aria-hidden="true">{unread}</span><span class="unseen">{plural(unread, "unread message", "unread messages")}</span></span>
+        <span class="badge"><span aria-hidden="true">{unread > 99 ? "99+" : unread}</span><span class="unseen">{plural(unread, "unread message", "unread messages")}</span></span>
       )}
-      <span class="assignee">{assignee ? (assignee.id === user.id ? "You" : assignee.name) : "Nobody assigned"}</span>
+      <span class="assignee">
+        {assignee ? <bdi>{assignee.id === userId ? "You" : assignee.name}</bdi> : "Nobody assigned"}{status === "closed" && ", resolved"}
+      </span>
     </a>
   );
-}
+});
 
-const authorOf = ({ sender }, user) => (sender.id === user.id ? "You" : sender.name.split(" ")[0]);
+function LastMessage({ message, userId }) {
+  if (!message) return "Nothing written yet";
+  const { sender, content, type } = message;
+  const kind = KINDS[type];
+  return (
+    <>
+      {sender && <b><bdi>{sender.id === userId ? "You" : sender.name.split(" ")[0]}</bdi>: </b>}
+      {type === "note" && <i class="kind">Note </i>}
+      {kind && <i class="kind">{kind} </i>}
+      <bdi>{plainOf(content)}</bdi>
+    </>
+  );
+}

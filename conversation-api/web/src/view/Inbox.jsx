@@ -1,37 +1,67 @@
 import { useState } from "preact/hooks";
 
-import { find } from "../desk/conversations.js";
+import { departmentsOf } from "../desk/feeds.js";
 import { ConversationList } from "./ConversationList.jsx";
 import { DepartmentFeed } from "./DepartmentFeed.jsx";
 import { Details } from "./Details.jsx";
+import { CloseIcon } from "./icons.jsx";
+import { Keys } from "./Keys.jsx";
+import { Settings } from "./Settings.jsx";
+import { useShortcuts } from "./shortcuts.js";
 import { Sidebar } from "./Sidebar.jsx";
 import { Thread } from "./Thread.jsx";
 
 /** Three columns where there is room; on a phone one of them, which the address chooses. */
 export function Inbox({ state, desk, logOut }) {
   const [showsDetails, setShowsDetails] = useState(false);
-  const { route, thread, departments } = state;
-  const conversation = thread && find(state.conversations ?? [], thread.id);
-  const department = route.view === "department" && departments.find(({ id }) => id === route.id);
+  /** "settings", "keys" or null. */
+  const [dialog, setDialog] = useState(null);
+  const { route, thread, user, preferences } = state;
+  const conversation = thread ? state.conversations[thread.id] : null;
+  const department = route.view === "department" && departmentsOf(user, state.departments.data).find(({ id }) => id === route.id);
+  const close = () => setDialog(null);
+  useShortcuts(preferences.shortcuts, () => setDialog("keys"));
   return (
     <div class={`inbox shows-${route.view}`}>
-      <Sidebar state={state} desk={desk} logOut={logOut}>
-        <ConversationList conversations={state.conversations} openId={thread?.id} hasMore={state.hasMore}
-          user={state.user} fetchMore={desk.fetchMore} />
+      <button type="button" class="skip" onClick={skip}>Skip to the {route.view === "none" ? "list" : "conversation"}</button>
+      <Sidebar state={state} desk={desk} logOut={logOut} openSettings={() => setDialog("settings")}>
+        <ConversationList conversations={state.conversations} list={state.list} counts={state.counts} openId={thread?.id}
+          user={user} desk={desk} />
       </Sidebar>
       <main class="middle">
         {route.view === "conversation" && (
           <Thread key={thread?.id} state={state} desk={desk} conversation={conversation}
             toggleDetails={() => setShowsDetails(!showsDetails)} showsDetails={showsDetails} />
         )}
-        {route.view === "department" && <DepartmentFeed key={route.id} state={state} department={department} />}
+        {route.view === "department" && <DepartmentFeed key={route.id} state={state} department={department} desk={desk} />}
         {route.view === "none" && <p class="empty">Choose a conversation to read and answer it.</p>}
       </main>
       {conversation && (
         <Details conversation={conversation} state={state} desk={desk} isOpen={showsDetails}
           close={() => setShowsDetails(false)} />
       )}
+      {dialog === "settings" && <Settings preferences={preferences} desk={desk} close={close} />}
+      {dialog === "keys" && <Keys close={close} />}
+      <Notice text={state.failure} close={desk.clearFailure} />
       <p class="unseen" role="status">{state.announcement}</p>
+    </div>
+  );
+}
+
+/** A link would change the address, which says what is open. */
+function skip() {
+  const targets = ["composer", "thread-title", "feed-title"].map((id) => document.getElementById(id));
+  const target = targets.find((element) => element && !element.disabled) ?? document.querySelector("a.row");
+  target?.focus();
+}
+
+/** What went wrong last. */
+function Notice({ text, close }) {
+  return (
+    <div class="notice" role="alert">
+      {text && (
+        <p>{text} <button type="button" class="icon-button" onClick={close} aria-label="Dismiss"><CloseIcon /></button></p>
+      )}
     </div>
   );
 }

@@ -4,7 +4,7 @@ import { Avatar } from "./Avatar.jsx";
 import { LogoIcon } from "./icons.jsx";
 import { roleName } from "./people.js";
 
-export function Login({ demo, logIn }) {
+export function Login({ demo, logIn, hasEnded }) {
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [failure, setFailure] = useState("");
@@ -25,6 +25,7 @@ export function Login({ demo, logIn }) {
     <main class="login">
       <form onSubmit={submit}>
         <h1><LogoIcon /> TIMS inbox</h1>
+        {hasEnded && <p class="ended" role="status">Your log-in has ended. Log in again: what you have written is kept.</p>}
         <label>
           E-mail
           <input type="email" name="email" autocomplete="username" required autofocus value={email}

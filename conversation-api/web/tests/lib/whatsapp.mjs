@@ -8,18 +8,24 @@ export const CUSTOMERS = {
   edsger: { phone: "491701000004", name: "Edsger Dijkstra", conversation: 4 },
 };
 
-/** What Meta posts when a customer has written `text`. */
-export function webhook({ phone, name }, text) {
-  const message = { from: phone, id: `wamid.${randomUUID()}`, timestamp: "1", type: "text", text: { body: text } };
-  const value = {
-    messaging_product: "whatsapp",
-    metadata: { display_phone_number: "4930000000", phone_number_id: "1" },
-    contacts: [{ wa_id: phone, profile: { name } }],
-    messages: [message],
-  };
-  const entry = [{ id: "1", changes: [{ field: "messages", value }] }];
-  return JSON.stringify({ object: "whatsapp_business_account", entry });
+const now = () => String(Math.floor(Date.now() / 1000));
+
+function report(value) {
+  const metadata = { display_phone_number: "4930000000", phone_number_id: "1" };
+  const changes = [{ field: "messages", value: { messaging_product: "whatsapp", metadata, ...value } }];
+  return JSON.stringify({ object: "whatsapp_business_account", entry: [{ id: "1", changes }] });
 }
+
+/** What Meta posts when a customer has sent a message: a text, or whatever `message` is of another kind. */
+export function webhook({ phone, name }, message) {
+  const kind = typeof message === "string" ? { type: "text", text: { body: message } } : message;
+  const contacts = [{ wa_id: phone, profile: { name } }];
+  return report({ contacts, messages: [{ from: phone, id: `wamid.${randomUUID()}`, timestamp: now(), ...kind }] });
+}
+
+/** What Meta posts when a message that was sent has come further, or has failed. */
+export const statusReport = (id, status, errors) =>
+  report({ statuses: [{ id, status, timestamp: now(), recipient_id: "491701000001", errors }] });
 
 /** Posts a webhook as Meta does. */
 export async function deliver(url, secret, body) {

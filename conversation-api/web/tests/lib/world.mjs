@@ -4,19 +4,26 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
+import { PHONE_NUMBER_ID, TOKEN, startGraph } from "./graph.mjs";
 import { run, serve } from "./process.mjs";
 import { deliver, webhook } from "./whatsapp.mjs";
 
 const APP = { id: "10001", key: "inbox-key", secret: "inbox-secret" };
 const WHATSAPP_SECRET = "whatsapp-secret";
+/** What may be written at any time. */
+const TEMPLATES = [
+  { name: "order_update", language: "en", body: "Hello {{1}}, your order {{2}} is on its way.", parameters: 2 },
+];
 const PASSWORD = "password123";
 const DIST = new URL("../../dist/", import.meta.url).pathname;
 const FLAGS = [
   "--disable-background-networking", "--disable-component-update", "--disable-gpu", "--disable-quic",
   "--disable-sync", "--no-first-run",
+  // A page that a test has answered itself may call the relay, too.
+  "--disable-features=LocalNetworkAccessChecks",
 ];
 /** How long anything may take that must happen. Only a failing test ever waits for it. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 60_000);
 
 /** Users of the demonstration data. Department 1: manager, supervisor, agent, agent2; department 2: manager2, agent3. */
 export const USERS = {
@@ -38,9 +45,12 @@ export async function startWorld() {
     "[admin]", 'listen = ""', "[log]", 'format = "json"', "[[apps]]",
     `id = "${APP.id}"`, `key = "${APP.key}"`, `secret = "${APP.secret}"`,
   ].join("\n"));
+  const templates = join(folder, "templates.json");
+  await writeFile(templates, JSON.stringify(TEMPLATES));
   const startRelay = (listen) =>
     serve(programs.relay, ["serve", "--config", "relay.toml", "--listen", listen], { cwd: folder });
 
+  const graph = await startGraph();
   let relay = await startRelay("127.0.0.1:0");
   const port = relay.address.split(":").at(-1);
   const web = join(folder, "web");
@@ -57,7 +67,8 @@ export async function startWorld() {
       BROADCAST_CONNECTION: "pusher",
       PUSHER_APP_ID: APP.id, PUSHER_APP_KEY: APP.key, PUSHER_APP_SECRET: APP.secret,
       PUSHER_HOST: "127.0.0.1", PUSHER_PORT: port, PUSHER_SCHEME: "http",
-      WHATSAPP_APP_SECRET: WHATSAPP_SECRET,
+      WHATSAPP_APP_SECRET: WHATSAPP_SECRET, WHATSAPP_TEMPLATES: templates,
+      WHATSAPP_TOKEN: TOKEN, WHATSAPP_PHONE_NUMBER_ID: PHONE_NUMBER_ID, WHATSAPP_GRAPH_URL: graph.url,
     },
   });
   const browser = await chromium.launch({
@@ -69,15 +80,17 @@ export async function startWorld() {
   const sessions = new Map();
 
   /** Logs in over HTTP, once a user: log-ins are limited. */
-  async function sessionOf(email) {
-    if (!sessions.has(email)) {
-      const headers = { "Content-Type": "application/json" };
-      const body = JSON.stringify({ email, password: PASSWORD });
-      const response = await fetch(`${url}/api/auth/login`, { method: "POST", headers, body });
-      if (!response.ok) throw new Error(`${email} cannot log in: ${response.status}`);
-      sessions.set(email, await response.json());
-    }
+  function sessionOf(email) {
+    if (!sessions.has(email)) sessions.set(email, logIn(email));
     return sessions.get(email);
+  }
+
+  async function logIn(email) {
+    const headers = { "Content-Type": "application/json" };
+    const body = JSON.stringify({ email, password: PASSWORD });
+    const response = await fetch(`${url}/api/auth/login`, { method: "POST", headers, body });
+    if (!response.ok) throw new Error(`${email} cannot log in: ${response.status}`);
+    return response.json();
   }
 
   const world = {
@@ -85,6 +98,7 @@ export async function startWorld() {
     password: PASSWORD,
     app: APP,
     relayPort: Number(port),
+    graph,
     sessionOf,
     inboxUrl: `${url}/inbox/`,
 
@@ -95,11 +109,14 @@ export async function startWorld() {
       const page = await context.newPage();
       const inbox = { page, context, faults: [], frames: [], close: () => context.close() };
       page.on("pageerror", (error) => inbox.faults.push(error.stack ?? String(error)));
+      page.on("console", (message) => {
+        if (message.text().includes("Content Security Policy")) inbox.faults.push(message.text());
+      });
       page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => inbox.frames.push(String(payload))));
       if (email) {
         const session = JSON.stringify(await sessionOf(email));
         await context.addInitScript((session) => {
-          if (!sessionStorage.getItem("began")) sessionStorage.setItem("tims.session", session);
+          if (!sessionStorage.getItem("began")) localStorage.setItem("tims.session", session);
           sessionStorage.setItem("began", "yes");
         }, session);
       }
@@ -118,9 +135,9 @@ export async function startWorld() {
       });
     },
 
-    /** A customer writes; returns the webhook's body. */
-    async write(customer, text) {
-      const body = webhook(customer, text);
+    /** A customer writes, a text or a message of another kind; returns the webhook's body. */
+    async write(customer, message) {
+      const body = webhook(customer, message);
       await world.deliver(body);
       return body;
     },
@@ -144,6 +161,7 @@ export async function startWorld() {
       await browser.close();
       await api.stop();
       await relay.stop();
+      await graph.close();
       await rm(folder, { recursive: true });
     },
   };

@@ -1,0 +1,48 @@
+// What is done with conversations and messages.
+
+export function createActions({ api, asking, records, fetching, follow }) {
+  const { answered, attempt } = asking;
+
+  /** Does something with a conversation, whose answer is how it is then. */
+  const work = (ask) => async (id, ...rest) =>
+    attempt(async () => {
+      try {
+        records.done(await answered(ask(id, ...rest)));
+        follow();
+      } catch (error) {
+        // Somebody was faster, or it is not ours any more: what is on the screen is not how it is.
+        if (error.status === 403 || error.status === 409) fetching.catchUp();
+        throw error;
+      }
+    });
+
+  return {
+    take: work(api.take),
+    assign: work(api.assign),
+    resolve: work(api.resolve),
+    reopen: work(api.reopen),
+    move: async (id, departmentId) => {
+      const isDone = await work(api.move)(id, departmentId);
+      // It may have gone where we see nothing of it.
+      if (isDone) fetching.catchUp();
+    },
+
+    /** Sends a failed message to the customer again. */
+    retryMessage: (id) =>
+      attempt(async () => {
+        records.update(await answered(api.retry(id)));
+      }),
+
+    async markRead() {
+      const unread = document.visibilityState === "visible" && records.unreadInThread();
+      if (!unread) return;
+      records.read(unread.id, unread.newest, 0);
+      try {
+        await answered(api.read(unread.id, unread.newest));
+      } catch (error) {
+        if (error.status === undefined) throw error;
+        // It is noted with the next message, or the next time that it is opened.
+      }
+    },
+  };
+}

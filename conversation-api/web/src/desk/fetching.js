@@ -1,0 +1,256 @@
+// What is fetched: the list, the open conversation, the departments, and who is who.
+import { waitAfter } from "../backoff.js";
+import { mayHeal } from "../http.js";
+import { coalesce } from "./coalesce.js";
+import { EMPTY_FEED, lastMessages } from "./feeds.js";
+import { emptyList, newestFirst } from "./list.js";
+import { EMPTY_THREAD, caughtUpWith, firstOfLast, withMessages } from "./messages.js";
+
+const PAGE = 50;
+const LARGEST_PAGE = 100;
+/** Counts that are not known from events are fetched after this, and no more often than that. */
+const COUNTS_AFTER_MS = 200;
+const COUNTS_EVERY_MS = 3000;
+
+const isRefusal = ({ status }) => status === 403 || status === 404;
+
+/** @param {() => void} follow called when other channels may be wanted than before */
+export function createFetching({ store: { get, set }, api, asking, records, follow }) {
+  const { answered } = asking;
+  let failures = 0;
+  let again = null;
+  let counting = null;
+  let countedAt = -Infinity;
+
+  /** Fetches what is on the screen anew: what was missed is seen, and what is known stays where it is. */
+  const catchUp = coalesce(async () => {
+    clearTimeout(again);
+    const work = [fetchList(), fetchThread(), fetchFeed(), fetchOthers()];
+    const results = await Promise.allSettled(work);
+    const failed = results.filter(({ status }) => status === "rejected").map(({ reason }) => reason);
+    failures = failed.length > 0 ? failures + 1 : 0;
+    if (failed.some(mayHeal)) again = setTimeout(catchUp, waitAfter(failures - 1));
+    const fault = failed.find(({ status }) => status === undefined);
+    if (fault) throw fault;
+  });
+
+  /** What fails now is caught up with later. */
+  async function orLater(work) {
+    try {
+      await work;
+    } catch (error) {
+      if (error.status === undefined) throw error;
+      if (!mayHeal(error)) return;
+      clearTimeout(again);
+      again = setTimeout(catchUp, waitAfter(failures));
+      failures += 1;
+    }
+  }
+
+  // The list
+
+  async function fetchList() {
+    const { query, ids, state } = get().list;
+    if (state === "failed") changeList(query, () => ({ state: "loading" }));
+    const before = get().conversations;
+    const perPage = Math.min(Math.max(Math.ceil(ids.size / PAGE) * PAGE, PAGE), LARGEST_PAGE);
+    let page;
+    try {
+      page = await answered(api.conversations({ ...query, perPage }));
+    } catch (error) {
+      changeList(query, ({ state }) => ({ state: state === "ready" ? "ready" : "failed" }));
+      throw error;
+    }
+    if (get().list.query !== query) return;
+    records.fetchedAll(page.data);
+    changeList(query, () => ({
+      state: "ready",
+      ids: new Set(page.data.map(({ id }) => id)),
+      page: perPage / PAGE,
+      ...reach(page),
+    }));
+    records.forgetUnlisted(before);
+    await setCounts(query, page.meta.counts);
+    follow();
+  }
+
+  async function setCounts(query, counts) {
+    set({ counts });
+    if (query.status !== "closed") return set({ unread: counts.unread });
+    const { meta } = await answered(api.conversations({ status: "open", perPage: 1 }));
+    set({ unread: meta.counts.unread });
+  }
+
+  async function fetchMore() {
+    const { query, page: known } = get().list;
+    changeList(query, () => ({ state: "more" }));
+    try {
+      const page = await answered(api.conversations({ ...query, page: known + 1, perPage: PAGE }));
+      records.fetchedAll(page.data);
+      changeList(query, ({ ids, last }) => ({
+        state: "ready",
+        ids: new Set([...ids, ...page.data.map(({ id }) => id)]),
+        page: known + 1,
+        ...reach(page, last),
+      }));
+      follow();
+    } catch (error) {
+      changeList(query, () => ({ state: "ready" }));
+      throw error;
+    }
+  }
+
+  /** How far the list reaches with a page; `before` is how far it reached. */
+  function reach({ data, meta: { current_page, last_page } }, before = null) {
+    const hasMore = current_page < last_page;
+    const oldest = [...data, ...(before ? [before] : [])].sort(newestFirst).at(-1);
+    return { hasMore, last: hasMore ? (oldest ?? null) : null };
+  }
+
+  function changeList(query, work) {
+    set(({ list }) => (list.query === query ? { list: { ...list, ...work(list) } } : {}));
+  }
+
+  /** Fetches the counts soon, as they are not known from events alone. */
+  function countSoon() {
+    const wait = Math.max(COUNTS_AFTER_MS, countedAt + COUNTS_EVERY_MS - performance.now());
+    counting ??= setTimeout(async () => {
+      counting = null;
+      countedAt = performance.now();
+      const { query } = get().list;
+      const asked = answered(api.conversations({ status: query.status, perPage: 1 }));
+      await asked.then(({ meta }) => setCounts(query, meta.counts)).catch(() => {});
+    }, wait);
+  }
+
+  // The open conversation
+
+  async function fetchThread() {
+    const { thread } = get();
+    if (!thread || thread.state === "refused") return;
+    const { id } = thread;
+    if (thread.state === "failed") records.changeThread(id, () => ({ state: "loading" }));
+    try {
+      const [, page] = await Promise.all([fetchConversation(id), answered(api.messages(id))]);
+      const unread = records.known(id)?.unread_count ?? 0;
+      records.changeThread(id, (now) => {
+        const isFirst = now.state !== "ready";
+        const caughtUp = { ...caughtUpWith(now, page), state: "ready" };
+        return isFirst ? { ...caughtUp, firstUnread: firstOfLast(caughtUp.messages, unread) } : caughtUp;
+      });
+    } catch (error) {
+      if (isRefusal(error)) return records.lose(id);
+      records.changeThread(id, ({ state }) => ({ state: state === "ready" ? "ready" : "failed" }));
+      throw error;
+    }
+  }
+
+  async function fetchOlder() {
+    const { thread } = get();
+    if (!thread?.before || thread.older === "loading") return;
+    records.changeThread(thread.id, () => ({ older: "loading" }));
+    try {
+      const page = await answered(api.messages(thread.id, thread.before));
+      records.changeThread(thread.id, ({ messages, before }) => {
+        // The thread has begun anew: the page would not join what is there.
+        if (before !== thread.before) return { older: "ready" };
+        return { messages: withMessages(messages, page.data), before: page.meta.next_before, older: "ready" };
+      });
+    } catch (error) {
+      records.changeThread(thread.id, () => ({ older: "failed" }));
+      if (!mayHeal(error)) throw error;
+    }
+  }
+
+  async function fetchConversation(id) {
+    records.fetched(await answered(api.conversation(id)));
+    follow();
+  }
+
+  /** Fetches the whole of a message whose text an event had to cut. */
+  async function fetchMessage(id) {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        const message = await answered(api.message(id));
+        return records.changeThread(message.conversation_id, ({ messages }) => ({
+          messages: withMessages(messages, [{ ...message, truncated: false }]),
+        }));
+      } catch (error) {
+        if (!mayHeal(error)) return undefined;
+        await asking.pause(attempt);
+      }
+    }
+  }
+
+  // Departments and people
+
+  async function fetchFeed() {
+    const { route, user } = get();
+    if (route.view !== "department" || (user.department_id ?? route.id) !== route.id) return;
+    const { id } = route;
+    set(({ feeds }) => ({ feeds: { ...feeds, [id]: { ...(feeds[id] ?? EMPTY_FEED) } } }));
+    const setState = (state) => set(({ feeds }) => ({ feeds: { ...feeds, [id]: { ...feeds[id], state } } }));
+    if (get().feeds[id].state === "failed") setState("loading");
+    try {
+      const { data } = await answered(api.conversations({ departmentId: id, perPage: PAGE }));
+      records.fetchedAll(data);
+      records.feed(id, lastMessages(data));
+      setState("ready");
+      follow();
+    } catch (error) {
+      if (get().feeds[id].state !== "ready") setState("failed");
+      throw error;
+    }
+  }
+
+  /** What changes seldom is fetched until it is there. */
+  async function fetchOthers() {
+    await Promise.all([fetchUser(), fetchOnce("departments"), fetchOnce("colleagues"), fetchOnce("templates")]);
+  }
+
+  /** The role or the department may have changed since the log-in. */
+  async function fetchUser() {
+    const user = await answered(api.user());
+    const isSame = Object.entries(user).every(([key, value]) => get().user[key] === value);
+    if (!isSame) set({ user });
+  }
+
+  async function fetchOnce(name) {
+    if (get()[name].state === "ready") return;
+    set({ [name]: { state: "loading", data: [] } });
+    try {
+      const { data } = await answered(api[name]());
+      set({ [name]: { state: "ready", data } });
+      follow();
+    } catch (error) {
+      set({ [name]: { state: "failed", data: [] } });
+      // A backend that has none of it refuses to say so.
+      if (mayHeal(error)) throw error;
+    }
+  }
+
+  return {
+    catchUp,
+    fetchConversation,
+    fetchMessage,
+    fetchMore,
+    fetchOlder,
+    countSoon,
+    /** Lists something else. */
+    list(query) {
+      set({ list: emptyList(query) });
+      return orLater(fetchList());
+    },
+    /** Fetches what the address names, without waiting for anything else. */
+    fetchShown: () => orLater(Promise.all([fetchThread(), fetchFeed()])),
+    openThread(id) {
+      set({ thread: id ? { id, ...EMPTY_THREAD } : null });
+    },
+    stop() {
+      clearTimeout(again);
+      clearTimeout(counting);
+      counting = null;
+      failures = 0;
+    },
+  };
+}

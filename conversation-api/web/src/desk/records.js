@@ -1,0 +1,162 @@
+// What is known of conversations and messages, and how more is added to it.
+import { withFeedUpdate, withGlimpse, withNews } from "./feeds.js";
+import { listed, recount } from "./list.js";
+import { byTime, lastArrived, withMessages, withUpdate } from "./messages.js";
+import { mayRead, permissions } from "./permissions.js";
+
+export const lastMessageId = (conversation) => conversation?.last_message?.id ?? 0;
+
+/** WhatsApp knows no more than the second: within one, the order of arrival counts. */
+const secondOf = (message) => message?.created_at.slice(0, 19) ?? "";
+
+/**
+ * @param {object} uses
+ * @param {object} uses.store the page's state
+ * @param {() => void} uses.miscounted called when the counts cannot be brought up to date from here
+ */
+export function createRecords({ store: { get, set }, miscounted }) {
+  /** Up to which message each conversation is read, also while the backend is not yet informed. */
+  const readTo = new Map();
+
+  const known = (id) => get().conversations[id];
+
+  /** Puts a conversation in the place of what was known of it. */
+  function put(conversation) {
+    const before = known(conversation.id);
+    set((state) => {
+      const { user, list } = state;
+      const conversations = { ...state.conversations, [conversation.id]: conversation };
+      if (!before) return { conversations };
+      const unread = recount({ unread: state.unread, mine: 0, unassigned: 0, all: 0 }, before, conversation, user, "open");
+      const counts = recount(state.counts, before, conversation, user, list.query.status);
+      return { conversations, counts, unread: unread.unread };
+    });
+    if (!before) miscounted();
+  }
+
+  const change = (id, changes) => known(id) && put({ ...known(id), ...changes });
+
+  /** An answer may have been overtaken by an event: then it is not asked what events bring, only who answers. */
+  function fetched(conversation) {
+    const before = known(conversation.id);
+    const isOvertaken = before && lastMessageId(before) > lastMessageId(conversation);
+    const { contact, last_message, last_message_at, unread_count } = isOvertaken ? before : conversation;
+    const isRead = (last_message?.id ?? 0) <= (readTo.get(conversation.id) ?? 0);
+    return {
+      ...conversation, contact, last_message, last_message_at, isReadable: true, unread_count: isRead ? 0 : unread_count,
+    };
+  }
+
+  function changeThread(id, work) {
+    set(({ thread }) => {
+      if (thread?.id !== id) return {};
+      const changes = work(thread);
+      const isSame = Object.entries(changes).every(([key, value]) => Object.is(thread[key], value));
+      return isSame ? {} : { thread: { ...thread, ...changes } };
+    });
+  }
+
+  /** What an event says of a conversation, which is the same for everybody. */
+  function describe(description) {
+    const before = known(description.id);
+    const { user } = get();
+    if (before) {
+      const after = { ...before, ...description };
+      put({ ...after, can: permissions(user, after), isReadable: mayRead(user, after) });
+    }
+    set((state) => ({ glimpses: withGlimpse(state.glimpses, description) }));
+  }
+
+  function changeFeed(departmentId, work) {
+    set(({ feeds }) => (feeds[departmentId] ? { feeds: { ...feeds, [departmentId]: work(feeds[departmentId]) } } : {}));
+  }
+
+  return {
+    known,
+    put,
+    change,
+    changeThread,
+    describe,
+    fetched: (conversation) => put(fetched(conversation)),
+    /** Puts what became of a conversation by what we did, which may be that it is not ours any more. */
+    done: (conversation) => put({ ...fetched(conversation), isReadable: mayRead(get().user, conversation) }),
+
+    /** Puts what a list holds; its counts come with it, so nothing is counted. */
+    fetchedAll(conversations) {
+      set((state) => {
+        const all = { ...state.conversations };
+        for (const conversation of conversations) all[conversation.id] = fetched(conversation);
+        return { conversations: all };
+      });
+    },
+
+    /** Forgets what the list would show and the backend has not listed, of what was known `before` it was asked. */
+    forgetUnlisted(before) {
+      set(({ conversations, list, user, thread }) => {
+        const kept = { ...conversations };
+        for (const { id } of listed(conversations, list, user, null)) {
+          if (!list.ids.has(id) && id !== thread?.id && conversations[id] === before[id]) delete kept[id];
+        }
+        return { conversations: kept };
+      });
+    },
+
+    /** Notes a message in its conversation and in the thread; returns whether it is news. */
+    note(message) {
+      const conversation = known(message.conversation_id);
+      // What is lost to us stands still.
+      if (conversation?.isReadable === false) return false;
+      changeThread(message.conversation_id, ({ messages, before }) => {
+        // What lies before the pages that are here comes with them: alone it would hide a gap.
+        if (before !== null && byTime(message, messages[0]) < 0) return {};
+        const same = messages.find(({ id }) => id === message.id);
+        // Of a message that is known, the status comes by updates: this one may be older.
+        const { status, error } = same ?? message;
+        return { messages: withMessages(messages, [{ ...message, status, error }]) };
+      });
+      if (!conversation || message.id <= lastMessageId(conversation)) return false;
+      const isUnread = message.direction === "inbound" && message.id > (readTo.get(conversation.id) ?? 0);
+      const isLast = secondOf(message) >= secondOf(conversation.last_message);
+      put({
+        ...conversation,
+        contact: message.contact ?? conversation.contact,
+        last_message: isLast ? message : { ...conversation.last_message, id: message.id },
+        last_message_at: isLast ? message.created_at : conversation.last_message_at,
+        unread_count: conversation.unread_count + (isUnread ? 1 : 0),
+      });
+      return true;
+    },
+
+    /** Changes what is shown of a message wherever it is shown. */
+    update(change) {
+      changeThread(change.conversation_id, ({ messages }) => ({ messages: withUpdate(messages, change) }));
+      for (const id of Object.keys(get().feeds)) changeFeed(id, (feed) => withFeedUpdate(feed, change));
+    },
+
+    /** Adds messages to a department's feed. */
+    feed: (departmentId, messages) => changeFeed(departmentId, (feed) => withNews(feed, messages)),
+
+    /** Notes that a conversation is not, or no longer, open to us. */
+    lose(id) {
+      const conversation = known(id);
+      if (conversation?.isReadable) put({ ...conversation, isReadable: false, can: {}, assignee: undefined });
+      changeThread(id, ({ messages }) => ({ state: "refused", messages }));
+    },
+
+    /** Notes up to which message a conversation is read, and how many are not. */
+    read(id, messageId, unread) {
+      readTo.set(id, Math.max(messageId, readTo.get(id) ?? 0));
+      change(id, { unread_count: unread });
+    },
+
+    /** Whether the open conversation has something unread, and up to where it is on the screen. */
+    unreadInThread() {
+      const { thread } = get();
+      const conversation = thread && known(thread.id);
+      if (!conversation?.unread_count || !conversation.isReadable || thread.state !== "ready") return null;
+      return { id: thread.id, newest: lastArrived(thread.messages) };
+    },
+
+    forget: () => readTo.clear(),
+  };
+}
