@@ -36,7 +36,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
 
 use crate::acme::{self, Acme};
-use crate::admin::{self, AdminState, Locks, Names};
+use crate::admin::{self, AdminState, Keyring, Locks, Names};
 use crate::clients::Clients;
 use crate::cluster::{Local, Redis, redis};
 use crate::config::{self, Cluster, Config, Records, Role};
@@ -184,7 +184,16 @@ pub fn run(
         let (admin_names, admin_address) = (admin.names, admin.first_address);
         let stop_asked = Arc::new(Notify::new());
         let _admin_file = admin.file;
-        let admin = start_admin(admin.bound, files, &config, &relay, &apps, &stop_asked)?;
+        let keyring = Arc::new(Keyring::new(config.admin.tokens.clone()));
+        let admin = start_admin(
+            admin.bound,
+            files,
+            &config,
+            &relay,
+            &apps,
+            &stop_asked,
+            &keyring,
+        )?;
         listen::announce("public", &names);
         listen::announce("tls", &tls_addresses);
         listen::announce("admin", &admin_names);
@@ -201,7 +210,7 @@ pub fn run(
         if let Some(certificates) = certificates {
             actix_rt::spawn(certificates.watch(relay.hub.metrics().clone()));
         }
-        let reloading = Reloading::new(reload, &config, &relay, &webhooks);
+        let reloading = Reloading::new(reload, &config, &relay, &webhooks, keyring);
         actix_rt::spawn(reloading.run());
         let ingest = start_ingest(&config, &relay);
         let acme = acme.map(|acme| actix_rt::spawn(acme.run()));
@@ -318,6 +327,7 @@ fn start_admin(
     relay: &Arc<Relay>,
     apps: &Store,
     stop: &Arc<Notify>,
+    keyring: &Arc<Keyring>,
 ) -> Result<Option<actix_web::dev::ServerHandle>, ServeError> {
     if listeners.is_empty() {
         return Ok(None);
@@ -334,11 +344,12 @@ fn start_admin(
         apps: apps.clone(),
         names,
         config: Arc::new(config::shown(config)),
+        around: config.surroundings(),
         started_at: SystemTime::now(),
         stop: Arc::clone(stop),
     };
     let locks = Locks {
-        tokens: config.admin.tokens.clone(),
+        keyring: Arc::clone(keyring),
         open_metrics: config.admin.open_metrics,
     };
     let limit = descriptors::admin_within(files);
