@@ -181,19 +181,10 @@ pub fn run(
             settings,
         )
         .map_err(ServeError::system("start the workers"))?;
-        let (admin_names, admin_address) = (admin.names, admin.first_address);
+        let (admin_names, admin_address, _file) = (admin.names, admin.first_address, admin.file);
         let stop_asked = Arc::new(Notify::new());
-        let _admin_file = admin.file;
-        let keyring = Arc::new(Keyring::new(config.admin.tokens.clone()));
-        let admin = start_admin(
-            admin.bound,
-            files,
-            &config,
-            &relay,
-            &apps,
-            &stop_asked,
-            &keyring,
-        )?;
+        let (admin, keyring) =
+            start_admin(admin.bound, files, &config, &relay, &apps, &stop_asked)?;
         listen::announce("public", &names);
         listen::announce("tls", &tls_addresses);
         listen::announce("admin", &admin_names);
@@ -320,6 +311,7 @@ fn acme(
     Ok(Some(acme))
 }
 
+/// Starts the listener for operators, if there is one; with the tokens that open it.
 fn start_admin(
     listeners: Vec<admin::Bound>,
     files: u64,
@@ -327,10 +319,10 @@ fn start_admin(
     relay: &Arc<Relay>,
     apps: &Store,
     stop: &Arc<Notify>,
-    keyring: &Arc<Keyring>,
-) -> Result<Option<actix_web::dev::ServerHandle>, ServeError> {
+) -> Result<(Option<actix_web::dev::ServerHandle>, Arc<Keyring>), ServeError> {
+    let keyring = Arc::new(Keyring::new(config.admin.tokens.clone()));
     if listeners.is_empty() {
-        return Ok(None);
+        return Ok((None, keyring));
     }
     let address = config.admin.address();
     let bound = address.map(|address| address.host().to_lowercase().into());
@@ -349,7 +341,7 @@ fn start_admin(
         stop: Arc::clone(stop),
     };
     let locks = Locks {
-        keyring: Arc::clone(keyring),
+        keyring: Arc::clone(&keyring),
         open_metrics: config.admin.open_metrics,
     };
     let limit = descriptors::admin_within(files);
@@ -357,7 +349,7 @@ fn start_admin(
         .map_err(ServeError::system("start the admin listener"))?;
     let handle = server.handle();
     actix_rt::spawn(server);
-    Ok(Some(handle))
+    Ok((Some(handle), keyring))
 }
 
 /// Takes in what Laravel publishes on Redis, if it is to be and there is anybody to get it.
