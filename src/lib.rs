@@ -34,6 +34,8 @@ mod departures;
 
 mod throttle;
 
+mod terminal;
+
 mod state;
 
 mod acme;
@@ -61,6 +63,8 @@ mod ws;
 mod fallback;
 
 mod http;
+
+mod doctor;
 
 mod admin;
 

@@ -11,6 +11,7 @@ use crate::hub::{AppHub, CarriedBy, ChannelState, ConnectionReport};
 use crate::metrics::AppMetrics;
 use crate::protocol::ChannelKind;
 use crate::protocol::channel::Access;
+use crate::webhooks::{Failure, Report, Tally};
 
 /// An app in a list, of the configuration or not.
 pub(super) fn brief(app: &App, at_work: Option<&AppHub>, is_configured: bool) -> Value {
@@ -62,17 +63,47 @@ pub(super) fn app(app: &App, at_work: Option<&AppHub>, is_configured: bool) -> V
 
 /// The webhooks of an app at work, and what becomes of what is sent to them.
 pub(super) fn webhooks(hub: &AppHub) -> Value {
-    let (record, metrics) = (hub.app.record(), &hub.metrics);
+    let metrics = &hub.metrics;
     let by_name = |counts: &mut dyn Iterator<Item = (Arc<str>, u64)>| -> Value {
         let named = counts.map(|(name, count)| (String::from(&*name), count.into()));
         Value::Object(named.collect())
     };
     json!({
-        "webhooks": record.webhooks.iter().map(webhook).collect::<Vec<_>>(),
+        "webhooks": hub.webhooks().reports().iter().map(report).collect::<Vec<_>>(),
         "waiting": metrics.webhook_events_waiting.get(),
         "sent": metrics.webhook_events_sent.get(),
         "dropped": by_name(&mut metrics.webhook_events_dropped.each()),
         "requests": by_name(&mut metrics.webhook_requests.each()),
+    })
+}
+
+/// A webhook, and how it gets on at this node.
+fn report(report: &Report) -> Value {
+    let Tally {
+        sent,
+        failed,
+        last_taken,
+        failures,
+    } = &report.tally;
+    let mut described = webhook(&report.webhook);
+    described["waiting"] = report.waiting.into();
+    described["waiting_bytes"] = report.waiting_bytes.into();
+    described["sent"] = (*sent).into();
+    described["failed"] = (*failed).into();
+    described["last_taken"] = last_taken.map(unix_seconds).into();
+    described["failures"] = failures.iter().map(failure).collect();
+    described
+}
+
+fn failure(failure: &Failure) -> Value {
+    json!({
+        "at": unix_seconds(failure.at),
+        "kinds": failure.kinds.names().collect::<Vec<_>>(),
+        "events": failure.events,
+        "attempt": failure.attempt,
+        "status": failure.status,
+        "reason": failure.reason,
+        "retry_at": failure.retry_at.map(unix_seconds),
     })
 }
 

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use parking_lot::Mutex;
+use serde_json::Value;
 
+use super::keyring::Keyring;
 use super::refusal::Refusal;
 use super::tickets::{HOLDS_FOR, Tickets};
-use super::tokens::{Role, Tokens};
+use super::tokens::{Role, Token};
 use super::who::Who;
 use crate::clients::Rates;
 use crate::metrics::Gauge;
@@ -43,7 +45,7 @@ pub(super) enum Needs {
 /// Lets those in who may come in.
 #[derive(Debug)]
 pub(super) struct Gate {
-    tokens: Tokens,
+    keyring: Arc<Keyring>,
     open_metrics: bool,
     wrong: Rates,
     /// Wrong tokens are logged now and then.
@@ -53,9 +55,14 @@ pub(super) struct Gate {
 
 impl Gate {
     /// `guessing` shows how many addresses are known that have shown wrong tokens.
-    pub(super) fn new(tokens: Tokens, open_metrics: bool, guessing: Gauge, now: Instant) -> Self {
+    pub(super) fn new(
+        keyring: Arc<Keyring>,
+        open_metrics: bool,
+        guessing: Gauge,
+        now: Instant,
+    ) -> Self {
         Self {
-            tokens,
+            keyring,
             open_metrics,
             wrong: Rates::new(Rate::new(1, WRONG_AT_ONCE), now, guessing),
             log: Mutex::default(),
@@ -65,7 +72,19 @@ impl Gate {
 
     /// Whether a token has to be shown at all.
     pub(super) fn is_locked(&self) -> bool {
-        !self.tokens.is_empty()
+        !self.keyring.tokens().is_empty()
+    }
+
+    /// Waits until somebody who was let in would not be let in any more.
+    pub(super) fn withdrawn(&self, who: &Who) -> impl Future<Output = ()> + use<> {
+        self.keyring.withdrawn(who)
+    }
+
+    /// Names and roles of the tokens that hold.
+    pub(super) fn shown(&self) -> Value {
+        let tokens = self.keyring.tokens();
+        let tokens = tokens.iter().map(Token::shown);
+        tokens.collect()
     }
 
     /// Who it is that asks, if they may.
@@ -101,12 +120,15 @@ impl Gate {
             return Err(Refusal::Paced(empty.wait));
         }
         let found = match (shown, ticket) {
-            (Some(shown), _) => self.tokens.find(shown).map(|token| Who {
-                token: Some(Arc::clone(token.name())),
+            (Some(shown), _) => self.keyring.tokens().find(shown).map(|token| Who {
+                token: Some(token.clone()),
                 role: token.role(),
                 address,
             }),
-            (None, Some(ticket)) => self.tickets.take(ticket, now),
+            (None, Some(ticket)) => {
+                let who = self.tickets.take(ticket, now);
+                who.filter(|who| self.keyring.lets_in(who))
+            }
             (None, None) => None,
         };
         let Some(who) = found else {
@@ -159,18 +181,22 @@ fn ticket_in(headers: &HeaderMap) -> Option<&str> {
 mod tests {
     use actix_web::http::header::HeaderValue;
 
-    use super::super::tokens::Token;
+    use super::super::tokens::Tokens;
     use super::*;
 
     const READ: &str = "read-read-read-read";
     const WRITE: &str = "write-write-write-write";
+
+    fn keyring(tokens: Vec<Token>) -> Arc<Keyring> {
+        Arc::new(Keyring::new(Tokens::from(tokens)))
+    }
 
     fn gate() -> Gate {
         let tokens = vec![
             Token::new(Role::Read, "reader", READ).unwrap(),
             Token::new(Role::Write, "writer", WRITE).unwrap(),
         ];
-        Gate::new(tokens.into(), false, Gauge::default(), Instant::now())
+        Gate::new(keyring(tokens), false, Gauge::default(), Instant::now())
     }
 
     fn bearer(token: &str) -> HeaderMap {
@@ -192,7 +218,7 @@ mod tests {
             let refusal = admit(&HeaderMap::new(), needs).unwrap_err();
             assert!(matches!(refusal, Refusal::MissingToken), "{needs:?}");
             let who = admit(&bearer(WRITE), needs).unwrap();
-            assert_eq!(who.token.as_deref(), Some("writer"));
+            assert_eq!(who.token_name(), Some("writer"));
             let read = admit(&bearer(READ), needs);
             match needs {
                 Needs::Write => assert!(matches!(read, Err(Refusal::ReadOnlyToken))),
@@ -243,14 +269,14 @@ mod tests {
         let who = gate
             .admit(&headers, address(1), Needs::Stream, now)
             .unwrap();
-        assert_eq!(who.token.as_deref(), Some("reader"));
+        assert_eq!(who.token_name(), Some("reader"));
         let again = gate.admit(&headers, address(1), Needs::Stream, now);
         assert!(matches!(again, Err(Refusal::WrongToken)));
     }
 
     #[test]
     fn without_tokens_everybody_may_do_everything() {
-        let gate = Gate::new(Tokens::default(), false, Gauge::default(), Instant::now());
+        let gate = Gate::new(keyring(Vec::new()), false, Gauge::default(), Instant::now());
         let who = gate.admit(&HeaderMap::new(), None, Needs::Write, Instant::now());
         assert_eq!(who.unwrap().role, Role::Write);
     }
@@ -258,7 +284,7 @@ mod tests {
     #[test]
     fn metrics_can_be_open_by_themselves() {
         let tokens = vec![Token::new(Role::Read, "reader", READ).unwrap()];
-        let gate = Gate::new(tokens.into(), true, Gauge::default(), Instant::now());
+        let gate = Gate::new(keyring(tokens), true, Gauge::default(), Instant::now());
         let admit = |needs| gate.admit(&HeaderMap::new(), address(1), needs, Instant::now());
         assert!(admit(Needs::Metrics).is_ok());
         assert!(admit(Needs::Read).is_err() && admit(Needs::Stream).is_err());

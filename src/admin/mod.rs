@@ -4,12 +4,13 @@
 //!
 //! - [`service`]: the entry of every request
 //! - [`guard`]: web pages of other sites are kept out
-//! - [`tokens`], [`who`], [`gate`], [`tickets`]: what opens it; who asks, and may ask for what; what a browser shows for a
-//!   stream
+//! - [`tokens`], [`keyring`]: what opens it, and what of that holds now; [`who`], [`gate`]: who asks, and may ask for what;
+//!   [`tickets`]: what a browser shows for a stream
 //! - [`routes`]: what there is; [`openapi`]: the document of that
 //! - [`query`], [`mod@body`]: what comes with a request
 //! - [`calls`]: what the routes do; [`described`], [`listing`]: what they say, and lists in parts
 //! - [`state`]: what it shows and does things to; what opens it, and where it listens
+//! - [`doctor`]: looks why clients do not connect; [`turns`]: one at a time
 //! - [`console`]: the page; [`history`]: what its charts show
 //! - [`stream`]: the live stream over a WebSocket
 //! - [`refusal`]: what is refused, and the JSON that says why
@@ -18,9 +19,11 @@ mod body;
 mod calls;
 mod console;
 mod described;
+mod doctor;
 mod gate;
 mod guard;
 mod history;
+mod keyring;
 mod listing;
 mod openapi;
 mod query;
@@ -31,6 +34,7 @@ mod state;
 mod stream;
 mod tickets;
 mod tokens;
+mod turns;
 mod who;
 
 use std::io;
@@ -44,11 +48,14 @@ use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpServer, web};
 use socket2::SockRef;
 
+use self::doctor::Desk;
 use self::gate::Gate;
 use self::history::History;
+pub use self::keyring::Keyring;
 use self::service::{Service, handle};
 pub use self::state::{AdminState, Bound, Locks, Names};
 pub use self::tokens::{EXPECTED as EXPECTED_TOKEN, Role, Token, Tokens};
+use self::turns::Turns;
 use crate::metrics::Table;
 
 /// How long the head of a request may take to arrive.
@@ -76,7 +83,7 @@ pub fn server(
 ) -> io::Result<Server> {
     let entries = &state.relay.hub.metrics().process().table_entries;
     let guessing = entries.with(Table::AdminWrongTokens).clone();
-    let gate = Gate::new(locks.tokens, locks.open_metrics, guessing, Instant::now());
+    let gate = Gate::new(locks.keyring, locks.open_metrics, guessing, Instant::now());
     let history = Arc::new(History::default());
     let (samples, relay) = (Arc::downgrade(&history), Arc::downgrade(&state.relay));
     tokio::spawn(history::record(samples, relay));
@@ -84,6 +91,8 @@ pub fn server(
         state,
         gate,
         history,
+        doctor: Desk::default(),
+        tests: Turns::new("a test of webhooks"),
     });
     let app = move || {
         let headers = DefaultHeaders::new()

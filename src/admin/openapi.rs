@@ -62,7 +62,11 @@ fn parameter(parameter: &Parameter) -> Value {
         Kind::Text => json!({ "type": "string" }),
         Kind::Switch => json!({ "type": "boolean", "default": false }),
         Kind::Number { default, most } => {
-            json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default })
+            let mut schema = json!({ "type": "integer", "minimum": 1, "maximum": most });
+            if default > 0 {
+                schema["default"] = default.into();
+            }
+            schema
         }
     };
     json!({

@@ -36,6 +36,8 @@ pub(super) enum Refusal {
     WrongToken,
     #[error("too many wrong tokens came from this address: try again later")]
     Paced(Duration),
+    #[error("{what} was asked for a moment ago: try again in {} s", seconds(*.wait))]
+    TooSoon { what: &'static str, wait: Duration },
     #[error("the token may only read: this takes one of the role write")]
     ReadOnlyToken,
     #[error("/stream is a WebSocket ({0}); `fanfare tail` shows it in a terminal")]
@@ -55,6 +57,9 @@ pub(super) enum Refusal {
     Watch(#[from] WatchError),
     #[error("{0}")]
     Invalid(String),
+    /// A setting of an app, by its key.
+    #[error("{text}")]
+    Setting { key: String, text: String },
     #[error("{0}")]
     NotFound(String),
     #[error("{0}")]
@@ -98,13 +103,14 @@ impl ResponseError for Refusal {
             Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::ForeignOrigin(_) | Self::CrossSite | Self::ReadOnlyToken => StatusCode::FORBIDDEN,
             Self::MissingToken | Self::WrongToken => StatusCode::UNAUTHORIZED,
-            Self::Paced(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Paced(_) | Self::TooSoon { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotAWebSocket(_) => StatusCode::UPGRADE_REQUIRED,
             Self::BadQuery(_)
             | Self::UnknownFilter(_)
             | Self::RepeatedFilter(_)
             | Self::BadPattern { .. }
-            | Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            | Self::Invalid(_)
+            | Self::Setting { .. } => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
@@ -128,12 +134,20 @@ impl ResponseError for Refusal {
             Self::Method(methods) => {
                 response.insert_header((ALLOW, methods.as_str()));
             }
-            Self::Paced(wait) => {
-                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                response.insert_header((RETRY_AFTER, seconds.max(1)));
+            Self::Paced(wait) | Self::TooSoon { wait, .. } => {
+                response.insert_header((RETRY_AFTER, seconds(*wait)));
             }
             _ => {}
         }
-        response.json(serde_json::json!({ "error": self.to_string() }))
+        let mut body = serde_json::json!({ "error": self.to_string() });
+        if let Self::Setting { key, .. } = self {
+            body["key"] = key.as_str().into();
+        }
+        response.json(body)
     }
+}
+
+/// Whole seconds, one at least.
+fn seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }

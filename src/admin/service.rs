@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use actix_http::ConnectionType;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use serde_json::{Value, json};
 
-use super::calls::{apps, channels, connections, events, node, settings};
+use super::calls::{apps, channels, connections, doctor, events, node, settings, webhooks};
+use super::doctor::Desk;
 use super::gate::{Gate, Needs};
 use super::history::History;
 use super::query::Query;
@@ -16,6 +18,7 @@ use super::refusal::Refusal;
 use super::routes::{self, Call, Found};
 use super::state::AdminState;
 use super::tokens::Role;
+use super::turns::Turns;
 use super::who::Who;
 use super::{body, console, guard, openapi, stream};
 
@@ -28,6 +31,8 @@ pub(super) struct Service {
     pub(super) state: AdminState,
     pub(super) gate: Gate,
     pub(super) history: Arc<History>,
+    pub(super) doctor: Desk,
+    pub(super) tests: Turns,
 }
 
 pub(super) async fn handle(
@@ -35,38 +40,57 @@ pub(super) async fn handle(
     request: HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
-    match service.answer(&request, payload).await {
-        Ok(response) => response,
-        Err(refusal) => {
-            if let Some(reason) = refusal.counts_as() {
-                let metrics = service.state.relay.hub.metrics();
-                metrics.process().admin_refused.with(reason).inc();
-            }
-            refusal.error_response()
+    let (answer, is_stranger) = match service.admit(&request) {
+        Ok((found, who)) => {
+            let is_stranger = who.token.is_none();
+            let answer = service.answer(&found, &who, &request, payload).await;
+            (answer, is_stranger)
         }
+        Err(refusal) => (Err(refusal), true),
+    };
+    let mut response = answer.unwrap_or_else(|refusal| {
+        if let Some(reason) = refusal.counts_as() {
+            let metrics = service.state.relay.hub.metrics();
+            metrics.process().admin_refused.with(reason).inc();
+        }
+        refusal.error_response()
+    });
+    if is_stranger && service.gate.is_locked() {
+        // There are few connections: whoever has shown nothing keeps none of them from those who do.
+        let head = response.head_mut();
+        head.set_connection_type(ConnectionType::Close);
     }
+    response
 }
 
 impl Service {
-    async fn answer(
-        &self,
-        request: &HttpRequest,
-        payload: web::Payload,
-    ) -> Result<HttpResponse, Refusal> {
+    /// What is asked for, and by whom, if they may.
+    fn admit<'r>(&self, request: &'r HttpRequest) -> Result<(Found<'r>, Who), Refusal> {
         let (path, headers) = (request.uri().path(), request.headers());
         guard::check(headers, &self.state.names, path == "/")?;
         let found = routes::find(request.method().as_str(), path)?;
         let address = request.peer_addr().map(|peer| peer.ip());
         let needs = found.route.needs;
         let who = self.gate.admit(headers, address, needs, Instant::now())?;
+        Ok((found, who))
+    }
+
+    async fn answer(
+        &self,
+        found: &Found<'_>,
+        who: &Who,
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> Result<HttpResponse, Refusal> {
         if found.route.call == Call::Stream {
             // It has errors of its own for its query.
-            return stream::stream(request, payload, &self.state.relay.tap);
+            let withdrawn = self.gate.withdrawn(who);
+            return stream::stream(request, payload, &self.state.relay.tap, withdrawn);
         }
         let query = Query::parse(found.route, request.query_string())?;
-        let response = self.call(&found, &query, &who, request, payload).await?;
-        if needs == Needs::Write {
-            note_change(&who, request, response.status());
+        let response = self.call(found, &query, who, request, payload).await?;
+        if found.route.needs == Needs::Write {
+            note_change(who, request, response.status());
         }
         Ok(response)
     }
@@ -128,9 +152,22 @@ impl Service {
                 let body = body::read(request.headers(), payload, most).await?;
                 events::publish(relay, found, &body).await?
             }
-            Call::Config => Value::clone(&self.state.config),
+            Call::Config => self.config(),
             Call::History => self.history.last(query.number("last")),
-            Call::Webhooks => apps::webhooks(relay, found)?,
+            Call::Webhooks => webhooks::list(relay, found)?,
+            Call::TestWebhooks => {
+                let of_webhooks = &self.state.around.webhooks;
+                webhooks::test(relay, of_webhooks, &self.tests, found, query).await?
+            }
+            Call::Doctor => doctor::last(&self.doctor),
+            Call::StartDoctor => {
+                let body = body::read(request.headers(), payload, doctor::MOST_BYTES).await?;
+                doctor::start(&self.state, &self.doctor, found, who, &body)?
+            }
+            Call::StopDoctor => {
+                self.doctor.stop();
+                return Ok(HttpResponse::NoContent().finish());
+            }
             Call::Nodes => node::nodes(&self.state).await?,
             Call::Drain => node::drain(&self.state),
             // It was answered before.
@@ -146,9 +183,20 @@ impl Service {
             return Err(Refusal::ReadOnlyToken);
         }
         let mut app = apps::one(&self.state.relay, found)?;
-        let keys = settings::keys(&self.state.relay, &self.state.apps, found).await?;
+        let (keys, webhooks) =
+            settings::secrets(&self.state.relay, &self.state.apps, found).await?;
         app["keys"] = keys;
+        app["webhook_settings"] = webhooks;
         Ok(app)
+    }
+
+    /// Tokens may be others than at the start.
+    fn config(&self) -> Value {
+        let mut config = Value::clone(&self.state.config);
+        if let Some(admin) = config.get_mut("admin") {
+            admin["tokens"] = self.gate.shown();
+        }
+        config
     }
 
     fn ticket(&self, who: &Who) -> Value {
@@ -177,7 +225,7 @@ impl Service {
 /// Whoever reads the log later is to find out who did what.
 fn note_change(who: &Who, request: &HttpRequest, status: StatusCode) {
     let (method, path) = (request.method().as_str(), request.uri().path());
-    let (token, role) = (who.token.as_deref(), who.role.name());
+    let (token, role) = (who.token_name(), who.role.name());
     let address = who.address.map(tracing::field::display);
     let status = status.as_u16();
     tracing::info!(

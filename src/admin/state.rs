@@ -7,8 +7,9 @@ use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
-use super::tokens::Tokens;
+use super::keyring::Keyring;
 use crate::database::Store;
+use crate::doctor::Surroundings;
 use crate::relay::Relay;
 
 /// What the admin listener shows, and what it does things to.
@@ -22,6 +23,8 @@ pub struct AdminState {
     pub apps: Store,
     /// The configuration, without secrets.
     pub config: Arc<serde_json::Value>,
+    /// What the configuration says of what is around the relay.
+    pub around: Surroundings,
     /// When the relay was started.
     pub started_at: SystemTime,
     /// Notified when the relay is to stop in good order.
@@ -32,7 +35,7 @@ pub struct AdminState {
 #[derive(Clone, Debug, Default)]
 pub struct Locks {
     /// The tokens; none: whoever reaches it may do everything.
-    pub tokens: Tokens,
+    pub keyring: Arc<Keyring>,
     /// Whether metrics need none all the same.
     pub open_metrics: bool,
 }

@@ -31,6 +31,7 @@ pub(super) fn stream(
     request: &HttpRequest,
     body: web::Payload,
     tap: &Tap,
+    withdrawn: impl Future<Output = ()> + 'static,
 ) -> Result<HttpResponse, Refusal> {
     actix_http::ws::verify_handshake(request.head()).map_err(Refusal::NotAWebSocket)?;
     let filter = parse_filter(request.query_string())?;
@@ -42,6 +43,7 @@ pub(super) fn stream(
         watcher,
         session,
         from_client.max_frame_size(MAX_FRAME),
+        withdrawn,
     ));
     Ok(response)
 }
@@ -72,14 +74,21 @@ fn set<T>(filter: &mut Option<T>, name: &'static str, value: T) -> Result<(), Re
     }
 }
 
-/// Serves one watcher until it leaves, stalls or the tap is closed. Whatever ends first ends
+/// Serves one watcher until it leaves, stalls, the tap is closed or what let it in holds no more. Whatever ends first ends
 /// the other direction too.
-async fn serve(watcher: Watcher, session: Session, from_client: MessageStream) {
+async fn serve(
+    watcher: Watcher,
+    session: Session,
+    from_client: MessageStream,
+    withdrawn: impl Future<Output = ()>,
+) {
     let reason = {
         let write = pin!(write(watcher, session.clone()));
         let read = pin!(read(from_client, session.clone()));
-        match select(write, read).await {
-            Either::Left((reason, _)) | Either::Right((reason, _)) => reason,
+        let withdrawn = pin!(withdrawn);
+        match select(select(write, read), withdrawn).await {
+            Either::Left((Either::Left((reason, _)) | Either::Right((reason, _)), _)) => reason,
+            Either::Right(_) => reason(CloseCode::Policy, "the token holds no more"),
         }
     };
     // A peer that takes nothing is left to the kernel's timeout; the watcher is gone already.

@@ -11,6 +11,7 @@ use crate::apps::Registry;
 use crate::clients::Clients;
 use crate::cluster::Local;
 use crate::database::{self, Parts, Place, Store};
+use crate::doctor::Surroundings;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::net::memory::Ceiling;
@@ -40,6 +41,11 @@ pub(crate) fn state(metrics: Metrics, tap: Tap) -> AdminState {
         relay,
         names: Names::default(),
         config: Arc::default(),
+        around: Surroundings {
+            path_prefix: "".into(),
+            webhooks: webhooks::Settings::default(),
+            redis: None,
+        },
         started_at: SystemTime::now(),
         stop: Arc::new(Notify::new()),
     }

@@ -67,12 +67,12 @@ fn forget_expired(tickets: &mut VecDeque<Ticket>, now: Instant) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tokens::Role;
+    use super::super::tokens::{Role, Token};
     use super::*;
 
     fn who(name: &str) -> Who {
         Who {
-            token: Some(name.into()),
+            token: Some(Token::new(Role::Read, name, "0123456789abcdef").unwrap()),
             role: Role::Read,
             address: None,
         }
@@ -86,7 +86,7 @@ mod tests {
         assert!(tickets.take("", start).is_none());
         assert!(tickets.take(&one[1..], start).is_none());
         let taken = tickets.take(&one, start).unwrap();
-        assert_eq!(taken.token.as_deref(), Some("one"));
+        assert_eq!(taken.token_name(), Some("one"));
         assert!(tickets.take(&one, start).is_none());
         assert!(
             tickets

@@ -88,6 +88,11 @@ impl Token {
         &self.name
     }
 
+    /// Its name and its role.
+    pub fn shown(&self) -> serde_json::Value {
+        serde_json::json!({ "name": &*self.name, "role": self.role.name() })
+    }
+
     /// Whether both are the same text.
     pub fn is_same(&self, other: &Self) -> bool {
         self.hash.ct_eq(&other.hash).into()
@@ -105,7 +110,7 @@ impl fmt::Debug for Token {
 }
 
 /// The tokens that there are; none: whoever reaches the listener may do everything.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tokens(Arc<[Token]>);
 
 impl Tokens {

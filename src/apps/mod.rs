@@ -32,4 +32,4 @@ pub use origins::{ForeignPage, Origins};
 pub use registry::{DuplicateApp, Registry};
 pub use resume::Resume;
 pub use sources::{Refused, Source, Sources};
-pub use webhook::{ChannelFilter, Webhook, WebhookEvent, WebhookUrl, parse_header};
+pub use webhook::{ChannelFilter, Webhook, WebhookEvent, WebhookEvents, WebhookUrl, parse_header};

@@ -17,11 +17,11 @@ use service::backoff::Backoff;
 use tokio::time::sleep;
 
 use crate::config::TOKEN_VARIABLE;
+use crate::terminal::safe;
 
 pub use self::address::Address;
 use self::client::{ConnectError, StreamClient};
 use self::render::Style;
-pub(super) use self::render::safe;
 
 /// Show what passes through a running relay: connects, subscriptions, events, errors.
 ///
@@ -128,7 +128,7 @@ impl<L: Write, N: Write> Output<L, N> {
 
     /// A note that cannot be written has no other place to go.
     fn note(&mut self, text: &str) {
-        let _ = writeln!(self.notes, "fanfare tail: {}", render::safe(text, 500));
+        let _ = writeln!(self.notes, "fanfare tail: {}", safe(text, 500));
     }
 }
 

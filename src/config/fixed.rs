@@ -9,7 +9,13 @@ use toml::de::{DeTable, DeValue};
 use super::overrides::Overrides;
 
 /// What holds without a restart: whole tables, and single keys.
-const AT_ONCE: &[&str] = &["apps", "log.level"];
+const AT_ONCE: &[&str] = &[
+    "apps",
+    "log.level",
+    "admin.token",
+    "admin.token_file",
+    "admin.tokens_file",
+];
 
 /// What the file sets that holds only from the next start on, each key with what shows whether its value is another
 /// one. Keys that the environment or a flag sets are left out, as the file's values for them never hold.

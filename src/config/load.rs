@@ -90,7 +90,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         stay_on_loopback(&tls_section, of_tls)?;
     }
     read::admin::is_guarded(&admin_section, &admin)?;
-    let secret_files = read::apps::secret_files(&apps);
+    let mut secret_files = read::apps::secret_files(&apps);
+    secret_files.extend(admin.token_files.iter().cloned());
     let (apps, app_origins) = read::apps::registry(apps, development)?;
     let laravel_redis = read::ingest::laravel_redis(&root, &apps, has_database, &cluster)?;
 

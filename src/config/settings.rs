@@ -14,6 +14,7 @@ use crate::apps::Registry;
 use crate::clients::ClientLimits;
 use crate::cluster::redis;
 use crate::database;
+use crate::doctor::Surroundings;
 use crate::ingest::laravel_redis;
 use crate::metrics::MetricsSettings;
 use crate::net::rate::Rate;
@@ -49,6 +50,20 @@ pub struct Config {
     /// Whether no app was configured, and no database of apps, so that the only one is the development app (id, key
     /// and secret `local`).
     pub development: bool,
+}
+
+impl Config {
+    /// What it says of what is around the relay.
+    pub fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            path_prefix: self.server.path_prefix.clone(),
+            webhooks: self.webhooks.clone(),
+            redis: match &self.cluster {
+                Cluster::Redis(settings) => Some(settings.clone()),
+                Cluster::Local => None,
+            },
+        }
+    }
 }
 
 /// The public listener and what holds for every connection.
@@ -208,6 +223,8 @@ pub struct Admin {
     pub hosts: Vec<Box<str>>,
     /// What opens it; none, the default, only where nobody but this machine can ask.
     pub tokens: Tokens,
+    /// The files that tokens were read from.
+    pub token_files: Vec<PathBuf>,
     /// Whether metrics are served without a token all the same. No.
     pub open_metrics: bool,
 }
@@ -218,6 +235,7 @@ impl Default for Admin {
             listen: Some(Listen::Tcp(Address::loopback(9601))),
             hosts: Vec::new(),
             tokens: Tokens::default(),
+            token_files: Vec::new(),
             open_metrics: false,
         }
     }

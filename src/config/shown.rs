@@ -173,10 +173,7 @@ fn ingest(settings: &laravel_redis::Settings) -> Value {
 }
 
 fn admin(admin: &Admin) -> Value {
-    let tokens = admin
-        .tokens
-        .iter()
-        .map(|token| json!({ "name": &**token.name(), "role": token.role().name() }));
+    let tokens = admin.tokens.iter().map(crate::admin::Token::shown);
     json!({
         "listen": admin.listen.as_ref().map(ToString::to_string).unwrap_or_default(),
         "hosts": admin.hosts,

@@ -36,7 +36,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
 
 use crate::acme::{self, Acme};
-use crate::admin::{self, AdminState, Locks, Names};
+use crate::admin::{self, AdminState, Keyring, Locks, Names};
 use crate::clients::Clients;
 use crate::cluster::{Local, Redis, redis};
 use crate::config::{self, Cluster, Config, Records, Role};
@@ -181,10 +181,10 @@ pub fn run(
             settings,
         )
         .map_err(ServeError::system("start the workers"))?;
-        let (admin_names, admin_address) = (admin.names, admin.first_address);
+        let (admin_names, admin_address, _file) = (admin.names, admin.first_address, admin.file);
         let stop_asked = Arc::new(Notify::new());
-        let _admin_file = admin.file;
-        let admin = start_admin(admin.bound, files, &config, &relay, &apps, &stop_asked)?;
+        let (admin, keyring) =
+            start_admin(admin.bound, files, &config, &relay, &apps, &stop_asked)?;
         listen::announce("public", &names);
         listen::announce("tls", &tls_addresses);
         listen::announce("admin", &admin_names);
@@ -201,7 +201,7 @@ pub fn run(
         if let Some(certificates) = certificates {
             actix_rt::spawn(certificates.watch(relay.hub.metrics().clone()));
         }
-        let reloading = Reloading::new(reload, &config, &relay, &webhooks);
+        let reloading = Reloading::new(reload, &config, &relay, &webhooks, keyring);
         actix_rt::spawn(reloading.run());
         let ingest = start_ingest(&config, &relay);
         let acme = acme.map(|acme| actix_rt::spawn(acme.run()));
@@ -311,6 +311,7 @@ fn acme(
     Ok(Some(acme))
 }
 
+/// Starts the listener for operators, if there is one; with the tokens that open it.
 fn start_admin(
     listeners: Vec<admin::Bound>,
     files: u64,
@@ -318,9 +319,10 @@ fn start_admin(
     relay: &Arc<Relay>,
     apps: &Store,
     stop: &Arc<Notify>,
-) -> Result<Option<actix_web::dev::ServerHandle>, ServeError> {
+) -> Result<(Option<actix_web::dev::ServerHandle>, Arc<Keyring>), ServeError> {
+    let keyring = Arc::new(Keyring::new(config.admin.tokens.clone()));
     if listeners.is_empty() {
-        return Ok(None);
+        return Ok((None, keyring));
     }
     let address = config.admin.address();
     let bound = address.map(|address| address.host().to_lowercase().into());
@@ -334,11 +336,12 @@ fn start_admin(
         apps: apps.clone(),
         names,
         config: Arc::new(config::shown(config)),
+        around: config.surroundings(),
         started_at: SystemTime::now(),
         stop: Arc::clone(stop),
     };
     let locks = Locks {
-        tokens: config.admin.tokens.clone(),
+        keyring: Arc::clone(&keyring),
         open_metrics: config.admin.open_metrics,
     };
     let limit = descriptors::admin_within(files);
@@ -346,7 +349,7 @@ fn start_admin(
         .map_err(ServeError::system("start the admin listener"))?;
     let handle = server.handle();
     actix_rt::spawn(server);
-    Ok(Some(handle))
+    Ok((Some(handle), keyring))
 }
 
 /// Takes in what Laravel publishes on Redis, if it is to be and there is anybody to get it.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::reclaim;
+use crate::admin::Keyring;
 use crate::apps::Source;
 use crate::config::{Config, LogLevel, Reread, Rereader};
 use crate::hub::Changes;
@@ -42,6 +43,9 @@ pub(super) struct Reloading {
     reload: Reload,
     relay: Arc<Relay>,
     webhooks: Webhooks,
+    keyring: Arc<Keyring>,
+    /// Whether others than this machine reach the admin listener.
+    admin_is_exposed: bool,
     log_level: LogLevel,
     is_development: bool,
     /// The app that Laravel's events over Redis are for, if they are taken in.
@@ -60,11 +64,15 @@ impl Reloading {
         config: &Config,
         relay: &Arc<Relay>,
         webhooks: &Webhooks,
+        keyring: Arc<Keyring>,
     ) -> Self {
+        let admin = config.admin.listen.as_ref();
         Self {
             reload,
             relay: Arc::clone(relay),
             webhooks: webhooks.clone(),
+            keyring,
+            admin_is_exposed: admin.is_some_and(|listen| !listen.is_loopback()),
             log_level: config.log.level,
             is_development: config.development,
             ingested: ingested(config),
@@ -127,6 +135,7 @@ impl Reloading {
             needs_restart.push(INGESTED.into());
         }
         self.check_development(&config, &needs_restart)?;
+        self.check_tokens(&config)?;
         if config.apps.iter().any(|app| !app.webhooks.is_empty()) {
             self.webhooks.start().map_err(|error| error.to_string())?;
         }
@@ -135,6 +144,7 @@ impl Reloading {
             (self.reload.set_log_level)(config.log.level);
         }
         self.is_development = config.development;
+        self.take_tokens(&config);
         self.name(needs_restart);
         let apps = config.apps.iter().map(Arc::clone).collect();
         Ok(self.relay.hub.set_apps(Source::Configuration, apps))
@@ -159,6 +169,30 @@ impl Reloading {
                  listens on: start it again"
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// A listener that the file moves to loopback stays where it is, and needs tokens there.
+    fn check_tokens(&self, config: &Config) -> Result<(), String> {
+        if self.admin_is_exposed && config.admin.tokens.is_empty() {
+            return Err(
+                "no admin token is configured any more, and others than this machine reach the admin listener: \
+                 set admin.token or admin.tokens_file, or start the relay again with another admin.listen"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+
+    /// From now on the admin listener is opened by what the file has now.
+    fn take_tokens(&self, config: &Config) {
+        let tokens = &config.admin.tokens;
+        if self.keyring.replace(tokens.clone()) {
+            let names: Vec<_> = tokens.iter().map(|token| token.name()).collect();
+            tracing::info!(
+                tokens = listed(&names),
+                "the admin listener is opened by other tokens from now on"
+            );
         }
     }
 

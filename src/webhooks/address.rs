@@ -48,7 +48,7 @@ impl Resolve for PublicOnly {
 /// a carrier's, a cloud provider's internal services or set aside for other purposes.
 ///
 /// Source: IANA's registries of special-purpose addresses.
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => match embedded_v4(address) {

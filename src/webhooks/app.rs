@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::event::Numbers;
-use super::lines::Lines;
+use super::lines::{Lines, Report};
 use super::misses::{Miss, Misses};
 use super::notice::Notice;
 use super::outlet::Outlet;
@@ -117,6 +117,11 @@ impl AppWebhooks {
     pub(super) fn end(&self) {
         self.has_ended.store(true, Ordering::Release);
         self.due.notify_one();
+    }
+
+    /// How each of them gets on at this node, in the order of the configuration.
+    pub fn reports(&self) -> Vec<Report> {
+        self.lines.lock().reports()
     }
 
     /// The app's numbers.

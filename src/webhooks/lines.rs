@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::inbox::Inbox;
+use super::outcomes::{Outcomes, Tally};
 use super::outlet::{Backlog, Outlet};
 use super::settings::Settings;
 use super::work::{self, Order, Terms, Work};
@@ -31,6 +32,20 @@ struct Line {
     terms: watch::Sender<Terms>,
     backlog: Arc<Backlog>,
     inbox: Arc<Inbox>,
+    outcomes: Arc<Outcomes>,
+}
+
+/// One webhook of an app: what waits for it, and what became of the rest, at this node.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// How it is configured.
+    pub webhook: Arc<Webhook>,
+    /// Events that wait to be sent.
+    pub waiting: usize,
+    /// About what they take up.
+    pub waiting_bytes: usize,
+    /// What became of the others.
+    pub tally: Tally,
 }
 
 impl Lines {
@@ -79,6 +94,17 @@ impl Lines {
         self.lines.iter().map(|line| line.backlog.events()).sum()
     }
 
+    /// How each gets on, in the order of the configuration.
+    pub(super) fn reports(&self) -> Vec<Report> {
+        let report = |line: &Line| Report {
+            webhook: Arc::clone(&line.webhook),
+            waiting: line.backlog.events(),
+            waiting_bytes: line.backlog.bytes(),
+            tally: line.outcomes.tally(),
+        };
+        self.lines.iter().map(report).collect()
+    }
+
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.lines.is_empty()
@@ -96,6 +122,7 @@ impl Line {
         let webhook = Arc::new(webhook.clone());
         let inbox = Arc::new(Inbox::new(full_at(&webhook, settings)));
         let backlog = Arc::new(Backlog::new(settings.backlog_bytes, metrics.clone()));
+        let outcomes = Arc::new(Outcomes::default());
         let (terms, received) = watch::channel(Some(Arc::clone(&webhook)));
         let work = Work {
             app: Arc::clone(app),
@@ -105,6 +132,7 @@ impl Line {
             backlog: Arc::clone(&backlog),
             metrics: metrics.clone(),
             inbox: Arc::clone(&inbox),
+            outcomes: Arc::clone(&outcomes),
         };
         let line = Self {
             webhook,
@@ -112,6 +140,7 @@ impl Line {
             terms,
             backlog,
             inbox,
+            outcomes,
         };
         (line, work)
     }

@@ -6,9 +6,9 @@
 //!
 //! - [`app`], [`notice`], [`misses`]: what is reported, and to whom
 //! - [`lines`]: which webhooks there are, while that changes
-//! - [`event`], [`outlet`], [`inbox`]: an event on its way, and how much may wait
+//! - [`event`], [`outlet`], [`inbox`]: an event on its way, and how much may wait; [`outcomes`]: what became of the last ones
 //! - [`sender`], [`lanes`], [`retry`]: what goes when, in order for each channel
-//! - [`post`], [`client`], [`address`]: one request, and where it may go; [`mod@probe`]: one without events
+//! - [`post`], [`client`], [`address`]: one request, and where it may go; [`mod@probe`]: one without events, or with a test
 //! - [`journal`], [`reports`]: what outlasts the process; what the log says of a webhook
 //! - [`settings`]: what holds for all webhooks
 //! - [`work`]: what is to be sent; [`thread`]: all of it at work; [`error`]: why it is not
@@ -24,6 +24,7 @@ mod lanes;
 mod lines;
 mod misses;
 mod notice;
+mod outcomes;
 mod outlet;
 mod post;
 mod probe;
@@ -44,11 +45,13 @@ use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
-pub use address::may_be_public;
+pub use address::{is_public, may_be_public};
 pub use app::{AppWebhooks, Transition};
 pub use error::StartError;
+pub use lines::Report;
 pub use notice::{ClientEventNotice, Notice};
-pub use probe::probe;
+pub use outcomes::{Failure, Tally};
+pub use probe::{Tester, probe};
 pub use settings::Settings;
 
 use crate::apps::{App, LiveApp};

@@ -133,6 +133,11 @@ impl Backlog {
         self.events.load(Ordering::Acquire)
     }
 
+    /// About what they take up.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Acquire)
+    }
+
     /// Waits for a drop since this was last waited for.
     pub(super) async fn dropped(&self) {
         self.dropped.notified().await;

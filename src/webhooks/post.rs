@@ -94,10 +94,19 @@ impl Poster {
 
     /// Posts the events and waits for the outcome.
     pub(super) async fn post(&self, events: &[Event]) -> Outcome {
+        match self.answer(events).await {
+            Ok(status) if status.is_success() => Outcome::Delivered,
+            Ok(status) => Outcome::Refused(status),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Posts the events and waits for what is answered; the error is that nothing was.
+    pub(super) async fn answer(&self, events: &[Event]) -> Result<StatusCode, Outcome> {
         match self.client.execute(self.request(events)).await {
-            Ok(response) => judge(response).await,
-            Err(error) if error.is_timeout() => Outcome::TimedOut,
-            Err(error) => Outcome::Unreachable(reason(error)),
+            Ok(response) => Ok(read(response).await),
+            Err(error) if error.is_timeout() => Err(Outcome::TimedOut),
+            Err(error) => Err(Outcome::Unreachable(reason(error))),
         }
     }
 
@@ -161,7 +170,7 @@ fn ids(events: &[Event]) -> String {
 
 /// A status of success means that the events were taken. The rest of the answer is read only for
 /// the sake of its connection.
-async fn judge(mut response: Response) -> Outcome {
+async fn read(mut response: Response) -> StatusCode {
     let status = response.status();
     let mut left = MOST_OF_ANSWER;
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -170,11 +179,7 @@ async fn judge(mut response: Response) -> Outcome {
             None => break,
         }
     }
-    if status.is_success() {
-        Outcome::Delivered
-    } else {
-        Outcome::Refused(status)
-    }
+    status
 }
 
 /// The innermost cause: those around it repeat themselves, and the outermost names the URL.

@@ -16,6 +16,7 @@ use super::event::Event;
 use super::inbox::Inbox;
 use super::journal::Journal;
 use super::lanes::{Batch, Cut, Lanes, Verdict};
+use super::outcomes::Outcomes;
 use super::outlet::Backlog;
 use super::post::{Outcome, Poster};
 use super::reports::{Name, Reports};
@@ -65,6 +66,7 @@ pub(super) struct Sender {
     backlog: Arc<Backlog>,
     journal: Option<Rc<RefCell<Journal>>>,
     metrics: AppMetrics,
+    outcomes: Arc<Outcomes>,
     lanes: Lanes,
     pace: Pace,
     /// When all that waits for a webhook that is down is next looked through for what is too old.
@@ -99,6 +101,7 @@ impl Sender {
             backlog: work.backlog,
             journal,
             metrics: work.metrics,
+            outcomes: work.outcomes,
             lanes: Lanes::new(Cut {
                 most_events: 1,
                 most_bytes: BATCH_BYTES,
@@ -288,6 +291,7 @@ impl Sender {
             self.let_go(&batch.events);
             let count = batch.events.len() as u64;
             self.metrics.webhook_events_sent.inc_by(count);
+            self.outcomes.taken(batch.events.len());
             self.lanes.done(batch);
             self.reports.succeeded(&self.backlog);
             return;
@@ -299,6 +303,7 @@ impl Sender {
             retry::BACKOFF.delay(batch.attempts + 1)
         };
         let too_old = now.checked_sub(self.settings.retry_for);
+        self.note_failure(&batch, outcome, delay, too_old);
         let verdict = Verdict {
             retry_at: now + delay,
             too_old,
@@ -320,6 +325,20 @@ impl Sender {
         expired.inc_by(given_up.len() as u64);
         self.reports.failed(outcome, &self.backlog);
         self.reports.gave_up(given_up.len());
+    }
+
+    /// What is too old is not sent again.
+    fn note_failure(
+        &self,
+        batch: &Batch,
+        outcome: &Outcome,
+        delay: Duration,
+        too_old: Option<Instant>,
+    ) {
+        let is_kept = |event: &Event| too_old.is_none_or(|too_old| event.at.instant > too_old);
+        let delay = batch.events.iter().any(is_kept).then_some(delay);
+        let attempt = batch.attempts + 1;
+        self.outcomes.failed(&batch.events, attempt, outcome, delay);
     }
 
     /// The events wait no longer.

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use super::inbox::Inbox;
+use super::outcomes::Outcomes;
 use super::outlet::Backlog;
 use crate::apps::{LiveApp, Webhook, WebhookUrl};
 use crate::metrics::AppMetrics;
@@ -26,6 +27,7 @@ pub(super) struct Work {
     pub(super) backlog: Arc<Backlog>,
     pub(super) metrics: AppMetrics,
     pub(super) inbox: Arc<Inbox>,
+    pub(super) outcomes: Arc<Outcomes>,
 }
 
 /// What the journal knows a webhook by; `namesakes`: how many of the app's webhooks before it have the same URL.

@@ -32,6 +32,10 @@ const ASKED: &[(&str, &str)] = &[
     ("Connection", "/api/apps/APP/connections/SOCKET"),
     ("SendEvent", "/api/apps/APP/events"),
     ("Webhooks", "/api/apps/APP/webhooks"),
+    ("TestWebhooks", "/api/apps/hooked/webhooks/test"),
+    ("StartDoctor", "/api/apps/APP/doctor"),
+    ("Doctor", "/api/doctor"),
+    ("StopDoctor", "/api/doctor"),
     ("History", "/api/history?last=3"),
     ("Config", "/api/config"),
     ("Nodes", "/api/nodes"),
@@ -49,6 +53,7 @@ fn body_of(id: &str) -> Value {
     match id {
         "SendEvent" => json!({ "name": "x", "channels": ["y"], "data": "z" }),
         "CreateApp" => json!({ "id": "new", "key": "new-key" }),
+        "StartDoctor" => json!({ "url": "ws://127.0.0.1:9" }),
         "ChangeApp" => json!({ "client_events": false }),
         other => panic!("{other} takes a body"),
     }
@@ -118,6 +123,10 @@ async fn every_route_answers_as_it_says() {
     let server = or_skip!(start().await);
     let client = connected(&server).await;
     let mut admin = Admin::of(&server);
+    // Nobody listens there.
+    let webhook = json!({ "url": "http://127.0.0.1:9/", "events": ["cache_miss"] });
+    let hooked = json!({ "id": "hooked", "webhooks": [webhook] });
+    admin.post("/api/apps", &hooked).await.expect_status(201);
     let document = admin.get("/api/openapi.json").await;
     let operations = operations(&document);
     let asked: BTreeSet<&str> = ASKED.iter().map(|(id, _)| *id).chain([STREAM]).collect();

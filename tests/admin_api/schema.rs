@@ -12,6 +12,15 @@ pub(crate) fn check(document: &Value, schema: &Value, value: &Value) -> Result<(
     for part in schema["allOf"].as_array().into_iter().flatten() {
         check(document, part, value)?;
     }
+    if let Some(others) = schema["anyOf"].as_array() {
+        let fits = |other: &Value| {
+            let is_shape = other.get("$ref").is_some() || other.get("type").is_some();
+            !is_shape || check(document, other, value).is_ok()
+        };
+        if !others.iter().any(fits) {
+            return Err(format!("{value} is none of {schema}"));
+        }
+    }
     let wrong = |what: &str| Err(format!("{value} is not {what} of {schema}"));
     if let Some(fixed) = schema.get("const")
         && fixed != value
@@ -61,6 +70,7 @@ fn is(kind: &str, value: &Value) -> bool {
         "array" => value.is_array(),
         "string" => value.is_string(),
         "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         "null" => value.is_null(),
         _ => false,

@@ -71,6 +71,17 @@ impl Admin {
     }
 }
 
+/// A server beside which somebody may look, with this token.
+pub(crate) async fn start_with_reader(reader: &str) -> Result<TestServer, Skipped> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokens");
+    std::fs::write(&file, format!("read {reader} reader\n")).unwrap();
+    locked()
+        .set("admin.tokens_file", file.to_str().unwrap())
+        .start()
+        .await
+}
+
 /// The sentence of a refusal.
 pub(crate) fn reason(response: &Response) -> String {
     response.json()["error"].as_str().unwrap().to_owned()

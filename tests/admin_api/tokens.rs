@@ -4,7 +4,9 @@ use std::fs;
 
 use protocol_tests::connection::Connection;
 use protocol_tests::http::read_response;
-use protocol_tests::{Request, TestServer, or_skip};
+use protocol_tests::{
+    Request, Signal, Skipped, TestServer, Upgrade, WebSocket, eventually, or_skip,
+};
 
 use crate::support::{Admin, TOKEN, locked, reason, start};
 
@@ -175,5 +177,117 @@ async fn a_token_in_the_query_is_no_token() {
     nobody.expect("GET", &path, 401).await;
     let refusal = Admin::of(&server).refused("GET", &path, 400).await;
     assert!(refusal.contains("Authorization: Bearer"), "{refusal}");
+    server.finish().await;
+}
+
+/// A server whose tokens stand in a file, and the file's folder.
+async fn with_file(tokens: &str) -> Result<(TestServer, tempfile::TempDir), Skipped> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    fs::write(&file, tokens).unwrap();
+    let server = TestServer::builder()
+        .own_process()
+        .set("admin.tokens_file", file.to_str().unwrap())
+        .set("admin.open_metrics", true);
+    Ok((server.start().await?, folder))
+}
+
+async fn is_let_in(server: &TestServer, token: &str) -> bool {
+    let mut admin = Admin::with(server, Some(token));
+    let response = admin.send(Request::new("GET", "/api/whoami")).await;
+    response.status == 200
+}
+
+#[tokio::test]
+async fn others_hold_without_a_restart() {
+    const OTHER: &str = "other-other-other-other";
+    let (server, folder) = or_skip!(with_file(&format!("write {TOKEN} ada\n")).await);
+    let file = folder.path().join("tokens");
+    let mut admin = Admin::of(&server);
+    let ticket = admin.expect("POST", "/api/tickets", 201).await.json();
+    let authority = &server.admin_endpoint().unwrap().authority;
+    let upgrade = Upgrade::new("/stream").header("Authorization", &format!("Bearer {TOKEN}"));
+    let connection = Connection::open(authority).await;
+    let stream = WebSocket::open(connection, &upgrade.encode(authority, "")).await;
+    let mut stream = stream.unwrap();
+
+    // A file that is wrong changes nothing.
+    fs::write(&file, "write short ada\n").unwrap();
+    server.signal(Signal::HangUp);
+    eventually("the complaint", async || {
+        let log = server.log().join("\n");
+        log.contains("admin.tokens_file").then_some(())
+    })
+    .await;
+    assert!(is_let_in(&server, TOKEN).await);
+
+    fs::write(&file, format!("write {OTHER} ada\nread {READ} grace\n")).unwrap();
+    server.signal(Signal::HangUp);
+    eventually("the other token to hold", async || {
+        is_let_in(&server, OTHER).await.then_some(())
+    })
+    .await;
+    assert!(!is_let_in(&server, TOKEN).await, "the old one does not");
+    assert!(is_let_in(&server, READ).await);
+    // What the old one has opened is closed, and its tickets open nothing.
+    let close = stream.expect_close().await;
+    assert_eq!(close.code, Some(1008), "{close:?}");
+    let ticket = ticket["ticket"].as_str().unwrap();
+    let offered = format!("fanfare.stream, ticket.{ticket}");
+    let upgrade = Upgrade::new("/stream").header("Sec-WebSocket-Protocol", &offered);
+    let connection = Connection::open(authority).await;
+    let refused = WebSocket::open(connection, &upgrade.encode(authority, "")).await;
+    assert_eq!(refused.unwrap_err().status, 401);
+    let config = Admin::with(&server, Some(OTHER)).get("/api/config").await;
+    assert_eq!(config["admin"]["tokens"][1]["name"], "grace");
+    let log = server.log().join("\n");
+    assert!(
+        log.contains("opened by other tokens") && log.contains("grace"),
+        "{log}"
+    );
+    assert!(
+        !log.contains(OTHER) && !log.contains("hold when it is started again"),
+        "{log}"
+    );
+    server.finish().await;
+}
+
+/// The file is looked at as the configuration is.
+#[tokio::test]
+async fn a_file_that_changes_is_read_by_itself() {
+    let (server, folder) = or_skip!(with_file(&format!("write {TOKEN} ada\n")).await);
+    let file = folder.path().join("tokens");
+    fs::write(&file, format!("read {READ} grace\n")).unwrap();
+    eventually("the other token to hold", async || {
+        is_let_in(&server, READ).await.then_some(())
+    })
+    .await;
+    server.finish().await;
+}
+
+/// It would be open to everybody until the next start.
+#[tokio::test]
+async fn the_last_one_is_not_taken_away_from_a_listener_that_others_reach() {
+    let server = TestServer::builder()
+        .own_process()
+        .set("admin.listen", "0.0.0.0:0")
+        .set("admin.token", TOKEN);
+    let server = or_skip!(server.start().await);
+    let config = fs::read_to_string(server.config_file()).unwrap();
+    let open = config
+        .replace(&format!("token = \"{TOKEN}\"\n"), "")
+        .replace("0.0.0.0:0", "127.0.0.1:0");
+    assert!(open.len() < config.len(), "{config}");
+    server.write_config(&open);
+    server.signal(Signal::HangUp);
+    eventually("the complaint", async || {
+        let log = server.log().join("\n");
+        log.contains("no admin token is configured any more")
+            .then_some(())
+    })
+    .await;
+    let mut nobody = Admin::with(&server, None);
+    nobody.expect("GET", "/api/apps", 401).await;
+    assert!(is_let_in(&server, TOKEN).await);
     server.finish().await;
 }

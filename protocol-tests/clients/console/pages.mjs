@@ -325,6 +325,7 @@ async function accessible() {
   const pages = [
     "#/overview", "#/events", "#/channels", `#/channels/${app.id}/presence-room`, "#/connections", `#/connections/${app.id}/${adaId}`,
     `#/trace?app=${app.id}&by=socket&value=${adaId}`, "#/send", "#/apps", `#/apps/${app.id}`, `#/webhooks?app=${app.id}`,
+    "#/apps?new=app", "#/apps/made", "#/apps/made/edit", "#/doctor",
   ];
   for (const [colorScheme, viewport] of [["light", { width: 1440, height: 900 }], ["dark", { width: 390, height: 800 }], ["light", { width: 390, height: 800 }], ["dark", { width: 1440, height: 900 }]]) {
     const console = await Console.open({ colorScheme, viewport, reducedMotion: "reduce" });

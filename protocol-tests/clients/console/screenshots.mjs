@@ -1,6 +1,7 @@
 // Pictures of the console at work: node console/screenshots.mjs FOLDER, with the relay's program in FANFARE_BIN
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -11,7 +12,7 @@ import Client from "pusher-js-8";
 import { eventually, pause } from "../lib/wait.mjs";
 
 /** How long there is traffic before pictures are taken, so that there is something in the charts. */
-const TRAFFIC_MS = 150_000;
+const TRAFFIC_MS = Number(process.env.TRAFFIC_MS ?? 150_000);
 
 const target = process.argv[2] ?? ".";
 const folder = await mkdtemp(join(tmpdir(), "console-"));
@@ -41,6 +42,28 @@ const clients = people.concat(people).map((user, index) => {
   client.signin();
   return client;
 });
+
+// An app that was made over the API, with a backend of which one part works.
+const endpoint = createServer((request, response) => {
+  request.resume();
+  response.writeHead(request.url.startsWith("/taken") ? 200 : 502).end();
+});
+await new Promise((resolve) => { endpoint.listen(0, "127.0.0.1", resolve); });
+const hook = (path, events) => ({ url: `http://127.0.0.1:${endpoint.address().port}/${path}`, events, headers: { "X-Team": "checkout" } });
+await fetch(`http://127.0.0.1:${ports.admin}/api/apps`, {
+  method: "POST", headers: { "Content-Type": "application/json" },
+  body: JSON.stringify({
+    id: "storefront", key: "storefront-key", secret: "storefront-secret", client_events: true, allowed_origins: ["https://shop.example.com"],
+    allow_missing_origin: true, limits: { max_connections: 5000 },
+    webhooks: [hook("taken", ["channel_occupied", "channel_vacated"]), hook("refused", ["member_added", "member_removed"])],
+  }),
+});
+const storefront = new Pusher({ appId: "storefront", key: "storefront-key", secret: "storefront-secret", host: "127.0.0.1", port: String(ports.public), useTLS: false });
+const visitor = new Client("storefront-key", {
+  cluster: "", wsHost: "127.0.0.1", wsPort: ports.public, forceTLS: false, enabledTransports: ["ws"],
+  authorizer: ({ name }) => ({ authorize: (id, done) => done(null, storefront.authorizeChannel(id, name, { user_id: "ada" })) }),
+});
+for (const channel of ["offers", "stock", "presence-checkout"]) visitor.subscribe(channel);
 
 let round = 0;
 const beat = setInterval(async () => {
@@ -76,11 +99,24 @@ await picture("events", "#/events", { colorScheme: "dark" }, async (page) => {
   await page.locator(".list-body .list-row").filter({ hasText: "order.paid" }).first().click();
   await page.locator(".payload pre").getByText('"currency"').waitFor();
 });
+await picture("webhooks", "#/webhooks?app=storefront", { colorScheme: "light" }, async (page) => {
+  await page.getByText("failing").waitFor();
+  await page.getByRole("button", { name: /^Send a test to/ }).first().click();
+  await page.getByText("Taken: it answered").waitFor();
+  await page.getByText(/failures?, the newest first/).click();
+});
+await picture("app", "#/apps/storefront/edit", { colorScheme: "light" }, (page) => page.getByRole("button", { name: "Save" }).waitFor());
+await picture("doctor", "#/doctor?app=storefront&origin=https://admin.example.com", { colorScheme: "dark" }, async (page) => {
+  await page.getByLabel("Address that clients are given").fill(`ws://127.0.0.1:${ports.public}`);
+  await page.getByRole("button", { name: "Look" }).click();
+  await page.locator(".run-head .badge.bad").waitFor();
+});
 await picture("phone", "#/overview", { colorScheme: "dark", viewport: { width: 390, height: 800 }, deviceScaleFactor: 1.5, isMobile: true, hasTouch: true }, charted);
 
 clearInterval(beat);
 await browser.close();
-for (const client of clients) client.disconnect();
+for (const client of [...clients, visitor]) client.disconnect();
+endpoint.close();
 relay.kill("SIGTERM");
 await new Promise((resolve) => relay.on("exit", resolve));
 await rm(folder, { recursive: true });

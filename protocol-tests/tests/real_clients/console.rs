@@ -4,8 +4,9 @@
 use std::fs;
 use std::time::Duration;
 
-use protocol_tests::{AppConfig, TestServer, TestServerBuilder, WebhookConfig, or_skip};
+use protocol_tests::{AppConfig, Skipped, TestServer, TestServerBuilder, WebhookConfig, or_skip};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::script::{Interpreter, Script, settings};
@@ -50,8 +51,8 @@ async fn lines(program: &str, given: Option<String>) -> Vec<String> {
     lines
 }
 
-#[tokio::test]
-async fn each_page_of_the_console_works() {
+/// A server with an app of the file, whose webhook is nowhere, one of the database, and somebody who may only look.
+async fn whole() -> Result<(TestServer, TempDir), Skipped> {
     let directory = tempfile::tempdir().expect("a directory");
     let tokens = directory.path().join("tokens");
     fs::write(&tokens, format!("read {READ} reader\n")).expect("a file");
@@ -62,10 +63,24 @@ async fn each_page_of_the_console_works() {
         .limit("presence_user_id_length", 128)
         .webhook(webhook);
     let builder = server(app).set("admin.tokens_file", tokens.to_str().expect("UTF-8"));
-    let server = or_skip!(builder.start().await);
+    let server = builder.start().await?;
     make_app(&server).await;
+    Ok((server, directory))
+}
+
+#[tokio::test]
+async fn each_page_of_the_console_works() {
+    let (server, _directory) = or_skip!(whole().await);
     let done = run(&server, "console/pages.mjs").await;
     assert_eq!(done.last().map(String::as_str), Some("accessible"));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn each_form_of_the_console_works() {
+    let (server, _directory) = or_skip!(whole().await);
+    let done = run(&server, "console/forms.mjs").await;
+    assert_eq!(done.last().map(String::as_str), Some("doctor"));
     server.finish().await;
 }
 

@@ -33,10 +33,6 @@ pub(in crate::admin) fn one(relay: &Relay, found: &Found<'_>) -> Result<Value, R
     Ok(described::app(&app, at_work.as_deref(), is_configured))
 }
 
-pub(in crate::admin) fn webhooks(relay: &Relay, found: &Found<'_>) -> Result<Value, Refusal> {
-    Ok(described::webhooks(&*named(relay, found)?))
-}
-
 /// The app that the path names, at work.
 pub(in crate::admin) fn named(relay: &Relay, found: &Found<'_>) -> Result<Arc<AppHub>, Refusal> {
     let id = found.value("app");

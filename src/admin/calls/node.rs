@@ -10,7 +10,7 @@ use crate::hub::Standing;
 
 pub(in crate::admin) fn who_am_i(who: &Who, needs_token: bool) -> Value {
     json!({
-        "token": who.token.as_deref(),
+        "token": who.token_name(),
         "role": who.role.name(),
         "needs_token": needs_token,
     })

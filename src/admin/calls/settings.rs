@@ -28,7 +28,13 @@ impl From<StoreError> for Refusal {
             StoreError::AlreadyExists(_) | StoreError::Conflict | StoreError::ReadOnly => {
                 Self::Conflict(text)
             }
-            StoreError::Invalid(_) => Self::Invalid(text),
+            StoreError::Invalid(_) => match key_in(&text) {
+                Some(key) => Self::Setting {
+                    key: key.to_owned(),
+                    text,
+                },
+                None => Self::Invalid(text),
+            },
             StoreError::Unavailable(_) => Self::Away(text),
         }
     }
@@ -71,9 +77,10 @@ pub(in crate::admin) async fn change(
     let changes = object(body)?;
     for (name, instead) in FIXED {
         if changes.contains_key(name) {
-            return Err(Refusal::Invalid(format!(
-                "{name} cannot be changed: {instead}"
-            )));
+            return Err(Refusal::Setting {
+                key: name.to_owned(),
+                text: format!("{name} cannot be changed: {instead}"),
+            });
         }
     }
     let Stored {
@@ -142,18 +149,20 @@ pub(in crate::admin) async fn remove_key(
     Ok(())
 }
 
-/// An app's key pairs with their secrets, that which signs first.
-pub(in crate::admin) async fn keys(
+/// An app's key pairs with their secrets, that which signs first, and its webhooks with their whole addresses and headers.
+pub(in crate::admin) async fn secrets(
     relay: &Relay,
     store: &Store,
     found: &Found<'_>,
-) -> Result<Value, Refusal> {
+) -> Result<(Value, Value), Refusal> {
     let Stored { settings, .. } = stored(relay, store, found).await?;
     let pair =
         |pair: &Map<String, Value>| json!({ "key": pair.get("key"), "secret": pair.get("secret") });
     let others = settings.get("extra_keys").and_then(Value::as_array);
     let others = others.into_iter().flatten().filter_map(Value::as_object);
-    Ok(std::iter::once(&settings).chain(others).map(pair).collect())
+    let keys = std::iter::once(&settings).chain(others).map(pair).collect();
+    let webhooks = settings.get("webhooks").cloned();
+    Ok((keys, webhooks.unwrap_or_else(|| json!([]))))
 }
 
 /// The app that the path names, as it is kept.
@@ -201,6 +210,13 @@ fn hide(webhook: &mut Value) {
     if let Some(headers) = webhook.get_mut("headers").and_then(Value::as_object_mut) {
         headers.values_mut().for_each(|value| *value = Value::Null);
     }
+}
+
+/// Which setting a sentence is about: those about one begin with its key, such as `limits.max_connections`.
+fn key_in(text: &str) -> Option<&str> {
+    let (key, _) = text.split_once(": ")?;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.[]".contains(&byte);
+    (!key.is_empty() && key.bytes().all(fits)).then_some(key)
 }
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
@@ -272,6 +288,25 @@ mod tests {
         assert_eq!(webhook["url"], "https://a.test");
         assert_eq!(webhook["headers"], json!({ "X-Token": null }));
         assert_eq!(shown["settings"]["extra_keys"][0], json!({ "key": "o" }));
+    }
+
+    #[test]
+    fn a_sentence_says_which_setting_it_is_about() {
+        for (text, expected) in [
+            (
+                "limits.max_connections: expected a number",
+                Some("limits.max_connections"),
+            ),
+            (
+                "webhooks[0].url: missing; expected a URL",
+                Some("webhooks[0].url"),
+            ),
+            ("id: it cannot be changed", Some("id")),
+            ("expected texts without control characters", None),
+            ("a sentence: with another colon", None),
+        ] {
+            assert_eq!(key_in(text), expected, "{text}");
+        }
     }
 
     #[test]

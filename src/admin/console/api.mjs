@@ -7,10 +7,12 @@ export class ApiError extends Error {
   /**
    * @param {number} status 0: it was not reached
    * @param {string} message
+   * @param {string} [key] the setting that is wrong, if it is one
    */
-  constructor(status, message) {
+  constructor(status, message, key = "") {
     super(message);
     this.status = status;
+    this.key = key;
   }
 }
 
@@ -53,7 +55,7 @@ export async function send(method, address, more = {}) {
   if (response.ok) return answer;
   const message = answer?.error ?? `The relay answered with ${response.status}.`;
   if (response.status === 401) doors.dispatchEvent(new CustomEvent("locked", { detail: message }));
-  throw new ApiError(response.status, message);
+  throw new ApiError(response.status, message, answer?.key);
 }
 
 /**

@@ -1,5 +1,5 @@
 // Questions before something is done, notes of what came of it, and buttons that copy.
-import { h, say } from "./dom.mjs";
+import { h, say, visible } from "./dom.mjs";
 import { icon } from "./icons.mjs";
 
 const notes = h("div", { class: "notes", role: "status", "aria-live": "polite" });
@@ -33,12 +33,69 @@ export function confirmed(title, text, action, tick) {
       h("div", { class: "dialog-actions" },
         h("button", { value: "", class: "button" }, "Cancel"),
         h("button", { value: "yes", class: "button danger" }, action))));
+  return closed(dialog).then((value) => value === "yes" ? { ticked: box.checked } : null);
+}
+
+/**
+ * Asks whether to go on, of whoever types a word. Resolves with whether they did.
+ * @param {string} title
+ * @param {string} text
+ * @param {string} word
+ * @param {string} action
+ * @returns {Promise<boolean>}
+ */
+export function confirmedByTyping(title, text, word, action) {
+  const go = h("button", { value: "yes", class: "button danger", disabled: true }, action);
+  const input = h("input", {
+    class: "input mono", id: "dialog-word", autocomplete: "off", spellcheck: "false",
+    oninput: () => { go.disabled = input.value !== word; },
+    // Enter in a field presses the first button, which is Cancel.
+    onkeydown: (/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      if (!go.disabled) go.click();
+    },
+  });
+  const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" },
+    h("form", { method: "dialog" },
+      h("h2", { id: "dialog-title" }, title), h("p", {}, text),
+      h("div", { class: "field" }, h("label", { for: "dialog-word" }, "Type ", h("code", {}, visible(word)), " to go on"), input),
+      h("div", { class: "dialog-actions" }, h("button", { value: "", class: "button" }, "Cancel"), go)));
+  return closed(dialog).then((value) => value === "yes");
+}
+
+/**
+ * Shows a key pair that was just made. Resolves when it is closed.
+ * @param {string} title
+ * @param {string} text
+ * @param {{ id?: string, key: string, secret: string }} pair
+ */
+export function showPair(title, text, { id, key, secret }) {
+  const rows = /** @type {[string, string, string][]} */ ([
+    ...(id === undefined ? [] : [["App id", id, "the app id"]]), ["Key", key, "the key"], ["Secret", secret, "the secret"],
+  ]);
+  const dialog = h("dialog", { class: "dialog wide", "aria-labelledby": "dialog-title" },
+    h("form", { method: "dialog" },
+      h("h2", { id: "dialog-title" }, title), h("p", { class: "muted" }, text),
+      h("dl", { class: "pair" }, ...rows.flatMap(([name, value, what]) => [
+        h("dt", {}, name), h("dd", {}, h("code", {}, visible(value)), copyButton(() => value, what)),
+      ])),
+      h("div", { class: "dialog-actions" }, h("button", { value: "yes", class: "button primary" }, "I have kept it"))));
+  return closed(dialog);
+}
+
+/**
+ * Shows a dialog, and resolves with the value of the button that closes it; Escape: with nothing.
+ * @param {HTMLDialogElement} dialog
+ * @returns {Promise<string>}
+ */
+function closed(dialog) {
   document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
-      resolve(dialog.returnValue === "yes" ? { ticked: box.checked } : null);
       dialog.remove();
+      resolve(dialog.returnValue);
     });
   });
 }

@@ -2,6 +2,7 @@
 import { doors, get, keepToken, reason, token } from "./api.mjs";
 import { channels } from "./channels.mjs";
 import { connections } from "./connections.mjs";
+import { doctor } from "./doctor.mjs";
 import { fill, h, say } from "./dom.mjs";
 import { events } from "./events.mjs";
 import { icon } from "./icons.mjs";
@@ -35,6 +36,7 @@ const PAGES = [
   { name: "send", title: "Send an event", short: "Send", icon: "send", key: "s", show: sender },
   { name: "apps", title: "Apps and keys", short: "Apps", icon: "apps", key: "a", show: apps },
   { name: "webhooks", title: "Webhooks", short: "Hooks", icon: "webhooks", key: "w", show: webhooks },
+  { name: "doctor", title: "Doctor", short: "Doctor", icon: "doctor", key: "d", show: doctor },
 ];
 
 const THEME = "fanfare.theme";

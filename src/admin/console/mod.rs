@@ -50,7 +50,12 @@ static FILES: &[File] = files![
     "sender.mjs",
     "settings.mjs",
     "snippets.mjs",
+    "appform.mjs",
+    "appactions.mjs",
+    "fields.mjs",
+    "webhookfields.mjs",
     "webhooks.mjs",
+    "doctor.mjs",
 ];
 
 /// Of each file, what tells it from that of another version.

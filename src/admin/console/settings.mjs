@@ -1,5 +1,7 @@
 // The apps: their settings, keys, and what clients and backends need of them.
 import { get, path, reason } from "./api.mjs";
+import { appActions, otherKey } from "./appactions.mjs";
+import { editApp, newApp } from "./appform.mjs";
 import { copyButton } from "./dialog.mjs";
 import { fill, h, say, visible } from "./dom.mjs";
 import { count, plural } from "./format.mjs";
@@ -17,13 +19,17 @@ const HIDDEN = "YOUR_APP_SECRET";
 
 /** @param {Context} context */
 export function apps(context) {
-  const [app] = context.parts;
-  if (app === undefined || app === "") all(context);
-  else one(context, app);
+  const [app, what] = context.parts;
+  if (app !== undefined && app !== "") {
+    if (what === "edit" && context.mayChange) editApp(context, app);
+    else one(context, app);
+  } else if (context.query.has("new") && context.mayChange) newApp(context);
+  else all(context);
 }
 
 /** @param {Context} context */
-function all({ root, signal, query, keep }) {
+function all({ root, signal, query, keep, actions, mayChange }) {
+  if (mayChange) actions(h("a", { class: "button primary", href: "#/apps?new=app" }, icon("plus"), "New app"));
   /** @type {App[]} */ let known = [];
   const total = h("span", { class: "muted" });
   /** @type {List<App>} */
@@ -34,7 +40,7 @@ function all({ root, signal, query, keep }) {
       h("span", { class: "mono" }, visible(app.key)), h("span", { class: "muted" }, app.source), h("span", { class: "number" }, count(app.connections)),
     ],
     open: (app) => { location.hash = `#/apps/${encodeURIComponent(app.id)}`; },
-    empty: empty("No apps", "An app is a section ", h("code", {}, "[[apps]]"), " of config.toml, or is made by POST /api/apps."),
+    empty: empty("No apps", "An app is a section ", h("code", {}, "[[apps]]"), " of config.toml, or is made here."),
   });
   const search = h("input", {
     class: "input", type: "search", placeholder: "Search ids and keys", "aria-label": "Search ids and keys", "data-search": true, value: query.get("q") ?? "",
@@ -57,7 +63,8 @@ function all({ root, signal, query, keep }) {
  * @param {Context} context
  * @param {string} id
  */
-async function one({ root, signal, actions, mayChange }, id) {
+async function one(context, id) {
+  const { root, signal, actions, mayChange } = context;
   fill(root, h("div", { class: "card" }, ...Array.from({ length: 6 }, () => h("div", { class: "skeleton" }))));
   let app, config;
   try {
@@ -67,9 +74,12 @@ async function one({ root, signal, actions, mayChange }, id) {
     return;
   }
   const inAddress = encodeURIComponent(id);
+  const again = () => { if (!signal.aborted) one(context, id); };
+  const isOurs = app.source === "database";
   actions(
     h("a", { class: "button", href: `#/webhooks?app=${inAddress}` }, icon("webhooks"), "Webhooks"),
-    h("a", { class: "button", href: `#/connections?app=${inAddress}` }, icon("connections"), "Connections"));
+    h("a", { class: "button", href: `#/connections?app=${inAddress}` }, icon("connections"), "Connections"),
+    ...(isOurs && mayChange ? appActions(app, signal, again) : []));
   let secret = HIDDEN;
   const place = publicAddress(config);
   const snippets = h("div", { class: "snippets" });
@@ -101,7 +111,7 @@ async function one({ root, signal, actions, mayChange }, id) {
     h("dt", {}, "App id"), h("dd", { class: "with-button" }, h("code", {}, visible(app.id)), copyButton(() => app.id, "the app id")),
     h("dt", {}, "Key"), h("dd", { class: "with-button" }, h("code", {}, visible(app.key)), copyButton(() => app.key, "the key")),
     h("dt", {}, "Secret"), h("dd", { class: "with-button" }, secretText, reveal, copySecret),
-    app.extra_keys.length > 0 && h("dt", {}, "More keys"), app.extra_keys.length > 0 && h("dd", { class: "mono" }, app.extra_keys.map(visible).join(", "))), said);
+    ...app.extra_keys.flatMap((/** @type {string} */ key) => [h("dt", {}, "Accepted, too"), otherKey(app, key, isOurs && mayChange, signal, again)])), said);
   /** @param {string} name @param {unknown} value */
   const row = (name, value) => [h("dt", { class: "mono" }, name), h("dd", { class: "mono" }, shown(value))];
   const plain = ["enabled", "source", "client_events", "subscription_count", "allowed_origins", "allow_missing_origin", "authorized_connections_timeout", "watchlist", "watchlist_grace"];
@@ -109,9 +119,11 @@ async function one({ root, signal, actions, mayChange }, id) {
     h("dl", { class: "facts limits" }, ...plain.flatMap((name) => row(name, app[name]))),
     h("h3", {}, "Sessions that come back"), h("dl", { class: "facts limits" }, ...Object.entries(app.resume).flatMap(([name, value]) => row(name, value))),
     h("h3", {}, "Limits"), h("dl", { class: "facts limits" }, ...Object.entries(app.limits).flatMap(([name, value]) => row(name, value))),
-    h("p", { class: "muted" }, app.source === "configuration" ? "These come from config.toml, which is read again when it changes." : "These come from the database of apps: PATCH /api/apps changes them."));
+    h("p", { class: "muted" }, isOurs ? "These come from the database of apps." : "These come from config.toml, which is read again when it changes."));
   drawSnippets();
-  fill(root, h("p", { class: "crumbs" }, h("a", { href: "#/apps" }, icon("back"), "Apps")), h("h2", { class: "subject mono" }, visible(id)),
+  fill(root, h("p", { class: "crumbs" }, h("a", { href: "#/apps" }, icon("back"), "Apps")), h("h2", { class: "subject mono" }, visible(id), !app.enabled && h("span", { class: "badge bad" }, "disabled")),
+    !isOurs && h("p", { class: "card read-only" }, icon("lock"), h("span", {}, "This app is one of ", h("code", {}, "config.toml"),
+      ", and is changed there: the file is read again when it changes. Apps that are made here can be changed here.")),
     h("div", { class: "split wide-left" }, h("div", { class: "stack" }, keys,
       h("section", { class: "card" }, h("h2", {}, "Connect to it"), addressForm(place, drawSnippets), snippets)), settings));
 }

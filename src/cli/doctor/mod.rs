@@ -1,35 +1,22 @@
 //! `fanfare doctor`: why it does not connect, asked from outside, through the address that clients are given.
 //!
-//! - [`checks`]: what is made of what was observed
-//! - [`survey`]: the observations, one after the other; [`rounds`]: what a client sees of private and presence channels
-//! - [`project`]: a Laravel project, and the relay that it is held against
-//! - [`stream`], [`http`], [`websocket`]: connections as a client makes them, each in bounded time
-//! - [`mod@subject`]: what is looked at; [`address`]: the address that clients are given
-//! - [`finding`]: what was found, and how it is shown
+//! - [`project`], [`laravel`]: a Laravel project, and what is known to go wrong in one
+//! - [`report`]: how findings are printed
 
-mod address;
-mod checks;
-mod finding;
-mod http;
+mod laravel;
 mod project;
-mod rounds;
-mod stream;
-mod subject;
-mod survey;
-mod websocket;
+mod report;
 
 use std::path::PathBuf;
 
-use self::address::PublicUrl;
-use self::finding::{Level, as_json, as_text, worst};
 use self::project::Project;
-use self::subject::Subject;
-use self::survey::Survey;
+use self::report::{as_json, as_text};
 use super::serve::Files;
 use super::target;
 use super::url::Url;
 use super::{Failure, print};
 use crate::config::{self, Config};
+use crate::doctor::{Level, PublicUrl, Reach, Request, Subject, Survey, is_origin, worst};
 
 /// Exit code where something is wrong.
 const ERRORS: u8 = 2;
@@ -85,18 +72,18 @@ configuration makes no sense, 1 anything else.";
 /// Looks, and prints what was found.
 pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     if let Some(origin) = &args.origin
-        && origin.contains(|c: char| c.is_control() || c == ' ')
+        && !is_origin(origin)
     {
         let text = "--origin is a scheme and a host, such as https://shop.example.com";
         return Err(Failure::Usage(text.to_owned()));
     }
-    let url = args.url.as_deref().map(PublicUrl::parse).transpose()?;
+    let url = args.url.as_deref().map(url_of).transpose()?;
     let mut findings = Vec::new();
     let survey = match &args.laravel {
         None => {
             let config = config::load(&args.files.sources())?.config;
             let subject = subject(args, &config, url)?;
-            Some(Survey::new(subject, Some(config)))
+            Some((subject, Some(config.surroundings())))
         }
         Some(file) => {
             // Only a configuration that was named is the relay's: what lies about may be another's.
@@ -107,11 +94,17 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
             let project = Project::read(file)?;
             findings.extend(project.held_against(config.as_ref(), url.as_ref()));
             let subject = url.and_then(|url| project.subject(url, config.as_ref()));
-            subject.map(|subject| Survey::new(subject, config))
+            subject.map(|subject| (subject, config.as_ref().map(Config::surroundings)))
         }
     };
-    if let Some(survey) = survey {
-        findings.extend(survey.run(args.origin.as_deref(), args.patient));
+    if let Some((subject, around)) = survey {
+        let request = Request {
+            origin: args.origin.clone(),
+            patient: args.patient,
+        };
+        let survey = Survey::new(subject, around, Reach::Anywhere);
+        // Nobody stops it.
+        let _ = survey.run(&request, &mut findings);
     }
     print(&if args.json {
         as_json(&findings)
@@ -130,7 +123,7 @@ fn subject(args: &DoctorArgs, config: &Config, url: Option<PublicUrl>) -> Result
         Some(url) => url,
         None => {
             let Url { origin, prefix } = Url::of(config)?;
-            PublicUrl::parse(&format!("{origin}{prefix}"))?
+            url_of(&format!("{origin}{prefix}"))?
         }
     };
     let (app_id, signer) = target::app(config, args.app.as_deref())?;
@@ -141,4 +134,9 @@ fn subject(args: &DoctorArgs, config: &Config, url: Option<PublicUrl>) -> Result
         signer,
         app,
     })
+}
+
+fn url_of(text: &str) -> Result<PublicUrl, Failure> {
+    PublicUrl::parse(text)
+        .map_err(|error| Failure::Usage(format!("{error}; --url is what clients connect to")))
 }

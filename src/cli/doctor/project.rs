@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::super::Failure;
-use super::address::PublicUrl;
-use super::checks::laravel::{self, KnownApp, Relay, Variables};
-use super::finding::{Finding, shown};
-use super::subject::Subject;
+use super::laravel::{self, KnownApp, Relay, Variables};
 use crate::auth::Signer;
 use crate::config::{Config, EnvFile};
+use crate::doctor::{Finding, PublicUrl, Subject, shown};
 
 /// A project's `.env`, which is only read.
 pub(super) struct Project {

@@ -29,9 +29,11 @@ pub(in crate::config) fn admin(section: &Section<'_>) -> Result<Admin, ConfigErr
         "" => Some(None),
         text => text.parse().ok().map(Some),
     })?;
-    let mut tokens = own_token(section)?;
-    if let Some(path) = path(section, "tokens_file", TOKENS_FILE)? {
-        for token in tokens_of(section, &path)? {
+    let own_file = path(section, "token_file", TOKEN_FILE)?;
+    let others_file = path(section, "tokens_file", TOKENS_FILE)?;
+    let mut tokens = own_token(section, own_file.as_deref())?;
+    if let Some(path) = &others_file {
+        for token in tokens_of(section, path)? {
             if tokens.iter().any(|known| known.is_same(&token)) {
                 let found = format!("{} with a token for the second time", path.display());
                 return Err(section.invalid("tokens_file", "each token once", found));
@@ -43,6 +45,7 @@ pub(in crate::config) fn admin(section: &Section<'_>) -> Result<Admin, ConfigErr
         listen: listen.unwrap_or(default.listen),
         hosts: hosts(section)?,
         tokens: tokens.into(),
+        token_files: own_file.into_iter().chain(others_file).collect(),
         open_metrics: section.switch("open_metrics", default.open_metrics)?,
     })
 }
@@ -63,8 +66,7 @@ pub(in crate::config) fn is_guarded(
 }
 
 /// The token that stands in the configuration itself, or in a file of its own.
-fn own_token(section: &Section<'_>) -> Result<Vec<Token>, ConfigError> {
-    let file = path(section, "token_file", TOKEN_FILE)?;
+fn own_token(section: &Section<'_>, file: Option<&Path>) -> Result<Vec<Token>, ConfigError> {
     let inline = if section.has("token") {
         let text = section.secret("token", EXPECTED_TOKEN, |_| true)?;
         Some(text).filter(|text| !text.is_empty())
@@ -79,7 +81,7 @@ fn own_token(section: &Section<'_>) -> Result<Vec<Token>, ConfigError> {
         }
         (Some(text), None) => ("token", text, String::new()),
         (None, Some(path)) => {
-            let text = read(section, "token_file", &path, TOKEN_FILE)?;
+            let text = read(section, "token_file", path, TOKEN_FILE)?;
             (
                 "token_file",
                 text.trim().to_owned(),

@@ -2,6 +2,7 @@
 //! is left out.
 
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,16 +12,19 @@ use serde_json::Value;
 use super::checks::{backend, certificate, gateway, idle, network, protocol};
 use super::finding::{Finding, Level, shown};
 use super::http;
+use super::observer::Observer;
+use super::reach::Reach;
 use super::rounds;
 use super::stream;
 use super::subject::{Subject, since_1970};
 use super::websocket::{self, Ended, Opened, WebSocket};
-use crate::cluster;
-use crate::config::{Cluster, Config};
+use crate::cluster::redis;
 use crate::webhooks;
 
 /// How long a silent connection is looked at.
 const PATIENT_FOR: Duration = Duration::from_secs(130);
+/// Between two questions whether to go on meanwhile.
+const BETWEEN_QUESTIONS: Duration = Duration::from_secs(1);
 /// How long a webhook, or Redis, may take to answer.
 const BACKEND_PATIENCE: Duration = Duration::from_secs(10);
 /// How long signatures hold where nothing else is configured.
@@ -28,58 +32,86 @@ const SIGNATURES_HOLD: Duration = Duration::from_secs(600);
 /// Addresses of one name that are tried.
 const MOST_ADDRESSES: usize = 8;
 
-pub(super) struct Survey {
+/// What a configuration says of what is around the relay.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// What the relay's paths begin with.
+    pub path_prefix: Box<str>,
+    /// What holds for webhooks.
+    pub webhooks: webhooks::Settings,
+    /// What channels are shared over, if they are.
+    pub redis: Option<Box<redis::Settings>>,
+}
+
+/// What is asked for beyond the usual.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The origin of the page that a client is on.
+    pub origin: Option<String>,
+    /// Whether a silent connection is looked at.
+    pub patient: bool,
+}
+
+/// The observations.
+pub struct Survey {
     subject: Subject,
-    config: Option<Config>,
+    around: Option<Surroundings>,
+    reach: Reach,
 }
 
 impl Survey {
-    pub(super) fn new(subject: Subject, config: Option<Config>) -> Self {
-        Self { subject, config }
+    /// Of a relay, as far as it can be seen, and of its surroundings where they are known.
+    pub fn new(subject: Subject, around: Option<Surroundings>, reach: Reach) -> Self {
+        Self {
+            subject,
+            around,
+            reach,
+        }
     }
 
-    /// Looks at everything.
-    pub(super) fn run(&self, origin: Option<&str>, patient: bool) -> Vec<Finding> {
-        let mut findings = self.public(origin, patient);
-        findings.extend(self.backends());
-        findings
+    /// Looks at everything, until it has or is told to stop.
+    pub fn run(&self, request: &Request, observer: &mut dyn Observer) -> ControlFlow<()> {
+        self.public(request, observer)?;
+        self.backends(observer)
     }
 
     /// What clients meet.
-    fn public(&self, origin: Option<&str>, patient: bool) -> Vec<Finding> {
+    fn public(&self, request: &Request, observer: &mut dyn Observer) -> ControlFlow<()> {
+        let done = ControlFlow::Continue(());
         let url = &self.subject.url;
-        let found = stream::resolve(&url.host, url.port);
-        let mut findings = vec![network::name(&url.host, &found)];
-        let mut addresses = found.unwrap_or_default();
+        let resolved = stream::resolve(&url.host, url.port);
+        observer.found(network::name(&url.host, &resolved))?;
+        let mut addresses = resolved.unwrap_or_default();
+        if addresses.is_empty() {
+            return done;
+        }
+        addresses.retain(|address| self.reach.has(*address));
         addresses.truncate(MOST_ADDRESSES);
         if addresses.is_empty() {
-            return findings;
+            return observer.found(network::out_of_reach(&url.host));
         }
         let tried = connect_to_all(&addresses, url.port);
-        findings.push(network::connections(url.port, &tried));
+        observer.found(network::connections(url.port, &tried))?;
         let Some(address) = tried.iter().find(|(_, result)| result.is_ok()) else {
-            return findings;
+            return done;
         };
         let address = address.0;
         if url.tls {
             match self.certificate(address) {
-                Ok(certificate) => findings.extend(certificate),
-                Err(no_tls) => {
-                    findings.push(no_tls);
-                    return findings;
-                }
+                Ok(certificate) => observer.all(certificate)?,
+                Err(no_tls) => return observer.found(no_tls),
             }
         }
         let answers = self.gateway(address);
         let is_relay = answers
             .first()
             .is_some_and(|first| first.level == Level::Ok);
-        findings.extend(answers);
+        observer.all(answers)?;
         if is_relay {
-            findings.push(self.signature(address));
-            findings.extend(self.client(address, origin, patient));
+            observer.found(self.signature(address))?;
+            self.client(address, request, observer)?;
         }
-        findings
+        done
     }
 
     /// What is seen of the certificate; the error: there is no TLS.
@@ -134,9 +166,9 @@ impl Survey {
     fn elsewhere(&self, address: IpAddr) -> Option<String> {
         let url = &self.subject.url;
         let configured = self
-            .config
+            .around
             .as_ref()
-            .map(|config| config.server.path_prefix.to_string());
+            .map(|around| around.path_prefix.to_string());
         let others = configured.into_iter().chain([String::new()]);
         let mut others = others.filter(|prefix| *prefix != url.prefix);
         others.find_map(|prefix| {
@@ -158,29 +190,33 @@ impl Survey {
     }
 
     /// What a client sees.
-    fn client(&self, address: IpAddr, origin: Option<&str>, patient: bool) -> Vec<Finding> {
+    fn client(
+        &self,
+        address: IpAddr,
+        request: &Request,
+        observer: &mut dyn Observer,
+    ) -> ControlFlow<()> {
+        let origin = request.origin.as_deref();
         let started = Instant::now();
         let (mut socket, socket_id) = match self.established(address, origin) {
             Ok(established) => established,
-            Err(finding) => return vec![finding],
+            Err(finding) => return observer.found(finding),
         };
         let took = started.elapsed().as_millis();
-        let mut findings = vec![Finding::ok(
+        observer.found(Finding::ok(
             "upgrade",
             format!("a WebSocket is established after {took} ms"),
-        )];
+        ))?;
         if let Some(origin) = origin {
-            findings.push(Finding::ok(
-                "origin",
-                format!("pages of {} may connect", shown(origin)),
-            ));
+            let text = format!("pages of {} may connect", shown(origin));
+            observer.found(Finding::ok("origin", text))?;
         }
-        findings.extend(rounds::run(&self.subject, address, &mut socket, &socket_id));
+        rounds::run(&self.subject, address, &mut socket, &socket_id, observer)?;
         drop(socket);
-        if patient {
-            findings.extend(self.silence(address, origin));
+        if request.patient {
+            return self.silence(address, origin, observer);
         }
-        findings
+        ControlFlow::Continue(())
     }
 
     /// A connection of the app, and its socket id.
@@ -220,12 +256,21 @@ impl Survey {
     }
 
     /// A connection over which nothing is sent.
-    fn silence(&self, address: IpAddr, origin: Option<&str>) -> Option<Finding> {
-        let (mut socket, _) = self.established(address, origin).ok()?;
+    fn silence(
+        &self,
+        address: IpAddr,
+        origin: Option<&str>,
+        observer: &mut dyn Observer,
+    ) -> ControlFlow<()> {
+        let Ok((mut socket, _)) = self.established(address, origin) else {
+            return ControlFlow::Continue(());
+        };
         let started = Instant::now();
+        let end = started + PATIENT_FOR;
         let watched = loop {
-            match socket.next(started + PATIENT_FOR) {
+            match socket.next(end.min(Instant::now() + BETWEEN_QUESTIONS)) {
                 Ok(_) => {}
+                Err(Ended::TimedOut) if Instant::now() < end => observer.goes_on()?,
                 Err(Ended::TimedOut) => break idle::Watched::Lasted,
                 Err(Ended::Closed(code, words)) => break idle::Watched::Closed { code, words },
                 Err(Ended::Cut(_) | Ended::Refused(_)) => {
@@ -234,37 +279,32 @@ impl Survey {
                 }
             }
         };
-        Some(idle::judge(&watched, started.elapsed()))
+        observer.found(idle::judge(&watched, started.elapsed()))
     }
 
     /// What the configuration names beside the relay.
-    fn backends(&self) -> Vec<Finding> {
-        let mut findings = Vec::new();
+    fn backends(&self, observer: &mut dyn Observer) -> ControlFlow<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
-        if let (Some(config), Ok(runtime)) = (&self.config, &runtime) {
+        if let (Some(around), Ok(runtime)) = (&self.around, &runtime) {
             for webhook in self.subject.app.iter().flat_map(|app| &app.webhooks) {
-                let asked = webhooks::probe(
-                    &config.webhooks,
-                    webhook,
-                    self.subject.signer.clone(),
-                    BACKEND_PATIENCE,
-                );
+                let signer = self.subject.signer.clone();
+                let asked = webhooks::probe(&around.webhooks, webhook, signer, BACKEND_PATIENCE);
                 let outcome = runtime.block_on(asked);
-                findings.push(backend::webhook(&webhook.url.to_string(), &outcome));
+                observer.found(backend::webhook(&webhook.url.to_string(), &outcome))?;
             }
-            if let Cluster::Redis(settings) = &config.cluster {
-                let asked = cluster::redis::greet(settings, BACKEND_PATIENCE / 2);
+            if let Some(settings) = &around.redis {
+                let asked = redis::greet(settings, BACKEND_PATIENCE / 2);
                 for (place, answer) in runtime.block_on(asked) {
-                    findings.push(backend::redis(&place, &answer));
+                    observer.found(backend::redis(&place, &answer))?;
                 }
             }
         }
         if let Ok(limit) = service::net::descriptors::raise_limit() {
-            findings.push(backend::files(limit));
+            observer.found(backend::files(limit))?;
         }
-        findings
+        ControlFlow::Continue(())
     }
 }
 

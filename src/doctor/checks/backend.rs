@@ -10,7 +10,7 @@ const FEW_FILES: u64 = 4096;
 const SLOW_REDIS: Duration = Duration::from_millis(50);
 
 /// What a webhook made of a signed request without events. `place`: scheme, host and port of its URL.
-pub(in crate::cli::doctor) fn webhook(place: &str, outcome: &Result<(), String>) -> Finding {
+pub(in crate::doctor) fn webhook(place: &str, outcome: &Result<(), String>) -> Finding {
     const ID: &str = "webhook";
     match outcome {
         Ok(()) => Finding::ok(ID, format!("the webhook at {place} takes signed requests")),
@@ -27,7 +27,7 @@ pub(in crate::cli::doctor) fn webhook(place: &str, outcome: &Result<(), String>)
 }
 
 /// What a server of Redis said.
-pub(in crate::cli::doctor) fn redis(
+pub(in crate::doctor) fn redis(
     place: &str,
     answer: &Result<(String, Duration), String>,
 ) -> Finding {
@@ -68,7 +68,7 @@ fn is_older_than(version: &str, major: u32, minor: u32) -> bool {
 }
 
 /// How many files a process that is started as this one was may have open.
-pub(in crate::cli::doctor) fn files(limit: u64) -> Finding {
+pub(in crate::doctor) fn files(limit: u64) -> Finding {
     const ID: &str = "files";
     let text = format!(
         "a process started here may have {limit} files open, and each connection takes one"

@@ -15,17 +15,17 @@ const SOON: i64 = 14;
 
 /// What can be seen of a certificate and its chain.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::cli::doctor) struct Facts {
+pub(in crate::doctor) struct Facts {
     /// Seconds since 1970.
-    pub(in crate::cli::doctor) not_before: i64,
-    pub(in crate::cli::doctor) not_after: i64,
-    pub(in crate::cli::doctor) names: Vec<String>,
-    pub(in crate::cli::doctor) is_for_host: bool,
-    pub(in crate::cli::doctor) chain: Chain,
+    pub(in crate::doctor) not_before: i64,
+    pub(in crate::doctor) not_after: i64,
+    pub(in crate::doctor) names: Vec<String>,
+    pub(in crate::doctor) is_for_host: bool,
+    pub(in crate::doctor) chain: Chain,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::cli::doctor) enum Chain {
+pub(in crate::doctor) enum Chain {
     /// It ends at an authority that is trusted here.
     Trusted,
     /// The certificate is its own issuer.
@@ -37,7 +37,7 @@ pub(in crate::cli::doctor) enum Chain {
 }
 
 /// Looks at what a server has sent, its own certificate first. `None`: nothing that can be read.
-pub(in crate::cli::doctor) fn look(
+pub(in crate::doctor) fn look(
     sent: &[CertificateDer<'static>],
     host: &str,
     roots: &RootCertStore,
@@ -98,7 +98,7 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
 }
 
 /// What is to be said of it, at a time in seconds since 1970.
-pub(in crate::cli::doctor) fn judge(host: &str, facts: &Facts, now: i64) -> Vec<Finding> {
+pub(in crate::doctor) fn judge(host: &str, facts: &Facts, now: i64) -> Vec<Finding> {
     vec![expiry(facts, now), name(host, facts), chain(&facts.chain)]
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::finding::{Finding, shown};
 
 /// What a host name stands for.
-pub(in crate::cli::doctor) fn name(host: &str, found: &Result<Vec<IpAddr>, String>) -> Finding {
+pub(in crate::doctor) fn name(host: &str, found: &Result<Vec<IpAddr>, String>) -> Finding {
     const ID: &str = "dns";
     match found {
         Ok(_) if host.parse::<IpAddr>().is_ok() => Finding::ok(
@@ -30,8 +30,18 @@ pub(in crate::cli::doctor) fn name(host: &str, found: &Result<Vec<IpAddr>, Strin
     }
 }
 
+/// A host of which nothing may be connected to from here.
+pub(in crate::doctor) fn out_of_reach(host: &str) -> Finding {
+    Finding::error(
+        "reach",
+        format!("{host} has no address that the relay connects to for whoever asks it"),
+        "ask from a machine of yours: `fanfare doctor --url …`. The relay looks at no link-local address, and with \
+         webhooks.private_addresses = false at public ones alone",
+    )
+}
+
 /// What connecting to each address took, or why it failed.
-pub(in crate::cli::doctor) fn connections(
+pub(in crate::doctor) fn connections(
     port: u16,
     tried: &[(IpAddr, Result<Duration, String>)],
 ) -> Finding {

@@ -1,12 +1,13 @@
 //! What a client sees of private and presence channels: it subscribes, and something is published to it.
 
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::checks::protocol;
-use super::finding::Finding;
+use super::observer::Observer;
 use super::subject::Subject;
 use super::websocket::WebSocket;
 
@@ -25,21 +26,21 @@ pub(super) fn run(
     address: IpAddr,
     socket: &mut WebSocket,
     socket_id: &str,
-) -> Vec<Finding> {
+    observer: &mut dyn Observer,
+) -> ControlFlow<()> {
     // Nobody else has channels of these names.
     let mark = hex::encode(rand::random::<[u8; 8]>());
-    let mut findings = Vec::new();
     for (id, kind, member) in KINDS {
         let channel = format!("{id}-fanfare-doctor-{mark}");
         let joined = subscribe(subject, socket, socket_id, &channel, member);
         let round =
             joined.and_then(|join| Ok((join, deliver(subject, address, socket, &channel)?)));
-        findings.push(match round {
+        observer.found(match round {
             Ok((join, took)) => protocol::delivered(id, kind, took, join),
             Err((step, reason)) => protocol::not_delivered(id, kind, step, &reason),
-        });
+        })?;
     }
-    findings
+    ControlFlow::Continue(())
 }
 
 /// Which step failed, and why.

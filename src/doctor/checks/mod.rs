@@ -6,12 +6,10 @@
 //! - [`protocol`]: what the relay says of key, origin and signature; round trips
 //! - [`idle`]: how long a silent connection lasts
 //! - [`backend`]: webhooks, Redis, the limit on open files
-//! - [`laravel`]: a project's `.env`
 
 pub(super) mod backend;
 pub(super) mod certificate;
 pub(super) mod gateway;
 pub(super) mod idle;
-pub(super) mod laravel;
 pub(super) mod network;
 pub(super) mod protocol;

@@ -11,12 +11,15 @@ use crate::auth::Signer;
 use crate::auth::request::sign;
 
 /// What clients connect to, and what signs for them.
-pub(super) struct Subject {
-    pub(super) url: PublicUrl,
-    pub(super) app_id: String,
-    pub(super) signer: Signer,
+pub struct Subject {
+    /// The address that clients are given.
+    pub url: PublicUrl,
+    /// The app.
+    pub app_id: String,
+    /// Its key pair.
+    pub signer: Signer,
     /// The app's record, where the configuration has it.
-    pub(super) app: Option<App>,
+    pub app: Option<App>,
 }
 
 impl Subject {
@@ -40,4 +43,9 @@ pub(super) fn since_1970() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
+}
+
+/// Whether a text can stand in a header as the origin of a page: a scheme and a host, without blanks.
+pub fn is_origin(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic())
 }

@@ -2,29 +2,34 @@
 
 use url::Host;
 
-use super::super::Failure;
+/// Characters of a text that is no URL that are shown.
+const MOST_SHOWN: usize = 200;
+
+/// The text is no address that clients could be given.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected wss://host, ws://host:port, and a path prefix perhaps, found {0:?}")]
+pub struct InvalidUrl(String);
 
 /// Where clients connect to, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PublicUrl {
+pub struct PublicUrl {
     /// Whether TLS is spoken.
-    pub(super) tls: bool,
+    pub tls: bool,
     /// A name or an address, without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub host: String,
+    /// The port, given or that of the scheme.
+    pub port: u16,
     /// What paths begin with: empty, or `/segment` once or more.
-    pub(super) prefix: String,
+    pub prefix: String,
 }
 
 impl PublicUrl {
     /// A URL as people have it: `wss://`, `ws://`, `https://` or `http://`, perhaps with the path that clients connect to.
-    pub(super) fn parse(text: &str) -> Result<Self, Failure> {
-        let wrong = || {
-            Failure::Usage(format!(
-                "expected wss://host, ws://host:port, and a path prefix perhaps, found {text:?}; --url is what \
-                 clients connect to"
-            ))
-        };
+    ///
+    /// # Errors
+    /// When it is another text, or one with a password.
+    pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
+        let wrong = || InvalidUrl(text.chars().take(MOST_SHOWN).collect());
         let url = url::Url::parse(text).map_err(|_| wrong())?;
         let tls = match url.scheme() {
             "wss" | "https" => true,
@@ -52,7 +57,7 @@ impl PublicUrl {
     }
 
     /// Host and port, as they stand in a request.
-    pub(super) fn authority(&self) -> String {
+    pub fn authority(&self) -> String {
         let host = if self.host.contains(':') {
             format!("[{}]", self.host)
         } else {
@@ -65,7 +70,7 @@ impl PublicUrl {
     }
 
     /// The same place with other paths.
-    pub(super) fn with_prefix(&self, prefix: &str) -> Self {
+    pub fn with_prefix(&self, prefix: &str) -> Self {
         Self {
             prefix: prefix.to_owned(),
             ..self.clone()

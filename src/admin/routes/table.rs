@@ -1,178 +1,8 @@
-//! What there is, by method and path: the table that requests are answered by, and that the document of the API is made of.
+//! All routes: what requests are answered by, and what the document of the API is made of.
 
-use std::borrow::Cow;
-
-use percent_encoding::percent_decode_str;
-use smallvec::SmallVec;
-
-use super::gate::Needs;
-use super::history::KEPT;
-use super::refusal::Refusal;
-
-/// A method that something is served with. HEAD is answered as GET.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
-    Get,
-    Post,
-    Patch,
-    Delete,
-}
-
-impl Method {
-    fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "GET" | "HEAD" => Self::Get,
-            "POST" => Self::Post,
-            "PATCH" => Self::Patch,
-            "DELETE" => Self::Delete,
-            _ => return None,
-        })
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-}
-
-/// What is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
-    Index,
-    ConsoleFile,
-    Health,
-    Metrics,
-    Stream,
-    Document,
-    WhoAmI,
-    MakeTicket,
-    Apps,
-    App,
-    CreateApp,
-    ChangeApp,
-    RemoveApp,
-    RotateKeys,
-    RemoveKey,
-    StoredApps,
-    Channels,
-    Channel,
-    Members,
-    Connections,
-    Connection,
-    CloseConnection,
-    CloseUser,
-    CloseApp,
-    SendEvent,
-    Config,
-    History,
-    Webhooks,
-    Nodes,
-    Drain,
-}
-
-/// A parameter of the query.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Parameter {
-    pub(super) name: &'static str,
-    pub(super) kind: Kind,
-    pub(super) about: &'static str,
-}
-
-/// What a parameter may be.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
-    Text,
-    /// `true` or `false`; without it, `false`.
-    Switch,
-    /// A number from 1 up to the most.
-    Number {
-        default: usize,
-        most: usize,
-    },
-}
-
-/// One thing that there is.
-#[derive(Debug)]
-pub(super) struct Route {
-    pub(super) method: Method,
-    /// With `{name}` for segments that may be anything.
-    pub(super) path: &'static str,
-    pub(super) needs: Needs,
-    pub(super) call: Call,
-    pub(super) summary: &'static str,
-    pub(super) query: &'static [Parameter],
-    /// The schema of the body.
-    pub(super) body: Option<&'static str>,
-    /// What is answered when all is well: the status, and the schema of what comes with it.
-    pub(super) answer: (u16, Option<&'static str>),
-    /// What else may be wrong than who asks: statuses.
-    pub(super) refusals: &'static [u16],
-}
-
-const LIMIT: Parameter = Parameter {
-    name: "limit",
-    kind: Kind::Number {
-        default: 100,
-        most: 1000,
-    },
-    about: "How many at most.",
-};
-
-const AFTER: Parameter = Parameter {
-    name: "after",
-    kind: Kind::Text,
-    about: "`next` of the part before.",
-};
-
-const PREFIX: Parameter = Parameter {
-    name: "prefix",
-    kind: Kind::Text,
-    about: "Only those whose name begins so.",
-};
-
-const LAST: Parameter = Parameter {
-    name: "last",
-    kind: Kind::Number {
-        default: KEPT,
-        most: KEPT,
-    },
-    about: "How many of the newest samples.",
-};
-
-const RECONNECT: Parameter = Parameter {
-    name: "reconnect",
-    kind: Kind::Switch,
-    about: "Close with 4200, after which clients connect again at once, in place of 4009, after which they do not.",
-};
-
-const SECRETS: Parameter = Parameter {
-    name: "secrets",
-    kind: Kind::Switch,
-    about: "With the secrets of its key pairs, for a token of the role write. Of the configuration's apps the relay \
-            keeps none.",
-};
-
-const FILTERS: &[Parameter] = &[
-    Parameter {
-        name: "app",
-        kind: Kind::Text,
-        about: "Only what concerns the app with this id.",
-    },
-    Parameter {
-        name: "channel",
-        kind: Kind::Text,
-        about: "Only what concerns channels of this name; `*` stands for anything.",
-    },
-    Parameter {
-        name: "event",
-        kind: Kind::Text,
-        about: "Only events of this name; `*` stands for anything.",
-    },
-];
+use super::super::gate::Needs;
+use super::parameters::{AFTER, FILTERS, LAST, LIMIT, PREFIX, RECONNECT, SECRETS, WEBHOOK};
+use super::route::{Call, Method, Route};
 
 /// One that only looks, at JSON.
 const fn look(
@@ -216,7 +46,7 @@ const fn change(
 }
 
 /// All that there is.
-pub(super) static ROUTES: &[Route] = &[
+pub(in crate::admin) static ROUTES: &[Route] = &[
     Route {
         needs: Needs::Nothing,
         ..look("/", Call::Index, "Page", "The console: a page for people.")
@@ -466,9 +296,47 @@ pub(super) static ROUTES: &[Route] = &[
             "/api/apps/{app}/webhooks",
             Call::Webhooks,
             "Webhooks",
-            "The webhooks of an app; what waits for them on this node, and what became of the rest.",
+            "The webhooks of an app; what waits for each on this node, what became of the rest, and the last failures. Of a \
+             cluster, each node sends what happens at it, and knows no more.",
         )
     },
+    Route {
+        query: &[WEBHOOK],
+        refusals: &[400, 404, 409, 429, 503],
+        ..change(
+            Method::Post,
+            "/api/apps/{app}/webhooks/test",
+            Call::TestWebhooks,
+            (200, Some("WebhookTests")),
+            "Sends a signed request with the event `test` to the webhooks of an app, once, from this node, and waits for \
+             their answers, ten seconds at most. One such call is served at a time, and two seconds lie between them.",
+        )
+    },
+    Route {
+        body: Some("DoctorRequest"),
+        refusals: &[400, 404, 408, 409, 413, 415, 429, 503],
+        ..change(
+            Method::Post,
+            "/api/apps/{app}/doctor",
+            Call::StartDoctor,
+            (202, Some("DoctorRun")),
+            "Looks why clients of an app do not connect, as `fanfare doctor` does, from this node and through the address that \
+             is given. One run is under way at a time, for a minute, or three where it is patient.",
+        )
+    },
+    look(
+        "/api/doctor",
+        Call::Doctor,
+        "Doctor",
+        "The last run of the doctor on this node, with what has been found so far.",
+    ),
+    change(
+        Method::Delete,
+        "/api/doctor",
+        Call::StopDoctor,
+        (204, None),
+        "Stops the run of the doctor that is under way, once its step has come to an end.",
+    ),
     Route {
         query: &[LAST],
         refusals: &[400],
@@ -502,140 +370,3 @@ pub(super) static ROUTES: &[Route] = &[
         "Stops the relay in good order, as SIGTERM does: clients are sent away, and the process ends.",
     ),
 ];
-
-/// A route that was found, and what stands in its path.
-#[derive(Debug)]
-pub(super) struct Found<'p> {
-    pub(super) route: &'static Route,
-    values: SmallVec<[(&'static str, Cow<'p, str>); 2]>,
-}
-
-impl Found<'_> {
-    /// What stands in the path for a name of the route.
-    pub(super) fn value(&self, name: &str) -> &str {
-        let mut values = self.values.iter();
-        let value = values.find(|(known, _)| *known == name);
-        value.map_or("", |(_, value)| value)
-    }
-}
-
-/// Finds what a request is for.
-pub(super) fn find<'p>(method: &str, path: &'p str) -> Result<Found<'p>, Refusal> {
-    let mut methods: Vec<&str> = Vec::new();
-    for route in ROUTES {
-        let Some(values) = matched(route.path, path) else {
-            continue;
-        };
-        if Method::of(method) == Some(route.method) {
-            let values = values.into_iter().map(|(name, raw)| {
-                let decoded = percent_decode_str(raw).decode_utf8();
-                let decoded = decoded
-                    .map_err(|_| Refusal::Invalid(format!("{raw:?} in the path is no UTF-8")))?;
-                Ok((name, decoded))
-            });
-            let values = values.collect::<Result<_, Refusal>>()?;
-            return Ok(Found { route, values });
-        }
-        methods.push(route.method.name());
-    }
-    if methods.is_empty() {
-        return Err(Refusal::NoSuchPath(path.to_owned()));
-    }
-    Err(Refusal::Method(methods.join(", ")))
-}
-
-/// What stands for the names of a pattern, if the path is one of its.
-fn matched<'p>(
-    pattern: &'static str,
-    path: &'p str,
-) -> Option<SmallVec<[(&'static str, &'p str); 2]>> {
-    let mut values = SmallVec::new();
-    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
-    loop {
-        match (wanted.next(), given.next()) {
-            (None, None) => return Some(values),
-            (Some(wanted), Some(given)) => match name_in(wanted) {
-                Some(name) if !given.is_empty() => values.push((name, given)),
-                None if wanted == given => {}
-                _ => return None,
-            },
-            _ => return None,
-        }
-    }
-}
-
-/// The name in a segment that may be anything.
-pub(super) fn name_in(segment: &'static str) -> Option<&'static str> {
-    segment.strip_prefix('{')?.strip_suffix('}')
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn paths_are_taken_apart_and_decoded() {
-        let found = find("GET", "/api/apps/7/channels/presence-a%20b/members").unwrap();
-        assert_eq!(found.route.call, Call::Members);
-        assert_eq!(
-            (found.value("app"), found.value("channel")),
-            ("7", "presence-a b")
-        );
-        assert_eq!(find("HEAD", "/").unwrap().route.call, Call::Index);
-        let found = find("DELETE", "/api/apps/7/users/a%2Fb/connections").unwrap();
-        assert_eq!(
-            (found.route.call, found.value("user")),
-            (Call::CloseUser, "a/b")
-        );
-    }
-
-    #[test]
-    fn other_paths_and_methods_are_refused() {
-        for path in [
-            "",
-            "/api",
-            "/api/",
-            "/api/apps//channels",
-            "/api/apps/7/",
-            "//",
-            "/metrics/",
-            "/api/apps/7/x",
-        ] {
-            assert!(
-                matches!(find("GET", path), Err(Refusal::NoSuchPath(_))),
-                "{path}"
-            );
-        }
-        for (method, path, expected) in [
-            ("POST", "/metrics", "GET"),
-            ("OPTIONS", "/api/apps/7/connections/1.2", "GET, DELETE"),
-            ("GET", "/api/drain", "POST"),
-        ] {
-            match find(method, path) {
-                Err(Refusal::Method(methods)) => assert_eq!(methods, expected),
-                other => panic!("{path}: {other:?}"),
-            }
-        }
-        assert!(matches!(
-            find("GET", "/api/apps/%ff"),
-            Err(Refusal::Invalid(_))
-        ));
-    }
-
-    #[test]
-    fn whatever_changes_something_needs_a_token_that_may() {
-        for route in ROUTES {
-            let changes = route.method != Method::Get && route.call != Call::MakeTicket;
-            assert_eq!(route.needs == Needs::Write, changes, "{}", route.path);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_path_makes_it_panic(path in "(/api/apps)?\\PC*") {
-            let _ = find("GET", &path);
-        }
-    }
-}

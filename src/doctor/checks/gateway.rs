@@ -54,7 +54,7 @@ impl Proxy {
 }
 
 /// Whether a relay answers at `/up`.
-pub(in crate::cli::doctor) fn up(url: &str, answer: &Answer, elsewhere: Option<&str>) -> Finding {
+pub(in crate::doctor) fn up(url: &str, answer: &Answer, elsewhere: Option<&str>) -> Finding {
     const ID: &str = "http";
     let (status, words) = (answer.status, answer.words());
     if is_relay(answer) {
@@ -91,24 +91,23 @@ pub(in crate::cli::doctor) fn up(url: &str, answer: &Answer, elsewhere: Option<&
 }
 
 /// Whether an answer to `/up` is a relay's. (Reverb's is the same.)
-pub(in crate::cli::doctor) fn is_relay(answer: &Answer) -> bool {
+pub(in crate::doctor) fn is_relay(answer: &Answer) -> bool {
     let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     answer.status == 200 && body["health"] == "OK"
 }
 
 /// What the relay says of its version, held against ours.
-pub(in crate::cli::doctor) fn version(answer: &Answer) -> Finding {
+pub(in crate::doctor) fn version(answer: &Answer) -> Finding {
     const ID: &str = "version";
     let own = env!("CARGO_PKG_VERSION");
     let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     match (body["app"].as_str(), body["version"].as_str()) {
-        (Some("Fanfare"), Some(theirs)) if theirs == own => Finding::ok(
-            ID,
-            format!("the relay is Fanfare {own}, as this command is"),
-        ),
+        (Some("Fanfare"), Some(theirs)) if theirs == own => {
+            Finding::ok(ID, format!("the relay is Fanfare {own}, as this doctor is"))
+        }
         (Some("Fanfare"), Some(theirs)) => Finding::warn(
             ID,
-            format!("the relay is Fanfare {}, this command {own}", shown(theirs)),
+            format!("the relay is Fanfare {}, this doctor {own}", shown(theirs)),
             "start the relay again with the program that was installed, or ask with that of the relay",
         ),
         _ => Finding::warn(
@@ -120,7 +119,7 @@ pub(in crate::cli::doctor) fn version(answer: &Answer) -> Finding {
 }
 
 /// How far the server's clock is from ours.
-pub(in crate::cli::doctor) fn clock(
+pub(in crate::doctor) fn clock(
     answer: &Answer,
     now: SystemTime,
     window: Duration,
@@ -146,7 +145,7 @@ pub(in crate::cli::doctor) fn clock(
 }
 
 /// Why there was no WebSocket, while a relay answers over HTTP.
-pub(in crate::cli::doctor) fn no_upgrade(answer: &Answer) -> Finding {
+pub(in crate::doctor) fn no_upgrade(answer: &Answer) -> Finding {
     const ID: &str = "upgrade";
     let words = answer.words();
     let text = format!(

@@ -6,7 +6,7 @@ use super::super::finding::{Finding, shown};
 
 /// What became of a connection over which nothing was sent but answers to pings.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::cli::doctor) enum Watched {
+pub(in crate::doctor) enum Watched {
     /// It was still there at the end.
     Lasted,
     /// It ended without a goodbye, so long after something last went over it.
@@ -15,7 +15,7 @@ pub(in crate::cli::doctor) enum Watched {
     Closed { code: u16, words: String },
 }
 
-pub(in crate::cli::doctor) fn judge(watched: &Watched, after: Duration) -> Finding {
+pub(in crate::doctor) fn judge(watched: &Watched, after: Duration) -> Finding {
     const ID: &str = "idle";
     let seconds = after.as_secs_f64();
     match watched {

@@ -9,7 +9,7 @@ use super::super::http::Answer;
 const SLOW: u128 = 1000;
 
 /// Why the relay did not let a client in, by the code of its `pusher:error`.
-pub(in crate::cli::doctor) fn refused(code: u64, words: &str, origin: Option<&str>) -> Finding {
+pub(in crate::doctor) fn refused(code: u64, words: &str, origin: Option<&str>) -> Finding {
     let words = shown(words);
     match code {
         4001 => Finding::error(
@@ -43,7 +43,7 @@ pub(in crate::cli::doctor) fn refused(code: u64, words: &str, origin: Option<&st
 }
 
 /// What came of a signed request to the API.
-pub(in crate::cli::doctor) fn signature(app: &str, answer: &Answer) -> Finding {
+pub(in crate::doctor) fn signature(app: &str, answer: &Answer) -> Finding {
     const ID: &str = "signature";
     let words = answer.words();
     match answer.status {
@@ -72,7 +72,7 @@ pub(in crate::cli::doctor) fn signature(app: &str, answer: &Answer) -> Finding {
 }
 
 /// How long an event took from publish to client.
-pub(in crate::cli::doctor) fn delivered(
+pub(in crate::doctor) fn delivered(
     id: &'static str,
     kind: &str,
     took: Duration,
@@ -91,7 +91,7 @@ pub(in crate::cli::doctor) fn delivered(
 }
 
 /// Why a round trip did not come to its end.
-pub(in crate::cli::doctor) fn not_delivered(
+pub(in crate::doctor) fn not_delivered(
     id: &'static str,
     kind: &str,
     step: &str,

@@ -1,24 +1,24 @@
 //! The known mistakes in a Laravel project's `.env`.
 
-use super::super::finding::{Finding, shown};
+use crate::doctor::{Finding, shown};
 
 /// A project's variables, those that are set and not empty.
-pub(in crate::cli::doctor) trait Variables {
+pub(super) trait Variables {
     fn get(&self, name: &str) -> Option<String>;
 }
 
 /// What the relay has, as far as it is known.
 #[derive(Default)]
-pub(in crate::cli::doctor) struct Relay {
+pub(super) struct Relay {
     /// Its app of the project's id; `None`: the relay's apps are not known.
-    pub(in crate::cli::doctor) app: Option<KnownApp>,
+    pub(super) app: Option<KnownApp>,
     /// Where clients reach it: whether by TLS, host and port.
-    pub(in crate::cli::doctor) place: Option<(bool, String, u16)>,
+    pub(super) place: Option<(bool, String, u16)>,
 }
 
 /// What the relay's configuration says of the app that the project names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli::doctor) enum KnownApp {
+pub(super) enum KnownApp {
     /// There is none of that id.
     Missing,
     /// It has other keys.
@@ -51,7 +51,7 @@ impl Driver<'_> {
 }
 
 /// Everything that is to be said of a project.
-pub(in crate::cli::doctor) fn judge(variables: &dyn Variables, relay: &Relay) -> Vec<Finding> {
+pub(super) fn judge(variables: &dyn Variables, relay: &Relay) -> Vec<Finding> {
     let (connection, driver) = driver(variables);
     let mut findings = vec![connection];
     if let Some(driver) = driver {
@@ -338,8 +338,8 @@ fn pages(driver: &Driver<'_>) -> Vec<Finding> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::super::finding::Level;
     use super::*;
+    use crate::doctor::Level;
 
     impl Variables for BTreeMap<&str, &str> {
         fn get(&self, name: &str) -> Option<String> {

@@ -1,0 +1,139 @@
+// Why clients do not connect: the doctor looks from this node, through the address that clients are given.
+import { get, path, reason, send } from "./api.mjs";
+import { fill, h, say, visible, visibleLines } from "./dom.mjs";
+import { Fields, textInput, tickInput } from "./fields.mjs";
+import { plural, when } from "./format.mjs";
+import { picker } from "./picker.mjs";
+import { publicAddress } from "./snippets.mjs";
+
+/** @import { Context } from "./main.mjs" */
+
+/** Milliseconds between looks at a run. */
+const WHILE_AT_WORK = 400, OTHERWISE = 4000;
+
+const LEVELS = /** @type {Record<string, { name: string, tone: string }>} */ ({
+  ok: { name: "ok", tone: "good" }, warn: { name: "warning", tone: "warn" }, error: { name: "error", tone: "bad" },
+});
+
+/** @param {Context} context */
+export function doctor({ root, signal, query, keep, mayChange }) {
+  let app = query.get("app") ?? "", at = -1, seen = -1;
+  /** @type {(() => void) | null} */ let wake = null;
+  const results = h("section", { class: "card", "aria-label": "What was found" }, h("div", { class: "skeleton" }));
+  const list = h("ol", { class: "plain findings", "aria-live": "polite" });
+  const head = h("div", { class: "run-head" });
+  const stop = h("button", { class: "button small danger", type: "button", onclick: async () => {
+    stop.disabled = true;
+    await send("DELETE", path(["doctor"]), { signal }).catch(() => null);
+  } }, "Stop");
+
+  const draw = (/** @type {any} */ run) => {
+    if (run === null) {
+      fill(results, h("h2", {}, "What was found"), h("p", { class: "muted" }, "Nobody has asked since this node was started."));
+      return;
+    }
+    if (run.number !== at) {
+      at = run.number;
+      seen = 0;
+      fill(list);
+      fill(results, head, list);
+    }
+    const isAtWork = run.ended_at === null;
+    const { name, tone } = verdict(run);
+    fill(head, h("div", { class: "card-head" }, h("h2", { class: "mono" }, visible(run.url)), h("span", { class: `badge ${tone}` }, name), isAtWork && mayChange && stop),
+      h("p", { class: "muted" }, `App ${visible(run.app)}`, run.origin !== null && `, as a page of ${visible(run.origin)}`, ". Asked by ", visible(run.by), " ", when(run.started_at), "."),
+      run.ended_early !== null && h("p", { class: "verdict warn" }, `It ended early: ${visible(run.ended_early)}.`));
+    // Those that are there stay, so that only what is new is read out.
+    for (const finding of run.findings.slice(seen)) list.append(drawn(finding));
+    seen = run.findings.length;
+    if (!isAtWork) stop.disabled = false;
+  };
+
+  const watch = async () => {
+    while (!signal.aborted) {
+      let isAtWork = false;
+      try {
+        const { run } = await get(path(["doctor"]), signal);
+        isAtWork = run !== null && run.ended_at === null;
+        draw(run);
+      } catch (error) {
+        if (!signal.aborted) { at = -1; fill(results, h("p", { class: "verdict bad", role: "alert" }, reason(error))); }
+      }
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, isAtWork ? WHILE_AT_WORK : OTHERWISE);
+        wake = () => { clearTimeout(timer); resolve(null); };
+        signal.addEventListener("abort", wake, { once: true });
+      });
+    }
+  };
+
+  const form = mayChange && asking({
+    app: () => app, query, keep, signal,
+    choice: picker({ wanted: query.get("app"), signal, onChange: (id) => { app = id; keep({ app: id }); } }),
+    chosen: (id) => { app = id; }, begun: (run) => { draw(run); wake?.(); results.scrollIntoView({ block: "nearest" }); },
+  });
+  fill(root, h("div", { class: form === false ? "stack" : "split wide-left reversed" },
+    form || h("p", { class: "card read-only" }, "Asking takes a token of the role write: the relay connects to the address that is given."), results));
+  watch();
+}
+
+/** @param {any} run */
+function verdict(run) {
+  if (run.ended_at === null) return { name: "looking…", tone: "" };
+  const errors = run.findings.filter((/** @type {any} */ finding) => finding.level === "error").length;
+  const warnings = run.findings.filter((/** @type {any} */ finding) => finding.level === "warn").length;
+  if (errors > 0) return { name: plural(errors, "error"), tone: "bad" };
+  if (warnings > 0) return { name: plural(warnings, "warning"), tone: "warn" };
+  return run.ended_early === null ? { name: "nothing is wrong", tone: "good" } : { name: "stopped", tone: "warn" };
+}
+
+/** @param {any} finding */
+function drawn({ id, level, text, remedy }) {
+  const { name, tone } = LEVELS[level] ?? { name: level, tone: "" };
+  return h("li", { class: `finding ${tone}` },
+    h("span", { class: `badge ${tone}` }, name), h("p", {}, visible(text)), h("code", { class: "muted" }, visible(id)),
+    remedy !== null && h("p", { class: "remedy" }, h("b", {}, "What to do"), visibleLines(remedy)));
+}
+
+/**
+ * The form that asks.
+ * @param {{ app: () => string, query: URLSearchParams, keep: Context["keep"], signal: AbortSignal, choice: ReturnType<typeof picker>, chosen: (id: string) => void, begun: (run: any) => void }} given
+ */
+function asking({ app, query, keep, signal, choice, chosen, begun }) {
+  const fields = new Fields("doctor");
+  const url = textInput({ class: "input mono", type: "url", inputmode: "url", value: query.get("url") ?? "", placeholder: "wss://ws.example.com" });
+  const origin = textInput({ class: "input mono", type: "url", inputmode: "url", value: query.get("origin") ?? "", placeholder: "https://shop.example.com" });
+  const patient = tickInput(false);
+  const button = h("button", { class: "button primary", type: "submit", disabled: true }, "Look");
+  const done = h("p", { class: "off-screen", role: "status" });
+  choice.ready.then((id) => { chosen(id ?? ""); button.disabled = id === null; }).catch(() => null);
+  get(path(["config"]), signal).then((config) => {
+    const { host, port, tls } = publicAddress(config);
+    if (url.value === "") url.value = `${tls ? "wss" : "ws"}://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}${prefixOf(config)}`;
+  }).catch(() => null);
+  const submit = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    fields.clear();
+    button.disabled = true;
+    const body = { url: url.value.trim(), patient: patient.checked, ...(origin.value.trim() === "" ? {} : { origin: origin.value.trim() }) };
+    keep({ url: body.url, origin: origin.value.trim() });
+    try {
+      begun(await send("POST", path(["apps", app(), "doctor"]), { body, signal }));
+      say(done, "The doctor is at work.");
+    } catch (error) {
+      if (!signal.aborted) fields.show(error);
+    }
+    button.disabled = false;
+  };
+  return h("form", { class: "card form", onsubmit: submit, novalidate: true }, fields.problem, choice.element,
+    fields.add("url", "Address that clients are given", url, "With the scheme, and a path where there is one. This node connects to it, and does what a client does."),
+    fields.add("origin", "Origin of a page", origin, "Empty: as a program, which has none."),
+    fields.add("patient", "Wait for silence to be cut off", patient, "Two minutes more: a proxy that ends quiet connections shows then."),
+    button, done);
+}
+
+/** What the relay's paths begin with. @param {any} config */
+function prefixOf(config) {
+  const prefix = String(config?.server?.path_prefix ?? "");
+  return prefix === "" || prefix.startsWith("/") ? prefix : `/${prefix}`;
+}
