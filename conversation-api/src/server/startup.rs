@@ -25,7 +25,7 @@ fn missing(settings: &Settings) -> Vec<&'static str> {
         );
     }
     match settings.broadcast {
-        Connection::Log => missing
+        Connection::Log(_) => missing
             .push("BROADCAST_CONNECTION is not set or log: events are logged, and reach no relay"),
         Connection::Null => missing.push("BROADCAST_CONNECTION is null: events go nowhere"),
         _ => {}
