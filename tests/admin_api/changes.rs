@@ -5,7 +5,7 @@ use std::fs;
 use protocol_tests::{App, Request, Response, TestServer, Upgrade, or_skip};
 use serde_json::{Value, json};
 
-use crate::support::{Admin, TOKEN, locked, reason, start};
+use crate::support::{Admin, TOKEN, locked, logged, reason, start};
 
 const READ: &str = "read-read-read-read";
 
@@ -61,8 +61,8 @@ async fn are_served_at_once_with_what_was_made_for_them() {
     let again = admin.post("/api/apps", &given).await;
     assert_eq!(again.status, 409, "{}", again.text());
     drop(client);
-    let log = server.log().join("\n");
-    assert!(log.contains("/api/apps") && !log.contains(&app.secret));
+    let log = logged(&server, &["/api/apps"]).await;
+    assert!(!log.contains(&app.secret));
     server.finish().await;
 }
 

@@ -1,6 +1,8 @@
 //! A client of the admin API.
 
-use protocol_tests::{HttpClient, Request, Response, Skipped, TestServer, TestServerBuilder};
+use protocol_tests::{
+    HttpClient, Request, Response, Skipped, TestServer, TestServerBuilder, eventually,
+};
 use serde_json::Value;
 
 /// Opens a server's admin listener for everything.
@@ -80,6 +82,15 @@ pub(crate) async fn start_with_reader(reader: &str) -> Result<TestServer, Skippe
         .set("admin.tokens_file", file.to_str().unwrap())
         .start()
         .await
+}
+
+/// The server's log once it has all of these in it: it is read while the server writes it.
+pub(crate) async fn logged(server: &TestServer, words: &[&str]) -> String {
+    eventually(&format!("{words:?} in the log"), async || {
+        let log = server.log().join("\n");
+        words.iter().all(|word| log.contains(word)).then_some(log)
+    })
+    .await
 }
 
 /// The sentence of a refusal.

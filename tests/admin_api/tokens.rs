@@ -8,7 +8,7 @@ use protocol_tests::{
     Request, Signal, Skipped, TestServer, Upgrade, WebSocket, eventually, or_skip,
 };
 
-use crate::support::{Admin, TOKEN, locked, reason, start};
+use crate::support::{Admin, TOKEN, locked, logged, reason, start};
 
 const READ: &str = "read-read-read-read";
 
@@ -54,11 +54,7 @@ async fn each_role_may_do_what_it_is_for() {
         let refused = metrics.sum("fanfare_admin_refused_total", &[("reason", reason)]);
         assert_eq!(refused, count, "{reason}");
     }
-    let log = server.log().join("\n");
-    assert!(
-        log.contains("changed over the admin API") && log.contains(&path),
-        "{log}"
-    );
+    let log = logged(&server, &["changed over the admin API", &path]).await;
     assert!(log.contains("admin.token") && !log.contains(TOKEN), "{log}");
     server.finish().await;
 }
@@ -214,10 +210,10 @@ async fn others_hold_without_a_restart() {
     // A file that is wrong changes nothing.
     fs::write(&file, "write short ada\n").unwrap();
     server.signal(Signal::HangUp);
-    eventually("the complaint", async || {
-        let log = server.log().join("\n");
-        log.contains("admin.tokens_file").then_some(())
-    })
+    logged(
+        &server,
+        &["admin.tokens_file", "what was read before holds"],
+    )
     .await;
     assert!(is_let_in(&server, TOKEN).await);
 
@@ -240,11 +236,7 @@ async fn others_hold_without_a_restart() {
     assert_eq!(refused.unwrap_err().status, 401);
     let config = Admin::with(&server, Some(OTHER)).get("/api/config").await;
     assert_eq!(config["admin"]["tokens"][1]["name"], "grace");
-    let log = server.log().join("\n");
-    assert!(
-        log.contains("opened by other tokens") && log.contains("grace"),
-        "{log}"
-    );
+    let log = logged(&server, &["opened by other tokens", "grace"]).await;
     assert!(
         !log.contains(OTHER) && !log.contains("hold when it is started again"),
         "{log}"
@@ -280,12 +272,7 @@ async fn the_last_one_is_not_taken_away_from_a_listener_that_others_reach() {
     assert!(open.len() < config.len(), "{config}");
     server.write_config(&open);
     server.signal(Signal::HangUp);
-    eventually("the complaint", async || {
-        let log = server.log().join("\n");
-        log.contains("no admin token is configured any more")
-            .then_some(())
-    })
-    .await;
+    logged(&server, &["no admin token is configured any more"]).await;
     let mut nobody = Admin::with(&server, None);
     nobody.expect("GET", "/api/apps", 401).await;
     assert!(is_let_in(&server, TOKEN).await);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Admin, locked, reason, start, start_with_reader};
+use crate::support::{Admin, locked, logged, reason, start, start_with_reader};
 
 const READ: &str = "read-read-read-read";
 
@@ -231,8 +231,7 @@ async fn are_tested_by_those_who_may_change_something_and_that_is_logged() {
     // Nobody listens there.
     let hooked = hooked(&mut admin, "hooked", &["http://127.0.0.1:9/".to_owned()]).await;
     test(&mut admin, &hooked).await;
-    let log = server.log().join("\n");
-    assert!(log.contains("/api/apps/hooked/webhooks/test"), "{log}");
+    logged(&server, &["/api/apps/hooked/webhooks/test"]).await;
     server.finish().await;
 }
 
