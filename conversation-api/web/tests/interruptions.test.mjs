@@ -110,6 +110,21 @@ test("more than a page that was missed leaves no gap", async () => {
   await closeAll(cutOff);
 });
 
+test("earlier messages that cannot be fetched are offered again", async () => {
+  // The conversation of the test before, which has more than a page.
+  const manager = await world.open(USERS.manager2, { hash: hashOf(edsger) });
+  await sees(manager, "Line 70.");
+  const earlier = /\/messages\?before=/;
+  await manager.context.route(earlier, (route) => route.fulfill({ status: 500, json: { message: "Server Error" } }));
+  await manager.page.getByRole("log").evaluate((box) => box.scrollTo(0, 0));
+  const again = manager.page.getByRole("button", { name: "Earlier messages could not be fetched: try again" });
+  await again.waitFor();
+  await manager.context.unroute(earlier);
+  await again.click();
+  await manager.page.getByText("Line 1.", { exact: true }).waitFor();
+  await closeAll(manager);
+});
+
 test("an answer that cannot be sent is kept, and sent when it can be", async () => {
   const agent = await world.open(USERS.agent, { hash: hashOf(grace) });
   await agent.context.route("**/api/messages/send", (route) => route.abort());
