@@ -15,17 +15,8 @@ pub(super) struct LocalUser {
     pub(super) joining: Option<Vec<Join>>,
     /// Whether nobody but this node knows of the user.
     pub(super) only_here: bool,
-    pub(super) reported: Reported,
-}
-
-/// Whether webhooks know of a user, or are about to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reported {
-    #[default]
-    No,
-    /// It is for another node to report, or in doubt since Redis lost something.
-    Perhaps,
-    Yes,
+    /// Whether webhooks know of the user, or are about to.
+    pub(super) is_reported: bool,
 }
 
 /// Whether webhooks know that this node has occupied the channel.
@@ -35,8 +26,6 @@ pub(super) enum Occupancy {
     No,
     /// Redis was asked, and has not answered yet.
     Unsure,
-    /// It is for another node to report, or in doubt since Redis lost something.
-    Perhaps,
     Known,
 }
 
@@ -44,7 +33,8 @@ pub(super) enum Occupancy {
 #[derive(Debug)]
 pub(super) enum Step {
     Add(Arc<str>),
-    Remove(Arc<str>, Reported),
+    /// Whether webhooks know of the user.
+    Remove(Arc<str>, bool),
 }
 
 /// What is announced to Redis next of the part's users.
@@ -73,7 +63,7 @@ pub(super) struct Part {
     pub(super) users: HashMap<Arc<str>, LocalUser>,
     pub(super) unsent: Unsent,
     /// Users who have left since Redis was last known to know of them, and whether webhooks do.
-    pub(super) departed: HashMap<Arc<str>, Reported>,
+    pub(super) departed: HashMap<Arc<str>, bool>,
     pub(super) occupancy: Occupancy,
 }
 
@@ -124,8 +114,8 @@ impl Part {
     pub(super) fn send_users_again(&mut self) {
         if let Unsent::Steps(steps) = std::mem::replace(&mut self.unsent, Unsent::Whole) {
             for step in steps {
-                if let Step::Remove(user_id, reported) = step {
-                    self.departed.insert(user_id, reported);
+                if let Step::Remove(user_id, is_reported) = step {
+                    self.departed.insert(user_id, is_reported);
                 }
             }
         }
@@ -148,13 +138,13 @@ impl Part {
     pub(super) fn remove(&mut self, user_id: &Arc<str>, user: &LocalUser) {
         let LocalUser {
             only_here,
-            reported,
+            is_reported,
             ..
         } = *user;
         match &mut self.unsent {
-            Unsent::Steps(steps) => steps.push(Step::Remove(Arc::clone(user_id), reported)),
-            Unsent::Whole if reported != Reported::No || !only_here => {
-                self.departed.insert(Arc::clone(user_id), reported);
+            Unsent::Steps(steps) => steps.push(Step::Remove(Arc::clone(user_id), is_reported)),
+            Unsent::Whole if is_reported || !only_here => {
+                self.departed.insert(Arc::clone(user_id), is_reported);
             }
             Unsent::Whole => {}
         }
@@ -171,7 +161,7 @@ impl Part {
         self.departed.clear();
         self.occupancy = Occupancy::No;
         for user in self.users.values_mut() {
-            user.reported = Reported::No;
+            user.is_reported = false;
         }
     }
 
@@ -183,27 +173,25 @@ impl Part {
     }
 
     /// Whether webhooks know of the user, if it is here.
-    pub(super) fn note_reported(&mut self, user_id: &str, reported: Reported) {
+    pub(super) fn note_reported(&mut self, user_id: &str, is_reported: bool) {
         if let Some(user) = self.users.get_mut(user_id) {
-            user.reported = reported;
+            user.is_reported = is_reported;
         }
     }
 
     /// Webhooks know of the user, who may have left again before that.
     pub(super) fn on_added(&mut self, user_id: &str) {
         if self.users.contains_key(user_id) {
-            return self.note_reported(user_id, Reported::Yes);
+            return self.note_reported(user_id, true);
         }
         match &mut self.unsent {
             Unsent::Whole => {
-                self.departed.insert(user_id.into(), Reported::Yes);
+                self.departed.insert(user_id.into(), true);
             }
             Unsent::Steps(steps) => {
                 for step in steps {
-                    if let Step::Remove(removed, reported) = step
-                        && **removed == *user_id
-                    {
-                        *reported = Reported::Yes;
+                    if let Step::Remove(removed, is_reported) = step {
+                        *is_reported |= &**removed == user_id;
                     }
                 }
             }

@@ -16,7 +16,6 @@
 --     STEP_REMOVE USER         a user's last connection to the node
 --     STEP_ADD_REPORTED USER INFO, STEP_REMOVE_REPORTED USER   the same of one whom webhooks know of, even
 --                    if it was forgotten here
---     STEP_REMOVE_PERHAPS_REPORTED USER   the same of one of whom others were to report, or of whom it was in doubt
 --     STEP_WHOLE COUNT (USER INFO NEW)*   these are the node's users, and no others; if they were forgotten
 --                    here, webhooks know of them, unless NEW is 1, and of all others' departures
 --     STEP_FLUSH ALL           what is due is to be reported; with 1, all that the node would report later
@@ -43,9 +42,8 @@ local FLAG_PRESENCE, FLAG_USER, FLAG_COUNTED = 'p', 'u', 'c'
 local FLAG_REPORTS_OCCUPANCY, FLAG_REPORTS_MEMBERS, FLAG_REPORTS_COUNTS = 'o', 'm', 's'
 local FLAG_CACHED, FLAG_ROSTER, FLAG_ALL_DUE, FLAG_ONE_AT_LEAST, FLAG_NOT_SINCE = 'k', 'r', 'd', 'e', 'x'
 local FLAG_DOUBTFUL, FLAG_OCCUPIED, FLAG_WAS_OCCUPIED, FLAG_NEVER_OCCUPIED = 'D', 'q', 'z', 'y'
-local FLAG_PERHAPS_WAS_OCCUPIED = 'w'
 local STEP_SUBSCRIBERS, STEP_WATCHERS, STEP_ADD, STEP_REMOVE = 'n', 'w', '+', '-'
-local STEP_ADD_REPORTED, STEP_REMOVE_REPORTED, STEP_REMOVE_PERHAPS_REPORTED = 'h', 'g', 'i'
+local STEP_ADD_REPORTED, STEP_REMOVE_REPORTED = 'h', 'g'
 local STEP_WHOLE, STEP_FLUSH, STEP_ACKNOWLEDGE = '=', 'f', 'a'
 -- What is to be reported is in due, a field for each thing, which begins with one of these. To webhooks, at once;
 -- once its time has come, or then unless a node announces that they know it; to subscribers.
@@ -237,15 +235,11 @@ local function remove(user, left_over)
     end
   end
 end
--- What was forgotten is reported when the others have announced what they have. (perhaps: of an arrival that is still
--- to be reported, nothing follows for webhooks yet.)
-local function remove_forgotten(user, perhaps)
-  if not perhaps then
-    redis.call('HDEL', due, DUE_PERHAPS_ADDED .. user)
-  end
+-- What was forgotten is reported when the others have announced what they have.
+local function remove_forgotten(user)
+  redis.call('HDEL', due, DUE_PERHAPS_ADDED .. user)
   local is_there = redis.call('HEXISTS', users, user) == 1
   local is_waiting = is_due(DUE_REMOVING .. user) or is_due(DUE_REMOVED .. user)
-    or (perhaps and (is_due(DUE_PERHAPS_ADDED .. user) or is_due(DUE_ADDED .. user)))
   if flag(FLAG_REPORTS_MEMBERS) and not is_there and not is_waiting then
     goes(DUE_REMOVING .. user, forgotten_delay)
   end
@@ -287,15 +281,15 @@ while step <= #ARGV do
     else
       add(user, info, is_forgotten and what == STEP_ADD_REPORTED)
     end
-  elseif what == STEP_REMOVE or what == STEP_REMOVE_REPORTED or what == STEP_REMOVE_PERHAPS_REPORTED then
+  elseif what == STEP_REMOVE or what == STEP_REMOVE_REPORTED then
     if #added > 0 then
       announce_members()
     end
     local user = next_argument()
     if redis.call('SISMEMBER', at, user) == 1 then
       remove(user)
-    elseif is_forgotten and what ~= STEP_REMOVE then
-      remove_forgotten(user, what == STEP_REMOVE_PERHAPS_REPORTED)
+    elseif is_forgotten and what == STEP_REMOVE_REPORTED then
+      remove_forgotten(user)
     end
   elseif what == STEP_WHOLE then
     local count, wanted, new = tonumber(next_argument()), {}, {}
@@ -364,9 +358,8 @@ elseif flag(FLAG_REPORTS_OCCUPANCY) then
     elseif not was_never_reported(DUE_PERHAPS_OCCUPIED) and not flag(FLAG_NEVER_OCCUPIED) then
       goes(DUE_VACATING, delay)
     end
-  elseif is_forgotten and not occupied and not is_due(DUE_VACATING) and not is_due(DUE_VACATED) then
-    local is_to_come = is_due(DUE_PERHAPS_OCCUPIED) or is_due(DUE_OCCUPIED)
-    if flag(FLAG_WAS_OCCUPIED) or (flag(FLAG_PERHAPS_WAS_OCCUPIED) and not is_to_come) then
+  elseif is_known and flag(FLAG_WAS_OCCUPIED) and not occupied then
+    if not is_due(DUE_VACATING) and not is_due(DUE_VACATED) then
       goes(DUE_VACATING, forgotten_delay)
     end
   end

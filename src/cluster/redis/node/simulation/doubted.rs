@@ -214,25 +214,3 @@ fn who_came_back_as_redis_forgot_and_left_is_reported_as_gone() {
         simulate(&Plan { seed, actions });
     }
 }
-
-#[test]
-fn who_leaves_what_others_left_before_redis_forgot_is_reported() {
-    for (channel, seed) in [(1, 2_312_891_290_346_885_433)]
-        .into_iter()
-        .chain((0..SEEDS).flat_map(|seed| [(0, seed), (1, seed)]))
-    {
-        let actions = vec![
-            Action::Join(2, channel, 0),
-            Action::Wait(1),
-            Action::Leave(2, 0),
-            Action::Join(1, channel, 0),
-            Action::Late(0, 0),
-            Action::Burst(0, 10),
-            Action::Forget(false),
-            Action::Leave(1, 0),
-            Action::SignIn(0, 0),
-            Action::SignIn(0, 0),
-        ];
-        simulate(&Plan { seed, actions });
-    }
-}
