@@ -37,6 +37,8 @@ export function startVisit({ store, api, config, token }) {
   const live = goLive(config, token, {
     ...arrivals,
     caughtUp: catchUp,
+    // What is asked of the backend next brings the page back to the log-in.
+    unauthenticated: catchUp,
     connection: (connection) => set({ connection }),
     viewers: (viewers) => set({ viewers }),
     typing: (typing) => set({ typing }),

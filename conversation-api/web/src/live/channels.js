@@ -1,6 +1,6 @@
 // Which channels are subscribed to: always those that are wanted now.
 import { listenTo } from "./events.js";
-import { createRetries, isFinal } from "./retries.js";
+import { createRetries, isFinal, UNAUTHENTICATED } from "./retries.js";
 
 export function createChannels(echo, on) {
   const watched = new Set();
@@ -16,6 +16,7 @@ export function createChannels(echo, on) {
       on.caughtUp();
     };
     listenTo(echo, channel, { ...on, caughtUp }, (status) => {
+      if (status === UNAUTHENTICATED) on.unauthenticated();
       if (!isFinal(status)) retries.failed(channel);
     });
   }

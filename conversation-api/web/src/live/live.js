@@ -6,7 +6,7 @@ import { createEcho } from "./websocket.js";
 
 /**
  * @param {object} on what to do with what comes: message, updated, assigned, changed, caughtUp (see events.js),
- *     connection, viewers, typing and presence
+ *     unauthenticated (the log-in is worth nothing any more), connection, viewers, typing and presence
  */
 export function goLive(config, token, on) {
   const echo = createEcho(config.pusher, token);
