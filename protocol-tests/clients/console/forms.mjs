@@ -223,10 +223,10 @@ async function doctor() {
   const url = page.getByLabel("Address that clients are given");
   await eventually("the address as the configuration has it", async () => /^ws:/.test(await url.inputValue()));
   await url.fill("ftp://nowhere");
-  await page.getByRole("button", { name: "Look" }).click();
+  await page.getByRole("button", { name: "Run checks" }).click();
   await wrongAt(page, "Address that clients are given", "wss://host");
   await url.fill(`ws://${host}:${port}`);
-  await page.getByRole("button", { name: "Look" }).click();
+  await page.getByRole("button", { name: "Run checks" }).click();
   const found = page.getByRole("region", { name: "What was found" });
   for (const id of ["dns", "tcp", "http", "signature", "upgrade", "private", "presence", "webhook"]) await found.getByText(id, { exact: true }).waitFor();
   const hook = found.getByRole("listitem").filter({ hasText: "webhook" }).last();
@@ -239,7 +239,7 @@ async function doctor() {
   await eventually("another run", async () => {
     await page.getByLabel("Wait for silence to be cut off").check();
     await page.getByLabel("Address that clients are given").fill(`ws://${host}:${port}`);
-    await page.getByRole("button", { name: "Look" }).click();
+    await page.getByRole("button", { name: "Run checks" }).click();
     return found.getByText("looking…").isVisible();
   });
   await page.getByRole("button", { name: "Stop" }).click();

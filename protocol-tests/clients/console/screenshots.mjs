@@ -108,7 +108,7 @@ await picture("webhooks", "#/webhooks?app=storefront", { colorScheme: "light" },
 await picture("app", "#/apps/storefront/edit", { colorScheme: "light" }, (page) => page.getByRole("button", { name: "Save" }).waitFor());
 await picture("doctor", "#/doctor?app=storefront&origin=https://admin.example.com", { colorScheme: "dark" }, async (page) => {
   await page.getByLabel("Address that clients are given").fill(`ws://127.0.0.1:${ports.public}`);
-  await page.getByRole("button", { name: "Look" }).click();
+  await page.getByRole("button", { name: "Run checks" }).click();
   await page.locator(".run-head .badge.bad").waitFor();
 });
 await picture("phone", "#/overview", { colorScheme: "dark", viewport: { width: 390, height: 800 }, deviceScaleFactor: 1.5, isMobile: true, hasTouch: true }, charted);

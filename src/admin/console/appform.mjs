@@ -20,7 +20,7 @@ const UNITS = /** @type {Record<string, string>} */ ({
 
 const SWITCHES = /** @type {[string, string, string][]} */ ([
   ["client_events", "Client events", "Clients may send events to each other on private and presence channels."],
-  ["subscription_count", "Subscription counts", "Clients are told how many subscribe to a channel."],
+  ["subscription_count", "Subscription counts", "Clients receive how many subscribe to a channel."],
   ["allow_missing_origin", "Clients without an origin", "Programs, which send none, may connect although origins are listed."],
   ["watchlist", "Watchlist", "Clients may ask who of a list of users is online."],
 ]);

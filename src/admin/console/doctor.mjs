@@ -104,7 +104,7 @@ function asking({ app, query, keep, signal, choice, chosen, begun }) {
   const url = textInput({ class: "input mono", type: "url", inputmode: "url", value: query.get("url") ?? "", placeholder: "wss://ws.example.com" });
   const origin = textInput({ class: "input mono", type: "url", inputmode: "url", value: query.get("origin") ?? "", placeholder: "https://shop.example.com" });
   const patient = tickInput(false);
-  const button = h("button", { class: "button primary", type: "submit", disabled: true }, "Look");
+  const button = h("button", { class: "button primary", type: "submit", disabled: true }, "Run checks");
   const done = h("p", { class: "off-screen", role: "status" });
   choice.ready.then((id) => { chosen(id ?? ""); button.disabled = id === null; }).catch(() => null);
   get(path(["config"]), signal).then((config) => {
