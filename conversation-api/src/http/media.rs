@@ -4,7 +4,7 @@ use actix_files::NamedFile;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, Charset,
     ContentDisposition, DispositionParam, DispositionType, ExtendedValue, HeaderValue,
-    TryIntoHeaderValue as _, X_CONTENT_TYPE_OPTIONS,
+    TryIntoHeaderValue as _, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -20,6 +20,8 @@ use crate::store::Store;
 
 /// A browser keeps it for a day, for this user.
 const CACHE: HeaderValue = HeaderValue::from_static("private, max-age=86400, immutable");
+/// What it keeps for one user it does not give another.
+const BY_USER: HeaderValue = HeaderValue::from_static("Authorization");
 /// Whatever is in it, a browser runs nothing of it.
 const POLICY: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -54,6 +56,7 @@ pub(super) async fn show(
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CONTENT_DISPOSITION, disposition);
     headers.insert(CACHE_CONTROL, CACHE);
+    headers.append(VARY, BY_USER);
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     Ok(response.map_into_boxed_body())

@@ -63,7 +63,10 @@ impl Write for ReceiveMessage {
         let now = Timestamp::now();
         let target = match latest_conversation(connection, contact.id).await? {
             Some(target) => target,
-            None => begin_conversation(connection, contact.id, now).await?,
+            None => {
+                let at = written_at(self.incoming.written_at, None, now);
+                begin_conversation(connection, contact.id, at).await?
+            }
         };
         let latest = latest_inbound(connection, target.id).await?;
         let written_at = written_at(self.incoming.written_at, latest, now);
@@ -262,7 +265,7 @@ async fn latest_conversation(
 async fn begin_conversation(
     connection: &mut Connection,
     contact_id: i64,
-    now: Timestamp,
+    at: Timestamp,
 ) -> Result<Target, sqlx::Error> {
     let row = query(
         "INSERT INTO conversations (contact_id, department_id, status, last_message_at, created_at)
@@ -270,7 +273,7 @@ async fn begin_conversation(
          RETURNING id, status, department_id",
     )
     .bind(contact_id)
-    .bind(now.millis())
+    .bind(at.millis())
     .fetch_one(connection)
     .await?;
     target(&row)

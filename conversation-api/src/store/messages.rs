@@ -57,6 +57,10 @@ pub enum Sent {
 impl Write for SendMessage {
     type Outcome = Sent;
 
+    fn conversation(&self) -> Option<i64> {
+        Some(self.conversation_id)
+    }
+
     async fn apply(&self, connection: &mut Connection) -> Result<Sent, sqlx::Error> {
         let row = query(
             "SELECT c.department_id, c.assigned_to, ct.phone

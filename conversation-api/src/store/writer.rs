@@ -15,7 +15,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::RwLock;
 use sqlx::{AnyPool, Connection as _};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -24,6 +24,8 @@ use super::{Connection, StoreError};
 
 /// Writes that may wait to be taken; more make their requests wait.
 const QUEUE: usize = 4096;
+/// Turns that there are where writers work side by side; conversations share them by their ids.
+const TURNS: usize = 64;
 /// How often a write is tried that ran into another one's locks.
 const ATTEMPTS: usize = 5;
 /// How long a transaction may take. A connection that has not answered by then is given up.
@@ -36,6 +38,12 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub trait Write: Send + Sync + 'static {
     /// What it comes to. A refusal that changes nothing is an outcome, too.
     type Outcome: Send + 'static;
+
+    /// The conversation in whose order it is: what one process hands in for a conversation is
+    /// committed in that order. `None` for what is in no order.
+    fn conversation(&self) -> Option<i64> {
+        None
+    }
 
     /// Makes the change.
     fn apply(
@@ -61,7 +69,27 @@ pub struct Writer {
     /// Empty once no more writes are taken.
     queue: Arc<RwLock<Option<Queue>>>,
     work: Arc<Mutex<JoinSet<()>>>,
+    turns: Turns,
     pool: AnyPool,
+}
+
+/// Whose turn it is in a conversation. Those who wait get it in the order in which they came.
+#[derive(Clone)]
+struct Turns(Arc<[Mutex<()>]>);
+
+impl Turns {
+    /// One writer alone takes everything in order by itself.
+    fn new(style: Style) -> Self {
+        let turns = if style.connections > 1 { TURNS } else { 0 };
+        Self((0..turns).map(|_| Mutex::default()).collect())
+    }
+
+    async fn take(&self, conversation: Option<i64>) -> Option<MutexGuard<'_, ()>> {
+        let turns = u64::try_from(self.0.len()).ok()?;
+        let turn = conversation?.unsigned_abs().checked_rem(turns)?;
+        let turn = self.0.get(usize::try_from(turn).ok()?)?;
+        Some(turn.lock().await)
+    }
 }
 
 type Queue = mpsc::Sender<Box<dyn Pending>>;
@@ -83,11 +111,13 @@ impl Writer {
         Self {
             queue: Arc::new(RwLock::new(Some(queue))),
             work: Arc::new(Mutex::new(work)),
+            turns: Turns::new(style),
             pool,
         }
     }
 
     pub(super) async fn write<W: Write>(&self, write: W) -> Result<W::Outcome, StoreError> {
+        let _turn = self.turns.take(write.conversation()).await;
         let (answer, outcome) = oneshot::channel();
         let pending = Box::new(PendingWrite {
             write,

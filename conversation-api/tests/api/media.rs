@@ -112,6 +112,16 @@ async fn a_file_is_fetched_announced_and_served() {
                 .unwrap()
                 .starts_with("private")
         );
+        let vary: Vec<_> = served
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "vary")
+            .collect();
+        assert!(
+            vary.iter()
+                .any(|(_, value)| value.contains("Authorization")),
+            "another user of the browser is not given it: {vary:?}"
+        );
         let asked = graph.arrived();
         let targets: Vec<_> = asked.iter().map(Arrived::target).collect();
         assert_eq!(targets, ["GET /v23.0/1166", "GET /file/1"]);

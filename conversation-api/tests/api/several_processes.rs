@@ -1,5 +1,7 @@
 //! Several processes share one PostgreSQL database, and its outbox.
 
+use conversation_api::store::{Connection, Store, Write};
+use futures_util::future::join_all;
 use protocol_tests::TestServer;
 use serde_json::json;
 
@@ -55,6 +57,44 @@ async fn each_event_is_sent_by_one_of_them_and_in_order() {
         process.stop().await;
     }
     relay.finish().await;
+}
+
+/// Stores its number, the later the smaller that is.
+struct Numbered(i64);
+
+impl Write for Numbered {
+    type Outcome = ();
+
+    fn conversation(&self) -> Option<i64> {
+        Some(1)
+    }
+
+    async fn apply(&self, connection: &mut Connection) -> Result<(), sqlx::Error> {
+        sqlx::query("SELECT CAST(pg_sleep(0.02 * (8 - $1)) AS TEXT)")
+            .bind(self.0)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query("INSERT INTO departments (name) VALUES ($1)")
+            .bind(format!("number {}", self.0))
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_is_handed_in_for_a_conversation_is_committed_in_that_order() {
+    let database = Database::seeded(Kind::Postgres).await;
+    let store = Store::open(&database.url.parse().unwrap()).await.unwrap();
+    let writes = (0..8).map(|number| store.write(Numbered(number)));
+    for written in join_all(writes).await {
+        written.unwrap();
+    }
+    let query = "SELECT name FROM departments WHERE name LIKE 'number %' ORDER BY id";
+    let numbers = database.texts(query).await;
+    let expected: Vec<_> = (0..8).map(|number| format!("number {number}")).collect();
+    assert_eq!(numbers, expected);
+    store.close().await;
 }
 
 #[tokio::test]
