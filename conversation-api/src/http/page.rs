@@ -76,10 +76,11 @@ async fn guarded(
     let mut response = next.call(request).await?;
     let is_there = !response.status().is_client_error() && !response.status().is_server_error();
     let headers: &mut HeaderMap = response.headers_mut();
-    let cached = match is_hashed && is_there {
-        true => "public, max-age=31536000, immutable",
+    let cached = if is_hashed && is_there {
+        "public, max-age=31536000, immutable"
+    } else {
         // Kept, and asked about each time.
-        false => "no-cache",
+        "no-cache"
     };
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cached));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));

@@ -2,7 +2,7 @@
 //!
 //! Who loses a conversation is made to connect again ([`evictions`](super::evictions)), and would
 //! miss what is sent in the meantime. So what they are to know goes out apart, before their
-//! connections end ([`notices`](super::notices)); all others get it from the outbox, in the
+//! connections end ([`notices`]); all others get it from the outbox, in the
 //! conversation's order.
 
 use publisher::SocketId;

@@ -103,30 +103,43 @@ impl Store {
         })
     }
 
+    /// Two scans of little: what nobody has written in is not unread, and what somebody has read is
+    /// found by their marks.
     async fn counts(&self, user: &User, status: Option<Status>) -> Result<Counts, StoreError> {
         let mut statement = Statement::new(
             "SELECT COUNT(*) AS total,
                 COUNT(CASE WHEN c.assigned_to = $1 THEN 1 END) AS mine,
                 COUNT(CASE WHEN c.assigned_to IS NULL THEN 1 END) AS unassigned,
-                COUNT(CASE WHEN c.last_inbound_id > COALESCE(r.last_read_message_id, 0)
-                    THEN 1 END) AS unread
-             FROM conversations c
-             LEFT JOIN read_marks r ON r.user_id = $1 AND r.conversation_id = c.id
-             WHERE 1 = 1",
+                COUNT(CASE WHEN c.last_inbound_id > 0 THEN 1 END) AS inbound
+             FROM conversations c WHERE 1 = 1",
             user,
         );
         statement.within(Scope::of(user));
         statement.with_status(status);
-        let row = statement
-            .query()
-            .fetch_one(&mut *self.reader().await?)
-            .await?;
+        let numbers = self.row(&statement).await?;
+        let mut statement = Statement::new(
+            "SELECT COUNT(*) AS known FROM read_marks r
+             JOIN conversations c ON c.id = r.conversation_id
+             WHERE r.user_id = $1 AND c.last_inbound_id > 0
+               AND r.last_read_message_id >= c.last_inbound_id",
+            user,
+        );
+        statement.within(Scope::of(user));
+        statement.with_status(status);
+        let known: i64 = self.row(&statement).await?.try_get("known")?;
+        let inbound: i64 = numbers.try_get("inbound")?;
         Ok(Counts {
-            mine: row.try_get("mine")?,
-            unassigned: row.try_get("unassigned")?,
-            all: row.try_get("total")?,
-            unread: row.try_get("unread")?,
+            mine: numbers.try_get("mine")?,
+            unassigned: numbers.try_get("unassigned")?,
+            all: numbers.try_get("total")?,
+            // Something may have been read between the two.
+            unread: (inbound - known).max(0),
         })
+    }
+
+    async fn row(&self, statement: &Statement) -> Result<AnyRow, StoreError> {
+        let mut reader = self.reader().await?;
+        Ok(statement.query().fetch_one(&mut *reader).await?)
     }
 
     /// The ids of a page, and how many conversations there are on all pages.
@@ -145,11 +158,7 @@ impl Store {
                     user,
                 );
                 statement.listed(user, listing);
-                let row = statement
-                    .query()
-                    .fetch_one(&mut *self.reader().await?)
-                    .await?;
-                row.try_get("total")?
+                self.row(&statement).await?.try_get("total")?
             }
             Filter::All => counts.all,
             Filter::Mine => counts.mine,

@@ -248,10 +248,9 @@ impl<W: Write> Pending for PendingWrite<W> {
     ) -> BoxFuture<'p, Result<(), sqlx::Error>> {
         async {
             // What was refused for being late must not be done after all.
-            self.outcome = match self.is_given_up() {
-                true => None,
-                false => Some(self.write.apply(connection).await?),
-            };
+            if !self.is_given_up() {
+                self.outcome = Some(self.write.apply(connection).await?);
+            }
             Ok(())
         }
         .boxed()

@@ -35,7 +35,7 @@ async function fetchJson(address, waiting) {
       const response = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
       if (response.ok) return await response.json().catch(() => ({}));
       if (response.status < 500) return {};
-      // A backend that has no relay configured says so itself; whatever else stands in its place does not.
+      // A backend that has no relay configured answers so itself, with a message; a proxy without a backend does not.
       if (response.status === 503 && (await response.json()).message) return {};
     } catch {
       // Asked again.

@@ -87,6 +87,19 @@ test("what nobody has can be read by the agents of the department, and is whose 
   await closeAll(amir, ana);
 });
 
+test("a short outage of the backend does not keep anybody from taking a conversation", async () => {
+  const customer = newCustomer("Adele Goldberg");
+  const ana = await world.open(USERS.agent2);
+  await filter(ana, "Unassigned").click();
+  await world.write(customer, "Is it open?");
+  await ana.page.locator(".row").filter({ hasText: "Adele Goldberg" }).click();
+  const outage = (route) => route.fulfill({ status: 503, json: { message: "The database does not answer." } });
+  await ana.context.route("**/take", outage, { times: 1 });
+  await ana.page.locator(".read-only").getByRole("button", { name: "Take it" }).click();
+  await composer(ana).waitFor();
+  await closeAll(ana);
+});
+
 test("who comes second is shown who was faster", async () => {
   const customer = newCustomer("Jean Bartik");
   const ana = await world.open(USERS.agent2);
@@ -118,6 +131,7 @@ test("filters and counts are right at once, and stay right", async () => {
   await filter(ana, "Unassigned").click();
   await ana.page.locator(".row").filter({ hasText: "Kathleen Booth" }).click();
   await ana.page.locator(".read-only").getByRole("button", { name: "Take it" }).click();
+  await ana.page.waitForFunction(() => document.activeElement?.id === "composer");
   await counts(ana, "Mine", mine + 1);
   await counts(ana, "Unassigned", unassigned);
   await filter(ana, "Mine").click();

@@ -58,7 +58,7 @@ impl Database {
         Database {
             url,
             _directory: directory,
-            server: server,
+            server,
         }
     }
 

@@ -1,13 +1,28 @@
 // What is done with conversations and messages.
+import { mayHeal } from "../http.js";
+
+/** How often something is asked for before an outage is shown. Done twice, it is as if it were done once. */
+const ATTEMPTS = 3;
 
 export function createActions({ api, asking, records, fetching, follow }) {
-  const { answered, attempt } = asking;
+  const { answered, attempt, pause } = asking;
+
+  async function persist(ask) {
+    for (let failures = 0; ; failures += 1) {
+      try {
+        return await answered(ask());
+      } catch (error) {
+        if (!mayHeal(error) || failures + 1 >= ATTEMPTS) throw error;
+        await pause(failures);
+      }
+    }
+  }
 
   /** Does something with a conversation, whose answer is how it is then. */
   const work = (ask) => async (id, ...rest) =>
     attempt(async () => {
       try {
-        records.done(await answered(ask(id, ...rest)));
+        records.done(await persist(() => ask(id, ...rest)));
         follow();
       } catch (error) {
         // Somebody was faster, or it is not ours any more: what is on the screen is not how it is.

@@ -1,7 +1,7 @@
 // What events bring, and where it belongs.
 import { mayRead } from "./permissions.js";
 
-/** What events say of a conversation, in the shape of the conversation. */
+/** What events bring of a conversation, in the shape of the conversation. */
 function descriptionOf({ department_id, ...conversation }, departments, known) {
   if (conversation.department !== undefined || department_id === undefined) return conversation;
   const names = [known?.department, ...departments].filter(Boolean);

@@ -30,7 +30,7 @@ export function createDesk({ store, api, config }) {
 
   async function prefer(changes) {
     if (changes.notifications && !(await askToNotify())) {
-      return set({ failure: "This browser does not allow notifications for the inbox: its settings say so." });
+      return set({ failure: "This browser does not allow notifications for the inbox. Its settings can change that." });
     }
     if (changes.sound) visit.alerts.play();
     const preferences = { ...get().preferences, ...changes };

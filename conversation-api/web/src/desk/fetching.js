@@ -224,7 +224,7 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
       follow();
     } catch (error) {
       set({ [name]: { state: "failed", data: [] } });
-      // A backend that has none of it refuses to say so.
+      // What is refused is not there for this user.
       if (mayHeal(error)) throw error;
     }
   }

@@ -26,7 +26,7 @@ const timeOf = ({ last_message_at, created_at }) => last_message_at ?? created_a
 export const newestFirst = (a, b) => timeOf(b).localeCompare(timeOf(a)) || b.id - a.id;
 
 /**
- * What the list shows: what the backend has listed and what is newer. What is open stays, even if it is, say, unread no
+ * What the list shows: what the backend has listed and what is newer. What is open stays, even if it is unread no
  * more. A search is the backend's alone.
  */
 export function listed(conversations, list, user, openId) {

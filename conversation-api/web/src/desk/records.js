@@ -56,7 +56,7 @@ export function createRecords({ store: { get, set }, miscounted }) {
     });
   }
 
-  /** What an event says of a conversation, which is the same for everybody. */
+  /** Takes in what an event brings of a conversation, which is the same for everybody. */
   function describe(description) {
     const before = known(description.id);
     const { user } = get();

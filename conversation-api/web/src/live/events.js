@@ -3,7 +3,7 @@ import { clean } from "../clean.js";
 
 /**
  * Listens to a channel: `user.5`, `department.1` or `conversation.7`. An event that comes on several channels, or twice,
- * is passed on as often: its ids say that it is the same.
+ * is passed on as often: it is known by its ids.
  *
  * @param {object} on what to do with what comes
  * @param {(message: object, channel: string, conversation?: object) => void} on.message a message was written

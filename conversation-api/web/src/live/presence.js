@@ -41,7 +41,7 @@ export function createPresence(echo, { viewers, typing, presence }) {
       show();
     };
     channel.here(joined).joining(show).leaving(show);
-    // The relay says whose whisper it is, so that nobody can whisper in another's name.
+    // The relay adds whose whisper it is, so that nobody can whisper in another's name.
     channel.listenForWhisper("typing", (_, { user_id }) => started(Number(user_id)));
     channel.error(({ status }) => {
       presence("failed");
@@ -61,7 +61,7 @@ export function createPresence(echo, { viewers, typing, presence }) {
     if (typers.delete(id)) typing([...typers.keys()]);
   }
 
-  /** Forgets what the relay said of the others, as it holds no more. */
+  /** Forgets what the relay reported of the others, as it holds no more. */
   function forget() {
     viewers([]);
     for (const id of [...typers.keys()]) stopped(id);

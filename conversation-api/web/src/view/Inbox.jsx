@@ -48,7 +48,7 @@ export function Inbox({ state, desk, logOut }) {
   );
 }
 
-/** A link would change the address, which says what is open. */
+/** A link would change the address, which names what is open. */
 function skip() {
   const targets = ["composer", "thread-title", "feed-title"].map((id) => document.getElementById(id));
   const target = targets.find((element) => element && !element.disabled) ?? document.querySelector("a.row");

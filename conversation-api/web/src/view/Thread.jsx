@@ -13,14 +13,20 @@ import { duration, useTimeLeft } from "./time.js";
 /** On a touch screen, focus in the field would bring up the keyboard over the messages. */
 const hasKeyboard = matchMedia("(hover: hover) and (pointer: fine)");
 
+/** Whether nobody is at work elsewhere: what had the focus is gone, or it led here. */
+function isFocusFree() {
+  const { activeElement } = document;
+  return activeElement === document.body || activeElement.matches("a") || activeElement.closest("main") !== null;
+}
+
 /** The open conversation, ready to write in. */
 export function Thread({ state, desk, conversation, toggleDetails, showsDetails }) {
   const { thread, user, viewers, typing, outgoing, templates } = state;
   const isThere = Boolean(conversation) && thread?.state === "ready";
   const mayWrite = Boolean(conversation?.isReadable && conversation.can.write);
   useEffect(() => {
-    if (isThere) document.getElementById(hasKeyboard.matches && mayWrite ? "composer" : "thread-title")?.focus();
-  }, [isThere]);
+    if (isThere && isFocusFree()) document.getElementById(hasKeyboard.matches && mayWrite ? "composer" : "thread-title")?.focus();
+  }, [isThere, mayWrite]);
   if (!thread || (thread.state === "refused" && thread.messages.length === 0)) return <Refused />;
   const others = viewers.filter(({ id }) => id !== user.id);
   return (

@@ -31,6 +31,9 @@ export const statusReport = (id, status, errors) =>
 export async function deliver(url, secret, body) {
   const signature = createHmac("sha256", secret).update(body).digest("hex");
   const headers = { "Content-Type": "application/json", "X-Hub-Signature-256": `sha256=${signature}` };
-  const response = await fetch(`${url}/api/webhooks/whatsapp`, { method: "POST", headers, body });
+  let response;
+  // What is not taken is sent again.
+  do response = await fetch(`${url}/api/webhooks/whatsapp`, { method: "POST", headers, body });
+  while (response.status >= 500);
   if (!response.ok) throw new Error(`the webhook was answered with ${response.status}: ${await response.text()}`);
 }
