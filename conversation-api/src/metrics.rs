@@ -83,8 +83,18 @@ impl Default for Metrics {
             http_write_timeouts: Counter::default(),
             registry: Arc::default(),
         };
+        metrics.register_sending(&mut registry);
+        metrics.register_serving(&mut registry);
+        registry.register_collector(Box::new(LinesDropped));
+        *metrics.registry.write() = registry;
+        metrics
+    }
+}
+
+impl Metrics {
+    /// What is sent: events, replies, evictions, and the files of messages that are fetched.
+    fn register_sending(&self, registry: &mut Registry) {
         let Self {
-            requests,
             sent,
             failures,
             waiting,
@@ -93,13 +103,8 @@ impl Default for Metrics {
             evicted,
             media,
             evictions_waiting,
-            database_up,
-            http_connections,
-            http_closed_for_room,
-            http_write_timeouts,
             ..
-        } = metrics.clone();
-        registry.register("http_requests", "Requests answered", requests);
+        } = self.clone();
         registry.register("outbox_sent", "Rows of the outbox that were sent", sent);
         registry.register(
             "outbox_failures",
@@ -129,6 +134,19 @@ impl Default for Metrics {
             "Attempts to fetch the file of a message, by what came of it",
             media,
         );
+    }
+
+    /// What is served, and from what.
+    fn register_serving(&self, registry: &mut Registry) {
+        let Self {
+            requests,
+            database_up,
+            http_connections,
+            http_closed_for_room,
+            http_write_timeouts,
+            ..
+        } = self.clone();
+        registry.register("http_requests", "Requests answered", requests);
         registry.register(
             "database_up",
             "Whether the database answers: 1 if it does",
@@ -149,13 +167,8 @@ impl Default for Metrics {
             "Connections ended because the peer took nothing of its answers",
             http_write_timeouts,
         );
-        registry.register_collector(Box::new(LinesDropped));
-        *metrics.registry.write() = registry;
-        metrics
     }
-}
 
-impl Metrics {
     /// Counts an answered request.
     pub fn answered(&self, route: Option<String>, method: &str, status: u16) {
         let labels = RequestLabels {
