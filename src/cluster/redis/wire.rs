@@ -73,9 +73,10 @@ names! {
         /// Nodes may not have announced again yet what was forgotten.
         DOUBTFUL = "D",
         /// Webhooks know that the node has occupied the channel, or had; or know nothing of that, and it is
-        /// vacated without a report.
+        /// vacated without a report. Perhaps: it was for others to report, or in doubt, that the node had.
         OCCUPIED = "q",
         WAS_OCCUPIED = "z",
+        PERHAPS_WAS_OCCUPIED = "w",
         NEVER_OCCUPIED = "y",
     }
 
@@ -85,9 +86,10 @@ names! {
         WATCHERS = "w",
         ADD = "+",
         REMOVE = "-",
-        /// The same of one whom webhooks know of, even if it was forgotten.
+        /// The same of one whom webhooks know of, even if it was forgotten, or may know of.
         ADD_REPORTED = "h",
         REMOVE_REPORTED = "g",
+        REMOVE_PERHAPS_REPORTED = "i",
         WHOLE = "=",
         FLUSH = "f",
         ACKNOWLEDGE = "a",

@@ -7,7 +7,7 @@ use redis::Cmd;
 
 use super::context::Context;
 use super::notices::Flush;
-use super::part::{LocalUser, Occupancy, Step, Unsent};
+use super::part::{LocalUser, Occupancy, Reported, Step, Unsent};
 use super::questions::{Asking, Page};
 use super::replica::Place;
 use super::state::{Channel, Kind};
@@ -39,7 +39,7 @@ pub(super) struct UserChanges {
     /// Those announced as new among all others.
     pub(super) news: Vec<Arc<str>>,
     /// Those who have left, and whether webhooks know of them.
-    removes: HashMap<Arc<str>, bool>,
+    removes: HashMap<Arc<str>, Reported>,
 }
 
 impl Change {
@@ -113,8 +113,9 @@ impl Channel {
         let flag = match (part.occupancy, part.connections) {
             (Occupancy::Known, 0) => flag::WAS_OCCUPIED,
             (Occupancy::Known, _) => flag::OCCUPIED,
+            (Occupancy::Perhaps, 0) => flag::PERHAPS_WAS_OCCUPIED,
             (Occupancy::No, 0) if announces_all => flag::NEVER_OCCUPIED,
-            (Occupancy::Unsure | Occupancy::No, _) => "",
+            (Occupancy::Unsure | Occupancy::Perhaps | Occupancy::No, _) => "",
         };
         if part.connections > 0 && part.occupancy == Occupancy::No {
             part.occupancy = Occupancy::Unsure;
@@ -139,13 +140,17 @@ impl Channel {
                         continue;
                     };
                     // Should Redis have forgotten since that the user's departure waits.
-                    let is_reported = self.notices.is_pending_departure(&user_id);
-                    add(command, &user_id, user, is_reported);
+                    let reported = if self.notices.is_pending_departure(&user_id) {
+                        Reported::Yes
+                    } else {
+                        Reported::No
+                    };
+                    add(command, &user_id, user, reported);
                     changes.adds.push(user_id);
                 }
-                Step::Remove(user_id, is_reported) => {
-                    remove(command, &user_id, is_reported);
-                    changes.removes.insert(user_id, is_reported);
+                Step::Remove(user_id, reported) => {
+                    remove(command, &user_id, reported);
+                    changes.removes.insert(user_id, reported);
                 }
             }
         }
@@ -162,10 +167,10 @@ impl Channel {
         if !self.name.kind().is_presence() {
             return changes;
         }
-        for (user_id, is_reported) in &changes.removes {
+        for (user_id, reported) in &changes.removes {
             // Whoever waits to be let in has gone and come again.
             if !self.part.is_here(user_id) {
-                remove(command, user_id, *is_reported);
+                remove(command, user_id, *reported);
             }
         }
         let users = self.part.users.iter();
@@ -173,13 +178,14 @@ impl Channel {
         command.arg(step::WHOLE).arg(here.len());
         for (user_id, user) in here {
             command.arg(&**user_id).arg(user.member.escaped_info());
-            command.arg(i32::from(!user.is_reported));
-            if !user.is_reported {
+            let is_new = user.reported != Reported::Yes;
+            command.arg(i32::from(is_new));
+            if is_new {
                 changes.news.push(Arc::clone(user_id));
             }
         }
         for (user_id, user) in joining {
-            add(command, user_id, user, user.is_reported);
+            add(command, user_id, user, user.reported);
             changes.adds.push(Arc::clone(user_id));
         }
         changes
@@ -201,7 +207,7 @@ impl Channel {
     fn add_pending(&self, command: &mut Cmd) {
         let departed = self.notices.pending_departures();
         for user_id in departed.filter(|user_id| !self.part.users.contains_key(*user_id)) {
-            remove(command, user_id, true);
+            remove(command, user_id, Reported::Yes);
         }
     }
 
@@ -223,23 +229,22 @@ impl Channel {
     }
 }
 
-/// A user asks to be let in; `is_reported`: webhooks know of the user, should Redis have forgotten that.
-fn add(command: &mut Cmd, user_id: &str, user: &LocalUser, is_reported: bool) {
-    let step = if is_reported {
-        step::ADD_REPORTED
-    } else {
-        step::ADD
+/// A user asks to be let in, of whom webhooks may know, should Redis have forgotten that.
+fn add(command: &mut Cmd, user_id: &str, user: &LocalUser, reported: Reported) {
+    let step = match reported {
+        Reported::Yes => step::ADD_REPORTED,
+        Reported::Perhaps | Reported::No => step::ADD,
     };
     command.arg(step).arg(user_id);
     command.arg(user.member.escaped_info());
 }
 
 /// A user has left; should Redis have forgotten one whom webhooks know of, that is reported.
-fn remove(command: &mut Cmd, user_id: &str, is_reported: bool) {
-    let step = if is_reported {
-        step::REMOVE_REPORTED
-    } else {
-        step::REMOVE
+fn remove(command: &mut Cmd, user_id: &str, reported: Reported) {
+    let step = match reported {
+        Reported::Yes => step::REMOVE_REPORTED,
+        Reported::Perhaps => step::REMOVE_PERHAPS_REPORTED,
+        Reported::No => step::REMOVE,
     };
     command.arg(step).arg(user_id);
 }

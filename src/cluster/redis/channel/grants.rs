@@ -18,7 +18,7 @@ impl Channel {
             };
             if user.joining.is_some() {
                 // Redis may forget the user before the copy is up to date.
-                user.is_reported = !self.notices.is_doubted(user_id);
+                user.reported = self.notices.reported(user_id);
                 self.granted.push(Arc::clone(user_id));
             }
         }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::context::Context;
-use super::part::LocalUser;
+use super::part::{LocalUser, Reported};
 use super::state::{Channel, Kind};
 use super::waiting::{SigningIn, Waiting};
 use crate::cluster::redis::watch::PendingWatch;
@@ -102,7 +102,7 @@ impl Channel {
                     connections: 0,
                     joining: Some(vec![join]),
                     only_here: false,
-                    is_reported: false,
+                    reported: Reported::No,
                 };
                 self.part.users.insert(user_id, user);
             }
@@ -116,8 +116,10 @@ impl Channel {
             let is_news = app.member_came(&self.name, member);
             let user_id = member.user_id();
             // Redis may forget the departure that waits there.
-            let is_back = self.part.departed.remove(user_id) == Some(true)
-                || self.notices.is_pending_departure(user_id);
+            let mut reported = self.part.departed.remove(user_id).unwrap_or_default();
+            if self.notices.is_pending_departure(user_id) {
+                reported = Reported::Yes;
+            }
             let user = self
                 .part
                 .users
@@ -128,11 +130,11 @@ impl Channel {
                     joining: None,
                     only_here: false,
                     // Of those whom another node has it is for that one to decide.
-                    is_reported: false,
+                    reported,
                 });
             user.connections += 1;
             user.only_here |= is_news;
-            user.is_reported |= is_back;
+            user.reported = user.reported.max(reported);
             self.part.send_users_again();
         }
         self.admit(join);

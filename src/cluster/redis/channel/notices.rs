@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use super::part::Reported;
 use crate::cluster::redis::wire::{due, due_field};
 
 /// How long after it was due another node has reported something, and Redis knows that.
@@ -160,6 +161,15 @@ impl Notices {
         }
         let field = due_field(due::PERHAPS_ADDED, user_id);
         self.doubted.contains(&field) || self.doubted_elsewhere.contains(&field)
+    }
+
+    /// Whether webhooks know of a user whom Redis has.
+    pub(super) fn reported(&self, user_id: &str) -> Reported {
+        if self.is_doubted(user_id) {
+            Reported::Perhaps
+        } else {
+            Reported::Yes
+        }
     }
 
     /// Whether webhooks may not know that the channel is occupied.

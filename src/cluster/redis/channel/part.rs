@@ -15,8 +15,17 @@ pub(super) struct LocalUser {
     pub(super) joining: Option<Vec<Join>>,
     /// Whether nobody but this node knows of the user.
     pub(super) only_here: bool,
-    /// Whether webhooks know of the user, or are about to.
-    pub(super) is_reported: bool,
+    pub(super) reported: Reported,
+}
+
+/// Whether webhooks know of a user, or are about to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reported {
+    #[default]
+    No,
+    /// It is for another node to report, or in doubt since Redis lost something.
+    Perhaps,
+    Yes,
 }
 
 /// Whether webhooks know that this node has occupied the channel.
@@ -26,6 +35,8 @@ pub(super) enum Occupancy {
     No,
     /// Redis was asked, and has not answered yet.
     Unsure,
+    /// It is for another node to report, or in doubt since Redis lost something.
+    Perhaps,
     Known,
 }
 
@@ -33,8 +44,7 @@ pub(super) enum Occupancy {
 #[derive(Debug)]
 pub(super) enum Step {
     Add(Arc<str>),
-    /// Whether webhooks know of the user.
-    Remove(Arc<str>, bool),
+    Remove(Arc<str>, Reported),
 }
 
 /// What is announced to Redis next of the part's users.
@@ -63,7 +73,7 @@ pub(super) struct Part {
     pub(super) users: HashMap<Arc<str>, LocalUser>,
     pub(super) unsent: Unsent,
     /// Users who have left since Redis was last known to know of them, and whether webhooks do.
-    pub(super) departed: HashMap<Arc<str>, bool>,
+    pub(super) departed: HashMap<Arc<str>, Reported>,
     pub(super) occupancy: Occupancy,
 }
 
@@ -114,8 +124,8 @@ impl Part {
     pub(super) fn send_users_again(&mut self) {
         if let Unsent::Steps(steps) = std::mem::replace(&mut self.unsent, Unsent::Whole) {
             for step in steps {
-                if let Step::Remove(user_id, is_reported) = step {
-                    self.departed.insert(user_id, is_reported);
+                if let Step::Remove(user_id, reported) = step {
+                    self.departed.insert(user_id, reported);
                 }
             }
         }
@@ -138,13 +148,13 @@ impl Part {
     pub(super) fn remove(&mut self, user_id: &Arc<str>, user: &LocalUser) {
         let LocalUser {
             only_here,
-            is_reported,
+            reported,
             ..
         } = *user;
         match &mut self.unsent {
-            Unsent::Steps(steps) => steps.push(Step::Remove(Arc::clone(user_id), is_reported)),
-            Unsent::Whole if is_reported || !only_here => {
-                self.departed.insert(Arc::clone(user_id), is_reported);
+            Unsent::Steps(steps) => steps.push(Step::Remove(Arc::clone(user_id), reported)),
+            Unsent::Whole if reported != Reported::No || !only_here => {
+                self.departed.insert(Arc::clone(user_id), reported);
             }
             Unsent::Whole => {}
         }
@@ -161,7 +171,7 @@ impl Part {
         self.departed.clear();
         self.occupancy = Occupancy::No;
         for user in self.users.values_mut() {
-            user.is_reported = false;
+            user.reported = Reported::No;
         }
     }
 
@@ -173,25 +183,27 @@ impl Part {
     }
 
     /// Whether webhooks know of the user, if it is here.
-    pub(super) fn note_reported(&mut self, user_id: &str, is_reported: bool) {
+    pub(super) fn note_reported(&mut self, user_id: &str, reported: Reported) {
         if let Some(user) = self.users.get_mut(user_id) {
-            user.is_reported = is_reported;
+            user.reported = reported;
         }
     }
 
     /// Webhooks know of the user, who may have left again before that.
     pub(super) fn on_added(&mut self, user_id: &str) {
         if self.users.contains_key(user_id) {
-            return self.note_reported(user_id, true);
+            return self.note_reported(user_id, Reported::Yes);
         }
         match &mut self.unsent {
             Unsent::Whole => {
-                self.departed.insert(user_id.into(), true);
+                self.departed.insert(user_id.into(), Reported::Yes);
             }
             Unsent::Steps(steps) => {
                 for step in steps {
-                    if let Step::Remove(removed, is_reported) = step {
-                        *is_reported |= &**removed == user_id;
+                    if let Step::Remove(removed, reported) = step
+                        && **removed == *user_id
+                    {
+                        *reported = Reported::Yes;
                     }
                 }
             }

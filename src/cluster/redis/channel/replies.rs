@@ -135,12 +135,11 @@ impl Channel {
         self.part.occupancy = match change.connections {
             0 if notices.pending.contains(due::VACATING) => Occupancy::Known,
             0 => Occupancy::No,
-            _ if notices.is_occupancy_doubted() => Occupancy::Unsure,
+            _ if notices.is_occupancy_doubted() => Occupancy::Perhaps,
             _ => Occupancy::Known,
         };
         for user_id in &change.users.news {
-            let is_reported = !notices.is_doubted(user_id);
-            self.part.note_reported(user_id, is_reported);
+            self.part.note_reported(user_id, notices.reported(user_id));
         }
         if self.replica.place.is_none() {
             self.replica.former = Some(Place::of(reply));

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::part::Occupancy;
+use super::part::{Occupancy, Reported};
 use super::state::Channel;
 use crate::cluster::redis::wire::due;
 use crate::webhooks::Transition;
@@ -73,7 +73,7 @@ impl Channel {
         let users = fields.iter();
         for user_id in users.filter_map(|field| field.strip_prefix(due::PERHAPS_ADDED)) {
             if !self.notices.is_doubted(user_id) {
-                self.part.note_reported(user_id, true);
+                self.part.note_reported(user_id, Reported::Yes);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::notices::Notices;
-use super::part::Part;
+use super::part::{Part, Reported};
 use super::replica::{Replica, Sync};
 use super::schedule::Schedule;
 use super::waiting::Waiting;
@@ -167,7 +167,7 @@ impl Channel {
     /// Redis may not have the departures that are still to be reported to webhooks.
     pub(super) fn note_pending_as_departed(&mut self) {
         for user_id in self.notices.pending_departures() {
-            self.part.departed.insert(user_id.into(), true);
+            self.part.departed.insert(user_id.into(), Reported::Yes);
         }
     }
 

@@ -16,6 +16,7 @@
 --     STEP_REMOVE USER         a user's last connection to the node
 --     STEP_ADD_REPORTED USER INFO, STEP_REMOVE_REPORTED USER   the same of one whom webhooks know of, even
 --                    if it was forgotten here
+--     STEP_REMOVE_PERHAPS_REPORTED USER   the same of one of whom others were to report, or of whom it was in doubt
 --     STEP_WHOLE COUNT (USER INFO NEW)*   these are the node's users, and no others; if they were forgotten
 --                    here, webhooks know of them, unless NEW is 1, and of all others' departures
 --     STEP_FLUSH ALL           what is due is to be reported; with 1, all that the node would report later
@@ -42,13 +43,15 @@ local FLAG_PRESENCE, FLAG_USER, FLAG_COUNTED = 'p', 'u', 'c'
 local FLAG_REPORTS_OCCUPANCY, FLAG_REPORTS_MEMBERS, FLAG_REPORTS_COUNTS = 'o', 'm', 's'
 local FLAG_CACHED, FLAG_ROSTER, FLAG_ALL_DUE, FLAG_ONE_AT_LEAST, FLAG_NOT_SINCE = 'k', 'r', 'd', 'e', 'x'
 local FLAG_DOUBTFUL, FLAG_OCCUPIED, FLAG_WAS_OCCUPIED, FLAG_NEVER_OCCUPIED = 'D', 'q', 'z', 'y'
+local FLAG_PERHAPS_WAS_OCCUPIED = 'w'
 local STEP_SUBSCRIBERS, STEP_WATCHERS, STEP_ADD, STEP_REMOVE = 'n', 'w', '+', '-'
-local STEP_ADD_REPORTED, STEP_REMOVE_REPORTED = 'h', 'g'
+local STEP_ADD_REPORTED, STEP_REMOVE_REPORTED, STEP_REMOVE_PERHAPS_REPORTED = 'h', 'g', 'i'
 local STEP_WHOLE, STEP_FLUSH, STEP_ACKNOWLEDGE = '=', 'f', 'a'
 -- What is to be reported is in due, a field for each thing, which begins with one of these. To webhooks, at once;
 -- once its time has come, or then unless a node announces that they know it; to subscribers.
 local DUE_OCCUPIED, DUE_ADDED, DUE_VACATED, DUE_REMOVED, DUE_COUNT = 'o', 'a', 'V', 'R', 'N'
 local DUE_VACATING, DUE_REMOVING, DUE_PERHAPS_OCCUPIED, DUE_PERHAPS_ADDED = 'v', 'r', 'p', 'b'
+local DUE_PERHAPS_VACATING, DUE_PERHAPS_REMOVING = 'u', 's'
 local DUE_COUNTING, DUE_COUNTED, DUE_GOING_OFFLINE = 'c', 'C', 'f'
 history, delay, count_interval = tonumber(history), tonumber(delay), tonumber(count_interval)
 local function flag(name)
@@ -164,7 +167,9 @@ local function report(name, when)
   touched[#touched + 1] = name
 end
 local forgotten_delay = math.max(delay, tonumber(announced_again_after))
-local function comes(going, coming, perhaps, is_known)
+local function comes(going, perhaps_going, coming, perhaps, is_known)
+  -- Of a departure in doubt webhooks may know no arrival: this one is reported all the same.
+  redis.call('HDEL', due, perhaps_going)
   if redis.call('HDEL', due, going) == 1 or is_known then
     return
   end
@@ -208,7 +213,8 @@ local function add(user, info, is_known)
     added[#added + 1] = field(user) .. field(info)
     if flag(FLAG_REPORTS_MEMBERS) then
       local is_reported = is_known and not is_due(DUE_REMOVED .. user)
-      comes(DUE_REMOVING .. user, DUE_ADDED .. user, DUE_PERHAPS_ADDED .. user, is_reported)
+      comes(DUE_REMOVING .. user, DUE_PERHAPS_REMOVING .. user, DUE_ADDED .. user, DUE_PERHAPS_ADDED .. user,
+        is_reported)
     end
   elseif flag(FLAG_REPORTS_MEMBERS) then
     -- It was there already, and another node may still have to report it.
@@ -235,13 +241,17 @@ local function remove(user, left_over)
     end
   end
 end
--- What was forgotten is reported when the others have announced what they have.
-local function remove_forgotten(user)
-  redis.call('HDEL', due, DUE_PERHAPS_ADDED .. user)
+-- What was forgotten is reported when the others have announced what they have. (perhaps: of an arrival that is still
+-- to be reported, nothing follows for webhooks yet.)
+local function remove_forgotten(user, perhaps)
+  if not perhaps then
+    redis.call('HDEL', due, DUE_PERHAPS_ADDED .. user, DUE_PERHAPS_REMOVING .. user)
+  end
   local is_there = redis.call('HEXISTS', users, user) == 1
   local is_waiting = is_due(DUE_REMOVING .. user) or is_due(DUE_REMOVED .. user)
+    or (perhaps and (is_due(DUE_PERHAPS_ADDED .. user) or is_due(DUE_ADDED .. user)))
   if flag(FLAG_REPORTS_MEMBERS) and not is_there and not is_waiting then
-    goes(DUE_REMOVING .. user, forgotten_delay)
+    goes((perhaps and DUE_PERHAPS_REMOVING or DUE_REMOVING) .. user, forgotten_delay)
   end
 end
 local function announce_members()
@@ -281,15 +291,15 @@ while step <= #ARGV do
     else
       add(user, info, is_forgotten and what == STEP_ADD_REPORTED)
     end
-  elseif what == STEP_REMOVE or what == STEP_REMOVE_REPORTED then
+  elseif what == STEP_REMOVE or what == STEP_REMOVE_REPORTED or what == STEP_REMOVE_PERHAPS_REPORTED then
     if #added > 0 then
       announce_members()
     end
     local user = next_argument()
     if redis.call('SISMEMBER', at, user) == 1 then
       remove(user)
-    elseif is_forgotten and what == STEP_REMOVE_REPORTED then
-      remove_forgotten(user)
+    elseif is_forgotten and what ~= STEP_REMOVE then
+      remove_forgotten(user, what == STEP_REMOVE_PERHAPS_REPORTED)
     end
   elseif what == STEP_WHOLE then
     local count, wanted, new = tonumber(next_argument()), {}, {}
@@ -315,6 +325,7 @@ while step <= #ARGV do
     local then_reported = {
       [DUE_VACATING] = DUE_VACATED, [DUE_REMOVING] = DUE_REMOVED, [DUE_COUNTING] = DUE_COUNTED,
       [DUE_PERHAPS_OCCUPIED] = DUE_OCCUPIED, [DUE_PERHAPS_ADDED] = DUE_ADDED,
+      [DUE_PERHAPS_VACATING] = DUE_VACATED, [DUE_PERHAPS_REMOVING] = DUE_REMOVED,
     }
     local all = redis.call('HGETALL', due)
     for i = 1, #all, 2 do
@@ -354,13 +365,17 @@ elseif flag(FLAG_REPORTS_OCCUPANCY) then
   if occupied ~= was_occupied then
     if occupied then
       local is_reported = is_known and not is_due(DUE_VACATED)
-      comes(DUE_VACATING, DUE_OCCUPIED, DUE_PERHAPS_OCCUPIED, is_reported)
+      comes(DUE_VACATING, DUE_PERHAPS_VACATING, DUE_OCCUPIED, DUE_PERHAPS_OCCUPIED, is_reported)
     elseif not was_never_reported(DUE_PERHAPS_OCCUPIED) and not flag(FLAG_NEVER_OCCUPIED) then
       goes(DUE_VACATING, delay)
     end
-  elseif is_known and flag(FLAG_WAS_OCCUPIED) and not occupied then
-    if not is_due(DUE_VACATING) and not is_due(DUE_VACATED) then
+  elseif is_forgotten and not occupied and not is_due(DUE_VACATING) and not is_due(DUE_VACATED) then
+    local is_to_come = is_due(DUE_PERHAPS_OCCUPIED) or is_due(DUE_OCCUPIED)
+    if flag(FLAG_WAS_OCCUPIED) then
+      redis.call('HDEL', due, DUE_PERHAPS_VACATING)
       goes(DUE_VACATING, forgotten_delay)
+    elseif flag(FLAG_PERHAPS_WAS_OCCUPIED) and not is_to_come then
+      goes(DUE_PERHAPS_VACATING, forgotten_delay)
     end
   end
   if occupied and not flag(FLAG_OCCUPIED) then

@@ -214,3 +214,47 @@ fn who_came_back_as_redis_forgot_and_left_is_reported_as_gone() {
         simulate(&Plan { seed, actions });
     }
 }
+
+#[test]
+fn who_leaves_what_others_left_before_redis_forgot_is_reported() {
+    for (channel, seed) in [(1, 2_312_891_290_346_885_433)]
+        .into_iter()
+        .chain((0..SEEDS).flat_map(|seed| [(0, seed), (1, seed)]))
+    {
+        let actions = vec![
+            Action::Join(2, channel, 0),
+            Action::Wait(1),
+            Action::Leave(2, 0),
+            Action::Join(1, channel, 0),
+            Action::Late(0, 0),
+            Action::Burst(0, 10),
+            Action::Forget(false),
+            Action::Leave(1, 0),
+            Action::SignIn(0, 0),
+            Action::SignIn(0, 0),
+        ];
+        simulate(&Plan { seed, actions });
+    }
+}
+
+#[test]
+fn who_comes_as_a_departure_is_in_doubt_is_reported() {
+    for seed in (0..SEEDS).chain([2_083_389_207_922_820_594]) {
+        let actions = vec![
+            Action::Cut(0),
+            Action::Wait(4008),
+            Action::Forget(false),
+            Action::Publish(0, 0),
+            Action::Late(2, 9),
+            Action::Publish(2, 0),
+            Action::Join(1, 1, 0),
+            Action::Burst(0, 16),
+            Action::Leave(1, 0),
+            Action::Cut(1),
+            Action::Burst(0, 10),
+            Action::Join(0, 0, 0),
+            Action::Join(0, 1, 0),
+        ];
+        simulate(&Plan { seed, actions });
+    }
+}
