@@ -22,12 +22,14 @@ async function fill() {
   let next = 1;
   const write = async () => {
     while (next <= MESSAGES) {
-      const content = `Line ${next++} of a long conversation, with *some* of it marked.`;
-      const body = { conversation_id: barbara.conversation, type: "note", content };
-      assert.equal((await world.call(USERS.manager, "POST", "/api/messages/send", body)).status, 201);
+      const number = next++;
+      const content = `Line ${number} of a long conversation, with *some* of it marked.`;
+      const body = { conversation_id: barbara.conversation, type: "note", content, client_id: `line-${number}` };
+      // A busy machine may be too slow for the backend's limits: the id makes it the same message.
+      while (!(await world.call(USERS.manager, "POST", "/api/messages/send", body)).ok);
     }
   };
-  await Promise.all(Array.from({ length: 16 }, write));
+  await Promise.all(Array.from({ length: 6 }, write));
   // Events come in order: after this one, none of the others' does.
   const observer = await world.open(USERS.supervisor);
   await world.write(barbara, "The last one.");
