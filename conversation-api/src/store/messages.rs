@@ -82,7 +82,9 @@ impl Write for SendMessage {
             return Ok(earlier);
         }
         let phone: String = row.try_get("phone")?;
-        agent_writes(connection, self.conversation_id, &self.author).await?;
+        if self.r#type != MessageType::Note {
+            agent_writes(connection, self.conversation_id, &self.author).await?;
+        }
         let now = Timestamp::now();
         let sequence = next_sequence(connection, self.conversation_id, now).await?;
         let message = self.insert(connection, now).await?;

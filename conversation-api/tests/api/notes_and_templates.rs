@@ -49,6 +49,17 @@ async fn a_note_is_announced_and_stays_at_the_desk() {
     assert_eq!(graph.arrived().len(), 1, "the note was not sent");
     let retry = format!("/api/messages/{}/retry", stored["id"]);
     agent.post(&retry, &json!({})).await.expect_status(409);
+    // What is resolved stays so with a note.
+    agent
+        .post("/api/conversations/1/resolve", &json!({}))
+        .await
+        .expect_status(200);
+    agent.post(SEND, &note).await.expect_status(201);
+    let conversation = agent.get("/api/conversations/1").await.json();
+    assert_eq!(conversation["status"], "closed");
+    agent.write(1, "and again").await;
+    let conversation = agent.get("/api/conversations/1").await.json();
+    assert_eq!(conversation["status"], "open");
     api.stop().await;
     relay.finish().await;
 }
