@@ -7,7 +7,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 use super::answer::{self, GraphError};
-use super::payload::is_plausible_id;
+use super::values::is_plausible_id;
 use super::{Reply, Template};
 use crate::message::Failure;
 

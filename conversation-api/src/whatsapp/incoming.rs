@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::payload::{clean, is_plausible_id, items};
+use super::values::{clean, is_plausible_id, items};
 use crate::clock::Timestamp;
 use crate::message::{Location, MessageType};
 

@@ -1,7 +1,7 @@
 //! WhatsApp's Cloud API: what it sends by webhook, and what is sent through it.
 //!
 //! - [`signature`]: whether a webhook comes from Meta
-//! - [`payload`], [`incoming`], [`delivery`]: what a webhook reports
+//! - [`payload`], [`incoming`], [`delivery`]: what a webhook reports; [`values`]: how its JSON is read
 //! - [`graph`]: sending messages; [`templates`]: those that Meta has approved
 //! - [`media`]: fetching files; [`answer`]: what the Graph API answers
 
@@ -13,6 +13,7 @@ pub mod media;
 pub mod payload;
 pub mod signature;
 pub mod templates;
+mod values;
 
 pub use delivery::Delivery;
 use serde::{Deserialize, Serialize};

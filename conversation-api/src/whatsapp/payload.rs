@@ -6,10 +6,8 @@ use serde_json::Value;
 use super::answer::failure;
 use super::delivery::Delivery;
 use super::incoming::{self, Incoming};
+use super::values::{is_plausible_id, items};
 use crate::message::Failure;
-
-/// Bytes of an id that are plausible.
-const LONGEST_ID: usize = 255;
 
 /// Something that a webhook reports.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,20 +55,6 @@ fn status(status: &Value) -> Option<Notice> {
         delivery,
         failure,
     })
-}
-
-/// Whether a text can be the id of a message.
-pub(super) fn is_plausible_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= LONGEST_ID && !id.contains('\0')
-}
-
-/// Without the one character that PostgreSQL cannot store.
-pub(super) fn clean(text: &str) -> String {
-    text.replace('\0', "")
-}
-
-pub(super) fn items<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
-    value[name].as_array().into_iter().flatten()
 }
 
 #[cfg(test)]
