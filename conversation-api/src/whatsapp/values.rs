@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Bytes of an id that are plausible.
-const LONGEST_ID: usize = 255;
+pub(super) const LONGEST_ID: usize = 255;
 
 /// Whether a text can be the id of a message.
 pub(super) fn is_plausible_id(id: &str) -> bool {

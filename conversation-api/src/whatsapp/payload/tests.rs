@@ -5,6 +5,7 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::message::{Location, MessageType};
 use crate::whatsapp::incoming::MediaReference;
+use crate::whatsapp::values::LONGEST_ID;
 
 fn payload(value: Value) -> Value {
     json!({"object": "whatsapp_business_account", "entry": [
