@@ -114,8 +114,7 @@ impl<'o> Occasion<'o> {
             .await
     }
 
-    /// Announces to a user's other sessions how far the user has read. It is nobody else's
-    /// business.
+    /// Announces how far a user has read: to the user's other sessions, and to colleagues.
     pub(super) async fn read(
         self,
         connection: &mut Connection,
@@ -127,7 +126,11 @@ impl<'o> Occasion<'o> {
             read: Some(read),
             ..self.update(&state, &[Change::Read], by.as_ref())
         };
-        let channels = vec![Channel::User(read.user_id)];
+        let reader = Channel::User(read.user_id);
+        let mut channels = everybody(&state);
+        if !channels.contains(&reader) {
+            channels.push(reader);
+        }
         self.add_update(connection, channels, &payload).await
     }
 

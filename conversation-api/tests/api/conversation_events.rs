@@ -187,7 +187,7 @@ async fn a_move_is_announced_to_both_departments() {
 }
 
 #[tokio::test]
-async fn what_one_session_reads_is_read_in_the_others() {
+async fn what_one_session_reads_is_read_in_the_others_and_colleagues_see_by_whom() {
     for kind in Kind::BOTH {
         let relay = TestServer::start().await;
         let database = Database::seeded(kind).await;
@@ -209,12 +209,20 @@ async fn what_one_session_reads_is_read_in_the_others() {
             event["read"],
             json!({"user_id": 3, "last_read_message_id": 1})
         );
+        for colleague in [&mut assignee, &mut department] {
+            let same = colleague.expect_event("conversation.updated").await;
+            assert_eq!(same.data_json(), event);
+        }
         here.send(read.clone().json(&json!({})))
             .await
             .expect_status(200);
         let event = other.expect_event("conversation.updated").await.data_json();
         assert_eq!(event["read"]["last_read_message_id"], 3);
-        // What changes nothing is not announced, and it is nobody else's business.
+        for colleague in [&mut assignee, &mut department] {
+            let same = colleague.expect_event("conversation.updated").await;
+            assert_eq!(same.data_json(), event);
+        }
+        // What changes nothing is not announced.
         here.send(read.json(&json!({"message_id": 2})))
             .await
             .expect_status(200);
