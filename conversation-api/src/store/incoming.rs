@@ -7,7 +7,7 @@ use sqlx::{Row as _, query};
 
 use super::lifecycle::customer_writes;
 use super::message_rows::{by_id, person};
-use super::messages::next_sequence;
+use super::messages::next_turn;
 use super::outbox::{self, Item, Kind};
 use super::{Connection, Write, encoding};
 use crate::clock::Timestamp;
@@ -70,7 +70,7 @@ impl Write for ReceiveMessage {
         };
         let latest = latest_inbound(connection, target.id).await?;
         let written_at = written_at(self.incoming.written_at, latest, now);
-        let sequence = next_sequence(connection, target.id, written_at).await?;
+        let sequence = next_turn(connection, target.id, written_at).await?.sequence;
         let id = self.insert(connection, target.id, written_at).await?;
         if let Some(media) = &self.incoming.media {
             self.insert_media(connection, id, media, now).await?;

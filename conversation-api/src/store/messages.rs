@@ -82,11 +82,14 @@ impl Write for SendMessage {
             return Ok(earlier);
         }
         let phone: String = row.try_get("phone")?;
-        if self.r#type != MessageType::Note {
-            agent_writes(connection, self.conversation_id, &self.author).await?;
-        }
         let now = Timestamp::now();
-        let sequence = next_sequence(connection, self.conversation_id, now).await?;
+        let mut turn = next_turn(connection, self.conversation_id, now).await?;
+        if turn.is_closed && self.r#type != MessageType::Note {
+            // What opens the conversation is announced before the message.
+            agent_writes(connection, self.conversation_id, &self.author).await?;
+            turn = next_turn(connection, self.conversation_id, now).await?;
+        }
+        let sequence = turn.sequence;
         let message = self.insert(connection, now).await?;
         self.announce(connection, &message, ownership.department_id, sequence)
             .await?;
@@ -231,21 +234,34 @@ impl SendMessage {
     }
 }
 
-/// The next number of a conversation's sequence, for a message of this time. From here to the
-/// commit nobody else writes in the conversation: message ids, sequence and commits have one order.
-pub(super) async fn next_sequence(
+/// A message's turn in its conversation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    /// The next number of the conversation's sequence.
+    pub(super) sequence: i64,
+    /// Whether the conversation is closed.
+    pub(super) is_closed: bool,
+}
+
+/// The turn of a message of this time. From here to the commit nobody else writes in the
+/// conversation: message ids, sequence and commits have one order.
+pub(super) async fn next_turn(
     connection: &mut Connection,
     conversation_id: i64,
     written_at: Timestamp,
-) -> Result<i64, sqlx::Error> {
+) -> Result<Turn, sqlx::Error> {
     let row = query(
         "UPDATE conversations SET last_sequence = last_sequence + 1, last_message_at =
             CASE WHEN last_message_at > $2 THEN last_message_at ELSE $2 END
-         WHERE id = $1 RETURNING last_sequence",
+         WHERE id = $1 RETURNING last_sequence, CASE status WHEN 'closed' THEN 1 ELSE 0 END AS closed",
     )
     .bind(conversation_id)
     .bind(written_at.millis())
     .fetch_one(connection)
     .await?;
-    row.try_get("last_sequence")
+    let closed: i64 = row.try_get("closed")?;
+    Ok(Turn {
+        sequence: row.try_get("last_sequence")?,
+        is_closed: closed == 1,
+    })
 }
