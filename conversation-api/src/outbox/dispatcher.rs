@@ -12,7 +12,8 @@ use super::lane::{Courier, TurnEnd};
 use super::target::Target;
 use super::timing::Timing;
 use crate::metrics::Metrics;
-use crate::store::outbox::{Claim, Lane, RetryNow, Settled};
+use crate::store::outbox::{Claim, Lane, RetryNow};
+use crate::store::settling::Settled;
 use crate::store::{Store, StoreError};
 
 /// Lanes that are sent at a time.

@@ -8,7 +8,8 @@ use tokio::time::timeout;
 use super::target::{NotTaken, Target};
 use super::timing::Timing;
 use crate::metrics::Metrics;
-use crate::store::outbox::{Dead, Lane, Settle, Settled, Waiting, WhatsappId};
+use crate::store::outbox::{Lane, Waiting};
+use crate::store::settling::{Dead, Settle, Settled, WhatsappId};
 use crate::store::statuses::NoteEarly;
 use crate::store::{Store, StoreError};
 

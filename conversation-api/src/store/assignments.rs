@@ -3,12 +3,11 @@
 use sqlx::{Row as _, query};
 
 use super::announcements::{Actor, Occasion};
-use super::lifecycle::{CLOSED, open_again};
 use super::ownership::{Locked, lock};
-use super::users::user;
+use super::transitions::{CLOSED, assign, open_again};
+use super::users::find;
 use super::{Connection, Write};
-use crate::channels::{Ownership, may_assign, may_be_assigned, may_take};
-use crate::people::User;
+use crate::channels::{may_assign, may_be_assigned, may_take};
 
 /// Assigns a conversation to a user, or to nobody in particular.
 #[derive(Debug)]
@@ -106,37 +105,4 @@ impl Write for Take {
         }
         Ok(Taken::Done)
     }
-}
-
-/// Gives a conversation that is locked to a user, or to nobody in particular, and announces it.
-pub(super) async fn assign(
-    connection: &mut Connection,
-    occasion: Occasion<'_>,
-    ownership: Ownership,
-    user_id: Option<i64>,
-) -> Result<(), sqlx::Error> {
-    if ownership.assigned_to == user_id {
-        return Ok(());
-    }
-    query("UPDATE conversations SET assigned_to = $2 WHERE id = $1")
-        .bind(occasion.conversation_id)
-        .bind(user_id)
-        .execute(&mut *connection)
-        .await?;
-    occasion.assigned(connection, ownership.assigned_to).await
-}
-
-/// A user who can log in.
-pub(super) async fn find(
-    connection: &mut Connection,
-    id: i64,
-) -> Result<Option<User>, sqlx::Error> {
-    let row = query(
-        "SELECT id, name, email, role, department_id, avatar FROM users
-         WHERE id = $1 AND disabled_at IS NULL",
-    )
-    .bind(id)
-    .fetch_optional(connection)
-    .await?;
-    row.as_ref().map(user).transpose()
 }

@@ -4,16 +4,12 @@
 use sqlx::query;
 
 use super::announcements::{Actor, Occasion};
-use super::assignments::{assign, find};
 use super::ownership::{Locked, lock};
+use super::transitions::{CLOSED, OPEN, assign, open_again, set_status};
+use super::users::find;
 use super::{Connection, Write};
 use crate::channels::{Ownership, may_be_assigned, may_move, may_write};
 use crate::people::User;
-
-/// The status of a conversation that is under way.
-pub(super) const OPEN: &str = "open";
-/// The status of one that is done with.
-pub(super) const CLOSED: &str = "closed";
 
 /// Closes a conversation, or opens it again.
 #[derive(Debug)]
@@ -150,27 +146,6 @@ pub(super) async fn customer_writes(
         }
         _ => Ok(()),
     }
-}
-
-/// Opens a conversation that is locked and closed, and announces it.
-pub(super) async fn open_again(
-    connection: &mut Connection,
-    occasion: Occasion<'_>,
-) -> Result<(), sqlx::Error> {
-    set_status(connection, occasion, OPEN).await
-}
-
-async fn set_status(
-    connection: &mut Connection,
-    occasion: Occasion<'_>,
-    status: &str,
-) -> Result<(), sqlx::Error> {
-    query("UPDATE conversations SET status = $2 WHERE id = $1")
-        .bind(occasion.conversation_id)
-        .bind(status)
-        .execute(&mut *connection)
-        .await?;
-    occasion.status_changed(connection).await
 }
 
 /// Whether whoever has a conversation could not be given it.

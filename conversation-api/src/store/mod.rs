@@ -12,11 +12,12 @@
 //! - [`availability`]: whether the database answers
 //! - [`users`], [`tokens`], [`departments`]: who works here
 //! - [`conversations`], [`listing`], [`messages`], [`retry`]: what is seen and written in the inbox
-//! - [`assignments`], [`lifecycle`], [`reads`]: what is done there; [`announcements`]: its events
+//! - [`assignments`], [`lifecycle`], [`reads`]: what is done there; [`transitions`]: how status and assignee change;
+//!   [`announcements`]: the events of that
 //! - [`ownership`]: whose a conversation is; [`message_rows`]: reading messages
 //! - [`incoming`], [`statuses`]: what WhatsApp reports; [`updates`]: announcing that a message changed
 //! - [`media`]: fetching files
-//! - [`outbox`]: what is to be sent
+//! - [`outbox`]: what is to be sent; [`settling`]: noting what was
 //! - [`evictions`], [`notices`]: whose connections are to end, and what they get before
 //! - [`demo`]: demonstration data
 
@@ -42,8 +43,10 @@ mod ownership;
 mod reader;
 pub mod reads;
 pub mod retry;
+pub mod settling;
 pub mod statuses;
 pub mod tokens;
+mod transitions;
 mod updates;
 pub mod users;
 mod writer;

@@ -3,7 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{Row as _, query};
 
-use super::{Store, StoreError};
+use super::{Connection, Store, StoreError};
 use crate::channels::Scope;
 use crate::people::{Role, User};
 
@@ -103,4 +103,19 @@ pub(super) fn user(row: &AnyRow) -> Result<User, sqlx::Error> {
         department_id: row.try_get("department_id")?,
         avatar: row.try_get("avatar")?,
     })
+}
+
+/// A user who can log in.
+pub(super) async fn find(
+    connection: &mut Connection,
+    id: i64,
+) -> Result<Option<User>, sqlx::Error> {
+    let row = query(
+        "SELECT id, name, email, role, department_id, avatar FROM users
+         WHERE id = $1 AND disabled_at IS NULL",
+    )
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(user).transpose()
 }

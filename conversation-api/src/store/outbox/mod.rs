@@ -9,19 +9,16 @@
 //! wrote the row, or the database's, whichever is ahead.
 //!
 //! - [`claim`]: taking leases
-//! - [`settle`]: noting what was sent, and giving them back
 //! - [`rows`]: what waits, and forgetting what was sent
 
 mod claim;
 mod rows;
-mod settle;
 
 use serde::Serialize;
 use sqlx::query;
 
 pub use claim::{Claim, Lane, RetryNow};
 pub use rows::{Backlog, Prune, Waiting};
-pub use settle::{Dead, Settle, Settled, WhatsappId};
 
 use super::{Connection, encoding};
 use crate::clock::Timestamp;

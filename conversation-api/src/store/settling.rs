@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use sqlx::{Row as _, query};
 
-use super::Lane;
+use super::outbox::Lane;
+use super::updates::{announce, take_turn};
+use super::{Connection, Write, encoding};
 use crate::clock::Timestamp;
 use crate::message::Failure;
-use crate::store::updates::{announce, take_turn};
-use crate::store::{Connection, Write, encoding};
 
 /// Notes what became of a lane's rows, and gives its lease back.
 #[derive(Debug)]
