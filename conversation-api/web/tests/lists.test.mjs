@@ -106,6 +106,15 @@ test("an answer that an event has overtaken takes nothing back", () => {
   assert.equal(now.assignee.name, "Amir");
 });
 
+test("what became of a message is known, though it comes before the message", () => {
+  const first = message(1);
+  const { store, records: known } = records(AMIR, [conversation(1, first, { assignee: AMIR })]);
+  store.set({ thread: { id: 1, ...messages.EMPTY_THREAD, messages: [first], state: "ready" } });
+  known.update({ id: 2, conversation_id: 1, status: "sent", error: null });
+  known.note(message(2, { direction: "outbound", status: "pending" }));
+  assert.deepEqual(store.get().thread.messages.map(({ status }) => status), [null, "sent"]);
+});
+
 test("an event that comes again, or late, changes nothing in the list", () => {
   const known = records(SOL, [conversation(1, message(5), { unread_count: 1 })]);
   assert.equal(known.records.note(message(5)), false);

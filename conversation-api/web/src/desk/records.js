@@ -9,6 +9,9 @@ export const lastMessageId = (conversation) => conversation?.last_message?.id ??
 /** WhatsApp knows no more than the second: within one, the order of arrival counts. */
 const secondOf = (message) => message?.created_at.slice(0, 19) ?? "";
 
+/** Updates that are kept for messages that are not here yet. */
+const MOST_UPDATES = 200;
+
 /**
  * @param {object} uses
  * @param {object} uses.store the page's state
@@ -71,6 +74,20 @@ export function createRecords({ store: { get, set }, miscounted }) {
     set(({ feeds }) => (feeds[departmentId] ? { feeds: { ...feeds, [departmentId]: work(feeds[departmentId]) } } : {}));
   }
 
+  /** Updates may overtake the message: the answer to whoever sent it is on its way while the event is here. */
+  const updates = new Map();
+
+  function remember(update) {
+    updates.delete(update.id);
+    updates.set(update.id, update);
+    if (updates.size > MOST_UPDATES) updates.delete(updates.keys().next().value);
+  }
+
+  function upToDate(message) {
+    const update = updates.get(message.id);
+    return update ? withUpdate([message], update)[0] : message;
+  }
+
   return {
     known,
     put,
@@ -112,7 +129,7 @@ export function createRecords({ store: { get, set }, miscounted }) {
         const same = messages.find(({ id }) => id === message.id);
         // Of a message that is known, the status comes by updates: this one may be older.
         const { status, error } = same ?? message;
-        return { messages: withMessages(messages, [{ ...message, status, error }]) };
+        return { messages: withMessages(messages, [upToDate({ ...message, status, error })]) };
       });
       if (!conversation || message.id <= lastMessageId(conversation)) return false;
       const isUnread = message.direction === "inbound" && message.id > (readTo.get(conversation.id) ?? 0);
@@ -129,12 +146,13 @@ export function createRecords({ store: { get, set }, miscounted }) {
 
     /** Changes what is shown of a message wherever it is shown. */
     update(change) {
+      remember(change);
       changeThread(change.conversation_id, ({ messages }) => ({ messages: withUpdate(messages, change) }));
       for (const id of Object.keys(get().feeds)) changeFeed(id, (feed) => withFeedUpdate(feed, change));
     },
 
     /** Adds messages to a department's feed. */
-    feed: (departmentId, messages) => changeFeed(departmentId, (feed) => withNews(feed, messages)),
+    feed: (departmentId, messages) => changeFeed(departmentId, (feed) => withNews(feed, messages.map(upToDate))),
 
     /** Notes that a conversation is not, or no longer, open to us. */
     lose(id) {
@@ -157,6 +175,9 @@ export function createRecords({ store: { get, set }, miscounted }) {
       return { id: thread.id, newest: lastArrived(thread.messages) };
     },
 
-    forget: () => readTo.clear(),
+    forget() {
+      readTo.clear();
+      updates.clear();
+    },
   };
 }
