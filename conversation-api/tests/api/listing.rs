@@ -139,8 +139,12 @@ async fn names_numbers_and_texts_are_searched() {
             ("%22", &[]),
             ("*", &[]),
         ] {
-            let query = format!("search={search}");
-            assert_eq!(ids(&mut admin, &query).await, expected, "{search}");
+            let mut found = ids(&mut admin, &format!("search={search}")).await;
+            // WhatsApp's times are to the second: which of them was the last is not certain.
+            found.sort_unstable();
+            let mut expected = expected.to_vec();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{search}");
         }
         assert_eq!(
             ids(&mut admin, "search=bicycle&filter=unassigned").await,
