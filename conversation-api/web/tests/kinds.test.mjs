@@ -72,10 +72,9 @@ test("an image that is not there yet takes the place that it will have, and one 
   const agent = await world.open(USERS.agent, { hash: hashOf(grace) });
   await world.write(grace, { type: "image", image: { id: "media-unknown", mime_type: "image/png", sha256: "x", caption: "Lost on the way" } });
   const place = messages(agent, "Lost on the way").locator(".picture");
-  await place.waitFor();
+  await place.filter({ hasText: "not available" }).waitFor();
   const { width, height } = await place.boundingBox();
   assert.deepEqual([Math.round(width), Math.round(height)], [264, 198]);
-  await place.filter({ hasText: "not available" }).waitFor();
   await closeAll(agent);
 });
 
@@ -137,6 +136,7 @@ test("links lead out safely, and names and texts cannot turn around what stands 
   const agent = await world.open(USERS.agent, { hash: hashOf(grace) });
   await world.write({ ...grace, name: "Grace \u202Ereppoh" }, "See https://example.com/a. Not javascript:alert(1) \u202Efdp.exe");
   const link = messages(agent, "See https://example.com/a").getByRole("link");
+  await link.first().waitFor();
   assert.equal(await link.count(), 1);
   assert.deepEqual([await link.getAttribute("href"), await link.getAttribute("rel")], ["https://example.com/a", "noopener noreferrer"]);
   await row(agent, grace).filter({ hasText: "Grace reppoh" }).waitFor();
@@ -199,6 +199,7 @@ test("what is new since the last time begins below a mark", async () => {
   await world.write(grace, "While you were away.");
   const again = await world.open(USERS.supervisor, { hash: hashOf(grace) });
   await sees(again, "While you were away.");
+  await again.page.locator(".unread-mark").waitFor();
   const after = await again.page.evaluate(() => document.querySelector(".unread-mark").nextElementSibling.innerText);
   assert.match(after, /While you were away/);
   await closeAll(again);
