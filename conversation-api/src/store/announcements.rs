@@ -11,6 +11,7 @@ use sqlx::{Row as _, query};
 use super::conversations::window_end;
 use super::message_rows::person;
 use super::outbox::{self, Item, Kind};
+use super::updates::take_turn;
 use super::{Connection, encoding, notices};
 use crate::channels::Channel;
 use crate::clock::Timestamp;
@@ -172,7 +173,7 @@ impl<'o> Occasion<'o> {
         let item = Item {
             kind: Kind::Broadcast,
             conversation_id: self.conversation_id,
-            sequence: next_sequence(connection, self.conversation_id).await?,
+            sequence: take_turn(connection, self.conversation_id).await?.sequence,
             event_id,
             created_at: self.at,
         };
@@ -201,21 +202,6 @@ fn everybody(state: &ConversationState) -> Vec<Channel> {
     let conversation = Some(Channel::Conversation(state.id));
     let channels = [assignee, department, conversation];
     channels.into_iter().flatten().collect()
-}
-
-/// The next number of a conversation's sequence. Other than with a message, nothing was written.
-async fn next_sequence(
-    connection: &mut Connection,
-    conversation_id: i64,
-) -> Result<i64, sqlx::Error> {
-    let row = query(
-        "UPDATE conversations SET last_sequence = last_sequence + 1 WHERE id = $1
-         RETURNING last_sequence",
-    )
-    .bind(conversation_id)
-    .fetch_one(connection)
-    .await?;
-    row.try_get("last_sequence")
 }
 
 async fn state(connection: &mut Connection, id: i64) -> Result<ConversationState, sqlx::Error> {
