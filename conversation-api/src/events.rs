@@ -44,6 +44,7 @@ struct MessageUpdated<'m> {
     error: Option<&'m Failure>,
     media: Option<&'m Media>,
     created_at: Timestamp,
+    version: i64,
 }
 
 /// The conversation, as `message.received` has it.
@@ -61,6 +62,8 @@ pub struct ConversationSummary {
     pub assignee: Option<Sender>,
     /// Until when the customer can be written to without a template.
     pub window_ends_at: Timestamp,
+    /// Which state this is: of two, the one with the higher version is the newer.
+    pub version: i64,
 }
 
 /// A customer.
@@ -115,6 +118,7 @@ pub fn updated(
         error: message.error.as_ref(),
         media: message.media.as_ref(),
         created_at: message.created_at,
+        version: message.version,
     };
     let channels = channels(message.conversation_id, department_id);
     let broadcast = Broadcast::new("message.updated", channels, &payload)?;
@@ -205,6 +209,7 @@ mod tests {
             error: None,
             client_id: Some("c1".into()),
             created_at: Timestamp::from_millis(1),
+            version: 3,
         }
     }
 
@@ -229,6 +234,7 @@ mod tests {
                 "content": "hello", "media": null, "location": null, "reply_to": null,
                 "sender": {"id": 4, "name": "Ada", "avatar": null}, "status": "sent",
                 "error": null, "client_id": "c1", "created_at": "1970-01-01T00:00:00.001Z",
+                "version": 3,
             })
         );
     }
@@ -246,6 +252,7 @@ mod tests {
             department_id: None,
             assignee: None,
             window_ends_at: Timestamp::from_millis(86_400_001),
+            version: 3,
         };
         let received = received(&message("hi"), &conversation, "event").unwrap();
         assert_eq!(
@@ -257,7 +264,7 @@ mod tests {
             json!({
                 "id": 1, "status": "open", "contact": {"id": 7, "name": "Grace", "phone": "491"},
                 "department_id": null, "assignee": null,
-                "window_ends_at": "1970-01-02T00:00:00.001Z",
+                "window_ends_at": "1970-01-02T00:00:00.001Z", "version": 3,
             })
         );
     }

@@ -25,6 +25,8 @@ pub struct ConversationState {
     pub last_message_at: Timestamp,
     /// Until when WhatsApp takes replies that are no templates; none if the customer never wrote.
     pub window_ends_at: Option<Timestamp>,
+    /// Which state this is: of two, the one with the higher version is the newer.
+    pub version: i64,
 }
 
 /// A department, by name.
@@ -171,10 +173,11 @@ mod tests {
             assignee: None,
             last_message_at: Timestamp::from_millis(1),
             window_ends_at: None,
+            version: 3,
         }
     }
 
-    const STATE: &str = r#"{"id":1,"status":"open","contact":{"id":7,"name":"Grace","phone":"491"},"department":{"id":2,"name":"Sales"},"assignee":null,"last_message_at":"1970-01-01T00:00:00.001Z","window_ends_at":null}"#;
+    const STATE: &str = r#"{"id":1,"status":"open","contact":{"id":7,"name":"Grace","phone":"491"},"department":{"id":2,"name":"Sales"},"assignee":null,"last_message_at":"1970-01-01T00:00:00.001Z","window_ends_at":null,"version":3}"#;
 
     fn envelope(channels: &[Channel]) -> Envelope<'_> {
         Envelope {

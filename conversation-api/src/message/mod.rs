@@ -39,6 +39,9 @@ pub struct Message {
     pub client_id: Option<String>,
     /// When it was written.
     pub created_at: Timestamp,
+    /// Which state of the message this is: of two, the one with the higher version is the newer.
+    /// The place in the conversation's sequence of what changed it last.
+    pub version: i64,
 }
 
 /// Which way a message went.

@@ -55,7 +55,7 @@ impl<'o> Occasion<'o> {
         connection: &mut Connection,
         previous: Option<i64>,
     ) -> Result<(), sqlx::Error> {
-        let state = state(connection, self.conversation_id).await?;
+        let state = next_state(connection, self.conversation_id).await?;
         let previous = match previous {
             Some(id) => colleague(connection, id).await?,
             None => None,
@@ -78,7 +78,7 @@ impl<'o> Occasion<'o> {
         let event_id = new_id();
         let envelope = self.envelope(everybody(&state), &event_id);
         let event = events::assigned(&payload, envelope).map_err(encoding)?;
-        self.add(connection, &event_id, &event).await
+        self.add(connection, state.version, &event_id, &event).await
     }
 
     /// Announces that a conversation was opened or closed.
@@ -86,7 +86,7 @@ impl<'o> Occasion<'o> {
         self,
         connection: &mut Connection,
     ) -> Result<(), sqlx::Error> {
-        let state = state(connection, self.conversation_id).await?;
+        let state = next_state(connection, self.conversation_id).await?;
         let by = self.author();
         let payload = self.update(&state, &[Change::Status], by.as_ref());
         self.add_update(connection, everybody(&state), &payload)
@@ -99,7 +99,7 @@ impl<'o> Occasion<'o> {
         connection: &mut Connection,
         previous: Option<i64>,
     ) -> Result<(), sqlx::Error> {
-        let state = state(connection, self.conversation_id).await?;
+        let state = next_state(connection, self.conversation_id).await?;
         let by = self.author();
         let payload = ConversationUpdated {
             previous_department_id: previous,
@@ -121,7 +121,7 @@ impl<'o> Occasion<'o> {
         connection: &mut Connection,
         read: Read,
     ) -> Result<(), sqlx::Error> {
-        let state = state(connection, self.conversation_id).await?;
+        let state = next_state(connection, self.conversation_id).await?;
         let by = self.author();
         let payload = ConversationUpdated {
             read: Some(read),
@@ -161,19 +161,21 @@ impl<'o> Occasion<'o> {
         let event_id = new_id();
         let envelope = self.envelope(channels, &event_id);
         let event = events::updated(payload, envelope).map_err(encoding)?;
-        self.add(connection, &event_id, &event).await
+        let sequence = payload.conversation.version;
+        self.add(connection, sequence, &event_id, &event).await
     }
 
     async fn add(
         self,
         connection: &mut Connection,
+        sequence: i64,
         event_id: &str,
         event: &publisher::Broadcast,
     ) -> Result<(), sqlx::Error> {
         let item = Item {
             kind: Kind::Broadcast,
             conversation_id: self.conversation_id,
-            sequence: take_turn(connection, self.conversation_id).await?.sequence,
+            sequence,
             event_id,
             created_at: self.at,
         };
@@ -204,7 +206,12 @@ fn everybody(state: &ConversationState) -> Vec<Channel> {
     channels.into_iter().flatten().collect()
 }
 
-async fn state(connection: &mut Connection, id: i64) -> Result<ConversationState, sqlx::Error> {
+/// A conversation as it is in the turn that is taken to announce it.
+async fn next_state(
+    connection: &mut Connection,
+    id: i64,
+) -> Result<ConversationState, sqlx::Error> {
+    let turn = take_turn(connection, id).await?;
     let row = query(
         "SELECT c.id, c.status, c.last_message_at, c.last_inbound_at,
             ct.id AS contact_id, ct.name AS contact_name, ct.phone AS contact_phone,
@@ -236,6 +243,7 @@ async fn state(connection: &mut Connection, id: i64) -> Result<ConversationState
         assignee: person(&row, ["assignee_id", "assignee_name", "assignee_avatar"])?,
         last_message_at: Timestamp::from_millis(row.try_get("last_message_at")?),
         window_ends_at: window_end(row.try_get("last_inbound_at")?),
+        version: turn.sequence,
     })
 }
 

@@ -43,6 +43,9 @@ pub struct Conversation {
     pub can: Permissions,
     /// When the customer first wrote.
     pub created_at: Timestamp,
+    /// Which state this is: of two, the one with the higher version is the newer. What a user has
+    /// read does not count.
+    pub version: i64,
 }
 
 /// The columns that [`conversation`] reads, for the user `$1`.
@@ -50,6 +53,7 @@ macro_rules! listed {
     ($rest:literal) => {
         concat!(
             "SELECT c.id, c.status, c.last_message_at, c.last_inbound_at, c.created_at,
+                c.last_sequence,
                 ct.id AS contact_id, ct.name AS contact_name, ct.phone AS contact_phone,
                 d.id AS department_id, d.name AS department_name,
                 a.id AS assignee_id, a.name AS assignee_name, a.avatar AS assignee_avatar,
@@ -150,5 +154,6 @@ fn conversation(row: &AnyRow, user: &User) -> Result<Conversation, sqlx::Error> 
         window_ends_at: window_end(row.try_get("last_inbound_at")?),
         can: Permissions::of(user, ownership),
         created_at: Timestamp::from_millis(row.try_get("created_at")?),
+        version: row.try_get("last_sequence")?,
     })
 }

@@ -71,7 +71,8 @@ impl Write for ReceiveMessage {
         let latest = latest_inbound(connection, target.id).await?;
         let written_at = written_at(self.incoming.written_at, latest, now);
         let sequence = next_turn(connection, target.id, written_at).await?.sequence;
-        let id = self.insert(connection, target.id, written_at).await?;
+        let id = self.insert(connection, target.id, written_at, sequence);
+        let id = id.await?;
         if let Some(media) = &self.incoming.media {
             self.insert_media(connection, id, media, now).await?;
         }
@@ -82,9 +83,9 @@ impl Write for ReceiveMessage {
             department_id: target.department_id,
             assignee: target.assignee,
             window_ends_at: latest.max(Some(written_at)).unwrap_or(now).after(WINDOW),
+            version: sequence,
         };
-        self.announce(connection, id, &conversation, (sequence, now))
-            .await?;
+        self.announce(connection, id, &conversation, now).await?;
         Ok(Received::Stored)
     }
 }
@@ -129,12 +130,13 @@ impl ReceiveMessage {
         connection: &mut Connection,
         conversation_id: i64,
         written_at: Timestamp,
+        version: i64,
     ) -> Result<i64, sqlx::Error> {
         let location = self.incoming.location.as_ref().map(serde_json::to_string);
         let row = query(
             "INSERT INTO messages (conversation_id, direction, type, content, location, reply_to,
-                whatsapp_id, created_at)
-             VALUES ($1, 'inbound', $2, $3, $4, $5, $6, $7) RETURNING id",
+                whatsapp_id, created_at, version)
+             VALUES ($1, 'inbound', $2, $3, $4, $5, $6, $7, $8) RETURNING id",
         )
         .bind(conversation_id)
         .bind(self.incoming.r#type.name())
@@ -143,6 +145,7 @@ impl ReceiveMessage {
         .bind(self.incoming.reply_to.as_deref())
         .bind(self.incoming.id.as_str())
         .bind(written_at.millis())
+        .bind(version)
         .fetch_one(connection)
         .await?;
         row.try_get("id")
@@ -180,14 +183,14 @@ impl ReceiveMessage {
         connection: &mut Connection,
         id: i64,
         conversation: &ConversationSummary,
-        (sequence, now): (i64, Timestamp),
+        now: Timestamp,
     ) -> Result<(), sqlx::Error> {
         let message = by_id(&mut *connection, id).await?;
         let message = message.ok_or(sqlx::Error::RowNotFound)?;
         let item = Item {
             kind: Kind::Broadcast,
             conversation_id: conversation.id,
-            sequence,
+            sequence: conversation.version,
             event_id: &self.event_id,
             created_at: now,
         };

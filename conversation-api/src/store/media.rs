@@ -213,6 +213,11 @@ impl Write for SettleMedia {
         .execute(&mut *connection)
         .await?;
         if settled.rows_affected() > 0 {
+            query("UPDATE messages SET version = $2 WHERE id = $1")
+                .bind(self.message_id)
+                .bind(turn.sequence)
+                .execute(&mut *connection)
+                .await?;
             announce(connection, turn, self.message_id).await?;
         }
         Ok(())

@@ -13,7 +13,7 @@ macro_rules! columns {
     () => {
         "m.id AS message_id, m.conversation_id, m.direction, m.type AS message_type, m.content,
          m.location AS message_location, m.reply_to, m.error AS message_error, m.client_id,
-         m.status AS message_status, m.created_at AS message_created_at,
+         m.status AS message_status, m.created_at AS message_created_at, m.version,
          s.id AS sender_id, s.name AS sender_name, s.avatar AS sender_avatar,
          f.state AS media_state, f.mime_type AS media_type, f.filename AS media_filename,
          f.size AS media_size, q.id AS reply_to_id"
@@ -127,6 +127,7 @@ pub(super) fn message(row: &AnyRow) -> Result<Message, sqlx::Error> {
         error: json(row, "message_error")?,
         client_id: row.try_get("client_id")?,
         created_at: Timestamp::from_millis(row.try_get("message_created_at")?),
+        version: row.try_get("version")?,
     })
 }
 

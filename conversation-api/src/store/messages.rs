@@ -90,7 +90,7 @@ impl Write for SendMessage {
             turn = next_turn(connection, self.conversation_id, now).await?;
         }
         let sequence = turn.sequence;
-        let message = self.insert(connection, now).await?;
+        let message = self.insert(connection, now, sequence).await?;
         self.announce(connection, &message, ownership.department_id, sequence)
             .await?;
         if self.goes_to_customer() {
@@ -143,6 +143,7 @@ impl SendMessage {
         &self,
         connection: &mut Connection,
         now: Timestamp,
+        version: i64,
     ) -> Result<Message, sqlx::Error> {
         let status = match (self.r#type, self.to_customer) {
             (MessageType::Note, _) => None,
@@ -152,8 +153,8 @@ impl SendMessage {
         let template = self.template.as_ref().map(serde_json::to_string);
         let row = query(
             "INSERT INTO messages (conversation_id, direction, type, content, template, client_id,
-                sender_id, status, created_at)
-             VALUES ($1, 'outbound', $2, $3, $4, $5, $6, $7, $8) RETURNING id",
+                sender_id, status, created_at, version)
+             VALUES ($1, 'outbound', $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
         )
         .bind(self.conversation_id)
         .bind(self.r#type.name())
@@ -163,6 +164,7 @@ impl SendMessage {
         .bind(self.author.id)
         .bind(status)
         .bind(now.millis())
+        .bind(version)
         .fetch_one(connection)
         .await?;
         Ok(Message {
@@ -179,6 +181,7 @@ impl SendMessage {
             error: None,
             client_id: self.client_id.clone(),
             created_at: now,
+            version,
         })
     }
 

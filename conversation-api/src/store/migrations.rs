@@ -33,6 +33,11 @@ const SQLITE: &[Source] = &[
         "states of conversations",
         include_str!("../../migrations/sqlite/0004_conversations.sql"),
     ),
+    (
+        5,
+        "versions of messages",
+        include_str!("../../migrations/sqlite/0005_versions.sql"),
+    ),
 ];
 
 const POSTGRES: &[Source] = &[
@@ -55,6 +60,11 @@ const POSTGRES: &[Source] = &[
         4,
         "states of conversations",
         include_str!("../../migrations/postgres/0004_conversations.sql"),
+    ),
+    (
+        5,
+        "versions of messages",
+        include_str!("../../migrations/postgres/0005_versions.sql"),
     ),
 ];
 

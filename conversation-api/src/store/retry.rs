@@ -60,10 +60,11 @@ impl Write for RetryMessage {
         let turn = take_turn(connection, conversation_id).await?;
         // What is still reported of the failed attempt is not of this one.
         let pending = query(
-            "UPDATE messages SET status = 'pending', error = NULL, whatsapp_id = NULL
+            "UPDATE messages SET status = 'pending', error = NULL, whatsapp_id = NULL, version = $2
              WHERE id = $1 AND direction = 'outbound' AND status = 'failed'",
         )
         .bind(self.message_id)
+        .bind(turn.sequence)
         .execute(&mut *connection)
         .await?;
         if pending.rows_affected() == 0 {

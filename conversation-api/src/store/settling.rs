@@ -147,10 +147,12 @@ async fn bury(
     };
     let turn = take_turn(connection, conversation_id).await?;
     let failed = query(
-        "UPDATE messages SET status = 'failed', error = $2 WHERE id = $1 AND status = 'pending'",
+        "UPDATE messages SET status = 'failed', error = $2, version = $3
+         WHERE id = $1 AND status = 'pending'",
     )
     .bind(*message_id)
     .bind(serde_json::to_string(failure).map_err(encoding)?)
+    .bind(turn.sequence)
     .execute(&mut *connection)
     .await?;
     if failed.rows_affected() > 0 {
@@ -166,12 +168,13 @@ async fn note_whatsapp_id(
 ) -> Result<(), sqlx::Error> {
     let turn = take_turn(connection, conversation_id).await?;
     let noted = query(
-        "UPDATE messages SET whatsapp_id = $2,
+        "UPDATE messages SET whatsapp_id = $2, version = $3,
             status = CASE status WHEN 'pending' THEN 'sent' ELSE status END
          WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM messages WHERE whatsapp_id = $2)",
     )
     .bind(name.message_id)
     .bind(name.whatsapp_id.as_str())
+    .bind(turn.sequence)
     .execute(&mut *connection)
     .await?;
     if noted.rows_affected() > 0 {

@@ -68,7 +68,7 @@ impl Write for NoteDelivery {
         let id: i64 = row.try_get("id")?;
         let turn = take_turn(connection, row.try_get("conversation_id")?).await?;
         let changed = query(concat!(
-            "UPDATE messages SET status = $3, error = $4
+            "UPDATE messages SET status = $3, error = $4, version = $5
              WHERE id = $1 AND $2 > ",
             rank!()
         ))
@@ -76,6 +76,7 @@ impl Write for NoteDelivery {
         .bind(self.delivery as i64)
         .bind(self.delivery.name())
         .bind(self.error()?)
+        .bind(turn.sequence)
         .execute(&mut *connection)
         .await?;
         if changed.rows_affected() == 0 {

@@ -34,7 +34,8 @@ pub(super) async fn take_turn(
     })
 }
 
-/// Adds `message.updated` with the message as it is now.
+/// Adds `message.updated` with the message as it is now. Whatever changed the message in this turn
+/// has made the turn's number its version.
 pub(super) async fn announce(
     connection: &mut Connection,
     turn: Turn,
@@ -42,6 +43,7 @@ pub(super) async fn announce(
 ) -> Result<(), sqlx::Error> {
     let message = by_id(&mut *connection, message_id).await?;
     let message = message.ok_or(sqlx::Error::RowNotFound)?;
+    debug_assert_eq!(message.version, turn.sequence);
     let event_id = events::new_id();
     let event = events::updated(&message, turn.department_id, &event_id).map_err(encoding)?;
     let item = Item {

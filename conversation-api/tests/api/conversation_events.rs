@@ -58,10 +58,11 @@ async fn an_assignment_is_announced_to_the_old_and_the_new_assignee_and_where_it
             "assignee",
             "last_message_at",
             "window_ends_at",
+            "version",
         ] {
             assert_eq!(data["conversation"][field], shown[field], "{field}");
         }
-        assert_eq!(data["conversation"].as_object().unwrap().len(), 7);
+        assert_eq!(data["conversation"].as_object().unwrap().len(), 8);
         before.expect_error(Some(4200)).await;
         before.expect_close_code(4200).await;
         before_inside.expect_error(Some(4200)).await;

@@ -1,7 +1,7 @@
 //! What customers send besides texts, and the files that come with it.
 
 use protocol_tests::{Request, TestServer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::files::{JPEG, PHONE, graph_of, media_of, picture, receive};
 use crate::support::graph::{start, start_with, updated};
@@ -91,6 +91,10 @@ async fn a_file_is_fetched_announced_and_served() {
             "url": format!("/api/messages/{id}/media"), "state": "ready",
         });
         assert_eq!(ready["media"], expected);
+        let version = |state: &Value| state["version"].as_i64().unwrap();
+        assert!(version(&ready) > version(&event));
+        let listed = agent.get("/api/conversations/1").await.json();
+        assert_eq!(version(&listed["last_message"]), version(&ready));
         let path = ready["media"]["url"].as_str().unwrap();
         let served = agent.get(path).await.expect_status(200);
         assert_eq!(served.body, JPEG);

@@ -43,6 +43,7 @@ async fn a_message_is_stored_and_announced() {
             "error": null,
             "client_id": null,
             "created_at": answer["created_at"],
+            "version": answer["version"],
         });
         assert_eq!(answer, expected);
         let created_at = answer["created_at"].as_str().unwrap();

@@ -116,6 +116,7 @@ async fn what_becomes_of_a_reply_is_announced_with_its_reason() {
         let expected = json!({
             "id": id, "conversation_id": 1, "type": "text", "status": "sent", "error": null,
             "media": null, "created_at": sent["created_at"],
+            "version": sent["version"].as_i64().unwrap() + 1,
         });
         assert_eq!(updated, expected);
         for report in ["delivered", "delivered", "sent", "read"] {

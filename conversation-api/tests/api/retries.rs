@@ -43,9 +43,14 @@ async fn a_failed_message_goes_again_as_the_same_message() {
         );
         assert_eq!(again["error"], Value::Null);
         status_becomes(&agent, id, "sent").await;
+        let mut versions = Vec::new();
         for status in ["failed", "pending", "sent"] {
-            updated(&mut client, id, |message| message["status"] == status).await;
+            let event = updated(&mut client, id, |message| message["status"] == status).await;
+            versions.push(event["version"].as_i64().unwrap());
         }
+        assert!(versions.is_sorted_by(|earlier, later| earlier < later));
+        assert_eq!(again["version"], versions[1]);
+        assert_eq!(message(&mut agent, id).await["version"], versions[2]);
         assert_eq!(graph.arrived().len(), 2);
         // Its reports are noted as those of any other.
         meta::deliver(&mut agent, &meta::status("wamid.x", "read"))

@@ -46,8 +46,10 @@ async fn a_customers_message_is_stored_and_announced() {
                     "department_id": 1,
                     "assignee": {"id": 5, "name": "Amir Agent", "avatar": null},
                     "window_ends_at": data["conversation"]["window_ends_at"],
+                    "version": data["version"],
                 },
                 "created_at": data["created_at"],
+                "version": data["version"],
             });
             assert_eq!(data, expected);
             let day = |time: &Value| time.as_str().unwrap()[..10].to_owned();

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { channelsFor } from "../src/live/channels.js";
 import { coalesce } from "../src/desk/coalesce.js";
 import * as feeds from "../src/desk/feeds.js";
+import { createFetching } from "../src/desk/fetching.js";
 import { FIRST_QUERY, emptyList, listed, matches, recount } from "../src/desk/list.js";
 import * as messages from "../src/desk/messages.js";
 import { permissions } from "../src/desk/permissions.js";
@@ -62,13 +63,22 @@ test("a page that does not reach what is known replaces it, but not what was rec
   assert.deepEqual([ids(now.messages), now.before, now.fetchedTo.id], [[7, 8, 9], 7, 8]);
 });
 
-test("a status goes on and never back, and a failed message may be tried again", () => {
-  const step = (from, to) => messages.withUpdate([message(1, { status: from })], { id: 1, status: to })[0].status;
-  assert.equal(step("pending", "sent"), "sent");
-  assert.equal(step("read", "delivered"), "read");
-  assert.equal(step("sent", "failed"), "failed");
-  assert.equal(step("failed", "pending"), "pending");
-  assert.equal(messages.withMessages([message(1, { status: "read" })], [message(1, { status: "sent" })])[0].status, "read");
+test("of two states of a message the newer one holds, whichever comes first", () => {
+  const ready = { state: "ready", url: "/file" };
+  for (const [older, newer] of [
+    [{ status: "pending" }, { status: "sent" }],
+    [{ status: "sent" }, { status: "failed", error: { message: "Refused" } }],
+    [{ status: "failed", error: { message: "Refused" } }, { status: "pending", error: null }],
+    [{ status: null, media: { state: "pending", url: null } }, { status: null, media: ready }],
+  ]) {
+    const [first, second] = [message(1, { ...older, version: 4 }), message(1, { ...newer, version: 9 })];
+    const expected = messages.withMessages([], [{ ...first, ...newer, version: 9 }]);
+    assert.deepEqual(messages.withMessages([first], [second]), expected);
+    assert.deepEqual(messages.withMessages([second], [first]), expected);
+    const updateOf = ({ id, status, error, media, version }) => ({ id, status, error, media, version });
+    assert.deepEqual(messages.withUpdate([first], updateOf(second)), [{ ...expected[0], error: newer.error ?? null }]);
+    assert.deepEqual(messages.withUpdate([second], updateOf(first)), [second]);
+  }
 });
 
 test("an event whose text was cut takes nothing back", () => {
@@ -110,9 +120,57 @@ test("what became of a message is known, though it comes before the message", ()
   const first = message(1);
   const { store, records: known } = records(AMIR, [conversation(1, first, { assignee: AMIR })]);
   store.set({ thread: { id: 1, ...messages.EMPTY_THREAD, messages: [first], state: "ready" } });
-  known.update({ id: 2, conversation_id: 1, status: "sent", error: null });
-  known.note(message(2, { direction: "outbound", status: "pending" }));
+  known.update({ id: 2, conversation_id: 1, status: "sent", error: null, version: 3 });
+  known.note(message(2, { direction: "outbound", status: "pending", version: 2 }));
   assert.deepEqual(store.get().thread.messages.map(({ status }) => status), [null, "sent"]);
+});
+
+test("whose a conversation is, the newer of an answer and an event decides", () => {
+  const [ours, theirs] = [{ assignee: AMIR, version: 8 }, { assignee: { id: 6, name: "Ana" }, version: 9 }];
+  const { status, contact, department } = conversation(1, message(1));
+  const event = (more) => ({ id: 1, status, contact, department, window_ends_at: null, ...more });
+  const known = records(AMIR, [conversation(1, message(1), ours)]);
+  assert.equal(known.records.describe(event(theirs)), true);
+  known.records.fetched(conversation(1, message(1), { ...ours, can: { write: true } }));
+  const lost = known.records.known(1);
+  assert.deepEqual([lost.assignee.name, lost.isReadable, lost.can.write, lost.version], ["Ana", false, false, 9]);
+
+  known.records.fetched(conversation(1, message(1), { ...ours, version: 11, can: { write: true } }));
+  assert.equal(known.records.describe(event(theirs)), false);
+  const back = known.records.known(1);
+  assert.deepEqual([back.assignee.name, back.isReadable, back.can.write, back.version], ["Amir", true, true, 11]);
+});
+
+test("a page of messages that events have overtaken takes nothing back, and brings nothing old", async () => {
+  const file = (id, state, version) => message(id, { type: "document", media: { state }, version });
+  const { store, records: known } = records(AMIR, [conversation(1, file(1, "pending", 1), { assignee: AMIR })]);
+  store.set({ thread: { id: 1, ...messages.EMPTY_THREAD, messages: [file(1, "pending", 1)] } });
+  const answers = [];
+  const asked = () => new Promise((resolve) => answers.push(resolve));
+  const api = { conversation: async () => known.known(1), messages: asked, message: asked };
+  const asking = { answered: (answer) => answer };
+  const fetching = createFetching({ store, api, asking, records: known, follow() {} });
+  const states = () => store.get().thread.messages.map(({ media }) => media.state);
+
+  const shown = fetching.fetchShown();
+  known.update({ id: 1, conversation_id: 1, status: null, media: { state: "ready" }, version: 3 });
+  // Of this one nothing is here yet but what became of it.
+  known.update({ id: 2, conversation_id: 1, status: null, media: { state: "unavailable" }, version: 4 });
+  answers.shift()(page([file(1, "pending", 1), file(2, "pending", 2)], 1));
+  await shown;
+  assert.deepEqual(states(), ["ready", "unavailable"]);
+
+  const older = fetching.fetchOlder();
+  known.update({ id: 0, conversation_id: 1, status: null, media: { state: "ready" }, version: 5 });
+  answers.shift()(page([file(0, "pending", 0)]));
+  await older;
+  assert.deepEqual(states(), ["ready", "ready", "unavailable"]);
+
+  const whole = fetching.fetchMessage(2);
+  known.update({ id: 2, conversation_id: 1, status: null, media: { state: "ready" }, version: 6 });
+  answers.shift()(file(2, "unavailable", 4));
+  await whole;
+  assert.deepEqual(states(), ["ready", "ready", "ready"]);
 });
 
 test("an event that comes again, or late, changes nothing in the list", () => {

@@ -38,7 +38,7 @@ export function createArrivals({ store: { get, set }, records, fetching, outbox,
     const { user, departments } = get();
     const before = records.known(conversation.id);
     const description = descriptionOf(conversation, departments.data, before);
-    records.describe(description);
+    if (!records.describe(description)) return description;
     const isOpenToUs = mayRead(user, { ...before, ...description });
     if (isOpenToUs && !before?.isReadable) {
       refused.delete(description.id);

@@ -135,7 +135,7 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
       const unread = records.known(id)?.unread_count ?? 0;
       records.changeThread(id, (now) => {
         const isFirst = now.state !== "ready";
-        const caughtUp = { ...caughtUpWith(now, page), state: "ready" };
+        const caughtUp = { ...caughtUpWith(now, { ...page, data: page.data.map(records.upToDate) }), state: "ready" };
         return isFirst ? { ...caughtUp, firstUnread: firstOfLast(caughtUp.messages, unread) } : caughtUp;
       });
     } catch (error) {
@@ -154,7 +154,7 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
       records.changeThread(thread.id, ({ messages, before }) => {
         // The thread has begun anew: the page would not join what is there.
         if (before !== thread.before) return { older: "ready" };
-        return { messages: withMessages(messages, page.data), before: page.meta.next_before, older: "ready" };
+        return { messages: withMessages(messages, page.data.map(records.upToDate)), before: page.meta.next_before, older: "ready" };
       });
     } catch (error) {
       records.changeThread(thread.id, () => ({ older: "failed" }));
@@ -173,7 +173,7 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
       try {
         const message = await answered(api.message(id));
         return records.changeThread(message.conversation_id, ({ messages }) => ({
-          messages: withMessages(messages, [{ ...message, truncated: false }]),
+          messages: withMessages(messages, [records.upToDate({ ...message, truncated: false })]),
         }));
       } catch (error) {
         if (!mayHeal(error)) return undefined;

@@ -24,25 +24,22 @@ export function withMessages(messages, more) {
   return isSorted ? list : list.sort(byTime);
 }
 
-const PROGRESS = ["pending", "sent", "delivered", "read"];
-
 /** What is known of a message from two sources, of which the second may have been overtaken by the first. */
 function joined(known, message) {
-  const both = { ...known, ...message };
+  const both = isBehind(message, known) ? { ...message, ...known } : { ...known, ...message };
   // An event whose text was cut to fit takes nothing back.
-  if (message.truncated && known.truncated === false) Object.assign(both, { content: known.content, truncated: false });
-  if (isBehind(message.status, known.status)) Object.assign(both, { status: known.status, error: known.error });
-  return both;
+  const whole = [known, message].find(({ truncated }) => truncated === false);
+  return whole ? { ...both, content: whole.content, truncated: false } : both;
 }
 
-/** A status never goes back, but for that of a failed message, which may be tried again. */
-const isBehind = (status, known) => status !== "failed" && PROGRESS.indexOf(status) < PROGRESS.indexOf(known);
+/** Answers and events overtake each other: of two states of a message, or a conversation, versions say which is older. */
+export const isBehind = (state, known) => state.version < known?.version;
 
 /** Changes those messages that `message.updated` is about. */
-export function withUpdate(messages, { id, status, error, media }) {
+export function withUpdate(messages, { id, status, error, media, version }) {
   const known = messages.find((message) => message.id === id);
-  if (!known || isBehind(status, known.status)) return messages;
-  const update = { status, error: error ?? null };
+  if (!known || isBehind({ version }, known)) return messages;
+  const update = { status, error: error ?? null, version };
   if (media) update.media = media;
   return messages.map((message) => (message.id === id ? { ...message, ...update } : message));
 }

@@ -1,7 +1,7 @@
 // What is known of conversations and messages, and how more is added to it.
 import { withFeedUpdate, withGlimpse, withNews } from "./feeds.js";
 import { listed, recount } from "./list.js";
-import { byTime, lastArrived, withMessages, withUpdate } from "./messages.js";
+import { byTime, isBehind, lastArrived, withMessages, withUpdate } from "./messages.js";
 import { mayRead, permissions } from "./permissions.js";
 
 export const lastMessageId = (conversation) => conversation?.last_message?.id ?? 0;
@@ -39,15 +39,21 @@ export function createRecords({ store: { get, set }, miscounted }) {
 
   const change = (id, changes) => known(id) && put({ ...known(id), ...changes });
 
-  /** An answer may have been overtaken by an event: then it is not asked what events bring, only who answers. */
+  /** An answer may have been overtaken by events: then it is not asked what they have brought. */
   function fetched(conversation) {
     const before = known(conversation.id);
     const isOvertaken = before && lastMessageId(before) > lastMessageId(conversation);
     const { contact, last_message, last_message_at, unread_count } = isOvertaken ? before : conversation;
     const isRead = (last_message?.id ?? 0) <= (readTo.get(conversation.id) ?? 0);
-    return {
-      ...conversation, contact, last_message, last_message_at, isReadable: true, unread_count: isRead ? 0 : unread_count,
-    };
+    const after = { ...conversation, contact, last_message, last_message_at, unread_count: isRead ? 0 : unread_count };
+    return isBehind(conversation, before) ? described(after, before) : { ...after, isReadable: true };
+  }
+
+  /** A conversation as an event describes it, which is the same for everybody. */
+  function described(conversation, { status, contact, department, assignee, window_ends_at, version }) {
+    const after = { ...conversation, status, contact, department, assignee, window_ends_at, version };
+    const { user } = get();
+    return { ...after, can: permissions(user, after), isReadable: mayRead(user, after) };
   }
 
   function changeThread(id, work) {
@@ -59,22 +65,20 @@ export function createRecords({ store: { get, set }, miscounted }) {
     });
   }
 
-  /** Takes in what an event brings of a conversation, which is the same for everybody. */
+  /** Takes in what an event brings of a conversation; returns whether that is news. */
   function describe(description) {
     const before = known(description.id);
-    const { user } = get();
-    if (before) {
-      const after = { ...before, ...description };
-      put({ ...after, can: permissions(user, after), isReadable: mayRead(user, after) });
-    }
+    if (isBehind(description, before)) return false;
+    if (before) put(described(before, description));
     set((state) => ({ glimpses: withGlimpse(state.glimpses, description) }));
+    return true;
   }
 
   function changeFeed(departmentId, work) {
     set(({ feeds }) => (feeds[departmentId] ? { feeds: { ...feeds, [departmentId]: work(feeds[departmentId]) } } : {}));
   }
 
-  /** Updates may overtake the message: the answer to whoever sent it is on its way while the event is here. */
+  /** Updates may overtake the message: the answer that brings it is on its way while the event is here. */
   const updates = new Map();
 
   function remember(update) {
@@ -83,6 +87,7 @@ export function createRecords({ store: { get, set }, miscounted }) {
     if (updates.size > MOST_UPDATES) updates.delete(updates.keys().next().value);
   }
 
+  /** A message with what is known of it from updates. */
   function upToDate(message) {
     const update = updates.get(message.id);
     return update ? withUpdate([message], update)[0] : message;
@@ -92,6 +97,7 @@ export function createRecords({ store: { get, set }, miscounted }) {
     known,
     put,
     change,
+    upToDate,
     changeThread,
     describe,
     fetched: (conversation) => put(fetched(conversation)),
@@ -126,10 +132,7 @@ export function createRecords({ store: { get, set }, miscounted }) {
       changeThread(message.conversation_id, ({ messages, before }) => {
         // What lies before the pages that are here comes with them: alone it would hide a gap.
         if (before !== null && byTime(message, messages[0]) < 0) return {};
-        const same = messages.find(({ id }) => id === message.id);
-        // Of a message that is known, the status comes by updates: this one may be older.
-        const { status, error } = same ?? message;
-        return { messages: withMessages(messages, [upToDate({ ...message, status, error })]) };
+        return { messages: withMessages(messages, [upToDate(message)]) };
       });
       if (!conversation || message.id <= lastMessageId(conversation)) return false;
       const isUnread = message.direction === "inbound" && message.id > (readTo.get(conversation.id) ?? 0);
