@@ -117,15 +117,54 @@ pub fn may_read(user: &User, conversation: Ownership) -> bool {
     Scope::of(user).contains(conversation)
 }
 
-/// Whether `user` may listen to the channels of a conversation. An agent may read what nobody has,
-/// and listens to no more than what is theirs.
-pub fn may_listen(user: &User, conversation: Ownership) -> bool {
-    match user.role {
-        Role::Agent => conversation.assigned_to == Some(user.id),
-        Role::Admin | Role::OperationManager | Role::Manager | Role::AccountManager => {
-            may_read(user, conversation)
+/// The conversations that a user may listen to, as a query asks for them: those for which one of
+/// these holds. An agent may read what nobody has, and listens to no more than what is theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audible {
+    /// All of them.
+    pub all: bool,
+    /// Those of this department.
+    pub department_id: Option<i64>,
+    /// Those assigned to this user.
+    pub assigned_to: Option<i64>,
+}
+
+impl Audible {
+    /// What `user` may listen to.
+    pub fn of(user: &User) -> Self {
+        let nothing = Self {
+            all: false,
+            department_id: None,
+            assigned_to: None,
+        };
+        match user.role {
+            Role::Admin | Role::OperationManager => Self {
+                all: true,
+                ..nothing
+            },
+            Role::Manager | Role::AccountManager => Self {
+                department_id: user.department_id,
+                ..nothing
+            },
+            Role::Agent => Self {
+                assigned_to: Some(user.id),
+                ..nothing
+            },
         }
     }
+
+    /// Whether a conversation is among them.
+    pub fn contains(self, conversation: Ownership) -> bool {
+        let is = |wanted: Option<i64>, id| wanted.is_some() && wanted == id;
+        self.all
+            || is(self.department_id, conversation.department_id)
+            || is(self.assigned_to, conversation.assigned_to)
+    }
+}
+
+/// Whether `user` may listen to the channels of a conversation.
+pub fn may_listen(user: &User, conversation: Ownership) -> bool {
+    Audible::of(user).contains(conversation)
 }
 
 /// Whether `user` may write in a conversation, close it and open it again: whoever may listen.

@@ -48,6 +48,7 @@ pub(super) async fn send(
     let client_id = input.key("client_id", key.map(|key| key.as_bytes()));
     input.check()?;
     let send = SendMessage {
+        database: store.database(),
         author: who.user,
         conversation_id,
         r#type: draft.r#type,

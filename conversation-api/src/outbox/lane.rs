@@ -49,6 +49,7 @@ impl Courier {
     pub(super) async fn deliver(&self, lane: Lane, since: Instant) -> Result<TurnEnd, StoreError> {
         let rows = self.store.waiting(&lane, ROWS).await?;
         let mut turn = Settle {
+            database: self.store.database(),
             lane,
             done_up_to: None,
             dead: Vec::new(),

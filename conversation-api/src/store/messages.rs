@@ -1,14 +1,15 @@
 //! Sending a message: storing it with its event and its way to the customer.
 
 use publisher::SocketId;
+use sqlx::any::AnyRow;
 use sqlx::{Row as _, query};
 
 use super::lifecycle::agent_writes;
 use super::message_rows::{by_id, json};
 use super::outbox::{self, Item, Kind};
-use super::ownership::ownership;
-use super::{Connection, Write, encoding};
-use crate::channels::may_write;
+use super::ownership::{lock, ownership};
+use super::{Connection, Database, Write, encoding};
+use crate::channels::{Audible, may_write};
 use crate::clock::Timestamp;
 use crate::events;
 use crate::message::{Direction, Message, MessageType, Sender};
@@ -19,6 +20,8 @@ use crate::whatsapp::{Reply, Template};
 /// customer. Whoever repeats it with the same client id finds it stored.
 #[derive(Debug)]
 pub struct SendMessage {
+    /// Which database this is for.
+    pub database: Database,
     /// Who writes.
     pub author: User,
     /// Where.
@@ -62,28 +65,12 @@ impl Write for SendMessage {
     }
 
     async fn apply(&self, connection: &mut Connection) -> Result<Sent, sqlx::Error> {
-        let row = query(
-            "SELECT c.department_id, c.assigned_to, ct.phone
-             FROM conversations c JOIN contacts ct ON ct.id = c.contact_id WHERE c.id = $1",
-        )
-        .bind(self.conversation_id)
-        .fetch_optional(&mut *connection)
-        .await?;
-        let Some(row) = row else {
-            return Ok(Sent::NoConversation);
-        };
-        let ownership = ownership(&row)?;
-        if !may_write(&self.author, ownership) {
-            return Ok(Sent::Denied);
-        }
-        if let Some(client_id) = &self.client_id
-            && let Some(earlier) = self.earlier(connection, client_id).await?
-        {
-            return Ok(earlier);
-        }
-        let phone: String = row.try_get("phone")?;
+        self.await_repeats(connection).await?;
         let now = Timestamp::now();
-        let mut turn = next_turn(connection, self.conversation_id, now).await?;
+        let Some(opening) = self.open(connection, now).await? else {
+            return self.refuse(connection).await;
+        };
+        let mut turn = opening.turn;
         if turn.is_closed && self.r#type != MessageType::Note {
             // What opens the conversation is announced before the message.
             agent_writes(connection, self.conversation_id, &self.author).await?;
@@ -91,13 +78,21 @@ impl Write for SendMessage {
         }
         let sequence = turn.sequence;
         let message = self.insert(connection, now, sequence).await?;
-        self.announce(connection, &message, ownership.department_id, sequence)
+        self.announce(connection, &message, opening.department_id, sequence)
             .await?;
         if self.goes_to_customer() {
-            self.reply(connection, &message, phone, sequence).await?;
+            self.reply(connection, &message, opening.phone, sequence)
+                .await?;
         }
         Ok(Sent::Stored(message))
     }
+}
+
+/// A conversation that its author may write in, from the beginning of its turn on.
+struct Opening {
+    turn: Turn,
+    department_id: Option<i64>,
+    phone: String,
 }
 
 impl SendMessage {
@@ -105,17 +100,77 @@ impl SendMessage {
         self.to_customer && self.r#type != MessageType::Note
     }
 
-    /// What became of the message that was sent with this client id before. Two that come at once
-    /// wait for each other here.
+    /// Waits for others that write in the conversation: one may be storing this message, and on
+    /// PostgreSQL a statement sees nothing that is committed once it has begun.
+    async fn await_repeats(&self, connection: &mut Connection) -> Result<(), sqlx::Error> {
+        if self.database == Database::Postgres && self.client_id.is_some() {
+            lock(connection, self.conversation_id).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the next turn; `None`, and nothing is changed, if the message is not to be stored. All
+    /// in one statement, as most of what a message costs is how often the database is asked.
+    async fn open(
+        &self,
+        connection: &mut Connection,
+        now: Timestamp,
+    ) -> Result<Option<Opening>, sqlx::Error> {
+        let audible = Audible::of(&self.author);
+        let row = query(
+            "UPDATE conversations SET last_sequence = last_sequence + 1, last_message_at =
+                CASE WHEN last_message_at > $2 THEN last_message_at ELSE $2 END
+             WHERE id = $1 AND ($3 = 1 OR department_id = $4 OR assigned_to = $5)
+               AND NOT EXISTS (SELECT 1 FROM messages m
+                 WHERE m.conversation_id = $1 AND m.sender_id = $6 AND m.client_id = $7)
+             RETURNING last_sequence, CASE status WHEN 'closed' THEN 1 ELSE 0 END AS closed,
+                department_id, (SELECT ct.phone FROM contacts ct WHERE ct.id = contact_id) AS phone",
+        )
+        .bind(self.conversation_id)
+        .bind(now.millis())
+        .bind(i64::from(audible.all))
+        .bind(audible.department_id)
+        .bind(audible.assigned_to)
+        .bind(self.author.id)
+        .bind(self.client_id.as_deref())
+        .fetch_optional(connection)
+        .await?;
+        let opening = |row: AnyRow| {
+            Ok(Opening {
+                turn: turn(&row)?,
+                department_id: row.try_get("department_id")?,
+                phone: row.try_get("phone")?,
+            })
+        };
+        row.map(opening).transpose()
+    }
+
+    /// Why the message was not stored.
+    async fn refuse(&self, connection: &mut Connection) -> Result<Sent, sqlx::Error> {
+        let row = query("SELECT department_id, assigned_to FROM conversations WHERE id = $1")
+            .bind(self.conversation_id)
+            .fetch_optional(&mut *connection)
+            .await?;
+        let Some(row) = row else {
+            return Ok(Sent::NoConversation);
+        };
+        if !may_write(&self.author, ownership(&row)?) {
+            return Ok(Sent::Denied);
+        }
+        let earlier = match &self.client_id {
+            Some(client_id) => self.earlier(connection, client_id).await?,
+            None => None,
+        };
+        // Who may write by now could not when it was asked for.
+        Ok(earlier.unwrap_or(Sent::Denied))
+    }
+
+    /// What became of the message that was sent with this client id before.
     async fn earlier(
         &self,
         connection: &mut Connection,
         client_id: &str,
     ) -> Result<Option<Sent>, sqlx::Error> {
-        query("UPDATE conversations SET last_sequence = last_sequence WHERE id = $1")
-            .bind(self.conversation_id)
-            .execute(&mut *connection)
-            .await?;
         let row = query(
             "SELECT id, type, content, template FROM messages
              WHERE conversation_id = $1 AND sender_id = $2 AND client_id = $3",
@@ -262,6 +317,10 @@ pub(super) async fn next_turn(
     .bind(written_at.millis())
     .fetch_one(connection)
     .await?;
+    turn(&row)
+}
+
+fn turn(row: &AnyRow) -> Result<Turn, sqlx::Error> {
     let closed: i64 = row.try_get("closed")?;
     Ok(Turn {
         sequence: row.try_get("last_sequence")?,

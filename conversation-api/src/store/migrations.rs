@@ -38,6 +38,11 @@ const SQLITE: &[Source] = &[
         "versions of messages",
         include_str!("../../migrations/sqlite/0005_versions.sql"),
     ),
+    (
+        6,
+        "lanes that are made due",
+        include_str!("../../migrations/sqlite/0006_lanes.sql"),
+    ),
 ];
 
 const POSTGRES: &[Source] = &[
@@ -65,6 +70,11 @@ const POSTGRES: &[Source] = &[
         5,
         "versions of messages",
         include_str!("../../migrations/postgres/0005_versions.sql"),
+    ),
+    (
+        6,
+        "lanes that are made due",
+        include_str!("../../migrations/postgres/0006_lanes.sql"),
     ),
 ];
 

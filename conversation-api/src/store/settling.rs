@@ -6,13 +6,15 @@ use sqlx::{Row as _, query};
 
 use super::outbox::Lane;
 use super::updates::{announce, take_turn};
-use super::{Connection, Write, encoding};
+use super::{Connection, Database, Write, encoding};
 use crate::clock::Timestamp;
 use crate::message::Failure;
 
 /// Notes what became of a lane's rows, and gives its lease back.
 #[derive(Debug)]
 pub struct Settle {
+    /// Which database this is for.
+    pub database: Database,
     /// The lane.
     pub lane: Lane,
     /// The last row that was sent or is dead; none if the first one waits.
@@ -83,46 +85,44 @@ impl Write for Settle {
 }
 
 impl Settle {
-    /// Two statements: the first takes the lane's lock, so that the second sees every row whose
-    /// writer had it before. A writer that comes later finds what the second one left.
     async fn release(
         &self,
         connection: &mut Connection,
         now: Timestamp,
     ) -> Result<Settled, sqlx::Error> {
+        if self.database == Database::Postgres {
+            // This takes the lane's lock, so that the next statement sees every row whose writer had
+            // it before. A writer that comes later finds what that one left.
+            query("SELECT 1 FROM outbox_lanes WHERE kind = $1 AND conversation_id = $2 FOR UPDATE")
+                .bind(self.lane.kind.name())
+                .bind(self.lane.conversation_id)
+                .execute(&mut *connection)
+                .await?;
+        }
         let failures = match self.retry_in {
             Some(_) if self.done_up_to.is_none() => self.lane.failures.saturating_add(1),
             Some(_) => 1,
             None => 0,
         };
-        let released = query(
-            "UPDATE outbox_lanes SET leased_by = NULL, leased_until = 0, failures = $4
-             WHERE kind = $1 AND conversation_id = $2 AND leased_by = $3",
+        let row = query(
+            "UPDATE outbox_lanes SET leased_by = NULL, leased_until = 0, failures = $4, due_at = (
+                SELECT COALESCE($5, MIN(created_at)) FROM outbox
+                WHERE kind = $1 AND conversation_id = $2 AND sent_at IS NULL AND dead_at IS NULL
+                HAVING COUNT(*) > 0)
+             WHERE kind = $1 AND conversation_id = $2 AND leased_by = $3 RETURNING due_at",
         )
         .bind(self.lane.kind.name())
         .bind(self.lane.conversation_id)
         .bind(self.lane.owner.as_str())
         .bind(i64::from(failures))
-        .execute(&mut *connection)
+        .bind(self.retry_in.map(|delay| now.after(delay).millis()))
+        .fetch_optional(connection)
         .await?;
-        if released.rows_affected() == 0 {
+        let due_at: Option<i64> = match row {
+            Some(row) => row.try_get("due_at")?,
             // The lease had ended: somebody else has it now, and will settle the rest.
-            return Ok(Settled::Empty);
-        }
-        let retry_at = self.retry_in.map(|delay| now.after(delay).millis());
-        let row = query(
-            "UPDATE outbox_lanes SET due_at = (
-                SELECT COALESCE($3, MIN(created_at)) FROM outbox
-                WHERE kind = $1 AND conversation_id = $2 AND sent_at IS NULL AND dead_at IS NULL
-                HAVING COUNT(*) > 0)
-             WHERE kind = $1 AND conversation_id = $2 RETURNING due_at",
-        )
-        .bind(self.lane.kind.name())
-        .bind(self.lane.conversation_id)
-        .bind(retry_at)
-        .fetch_one(connection)
-        .await?;
-        let due_at: Option<i64> = row.try_get("due_at")?;
+            None => None,
+        };
         Ok(match due_at {
             Some(_) => Settled::Due,
             None => Settled::Empty,

@@ -55,7 +55,7 @@ pub(super) struct Item<'i> {
     pub(super) created_at: Timestamp,
 }
 
-/// Adds a row, in the transaction that it announces.
+/// Adds a row, in the transaction that it announces. A trigger makes its lane due.
 pub(super) async fn add(
     connection: &mut Connection,
     item: &Item<'_>,
@@ -71,16 +71,6 @@ pub(super) async fn add(
     .bind(item.conversation_id)
     .bind(item.sequence)
     .bind(payload)
-    .bind(item.created_at.millis())
-    .execute(&mut *connection)
-    .await?;
-    query(
-        "INSERT INTO outbox_lanes (kind, conversation_id, due_at) VALUES ($1, $2, $3)
-         ON CONFLICT (kind, conversation_id) DO UPDATE
-         SET due_at = COALESCE(outbox_lanes.due_at, excluded.due_at)",
-    )
-    .bind(item.kind.name())
-    .bind(item.conversation_id)
     .bind(item.created_at.millis())
     .execute(connection)
     .await?;

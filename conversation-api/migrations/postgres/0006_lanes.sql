@@ -1,0 +1,10 @@
+-- Whoever adds a row makes its lane due.
+CREATE FUNCTION make_lane_due() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO outbox_lanes (kind, conversation_id, due_at)
+    VALUES (NEW.kind, NEW.conversation_id, NEW.created_at)
+    ON CONFLICT (kind, conversation_id) DO UPDATE
+    SET due_at = COALESCE(outbox_lanes.due_at, excluded.due_at);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER make_lane_due AFTER INSERT ON outbox
+FOR EACH ROW EXECUTE FUNCTION make_lane_due();
