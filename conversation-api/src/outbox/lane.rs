@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::target::{NotTaken, Target};
 use super::timing::Timing;
+use crate::message::Failure;
 use crate::metrics::Metrics;
 use crate::store::outbox::{Lane, Waiting};
 use crate::store::settling::{Dead, Settle, Settled, WhatsappId};
@@ -102,6 +103,10 @@ impl Courier {
                 retry_after: None,
             })
         });
+        let given_up = match &result {
+            Err(NotTaken::Later { error, .. }) => self.target.give_up(row, error),
+            _ => None,
+        };
         match result {
             Ok(taken) => {
                 turn.done_up_to = Some(row.sequence);
@@ -116,28 +121,42 @@ impl Courier {
                     );
                 true
             }
-            Err(NotTaken::Later { error, retry_after }) => {
+            Err(NotTaken::Later { error, retry_after }) if given_up.is_none() => {
                 self.postpone(row, turn, &error, retry_after);
                 false
             }
+            Err(NotTaken::Later { error, .. }) => {
+                self.bury(row, turn, error, given_up);
+                false
+            }
             Err(NotTaken::Never { error, failed }) => {
-                let kind = self.target.kind().name();
-                let event_id = &row.event_id;
-                // A message that failed is shown to its agents; anything else, operators alone see.
-                if failed.is_some() {
-                    tracing::warn!(kind, event_id, %error, "a message will not be sent");
-                } else {
-                    tracing::error!(kind, event_id, %error, "this will never be sent");
-                }
-                turn.done_up_to = Some(row.sequence);
-                turn.dead.push(Dead {
-                    id: row.id,
-                    error,
-                    failed,
-                });
+                self.bury(row, turn, error, failed);
                 false
             }
         }
+    }
+
+    fn bury(
+        &self,
+        row: &Waiting,
+        turn: &mut Settle,
+        error: String,
+        failed: Option<(i64, Failure)>,
+    ) {
+        let kind = self.target.kind().name();
+        let event_id = &row.event_id;
+        // A message that failed is shown to its agents; anything else, operators alone see.
+        if failed.is_some() {
+            tracing::warn!(kind, event_id, %error, "a message will not be sent");
+        } else {
+            tracing::error!(kind, event_id, %error, "this will never be sent");
+        }
+        turn.done_up_to = Some(row.sequence);
+        turn.dead.push(Dead {
+            id: row.id,
+            error,
+            failed,
+        });
     }
 
     fn postpone(

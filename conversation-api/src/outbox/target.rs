@@ -7,6 +7,7 @@ use publisher::{Broadcast, Broadcaster};
 
 use super::evictions::{Evictions, NotEvicted};
 use super::wake::Wake;
+use crate::clock::Timestamp;
 use crate::message::Failure;
 use crate::store::outbox::{Kind, Waiting};
 use crate::whatsapp::Reply;
@@ -18,8 +19,15 @@ use crate::whatsapp::graph::Graph;
 pub enum Target {
     /// The relay, or whatever the broadcast driver leads to, where connections end first that must.
     Relay(Arc<dyn Broadcaster>, Evictions),
-    /// WhatsApp. What becomes of a message is announced, for which those who announce are woken.
-    Whatsapp(Graph, Wake),
+    /// WhatsApp.
+    Whatsapp {
+        /// Its API.
+        graph: Graph,
+        /// What becomes of a message is announced, for which those who announce are woken.
+        wake: Wake,
+        /// How old a message may be that is tried again.
+        retry_for: Duration,
+    },
 }
 
 /// A row was taken.
@@ -50,7 +58,7 @@ impl Target {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Relay(..) => Kind::Broadcast,
-            Self::Whatsapp(..) => Kind::Whatsapp,
+            Self::Whatsapp { .. } => Kind::Whatsapp,
         }
     }
 
@@ -58,7 +66,7 @@ impl Target {
     pub(super) async fn prepare(&self) -> Result<(), NotEvicted> {
         match self {
             Self::Relay(_, evictions) => evictions.finish().await,
-            Self::Whatsapp(..) => Ok(()),
+            Self::Whatsapp { .. } => Ok(()),
         }
     }
 
@@ -66,8 +74,21 @@ impl Target {
     pub(super) fn settled(&self) {
         match self {
             Self::Relay(..) => {}
-            Self::Whatsapp(_, wake) => wake.broadcast().notify_one(),
+            Self::Whatsapp { wake, .. } => wake.broadcast().notify_one(),
         }
+    }
+
+    /// The message of a row that was not taken and is too old to be tried again, and why it failed.
+    pub(super) fn give_up(&self, row: &Waiting, error: &str) -> Option<(i64, Failure)> {
+        let Self::Whatsapp { retry_for, .. } = self else {
+            return None;
+        };
+        if Timestamp::now() < row.created_at.after(*retry_for) {
+            return None;
+        }
+        let reply: Reply = read(&row.payload).ok()?;
+        let failure = Failure::new(None, "WhatsApp did not take it in time", error);
+        Some((reply.message_id, failure))
     }
 
     /// Sends a row.
@@ -78,7 +99,7 @@ impl Target {
                 broadcaster.broadcast(&event).await?;
                 Ok(Taken::default())
             }
-            Self::Whatsapp(graph, _) => {
+            Self::Whatsapp { graph, .. } => {
                 let reply: Reply = read(&row.payload)?;
                 match graph.send(&reply).await {
                     Ok(id) => Ok(Taken {

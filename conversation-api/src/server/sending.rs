@@ -86,7 +86,12 @@ fn dispatchers(
     let mut dispatchers = vec![dispatcher(relay, wake.broadcast())];
     if let (Some(sender), Some(woken)) = (&settings.replies, wake.whatsapp()) {
         let graph = Graph::new(sender.clone(), timing.attempt())?;
-        dispatchers.push(dispatcher(Target::Whatsapp(graph, wake.clone()), woken));
+        let whatsapp = Target::Whatsapp {
+            graph,
+            wake: wake.clone(),
+            retry_for: settings.replies_retried,
+        };
+        dispatchers.push(dispatcher(whatsapp, woken));
     }
     Ok(dispatchers)
 }

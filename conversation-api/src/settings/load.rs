@@ -52,7 +52,6 @@ impl Settings {
         let lease = seconds(environment, "OUTBOX_LEASE_SECONDS", 15, SHORTEST_LEASE)?;
         let minutes = seconds(environment, "TOKEN_LIFETIME_MINUTES", 7 * 24 * 60, 1)?;
         let authorisations = seconds(environment, "AUTHORISATION_SECONDS", 30, 1)?;
-        let hours = seconds(environment, "OUTBOX_KEEP_HOURS", 24, 0)?;
         let broadcast = publisher::Connection::from_env(environment.all())
             .map_err(|invalid| environment.wrong(invalid.field, invalid.reason))?;
         let folder = environment.get("WEB").map(Into::into);
@@ -76,13 +75,14 @@ impl Settings {
                 verify_token: environment.get("WHATSAPP_VERIFY_TOKEN").map(str::to_owned),
             },
             replies: replies(environment)?,
+            replies_retried: hours(environment, "WHATSAPP_RETRY_HOURS")?,
             templates: templates(environment)?,
             media: Folder::new(Path::new(environment.get("MEDIA").unwrap_or("media"))),
             media_limits: media_limits(environment)?,
             broadcast,
             relay: relay(environment)?,
             timing: Timing { lease, poll: POLL },
-            kept: hours * 3600,
+            kept: hours(environment, "OUTBOX_KEEP_HOURS")?,
         })
     }
 }
@@ -95,6 +95,11 @@ fn seconds(
     least: u64,
 ) -> Result<Duration, SettingError> {
     number(environment, name, otherwise, least).map(Duration::from_secs)
+}
+
+/// A whole number as that many hours, a day of them if it is not set.
+fn hours(environment: &Environment, name: &str) -> Result<Duration, SettingError> {
+    Ok(seconds(environment, name, 24, 0)? * 3600)
 }
 
 /// A whole number, at least `least`.
@@ -116,11 +121,10 @@ fn number(
 
 fn media_limits(environment: &Environment) -> Result<media::Limits, SettingError> {
     let megabytes = |name, otherwise| Ok(number(environment, name, otherwise, 1)? * 1024 * 1024);
-    let hours = seconds(environment, "MEDIA_RETRY_HOURS", 24, 0)?;
     Ok(media::Limits {
         file: megabytes("MEDIA_FILE_MB", 100)?,
         folder: megabytes("MEDIA_FOLDER_MB", 20 * 1024)?,
-        retry_for: hours * 3600,
+        retry_for: hours(environment, "MEDIA_RETRY_HOURS")?,
     })
 }
 
@@ -259,8 +263,8 @@ mod tests {
                 "MEDIA_FILE_MB: expected a number from 1 on",
             ),
             (
-                [("MEDIA_RETRY_HOURS", "soon"), ("", "")],
-                "MEDIA_RETRY_HOURS: expected a whole number",
+                [("WHATSAPP_RETRY_HOURS", "soon"), ("", "")],
+                "WHATSAPP_RETRY_HOURS: expected a whole number",
             ),
             (
                 [("WHATSAPP_TEMPLATES", "/nowhere.json"), ("", "")],

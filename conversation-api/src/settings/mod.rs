@@ -50,6 +50,8 @@ pub struct Settings {
     pub webhooks: WebhookSecrets,
     /// Where replies are sent from, if they are.
     pub replies: Option<graph::Sender>,
+    /// How long after it was written a reply is tried again.
+    pub replies_retried: Duration,
     /// The templates that agents may send.
     pub templates: Templates,
     /// Where the files of messages are kept.

@@ -1,6 +1,6 @@
 //! What the Graph API answers: its body, not longer than is read, and what a refusal means.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Response, StatusCode};
@@ -51,8 +51,7 @@ impl GraphError {
 pub(super) async fn read(mut answer: Response) -> Result<Value, GraphError> {
     let status = answer.status();
     let retry_after = answer.headers().get(RETRY_AFTER);
-    let retry_after = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let retry_after = retry_after.map(Duration::from_secs);
+    let retry_after = retry_after.and_then(|value| wait(value.to_str().ok()?, SystemTime::now()));
     let mut body = Vec::new();
     while let Some(piece) = answer.chunk().await.map_err(GraphError::no_answer)? {
         if body.len() + piece.len() > LARGEST {
@@ -67,6 +66,14 @@ pub(super) async fn read(mut answer: Response) -> Result<Value, GraphError> {
     } else {
         Err(refusal(status, &body, retry_after))
     }
+}
+
+/// How long a `Retry-After` asks to wait: in seconds, or until a date.
+fn wait(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    let seconds = value.parse().ok().map(Duration::from_secs);
+    let until = || httpdate::parse_http_date(value).ok();
+    seconds.or_else(|| Some(until()?.duration_since(now).unwrap_or_default()))
 }
 
 /// What a refusal means. Its code decides, where that is known; otherwise its status.
@@ -150,6 +157,18 @@ mod tests {
         for status in [401, 408, 429, 500, 503, 302] {
             let later = refused(status, &Value::Null);
             assert!(matches!(later, GraphError::Later { .. }), "{status}");
+        }
+    }
+
+    #[test]
+    fn whoever_asks_to_be_left_alone_names_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Sat, 28 Nov 2026 10:00:00 GMT").unwrap();
+        let seconds = |value| wait(value, now).map(|wait| wait.as_secs());
+        assert_eq!(seconds(" 7 "), Some(7));
+        assert_eq!(seconds("Sat, 28 Nov 2026 10:01:30 GMT"), Some(90));
+        assert_eq!(seconds("Fri, 27 Nov 2026 10:00:00 GMT"), Some(0));
+        for nothing in ["", "soon", "-1", "1.5"] {
+            assert_eq!(seconds(nothing), None, "{nothing}");
         }
     }
 

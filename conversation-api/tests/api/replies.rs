@@ -1,5 +1,6 @@
 //! Agents' messages on their way to the customer, and what becomes of them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -256,6 +257,52 @@ async fn whatsapp_is_left_alone_for_as_long_as_it_asks() {
     let times = times.lock().unwrap().clone();
     assert!(times[1] - times[0] >= Duration::from_secs(2));
     api.stop().await;
+}
+
+#[tokio::test]
+async fn a_reply_that_is_not_taken_in_time_fails_and_the_next_one_goes_out() {
+    for kind in Kind::BOTH {
+        let relay = TestServer::start().await;
+        let database = Database::seeded(kind).await;
+        let is_back = Arc::new(AtomicBool::new(false));
+        let back = Arc::clone(&is_back);
+        let graph = StandIn::start(move |arrived| {
+            if arrived.body["text"]["body"] == "stale" && !back.load(Ordering::Relaxed) {
+                refusal(503, 131_016, "Service unavailable")
+            } else {
+                takes(arrived)
+            }
+        })
+        .await;
+        let (api, mut agent) = start_with(&database, &graph, |api| {
+            api.relay(&relay).set("WHATSAPP_RETRY_HOURS", "0")
+        })
+        .await;
+        let mut client = relay.connect().await;
+        agent.subscribe(&mut client, "private-conversation.1").await;
+        let stale = agent.write(1, "stale").await;
+        let next = agent.write(1, "next").await;
+        status_becomes(&agent, next, "sent").await;
+        let event = next_update(&mut client, stale, |_| true).await;
+        assert_eq!(event["status"], "failed");
+        let error = message(&mut agent, stale).await["error"].clone();
+        assert_eq!(event["error"], error);
+        assert_eq!(error["title"], "WhatsApp did not take it in time");
+        assert!(
+            error["message"]
+                .as_str()
+                .unwrap()
+                .contains("Service unavailable")
+        );
+        assert_eq!(error["can_retry"], true);
+        is_back.store(true, Ordering::Relaxed);
+        let retry = format!("/api/messages/{stale}/retry");
+        agent.post(&retry, &json!({})).await.expect_status(200);
+        status_becomes(&agent, stale, "sent").await;
+        assert_eq!(graph.arrived().len(), 3);
+        api.stop().await;
+        relay.finish().await;
+    }
 }
 
 #[tokio::test]
