@@ -334,10 +334,10 @@ impl Channels {
             let Some(entry) = slot.get_mut(channel.as_str()) else {
                 continue;
             };
-            if entry.notice.is_due(now) {
-                self.announce_count(entry, &channel, wakes);
-            } else {
-                self.counts_due.lock().push(channel);
+            match entry.notice.look(now) {
+                Due::Now => self.announce_count(entry, &channel, wakes),
+                Due::Later => self.counts_due.lock().push(channel),
+                Due::Nothing => {}
             }
         }
     }
@@ -382,7 +382,7 @@ impl Channels {
         match entry.notice.changed(entry.listeners.len(), Instant::now()) {
             Due::Now => self.announce_count(entry, channel, wakes),
             Due::Later => self.counts_due.lock().push(channel.clone()),
-            Due::AlreadyPending => {}
+            Due::Nothing => {}
         }
     }
 
