@@ -18,7 +18,7 @@ impl Relay {
         match action {
             Action::Nothing => {}
             Action::Send(frame) => peer.send(&frame),
-            Action::Ping(how) => peer.ping(how),
+            Action::Ping(how) => peer.ask(how),
             Action::Pong => peer.on_pong(),
             Action::UserIsBack => peer.user_is_back(),
             Action::LeaveUnclaimed(ended) => leave_all(peer, &*self.authority, *ended),

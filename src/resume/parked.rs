@@ -13,6 +13,7 @@ use crate::clients::Permit;
 use crate::hub::ParkPermit;
 use crate::metrics::NotResumed;
 use crate::relay::Connected;
+use crate::session::Session;
 
 /// What becomes of a session that waits.
 enum Outcome {
@@ -45,13 +46,7 @@ pub async fn park(mut connected: Connected, resumable: Resumable, permit: Permit
         drop(permit);
         return;
     };
-    // A page may answer for long no more, and its socket not be closed: it has been away since then.
-    let since = if connected.was_silent() {
-        connected.with_session(|session| session.active_at())
-    } else {
-        Instant::now()
-    };
-    let until = since + app.app.record().resume.window;
+    let until = away_since(&connected) + app.app.record().resume.window;
     connected.park(until);
     drop(permit);
     let place = resumable.into_place();
@@ -75,6 +70,17 @@ pub async fn park(mut connected: Connected, resumable: Resumable, permit: Permit
             drop(parked);
         }
     }
+}
+
+/// Since when the client is away. One that was silent learns of that no sooner than the relay: only a page
+/// that is frozen, whose browser answers for it, has been away for as long as it was silent.
+fn away_since(connected: &Connected) -> Instant {
+    let is_frozen = |session: &mut Session| session.is_frozen().then(|| session.active_at());
+    let since = connected
+        .was_silent()
+        .then(|| connected.with_session(is_frozen))
+        .flatten();
+    since.unwrap_or_else(Instant::now)
 }
 
 /// Ready when the session is among those that are away.

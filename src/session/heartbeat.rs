@@ -22,6 +22,8 @@ pub(super) struct Heartbeat {
     asked_at: Option<Instant>,
     /// Whether it was the second, as the relay itself was away when the first was due.
     asked_again: bool,
+    /// Whether something came since that was no sign of life.
+    is_answered_for: bool,
 }
 
 impl Heartbeat {
@@ -32,6 +34,7 @@ impl Heartbeat {
             active_at: now,
             asked_at: None,
             asked_again: false,
+            is_answered_for: false,
         }
     }
 
@@ -58,7 +61,15 @@ impl Heartbeat {
     pub(super) fn received(&mut self, now: Instant) {
         if self.sign_of_life != SignOfLife::Message {
             self.alive(now);
+        } else if self.asked_at.is_some() {
+            self.is_answered_for = true;
         }
+    }
+
+    /// Whether the client was asked in vain while something else at its end answered: a browser, for a
+    /// page that is frozen. Its network is not the reason why it is silent.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.is_answered_for
     }
 
     /// The client is there, or is not expected to show it.
@@ -66,6 +77,7 @@ impl Heartbeat {
         self.active_at = now;
         self.asked_at = None;
         self.asked_again = false;
+        self.is_answered_for = false;
     }
 
     /// Whether the client has been asked for longer than an answer should take.

@@ -82,6 +82,11 @@ impl Session {
         self.heartbeat.active_at()
     }
 
+    /// Whether the client is silent because its page is frozen, and not because its network is away.
+    pub fn is_frozen(&self) -> bool {
+        self.heartbeat.is_frozen()
+    }
+
     /// Whether the client may have waited for an answer in vain: it, or the relay, has just asked. A
     /// client that gives up asks first, and what it has sent since comes together when its network is
     /// back.

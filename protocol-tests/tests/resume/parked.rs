@@ -1,13 +1,15 @@
 //! A session whose socket has ended without a goodbye stays where it is, and nobody notices.
 
+use std::time::{Duration, Instant};
+
 use protocol_tests::{
-    AppConfig, Event, Frame, Receiver, TestServer, WsClient, eventually, or_skip,
+    AppConfig, Close, Event, Frame, Opcode, Receiver, TestServer, WsClient, eventually, or_skip,
 };
 use serde_json::json;
 
 use crate::session::{
-    Kind, Session, app, parked, publish, publish_large, start, token, upgrade, users,
-    wait_until_parked,
+    KINDS, Kind, Session, app, parked, publish, publish_large, start, token, upgrade, users,
+    wait_until_parked, waiting_app,
 };
 
 const DATA: usize = 10_000;
@@ -124,6 +126,73 @@ async fn pong_that_does_not_come_leaves_the_session_parked() {
     assert_eq!(close.code, Some(4201));
     drop(socket);
     scene.expect_kept().await;
+}
+
+#[tokio::test]
+async fn whoever_was_silent_has_the_whole_window_from_the_end_of_its_connection() {
+    for kind in KINDS {
+        // Shorter than it takes until silence is noticed, at either end.
+        let builder = TestServer::builder()
+            .app(waiting_app(2))
+            .set("server.activity_timeout", 2)
+            .set("server.pong_timeout", 2);
+        let server = or_skip!(builder.start().await);
+        let channel = server.channel("public-");
+        let token = token();
+        let mut session = Session::open_as(&server, &token, kind).await;
+        let id = session.id().to_owned();
+        session.subscribe(&channel).await;
+        // Its network is away: nothing of what it is sent arrives, and nothing is answered.
+        publish(&server, &channel, 0).await;
+        let close = session.client.socket.read_close().await;
+        assert_eq!(close.code, Some(4201));
+        publish(&server, &channel, 1).await;
+        drop(session);
+        let mut again = Session::open_as(&server, &token, kind).await;
+        assert_eq!(again.id(), id, "{kind:?}");
+        again.subscribe(&channel).await;
+        again.expect_numbers(&channel, 0..2).await;
+        again.leave().await;
+        server.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn page_that_is_frozen_has_been_away_for_as_long_as_it_was_silent() {
+    let window = Duration::from_secs(4);
+    let builder = TestServer::builder()
+        .app(waiting_app(4))
+        .set("server.activity_timeout", 2)
+        .set("server.pong_timeout", 2);
+    let mut scene = Scene::on(or_skip!(builder.start().await)).await;
+    let mut session = scene.session.take().expect("it is connected");
+    let frozen = async {
+        loop {
+            // The browser answers, and the page does not.
+            let frame = session.client.socket.read().await.expect("a frame");
+            match frame.opcode {
+                Opcode::PING => {
+                    let pong = Frame::new(Opcode::PONG, frame.payload);
+                    session.client.socket.send(pong).await;
+                }
+                Opcode::CLOSE => return Close::parse(&frame.payload),
+                _ => {}
+            }
+        }
+    };
+    let close = tokio::select! {
+        close = frozen => close,
+        text = scene.observer.next_text() => panic!("the observer was sent {text}"),
+    };
+    assert_eq!(close.code, Some(4201));
+    let closed = Instant::now();
+    scene
+        .observer
+        .expect_event_on(&scene.channel, "pusher_internal:member_removed")
+        .await;
+    let waited = closed.elapsed();
+    assert!(waited < window / 2, "{waited:?}");
+    scene.server.finish().await;
 }
 
 #[tokio::test]

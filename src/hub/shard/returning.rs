@@ -127,6 +127,15 @@ impl Peer {
         }
     }
 
+    /// Asks the client whether it is there. Where its session may outlive its carrier, its browser is asked, too:
+    /// it answers for a page that is frozen, and not where the network is away.
+    pub fn ask(&self, how: SignOfLife) {
+        self.ping(how);
+        if how == SignOfLife::Message && self.resumable.is_some() {
+            self.send(&Frame::ping());
+        }
+    }
+
     /// Asks the client whether it is there. What it was sent before is proven received by its answer.
     pub fn ping(&self, how: SignOfLife) {
         if let Some(ping) = self.next_ping(how) {

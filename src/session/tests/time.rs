@@ -44,6 +44,29 @@ fn a_page_shows_by_messages_alone_that_it_is_there() {
 }
 
 #[test]
+fn a_page_whose_browser_answers_for_it_is_frozen_and_not_cut_off() {
+    for (browser_answers, is_frozen) in [(true, true), (false, false)] {
+        let mut page = fixture(|_| {});
+        let start = page.start;
+        page.session.on_received(start + SECOND * 119);
+        assert!(!page.session.is_frozen(), "nobody has asked");
+        page.session.on_time(start + SECOND * 120);
+        if browser_answers {
+            page.session.on_received(start + SECOND * 121);
+        }
+        let action = page.session.on_time(start + SECOND * 150);
+        assert_eq!(closes_with(&action), Some(CloseCode::PongTimeout));
+        assert_eq!(page.session.is_frozen(), is_frozen);
+    }
+    let mut page = fixture(|_| {});
+    let start = page.start;
+    page.session.on_time(start + SECOND * 120);
+    page.session.on_received(start + SECOND * 121);
+    page.session.on_text(r#"{"event":"pusher:pong"}"#, start + SECOND * 122);
+    assert!(!page.session.is_frozen());
+}
+
+#[test]
 fn others_show_by_anything_that_they_are_there() {
     let mut other = fixture_of(SignOfLife::Frame, |_| {});
     let start = other.start;
