@@ -14,6 +14,7 @@ use std::time::Instant;
 use actix_http::header::HeaderMap;
 use service::net::proxies::TrustedProxies;
 
+pub use self::block::Block;
 use self::counts::{Counted, Counts};
 pub use self::rates::Rates;
 use crate::metrics::{GaugeBy, Table};

@@ -19,8 +19,8 @@ use crate::session::Session;
 enum Outcome {
     /// Somebody has come for it.
     Taken(Box<dyn Contender>),
-    /// Nobody has come in time.
-    Expired,
+    /// Nobody has come in time, or before others took its place.
+    NotResumed(NotResumed),
     /// It was closed.
     Closed,
 }
@@ -39,7 +39,7 @@ pub async fn park(mut connected: Connected, resumable: Resumable, permit: Permit
         drop(permit);
         return;
     }
-    let Ok(parked) = ParkPermit::of(&app, channels.len()) else {
+    let Ok(parked) = app.park(connected.address(), channels.len()) else {
         metrics.not_resumed.with(NotResumed::Full).inc();
         resumable.into_place().expire(channels);
         drop(connected);
@@ -53,7 +53,7 @@ pub async fn park(mut connected: Connected, resumable: Resumable, permit: Permit
     poll_fn(|cx| poll_parked(&connected, cx)).await;
     place.door.wait();
     let mut timer = Box::pin(tokio::time::sleep_until(until.into()));
-    let outcome = poll_fn(|cx| poll(&connected, &place, timer.as_mut(), cx)).await;
+    let outcome = poll_fn(|cx| poll(&connected, (&place, &parked), timer.as_mut(), cx)).await;
     drop(timer);
     match outcome {
         Outcome::Taken(contender) => {
@@ -61,9 +61,9 @@ pub async fn park(mut connected: Connected, resumable: Resumable, permit: Permit
             drop(parked);
             contender.take(connected, place);
         }
-        Outcome::Expired | Outcome::Closed => {
-            if let Outcome::Expired = outcome {
-                metrics.not_resumed.with(NotResumed::Expired).inc();
+        Outcome::NotResumed(_) | Outcome::Closed => {
+            if let Outcome::NotResumed(why) = outcome {
+                metrics.not_resumed.with(why).inc();
             }
             place.expire(connected.with_session(|session| session.channels()));
             drop(connected);
@@ -94,7 +94,7 @@ fn poll_parked(connected: &Connected, cx: &Context<'_>) -> Poll<()> {
 
 fn poll(
     connected: &Connected,
-    place: &Place,
+    (place, parked): (&Place, &ParkPermit),
     timer: Pin<&mut Sleep>,
     cx: &mut Context<'_>,
 ) -> Poll<Outcome> {
@@ -107,8 +107,9 @@ fn poll(
     if let Poll::Ready(contender) = place.door.poll_handed(cx) {
         return Poll::Ready(Outcome::Taken(contender));
     }
-    match timer.poll(cx) {
-        Poll::Ready(()) => Poll::Ready(Outcome::Expired),
-        Poll::Pending => Poll::Pending,
+    if timer.poll(cx).is_ready() {
+        return Poll::Ready(Outcome::NotResumed(NotResumed::Expired));
     }
+    let gives_way = parked.poll_gives_way(cx);
+    gives_way.map(|()| Outcome::NotResumed(NotResumed::Full))
 }

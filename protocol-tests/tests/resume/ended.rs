@@ -7,8 +7,8 @@ use protocol_tests::{AppConfig, Frame, Opcode, Receiver, Signal, TestServer, eve
 use serde_json::json;
 
 use crate::session::{
-    KINDS, Session, app, parked, publish, start, token, users, wait_for_users, wait_until_parked,
-    waiting_app,
+    KINDS, Kind, Session, app, parked, publish, start, token, upgrade, users, wait_for_users,
+    wait_until_parked, waiting_app,
 };
 
 /// How long before its time a timer may end.
@@ -137,6 +137,56 @@ async fn sessions_end_when_more_are_parked_than_their_app_may_have() {
         Session::open(&server, &token).await.leave().await;
     }
     wait_for_users(&server, &channel, &[]).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn whoever_cuts_off_most_sessions_keeps_nobody_elses_from_waiting() {
+    let builder = TestServer::builder()
+        .app(app().set("resume.sessions", 3))
+        .set("server.trusted_proxies", vec!["127.0.0.1"]);
+    let server = or_skip!(builder.start().await);
+    let channel = server.channel("public-");
+    let open = async |client: &str, token: &str| {
+        let upgrade = upgrade(&server, &format!("/s/{token}"), Kind::Page);
+        Session::open_with(&server, &upgrade.header("X-Forwarded-For", client)).await
+    };
+    let cut_off = async |client: &str, token: &str| {
+        let mut session = open(client, token).await;
+        session.subscribe(&channel).await;
+        let id = session.id().to_owned();
+        session.reset();
+        id
+    };
+    let strangers: Vec<_> = (0..4).map(|_| token()).collect();
+    for (number, token) in strangers.iter().take(3).enumerate() {
+        cut_off("203.0.113.9", token).await;
+        wait_until_parked(&server, number + 1).await;
+    }
+    let page = token();
+    let id = cut_off("198.51.100.1", &page).await;
+    let lost = "fanfare_sessions_not_resumed_total";
+    eventually("one of theirs to give way", || async {
+        let full = server.metrics().await.sum(lost, &[("reason", "full")]);
+        (full == 1.0 && parked(&server).await == 3).then_some(())
+    })
+    .await;
+    // One more of theirs takes the place of another of theirs.
+    cut_off("203.0.113.9", &strangers[3]).await;
+    eventually("another one to give way", || async {
+        let full = server.metrics().await.sum(lost, &[("reason", "full")]);
+        (full == 2.0 && parked(&server).await == 3).then_some(())
+    })
+    .await;
+    publish(&server, &channel, 0).await;
+    let mut again = open("198.51.100.1", &page).await;
+    assert_eq!(again.id(), id);
+    again.subscribe(&channel).await;
+    again.expect_numbers(&channel, 0..1).await;
+    again.leave().await;
+    for token in &strangers {
+        open("203.0.113.9", token).await.leave().await;
+    }
     server.finish().await;
 }
 

@@ -2,15 +2,17 @@
 //!
 //! - [`local`]: its moves where a single node decides
 //! - [`replica`]: its moves where others decide, and the node carries out
-//! - [`permit`]: a connection that counts among its app's
+//! - [`permit`]: a connection that counts among its app's; [`mod@parked`]: sessions whose clients are away
 //! - [`idempotency`], [`answers`]: publishes that carry a key, and the answers to those done
 
 mod answers;
 pub mod idempotency;
 mod local;
+mod parked;
 mod permit;
 mod replica;
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -25,12 +27,14 @@ use crate::apps::{App, Limits, LiveApp};
 use crate::metrics::AppMetrics;
 use crate::net::budget::Budget;
 use crate::net::rate::{Rate, SharedBucket};
-use crate::net::tally::Tally;
+use crate::net::tally::{Full, Tally};
 use crate::protocol::{ChannelRef, CloseCode};
 use crate::session::CloseReason;
 use crate::webhooks::{AppWebhooks, Webhooks};
 use idempotency::Idempotency;
-pub use permit::{AppPermit, ParkPermit};
+pub use parked::ParkPermit;
+use parked::Parked;
+pub use permit::AppPermit;
 
 /// An app with all that is going on in it. Nothing is shared between apps.
 #[derive(Debug)]
@@ -50,7 +54,7 @@ pub struct AppHub {
     watchlists: Option<Watchlists>,
     webhooks: Arc<AppWebhooks>,
     connections: Arc<Tally>,
-    parked: Arc<Tally>,
+    parked: Arc<Parked>,
     kept: ArcSwap<Budget>,
     /// The record that all of it goes by.
     settled: Mutex<Arc<App>>,
@@ -163,7 +167,16 @@ impl AppHub {
 
     /// The sessions whose clients are away.
     pub fn parked(&self) -> &Tally {
-        &self.parked
+        self.parked.tally()
+    }
+
+    /// Counts a session in whose client, of this address, is away, and that is on so many channels. Another
+    /// one may have to give way. None has to for whoever would take up more than anybody else.
+    pub fn park(&self, client: Option<IpAddr>, channels: usize) -> Result<ParkPermit, Full> {
+        let sessions = self.app.record().resume.sessions;
+        let shown = &self.metrics.parked_sessions;
+        self.parked
+            .enter(client, channels, sessions, &self.kept(), shown)
     }
 
     /// What is kept for them.

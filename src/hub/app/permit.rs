@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use super::AppHub;
-use crate::metrics::Gauge;
-use crate::net::budget::Share;
 use crate::net::tally::{Full, Permit};
 
 /// A connection that counts among its app's until this is dropped.
@@ -50,42 +48,6 @@ impl AppPermit {
     /// The app.
     pub fn app(&self) -> &Arc<AppHub> {
         &self.app
-    }
-}
-
-/// What a session takes whose client is away: its task, and what is known of it.
-const SESSION_BYTES: usize = 1 << 10;
-/// What each of its subscriptions takes, with a channel that is there for it alone.
-const SUBSCRIPTION_BYTES: usize = 2 << 10;
-
-/// A session whose client is away, and that counts among its app's until this is dropped.
-#[derive(Debug)]
-#[must_use = "it counts until it is dropped"]
-pub struct ParkPermit {
-    sessions: Gauge,
-    _kept: Share,
-    _counted: Permit,
-}
-
-impl ParkPermit {
-    /// Counts a session in that is on so many channels, unless the app has as many sessions whose clients
-    /// are away as it may have, or keeps as much for them.
-    pub fn of(app: &AppHub, channels: usize) -> Result<Self, Full> {
-        let counted = app.parked.try_enter(app.app.record().resume.sessions)?;
-        let mut kept = Share::of(&app.kept());
-        kept.grow_to(SESSION_BYTES + channels * SUBSCRIPTION_BYTES)?;
-        app.metrics.parked_sessions.inc();
-        Ok(Self {
-            sessions: app.metrics.parked_sessions.clone(),
-            _kept: kept,
-            _counted: counted,
-        })
-    }
-}
-
-impl Drop for ParkPermit {
-    fn drop(&mut self) {
-        self.sessions.dec();
     }
 }
 

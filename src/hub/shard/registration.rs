@@ -39,6 +39,11 @@ impl Registration {
         self.tables.set_address(self.peer.id(), address);
     }
 
+    /// Where its client is, or was last.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.tables.address(self.peer.id())
+    }
+
     /// The session's deadline has come closer.
     pub fn reschedule(&self) {
         self.tables.reschedule(&self.peer);

@@ -118,6 +118,11 @@ impl Tables {
         peer
     }
 
+    /// Where the client of a connection is, or was last.
+    pub(super) fn address(&self, id: PeerId) -> Option<IpAddr> {
+        self.peers.borrow().get(&id)?.client.address
+    }
+
     /// Where the client of a connection is, who may have come back from elsewhere.
     pub(super) fn set_address(&self, id: PeerId, address: Option<IpAddr>) {
         if let Some(entry) = self.peers.borrow_mut().get_mut(&id) {

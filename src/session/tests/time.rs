@@ -62,7 +62,8 @@ fn a_page_whose_browser_answers_for_it_is_frozen_and_not_cut_off() {
     let start = page.start;
     page.session.on_time(start + SECOND * 120);
     page.session.on_received(start + SECOND * 121);
-    page.session.on_text(r#"{"event":"pusher:pong"}"#, start + SECOND * 122);
+    page.session
+        .on_text(r#"{"event":"pusher:pong"}"#, start + SECOND * 122);
     assert!(!page.session.is_frozen());
 }
 
