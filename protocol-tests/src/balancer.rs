@@ -69,14 +69,15 @@ impl Balancer {
         let readme = std::fs::read_to_string(readme).expect("the project has a README");
         let (_, documented) = readme.split_once("```haproxy\n").expect("it has a snippet");
         let (documented, _) = documented.split_once("```").expect("the snippet ends");
-        let (of_frontend, backend) = documented
+        let (of_frontend, backends) = documented
             .split_once("\n\n")
-            .expect("a line for the frontend, and a backend");
+            .expect("lines for the frontend, and backends");
         let servers: String = targets
             .iter()
             .enumerate()
             .map(|(number, target)| format!("    server node-{number} {target}\n"))
             .collect();
+        let backends = backends.replace("    # and the same servers as relays has\n", &servers);
         let command = |directory: &Path| documented_command("haproxy", directory);
         let configuration = |authority: &str, mark: &str| {
             format!(
@@ -86,7 +87,7 @@ impl Balancer {
                  http-request return status 204 if {{ path {mark} }}\n{of_frontend}\n    \
                  default_backend relays\n\
                  backend relays\n    balance roundrobin\n{servers}\
-                 {backend}{servers}"
+                 {backends}\n"
             )
         };
         Balancer::start(command, configuration).await

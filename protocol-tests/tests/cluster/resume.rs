@@ -2,8 +2,8 @@
 
 use protocol_tests::names::unique;
 use protocol_tests::{
-    Cluster, PublishedEvent, RedisServer, Skipped, TestServer, Upgrade, WsClient, eventually,
-    or_skip,
+    Balancer, Cluster, Connection, Event, Frame, PublishedEvent, RedisServer, Skipped, TestServer,
+    Upgrade, WebSocket, WsClient, eventually, or_skip,
 };
 use serde_json::json;
 
@@ -41,10 +41,7 @@ async fn wait_until_parked(node: &TestServer, count: f64) {
 
 /// Says goodbye, so that nothing waits when the test is over.
 async fn leave(mut client: WsClient) {
-    client
-        .socket
-        .send(protocol_tests::Frame::close(1000, ""))
-        .await;
+    client.socket.send(Frame::close(1000, "")).await;
     client.socket.read_close().await;
 }
 
@@ -155,5 +152,62 @@ async fn client_that_comes_back_to_another_node_is_a_new_one_and_its_user_never_
         .expect_event_on(&channel, "pusher_internal:member_removed")
         .await;
     drop(observer);
+    finish(cluster, &redis).await;
+}
+
+/// Connects by way of a balancer, and returns its socket with the socket id.
+async fn connect_by(balancer: &Balancer, target: &str) -> (WebSocket, String) {
+    let authority = balancer.authority();
+    let request = Upgrade::new(target).encode(authority, "");
+    let connection = Connection::open(authority).await;
+    let mut socket = WebSocket::open(connection, &request)
+        .await
+        .expect("an upgrade");
+    let established = Event::parse(&socket.read_text().await).data_json();
+    let id = established["socket_id"].as_str().expect("a socket id");
+    let id = id.to_owned();
+    (socket, id)
+}
+
+#[tokio::test]
+async fn page_that_names_itself_comes_back_to_its_node_behind_haproxy() {
+    let (redis, cluster) = or_skip!(start(60).await);
+    let nodes = cluster.authorities();
+    let haproxy = Balancer::haproxy(&nodes).await;
+    let key = &cluster.app().key;
+    let parked = async || {
+        let mut parked = Vec::new();
+        for node in 0..nodes.len() {
+            let metrics = cluster[node].metrics().await;
+            parked.push(metrics.sum("fanfare_parked_sessions", &[]));
+        }
+        parked
+    };
+    let mut pages = Vec::new();
+    for number in 1..=16 {
+        let token = unique("session-token-");
+        let target = format!("/s/{token}/app/{key}?protocol=7&client=tests");
+        let (mut socket, id) = connect_by(&haproxy, &target).await;
+        socket.connection().reset_on_drop();
+        drop(socket);
+        eventually("the session to be parked", || async {
+            (parked().await.iter().sum::<f64>() == f64::from(number)).then_some(())
+        })
+        .await;
+        pages.push((target, id));
+    }
+    let nodes_with_pages = parked()
+        .await
+        .iter()
+        .filter(|parked| **parked > 0.0)
+        .count();
+    assert!(nodes_with_pages > 1, "all went to one node");
+    for (target, id) in pages {
+        let (mut socket, same) = connect_by(&haproxy, &target).await;
+        assert_eq!(same, id);
+        socket.send(Frame::close(1000, "")).await;
+        socket.read_close().await;
+    }
+    drop(haproxy);
     finish(cluster, &redis).await;
 }
