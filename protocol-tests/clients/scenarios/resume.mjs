@@ -10,10 +10,16 @@ const CUTS = 3;
 const CALM_MS = 4000;
 const EVENT_MS = 50;
 
-/** Opens connection and channels in a page, and writes down what comes. `port` is where it finds the server. */
-async function open({ page }, { kind, user, port, channels, hasToken = true }) {
-  await page.evaluate(async ([how, as, wsPort, names, isNamed]) => {
-    const options = { wsPort, ...(isNamed ? { wsPath: `/s/${crypto.randomUUID()}` } : {}) };
+/**
+ * Opens connection and channels in a page, and writes down what comes. `port` is where it finds the server, `transport`
+ * what carries the connection.
+ */
+async function open({ page }, { kind, user, port, channels, hasToken = true, transport = "ws" }) {
+  await page.evaluate(async ([how, as, wsPort, names, isNamed, carrier]) => {
+    const name = `/s/${crypto.randomUUID()}`;
+    const paths = isNamed ? { wsPath: name, httpPath: `${name}/pusher` } : {};
+    // As soon as the server, which the scenarios ask to be quick.
+    const options = { wsPort, httpPort: wsPort, enabledTransports: [carrier], pongTimeout: 2000, ...paths };
     const record = window.record = { received: {}, gaps: 0, states: [], statuses: [], ids: [], members: [] };
     const echo = how === "echo" ? window.world.echo(as, options) : null;
     const pusher = window.pusher = echo ? echo.connector.pusher : window.world.pusher(as, options);
@@ -38,7 +44,7 @@ async function open({ page }, { kind, user, port, channels, hasToken = true }) {
       }
     }
     window.isReady = () => names.every((name) => pusher.channel(name)?.subscribed);
-  }, [kind, user, port, channels, hasToken]);
+  }, [kind, user, port, channels, hasToken, transport]);
   await eventually(`the channels of ${user}`, () => page.evaluate(() => window.isReady()));
 }
 
@@ -56,16 +62,16 @@ async function leave(library, channel, tabs) {
   for (const tab of tabs) await tab.close();
 }
 
-async function pages_that_are_cut_off_miss_nothing({ openPage, unique, settings }) {
+/** Breaks the connections of pages again and again while events are published. `end` does it. */
+async function missNothing({ openPage, unique, settings }, { end: breakAll, kinds, cuts = CUTS, transport = "ws" }) {
   const road = await openRoad(settings);
   const library = serverLibrary(settings);
   const channels = ["orders-", "private-orders-", "presence-orders-"].map(unique);
   const observer = await openPage();
-  const kinds = ["pusher", "echo", "echo"];
   const tabs = [];
   while (tabs.length < kinds.length) tabs.push(await openPage({ port: road.port }));
   for (const [index, tab] of tabs.entries()) {
-    await open(tab, { kind: kinds[index], user: `user-${index}`, port: road.port, channels });
+    await open(tab, { kind: kinds[index], user: `user-${index}`, port: road.port, channels, transport });
   }
   await open(observer, { kind: "pusher", user: "observer", port: settings.port, channels, hasToken: false });
 
@@ -75,13 +81,19 @@ async function pages_that_are_cut_off_miss_nothing({ openPage, unique, settings 
     count += 1;
     await library.triggerBatch(batch);
   };
-  for (let cut = 0; cut <= CUTS; cut += 1) {
+  for (let cut = 0; cut <= cuts; cut += 1) {
     const end = Date.now() + CALM_MS;
     while (Date.now() < end) {
       await publish();
       await pause(EVENT_MS);
     }
-    if (cut < CUTS) equal(road.reset(), tabs.length, "how many connections were cut off");
+    if (cut === cuts) break;
+    const broken = breakAll(road);
+    if (transport === "ws") equal(broken, tabs.length, "how many connections were broken");
+    await eventually("all to be connected anew", async () => {
+      const connected = await Promise.all(tabs.map(async (tab) => (await record(tab)).ids.length));
+      return connected.every((times) => times >= cut + 2);
+    });
   }
   await eventually("everybody to be back", async () => {
     const ready = await Promise.all(tabs.map(({ page }) => page.evaluate(() => window.isReady())));
@@ -108,14 +120,32 @@ async function pages_that_are_cut_off_miss_nothing({ openPage, unique, settings 
     console.log(`${who}: ${count} events on each channel, ${repeated} came twice`);
     equal(gaps, 0, `gaps of ${who}`);
     equal(new Set(ids).size, 1, `how many socket ids ${who} had: ${ids}`);
-    ok(states.filter((state) => state === "connected").length > CUTS, `${who} was connected again: ${states}`);
     ok(!states.some((state) => ["unavailable", "failed"].includes(state)), `the states of ${who}: ${states}`);
     ok(!statuses.includes("failed"), `what Echo showed to ${who}: ${statuses}`);
   }
   equal((await record(observer)).members, [], "members that came or went");
-  await leave(library, channels[2], [...tabs, observer]);
+  // Requests say no goodbye.
+  if (transport === "ws") await leave(library, channels[2], [...tabs, observer]);
+  else for (const tab of [...tabs, observer]) await tab.close();
   road.close();
 }
+
+const pages_that_are_cut_off_miss_nothing = (world) =>
+  missNothing(world, { end: (road) => road.reset(), kinds: ["pusher", "echo", "echo"] });
+
+/** Neither side is notified that the connection is gone: a tunnel, or a NAT that has forgotten it. */
+const pages_whose_network_is_gone_without_a_word_miss_nothing = (world) =>
+  missNothing(world, { end: (road) => road.hold(), kinds: ["pusher", "echo"] });
+
+/** So that a request which is made again at once fails, too. */
+const AWAY_MS = 500;
+
+/** Once: pusher-js makes no more streams when two of them have broken. */
+const pages_over_streams_that_are_cut_off_miss_nothing = (world) =>
+  missNothing(world, { end: (road) => road.closeFor(AWAY_MS), kinds: ["pusher", "echo"], cuts: 1, transport: "xhr_streaming" });
+
+const pages_over_polls_that_are_cut_off_miss_nothing = (world) =>
+  missNothing(world, { end: (road) => road.closeFor(AWAY_MS), kinds: ["pusher", "echo"], transport: "xhr_polling" });
 
 /** A page that is loaded anew says goodbye, and makes a new token. */
 async function page_that_is_reloaded_gets_nothing_old({ openPage, unique, settings }) {
@@ -167,6 +197,9 @@ async function page_in_the_back_forward_cache_is_gone_after_its_window({ openPag
 export const scenarios = {};
 export const special = {
   pages_that_are_cut_off_miss_nothing,
+  pages_whose_network_is_gone_without_a_word_miss_nothing,
+  pages_over_streams_that_are_cut_off_miss_nothing,
+  pages_over_polls_that_are_cut_off_miss_nothing,
   page_that_is_reloaded_gets_nothing_old,
   page_that_disconnects_is_gone,
   page_in_the_back_forward_cache_is_gone_after_its_window,
