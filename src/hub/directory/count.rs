@@ -57,9 +57,10 @@ impl CountNotice {
         if count <= COUNT_AT_ONCE || last.interval_is_over(now) {
             return last.announce(now);
         }
-        match std::mem::replace(&mut last.pending, true) {
-            false => Due::Later,
-            true => Due::Nothing,
+        if std::mem::replace(&mut last.pending, true) {
+            Due::Nothing
+        } else {
+            Due::Later
         }
     }
 
