@@ -53,6 +53,7 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     const { query, ids, state } = get().list;
     if (state === "failed") changeList(query, () => ({ state: "loading" }));
     const before = get().conversations;
+    const recounts = records.recounts();
     const perPage = Math.min(Math.max(Math.ceil(ids.size / PAGE) * PAGE, PAGE), LARGEST_PAGE);
     let page;
     try {
@@ -70,15 +71,20 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
       ...reach(page),
     }));
     records.forgetUnlisted(before);
-    await setCounts(query, page.meta.counts);
+    await setCounts(query, page.meta.counts, recounts);
     follow();
   }
 
-  async function setCounts(query, counts) {
+  /** Shows what was counted. `recounts`: how often that had changed when it was asked; what is counted since comes soon. */
+  async function setCounts(query, counts, recounts) {
     set({ counts });
-    if (query.status !== "closed") return set({ unread: counts.unread });
-    const { meta } = await answered(api.conversations({ status: "open", perPage: 1 }));
-    set({ unread: meta.counts.unread });
+    if (query.status !== "closed") {
+      set({ unread: counts.unread });
+    } else {
+      const { meta } = await answered(api.conversations({ status: "open", perPage: 1 }));
+      set({ unread: meta.counts.unread });
+    }
+    if (records.recounts() !== recounts) countSoon();
   }
 
   async function fetchMore() {
@@ -118,8 +124,9 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
       counting = null;
       countedAt = performance.now();
       const { query } = get().list;
+      const recounts = records.recounts();
       const asked = answered(api.conversations({ status: query.status, perPage: 1 }));
-      await asked.then(({ meta }) => setCounts(query, meta.counts)).catch(() => {});
+      await asked.then(({ meta }) => setCounts(query, meta.counts, recounts)).catch(() => {});
     }, wait);
   }
 
