@@ -87,6 +87,8 @@ test("an event whose text was cut takes nothing back", () => {
   assert.deepEqual([now.content, now.truncated], ["all of it", false]);
   const [later] = messages.withMessages([message(1, { content: "all", truncated: true })], [whole]);
   assert.deepEqual([later.content, later.truncated], ["all of it", false]);
+  const [listed] = messages.withMessages([message(1, { content: "all", truncated: true })], [message(1, { content: "all of it" })]);
+  assert.deepEqual([listed.content, listed.truncated], ["all of it", false]);
 });
 
 test("what is new begins at the first of the unread messages", () => {
@@ -166,7 +168,7 @@ test("a page of messages that events have overtaken takes nothing back, and brin
   await older;
   assert.deepEqual(states(), ["ready", "ready", "unavailable"]);
 
-  const whole = fetching.fetchMessage(2);
+  const whole = fetching.fetchWhole(2);
   known.update({ id: 2, conversation_id: 1, status: null, media: { state: "ready" }, version: 6 });
   answers.shift()(file(2, "unavailable", 4));
   await whole;

@@ -23,6 +23,10 @@ export const withNews = (feed = EMPTY_FEED, messages) => ({
 
 export const withFeedUpdate = (feed, update) => ({ ...feed, messages: withUpdate(feed.messages, update) });
 
+/** Puts the whole of a message where a feed has its beginning. */
+export const withWhole = (feed, message) =>
+  feed.messages.some(({ id }) => id === message.id) ? withNews(feed, [message]) : feed;
+
 /** The last messages of conversations. */
 export const lastMessages = (conversations) =>
   conversations

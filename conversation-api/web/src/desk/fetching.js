@@ -21,6 +21,8 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
   let again = null;
   let counting = null;
   let countedAt = -Infinity;
+  /** Messages whose whole is being fetched. */
+  const wholes = new Set();
 
   /** Fetches what is on the screen anew: what was missed is seen, and what is known stays where it is. */
   const catchUp = coalesce(async () => {
@@ -174,14 +176,21 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     follow();
   }
 
-  /** Fetches the whole of a message whose text an event had to cut. */
+  /** Fetches the whole of a message whose text an event had to cut; the event comes on several channels. */
+  async function fetchWhole(id) {
+    if (wholes.has(id)) return;
+    wholes.add(id);
+    try {
+      await fetchMessage(id);
+    } finally {
+      wholes.delete(id);
+    }
+  }
+
   async function fetchMessage(id) {
     for (let attempt = 0; ; attempt += 1) {
       try {
-        const message = await answered(api.message(id));
-        return records.changeThread(message.conversation_id, ({ messages }) => ({
-          messages: withMessages(messages, [records.upToDate({ ...message, truncated: false })]),
-        }));
+        return records.complete(await answered(api.message(id)));
       } catch (error) {
         if (!mayHeal(error)) return undefined;
         await asking.pause(attempt);
@@ -239,7 +248,7 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
   return {
     catchUp,
     fetchConversation,
-    fetchMessage,
+    fetchWhole,
     fetchMore,
     fetchOlder,
     countSoon,

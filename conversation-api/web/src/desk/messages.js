@@ -27,8 +27,8 @@ export function withMessages(messages, more) {
 /** What is known of a message from two sources, of which the second may have been overtaken by the first. */
 function joined(known, message) {
   const both = isBehind(message, known) ? { ...message, ...known } : { ...known, ...message };
-  // An event whose text was cut to fit takes nothing back.
-  const whole = [known, message].find(({ truncated }) => truncated === false);
+  // An event whose text was cut to fit takes nothing back; answers are never cut.
+  const whole = (known.truncated || message.truncated) && [known, message].find(({ truncated }) => !truncated);
   return whole ? { ...both, content: whole.content, truncated: false } : both;
 }
 

@@ -1,5 +1,5 @@
 // What is known of conversations and messages, and how more is added to it.
-import { withFeedUpdate, withGlimpse, withNews } from "./feeds.js";
+import { withFeedUpdate, withGlimpse, withNews, withWhole } from "./feeds.js";
 import { isCountedAlike, listed, recount } from "./list.js";
 import { byTime, isBehind, lastArrived, withMessages, withUpdate } from "./messages.js";
 import { mayRead, permissions } from "./permissions.js";
@@ -176,6 +176,13 @@ export function createRecords({ store: { get, set }, miscounted }) {
       remember(change);
       changeThread(change.conversation_id, ({ messages }) => ({ messages: withUpdate(messages, change) }));
       for (const id of Object.keys(get().feeds)) changeFeed(id, (feed) => withFeedUpdate(feed, change));
+    },
+
+    /** Puts the whole of a message where only its beginning was. */
+    complete(message) {
+      const whole = upToDate({ ...message, truncated: false });
+      changeThread(message.conversation_id, ({ messages }) => ({ messages: withMessages(messages, [whole]) }));
+      for (const id of Object.keys(get().feeds)) changeFeed(id, (feed) => withWhole(feed, whole));
     },
 
     /** Adds messages to a department's feed. */
