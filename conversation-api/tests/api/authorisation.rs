@@ -3,80 +3,9 @@
 use protocol_tests::{Request, TestServer};
 use serde_json::{Value, json};
 
-use crate::support::{Api, Database, Desk, Kind};
-
-/// A user of the demonstration data and what is theirs.
-struct Row {
-    email: &'static str,
-    id: i64,
-    role: &'static str,
-    /// Where the user may listen and write.
-    conversations: &'static [i64],
-    /// What the user may read beside these, because nobody has it.
-    unassigned: &'static [i64],
-    departments: &'static [i64],
-}
-
-const fn row(
-    email: &'static str,
-    id: i64,
-    role: &'static str,
-    conversations: &'static [i64],
-    unassigned: &'static [i64],
-    departments: &'static [i64],
-) -> Row {
-    Row {
-        email,
-        id,
-        role,
-        conversations,
-        unassigned,
-        departments,
-    }
-}
-
-/// Conversations 1 to 3 are department 1's, 4 to 6 department 2's. 1 is assigned to user 5, 2 to
-/// 6, 4 to 9, 5 to 10; 3 and 6 to nobody.
-const MATRIX: [Row; 10] = [
-    row(
-        "admin@tims.local",
-        1,
-        "admin",
-        &[1, 2, 3, 4, 5, 6],
-        &[],
-        &[1, 2],
-    ),
-    row(
-        "operations@tims.local",
-        2,
-        "operation_manager",
-        &[1, 2, 3, 4, 5, 6],
-        &[],
-        &[1, 2],
-    ),
-    row("manager@tims.local", 3, "manager", &[1, 2, 3], &[], &[1]),
-    row(
-        "supervisor@tims.local",
-        4,
-        "account_manager",
-        &[1, 2, 3],
-        &[],
-        &[1],
-    ),
-    row("agent@tims.local", 5, "agent", &[1], &[3], &[1]),
-    row("agent2@tims.local", 6, "agent", &[2], &[3], &[1]),
-    row("manager2@tims.local", 7, "manager", &[4, 5, 6], &[], &[2]),
-    row(
-        "supervisor2@tims.local",
-        8,
-        "account_manager",
-        &[4, 5, 6],
-        &[],
-        &[2],
-    ),
-    row("agent3@tims.local", 9, "agent", &[4], &[6], &[2]),
-    row("agent4@tims.local", 10, "agent", &[5], &[6], &[2]),
-];
+use crate::support::graph::{refusal, start, status_becomes};
+use crate::support::roles::{MATRIX, Row};
+use crate::support::{Api, Database, Desk, Kind, StandIn};
 
 const STRANGE: [&str; 22] = [
     "",
@@ -310,6 +239,59 @@ async fn expect_rights_to_message(desk: &mut Desk, row: &Row, id: i64, message: 
     desk.post(&format!("{path}/retry"), &json!({}))
         .await
         .expect_status(status(readable, 503));
+}
+
+#[tokio::test]
+async fn everybody_sends_failed_messages_again_where_they_may_write_and_nowhere_else() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let graph = StandIn::start(|_| refusal(400, 131_047, "Re-engagement message")).await;
+        let (api, _agent) = start(&database, &graph).await;
+        let mut admin = api.log_in("admin@tims.local").await;
+        let mut failed = Vec::new();
+        for conversation in 1..=6 {
+            failed.push(admin.write(conversation, "x").await);
+        }
+        for id in &failed {
+            status_becomes(&admin, *id, "failed").await;
+        }
+        let mut attempts = failed.len();
+        for row in MATRIX {
+            let mut desk = api.log_in(row.email).await;
+            for (conversation, id) in (1..).zip(&failed) {
+                let is_theirs = row.conversations.contains(&conversation);
+                let retry = format!("/api/messages/{id}/retry");
+                let answer = desk.post(&retry, &json!({})).await;
+                answer.expect_status(if is_theirs { 200 } else { 403 });
+                if is_theirs {
+                    attempts += 1;
+                    graph.wait_for(attempts).await;
+                    status_becomes(&admin, *id, "failed").await;
+                }
+            }
+            let unknown = desk.post("/api/messages/99999/retry", &json!({})).await;
+            unknown.expect_status(404);
+        }
+        let retry = format!("/api/messages/{}/retry", failed[0]);
+        let stranger = api.stranger().post(&retry, &json!({})).await;
+        stranger.expect_status(401);
+        assert_eq!(graph.arrived().len(), attempts);
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn everybody_who_is_logged_in_knows_the_templates() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::on(&database).start().await;
+    for row in MATRIX {
+        let mut desk = api.log_in(row.email).await;
+        let answer = desk.get("/api/templates").await.expect_status(200);
+        assert_eq!(answer.json(), json!({"data": []}), "{}", row.email);
+    }
+    let stranger = api.stranger().get("/api/templates").await;
+    stranger.expect_status(401);
+    api.stop().await;
 }
 
 /// What a user gets for each thing that can be done with a conversation. Nothing is changed by it.
