@@ -31,4 +31,5 @@ mod several_processes;
 mod startup;
 mod stopping;
 mod taking;
+mod upgrade;
 mod webhooks;
