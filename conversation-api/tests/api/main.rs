@@ -28,6 +28,7 @@ mod repeats;
 mod replies;
 mod retries;
 mod several_processes;
+mod signatures;
 mod startup;
 mod stopping;
 mod taking;
