@@ -134,9 +134,10 @@ bench-hostile: ## measure what healthy subscribers notice of attacks by stranger
 	cargo run --release --package relay-bench -- hostile --json target/benchmark-hostile.json
 
 .PHONY: bench-conversations
-bench-conversations: ## measure sending messages through conversation-api, events included
+bench-conversations: ## measure sending messages through conversation-api, events included; fails where it is too slow
 	cargo build --release --package fanfare --package conversation-api
-	cargo run --release --package conversation-api --example load
+	cargo run --release --package conversation-api --example load -- --connections 16 --at-least 1800 --p99-ms 25
+	cargo run --release --package conversation-api --example load -- --connections 32 --at-least 1800 --p99-ms 50
 
 .PHONY: clean
 clean: ## remove everything that was built or installed in the project

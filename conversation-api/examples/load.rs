@@ -3,7 +3,7 @@
 //! Starts a relay and a conversation-api of its own, from the programs beside this one, writes
 //! for a while over keep-alive connections, and checks that a subscriber gets every event, each
 //! conversation's in order. Prints what was measured; the exit code is 1 if an event is missing
-//! or out of order.
+//! or out of order, or a bound that was given is not kept.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
@@ -36,6 +36,31 @@ struct Args {
     /// Conversations that they write in.
     #[arg(long, default_value_t = 60)]
     conversations: usize,
+    /// Fail if fewer requests are answered in a second.
+    #[arg(long, value_name = "REQUESTS")]
+    at_least: Option<u32>,
+    /// Fail if one in a hundred requests takes longer than so many milliseconds.
+    #[arg(long, value_name = "MILLISECONDS")]
+    p99_ms: Option<u32>,
+}
+
+impl Args {
+    /// Says which bounds are not kept; returns whether all are.
+    fn are_kept(&self, per_second: f64, p99: Duration) -> bool {
+        let too_few = self
+            .at_least
+            .filter(|least| per_second < f64::from(*least))
+            .map(|least| format!("{per_second:.0} requests/s are fewer than {least}"));
+        let too_slow = self
+            .p99_ms
+            .filter(|most| p99 > Duration::from_millis(u64::from(*most)))
+            .map(|most| format!("p99 of {p99:.1?} is more than {most} ms"));
+        let broken: Vec<String> = [too_few, too_slow].into_iter().flatten().collect();
+        for line in &broken {
+            eprintln!("FAILED      {line}");
+        }
+        broken.is_empty()
+    }
 }
 
 /// A conversation-api that ends with this value.
@@ -143,10 +168,8 @@ fn report(
         args.connections,
         args.conversations
     );
-    eprintln!(
-        "requests/s  {:.0}",
-        ids.len() as f64 / elapsed.as_secs_f64()
-    );
+    let per_second = ids.len() as f64 / elapsed.as_secs_f64();
+    eprintln!("requests/s  {per_second:.0}");
     eprintln!("p50         {:.1?}", at(0.5));
     eprintln!("p99         {:.1?}", at(0.99));
     eprintln!("longest     {:.1?}", at(1.0));
@@ -157,9 +180,11 @@ fn report(
         seen.out_of_order
     );
     eprintln!("last event  {behind:.0?} after the last answer");
-    match lost + seen.out_of_order {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+    let is_complete = lost + seen.out_of_order == 0;
+    if args.are_kept(per_second, at(0.99)) && is_complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

@@ -108,7 +108,7 @@ impl Metrics {
         registry.register("outbox_sent", "Rows of the outbox that were sent", sent);
         registry.register(
             "outbox_failures",
-            "Attempts to send that failed, to be made again",
+            "Attempts to send that failed for now, be they made again or given up",
             failures,
         );
         registry.register("outbox_waiting", "Rows that wait to be sent", waiting);

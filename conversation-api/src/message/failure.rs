@@ -33,6 +33,15 @@ impl Failure {
         }
     }
 
+    /// Of a message that may have arrived all the same.
+    pub fn not_known(message: &str) -> Self {
+        Self::new(
+            None,
+            "It is not known whether the message was sent",
+            message,
+        )
+    }
+
     /// Whether the same message may be taken if it is sent again.
     pub fn can_retry(&self) -> bool {
         !self.code.is_some_and(is_final)
@@ -50,6 +59,12 @@ pub const fn is_temporary(code: i64) -> bool {
         // The account is in maintenance, the server is unavailable for now.
         | 131_057 | 133_004
     )
+}
+
+/// Whether a temporary refusal is about one customer alone, and says nothing of the others.
+pub const fn concerns_one_customer(code: i64) -> bool {
+    // Too many messages to this customer.
+    code == 131_056
 }
 
 /// Whether a message that a code was given for is never taken as it is, whatever the HTTP status.
@@ -101,6 +116,7 @@ mod tests {
         assert!(Failure::new(None, "", "").can_retry());
         for code in [1, 2, 4, 80007, 130_429, 131_016, 131_056] {
             assert!(is_temporary(code) && !is_final(code), "{code}");
+            assert_eq!(concerns_one_customer(code), code == 131_056, "{code}");
         }
     }
 }

@@ -142,13 +142,13 @@ impl Dispatcher {
         if turn.taken > 0 && self.health.succeeded() {
             self.outage_ended().await;
         }
+        let now = Instant::now();
+        if turn.is_down && self.health.failed(turn.conversation_id, now) {
+            let kind = self.courier.target.kind().name();
+            tracing::warn!(kind, "nothing is being taken; what is to be sent waits");
+        }
         if let Some(delay) = turn.retry_in {
-            let now = Instant::now();
             self.next_look = self.next_look.min(now + delay);
-            if self.health.failed(turn.conversation_id, now) {
-                let kind = self.courier.target.kind().name();
-                tracing::warn!(kind, "nothing is being taken; what is to be sent waits");
-            }
         } else if turn.settled == Settled::Due {
             self.due = true;
         }
@@ -157,7 +157,7 @@ impl Dispatcher {
         }
     }
 
-    /// Everything that waited for another attempt is tried at once.
+    /// Everything that waited for another attempt is tried at once, but for what was asked to wait.
     async fn outage_ended(&mut self) {
         let kind = self.courier.target.kind();
         tracing::info!(kind = kind.name(), "what waited is being sent again");

@@ -1,6 +1,7 @@
 //! Whether the relay, or WhatsApp, takes anything at all.
 //!
-//! One conversation that fails is that conversation's trouble. When one after the other fails, it
+//! One conversation that fails is that conversation's trouble, and what is refused because of one
+//! customer is not counted here at all. When one after the other fails, it
 //! is everybody's: then one conversation at a time is tried, at growing distances, and the others
 //! wait where they are, in the database.
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use service::backoff::Backoff;
 use tokio::time::timeout;
 
-use super::target::{NotTaken, Target};
+use super::target::{Later, NotTaken, Target};
 use super::timing::Timing;
 use crate::message::Failure;
 use crate::metrics::Metrics;
@@ -38,10 +38,22 @@ pub(super) struct TurnEnd {
     pub(super) conversation_id: i64,
     /// Rows that were taken.
     pub(super) taken: usize,
+    /// Whether the last attempt shows that the target takes nothing, from anybody.
+    pub(super) is_down: bool,
     /// How long the lane waits because a row was not taken.
     pub(super) retry_in: Option<Duration>,
     /// Whether more is to be sent.
     pub(super) settled: Settled,
+}
+
+/// What came of sending a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    Taken,
+    /// Of this one row; others may be taken.
+    Refused,
+    /// Nobody's rows would have been taken, as far as is known.
+    TargetIsDown,
 }
 
 impl Courier {
@@ -56,20 +68,22 @@ impl Courier {
             dead: Vec::new(),
             whatsapp_ids: Vec::new(),
             retry_in: None,
+            asked_for: None,
         };
-        let mut taken = 0;
+        let (mut taken, mut is_down) = (0, false);
         // After the rows were read: whatever was committed before them is done before them.
         let prepared = self.target.prepare().await;
         if let (Err(error), Some(row)) = (&prepared, rows.first()) {
-            self.postpone(row, &mut turn, &error.to_string(), None);
+            is_down = true;
+            self.postpone(row, &mut turn, &Later::silence(error));
         }
         for row in rows.iter().filter(|_| prepared.is_ok()) {
             if since.elapsed() + self.timing.attempt() > self.timing.lease {
                 break;
             }
-            if self.send(row, &mut turn).await {
-                taken += 1;
-            }
+            let came_of_it = self.send(row, &mut turn).await;
+            taken += usize::from(came_of_it == Attempt::Taken);
+            is_down = came_of_it == Attempt::TargetIsDown;
             if turn.retry_in.is_some() {
                 break;
             }
@@ -89,24 +103,17 @@ impl Courier {
         Ok(TurnEnd {
             conversation_id,
             taken,
+            is_down,
             retry_in,
             settled,
         })
     }
 
-    /// Sends a row and notes what came of it; returns whether it was taken.
-    async fn send(&self, row: &Waiting, turn: &mut Settle) -> bool {
+    /// Sends a row and notes what came of it.
+    async fn send(&self, row: &Waiting, turn: &mut Settle) -> Attempt {
         let attempt = timeout(self.timing.attempt(), self.target.send(row)).await;
-        let result = attempt.unwrap_or_else(|_| {
-            Err(NotTaken::Later {
-                error: "no answer in time".into(),
-                retry_after: None,
-            })
-        });
-        let given_up = match &result {
-            Err(NotTaken::Later { error, .. }) => self.target.give_up(row, error),
-            _ => None,
-        };
+        let result =
+            attempt.unwrap_or_else(|_| Err(NotTaken::Later(Later::silence("no answer in time"))));
         match result {
             Ok(taken) => {
                 turn.done_up_to = Some(row.sequence);
@@ -119,19 +126,31 @@ impl Courier {
                                 whatsapp_id,
                             }),
                     );
-                true
+                Attempt::Taken
             }
-            Err(NotTaken::Later { error, retry_after }) if given_up.is_none() => {
-                self.postpone(row, turn, &error, retry_after);
-                false
-            }
-            Err(NotTaken::Later { error, .. }) => {
-                self.bury(row, turn, error, given_up);
-                false
+            Err(NotTaken::Later(later)) => {
+                let is_everybodys = later.is_everybodys;
+                self.not_yet(row, turn, later);
+                if is_everybodys {
+                    Attempt::TargetIsDown
+                } else {
+                    Attempt::Refused
+                }
             }
             Err(NotTaken::Never { error, failed }) => {
                 self.bury(row, turn, error, failed);
-                false
+                Attempt::Refused
+            }
+        }
+    }
+
+    /// A row was not taken yet: it waits, or has waited for too long.
+    fn not_yet(&self, row: &Waiting, turn: &mut Settle, later: Later) {
+        match self.target.give_up(row, &later) {
+            None => self.postpone(row, turn, &later),
+            Some(failed) => {
+                self.metrics.failed(self.target.kind());
+                self.bury(row, turn, later.error, Some(failed));
             }
         }
     }
@@ -159,13 +178,8 @@ impl Courier {
         });
     }
 
-    fn postpone(
-        &self,
-        row: &Waiting,
-        turn: &mut Settle,
-        error: &str,
-        retry_after: Option<Duration>,
-    ) {
+    fn postpone(&self, row: &Waiting, turn: &mut Settle, later: &Later) {
+        let error = &later.error;
         let kind = self.target.kind();
         self.metrics.failed(kind);
         tracing::debug!(kind = kind.name(), event_id = row.event_id, %error, "to be sent later");
@@ -174,7 +188,7 @@ impl Courier {
             None => turn.lane.failures.saturating_add(1),
         };
         let delay = BACKOFF.delay(failures);
-        turn.retry_in =
-            Some(retry_after.map_or(delay, |asked| delay.max(asked.min(LONGEST_ASKED))));
+        turn.asked_for = later.retry_after.map(|asked| asked.min(LONGEST_ASKED));
+        turn.retry_in = Some(turn.asked_for.map_or(delay, |asked| delay.max(asked)));
     }
 }

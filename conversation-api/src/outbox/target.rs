@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::message::Failure;
 use crate::store::outbox::{Kind, Waiting};
 use crate::whatsapp::Reply;
-use crate::whatsapp::answer::GraphError;
+use crate::whatsapp::answer::{Concerns, GraphError};
 use crate::whatsapp::graph::Graph;
 
 /// What takes the rows of a kind.
@@ -40,17 +40,38 @@ pub(super) struct Taken {
 /// A row was not taken.
 #[derive(Debug)]
 pub(super) enum NotTaken {
-    /// Another attempt may succeed, after a while that the target may have named.
-    Later {
-        error: String,
-        retry_after: Option<Duration>,
-    },
+    /// Another attempt may succeed.
+    Later(Later),
     /// No attempt will succeed.
     Never {
         error: String,
         /// The message that it would have carried to the customer, and why it did not.
         failed: Option<(i64, Failure)>,
     },
+}
+
+/// Why a row was not taken yet.
+#[derive(Debug)]
+pub(super) struct Later {
+    pub(super) error: String,
+    /// How long the target asks to be left alone.
+    pub(super) retry_after: Option<Duration>,
+    /// Whether it would have taken nobody's rows, as far as is known.
+    pub(super) is_everybodys: bool,
+    /// Whether it may have the row all the same, as it did not answer.
+    pub(super) may_have_it: bool,
+}
+
+impl Later {
+    /// There was no answer.
+    pub(super) fn silence(error: impl ToString) -> Self {
+        Self {
+            error: error.to_string(),
+            retry_after: None,
+            is_everybodys: true,
+            may_have_it: true,
+        }
+    }
 }
 
 impl Target {
@@ -79,7 +100,7 @@ impl Target {
     }
 
     /// The message of a row that was not taken and is too old to be tried again, and why it failed.
-    pub(super) fn give_up(&self, row: &Waiting, error: &str) -> Option<(i64, Failure)> {
+    pub(super) fn give_up(&self, row: &Waiting, later: &Later) -> Option<(i64, Failure)> {
         let Self::Whatsapp { retry_for, .. } = self else {
             return None;
         };
@@ -87,7 +108,11 @@ impl Target {
             return None;
         }
         let reply: Reply = read(&row.payload).ok()?;
-        let failure = Failure::new(None, "WhatsApp did not take it in time", error);
+        let failure = if later.may_have_it {
+            Failure::not_known(&later.error)
+        } else {
+            Failure::new(None, "WhatsApp did not take it in time", &later.error)
+        };
         Some((reply.message_id, failure))
     }
 
@@ -105,13 +130,7 @@ impl Target {
                     Ok(id) => Ok(Taken {
                         whatsapp_id: Some((reply.message_id, id)),
                     }),
-                    Err(GraphError::Later { error, retry_after }) => {
-                        Err(NotTaken::Later { error, retry_after })
-                    }
-                    Err(GraphError::Never { error, failure }) => Err(NotTaken::Never {
-                        error,
-                        failed: Some((reply.message_id, failure)),
-                    }),
+                    Err(error) => Err(NotTaken::by_whatsapp(error, reply.message_id)),
                 }
             }
         }
@@ -125,13 +144,35 @@ fn read<'p, T: serde::Deserialize<'p>>(payload: &'p str) -> Result<T, NotTaken> 
     })
 }
 
+impl NotTaken {
+    fn by_whatsapp(error: GraphError, message_id: i64) -> Self {
+        match error {
+            GraphError::Later {
+                error,
+                retry_after,
+                concerns,
+                may_be_done,
+            } => Self::Later(Later {
+                error,
+                retry_after,
+                is_everybodys: concerns == Concerns::Everybody,
+                may_have_it: may_be_done,
+            }),
+            GraphError::Never { error, failure } => Self::Never {
+                error,
+                failed: Some((message_id, failure)),
+            },
+        }
+    }
+}
+
 impl From<publisher::Error> for NotTaken {
     fn from(error: publisher::Error) -> Self {
         if error.can_retry() {
-            Self::Later {
+            Self::Later(Later {
                 retry_after: error.retry_after(),
-                error: error.to_string(),
-            }
+                ..Later::silence(error)
+            })
         } else {
             Self::Never {
                 error: error.to_string(),

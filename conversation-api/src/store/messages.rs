@@ -7,9 +7,9 @@ use sqlx::{Row as _, query};
 use super::lifecycle::agent_writes;
 use super::message_rows::{by_id, json};
 use super::outbox::{self, Item, Kind};
-use super::ownership::{lock, ownership};
+use super::ownership::lock_if_audible;
 use super::{Connection, Database, Write, encoding};
-use crate::channels::{Audible, may_write};
+use crate::channels::Audible;
 use crate::clock::Timestamp;
 use crate::events;
 use crate::message::{Direction, Message, MessageType, Sender};
@@ -101,10 +101,12 @@ impl SendMessage {
     }
 
     /// Waits for others that write in the conversation: one may be storing this message, and on
-    /// PostgreSQL a statement sees nothing that is committed once it has begun.
+    /// PostgreSQL a statement sees nothing that is committed once it has begun. Who may not write
+    /// there holds nobody up.
     async fn await_repeats(&self, connection: &mut Connection) -> Result<(), sqlx::Error> {
         if self.database == Database::Postgres && self.client_id.is_some() {
-            lock(connection, self.conversation_id).await?;
+            let audible = Audible::of(&self.author);
+            lock_if_audible(connection, self.conversation_id, audible).await?;
         }
         Ok(())
     }
@@ -145,24 +147,20 @@ impl SendMessage {
         row.map(opening).transpose()
     }
 
-    /// Why the message was not stored.
+    /// Why the message was not stored. Whoever has lost the conversation since they wrote it is
+    /// answered that it is there: the customer has it.
     async fn refuse(&self, connection: &mut Connection) -> Result<Sent, sqlx::Error> {
-        let row = query("SELECT department_id, assigned_to FROM conversations WHERE id = $1")
-            .bind(self.conversation_id)
-            .fetch_optional(&mut *connection)
-            .await?;
-        let Some(row) = row else {
-            return Ok(Sent::NoConversation);
-        };
-        if !may_write(&self.author, ownership(&row)?) {
-            return Ok(Sent::Denied);
+        if let Some(client_id) = &self.client_id
+            && let Some(earlier) = self.earlier(connection, client_id).await?
+        {
+            return Ok(earlier);
         }
-        let earlier = match &self.client_id {
-            Some(client_id) => self.earlier(connection, client_id).await?,
-            None => None,
-        };
+        let is_there = query("SELECT 1 FROM conversations WHERE id = $1")
+            .bind(self.conversation_id)
+            .fetch_optional(connection)
+            .await?;
         // Who may write by now could not when it was asked for.
-        Ok(earlier.unwrap_or(Sent::Denied))
+        Ok(is_there.map_or(Sent::NoConversation, |_| Sent::Denied))
     }
 
     /// What became of the message that was sent with this client id before.

@@ -43,6 +43,11 @@ const SQLITE: &[Source] = &[
         "lanes that are made due",
         include_str!("../../migrations/sqlite/0006_lanes.sql"),
     ),
+    (
+        7,
+        "lanes that are left alone",
+        include_str!("../../migrations/sqlite/0007_left_alone.sql"),
+    ),
 ];
 
 const POSTGRES: &[Source] = &[
@@ -75,6 +80,11 @@ const POSTGRES: &[Source] = &[
         6,
         "lanes that are made due",
         include_str!("../../migrations/postgres/0006_lanes.sql"),
+    ),
+    (
+        7,
+        "lanes that are left alone",
+        include_str!("../../migrations/postgres/0007_left_alone.sql"),
     ),
 ];
 

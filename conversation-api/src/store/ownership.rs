@@ -4,7 +4,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Row as _, query};
 
 use super::{Connection, Store, StoreError};
-use crate::channels::Ownership;
+use crate::channels::{Audible, Ownership};
 
 impl Store {
     /// Whose a conversation is; `None` when it does not exist.
@@ -52,4 +52,24 @@ pub(super) async fn lock(
         })
     };
     row.map(locked).transpose()
+}
+
+/// The same, for a conversation that is among these; returns whether it is. Of any other it locks
+/// nothing, and waits for nobody.
+pub(super) async fn lock_if_audible(
+    connection: &mut Connection,
+    id: i64,
+    audible: Audible,
+) -> Result<bool, sqlx::Error> {
+    let locked = query(
+        "UPDATE conversations SET last_sequence = last_sequence
+         WHERE id = $1 AND ($2 = 1 OR department_id = $3 OR assigned_to = $4)",
+    )
+    .bind(id)
+    .bind(i64::from(audible.all))
+    .bind(audible.department_id)
+    .bind(audible.assigned_to)
+    .execute(connection)
+    .await?;
+    Ok(locked.rows_affected() > 0)
 }

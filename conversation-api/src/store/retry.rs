@@ -4,10 +4,10 @@ use sqlx::{Row as _, query};
 
 use super::message_rows::{by_id, json};
 use super::outbox::{self, Item, Kind};
-use super::ownership::ownership;
+use super::ownership::lock_if_audible;
 use super::updates::{announce, take_turn};
 use super::{Connection, Write};
-use crate::channels::may_write;
+use crate::channels::Audible;
 use crate::clock::Timestamp;
 use crate::message::Message;
 use crate::people::User;
@@ -42,9 +42,8 @@ impl Write for RetryMessage {
 
     async fn apply(&self, connection: &mut Connection) -> Result<Retried, sqlx::Error> {
         let row = query(
-            "SELECT m.conversation_id, m.content, m.template, c.department_id, c.assigned_to,
-                ct.phone
-             FROM messages m JOIN conversations c ON c.id = m.conversation_id
+            "SELECT m.conversation_id, m.content, m.template, ct.phone FROM messages m
+             JOIN conversations c ON c.id = m.conversation_id
              JOIN contacts ct ON ct.id = c.contact_id WHERE m.id = $1",
         )
         .bind(self.message_id)
@@ -53,10 +52,12 @@ impl Write for RetryMessage {
         let Some(row) = row else {
             return Ok(Retried::NoMessage);
         };
-        if !may_write(&self.author, ownership(&row)?) {
+        let conversation_id = row.try_get("conversation_id")?;
+        // From here to the commit nobody takes the conversation away from its author.
+        let audible = Audible::of(&self.author);
+        if !lock_if_audible(connection, conversation_id, audible).await? {
             return Ok(Retried::Denied);
         }
-        let conversation_id = row.try_get("conversation_id")?;
         let turn = take_turn(connection, conversation_id).await?;
         // What is still reported of the failed attempt is not of this one.
         let pending = query(

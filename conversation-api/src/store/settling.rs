@@ -25,6 +25,8 @@ pub struct Settle {
     pub whatsapp_ids: Vec<WhatsappId>,
     /// When to try again, if the next row failed.
     pub retry_in: Option<Duration>,
+    /// How long the target asked to be left alone with this lane.
+    pub asked_for: Option<Duration>,
 }
 
 /// A row that will never be sent.
@@ -105,7 +107,8 @@ impl Settle {
             None => 0,
         };
         let row = query(
-            "UPDATE outbox_lanes SET leased_by = NULL, leased_until = 0, failures = $4, due_at = (
+            "UPDATE outbox_lanes SET leased_by = NULL, leased_until = 0, failures = $4,
+                left_alone_until = $6, due_at = (
                 SELECT COALESCE($5, MIN(created_at)) FROM outbox
                 WHERE kind = $1 AND conversation_id = $2 AND sent_at IS NULL AND dead_at IS NULL
                 HAVING COUNT(*) > 0)
@@ -116,6 +119,7 @@ impl Settle {
         .bind(self.lane.owner.as_str())
         .bind(i64::from(failures))
         .bind(self.retry_in.map(|delay| now.after(delay).millis()))
+        .bind(self.asked_for.map(|asked| now.after(asked).millis()))
         .fetch_optional(connection)
         .await?;
         let due_at: Option<i64> = match row {

@@ -7,7 +7,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
 use crate::message::Failure;
-use crate::message::failure::{is_final, is_temporary};
+use crate::message::failure::{concerns_one_customer, is_final, is_temporary};
 
 /// Bytes of an answer that are read.
 const LARGEST: usize = 64 * 1024;
@@ -22,6 +22,10 @@ pub enum GraphError {
         error: String,
         /// How long to wait at least, if that was asked for.
         retry_after: Option<Duration>,
+        /// Whom that concerns.
+        concerns: Concerns,
+        /// Whether it may have been done all the same, as no answer says that it was not.
+        may_be_done: bool,
     },
     /// It will never be done.
     #[error("{error}")]
@@ -33,16 +37,32 @@ pub enum GraphError {
     },
 }
 
+/// Whom it concerns that something was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concerns {
+    /// Nobody would have been served.
+    Everybody,
+    /// It is about this message or this customer; others may be served.
+    OneCustomer,
+}
+
 impl GraphError {
     /// There was no answer.
     pub fn no_answer(error: reqwest::Error) -> Self {
-        Self::later(error.without_url())
+        let may_be_done = !error.is_connect();
+        Self::silence(error.without_url(), may_be_done)
     }
 
     pub(super) fn later(error: impl ToString) -> Self {
+        Self::silence(error, true)
+    }
+
+    fn silence(error: impl ToString, may_be_done: bool) -> Self {
         Self::Later {
             error: error.to_string(),
             retry_after: None,
+            concerns: Concerns::Everybody,
+            may_be_done,
         }
     }
 }
@@ -97,10 +117,30 @@ fn refusal(status: StatusCode, body: &Value, retry_after: Option<Duration>) -> G
         heals(status)
     };
     if can_heal {
-        return GraphError::Later { error, retry_after };
+        return GraphError::Later {
+            error,
+            retry_after,
+            concerns: whom_it_concerns(status, code),
+            may_be_done: code.is_none() && is_a_gateways(status),
+        };
     }
     let failure = failure.unwrap_or_else(|| Failure::new(None, &status.to_string(), &error));
     GraphError::Never { error, failure }
+}
+
+/// Whom a temporary refusal concerns.
+fn whom_it_concerns(status: StatusCode, code: Option<i64>) -> Concerns {
+    match code {
+        Some(code) if concerns_one_customer(code) => Concerns::OneCustomer,
+        Some(code) if is_temporary(code) => Concerns::Everybody,
+        _ if heals(status) => Concerns::Everybody,
+        _ => Concerns::OneCustomer,
+    }
+}
+
+/// Whether somebody on the way answers who has not seen an answer of WhatsApp's.
+fn is_a_gateways(status: StatusCode) -> bool {
+    [StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT].contains(&status)
 }
 
 /// Whether a status says nothing about what was asked for.
@@ -186,6 +226,41 @@ mod tests {
             let never = refused(status, &json!({"error": {"code": 131_047}}));
             assert!(matches!(never, GraphError::Never { failure, .. } if !failure.can_retry()));
         }
+    }
+
+    fn concerns(status: u16, body: &Value) -> Concerns {
+        match refused(status, body) {
+            GraphError::Later { concerns, .. } => concerns,
+            never => panic!("{never}"),
+        }
+    }
+
+    #[test]
+    fn what_is_about_one_customer_says_nothing_of_the_others() {
+        for status in [400, 429, 500] {
+            let body = json!({"error": {"code": 131_056}});
+            assert_eq!(concerns(status, &body), Concerns::OneCustomer, "{status}");
+            let body = json!({"error": {"code": 130_429}});
+            assert_eq!(concerns(status, &body), Concerns::Everybody, "{status}");
+        }
+        let transient = json!({"error": {"code": 368, "is_transient": true}});
+        assert_eq!(concerns(400, &transient), Concerns::OneCustomer);
+        for status in [401, 408, 429, 500, 503, 302] {
+            assert_eq!(concerns(status, &Value::Null), Concerns::Everybody);
+            assert_eq!(concerns(status, &transient), Concerns::Everybody);
+        }
+    }
+
+    #[test]
+    fn a_gateway_does_not_know_what_became_of_a_request() {
+        let may_be_done = |status, body: &Value| match refused(status, body) {
+            GraphError::Later { may_be_done, .. } => may_be_done,
+            never => panic!("{never}"),
+        };
+        for (status, expected) in [(502, true), (504, true), (500, false), (429, false)] {
+            assert_eq!(may_be_done(status, &Value::Null), expected, "{status}");
+        }
+        assert!(!may_be_done(504, &json!({"error": {"code": 131_016}})));
     }
 
     #[test]

@@ -78,8 +78,7 @@ impl Graph {
             Some(id) if is_plausible_id(id) => Ok(id.into()),
             _ => {
                 let error = format!("the Graph API answered {status} without a message's id");
-                let title = "It is not known whether the message was sent";
-                let failure = Failure::new(None, title, &error);
+                let failure = Failure::not_known(&error);
                 Err(GraphError::Never { error, failure })
             }
         }

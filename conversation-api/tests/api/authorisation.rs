@@ -1,82 +1,11 @@
 //! Who may listen to, see and write in what: every role, channel and ownership.
 
-use protocol_tests::{Request, TestServer};
+use protocol_tests::TestServer;
 use serde_json::{Value, json};
 
-use crate::support::{Api, Database, Desk, Kind};
-
-/// A user of the demonstration data and what is theirs.
-struct Row {
-    email: &'static str,
-    id: i64,
-    role: &'static str,
-    /// Where the user may listen and write.
-    conversations: &'static [i64],
-    /// What the user may read beside these, because nobody has it.
-    unassigned: &'static [i64],
-    departments: &'static [i64],
-}
-
-const fn row(
-    email: &'static str,
-    id: i64,
-    role: &'static str,
-    conversations: &'static [i64],
-    unassigned: &'static [i64],
-    departments: &'static [i64],
-) -> Row {
-    Row {
-        email,
-        id,
-        role,
-        conversations,
-        unassigned,
-        departments,
-    }
-}
-
-/// Conversations 1 to 3 are department 1's, 4 to 6 department 2's. 1 is assigned to user 5, 2 to
-/// 6, 4 to 9, 5 to 10; 3 and 6 to nobody.
-const MATRIX: [Row; 10] = [
-    row(
-        "admin@tims.local",
-        1,
-        "admin",
-        &[1, 2, 3, 4, 5, 6],
-        &[],
-        &[1, 2],
-    ),
-    row(
-        "operations@tims.local",
-        2,
-        "operation_manager",
-        &[1, 2, 3, 4, 5, 6],
-        &[],
-        &[1, 2],
-    ),
-    row("manager@tims.local", 3, "manager", &[1, 2, 3], &[], &[1]),
-    row(
-        "supervisor@tims.local",
-        4,
-        "account_manager",
-        &[1, 2, 3],
-        &[],
-        &[1],
-    ),
-    row("agent@tims.local", 5, "agent", &[1], &[3], &[1]),
-    row("agent2@tims.local", 6, "agent", &[2], &[3], &[1]),
-    row("manager2@tims.local", 7, "manager", &[4, 5, 6], &[], &[2]),
-    row(
-        "supervisor2@tims.local",
-        8,
-        "account_manager",
-        &[4, 5, 6],
-        &[],
-        &[2],
-    ),
-    row("agent3@tims.local", 9, "agent", &[4], &[6], &[2]),
-    row("agent4@tims.local", 10, "agent", &[5], &[6], &[2]),
-];
+use crate::support::graph::{refusal, start, status_becomes};
+use crate::support::roles::{MATRIX, Row};
+use crate::support::{Api, Database, Desk, Kind, StandIn};
 
 const STRANGE: [&str; 22] = [
     "",
@@ -312,6 +241,59 @@ async fn expect_rights_to_message(desk: &mut Desk, row: &Row, id: i64, message: 
         .expect_status(status(readable, 503));
 }
 
+#[tokio::test]
+async fn everybody_sends_failed_messages_again_where_they_may_write_and_nowhere_else() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let graph = StandIn::start(|_| refusal(400, 131_047, "Re-engagement message")).await;
+        let (api, _agent) = start(&database, &graph).await;
+        let mut admin = api.log_in("admin@tims.local").await;
+        let mut failed = Vec::new();
+        for conversation in 1..=6 {
+            failed.push(admin.write(conversation, "x").await);
+        }
+        for id in &failed {
+            status_becomes(&admin, *id, "failed").await;
+        }
+        let mut attempts = failed.len();
+        for row in MATRIX {
+            let mut desk = api.log_in(row.email).await;
+            for (conversation, id) in (1..).zip(&failed) {
+                let is_theirs = row.conversations.contains(&conversation);
+                let retry = format!("/api/messages/{id}/retry");
+                let answer = desk.post(&retry, &json!({})).await;
+                answer.expect_status(if is_theirs { 200 } else { 403 });
+                if is_theirs {
+                    attempts += 1;
+                    graph.wait_for(attempts).await;
+                    status_becomes(&admin, *id, "failed").await;
+                }
+            }
+            let unknown = desk.post("/api/messages/99999/retry", &json!({})).await;
+            unknown.expect_status(404);
+        }
+        let retry = format!("/api/messages/{}/retry", failed[0]);
+        let stranger = api.stranger().post(&retry, &json!({})).await;
+        stranger.expect_status(401);
+        assert_eq!(graph.arrived().len(), attempts);
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn everybody_who_is_logged_in_knows_the_templates() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::on(&database).start().await;
+    for row in MATRIX {
+        let mut desk = api.log_in(row.email).await;
+        let answer = desk.get("/api/templates").await.expect_status(200);
+        assert_eq!(answer.json(), json!({"data": []}), "{}", row.email);
+    }
+    let stranger = api.stranger().get("/api/templates").await;
+    stranger.expect_status(401);
+    api.stop().await;
+}
+
 /// What a user gets for each thing that can be done with a conversation. Nothing is changed by it.
 async fn expect_rights(desk: &mut Desk, row: &Row, id: i64) {
     let theirs = row.conversations.contains(&id);
@@ -406,147 +388,4 @@ async fn everybody_takes_and_closes_what_they_may() {
         assert_eq!(answer.json(), departments);
         api.stop().await;
     }
-}
-
-#[tokio::test]
-async fn signatures_are_what_the_relay_accepts() {
-    let relay = TestServer::start().await;
-    let database = Database::seeded(Kind::Sqlite).await;
-    let api = Api::with(&database, &relay).await;
-    let mut desk = api.log_in("agent@tims.local").await;
-    let mut client = relay.connect().await;
-    desk.subscribe(&mut client, "private-conversation.1").await;
-    desk.subscribe(&mut client, "private-department.1").await;
-    desk.subscribe(&mut client, "private-user.5").await;
-    desk.subscribe(&mut client, "presence-conversation.1").await;
-    let members = relay
-        .get("/channels/presence-conversation.1/users", &[])
-        .await;
-    assert_eq!(members, json!({"users": [{"id": "5"}]}));
-    let mut watching = relay.connect().await;
-    let socket_id = watching.socket_id.clone();
-    let answer = desk
-        .authorise(&socket_id, "presence-conversation.1")
-        .await
-        .json();
-    let data = answer["channel_data"].as_str().unwrap();
-    let expected = json!({
-        "user_id": "5", "user_info": {"name": "Amir Agent", "role": "agent"}, "sign_in": true,
-    });
-    assert_eq!(
-        serde_json::from_str::<serde_json::Value>(data).unwrap(),
-        expected
-    );
-
-    let body = format!("socket_id={socket_id}");
-    let answer = desk
-        .form("/broadcasting/user-auth", &body)
-        .await
-        .expect_status(200)
-        .json();
-    watching.send_event("pusher:signin", answer.clone()).await;
-    let signed_in = watching.expect_event("pusher:signin_success").await;
-    assert_eq!(signed_in.data["user_data"], answer["user_data"]);
-    let user_data = answer["user_data"].as_str().unwrap();
-    let expected = json!({"id": "5", "user_info": {"name": "Amir Agent", "role": "agent"}});
-    assert_eq!(
-        serde_json::from_str::<serde_json::Value>(user_data).unwrap(),
-        expected
-    );
-    api.stop().await;
-    relay.finish().await;
-}
-
-#[tokio::test]
-async fn a_page_learns_the_key_that_it_connects_with() {
-    let relay = TestServer::start().await;
-    let database = Database::seeded(Kind::Sqlite).await;
-    let api = Api::with(&database, &relay).await;
-    let answer = api
-        .stranger()
-        .get("/broadcasting/config")
-        .await
-        .expect_status(200);
-    let expected = json!({"broadcaster": "pusher", "key": relay.app().key});
-    assert_eq!(answer.json(), expected);
-    api.stop().await;
-    relay.finish().await;
-}
-
-#[tokio::test]
-async fn forms_and_json_are_both_read() {
-    let relay = TestServer::start().await;
-    let database = Database::seeded(Kind::Sqlite).await;
-    let api = Api::with(&database, &relay).await;
-    let mut desk = api.log_in("agent@tims.local").await;
-    let form = "socket_id=1.2&channel_name=private-conversation.1";
-    let by_form = desk
-        .form("/broadcasting/auth", form)
-        .await
-        .expect_status(200)
-        .json();
-    let by_json = desk
-        .authorise("1.2", "private-conversation.1")
-        .await
-        .expect_status(200)
-        .json();
-    assert_eq!(by_form, by_json);
-    let data = by_form["channel_data"].as_str().unwrap();
-    assert_eq!(data, r#"{"user_id":"5","sign_in":true}"#);
-    assert_eq!(
-        by_form["auth"],
-        relay
-            .app()
-            .channel_auth("1.2", "private-conversation.1", Some(data))
-    );
-    for (socket_id, channel) in [("", "private-conversation.1"), ("1.2", "")] {
-        desk.authorise(socket_id, channel).await.expect_status(422);
-    }
-    for socket_id in ["1", "1.2:private-conversation.2", "a.b", "1.2\n"] {
-        let response = desk.authorise(socket_id, "private-conversation.1").await;
-        let status = if socket_id.trim() == "1.2" { 200 } else { 422 };
-        response.expect_status(status);
-    }
-    desk.form("/broadcasting/user-auth", "")
-        .await
-        .expect_status(422);
-    api.stop().await;
-    relay.finish().await;
-}
-
-#[tokio::test]
-async fn without_a_token_nothing_is_signed() {
-    let relay = TestServer::start().await;
-    let database = Database::seeded(Kind::Sqlite).await;
-    let api = Api::with(&database, &relay).await;
-    let mut stranger = api.stranger();
-    for path in ["/broadcasting/auth", "/broadcasting/user-auth"] {
-        let body = json!({"socket_id": "1.2", "channel_name": "private-conversation.1"});
-        let response = stranger.post(path, &body).await.expect_status(401);
-        assert_eq!(response.json(), json!({"message": "Unauthenticated."}));
-        let request = Request::new("POST", path).header("Authorization", "Bearer nonsense");
-        stranger.send(request.json(&body)).await.expect_status(401);
-    }
-    api.stop().await;
-    relay.finish().await;
-}
-
-#[tokio::test]
-async fn without_a_relay_the_refusal_names_that() {
-    let database = Database::seeded(Kind::Sqlite).await;
-    let api = Api::on(&database).start().await;
-    let mut desk = api.log_in("agent@tims.local").await;
-    let response = desk
-        .authorise("1.2", "private-conversation.1")
-        .await
-        .expect_status(503);
-    assert!(
-        response.text().contains("PUSHER_APP_KEY"),
-        "{}",
-        response.text()
-    );
-    desk.authorise("1.2", "private-conversation.2")
-        .await
-        .expect_status(403);
-    api.stop().await;
 }

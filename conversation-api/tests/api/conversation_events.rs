@@ -1,9 +1,11 @@
 //! What a relay brings to whom when a conversation changes.
 
-use protocol_tests::{Request, TestServer, WsClient};
+use protocol_tests::{Request, TestServer, WsClient, eventually};
 use serde_json::{Value, json};
 
-use crate::support::{Api, Database, Desk, Kind, meta};
+use crate::support::graph::{start_with, takes};
+use crate::support::roles::{MATRIX, Row};
+use crate::support::{Api, Database, Desk, Kind, StandIn, meta};
 
 /// A client on one channel.
 async fn listener(relay: &TestServer, desk: &mut Desk, channel: &str) -> WsClient {
@@ -254,6 +256,84 @@ async fn whoever_causes_an_event_does_not_get_it_back() {
     }
     other.next_events(3).await;
     own.expect_nothing().await;
+    api.stop().await;
+    relay.finish().await;
+}
+
+/// A client of this user on all channels that are theirs.
+async fn listens(api: &Api, relay: &TestServer, row: &Row) -> WsClient {
+    let mut desk = api.log_in(row.email).await;
+    let conversations = row.conversations.iter();
+    let departments = row.departments.iter();
+    let channels = conversations
+        .map(|id| format!("private-conversation.{id}"))
+        .chain(departments.map(|id| format!("private-department.{id}")))
+        .chain([format!("private-user.{}", row.id)]);
+    let mut client = relay.connect().await;
+    for channel in channels {
+        desk.subscribe(&mut client, &channel).await;
+    }
+    client
+}
+
+/// Where an event of conversation 3, which is Ana's by then, comes to this user.
+fn comes_on(row: &Row, is_about_the_conversation: bool) -> Vec<String> {
+    let mut channels = Vec::new();
+    if row.conversations.contains(&3) {
+        channels.push("private-conversation.3".to_owned());
+    }
+    if row.departments.contains(&1) {
+        channels.push("private-department.1".to_owned());
+    }
+    if row.id == 6 && is_about_the_conversation {
+        channels.push("private-user.6".to_owned());
+    }
+    channels
+}
+
+#[tokio::test]
+async fn every_role_gets_what_happens_where_it_may_listen_and_nothing_else() {
+    let relay = TestServer::start().await;
+    let database = Database::seeded(Kind::Sqlite).await;
+    let graph = StandIn::start(takes).await;
+    let (api, _agent) = start_with(&database, &graph, |api| api.relay(&relay)).await;
+    let mut clients = Vec::new();
+    for row in MATRIX {
+        clients.push((listens(&api, &relay, &row).await, row));
+    }
+    let mut admin = api.log_in("admin@tims.local").await;
+    let assign = "/api/conversations/3/assign";
+    post(&mut admin, assign, &json!({"user_id": 6})).await;
+    post(&mut admin, "/api/conversations/3/resolve", &json!({})).await;
+    // It is opened again, written, and taken by WhatsApp.
+    admin.write(3, "x").await;
+    let taken = "SELECT COUNT(*) FROM messages WHERE content = 'x' AND status = 'sent'";
+    eventually("the message to be taken", || async {
+        (database.number(taken).await == 1).then_some(())
+    })
+    .await;
+    api.everything_sent().await;
+    for (client, row) in &mut clients {
+        let happened = [
+            ("conversation.assigned", true),
+            ("conversation.updated", true),
+            ("conversation.updated", true),
+            ("message.sent", false),
+            ("message.updated", false),
+        ];
+        for (name, is_about_the_conversation) in happened {
+            let expected = comes_on(row, is_about_the_conversation);
+            let events = client.next_events(expected.len()).await;
+            let mut channels = Vec::new();
+            for event in events {
+                assert_eq!(event.name, name, "{}", row.email);
+                channels.push(event.channel.unwrap());
+            }
+            channels.sort();
+            assert_eq!(channels, expected, "{name} to {}", row.email);
+        }
+        client.expect_nothing().await;
+    }
     api.stop().await;
     relay.finish().await;
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use protocol_tests::subject::Endpoint;
 use protocol_tests::{HttpClient, Request, eventually};
+use serde_json::{Value, json};
 
 use crate::support::postgres::ends_with_its_test;
 use crate::support::{Api, Database, Desk, Kind};
@@ -80,6 +81,39 @@ async fn sighup_is_logged_and_ends_nothing() {
             .await
             .sum("conversation_log_lines_dropped_total", &[]),
         0.0
+    );
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn the_driver_log_writes_laravels_file() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("logs").join("laravel.log");
+    let api = Api::on(&database)
+        .set("BROADCAST_CONNECTION", "log")
+        .set("LOG_PATH", file.to_str().unwrap())
+        .set("APP_ENV", "local")
+        .start()
+        .await;
+    let mut agent = api.log_in("agent@tims.local").await;
+    let id = agent.write(1, "On its way.").await;
+    api.everything_sent().await;
+    let log = std::fs::read_to_string(&file).unwrap();
+    let (line, payload) = log.split_once('\n').unwrap();
+    // [2026-01-31 23:59:59]
+    let (time, event) = line.split_at(22);
+    let shape = time.replace(|letter: char| letter.is_ascii_digit(), "0");
+    assert_eq!(shape, "[0000-00-00 00:00:00] ");
+    let channels = "private-conversation.1, private-department.1";
+    assert_eq!(
+        event,
+        format!("local.INFO: Broadcasting [message.sent] on channels [{channels}] with payload:")
+    );
+    let payload: Value = serde_json::from_str(payload).unwrap();
+    assert_eq!(
+        (&payload["id"], &payload["content"]),
+        (&json!(id), &json!("On its way."))
     );
     api.stop().await;
 }

@@ -1,6 +1,6 @@
 //! What customers send besides texts, and the files that come with it.
 
-use protocol_tests::{Request, TestServer};
+use protocol_tests::{Request, Response, TestServer};
 use serde_json::{Value, json};
 
 use crate::support::files::{JPEG, PHONE, graph_of, media_of, picture, receive};
@@ -71,6 +71,14 @@ async fn every_kind_of_message_is_shown_as_what_it_is() {
     }
 }
 
+/// Another user of the browser is not given it.
+fn expect_private(served: &Response) {
+    let cache = served.header("cache-control").unwrap();
+    assert!(cache.starts_with("private"), "{cache}");
+    let mut vary = served.headers.iter().filter(|(name, _)| name == "vary");
+    assert!(vary.any(|(_, value)| value.contains("Authorization")));
+}
+
 #[tokio::test]
 async fn a_file_is_fetched_announced_and_served() {
     for kind in Kind::BOTH {
@@ -110,22 +118,7 @@ async fn a_file_is_fetched_announced_and_served() {
             disposition.starts_with("inline") && disposition.contains(".jpg"),
             "{disposition}"
         );
-        assert!(
-            served
-                .header("cache-control")
-                .unwrap()
-                .starts_with("private")
-        );
-        let vary: Vec<_> = served
-            .headers
-            .iter()
-            .filter(|(name, _)| name == "vary")
-            .collect();
-        assert!(
-            vary.iter()
-                .any(|(_, value)| value.contains("Authorization")),
-            "another user of the browser is not given it: {vary:?}"
-        );
+        expect_private(&served);
         let asked = graph.arrived();
         let targets: Vec<_> = asked.iter().map(Arrived::target).collect();
         assert_eq!(targets, ["GET /v23.0/1166", "GET /file/1"]);

@@ -166,3 +166,54 @@ async fn repeats_that_come_to_several_processes_are_one_message() {
     one.stop().await;
     other.stop().await;
 }
+
+#[tokio::test]
+async fn whoever_has_lost_the_conversation_since_learns_that_the_message_is_there() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let graph = StandIn::start(takes).await;
+        let (api, mut agent) = start(&database, &graph).await;
+        let first = agent.post(SEND, &named("c-1", "x")).await;
+        let first = first.expect_status(201).json();
+        api.everything_sent().await;
+        let mut admin = api.log_in("admin@tims.local").await;
+        admin
+            .post("/api/conversations/1/assign", &json!({"user_id": 6}))
+            .await
+            .expect_status(200);
+        let again = agent.post(SEND, &named("c-1", "x")).await;
+        assert_eq!(again.expect_status(200).json()["id"], first["id"]);
+        // That is all: nothing else is written there, nor found by anybody else.
+        let before = database.contents().await;
+        agent
+            .post(SEND, &named("c-2", "x"))
+            .await
+            .expect_status(403);
+        let mut plain = named("", "x");
+        plain.as_object_mut().unwrap().remove("client_id");
+        agent.post(SEND, &plain).await.expect_status(403);
+        let mut stranger = api.log_in("agent3@tims.local").await;
+        let refused = stranger.post(SEND, &named("c-1", "x")).await;
+        refused.expect_status(403);
+        assert_eq!(database.contents().await[4..], before[4..]);
+        assert_eq!(graph.arrived().len(), 1);
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_write_in_a_conversation_does_not_wait_for_those_who_do() {
+    let database = Database::seeded(Kind::Postgres).await;
+    let api = Api::on(&database).start().await;
+    let mut stranger = api.log_in("agent3@tims.local").await;
+    let pool = database.pool().await;
+    let mut writing = pool.begin().await.unwrap();
+    sqlx::query("UPDATE conversations SET last_sequence = last_sequence WHERE id = 1")
+        .execute(&mut *writing)
+        .await
+        .unwrap();
+    let refused = stranger.post(SEND, &named("c-1", "x")).await;
+    refused.expect_status(403);
+    writing.rollback().await.unwrap();
+    api.stop().await;
+}

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use protocol_tests::TestServer;
+use protocol_tests::{TestServer, eventually};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -259,6 +259,61 @@ async fn whatsapp_is_left_alone_for_as_long_as_it_asks() {
     api.stop().await;
 }
 
+/// Refuses all that conversations 1 and 2 write first with this code, for a minute; in 3 all is taken.
+async fn two_of_three_are_to_wait(kind: Kind, code: i64) -> Vec<String> {
+    let database = Database::seeded(kind).await;
+    let graph = StandIn::start(move |arrived| {
+        if arrived.body["text"]["body"] == "asked to wait" {
+            Answer::from(refusal(429, code, "Too many")).header("Retry-After", "60")
+        } else {
+            takes(arrived).into()
+        }
+    })
+    .await;
+    let (api, _agent) = start(&database, &graph).await;
+    let mut admin = api.log_in("admin@tims.local").await;
+    for (conversation, arrived) in [(1, 1), (2, 2)] {
+        admin.write(conversation, "asked to wait").await;
+        graph.wait_for(arrived).await;
+    }
+    let waiting = "SELECT COUNT(*) FROM outbox_lanes
+        WHERE kind = 'whatsapp' AND failures = 1 AND leased_by IS NULL";
+    eventually("both to be settled", || async {
+        (database.number(waiting).await == 2).then_some(())
+    })
+    .await;
+    for content in ["a", "b", "c", "d"] {
+        let id = admin.write(3, content).await;
+        status_becomes(&admin, id, "sent").await;
+    }
+    // What is in vain is not sent again by what follows it, either.
+    admin.write(1, "behind it").await;
+    let id = admin.write(3, "e").await;
+    status_becomes(&admin, id, "sent").await;
+    assert_eq!(graph.arrived().len(), 7, "{code}");
+    let left_alone = "SELECT COUNT(*) FROM outbox_lanes
+        WHERE kind = 'whatsapp' AND failures = 1 AND due_at >= left_alone_until";
+    assert_eq!(database.number(left_alone).await, 2, "{code}");
+    api.stop().await.log
+}
+
+#[tokio::test]
+async fn who_asks_to_be_left_alone_is_when_something_else_is_taken() {
+    for kind in Kind::BOTH {
+        let log = two_of_three_are_to_wait(kind, 130_429).await.join("\n");
+        assert!(log.contains("nothing is being taken"), "it is everybody's");
+        assert!(log.contains("what waited is being sent again"));
+    }
+}
+
+#[tokio::test]
+async fn a_limit_on_messages_to_one_customer_is_no_outage() {
+    for kind in Kind::BOTH {
+        let log = two_of_three_are_to_wait(kind, 131_056).await.join("\n");
+        assert!(!log.contains("nothing is being taken"), "{log}");
+    }
+}
+
 #[tokio::test]
 async fn a_reply_that_is_not_taken_in_time_fails_and_the_next_one_goes_out() {
     for kind in Kind::BOTH {
@@ -303,6 +358,57 @@ async fn a_reply_that_is_not_taken_in_time_fails_and_the_next_one_goes_out() {
         api.stop().await;
         relay.finish().await;
     }
+}
+
+#[tokio::test]
+async fn a_reply_that_is_given_up_without_an_answer_may_have_arrived() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let graph = StandIn::start_slow(takes).await;
+        let (api, _agent) = start_with(&database, &graph, |api| {
+            api.set("WHATSAPP_RETRY_HOURS", "0")
+        })
+        .await;
+        let mut admin = api.log_in("admin@tims.local").await;
+        for conversation in [1, 2] {
+            let id = admin.write(conversation, "x").await;
+            status_becomes(&admin, id, "failed").await;
+            let error = message(&mut admin, id).await["error"].clone();
+            let title = "It is not known whether the message was sent";
+            assert_eq!(error["title"], title, "{error}");
+            assert_eq!(error["can_retry"], true);
+        }
+        let labels = [("kind", "whatsapp")];
+        eventually("both attempts to be counted", || async {
+            let metrics = api.metrics().await;
+            let failures = metrics.sum("conversation_outbox_failures_total", &labels);
+            (failures == 2.0).then_some(())
+        })
+        .await;
+        let is_down = |line: &String| line.contains("nothing is being taken");
+        eventually("the outage to be noticed", || {
+            let is_noticed = api.log().iter().any(is_down);
+            async move { is_noticed.then_some(()) }
+        })
+        .await;
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_could_not_be_handed_over_has_not_arrived() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let graph = StandIn::start(takes).await;
+    let (api, mut agent) = start_with(&database, &graph, |api| {
+        api.set("WHATSAPP_RETRY_HOURS", "0")
+            .set("WHATSAPP_GRAPH_URL", "http://127.0.0.1:1/v23.0")
+    })
+    .await;
+    let id = agent.write(1, "x").await;
+    status_becomes(&agent, id, "failed").await;
+    let error = message(&mut agent, id).await["error"].clone();
+    assert_eq!(error["title"], "WhatsApp did not take it in time");
+    api.stop().await;
 }
 
 #[tokio::test]

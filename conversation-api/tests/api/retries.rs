@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use protocol_tests::TestServer;
+use protocol_tests::{TestServer, eventually};
 use serde_json::{Value, json};
 
 use crate::support::graph::{message, refusal, start_with, status_becomes, takes, updated};
@@ -123,5 +123,34 @@ async fn without_whatsapp_nothing_is_sent_again() {
         answer.text()
     );
     assert_eq!(message(&mut agent, failed).await["status"], "failed");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn who_loses_the_conversation_while_they_ask_sends_nothing_again() {
+    let database = Database::seeded(Kind::Postgres).await;
+    let graph = StandIn::start(|_| refusal(400, 131_047, "Re-engagement message")).await;
+    let (api, mut agent) = start_with(&database, &graph, |api| api).await;
+    let id = agent.write(1, "x").await;
+    status_becomes(&agent, id, "failed").await;
+    let pool = database.pool().await;
+    let mut taking_away = pool.begin().await.unwrap();
+    sqlx::query("UPDATE conversations SET assigned_to = 6 WHERE id = 1")
+        .execute(&mut *taking_away)
+        .await
+        .unwrap();
+    let mut asking = agent.another();
+    let retry = format!("/api/messages/{id}/retry");
+    let asked = tokio::spawn(async move { asking.post(&retry, &json!({})).await });
+    let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    eventually("it to wait for who changes the conversation", || async {
+        (database.number(waiting).await == 1).then_some(())
+    })
+    .await;
+    taking_away.commit().await.unwrap();
+    asked.await.unwrap().expect_status(403);
+    let mut admin = api.log_in("admin@tims.local").await;
+    assert_eq!(message(&mut admin, id).await["status"], "failed");
+    assert_eq!(graph.arrived().len(), 1);
     api.stop().await;
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { answer, closeAll, hashOf, messages, row, sees } from "./lib/page.mjs";
+import { answer, closeAll, departmentHash, hashOf, messages, row, sees } from "./lib/page.mjs";
 import { CUSTOMERS, statusReport } from "./lib/whatsapp.mjs";
 import { USERS, startWorld } from "./lib/world.mjs";
 import { png } from "./lib/png.mjs";
@@ -130,6 +130,31 @@ test("a message too long for an event is there in full", async () => {
   await world.write(grace, text);
   for (const inbox of [agent, supervisor]) await sees(inbox, text);
   await closeAll(agent, supervisor);
+});
+
+test("in the department's feed, too, a long message is there in full, and where it may not be read it does not look so", async () => {
+  const supervisor = await world.open(USERS.supervisor, { hash: departmentHash(1) });
+  const ana = await world.open(USERS.agent2, { hash: departmentHash(1) });
+  const text = `Opening ${"ü€".repeat(2000)} closing.`;
+  await world.write(grace, text);
+  const entry = ({ page }) => page.locator(".entry").filter({ hasText: "Opening" });
+  await entry(supervisor).filter({ hasText: "closing." }).waitFor();
+  assert.equal(await entry(supervisor).locator(".cut").count(), 0);
+  // It is Amir's.
+  await entry(ana).filter({ hasText: "Only the beginning is shown here." }).waitFor();
+  await closeAll(supervisor, ana);
+});
+
+test("in the department's feed, pictures and files are called what they are, with their caption", async () => {
+  const supervisor = await world.open(USERS.supervisor, { hash: departmentHash(1) });
+  const entry = (text) => supervisor.page.locator(".entry .content").filter({ hasText: text });
+  await world.write(grace, { type: "image", image: { id: "media-feed", mime_type: "image/png", sha256: "x", caption: "My *bicycle*" } });
+  await entry("Image My bicycle").waitFor();
+  await world.write(grace, { type: "document", document: { id: "media-feed", mime_type: "application/pdf", sha256: "x", caption: "My bill" } });
+  await entry("Document My bill").waitFor();
+  await world.write(grace, { type: "sticker", sticker: { id: "media-feed", mime_type: "image/webp", sha256: "x" } });
+  await entry(/^Sticker\s*$/).waitFor();
+  await closeAll(supervisor);
 });
 
 test("links lead out safely, and names and texts cannot turn around what stands beside them", async () => {

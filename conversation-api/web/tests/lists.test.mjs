@@ -87,6 +87,8 @@ test("an event whose text was cut takes nothing back", () => {
   assert.deepEqual([now.content, now.truncated], ["all of it", false]);
   const [later] = messages.withMessages([message(1, { content: "all", truncated: true })], [whole]);
   assert.deepEqual([later.content, later.truncated], ["all of it", false]);
+  const [listed] = messages.withMessages([message(1, { content: "all", truncated: true })], [message(1, { content: "all of it" })]);
+  assert.deepEqual([listed.content, listed.truncated], ["all of it", false]);
 });
 
 test("what is new begins at the first of the unread messages", () => {
@@ -166,11 +168,110 @@ test("a page of messages that events have overtaken takes nothing back, and brin
   await older;
   assert.deepEqual(states(), ["ready", "ready", "unavailable"]);
 
-  const whole = fetching.fetchMessage(2);
+  const whole = fetching.fetchWhole(2);
   known.update({ id: 2, conversation_id: 1, status: null, media: { state: "ready" }, version: 6 });
   answers.shift()(file(2, "unavailable", 4));
   await whole;
   assert.deepEqual(states(), ["ready", "ready", "ready"]);
+});
+
+const description = (id, version, more = {}) => {
+  const { status, contact, department, assignee } = conversation(id, message(1));
+  return { id, status, contact, department, assignee, window_ends_at: null, version, ...more };
+};
+const ANA = { id: 6, name: "Ana" };
+
+test("an answer takes nothing back that an event brought before the conversation was known", () => {
+  const known = records(AMIR);
+  assert.equal(known.records.describe(description(1, 2, { assignee: ANA })), true);
+  known.records.fetched(conversation(1, message(1), { version: 1 }));
+  const now = known.records.known(1);
+  assert.deepEqual([now.assignee.name, now.version, now.isReadable, now.can.take], ["Ana", 2, false, false]);
+  known.records.fetchedAll([conversation(1, message(1), { version: 1 })]);
+  assert.equal(known.records.known(1).assignee.name, "Ana", "nor does a list");
+  known.records.fetched(conversation(1, message(1), { version: 3 }));
+  assert.deepEqual([known.records.known(1).assignee, known.records.known(1).isReadable], [null, true]);
+});
+
+test("what is only known from events does not go back either", () => {
+  const known = records(AMIR);
+  known.records.describe(description(1, 9, { assignee: ANA }));
+  for (const late of [7, undefined]) {
+    assert.equal(known.records.describe(description(1, late)), false, `version ${late}`);
+    assert.equal(known.store.get().glimpses[1].assignee.name, "Ana");
+  }
+});
+
+test("what happens to a conversation that is not here is counted by the backend", () => {
+  const known = records(AMIR);
+  known.records.describe(description(1, 2));
+  known.records.describe(description(1, 3));
+  assert.equal(known.miscounts(), 1);
+  known.records.describe(description(1, 4, { assignee: ANA }));
+  assert.deepEqual([known.miscounts(), known.records.recounts()], [2, 2]);
+});
+
+test("glimpses are bounded, and the latest is kept", () => {
+  let glimpses = {};
+  for (let id = 1000; id > 0; id -= 1) glimpses = feeds.withGlimpse(glimpses, description(id, 1));
+  assert.equal(Object.keys(glimpses).length, 500);
+  assert.ok(glimpses[1]);
+});
+
+test("what became of a conversation by what we did is not ours if somebody else has it since", () => {
+  const known = records(AMIR, [conversation(1, message(1), { version: 1 })]);
+  known.records.describe(description(1, 3, { assignee: ANA }));
+  known.records.done(conversation(1, message(1), { assignee: AMIR, version: 2 }));
+  const now = known.records.known(1);
+  assert.deepEqual([now.assignee.name, now.isReadable], ["Ana", false]);
+});
+
+test("an older update does not replace a newer one that waits for its message", () => {
+  const known = records(AMIR);
+  known.records.update({ id: 2, conversation_id: 1, status: "read", error: null, version: 5 });
+  known.records.update({ id: 2, conversation_id: 1, status: "sent", error: null, version: 4 });
+  known.records.update({ id: 2, conversation_id: 1, status: "pending", error: null });
+  assert.equal(known.records.upToDate(message(2, { status: "pending", version: 3 })).status, "read");
+});
+
+test("an event without a version is older than every state that has one", () => {
+  const of = ({ status, version, content }) => [status, version, content];
+  const [sent] = [message(1, { status: "sent", version: 4 })];
+  const old = { id: 1, conversation_id: 1, status: "pending", error: null };
+  assert.deepEqual(messages.withUpdate([sent], old).map(of), [of(sent)]);
+  assert.deepEqual(messages.withMessages([sent], [message(1, { status: "pending" })]).map(of), [of(sent)]);
+  const [first] = messages.withUpdate([message(1)], { ...old, status: "sent" });
+  assert.deepEqual([first.status, "version" in first], ["sent", false]);
+
+  const known = records(AMIR, [conversation(1, message(1), { version: 0 }), conversation(2, message(1))]);
+  const { version, ...without } = description(1, 0, { assignee: ANA });
+  assert.equal(known.records.describe(without), false);
+  assert.equal(known.records.known(1).assignee, null);
+  assert.equal(known.records.describe({ ...without, id: 2 }), true);
+  assert.deepEqual([known.records.known(2).assignee.name, "version" in known.records.known(2)], ["Ana", false]);
+});
+
+test("numbers that events have changed since they were asked for are asked for again", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { store, records: known } = records(SOL, [conversation(1, message(1))]);
+  const numbers = (all) => ({ mine: 0, unassigned: all, all, unread: 0 });
+  const listing = (all) => ({ data: [], meta: { current_page: 1, last_page: 1, counts: numbers(all) } });
+  const answers = [];
+  const api = { conversations: () => new Promise((resolve) => answers.push(resolve)) };
+  const fetching = createFetching({ store, api, asking: { answered: (answer) => answer }, records: known, follow() {} });
+  store.set({ counts: numbers(1) });
+  const listed = fetching.list({ ...FIRST_QUERY, unread: true });
+  known.describe(description(1, 2, { status: "closed" }));
+  assert.equal(store.get().counts.all, 0);
+  answers.shift()(listing(1));
+  await listed;
+  context.mock.timers.tick(3000);
+  assert.equal(answers.length, 1, "they are asked for again");
+  answers.shift()(listing(0));
+  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
+  assert.equal(store.get().counts.all, 0);
+  context.mock.timers.tick(10_000);
+  assert.equal(answers.length, 0, "and not for ever");
 });
 
 test("an event that comes again, or late, changes nothing in the list", () => {

@@ -93,7 +93,7 @@ impl Write for Claim {
     }
 }
 
-/// Makes lanes that wait for another attempt due at once.
+/// Makes lanes that wait for another attempt due at once, or once they need no longer be left alone.
 #[derive(Debug)]
 pub struct RetryNow {
     /// Of which kind.
@@ -105,8 +105,10 @@ impl Write for RetryNow {
 
     async fn apply(&self, connection: &mut Connection) -> Result<(), sqlx::Error> {
         query(
-            "UPDATE outbox_lanes SET due_at = $2
-             WHERE kind = $1 AND failures > 0 AND due_at > $2 AND leased_by IS NULL",
+            "UPDATE outbox_lanes SET due_at =
+                CASE WHEN left_alone_until > $2 THEN left_alone_until ELSE $2 END
+             WHERE kind = $1 AND failures > 0 AND leased_by IS NULL
+               AND due_at > CASE WHEN left_alone_until > $2 THEN left_alone_until ELSE $2 END",
         )
         .bind(self.kind.name())
         .bind(Timestamp::now().millis())

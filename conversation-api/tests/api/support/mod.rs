@@ -6,6 +6,7 @@
 //! - [`meta`]: Meta's side of the webhook
 //! - [`files`]: the files that customers send
 //! - [`graph`]: the Graph API's side
+//! - [`roles`]: the people of the demonstration data
 //! - [`proxy`]: a way to the relay that can be held up
 //! - [`stand_in`]: a server that answers as a test says
 
@@ -17,6 +18,7 @@ pub(crate) mod graph;
 pub(crate) mod meta;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
+pub(crate) mod roles;
 pub(crate) mod stand_in;
 
 pub(crate) use api::Api;

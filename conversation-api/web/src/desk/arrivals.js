@@ -68,7 +68,7 @@ export function createArrivals({ store: { get, set }, records, fetching, outbox,
       const [kind, departmentId] = channel.split(".");
       if (kind === "department") records.feed(departmentId, [message]);
       if (message.sender) wrote(message.sender.id);
-      if (message.truncated && get().thread?.id === id) fetching.fetchMessage(message.id);
+      if (message.truncated && (kind === "department" || get().thread?.id === id)) fetching.fetchWhole(message.id);
       if (!wasKnown && !conversation) {
         const glimpse = get().glimpses[id];
         if (!glimpse || mayRead(get().user, glimpse)) fetchUnlessRefused(id);

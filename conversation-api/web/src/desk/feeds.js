@@ -1,5 +1,5 @@
 // The departments that a user watches, and what is written there.
-import { withMessages, withUpdate } from "./messages.js";
+import { isBehind, withMessages, withUpdate } from "./messages.js";
 
 /** Messages of a department that are kept on the screen. */
 const MOST = 200;
@@ -23,17 +23,22 @@ export const withNews = (feed = EMPTY_FEED, messages) => ({
 
 export const withFeedUpdate = (feed, update) => ({ ...feed, messages: withUpdate(feed.messages, update) });
 
+/** Puts the whole of a message where a feed has its beginning. */
+export const withWhole = (feed, message) =>
+  feed.messages.some(({ id }) => id === message.id) ? withNews(feed, [message]) : feed;
+
 /** The last messages of conversations. */
 export const lastMessages = (conversations) =>
   conversations
     .filter(({ last_message }) => last_message)
     .map(({ id, last_message, contact }) => ({ ...last_message, conversation_id: id, contact }));
 
-/** Notes whose a conversation is that is only known from events. */
-export function withGlimpse(glimpses, { id, contact, department, assignee }) {
-  const { [id]: known, ...others } = glimpses;
-  const all = { ...others, [id]: { ...known, id, contact, department, assignee } };
-  const ids = Object.keys(all);
-  if (ids.length > MOST_GLIMPSES) delete all[ids[0]];
+/** Notes the newest that events have brought of a conversation, which may be known from nothing else. */
+export function withGlimpse(glimpses, description) {
+  const { id } = description;
+  if (isBehind(description, glimpses[id])) return glimpses;
+  const all = { ...glimpses, [id]: description };
+  const others = Object.keys(glimpses).filter((other) => other !== String(id));
+  if (others.length >= MOST_GLIMPSES) delete all[others[0]];
   return all;
 }

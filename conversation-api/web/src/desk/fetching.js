@@ -21,6 +21,8 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
   let again = null;
   let counting = null;
   let countedAt = -Infinity;
+  /** Messages whose whole is being fetched. */
+  const wholes = new Set();
 
   /** Fetches what is on the screen anew: what was missed is seen, and what is known stays where it is. */
   const catchUp = coalesce(async () => {
@@ -53,6 +55,7 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     const { query, ids, state } = get().list;
     if (state === "failed") changeList(query, () => ({ state: "loading" }));
     const before = get().conversations;
+    const recounts = records.recounts();
     const perPage = Math.min(Math.max(Math.ceil(ids.size / PAGE) * PAGE, PAGE), LARGEST_PAGE);
     let page;
     try {
@@ -70,15 +73,20 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
       ...reach(page),
     }));
     records.forgetUnlisted(before);
-    await setCounts(query, page.meta.counts);
+    await setCounts(query, page.meta.counts, recounts);
     follow();
   }
 
-  async function setCounts(query, counts) {
+  /** Shows what was counted. `recounts`: how often that had changed when it was asked; what is counted since comes soon. */
+  async function setCounts(query, counts, recounts) {
     set({ counts });
-    if (query.status !== "closed") return set({ unread: counts.unread });
-    const { meta } = await answered(api.conversations({ status: "open", perPage: 1 }));
-    set({ unread: meta.counts.unread });
+    if (query.status !== "closed") {
+      set({ unread: counts.unread });
+    } else {
+      const { meta } = await answered(api.conversations({ status: "open", perPage: 1 }));
+      set({ unread: meta.counts.unread });
+    }
+    if (records.recounts() !== recounts) countSoon();
   }
 
   async function fetchMore() {
@@ -118,8 +126,9 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
       counting = null;
       countedAt = performance.now();
       const { query } = get().list;
+      const recounts = records.recounts();
       const asked = answered(api.conversations({ status: query.status, perPage: 1 }));
-      await asked.then(({ meta }) => setCounts(query, meta.counts)).catch(() => {});
+      await asked.then(({ meta }) => setCounts(query, meta.counts, recounts)).catch(() => {});
     }, wait);
   }
 
@@ -167,14 +176,21 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     follow();
   }
 
-  /** Fetches the whole of a message whose text an event had to cut. */
+  /** Fetches the whole of a message whose text an event had to cut; the event comes on several channels. */
+  async function fetchWhole(id) {
+    if (wholes.has(id)) return;
+    wholes.add(id);
+    try {
+      await fetchMessage(id);
+    } finally {
+      wholes.delete(id);
+    }
+  }
+
   async function fetchMessage(id) {
     for (let attempt = 0; ; attempt += 1) {
       try {
-        const message = await answered(api.message(id));
-        return records.changeThread(message.conversation_id, ({ messages }) => ({
-          messages: withMessages(messages, [records.upToDate({ ...message, truncated: false })]),
-        }));
+        return records.complete(await answered(api.message(id)));
       } catch (error) {
         if (!mayHeal(error)) return undefined;
         await asking.pause(attempt);
@@ -232,7 +248,7 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
   return {
     catchUp,
     fetchConversation,
-    fetchMessage,
+    fetchWhole,
     fetchMore,
     fetchOlder,
     countSoon,

@@ -41,6 +41,12 @@ export function listed(conversations, list, user, openId) {
   return Object.values(conversations).filter(isListed).sort(newestFirst);
 }
 
+/** Whether two states of a conversation are counted in the same places; `before` may be unknown. */
+export function isCountedAlike(before, after) {
+  const places = ({ status, assignee, unread_count, isReadable }) => [status, assignee?.id, unread_count > 0, isReadable].join();
+  return Boolean(before) && places(before) === places(after);
+}
+
 /** How the counts change when a conversation becomes another; `before` is null for one that was not there. */
 export function recount(counts, before, after, user, status) {
   if (!counts) return counts;

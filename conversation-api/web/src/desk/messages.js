@@ -27,19 +27,23 @@ export function withMessages(messages, more) {
 /** What is known of a message from two sources, of which the second may have been overtaken by the first. */
 function joined(known, message) {
   const both = isBehind(message, known) ? { ...message, ...known } : { ...known, ...message };
-  // An event whose text was cut to fit takes nothing back.
-  const whole = [known, message].find(({ truncated }) => truncated === false);
+  // An event whose text was cut to fit takes nothing back; answers are never cut.
+  const whole = (known.truncated || message.truncated) && [known, message].find(({ truncated }) => !truncated);
   return whole ? { ...both, content: whole.content, truncated: false } : both;
 }
 
-/** Answers and events overtake each other: of two states of a message, or a conversation, versions say which is older. */
-export const isBehind = (state, known) => state.version < known?.version;
+/**
+ * Answers and events overtake each other: of two states of a message, or a conversation, versions say which is older.
+ * Events from before there were versions have none, and are older than every state that has one.
+ */
+export const isBehind = (state, known) => known?.version !== undefined && !(state.version >= known.version);
 
 /** Changes those messages that `message.updated` is about. */
 export function withUpdate(messages, { id, status, error, media, version }) {
   const known = messages.find((message) => message.id === id);
   if (!known || isBehind({ version }, known)) return messages;
-  const update = { status, error: error ?? null, version };
+  const update = { status, error: error ?? null };
+  if (version !== undefined) update.version = version;
   if (media) update.media = media;
   return messages.map((message) => (message.id === id ? { ...message, ...update } : message));
 }

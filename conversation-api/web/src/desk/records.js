@@ -1,6 +1,6 @@
 // What is known of conversations and messages, and how more is added to it.
-import { withFeedUpdate, withGlimpse, withNews } from "./feeds.js";
-import { listed, recount } from "./list.js";
+import { withFeedUpdate, withGlimpse, withNews, withWhole } from "./feeds.js";
+import { isCountedAlike, listed, recount } from "./list.js";
 import { byTime, isBehind, lastArrived, withMessages, withUpdate } from "./messages.js";
 import { mayRead, permissions } from "./permissions.js";
 
@@ -21,11 +21,21 @@ export function createRecords({ store: { get, set }, miscounted }) {
   /** Up to which message each conversation is read, also while the backend is not yet informed. */
   const readTo = new Map();
 
+  /** How often the counts have changed, or should have. */
+  let recounts = 0;
+
   const known = (id) => get().conversations[id];
+
+  /** The newest that is known of a conversation, of which events may have come before every answer. */
+  function newest(id) {
+    const [answer, glimpse] = [known(id), get().glimpses[id]];
+    return answer && !isBehind(answer, glimpse) ? answer : glimpse;
+  }
 
   /** Puts a conversation in the place of what was known of it. */
   function put(conversation) {
     const before = known(conversation.id);
+    if (!isCountedAlike(before, conversation)) recounts += 1;
     set((state) => {
       const { user, list } = state;
       const conversations = { ...state.conversations, [conversation.id]: conversation };
@@ -34,7 +44,12 @@ export function createRecords({ store: { get, set }, miscounted }) {
       const counts = recount(state.counts, before, conversation, user, list.query.status);
       return { conversations, counts, unread: unread.unread };
     });
-    if (!before) miscounted();
+    if (!before) miscount();
+  }
+
+  function miscount() {
+    recounts += 1;
+    miscounted();
   }
 
   const change = (id, changes) => known(id) && put({ ...known(id), ...changes });
@@ -46,12 +61,14 @@ export function createRecords({ store: { get, set }, miscounted }) {
     const { contact, last_message, last_message_at, unread_count } = isOvertaken ? before : conversation;
     const isRead = (last_message?.id ?? 0) <= (readTo.get(conversation.id) ?? 0);
     const after = { ...conversation, contact, last_message, last_message_at, unread_count: isRead ? 0 : unread_count };
-    return isBehind(conversation, before) ? described(after, before) : { ...after, isReadable: true };
+    const latest = newest(conversation.id);
+    return isBehind(conversation, latest) ? described(after, latest) : { ...after, isReadable: true };
   }
 
   /** A conversation as an event describes it, which is the same for everybody. */
   function described(conversation, { status, contact, department, assignee, window_ends_at, version }) {
-    const after = { ...conversation, status, contact, department, assignee, window_ends_at, version };
+    const after = { ...conversation, status, contact, department, assignee, window_ends_at };
+    if (version !== undefined) after.version = version;
     const { user } = get();
     return { ...after, can: permissions(user, after), isReadable: mayRead(user, after) };
   }
@@ -67,8 +84,10 @@ export function createRecords({ store: { get, set }, miscounted }) {
 
   /** Takes in what an event brings of a conversation; returns whether that is news. */
   function describe(description) {
+    const latest = newest(description.id);
+    if (isBehind(description, latest)) return false;
     const before = known(description.id);
-    if (isBehind(description, before)) return false;
+    if (!before && !isCountedAlike(latest, description)) miscount();
     if (before) put(described(before, description));
     set((state) => ({ glimpses: withGlimpse(state.glimpses, description) }));
     return true;
@@ -82,6 +101,7 @@ export function createRecords({ store: { get, set }, miscounted }) {
   const updates = new Map();
 
   function remember(update) {
+    if (isBehind(update, updates.get(update.id))) return;
     updates.delete(update.id);
     updates.set(update.id, update);
     if (updates.size > MOST_UPDATES) updates.delete(updates.keys().next().value);
@@ -95,6 +115,7 @@ export function createRecords({ store: { get, set }, miscounted }) {
 
   return {
     known,
+    recounts: () => recounts,
     put,
     change,
     upToDate,
@@ -102,7 +123,10 @@ export function createRecords({ store: { get, set }, miscounted }) {
     describe,
     fetched: (conversation) => put(fetched(conversation)),
     /** Puts what became of a conversation by what we did, which may be that it is not ours any more. */
-    done: (conversation) => put({ ...fetched(conversation), isReadable: mayRead(get().user, conversation) }),
+    done(conversation) {
+      const now = fetched(conversation);
+      put({ ...now, isReadable: mayRead(get().user, now) });
+    },
 
     /** Puts what a list holds; its counts come with it, so nothing is counted. */
     fetchedAll(conversations) {
@@ -152,6 +176,13 @@ export function createRecords({ store: { get, set }, miscounted }) {
       remember(change);
       changeThread(change.conversation_id, ({ messages }) => ({ messages: withUpdate(messages, change) }));
       for (const id of Object.keys(get().feeds)) changeFeed(id, (feed) => withFeedUpdate(feed, change));
+    },
+
+    /** Puts the whole of a message where only its beginning was. */
+    complete(message) {
+      const whole = upToDate({ ...message, truncated: false });
+      changeThread(message.conversation_id, ({ messages }) => ({ messages: withMessages(messages, [whole]) }));
+      for (const id of Object.keys(get().feeds)) changeFeed(id, (feed) => withWhole(feed, whole));
     },
 
     /** Adds messages to a department's feed. */

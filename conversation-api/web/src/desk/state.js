@@ -36,7 +36,7 @@ export const EMPTY = {
   templates: NOT_FETCHED,
   /** What is written in the departments that are watched, by department: { state, messages }. */
   feeds: {},
-  /** Whose the conversations are that are not open to us, by id. */
+  /** What events have brought of conversations, by id; of those that are not open to us, nothing else is known. */
   glimpses: {},
   /** What is switched on. */
   preferences: { sound: false, notifications: false, shortcuts: true },

@@ -7,16 +7,13 @@ import { CloseIcon, SearchIcon } from "./icons.jsx";
 import { plainOf } from "./formatting.js";
 import { memo } from "./memo.jsx";
 import { plural } from "./people.js";
+import { KINDS } from "./kinds.js";
 import { Failed, Loading } from "./states.jsx";
 import { full, moment } from "./time.js";
 
 /** How long after the last letter a search begins. */
 const SEARCH_MS = 300;
 const FILTERS = [["mine", "Mine"], ["unassigned", "Unassigned"], ["all", "All"]];
-const KINDS = {
-  image: "Image", sticker: "Sticker", video: "Video", audio: "Audio", document: "Document", location: "Place",
-  contacts: "Contact", reaction: "Reaction", unsupported: "Message",
-};
 
 /** Whose conversations, which of them, and those. */
 export const ConversationList = memo(function ConversationList({ conversations, list, counts, openId, user, desk }) {

@@ -2,6 +2,7 @@ import { Fragment } from "preact";
 
 import { conversationHref } from "../route.js";
 import { Avatar } from "./Avatar.jsx";
+import { KINDS } from "./kinds.js";
 import { Failed, Loading } from "./states.jsx";
 import { Text } from "./Text.jsx";
 import { BackLink } from "./Thread.jsx";
@@ -42,7 +43,7 @@ export function DepartmentFeed({ state, department, desk }) {
 }
 
 function Entry({ message, state, desk }) {
-  const { id, conversation_id: conversationId, sender, content, type, created_at: at } = message;
+  const { id, conversation_id: conversationId, sender, type, created_at: at } = message;
   const conversation = state.conversations[conversationId];
   const glimpse = conversation ?? state.glimpses[conversationId];
   const customer = message.contact?.name ?? glimpse?.contact.name ?? `conversation ${conversationId}`;
@@ -53,13 +54,25 @@ function Entry({ message, state, desk }) {
         <b><bdi>{sender?.name ?? customer}</bdi></b>{sender && <span class="note"> {type === "note" ? "notes about" : "to"} <bdi>{customer}</bdi></span>}
       </p>
       <time dateTime={at} title={full(at)}>{clock(at)}</time>
-      <p class="content" dir="auto">{content ? <Text text={content} /> : type}</p>
+      <Content message={message} />
       <p class="whose">
         <Whose conversation={conversation} glimpse={glimpse} user={state.user} desk={desk} />
         {/* A colleague's conversation is known here, but not open to agents. */}
         {conversation?.isReadable && <a href={conversationHref(conversationId)} aria-label={`Open the conversation with ${customer}`}>Open</a>}
       </p>
     </article>
+  );
+}
+
+function Content({ message: { type, content, truncated } }) {
+  const kind = KINDS[type];
+  return (
+    <p class="content" dir="auto">
+      {kind && <i class="kind">{kind} </i>}
+      {content ? <Text text={content} /> : !kind && type}
+      {/* The rest comes where it may be read; a colleague's conversation is not open to agents. */}
+      {truncated && <span class="cut"> … Only the beginning is shown here.</span>}
+    </p>
   );
 }
 

@@ -1,5 +1,6 @@
 import { Media } from "./Media.jsx";
 import { NoteIcon, PlaceIcon, PersonIcon } from "./icons.jsx";
+import { KINDS } from "./kinds.js";
 import { memo } from "./memo.jsx";
 import { Text } from "./Text.jsx";
 import { clock, full } from "./time.js";
@@ -82,7 +83,7 @@ function Quote({ original, customer, userId }) {
   if (!original) return <blockquote class="quote">An earlier message</blockquote>;
   const { sender, content, type } = original;
   const author = sender ? (sender.id === userId ? "You" : sender.name) : customer;
-  return <blockquote class="quote"><b><bdi>{author}</bdi></b> <span dir="auto">{content || type}</span></blockquote>;
+  return <blockquote class="quote"><b><bdi>{author}</bdi></b> <span dir="auto">{content || KINDS[type] || type}</span></blockquote>;
 }
 
 function Delivery({ status }) {

@@ -1,14 +1,14 @@
 // Files of messages: how they are named, and how they are fetched for the page.
 import { useEffect, useRef, useState } from "preact/hooks";
 
+import { KINDS } from "./kinds.js";
+
 /** Kinds that a browser draws without running anything in them. */
 const IMAGES = new Set(["image/jpeg", "image/png", "image/webp", "image/gif"]);
 
 export const isDrawable = (media) => IMAGES.has(media?.mime_type?.split(";")[0]);
 
-const NAMES = { image: "Image", sticker: "Sticker", video: "Video", audio: "Audio", document: "Document" };
-
-export const fileName = (type, media) => media?.filename || NAMES[type] || "File";
+export const fileName = (type, media) => media?.filename || KINDS[type] || "File";
 
 const UNITS = ["B", "KB", "MB", "GB"];
 
