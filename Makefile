@@ -89,8 +89,9 @@ lint: ## formatting, lints and the links of the code's documentation
 	@$(MAKE) --no-print-directory doc
 
 .PHONY: check
-check: lint ## formatting, lints and unit tests: what needs nothing but the toolchain
-	cargo test --workspace --lib
+check: lint ## formatting, lints, unit tests and the order of the modules: what needs nothing but the toolchain
+	cargo test --workspace --exclude protocol-tests --lib
+	cargo test --package fanfare --test architecture
 
 .PHONY: doc
 doc: ## the documentation of the code, with what is private, without broken links
