@@ -6,6 +6,7 @@
 //!
 //! - [`data`], [`lua`]: a Redis that runs the scripts
 //! - [`network`]: what reaches it and the nodes, and when
+//! - [`called`]: the arguments of their calls by name
 //! - [`acknowledged`]: what nodes acknowledge by that
 //! - [`relay`]: a node with its connections, and what they receive
 //! - [`world`]: all of it, as time goes by
@@ -29,6 +30,7 @@
 //! good order.
 
 mod acknowledged;
+mod called;
 mod data;
 mod doubted;
 mod found;
