@@ -7,7 +7,7 @@
 //! - [`data`], [`lua`]: a Redis that runs the scripts
 //! - [`network`]: what reaches it and the nodes, and when
 //! - [`called`]: the arguments of their calls by name
-//! - [`acknowledged`]: what nodes acknowledge by that
+//! - [`acknowledged`], [`written`]: what nodes acknowledge by that, and which events they write together
 //! - [`relay`]: a node with its connections, and what they receive
 //! - [`world`]: all of it, as time goes by
 //! - [`oracle`]: what must be true in the end
@@ -41,6 +41,7 @@ mod plan;
 mod relay;
 mod seeded;
 mod world;
+mod written;
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
