@@ -6,6 +6,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 ADDRESS ?= 127.0.0.1:6001
 FUZZ_SECONDS ?= 60
 CHAOS_SECONDS ?= 600
+SIMULATE_SECONDS ?= 60
 LOSSES_PAGES ?= 200
 LOSSES_SECONDS ?= 600
 # The test programs of protocol-tests, but for those that need `make setup`.
@@ -65,6 +66,10 @@ test-cluster: setup ## several nodes on a Redis, a Redis Cluster and Sentinels, 
 chaos: ## random faults in a cluster, held against a model (CHAOS_SECONDS=600, PROTOCOL_TESTS_SEED repeats a run)
 	cargo build --package fanfare
 	PROTOCOL_TESTS_CHAOS_SECONDS=$(CHAOS_SECONDS) cargo test --package protocol-tests --test chaos -- --nocapture
+
+.PHONY: simulate
+simulate: ## other random plans for the simulated cluster, each kind for SIMULATE_SECONDS (60), or FANFARE_SIMULATIONS plans of each
+	FANFARE_SIMULATION_SECONDS=$(SIMULATE_SECONDS) cargo test --package fanfare --lib simulation:: -- --nocapture --skip found:: --skip doubted:: --skip seeded::
 
 .PHONY: losses
 losses: ## what pages lose that are cut off at random, with a token and without (LOSSES_PAGES=200 LOSSES_SECONDS=600)
