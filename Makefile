@@ -71,6 +71,10 @@ chaos: ## random faults in a cluster, held against a model (CHAOS_SECONDS=600, P
 simulate: ## other random plans for the simulated cluster, each kind for SIMULATE_SECONDS (60), or FANFARE_SIMULATIONS plans of each
 	FANFARE_SIMULATION_SECONDS=$(SIMULATE_SECONDS) cargo test --package fanfare --lib simulation:: -- --nocapture --skip found:: --skip doubted:: --skip seeded::
 
+.PHONY: mutants
+mutants: ## whether the simulation finds the mistakes of tests/mutants, each a patch of the cluster
+	scripts/mutants
+
 .PHONY: losses
 losses: ## what pages lose that are cut off at random, with a token and without (LOSSES_PAGES=200 LOSSES_SECONDS=600)
 	cargo build
