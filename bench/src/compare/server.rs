@@ -139,7 +139,7 @@ impl Server {
             .spawn()
             .with_context(|| format!("starting {program}"))?;
         let words = Words::default();
-        let (found, address) = mpsc::channel();
+        let (found, address) = mpsc::sync_channel(1);
         if let Some(stderr) = child.stderr.take() {
             let words = Arc::clone(&words);
             thread::spawn(move || {
