@@ -57,9 +57,11 @@ impl CountNotice {
         if count <= COUNT_AT_ONCE || last.interval_is_over(now) {
             return last.announce(now);
         }
-        match std::mem::replace(&mut last.pending, true) {
-            false => Due::Later,
-            true => Due::Nothing,
+        let was_pending = std::mem::replace(&mut last.pending, true);
+        if was_pending {
+            Due::Nothing
+        } else {
+            Due::Later
         }
     }
 
