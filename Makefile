@@ -6,6 +6,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 ADDRESS ?= 127.0.0.1:6001
 FUZZ_SECONDS ?= 60
 CHAOS_SECONDS ?= 600
+SIMULATE_SECONDS ?= 60
 LOSSES_PAGES ?= 200
 LOSSES_SECONDS ?= 600
 # The test programs of protocol-tests, but for those that need `make setup`.
@@ -66,6 +67,14 @@ chaos: ## random faults in a cluster, held against a model (CHAOS_SECONDS=600, P
 	cargo build --package fanfare
 	PROTOCOL_TESTS_CHAOS_SECONDS=$(CHAOS_SECONDS) cargo test --package protocol-tests --test chaos -- --nocapture
 
+.PHONY: simulate
+simulate: ## other random plans for the simulated cluster, each kind for SIMULATE_SECONDS (60), or FANFARE_SIMULATIONS plans of each
+	FANFARE_SIMULATION_SECONDS=$(SIMULATE_SECONDS) cargo test --package fanfare --lib simulation:: -- --nocapture --skip found:: --skip doubted:: --skip seeded::
+
+.PHONY: mutants
+mutants: ## whether the simulation finds the mistakes of tests/mutants, each a patch of the cluster
+	scripts/mutants
+
 .PHONY: losses
 losses: ## what pages lose that are cut off at random, with a token and without (LOSSES_PAGES=200 LOSSES_SECONDS=600)
 	cargo build
@@ -89,8 +98,9 @@ lint: ## formatting, lints and the links of the code's documentation
 	@$(MAKE) --no-print-directory doc
 
 .PHONY: check
-check: lint ## formatting, lints and unit tests: what needs nothing but the toolchain
-	cargo test --workspace --lib
+check: lint ## formatting, lints, unit tests and the order of the modules: what needs nothing but the toolchain
+	cargo test --workspace --exclude protocol-tests --lib
+	cargo test --package fanfare --test architecture
 
 .PHONY: doc
 doc: ## the documentation of the code, with what is private, without broken links

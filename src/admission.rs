@@ -17,7 +17,7 @@ use crate::session::CloseReason;
 /// Versions of the Pusher protocol that are served.
 const PROTOCOLS: std::ops::RangeInclusive<u64> = 4..=7;
 
-/// A connection that was let in, and counts until its permits are dropped.
+/// A connection that was admitted, and counts until its permits are dropped.
 #[derive(Debug)]
 pub struct Admitted {
     /// It counts among the process's.

@@ -88,11 +88,13 @@ pub mod fuzzing {
     pub use crate::cluster::Local;
     pub use crate::cluster::redis::fuzzing::{answer as redis_answer, entry as redis_entry};
     pub use crate::config::{EnvFile, Sources, load as load_config};
+    pub use crate::fallback::fuzzing::fallback_body;
     pub use crate::http::{Api, ApiSettings, configure as configure_api};
     pub use crate::hub::Hub;
     pub use crate::ingest::laravel_redis::fuzzing::message as laravel_message;
     pub use crate::metrics::{Gauge, Metrics};
     pub use crate::net::budget::Budget;
+    pub use crate::net::fuzzing::proxy_header;
     pub use crate::net::memory::Ceiling;
     pub use crate::net::tally::Requests;
     pub use crate::protocol::channel::{Access, check_name};
@@ -108,4 +110,5 @@ pub mod fuzzing {
     pub use crate::tls::fuzzing::records as tls_records;
     pub use crate::webhooks::Webhooks;
     pub use crate::ws::fuzzing::{extensions, frames, inflated};
+    pub use service::net::fuzzing::{forwarded, upgrade};
 }

@@ -252,7 +252,7 @@ impl Tail {
     fn start(server: &TestServer, arguments: &[&str]) -> Self {
         let mut child = spawn_tail(server, arguments);
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = mpsc::channel();
+        let (sender, lines) = mpsc::sync_channel(1024);
         // Ends with the process, whose drop closes the pipe.
         thread::spawn(move || {
             let _ = stdout

@@ -295,7 +295,7 @@ fn nginx_folders() -> String {
         .concat()
 }
 
-/// The modules that Apache is told to load, as Debian has them.
+/// The modules that Apache loads, as Debian has them.
 fn apache_modules() -> String {
     [
         "mpm_event",

@@ -140,7 +140,7 @@ fn count_lines(lines: &[u8]) -> u64 {
 mod tests {
     use std::collections::VecDeque;
     use std::sync::Arc;
-    use std::sync::mpsc::{self, Receiver, Sender};
+    use std::sync::mpsc::{self, Receiver, SyncSender};
 
     use super::*;
 
@@ -149,7 +149,7 @@ mod tests {
     /// A writer that does as it is ordered, write by write, and then passes on what it took.
     struct Obedient {
         orders: Receiver<io::Result<usize>>,
-        taken: Sender<String>,
+        taken: SyncSender<String>,
     }
 
     impl Write for Obedient {
@@ -171,14 +171,14 @@ mod tests {
 
     struct Fixture {
         queue: Arc<Queue>,
-        orders: Sender<io::Result<usize>>,
+        orders: SyncSender<io::Result<usize>>,
         taken: Receiver<String>,
     }
 
     fn start(most_bytes: usize) -> Fixture {
         let queue = Arc::new(Queue::new(most_bytes));
-        let (orders, receiver) = mpsc::channel();
-        let (sender, taken) = mpsc::channel();
+        let (orders, receiver) = mpsc::sync_channel(1024);
+        let (sender, taken) = mpsc::sync_channel(1024);
         let writer = Obedient {
             orders: receiver,
             taken: sender,

@@ -27,7 +27,7 @@ pub(super) struct Kept {
 /// An account with a directory.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredAccount {
-    /// Whom the directory was told to write to.
+    /// The contact that the directory was given.
     pub(super) contact: Option<Box<str>>,
     pub(super) credentials: AccountCredentials,
 }

@@ -56,7 +56,7 @@ pub(super) fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, String> {
         return Ok(vec![address]);
     }
     // The system's resolver takes as long as it likes, and cannot be interrupted: whoever waits for it gives up.
-    let (found, answer) = mpsc::channel();
+    let (found, answer) = mpsc::sync_channel(1);
     let target = (host.to_owned(), port);
     thread::spawn(move || {
         let addresses = target.to_socket_addrs().map(|found| {

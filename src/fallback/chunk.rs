@@ -149,7 +149,7 @@ impl Chunk {
     }
 }
 
-/// The whole answer to a client that is not let in. It is opened first, as a WebSocket is: before that,
+/// The whole answer to a client that is not admitted. It is opened first, as a WebSocket is: before that,
 /// pusher-js looks at no code and tries again for ever.
 pub(super) fn refusal(reason: &CloseReason) -> Bytes {
     let close = close_line(reason.code.code(), &reason.text);

@@ -21,6 +21,8 @@ mod answer;
 mod carried;
 mod chunk;
 mod downstream;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod numbers;
 mod opening;
 mod path;

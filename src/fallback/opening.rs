@@ -26,7 +26,7 @@ pub(super) struct Home {
     pub(super) timeouts: Arc<Timeouts>,
 }
 
-/// A connection that was let in.
+/// A connection that was admitted.
 pub(super) struct Opening {
     pub(super) app: AppPermit,
     pub(super) carrying: Carrying,

@@ -39,7 +39,7 @@ pub(super) async fn events(
     idempotency::once(&*relay.authority, app, key, post, answer).await
 }
 
-/// Publishes one event to one or more channels, of somebody who was let in otherwise than by a signature.
+/// Publishes one event to one or more channels, of somebody who was authorised otherwise than by a signature.
 /// All that is checked of a signed one is checked of it; fields that mean nothing are refused.
 pub async fn publish_unsigned(
     relay: &Relay,

@@ -33,10 +33,10 @@ pub trait Authority: fmt::Debug + Send + Sync {
     /// A connection that is on a channel, or has asked to be, wants that confirmed again.
     fn confirm(&self, app: &Arc<AppHub>, peer: PeerHandle, channel: ChannelName);
 
-    /// A connection that was let in is no longer on the channel.
+    /// A connection that was admitted is no longer on the channel.
     fn leave(&self, app: &Arc<AppHub>, leave: Leave);
 
-    /// An event goes to all subscribers of a channel. It was let in by [`Authority::admit`].
+    /// An event goes to all subscribers of a channel. It was admitted by [`Authority::admit`].
     fn publish(
         &self,
         app: &Arc<AppHub>,
@@ -98,7 +98,7 @@ pub trait Authority: fmt::Debug + Send + Sync {
     /// Bytes of events that wait for other nodes.
     fn backlog_bytes(&self) -> usize;
 
-    /// The node goes away: events that would have to be published to other nodes are no longer let in.
+    /// The node goes away: events that would have to be published to other nodes are no longer admitted.
     fn begin_leaving(&self);
 
     /// Publishes to other nodes all that is left, and leaves them. The receipt may never become

@@ -28,7 +28,7 @@ struct Admitted {
     passed: AtomicU32,
 }
 
-/// The place of one event among those that were let in together: they go to the other nodes in this order,
+/// The place of one event among those that were admitted together: they go to the other nodes in this order,
 /// whatever their channels. It has the event's room in the backlog, and has passed at the latest when it is
 /// dropped.
 #[derive(Debug, Default)]
@@ -81,7 +81,7 @@ impl Backlog {
         }
     }
 
-    /// Takes room. One event larger than the whole backlog is let in while nothing else waits.
+    /// Takes room. One event larger than the whole backlog is admitted while nothing else waits.
     pub fn admit(self: &Arc<Self>, bytes: usize) -> Option<Admission> {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         if before > 0 && before.saturating_add(bytes) > self.most {

@@ -209,7 +209,7 @@ impl Hub {
         self.draining.get().copied()
     }
 
-    /// The relay is going away: nobody new is let in.
+    /// The relay is going away: nobody new is admitted.
     pub fn begin_draining(&self, drain: Drain) {
         // Whoever comes second has nothing to add.
         let _ = self.draining.set(drain);

@@ -11,6 +11,8 @@
 
 pub mod budget;
 pub mod descriptors;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod mark;
 pub mod memory;
 pub mod proxy_protocol;

@@ -8,7 +8,7 @@ use std::str;
 /// Bytes of a header of version 1 at most, with its end.
 const LONGEST_V1: usize = 107;
 /// Bytes of a header of version 2 at most: addresses, and more extensions than proxies add.
-const LONGEST_V2: usize = 4096;
+pub(super) const LONGEST_V2: usize = 4096;
 /// What version 1 begins with.
 const V1: &[u8] = b"PROXY ";
 /// What version 2 begins with.

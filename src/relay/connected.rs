@@ -26,7 +26,7 @@ impl Connected {
         }
     }
 
-    /// Closes the connection if its app was removed or disabled while it was let in: now that it is in the tables
+    /// Closes the connection if its app was removed or disabled while it was admitted: now that it is in the tables
     /// of its shard, whatever becomes of the app closes it.
     pub fn close_if_app_is_closed(&self) {
         if let Some(reason) = self.app().closed() {

@@ -30,7 +30,7 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 pub(super) struct Parts<'p> {
     pub(super) relay: &'p Arc<Relay>,
     pub(super) webhooks: &'p Webhooks,
-    /// Lets connections know over which requests go on to come until their clients are told.
+    /// Lets connections know over which requests go on to come until their clients are notified.
     pub(super) stop: &'p watch::Sender<bool>,
     /// Those connections.
     pub(super) multiplexed: &'p Tally,

@@ -46,7 +46,7 @@ pub struct Sealer {
     front: Vec<u8>,
     /// The client has asked for new keys. It is owed them with the next data, however often it asks (RFC 8446
     /// §4.6.3).
-    owes_update: bool,
+    update_pending: bool,
 }
 
 /// Opens what is received.
@@ -83,7 +83,7 @@ pub(super) fn begin(
         sequence: sent.0,
         secrets,
         front,
-        owes_update: false,
+        update_pending: false,
     };
     Ok((sealer, opener))
 }
@@ -94,7 +94,7 @@ impl Sealer {
     /// # Errors
     /// When nothing more can be sent with the keys that there are.
     pub fn seal(&mut self, parts: &[&[u8]]) -> Result<Vec<u8>, Broken> {
-        if self.owes_update || self.sequence >= MOST_RECORDS {
+        if self.update_pending || self.sequence >= MOST_RECORDS {
             self.update_own()?;
         }
         let mut sealed = std::mem::take(&mut self.front);
@@ -138,7 +138,7 @@ impl Sealer {
         let (sequence, keys) = self.secrets.update_rx_secret().map_err(|_| Broken)?;
         opener.decrypter = decrypter(suite, keys)?;
         opener.sequence = sequence;
-        self.owes_update |= asks_for_ours;
+        self.update_pending |= asks_for_ours;
         Ok(())
     }
 
@@ -153,7 +153,7 @@ impl Sealer {
         let (sequence, keys) = self.secrets.update_tx_secret().map_err(|_| Broken)?;
         self.encrypter = encrypter(suite, keys)?;
         self.sequence = sequence;
-        self.owes_update = false;
+        self.update_pending = false;
         Ok(())
     }
 

@@ -88,7 +88,7 @@ impl Writer {
         if !std::mem::replace(&mut self.is_closed, true)
             && let Ok(sealed) = self.sealer.seal_close()
         {
-            // A client that is told nothing sees that the socket is closed.
+            // A client that is sent nothing sees that the socket is closed.
             let _ = self.half.try_write(&sealed);
         }
     }

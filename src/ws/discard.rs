@@ -67,7 +67,7 @@ impl Discard {
         Discarded::Nothing
     }
 
-    /// How long the header is, as far as can be told.
+    /// How long the header is, as far as is known.
     fn header_length(&self) -> usize {
         if self.filled < 2 {
             return HEADER;

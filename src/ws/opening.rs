@@ -28,7 +28,7 @@ pub struct WebSocketSettings {
     pub timeouts: Arc<Timeouts>,
 }
 
-/// An app's connection, let in but not yet registered.
+/// An app's connection, admitted but not yet registered.
 pub(super) struct Admitted {
     pub(super) permit: Permit,
     pub(super) app: AppPermit,

@@ -58,7 +58,7 @@ pub(crate) fn version(program: &Path) -> anyhow::Result<String> {
 
 /// What a server finds when it starts.
 #[derive(Default)]
-pub(crate) struct Surroundings {
+pub(crate) struct Environment {
     /// The limit on open files, if it is another than ours.
     pub(crate) descriptors: Option<u64>,
     /// Variables of the environment, with their values.
@@ -80,7 +80,7 @@ impl Server {
         workers: usize,
         more: &str,
     ) -> anyhow::Result<Self> {
-        Self::start_fanfare_with(program, workers, more, &Surroundings::default())
+        Self::start_fanfare_with(program, workers, more, &Environment::default())
     }
 
     /// The same with what is set from outside.
@@ -88,7 +88,7 @@ impl Server {
         program: &Path,
         workers: usize,
         more: &str,
-        surroundings: &Surroundings,
+        environment: &Environment,
     ) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir().context("a directory for the configuration")?;
         let config = directory.path().join("config.toml");
@@ -103,10 +103,10 @@ impl Server {
                 command.env_remove(&name);
             }
         }
-        for (name, value) in &surroundings.variables {
+        for (name, value) in &environment.variables {
             command.env(name, value);
         }
-        if let Some(limit) = surroundings.descriptors {
+        if let Some(limit) = environment.descriptors {
             limit_descriptors(&mut command, limit);
         }
         Self::start(
@@ -139,7 +139,7 @@ impl Server {
             .spawn()
             .with_context(|| format!("starting {program}"))?;
         let words = Words::default();
-        let (found, address) = mpsc::channel();
+        let (found, address) = mpsc::sync_channel(1);
         if let Some(stderr) = child.stderr.take() {
             let words = Arc::clone(&words);
             thread::spawn(move || {

@@ -55,7 +55,7 @@ impl Secured {
         })
     }
 
-    /// What the server is told of it.
+    /// What the server is configured with.
     pub(super) fn variables(&self) -> [(String, String); 3] {
         let file = |name| self.files.path().join(name).display().to_string();
         [

@@ -22,7 +22,7 @@ use self::attack::Attack;
 use self::beside::{Probe, Subscribers, WARMUP_S};
 use self::connection::{Attackers, Ends};
 use self::edge::Secured;
-use crate::compare::server::{self, Server, Surroundings};
+use crate::compare::server::{self, Environment, Server};
 use crate::receiver::Answer;
 use crate::sys;
 use crate::usage::{Processes, machine_json};
@@ -163,11 +163,11 @@ impl Bench {
         let limits = attack.map(Attack::limits).unwrap_or_default().iter();
         let limits = limits.map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let of_tls = secured.map(Secured::variables);
-        let surroundings = Surroundings {
+        let environment = Environment {
             descriptors: attack.and_then(Attack::descriptors),
             variables: limits.chain(of_tls.into_iter().flatten()).collect(),
         };
-        let server = Server::start_fanfare_with(binary, 0, &more, &surroundings)?;
+        let server = Server::start_fanfare_with(binary, 0, &more, &environment)?;
         Ok((server, receiver))
     }
 

@@ -6,7 +6,7 @@ use crate::net::Delivery;
 /// differ.
 #[derive(Clone, Default)]
 pub(super) struct KnownFrame {
-    around: Option<(Vec<u8>, Vec<u8>)>,
+    enclosing: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,7 +26,7 @@ impl KnownFrame {
     ) -> Content {
         let before = &event.text[..event.mark_at.start];
         let after = &event.text[event.mark_at.end..];
-        let known = self.around.as_ref();
+        let known = self.enclosing.as_ref();
         if known.is_some_and(|(known_before, known_after)| {
             (before, after) == (known_before, known_after)
         }) {
@@ -35,7 +35,7 @@ impl KnownFrame {
         if !is_intact() {
             return Content::Malformed;
         }
-        self.around = Some((before.to_vec(), after.to_vec()));
+        self.enclosing = Some((before.to_vec(), after.to_vec()));
         Content::Intact
     }
 }

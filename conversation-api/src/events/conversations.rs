@@ -131,7 +131,7 @@ pub fn assigned(
     payload: &ConversationAssigned<'_>,
     envelope: Envelope<'_>,
 ) -> Result<Broadcast, Invalid> {
-    envelope.around("conversation.assigned", payload)
+    envelope.wrap("conversation.assigned", payload)
 }
 
 /// Something of the conversation has changed.
@@ -139,11 +139,11 @@ pub fn updated(
     payload: &ConversationUpdated<'_>,
     envelope: Envelope<'_>,
 ) -> Result<Broadcast, Invalid> {
-    envelope.around("conversation.updated", payload)
+    envelope.wrap("conversation.updated", payload)
 }
 
 impl Envelope<'_> {
-    fn around(self, name: &str, payload: &impl Serialize) -> Result<Broadcast, Invalid> {
+    fn wrap(self, name: &str, payload: &impl Serialize) -> Result<Broadcast, Invalid> {
         let channels = self.channels.into_iter().map(Channel::name);
         let channels: Vec<_> = channels.map(WireChannel::named).collect();
         let broadcast = Broadcast::new(name, channels, payload)?;

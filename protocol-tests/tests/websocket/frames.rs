@@ -138,8 +138,8 @@ async fn message_over_the_configured_size_is_closed_with_1009() {
     let builder = TestServer::builder().app(AppConfig::new("10001").limit("message_bytes", 4096));
     let server = or_skip!(builder.start().await);
     let ping = |size: usize| {
-        let around = r#"{"event":"pusher:ping","data":""}"#.len();
-        json!({"event": "pusher:ping", "data": "x".repeat(size - around)}).to_string()
+        let envelope = r#"{"event":"pusher:ping","data":""}"#.len();
+        json!({"event": "pusher:ping", "data": "x".repeat(size - envelope)}).to_string()
     };
     let mut client = server.connect().await;
     assert_eq!(ping(4096).len(), 4096);

@@ -22,6 +22,8 @@ pub mod deadline;
 pub mod descriptors;
 pub mod entry;
 mod forwarded;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod marked_body;
 pub mod multiplexed;
 pub mod network;

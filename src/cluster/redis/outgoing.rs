@@ -315,7 +315,7 @@ impl Batch {
 mod tests {
     use super::*;
 
-    const VOICE: PublishContext<'_> = PublishContext {
+    const PUBLISHING: PublishContext<'_> = PublishContext {
         node: NodeId(1),
         version: 1,
         number: 9,
@@ -359,7 +359,7 @@ mod tests {
         queue.push(event(MOST_BYTES));
         queue.push(event(1));
         let mut sizes = Vec::new();
-        while let Some(batch) = queue.next(VOICE) {
+        while let Some(batch) = queue.next(PUBLISHING) {
             sizes.push(batch.items.len());
         }
         assert_eq!(sizes, [MOST_EVENTS, 1, 1, 1, 1]);
@@ -373,7 +373,7 @@ mod tests {
             receipt: Some(receipt),
             ..event(1)
         });
-        let first = queue.next(VOICE).unwrap();
+        let first = queue.next(PUBLISHING).unwrap();
         let body = first.body.clone();
         queue.put_back(first);
         queue.push(event(2));
@@ -381,12 +381,12 @@ mod tests {
         let again = queue
             .next(PublishContext {
                 number: 10,
-                ..VOICE
+                ..PUBLISHING
             })
             .unwrap();
         assert!(again.is_repetition && again.body == body);
         again.done();
-        assert!(!queue.next(VOICE).unwrap().is_repetition);
+        assert!(!queue.next(PUBLISHING).unwrap().is_repetition);
         assert!(queue.is_empty());
     }
 
@@ -400,24 +400,24 @@ mod tests {
             let batch = queue
                 .next(PublishContext {
                     number: number as u64,
-                    ..VOICE
+                    ..PUBLISHING
                 })
                 .unwrap();
             bodies.push(batch.body.clone());
             written.push(batch.done());
         }
         queue.push(event(3));
-        let under_way = queue.next(VOICE).unwrap();
+        let under_way = queue.next(PUBLISHING).unwrap();
         bodies.push(under_way.body.clone());
         for written in written.into_iter().rev() {
             queue.repeat(written);
         }
         queue.put_back(under_way);
         // The first repetition fails once more.
-        let first = queue.next(VOICE).unwrap();
+        let first = queue.next(PUBLISHING).unwrap();
         queue.put_back(first);
         for body in bodies {
-            let again = queue.next(VOICE).unwrap();
+            let again = queue.next(PUBLISHING).unwrap();
             assert!(again.is_repetition && again.body == body);
         }
         assert!(queue.is_empty());
@@ -430,7 +430,14 @@ mod tests {
         for number in 1..=3 {
             queue.push(event(number));
             let number = number as u64;
-            batches.push(queue.next(PublishContext { number, ..VOICE }).unwrap());
+            batches.push(
+                queue
+                    .next(PublishContext {
+                        number,
+                        ..PUBLISHING
+                    })
+                    .unwrap(),
+            );
         }
         let bodies: Vec<_> = batches.iter().map(|batch| batch.body.clone()).collect();
         let mut batches = batches.into_iter();
@@ -438,12 +445,12 @@ mod tests {
         for batch in batches {
             queue.put_back(batch);
         }
-        let repetition = queue.next(VOICE).unwrap();
+        let repetition = queue.next(PUBLISHING).unwrap();
         // The link is lost, and only then the answer.
         queue.repeat(written);
         queue.put_back(repetition);
         for body in bodies {
-            assert_eq!(queue.next(VOICE).unwrap().body, body);
+            assert_eq!(queue.next(PUBLISHING).unwrap().body, body);
         }
     }
 }

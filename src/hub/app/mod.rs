@@ -139,7 +139,7 @@ impl AppHub {
         self.retired.get().is_some()
     }
 
-    /// Why nobody may be connected to it, if that is so. Whoever has been let in before must look at this again
+    /// Why nobody may be connected to it, if that is so. Whoever has been admitted before must look at this again
     /// when the connection is in the tables of its shard: those that are there are closed by the shard.
     pub fn closed(&self) -> Option<CloseReason> {
         let retired = self.retired.get().cloned();

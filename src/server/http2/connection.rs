@@ -40,7 +40,7 @@ pub(super) struct Connection {
     is_used: bool,
     /// The relay is stopping.
     is_stopping: bool,
-    /// The client was told to close.
+    /// The client was asked to close.
     is_closing: bool,
     idle: Pin<Box<Sleep>>,
 }

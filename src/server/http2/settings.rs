@@ -20,7 +20,7 @@ pub(super) const MOST_OF_WORKER: usize = 4096;
 #[derive(Debug)]
 pub(in crate::server) struct Settings {
     pub(super) waits: Waits,
-    /// How long a client may take to close a connection that it was told to.
+    /// How long a client may take to close a connection that it was asked to.
     pub(super) close_timeout: Duration,
     pub(super) stop: Stop,
     /// The worker's requests under way.

@@ -17,7 +17,7 @@ use crate::protocol::Frame;
 use crate::protocol::member::Member;
 
 impl Channel {
-    /// Brings the copy up to where the channel is as of the reply, and lets in who waited for that.
+    /// Brings the copy up to where the channel is as of the reply, and admits who waited for that.
     pub(super) fn catch_up(&mut self, change: &Change, reply: ChannelReply, context: &Context<'_>) {
         if change.asked_from.is_some() && self.replica.place.is_none() {
             // The copy is gone since the question was asked.

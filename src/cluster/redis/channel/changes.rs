@@ -34,7 +34,7 @@ pub(in crate::cluster::redis) struct Change {
 /// What was announced of users.
 #[derive(Debug, Default)]
 pub(super) struct UserChanges {
-    /// Those who wait to be let in.
+    /// Those who wait to be admitted.
     pub(super) adds: Vec<Arc<str>>,
     /// Those announced as new among all others.
     pub(super) news: Vec<Arc<str>>,
@@ -157,7 +157,7 @@ impl Channel {
         changes
     }
 
-    /// The whole part; users who wait to be let in come on top of it, as there may be no room.
+    /// The whole part; users who wait to be admitted come on top of it, as there may be no room.
     fn add_whole_part(&mut self, command: &mut Cmd) -> UserChanges {
         self.note_pending_as_departed();
         let mut changes = UserChanges {
@@ -168,7 +168,7 @@ impl Channel {
             return changes;
         }
         for (user_id, reported) in &changes.removes {
-            // Whoever waits to be let in has gone and come again.
+            // Whoever waits to be admitted has gone and come again.
             if !self.part.is_here(user_id) {
                 remove(command, user_id, *reported);
             }
@@ -229,7 +229,7 @@ impl Channel {
     }
 }
 
-/// A user asks to be let in, of whom webhooks may know, should Redis have forgotten that.
+/// A user asks to be admitted, of whom webhooks may know, should Redis have forgotten that.
 fn add(command: &mut Cmd, user_id: &str, user: &LocalUser, reported: Reported) {
     let step = match reported {
         Reported::Yes => step::ADD_REPORTED,

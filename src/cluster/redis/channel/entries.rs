@@ -179,7 +179,7 @@ impl Channel {
             What::Total(subscribers) if self.replica.is_known() => {
                 app.announce_total(&self.name, subscribers);
             }
-            // Whoever is about to be let in is to be notified, too.
+            // Whoever is about to be admitted is to be notified, too.
             What::Total(subscribers) => self.replica.total = Some(subscribers),
             What::Online | What::Offline => {
                 if let Kind::User(user_id) = &self.kind {

@@ -1,4 +1,4 @@
-//! Users who asked to be let in, and what was decided.
+//! Users who asked to be admitted, and what was decided.
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::state::Channel;
 use crate::cluster::redis::script::ChannelReply;
 
 impl Channel {
-    /// They are let in as soon as the copy is up to date; whoever is refused is answered now. Who was let in
+    /// They are admitted as soon as the copy is up to date; whoever is refused is answered now. Who was admitted
     /// meanwhile, as nobody could be asked, waits no more, and may have left.
     pub(super) fn keep_granted(&mut self, change: &Change, reply: &ChannelReply) {
         self.refuse(&reply.refused);
@@ -45,7 +45,7 @@ impl Channel {
             let Entry::Occupied(mut user) = self.part.users.entry(user_id.as_str().into()) else {
                 continue;
             };
-            // Else let in meanwhile, as nobody could be asked.
+            // Else admitted meanwhile, as nobody could be asked.
             if let Some(joining) = user.get_mut().joining.take() {
                 user.remove();
                 self.granted.retain(|granted| **granted != **user_id);

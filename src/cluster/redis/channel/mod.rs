@@ -22,7 +22,7 @@
 //! - [`needs`]: what the node has to do for it, and when
 //! - [`outages`]: what follows when Redis is away, or has forgotten something
 //! - [`losses`]: what is missing of a log
-//! - [`grants`]: users who are let in, or refused
+//! - [`grants`]: users who are admitted, or refused
 //! - [`catching_up`]: how what was missed is read
 //! - [`replies`]: what follows from what Redis answers
 

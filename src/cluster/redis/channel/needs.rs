@@ -65,7 +65,7 @@ impl Channel {
     }
 
     /// Nothing is asked before then, though others may have something to do with it.
-    pub(in crate::cluster::redis) fn rest_until(&mut self, at: Instant) {
+    pub(in crate::cluster::redis) fn retry_at(&mut self, at: Instant) {
         self.schedule.retry_at = Some(at);
     }
 

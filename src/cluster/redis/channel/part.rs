@@ -11,7 +11,7 @@ use crate::protocol::member::Member;
 pub(super) struct LocalUser {
     pub(super) member: Arc<Member>,
     pub(super) connections: usize,
-    /// Asked to be let in, and not answered yet.
+    /// Asked to be admitted, and not answered yet.
     pub(super) joining: Option<Vec<Join>>,
     /// Whether nobody but this node knows of the user.
     pub(super) only_here: bool,
@@ -64,7 +64,7 @@ impl Default for Unsent {
 
 #[derive(Debug)]
 pub(super) struct Part {
-    /// Connections: all, and those of them that were let in.
+    /// Connections: all, and those of them that were admitted.
     pub(super) connections: usize,
     pub(super) admitted: usize,
     pub(super) watchers: usize,
@@ -137,7 +137,7 @@ impl Part {
         self.acknowledged_counts = None;
     }
 
-    /// A user who waits to be let in. The whole includes those.
+    /// A user who waits to be admitted. The whole includes those.
     pub(super) fn add(&mut self, user_id: Arc<str>) {
         if let Unsent::Steps(steps) = &mut self.unsent {
             steps.push(Step::Add(user_id));
@@ -210,7 +210,7 @@ impl Part {
         }
     }
 
-    /// Connections of users that are not let in yet.
+    /// Connections of users that are not admitted yet.
     pub(super) fn joining(&self) -> usize {
         let joining = self.users.values().filter_map(|user| user.joining.as_ref());
         joining.map(Vec::len).sum()

@@ -28,7 +28,7 @@ impl Place {
 /// Whether the copy is up to date.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Sync {
-    /// It is not, and nobody is let in.
+    /// It is not, and nobody is admitted.
     #[default]
     Unknown,
     /// But for entries that are known to be missing, and are still to be asked for.

@@ -38,7 +38,7 @@ pub(in crate::cluster::redis) struct Channel {
     pub(super) notices: Notices,
     pub(super) schedule: Schedule,
     pub(super) waiting: VecDeque<Waiting>,
-    /// Users let in, but not before the copy is up to date.
+    /// Users admitted, but not before the copy is up to date.
     pub(super) granted: Vec<Arc<str>>,
     pub(super) outgoing: Queue,
     /// Where it was last noted that the node has written to the log.

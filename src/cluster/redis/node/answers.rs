@@ -157,7 +157,7 @@ impl Node {
                     if delay == LATER {
                         channel.answer_offline();
                     }
-                    channel.rest_until(self.now + delay);
+                    channel.retry_at(self.now + delay);
                     self.look_after(&topic);
                 }
             }
@@ -165,7 +165,7 @@ impl Node {
                 plain.tries += 1;
                 if plain.tries < MOST_TRIES {
                     self.postponed.calls.push(plain);
-                    self.at(self.now + delay, Timer::Resting);
+                    self.at(self.now + delay, Timer::Retry);
                 } else {
                     self.follow_up(plain.then, Err(NoAnswer));
                 }
@@ -212,7 +212,7 @@ impl Node {
         }
         if let Some(channel) = self.channels.get_mut(topic) {
             channel.answer_offline();
-            channel.rest_until(self.now + LATER);
+            channel.retry_at(self.now + LATER);
         }
         self.look_after(topic);
     }

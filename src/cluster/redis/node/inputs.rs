@@ -63,7 +63,7 @@ impl Node {
                 Timer::Discover => self.discover(),
                 Timer::Connect(address) => self.connect(&address),
                 Timer::Channel(topic) => self.on_channel_time(&topic),
-                Timer::Resting => self.call_again(),
+                Timer::Retry => self.call_again(),
                 Timer::Settle => self.settle_again(),
                 Timer::Stop => self.go_on_stopping(),
             }

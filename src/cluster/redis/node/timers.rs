@@ -14,7 +14,7 @@ pub(super) enum Timer {
     Discover,
     Connect(String),
     Channel(Topic),
-    Resting,
+    Retry,
     Settle,
     Stop,
 }

@@ -1,5 +1,6 @@
 //! What is acknowledged by calls of the channel's script.
 
+use super::called::{Called, text};
 use crate::cluster::redis::script;
 use crate::cluster::redis::wire::{due, due_field, step};
 
@@ -32,28 +33,16 @@ pub(super) fn topic(channel: &str) -> String {
     format!("fanfare:{{1:{channel}}}")
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 /// What a call acknowledges as reported.
 pub(super) fn acknowledged(command: &[Vec<u8>]) -> Vec<Due> {
-    /// Arguments of the channel's script before its steps, and which of them is the topic.
-    const ARGUMENTS: usize = 18;
-    const TOPIC: usize = 5;
-    let is_change = command.len() > 2
-        && command[0] == b"EVALSHA"
-        && command[1] == script::CHANNEL.hash().as_bytes();
-    if !is_change {
+    let Some(call) = Called::of(&script::CHANNEL, command) else {
         return Vec::new();
-    }
-    let keys: usize = text(&command[2]).parse().unwrap();
-    let arguments = &command[3 + keys..];
-    let steps = arguments[ARGUMENTS..].chunks(2);
+    };
+    let steps = call.rest().chunks(2);
     steps
         .take_while(|pair| pair[0] == step::ACKNOWLEDGE.as_bytes())
         .map(|pair| Due {
-            topic: text(&arguments[TOPIC]),
+            topic: text(call.argument("topic")),
             field: text(&pair[1]),
         })
         .collect()

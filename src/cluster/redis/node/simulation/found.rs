@@ -368,7 +368,7 @@ fn who_left_is_reported_once_though_the_answer_is_lost_and_others_leave_meanwhil
 }
 
 #[test]
-fn nobody_is_let_in_to_what_is_not_known_as_a_node_that_was_forgotten_becomes_another() {
+fn nobody_is_admitted_to_what_is_not_known_as_a_node_that_was_forgotten_becomes_another() {
     let actions = vec![
         Action::Join(0, 0, 0),
         Action::Join(0, 0, 0),

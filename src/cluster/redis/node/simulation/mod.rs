@@ -6,7 +6,8 @@
 //!
 //! - [`data`], [`lua`]: a Redis that runs the scripts
 //! - [`network`]: what reaches it and the nodes, and when
-//! - [`acknowledged`]: what nodes acknowledge by that
+//! - [`called`]: the arguments of their calls by name
+//! - [`acknowledged`], [`written`]: what nodes acknowledge by that, and which events they write together
 //! - [`relay`]: a node with its connections, and what they receive
 //! - [`world`]: all of it, as time goes by
 //! - [`oracle`]: what must be true in the end
@@ -19,7 +20,7 @@
 //! of order; ignoring another epoch; not announcing the own part again after Redis has forgotten, or others have
 //! given the node up; staying registered when the node becomes another; leaving a dead node's members, or
 //! channels that the node had left for good; not reconciling after a log was begun anew; leaving members of
-//! this node out of the roster; letting connections in to a channel that is not known; taking a channel for up
+//! this node out of the roster; admitting connections to a channel that is not known; taking a channel for up
 //! to date that is not listened to; acknowledging notices before they are due; forgetting departures that wait;
 //! not counting what was lost; taking a part of an answer for the whole. With plans of their own (`seeded`):
 //! reporting again what is not acknowledged yet; taking no notice of the numbers that an answer brings; dropping what
@@ -29,6 +30,7 @@
 //! good order.
 
 mod acknowledged;
+mod called;
 mod data;
 mod doubted;
 mod found;
@@ -39,10 +41,12 @@ mod plan;
 mod relay;
 mod seeded;
 mod world;
+mod written;
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use plan::{Action, Plan};
@@ -51,34 +55,87 @@ use world::simulate;
 /// How long a test goes on trying plans, on a machine that is slow.
 const LONGEST: Duration = Duration::from_secs(7);
 
-/// Tries plans; so many, or as many as `FANFARE_SIMULATIONS`, which tries others each time.
-fn hold(cases: u32, plans: impl proptest::strategy::Strategy<Value = Plan>) {
-    let more = std::env::var("FANFARE_SIMULATIONS");
-    let more = more.ok().and_then(|cases| cases.parse().ok());
-    let config = Config {
-        cases: more.unwrap_or(cases),
-        failure_persistence: None,
-        max_shrink_iters: 2000,
-        ..Config::default()
+/// The same plans each time; so many others, as `FANFARE_SIMULATIONS` has it; or others for as many seconds as
+/// `FANFARE_SIMULATION_SECONDS`.
+#[derive(Clone, Copy)]
+enum Effort {
+    Usual,
+    Plans(u32),
+    Lasting(Duration),
+}
+
+impl Effort {
+    fn of_environment() -> Self {
+        let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+        if let Some(plans) = number("FANFARE_SIMULATIONS") {
+            return Self::Plans(plans);
+        }
+        let seconds = number("FANFARE_SIMULATION_SECONDS").map(u64::from);
+        seconds.map_or(Self::Usual, |seconds| {
+            Self::Lasting(Duration::from_secs(seconds))
+        })
+    }
+}
+
+/// Tries plans: so many, unless the environment has it otherwise.
+fn hold(plans: u32, strategy: impl Strategy<Value = Plan>) {
+    let start = Instant::now();
+    let tried = match Effort::of_environment() {
+        Effort::Usual => {
+            let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+            hold_as_long_as(plans, rng, &strategy, || start.elapsed() < LONGEST)
+        }
+        Effort::Plans(plans) => hold_as_long_as(plans, new_rng(), &strategy, || true),
+        Effort::Lasting(time) => {
+            let mut tried = 0;
+            while start.elapsed() < time {
+                tried += hold_as_long_as(20, new_rng(), &strategy, || start.elapsed() < time);
+            }
+            tried
+        }
     };
-    let rng = match more {
-        Some(_) => TestRng::from_seed(RngAlgorithm::ChaCha, &rand::random::<[u8; 32]>()),
-        None => TestRng::deterministic_rng(RngAlgorithm::ChaCha),
+    let thread = std::thread::current();
+    eprintln!("{}: {tried} plans", thread.name().unwrap_or_default());
+}
+
+fn new_rng() -> TestRng {
+    TestRng::from_seed(RngAlgorithm::ChaCha, &rand::random::<[u8; 32]>())
+}
+
+/// Tries so many plans at most, and returns how many they were.
+fn hold_as_long_as(
+    plans: u32,
+    rng: TestRng,
+    strategy: &impl Strategy<Value = Plan>,
+    goes_on: impl Fn() -> bool,
+) -> u32 {
+    let usual = Config::default();
+    let is_limited = std::env::var_os("PROPTEST_MAX_SHRINK_ITERS").is_some();
+    let config = Config {
+        cases: plans,
+        failure_persistence: None,
+        max_shrink_iters: if is_limited {
+            usual.max_shrink_iters
+        } else {
+            2000
+        },
+        ..usual
     };
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let (start, has_failed) = (Instant::now(), Cell::new(false));
-    let result = runner.run(&plans, |plan| {
-        if more.is_none() && !has_failed.get() && start.elapsed() > LONGEST {
+    let (tried, has_failed) = (Cell::new(0), Cell::new(false));
+    let result = runner.run(strategy, |plan| {
+        // A plan that fails is made smaller, however long that takes.
+        if !has_failed.get() && !goes_on() {
             return Ok(());
         }
-        // Until it is over: a plan that fails is made smaller, however long that takes.
+        tried.set(tried.get() + 1);
         let failed_before = has_failed.replace(true);
         simulate(&plan);
         has_failed.set(failed_before);
         Ok(())
     });
     match result {
-        Ok(()) => {}
+        Ok(()) => tried.get(),
         Err(TestError::Fail(reason, plan)) => panic!("{reason}\nThe least plan: {plan:#?}"),
         Err(error) => panic!("{error}"),
     }

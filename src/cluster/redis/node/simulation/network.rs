@@ -11,6 +11,7 @@ use redis::{ErrorKind, Pipeline, RedisError, Value};
 use super::acknowledged;
 use super::data::Data;
 use super::lua;
+use super::written::{self, EntryNumber};
 use crate::cluster::redis::link::{LinkId, Pushed};
 use crate::cluster::redis::node::discovery::Discovered;
 use crate::cluster::redis::node::io::{Event, Input, Io, Use};
@@ -50,6 +51,12 @@ pub(super) struct Trouble {
     pub(super) doubled: u32,
     /// Until when the server cannot be reached.
     pub(super) away_until: Duration,
+    /// When links broke last.
+    pub(super) cut_at: Duration,
+    /// Since when there is no connection.
+    unconnected_since: Option<Duration>,
+    /// For how long there was none at most.
+    pub(super) longest_outage: Duration,
 }
 
 pub(super) struct Network {
@@ -65,6 +72,8 @@ pub(super) struct Network {
     pub(super) calls: u64,
     /// What nodes have acknowledged as reported to webhooks: fields of what is due on a topic.
     pub(super) acknowledged: Vec<(Run, acknowledged::Due)>,
+    /// The entry that each event was written in.
+    pub(super) entries: BTreeMap<u64, EntryNumber>,
 }
 
 impl Network {
@@ -80,6 +89,7 @@ impl Network {
             rng: StdRng::seed_from_u64(seed),
             calls: 0,
             acknowledged: Vec::new(),
+            entries: BTreeMap::new(),
         }
     }
 
@@ -141,6 +151,7 @@ impl Network {
                     Err(broken().into())
                 } else {
                     self.ways.insert((run, link.0), Way::default());
+                    self.note_connected(run);
                     Ok(link)
                 };
                 Some((run, Input::Event(Event::Connected(address, link))))
@@ -211,6 +222,10 @@ impl Network {
                 .collect();
             let acknowledged = acknowledged::acknowledged(&arguments).into_iter();
             self.acknowledged.extend(acknowledged.map(|due| (run, due)));
+            if let Some((entry, events)) = written::written(&arguments) {
+                self.entries
+                    .extend(events.into_iter().map(|event| (event, entry)));
+            }
             let answer = match &*arguments[0] {
                 b"EVALSHA" => lua::run(&mut self.data, &arguments[1..]),
                 _ => self.data.call(&arguments).map(lua::value_of),
@@ -284,8 +299,18 @@ impl Network {
         }
     }
 
+    fn note_connected(&mut self, run: Run) {
+        let trouble = &mut self.trouble[run.0];
+        if let Some(since) = trouble.unconnected_since.take() {
+            trouble.longest_outage = trouble.longest_outage.max(self.now - since);
+        }
+    }
+
     /// Breaks the links of a relay.
     pub(super) fn cut(&mut self, relay: usize) {
+        let trouble = &mut self.trouble[relay];
+        trouble.cut_at = self.now;
+        trouble.unconnected_since.get_or_insert(self.now);
         let keys: Vec<LinkKey> = self.ways.keys().copied().collect();
         for (run, link) in keys {
             let (loses_pushes, loses_answers) = (self.rng.random(), self.rng.random());

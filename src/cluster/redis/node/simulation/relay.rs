@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 
 use super::network::{Network, Run};
 use super::plan::{CHANNELS, USERS};
+use super::written::number_of;
 use crate::apps::{App, ChannelFilter, Registry, Webhook, WebhookEvent, WebhookUrl};
 use crate::auth::Signer;
 use crate::cluster::redis::node::io::Input;
@@ -21,6 +22,9 @@ use crate::protocol::member::Member;
 use crate::protocol::server::{self, EventData};
 use crate::protocol::{ChannelKind, ChannelName, Frame};
 use crate::webhooks::testing::Notices;
+
+/// How long a relay that has started may take to find Redis where it can be reached.
+const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a connection is there for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +46,7 @@ pub(super) struct Client {
 /// What the connections of a relay have received.
 #[derive(Default)]
 pub(super) struct Received {
-    /// Numbers of events as subscribers got them, since the channel's first was let in.
+    /// Numbers of events as subscribers got them, since the channel's first was admitted.
     pub(super) events: BTreeMap<&'static str, Vec<u64>>,
     /// Members as subscribers know them.
     pub(super) rosters: BTreeMap<&'static str, BTreeSet<String>>,
@@ -59,6 +63,9 @@ pub(super) struct Relay {
     shard: TestShard,
     notices: Notices,
     start: Instant,
+    started: Duration,
+    /// Whether it has found Redis.
+    was_well: bool,
     settings: Settings,
     pub(super) clients: BTreeMap<u64, Client>,
     next_client: u64,
@@ -114,6 +121,8 @@ impl Relay {
             shard: TestShard::new(),
             notices,
             start,
+            started: now,
+            was_well: false,
             settings,
             clients: BTreeMap::new(),
             next_client: 0,
@@ -149,6 +158,19 @@ impl Relay {
         for io in self.node.take_io() {
             network.start(self.run, io, &self.settings.target);
         }
+        self.was_well |= self.is_well();
+    }
+
+    /// Whether it is connected to Redis, and shares what it has with the others.
+    pub(super) fn is_well(&self) -> bool {
+        self.authority.standing() == Standing::Well
+    }
+
+    /// Whether it may refuse events: until it has found Redis, which it does soon after it can.
+    pub(super) fn may_refuse(&self, network: &Network) -> bool {
+        let trouble = &network.trouble[self.run.0];
+        let reachable_since = trouble.away_until.max(trouble.cut_at).max(self.started);
+        !self.was_well && network.now < reachable_since + READY_WITHIN
     }
 
     fn on_posted(&mut self, posted: Posted) {
@@ -157,8 +179,8 @@ impl Relay {
             Posted::Joined(id, channel, roster) => {
                 let channel = known(&channel);
                 assert!(
-                    self.authority.standing() != Standing::Well || self.node.follows("1", channel),
-                    "{:?}: let in to {channel}, which is not known",
+                    !self.is_well() || self.node.follows("1", channel),
+                    "{:?}: admitted to {channel}, which is not known",
                     self.run
                 );
                 let roster: BTreeSet<String> = roster.into_iter().collect();
@@ -172,9 +194,8 @@ impl Relay {
                 self.is_in(id);
             }
             Posted::SignedIn(id, _) => self.is_in(id),
-            Posted::Refused(id, _) => {
-                self.clients.remove(&id);
-            }
+            // There are fewer users than a channel may have.
+            Posted::Refused(_, channel) => panic!("{:?}: {channel} refuses a join", self.run),
             Posted::Message(channel, payload) => self.on_message(known(&channel), &payload),
             Posted::Watching(payload) => {
                 self.on_status(&payload);
@@ -204,8 +225,7 @@ impl Relay {
         let run = self.run;
         match message["event"].as_str().unwrap() {
             "e" => {
-                let (number, _) = data.split_once(' ').unwrap();
-                let number = number.parse().unwrap();
+                let number = number_of(data);
                 let events = self.received.events.entry(channel).or_default();
                 assert!(
                     !events.contains(&number),
@@ -301,7 +321,7 @@ impl Relay {
         self.clients.insert(id, client);
     }
 
-    /// One of the connections ends, as soon as it has been let in.
+    /// One of the connections ends, as soon as it has been admitted.
     pub(super) fn disconnect(&mut self, which: usize) {
         let staying = self
             .clients

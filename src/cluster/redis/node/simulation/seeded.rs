@@ -71,7 +71,9 @@ fn what_redis_has_passed_on_arrives_though_it_forgets_it() {
 
 /// The events of the counted channel that a relay's connections got.
 fn received(world: &World, relay: usize) -> &[u64] {
-    &world.relays[relay].received.events[CHANNELS[1]]
+    let received = &world.relays[relay].received.events[CHANNELS[1]];
+    let of_plan = received.partition_point(|event| *event <= world.last_of_plan);
+    &received[..of_plan]
 }
 
 /// However much others have written since: of every node that may write again, the newcomer knows its last.
@@ -93,4 +95,23 @@ fn what_is_written_again_is_not_for_newcomers_though_others_wrote_much_meanwhile
     ];
     let seed = 7_309_544_109_899_800_727;
     simulate(&Plan { seed, actions });
+}
+
+/// A node that is away for less time than entries are kept, and longer than its log has room for, counts each entry
+/// that it has missed.
+#[test]
+fn each_entry_that_a_full_log_has_dropped_is_counted() {
+    for seed in 0..6 {
+        let mut actions = vec![
+            Action::Join(1, 1, 0),
+            Action::Join(0, 1, 0),
+            Action::Wait(1300),
+            Action::Away(1, 4000),
+        ];
+        actions.extend([(); 4].map(|()| Action::Burst(0, 40)));
+        let world = simulate(&Plan { seed, actions });
+        let missing = world.entries_missing(&world.relays[1], CHANNELS[1]);
+        assert!(missing > 10, "{seed}: {missing}");
+        assert_eq!(world.relays[1].lost(CHANNELS[1]), missing, "{seed}");
+    }
 }

@@ -41,7 +41,8 @@ pub(super) struct World {
     pub(super) events: Vec<Event>,
     /// Which run was given an event.
     pub(super) origins: BTreeMap<u64, u64>,
-    last_event: u64,
+    /// The last event before all was well again.
+    pub(super) last_of_plan: u64,
     /// What was reported to webhooks of a channel and a user, or of a channel.
     pub(super) notices: BTreeMap<(String, String), Vec<String>>,
     /// What a node has reported, and not acknowledged.
@@ -69,7 +70,7 @@ impl World {
             runs: RELAYS as u64,
             events: Vec::new(),
             origins: BTreeMap::new(),
-            last_event: 0,
+            last_of_plan: 0,
             notices: BTreeMap::new(),
             unacknowledged: BTreeSet::new(),
             was_given_up: false,
@@ -243,11 +244,13 @@ impl World {
     }
 
     fn publish(&mut self, index: usize, channel: &'static str) {
-        let number = self.last_event + 1;
+        let number = self.last_event() + 1;
         if !self.relays[index].publish(channel, number) {
+            let relay = &self.relays[index];
+            let may_refuse = relay.may_refuse(&self.network);
+            assert!(may_refuse, "{:?}: {channel} refuses an event", relay.run);
             return;
         }
-        self.last_event = number;
         self.origins.insert(number, self.relays[index].run.1);
         let gets = |relay: &&Relay| {
             let knows = relay.run.0 == index || relay.node.follows("1", channel);
@@ -262,6 +265,21 @@ impl World {
             is_optional: self.network.now < self.unnoticed_until,
         });
         self.run(index);
+    }
+
+    /// The number of the last event that a relay has taken.
+    fn last_event(&self) -> u64 {
+        self.origins.keys().next_back().copied().unwrap_or_default()
+    }
+
+    /// Whatever happened, each relay takes events again.
+    fn publish_everywhere(&mut self) {
+        for relay in 0..RELAYS {
+            for channel in CHANNELS {
+                self.publish(relay, channel);
+            }
+        }
+        self.pass(Duration::from_secs(1));
     }
 
     /// Nothing goes wrong any more, and in a while nothing is wrong.
@@ -292,5 +310,8 @@ impl World {
         let doubts = if self.has_forgotten { 16 } else { 8 };
         self.pass(Duration::from_secs(doubts));
         self.check();
+        self.last_of_plan = self.last_event();
+        self.publish_everywhere();
+        self.check_delivered();
     }
 }
