@@ -12,6 +12,7 @@
 //! - [`link`]: one connection
 //! - [`own`], [`soketi`]: what a row of Fanfare's own table means, and of soketi's
 //! - [`known`]: what is known of the rows
+//! - [`reading`]: all rows, from a connection
 //! - [`parts`]: what it takes to serve them; [`looks`]: who asks for a look
 //! - [`poll`]: who looks
 //! - [`stored`], [`rows`]: what is asked and changed by hand; [`store`]: who may ask for that
@@ -24,6 +25,7 @@ mod own;
 mod parts;
 mod place;
 mod poll;
+mod reading;
 mod rows;
 mod soketi;
 mod statements;
