@@ -204,6 +204,13 @@ pub enum Cluster {
     Redis(Box<redis::Settings>),
 }
 
+impl Cluster {
+    /// Whether there may be other nodes.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Redis(_))
+    }
+}
+
 /// What a process is there for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {

@@ -266,6 +266,9 @@ fn apps_store(config: &Config, relay: &Arc<Relay>, webhooks: &Webhooks) -> Store
     let records = Records::new(config);
     let read = Arc::new(move |settings: &_| records.read(settings));
     let settings = config.apps_database.clone();
+    if let Some(concern) = settings.concern(config.cluster.is_shared()) {
+        tracing::warn!("{concern}");
+    }
     Store::new(database::Parts::new(
         settings,
         read,
