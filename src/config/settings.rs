@@ -62,6 +62,11 @@ impl Config {
                 Cluster::Redis(settings) => Some(settings.clone()),
                 Cluster::Local => None,
             },
+            apps_database: self.apps_database.clone(),
+            laravel_redis: self
+                .laravel_redis
+                .enabled
+                .then(|| self.laravel_redis.url.clone()),
         }
     }
 }
