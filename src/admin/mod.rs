@@ -9,12 +9,14 @@
 //! - [`routes`]: what there is; [`openapi`]: the document of that
 //! - [`query`], [`mod@body`]: what comes with a request
 //! - [`calls`]: what the routes do; [`described`], [`listing`]: what they say, and lists in parts
+//! - [`audit`]: who has changed what, and what came of it
 //! - [`state`]: what it shows and does things to; what opens it, and where it listens
 //! - [`doctor`]: looks why clients do not connect; [`turns`]: one at a time
 //! - [`console`]: the page; [`history`]: what its charts show
 //! - [`stream`]: the live stream over a WebSocket
 //! - [`refusal`]: what is refused, and the JSON that says why
 
+mod audit;
 mod body;
 mod calls;
 mod console;
@@ -48,6 +50,7 @@ use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpServer, web};
 use socket2::SockRef;
 
+use self::audit::Audit;
 use self::doctor::Desk;
 use self::gate::Gate;
 use self::history::History;
@@ -93,6 +96,7 @@ pub fn server(
         history,
         doctor: Desk::default(),
         tests: Turns::new("a test of webhooks"),
+        audit: Audit::default(),
     });
     let app = move || {
         let headers = DefaultHeaders::new()
