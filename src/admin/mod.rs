@@ -9,6 +9,7 @@
 //! - [`routes`]: what there is; [`openapi`]: the document of that
 //! - [`query`], [`mod@body`]: what comes with a request
 //! - [`calls`]: what the routes do; [`described`], [`listing`]: what they say, and lists in parts
+//! - [`in_use`]: the configuration that holds, for people
 //! - [`audit`]: who has changed what, and what came of it
 //! - [`state`]: what it shows and does things to; what opens it, and where it listens
 //! - [`doctor`]: looks why clients do not connect; [`turns`]: one at a time
@@ -25,6 +26,7 @@ mod doctor;
 mod gate;
 mod guard;
 mod history;
+mod in_use;
 mod keyring;
 mod listing;
 mod openapi;
@@ -54,6 +56,7 @@ use self::audit::Audit;
 use self::doctor::Desk;
 use self::gate::Gate;
 use self::history::History;
+pub use self::in_use::InUse;
 pub use self::keyring::Keyring;
 use self::service::{Service, handle};
 pub use self::state::{AdminState, Bound, Locks, Names};

@@ -204,7 +204,7 @@ impl Service {
 
     /// Tokens may be others than at the start.
     fn config(&self) -> Value {
-        let mut config = Value::clone(&self.state.config);
+        let mut config = self.state.config.json();
         if let Some(admin) = config.get_mut("admin") {
             admin["tokens"] = self.gate.shown();
         }
