@@ -9,12 +9,15 @@
 //! - [`routes`]: what there is; [`openapi`]: the document of that
 //! - [`query`], [`mod@body`]: what comes with a request
 //! - [`calls`]: what the routes do; [`described`], [`listing`]: what they say, and lists in parts
+//! - [`in_use`]: the configuration that holds, for people
+//! - [`audit`]: who has changed what, and what came of it
 //! - [`state`]: what it shows and does things to; what opens it, and where it listens
 //! - [`doctor`]: looks why clients do not connect; [`turns`]: one at a time
 //! - [`console`]: the page; [`history`]: what its charts show
 //! - [`stream`]: the live stream over a WebSocket
 //! - [`refusal`]: what is refused, and the JSON that says why
 
+mod audit;
 mod body;
 mod calls;
 mod console;
@@ -23,6 +26,7 @@ mod doctor;
 mod gate;
 mod guard;
 mod history;
+mod in_use;
 mod keyring;
 mod listing;
 mod openapi;
@@ -48,9 +52,11 @@ use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpServer, web};
 use socket2::SockRef;
 
+use self::audit::Audit;
 use self::doctor::Desk;
 use self::gate::Gate;
 use self::history::History;
+pub use self::in_use::InUse;
 pub use self::keyring::Keyring;
 use self::service::{Service, handle};
 pub use self::state::{AdminState, Bound, Locks, Names};
@@ -93,6 +99,7 @@ pub fn server(
         history,
         doctor: Desk::default(),
         tests: Turns::new("a test of webhooks"),
+        audit: Audit::default(),
     });
     let app = move || {
         let headers = DefaultHeaders::new()

@@ -9,6 +9,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use serde_json::{Value, json};
 
+use super::audit::{Audit, What};
 use super::calls::{apps, channels, connections, doctor, events, node, settings, webhooks};
 use super::doctor::Desk;
 use super::gate::{Gate, Needs};
@@ -33,6 +34,7 @@ pub(super) struct Service {
     pub(super) history: Arc<History>,
     pub(super) doctor: Desk,
     pub(super) tests: Turns,
+    pub(super) audit: Audit,
 }
 
 pub(super) async fn handle(
@@ -88,11 +90,21 @@ impl Service {
             return stream::stream(request, payload, &self.state.relay.tap, withdrawn);
         }
         let query = Query::parse(found.route, request.query_string())?;
-        let response = self.call(found, &query, who, request, payload).await?;
-        if found.route.needs == Needs::Write {
-            note_change(who, request, response.status());
+        let asks_for_secrets = found.route.call == Call::App && query.switch("secrets");
+        let what = if found.route.needs == Needs::Write {
+            What::Change
+        } else if asks_for_secrets {
+            What::Secrets
+        } else {
+            return self.call(found, &query, who, request, payload).await;
+        };
+        let entry = self.audit.begin(what, who, request);
+        let answer = self.call(found, &query, who, request, payload).await;
+        match &answer {
+            Ok(response) => entry.done(response.status()),
+            Err(refusal) => entry.refused(refusal),
         }
-        Ok(response)
+        answer
     }
 
     async fn call(
@@ -192,7 +204,7 @@ impl Service {
 
     /// Tokens may be others than at the start.
     fn config(&self) -> Value {
-        let mut config = Value::clone(&self.state.config);
+        let mut config = self.state.config.json();
         if let Some(admin) = config.get_mut("admin") {
             admin["tokens"] = self.gate.shown();
         }
@@ -220,21 +232,4 @@ impl Service {
             .insert_header((header::CONTENT_TYPE, content_type))
             .body(page)
     }
-}
-
-/// Whoever reads the log later is to find out who did what.
-fn note_change(who: &Who, request: &HttpRequest, status: StatusCode) {
-    let (method, path) = (request.method().as_str(), request.uri().path());
-    let (token, role) = (who.token_name(), who.role.name());
-    let address = who.address.map(tracing::field::display);
-    let status = status.as_u16();
-    tracing::info!(
-        token,
-        role,
-        address,
-        method,
-        path,
-        status,
-        "changed over the admin API, by {who}"
-    );
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
+use super::in_use::InUse;
 use super::keyring::Keyring;
 use crate::database::Store;
 use crate::doctor::Surroundings;
@@ -21,8 +22,8 @@ pub struct AdminState {
     pub names: Names,
     /// The apps that can be made and changed here.
     pub apps: Store,
-    /// The configuration, without secrets.
-    pub config: Arc<serde_json::Value>,
+    /// The configuration that holds, without secrets.
+    pub config: Arc<InUse>,
     /// What the configuration says of what is around the relay.
     pub around: Surroundings,
     /// When the relay was started.

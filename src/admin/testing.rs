@@ -35,7 +35,7 @@ pub(crate) fn state(metrics: Metrics, tap: Tap) -> AdminState {
     let relay = Arc::new(relay);
     let settings = database::Settings::new(Place::Embedded("/nonexistent/apps.db".into()));
     let no_app = |_: &_| Err("there are no apps here".to_owned());
-    let parts = Parts::new(settings, Arc::new(no_app), &relay, &webhooks, || {});
+    let parts = Parts::new(settings.clone(), Arc::new(no_app), &relay, &webhooks, || {});
     AdminState {
         apps: Store::new(parts),
         relay,
@@ -45,6 +45,8 @@ pub(crate) fn state(metrics: Metrics, tap: Tap) -> AdminState {
             path_prefix: "".into(),
             webhooks: webhooks::Settings::default(),
             redis: None,
+            apps_database: settings.clone(),
+            laravel_redis: None,
         },
         started_at: SystemTime::now(),
         stop: Arc::new(Notify::new()),

@@ -62,6 +62,9 @@ fn report(loaded: &Loaded, certificates: &[Certificate]) -> String {
             format!("{place}, {schema}, looked at every {poll} ms"),
         );
     }
+    if let Some(concern) = database.concern(config.cluster.is_shared()) {
+        add("", format!("! {concern}"));
+    }
     add("", String::new());
     for (index, app) in config.apps.iter().enumerate() {
         let origin = match app_origins.get(index) {

@@ -1,8 +1,11 @@
 //! Which relay and which app a command speaks to.
 
+use std::sync::Arc;
+
 use super::Failure;
 use super::serve::Files;
 use super::url::Url;
+use crate::apps::App;
 use crate::auth::Signer;
 use crate::config::{self, Config, EnvFile, Sources};
 
@@ -67,7 +70,7 @@ impl TargetArgs {
             (Some(id), Some(key), Some(secret)) => {
                 (id.clone(), Signer::new(key, secret.as_bytes()))
             }
-            (id, ..) => self::app(&config, id.as_deref().or(project.app_id.as_deref()))?,
+            (id, ..) => configured(&config, id.as_deref().or(project.app_id.as_deref()))?,
         };
         let url = match self.url.as_ref().or(project.url.as_ref()) {
             Some(url) => Url::parse(url)?,
@@ -81,24 +84,62 @@ impl TargetArgs {
     }
 }
 
+/// Ids that a sentence names.
+const MOST_NAMED: usize = 20;
+
 /// The app that was asked for, or the only one there is.
-pub(super) fn app(config: &Config, id: Option<&str>) -> Result<(String, Signer), Failure> {
-    let ids = || {
-        let ids: Vec<&str> = config.apps.iter().map(|app| &*app.id).collect();
-        ids.join(", ")
-    };
-    let mut apps = config.apps.iter();
-    let app = match (id, apps.next(), apps.next()) {
-        (Some(id), ..) => config.apps.by_id(id).ok_or_else(|| {
-            format!(
-                "the configuration has no app `{id}` (it has {}); give --key and --secret, too",
-                ids()
-            )
+///
+/// # Errors
+/// Why there is none, with the ids that there are.
+pub(super) fn choose<'a>(
+    apps: impl Iterator<Item = &'a Arc<App>> + Clone,
+    id: Option<&str>,
+) -> Result<&'a Arc<App>, NoApp> {
+    let mut all = apps.clone();
+    match (id, all.next(), all.next()) {
+        (Some(id), ..) => apps.clone().find(|app| &*app.id == id).ok_or_else(|| {
+            let (id, ids) = (id.to_owned(), listed(apps));
+            NoApp::Unknown { id, ids }
         }),
         (None, Some(only), None) => Ok(only),
-        (None, ..) => Err(format!("which app? Give --app-id, one of {}", ids())),
-    };
-    let app = app.map_err(Failure::other)?;
+        (None, None, _) => Err(NoApp::Nobody),
+        (None, Some(_), Some(_)) => Err(NoApp::Several { ids: listed(apps) }),
+    }
+}
+
+/// Why it is not known which app is meant. What to do is said by whoever knows the flags.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoApp {
+    #[error("there is no app `{id}` (there is {ids})")]
+    Unknown { id: String, ids: String },
+    #[error("which app? There is {ids}")]
+    Several { ids: String },
+    #[error("no app is configured")]
+    Nobody,
+}
+
+fn listed<'a>(apps: impl Iterator<Item = &'a Arc<App>> + Clone) -> String {
+    let named: Vec<&str> = apps.clone().take(MOST_NAMED).map(|app| &*app.id).collect();
+    let (named, count) = (named.join(", "), apps.count());
+    match count.checked_sub(MOST_NAMED) {
+        _ if count == 0 => "none".to_owned(),
+        Some(more @ 1..) => format!("{named} and {more} more"),
+        _ => named,
+    }
+}
+
+/// The configuration's app that was asked for, or its only one.
+fn configured(config: &Config, id: Option<&str>) -> Result<(String, Signer), Failure> {
+    let app = choose(config.apps.iter(), id).map_err(|error| {
+        let hint = match error {
+            NoApp::Unknown { .. } => {
+                "give --key and --secret, too, as for an app of a database of apps"
+            }
+            NoApp::Several { .. } => "--app-id says which",
+            NoApp::Nobody => "give --app-id, --key and --secret",
+        };
+        Failure::Usage(format!("{error}; {hint}"))
+    })?;
     Ok((app.id.to_string(), app.keys.signing().clone()))
 }
 
@@ -240,7 +281,7 @@ mod tests {
         };
         assert_eq!(
             resolve(&args, &APP),
-            Err("the configuration has no app `9` (it has 1); give --key and --secret, too".into())
+            Err("there is no app `9` (there is 1); give --key and --secret, too, as for an app of a database of apps".into())
         );
     }
 }

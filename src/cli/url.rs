@@ -19,7 +19,7 @@ impl Url {
     /// A URL as people type it.
     pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         let wrong = |what: &str| {
-            Failure::other(format!(
+            Failure::Usage(format!(
                 "{what}, found {text:?}; --url says where the relay is"
             ))
         };
@@ -58,11 +58,11 @@ impl Url {
         let Some(listen) = plain.find_map(|one| one.at.address()) else {
             let none = "the configuration listens at no host and port without the PROXY protocol; \
                         say with --url where the relay is reached";
-            return Err(Failure::other(none));
+            return Err(Failure::Usage(none.to_owned()));
         };
         if listen.port() == 0 {
             let unknown = "the configuration leaves the port open; say it with --url";
-            return Err(Failure::other(unknown));
+            return Err(Failure::Usage(unknown.to_owned()));
         }
         Ok(Self {
             origin: format!("http://{}:{}", reachable_host(listen.host()), listen.port()),

@@ -62,6 +62,11 @@ impl Config {
                 Cluster::Redis(settings) => Some(settings.clone()),
                 Cluster::Local => None,
             },
+            apps_database: self.apps_database.clone(),
+            laravel_redis: self
+                .laravel_redis
+                .enabled
+                .then(|| self.laravel_redis.url.clone()),
         }
     }
 }
@@ -202,6 +207,13 @@ pub enum Cluster {
     Local,
     /// All nodes with the same prefix on the same Redis.
     Redis(Box<redis::Settings>),
+}
+
+impl Cluster {
+    /// Whether there may be other nodes.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Redis(_))
+    }
 }
 
 /// What a process is there for.

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::place::{Kind, Place, Schema, Settings};
-use super::{migrations, statements};
+use super::{migrations, own, soketi, statements};
 
 /// How long a database may take to answer: to let us in, or to do what it is asked.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -162,24 +162,30 @@ impl Link {
         }
         Ok(())
     }
+}
 
-    /// The columns of soketi's table that there are; those of Fanfare's own are known.
-    pub(super) async fn columns(&mut self, known: &[&'static str]) -> Result<Columns, Trouble> {
-        let kind = self.place.kind();
-        let Schema::Soketi(table) = self.schema.clone() else {
-            return Ok(known.to_vec());
-        };
-        let statement = statements::columns(kind, &table);
-        let (connection, _) = self.connection().await?;
-        let query = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(connection);
-        let rows = within_time(query).await?;
-        let names = rows.iter().map(|row| {
-            let name: String = row.try_get(0)?;
-            Ok(name.to_ascii_lowercase())
-        });
-        let there: Vec<String> = names.collect::<Result<_, sqlx::Error>>()?;
-        let is_there = |name: &&&'static str| there.iter().any(|there| there == **name);
-        Ok(known.iter().filter(is_there).copied().collect())
+/// The columns of the table that are read: of soketi's those that there are.
+pub(super) async fn columns(
+    connection: &mut AnyConnection,
+    kind: Kind,
+    schema: &Schema,
+) -> Result<Columns, Trouble> {
+    let Schema::Soketi(table) = schema else {
+        return Ok(own::COLUMNS.to_vec());
+    };
+    let statement = statements::columns(kind, table);
+    let query = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(connection);
+    let rows = within_time(query).await?;
+    let names = rows.iter().map(|row| {
+        let name: String = row.try_get(0)?;
+        Ok(name.to_ascii_lowercase())
+    });
+    let there: Vec<String> = names.collect::<Result<_, sqlx::Error>>()?;
+    let is_there = |name: &&&'static str| there.iter().any(|there| there == **name);
+    let columns: Columns = soketi::COLUMNS.iter().filter(is_there).copied().collect();
+    match soketi::NEEDED.iter().find(|name| !columns.contains(name)) {
+        Some(missing) => Err(Trouble::NoColumn(missing)),
+        None => Ok(columns),
     }
 }
 

@@ -12,6 +12,7 @@
 //! - [`link`]: one connection
 //! - [`own`], [`soketi`]: what a row of Fanfare's own table means, and of soketi's
 //! - [`known`]: what is known of the rows
+//! - [`reading`]: all rows, from a connection; [`once`]: a single look, for people
 //! - [`parts`]: what it takes to serve them; [`looks`]: who asks for a look
 //! - [`poll`]: who looks
 //! - [`stored`], [`rows`]: what is asked and changed by hand; [`store`]: who may ask for that
@@ -20,16 +21,19 @@ mod known;
 mod link;
 mod looks;
 mod migrations;
+mod once;
 mod own;
 mod parts;
 mod place;
 mod poll;
+mod reading;
 mod rows;
 mod soketi;
 mod statements;
 mod store;
 mod stored;
 
+pub use once::{greet, look_once};
 pub use parts::Parts;
 pub use place::{DatabaseUrl, Place, Schema, Settings, Table};
 pub use store::Store;

@@ -36,6 +36,20 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// What is wrong with where apps are kept for a node that shares its channels with others, or may; what to do, too.
+    pub fn concern(&self, is_in_cluster: bool) -> Option<String> {
+        match &self.place {
+            Place::Embedded(file) if is_in_cluster && self.place.is_there() => Some(format!(
+                "the apps of {} are known to this node alone, and the cluster's other nodes refuse their clients (4001): \
+                 set apps_database.url to a database that all nodes reach, and put them there",
+                file.display()
+            )),
+            _ => None,
+        }
+    }
+}
+
 /// Where a database is.
 #[derive(Clone, Debug)]
 pub enum Place {

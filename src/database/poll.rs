@@ -3,15 +3,15 @@
 use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, Row as _};
 use tokio::time::timeout;
 
 use super::known::{Known, Round};
-use super::link::{Columns, Link, Trouble, rows_within_time, within_time};
+use super::link::{Columns, Link, Trouble, columns, within_time};
 use super::parts::Parts;
-use super::place::{Kind, Schema, Settings};
-use super::{own, soketi, statements};
+use super::place::{Kind, Settings};
+use super::reading::read_rows;
+use super::statements;
 use crate::apps::Source;
 use crate::hub::Knowledge;
 use crate::metrics::DatabaseMetrics;
@@ -21,9 +21,10 @@ use crate::throttle::Throttle;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// When one that is away is tried again, at the earliest.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// Of its time, the database spends at most one part in so many on this node's looking.
+/// Of its time, the database spends one part in so many on this node's looking at most, unless that would have the node
+/// look more rarely than [`LONGEST_PAUSE`]: until it looks, it does not know that the database is away.
 const SHARE: u32 = 10;
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Lines of the log about rows that a minute may have, and names that a line may.
 const MOST_LINES: usize = 20;
 
@@ -76,8 +77,7 @@ impl<'p> Poller<'p> {
             let pause = match looked {
                 Ok(()) => {
                     self.parts.looks.done.send_replace(now_asked);
-                    let share = took.saturating_mul(SHARE - 1);
-                    self.settings.poll.max(share).min(LONGEST_PAUSE)
+                    pause_after(took, self.settings.poll)
                 }
                 Err(trouble) => {
                     self.failed(&trouble);
@@ -97,7 +97,7 @@ impl<'p> Poller<'p> {
         self.link.close().await;
     }
 
-    /// A look, and how long the database took to answer whether there is anything new.
+    /// A look, and how long the database took to answer.
     async fn patiently_look(&mut self) -> (Result<(), Trouble>, Duration) {
         let start = Instant::now();
         let parts = self.parts;
@@ -144,10 +144,12 @@ impl<'p> Poller<'p> {
         let statement = statements::digest(self.kind, &self.settings.schema, &self.columns);
         let digest = self.digest_of(statement).await?;
         *took = asked.elapsed();
+        self.metrics.looks.inc();
         if self.digest.as_ref() == Some(&digest) {
             return Ok(());
         }
         let round = self.read_all().await?;
+        *took = asked.elapsed();
         // What has changed since the digest was made is read once more.
         self.digest = Some(digest);
         self.serve(round, start)?;
@@ -155,14 +157,8 @@ impl<'p> Poller<'p> {
     }
 
     async fn find_columns(&mut self) -> Result<Columns, Trouble> {
-        if self.settings.schema == Schema::Fanfare {
-            return Ok(own::COLUMNS.to_vec());
-        }
-        let columns = self.link.columns(&soketi::COLUMNS).await?;
-        match soketi::NEEDED.iter().find(|name| !columns.contains(name)) {
-            Some(missing) => Err(Trouble::NoColumn(missing)),
-            None => Ok(columns),
-        }
+        let (connection, _) = self.link.connection().await?;
+        columns(connection, self.kind, &self.settings.schema).await
     }
 
     async fn digest_of(&mut self, statement: String) -> Result<String, Trouble> {
@@ -177,30 +173,13 @@ impl<'p> Poller<'p> {
 
     async fn read_all(&mut self) -> Result<Round, Trouble> {
         let most = self.settings.max_apps;
-        let schema = &self.settings.schema;
-        let statement = statements::rows(self.kind, schema, &self.columns, most + 1);
+        let table = (self.kind, &self.settings.schema);
+        self.metrics.reads.inc();
         let (connection, _) = self.link.connection().await?;
         let (known, columns) = (&mut self.known, &self.columns);
-        let mut count = 0_usize;
-        let reading = async {
-            known.begin();
-            let mut rows = sqlx::raw_sql(AssertSqlSafe(statement)).fetch(connection);
-            while let Some(row) = rows.try_next().await? {
-                count += 1;
-                if count > most {
-                    break;
-                }
-                let values = (0..columns.len()).map(|at| row.try_get::<Option<&[u8]>, _>(at));
-                let values: Vec<Option<&[u8]>> = values.collect::<Result<_, _>>()?;
-                known.take(columns, &values);
-            }
-            Ok::<_, sqlx::Error>(())
-        };
-        rows_within_time(reading).await?;
+        let are_more = read_rows(connection, table, columns, most, known).await?;
         let mut round = self.known.end();
-        if count > most {
-            // What is left of the answer is not waited for.
-            self.link.give_up();
+        if are_more {
             round.refused += 1;
             round.remarks.push(format!(
                 "there are more than {most} apps (apps_database.max_apps): those with later ids are not served"
@@ -277,6 +256,12 @@ impl<'p> Poller<'p> {
     }
 }
 
+/// How long a node waits for its next look, of which the last took so long.
+fn pause_after(took: Duration, poll: Duration) -> Duration {
+    let share = took.saturating_mul(SHARE - 1);
+    poll.max(share.min(LONGEST_PAUSE))
+}
+
 /// Lines about rows, so many a minute at most.
 #[derive(Default)]
 struct Lines {
@@ -327,5 +312,21 @@ fn listed(names: &[Box<str>]) -> String {
     match names.len().checked_sub(MOST_LINES) {
         Some(more @ 1..) => format!("{named} and {more} more"),
         _ => named,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_database_is_looked_at_more_rarely_and_not_left_out_of_sight() {
+        let poll = Duration::from_millis(500);
+        let pause = |took| pause_after(Duration::from_millis(took), poll).as_millis();
+        assert_eq!(pause(1), 500);
+        assert_eq!(pause(100), 900);
+        assert_eq!(pause(4900), 2000);
+        let rarely = Duration::from_secs(60);
+        assert_eq!(pause_after(Duration::from_secs(5), rarely), rarely);
     }
 }

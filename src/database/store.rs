@@ -80,6 +80,12 @@ impl Store {
         self.parts.settings.schema == Schema::Fanfare
     }
 
+    /// What is wrong with where apps are kept, if something is: a sentence, and what to do.
+    pub fn concern(&self) -> Option<String> {
+        let is_in_cluster = self.parts.relay.authority.reaches_beyond();
+        self.parts.settings.concern(is_in_cluster)
+    }
+
     /// Apps in the order of their ids, so many at most of those behind `after`.
     ///
     /// # Errors
@@ -107,10 +113,15 @@ impl Store {
     /// Makes an app of these settings, which are as `[[apps]]` of the file has them. It is served when this returns.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`], [`StoreError::Invalid`], [`StoreError::Unavailable`], [`StoreError::ReadOnly`].
+    /// [`StoreError::AlreadyExists`], [`StoreError::Invalid`], [`StoreError::Unavailable`], [`StoreError::ReadOnly`],
+    /// [`StoreError::NotShared`].
     pub async fn create(&self, settings: Map<String, Value>) -> Result<Stored, StoreError> {
         if !self.is_writable() {
             return Err(StoreError::ReadOnly);
+        }
+        let is_own = matches!(self.parts.settings.place, Place::Embedded(_));
+        if is_own && self.parts.relay.authority.reaches_beyond() {
+            return Err(StoreError::NotShared);
         }
         // Before a file is made for it.
         (self.parts.read)(&settings).map_err(StoreError::Invalid)?;

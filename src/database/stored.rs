@@ -44,6 +44,12 @@ pub enum StoreError {
     /// The database is away. Whether a change was made is not known.
     #[error("the database cannot be asked: {0}")]
     Unavailable(String),
+    /// The cluster's other nodes would not know the app: the embedded database is this node's.
+    #[error(
+        "an app that is made here would be known to this node alone, and the cluster's other nodes would refuse its \
+         clients: set apps_database.url to a database that all nodes reach"
+    )]
+    NotShared,
     /// The table is soketi's, which is only read.
     #[error("apps of soketi's table are changed there (apps_database.schema)")]
     ReadOnly,

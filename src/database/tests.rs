@@ -62,6 +62,10 @@ fn store(relay: &Arc<Relay>, file: &Path) -> Store {
         poll: Duration::from_millis(50),
         ..Settings::new(Place::Embedded(file.to_owned()))
     };
+    store_of(settings, relay)
+}
+
+fn store_of(settings: Settings, relay: &Arc<Relay>) -> Store {
     let parts = Parts::new(settings, Arc::new(read), relay, &Webhooks::none(), || {});
     Store::new(parts)
 }
@@ -175,6 +179,33 @@ async fn what_was_kept_is_served_by_the_next_process() {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    second.stop();
+}
+
+#[tokio::test]
+async fn a_table_of_more_apps_than_are_served_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("apps.db");
+    let first = store(&relay(), &file);
+    for id in ["1", "2", "3"] {
+        first.create(app(id)).await.unwrap();
+    }
+    first.stop();
+    let relay = relay();
+    let settings = Settings {
+        poll: Duration::from_millis(10),
+        max_apps: 2,
+        ..Settings::new(Place::Embedded(file))
+    };
+    let second = store_of(settings, &relay);
+    second.start(Duration::from_secs(30)).unwrap();
+    let metrics = relay.hub.metrics().database();
+    while metrics.looks.get() < 10 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(metrics.reads.get(), 1);
+    assert_eq!(metrics.rows_refused.get(), 1);
+    assert!(relay.hub.app("2").is_some() && relay.hub.app("3").is_none());
     second.stop();
 }
 

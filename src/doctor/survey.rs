@@ -19,6 +19,8 @@ use super::stream;
 use super::subject::{Subject, since_1970};
 use super::websocket::{self, Ended, Opened, WebSocket};
 use crate::cluster::redis;
+use crate::database;
+use crate::ingest::laravel_redis::RedisServer;
 use crate::webhooks;
 
 /// How long a silent connection is looked at.
@@ -41,6 +43,10 @@ pub struct Surroundings {
     pub webhooks: webhooks::Settings,
     /// What channels are shared over, if they are.
     pub redis: Option<Box<redis::Settings>>,
+    /// Where more apps come from, if it is there.
+    pub apps_database: database::Settings,
+    /// Where Laravel publishes to over Redis, if that is taken in.
+    pub laravel_redis: Option<RedisServer>,
 }
 
 /// What is asked for beyond the usual.
@@ -294,11 +300,29 @@ impl Survey {
                 let outcome = runtime.block_on(asked);
                 observer.found(backend::webhook(&webhook.url.to_string(), &outcome))?;
             }
+            let greet = |settings| runtime.block_on(redis::greet(settings, BACKEND_PATIENCE / 2));
             if let Some(settings) = &around.redis {
-                let asked = redis::greet(settings, BACKEND_PATIENCE / 2);
-                for (place, answer) in runtime.block_on(asked) {
+                for (place, answer) in greet(settings) {
                     observer.found(backend::redis(&place, &answer))?;
                 }
+            }
+            if let Some(server) = &around.laravel_redis {
+                let target = redis::Target::Single(server.connection_info().clone());
+                let settings = redis::Settings {
+                    target,
+                    ..redis::Settings::default()
+                };
+                for (place, answer) in greet(&settings) {
+                    observer.found(backend::laravel_redis(&place, &answer))?;
+                }
+            }
+            let settings = &around.apps_database;
+            if settings.place.is_there() {
+                let answer = runtime.block_on(database::greet(settings));
+                observer.found(backend::apps_database(&settings.place.to_string(), &answer))?;
+            }
+            if let Some(concern) = settings.concern(around.redis.is_some()) {
+                observer.found(backend::apps_of_one_node(&concern))?;
             }
         }
         if let Ok(limit) = service::net::descriptors::raise_limit() {

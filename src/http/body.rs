@@ -97,6 +97,15 @@ impl Body {
         })
     }
 
+    /// Reads what is left, for whoever wants to see what was refused. None, if it is more than so many bytes, or
+    /// there is no room for it.
+    pub(super) async fn read_refused(&mut self, most: usize) -> Option<Bytes> {
+        if self.check_announced(most).is_err() || self.ended {
+            return None;
+        }
+        self.read(most).await.ok().filter(|body| !body.is_empty())
+    }
+
     /// Reads what nobody wants to know, so that a connection of HTTP/1.1 can go on to its next request;
     /// unless it is so much that closing the connection is cheaper.
     pub(super) async fn skip(&mut self) {

@@ -8,6 +8,7 @@
 //! - [`pages`]: which web pages are kept out
 //! - [`verified`]: requests whose signature was checked; the API's handlers take no others
 //! - [`publish`], [`event`]: publishing, and an event as it comes in
+//! - [`refused`]: what a publish that was refused was for
 //! - [`idempotency`]: publishes that carry a key
 //! - [`info`]: attributes of channels that callers may ask for
 //! - [`channels`], [`users`]: queries and users
@@ -25,6 +26,7 @@ mod idempotency;
 mod info;
 mod pages;
 mod publish;
+mod refused;
 mod route;
 mod service;
 mod users;

@@ -14,7 +14,7 @@ use super::body::Body;
 use super::error::ApiError;
 use super::route::{AppRoute, Route};
 use super::verified::{Claim, Head, Verified};
-use super::{channels, health, pages, publish, users};
+use super::{channels, health, pages, publish, refused, users};
 use crate::acme;
 use crate::fallback::FallbackService;
 use crate::hub::{AppHub, Knowledge};
@@ -72,19 +72,28 @@ async fn handle(api: web::Data<Api>, request: HttpRequest, payload: web::Payload
     let _handled = mark.as_ref().map(RequestMark::enter);
     let mut body = Body::new(&request, payload, mark, &api.bodies);
     let label = route.as_ref().map_or(metrics::Route::Other, Route::label);
-    let mut left = None;
+    let (mut left, mut seen) = (None, Vec::new());
     let outcome = match route {
-        Ok(route) => api.answer(&request, &route, &mut body, &mut left).await,
+        Ok(route) => {
+            let answer = api.answer(&request, &route, &mut body, &mut left, &mut seen);
+            answer.await
+        }
         Err(error) => Err(error),
     };
     let is_limited = matches!(&outcome, Err(error) if error.limited.is_some());
     let mut response = match outcome {
         Ok(answer) => respond(answer),
         Err(error) => {
+            if seen.is_empty() && api.wants_to_know(label) {
+                let unread = body.read_refused(refused::MOST_BYTES).await;
+                seen = unread
+                    .map(|body| refused::channels(&body))
+                    .unwrap_or_default();
+            }
             if request.version() != Version::HTTP_2 {
                 body.skip().await;
             }
-            api.note(&request, label, &error);
+            api.note(&request, label, &error, &seen);
             refuse(error)
         }
     };
@@ -121,12 +130,13 @@ impl Api {
         route: &Route<'_>,
         body: &mut Body,
         left: &mut Option<Left>,
+        seen: &mut Vec<String>,
     ) -> Result<Answer, ApiError> {
         route.check_method(request.method())?;
         if request.method() == Method::OPTIONS {
             return Ok(Answer::Methods(route.methods()));
         }
-        let hub = &self.relay.hub;
+        let (hub, label) = (&self.relay.hub, route.label());
         let (app_id, route) = match route {
             Route::Root => return Ok(health::root()),
             Route::Alive => return Ok(health::alive()),
@@ -159,8 +169,20 @@ impl Api {
         self.limit_app(&app, left)?;
         let body = body.read(largest).await?;
         let headers = request.headers();
-        let request = claim.with_body(&body)?;
-        self.call(route, &request, headers).await
+        let answer = match claim.with_body(&body) {
+            Ok(request) => self.call(route, &request, headers).await,
+            Err(error) => Err(error),
+        };
+        if answer.is_err() && self.wants_to_know(label) {
+            *seen = refused::channels(&body);
+        }
+        answer
+    }
+
+    /// Whether somebody looks at what is published, and it is.
+    fn wants_to_know(&self, label: metrics::Route) -> bool {
+        let is_publish = matches!(label, metrics::Route::Events | metrics::Route::BatchEvents);
+        is_publish && self.relay.tap.watched()
     }
 
     fn limit_address(
@@ -242,7 +264,13 @@ impl Api {
     }
 
     /// Lets the operator see a refusal: a caller's mistake is no error of the relay.
-    fn note(&self, request: &HttpRequest, label: metrics::Route, error: &ApiError) {
+    fn note(
+        &self,
+        request: &HttpRequest,
+        label: metrics::Route,
+        error: &ApiError,
+        channels: &[String],
+    ) {
         let path = request.uri().path();
         let (status, message) = (error.status.as_u16(), &*error.message);
         let client = self
@@ -259,12 +287,19 @@ impl Api {
         if let (Some(app), metrics::Route::Events | metrics::Route::BatchEvents) = (&app, label) {
             app.metrics.publishes_refused.with(error.as_refusal()).inc();
         }
-        self.relay.tap.emit(|| TapEvent {
-            app: app.as_ref().map(|app| &*app.app.id),
-            code: Some(status),
-            message: Some(message),
-            address: client,
-            ..TapEvent::new(Kind::Error)
-        });
+        let show = |channel: Option<&str>| {
+            self.relay.tap.emit(|| TapEvent {
+                app: app.as_ref().map(|app| &*app.app.id),
+                channel,
+                code: Some(status),
+                message: Some(message),
+                address: client,
+                ..TapEvent::new(Kind::Error)
+            });
+        };
+        if channels.is_empty() {
+            return show(None);
+        }
+        channels.iter().for_each(|channel| show(Some(channel)));
     }
 }

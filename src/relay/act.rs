@@ -56,6 +56,7 @@ impl Relay {
                 is_cut,
                 reply,
             } => {
+                self.show_sign_in(peer, &user);
                 let complaint = is_cut.then(|| self.note_long_watchlist(peer));
                 let sign_in = SignIn {
                     peer: peer.handle(),
@@ -98,6 +99,7 @@ impl Relay {
         match sign_in {
             None => self.authority.join(peer.app(), join),
             Some(user) => {
+                self.show_sign_in(peer, &user);
                 let sign_in = SignIn {
                     peer: peer.handle(),
                     user,

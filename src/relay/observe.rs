@@ -6,6 +6,7 @@ use super::Relay;
 use super::client_event::ClientEvent;
 use super::publish::Publication;
 use crate::hub::{AppHub, Peer};
+use crate::protocol::member::Member;
 use crate::protocol::{ChannelName, Frame};
 use crate::tap::{Kind, TapEvent};
 
@@ -76,6 +77,19 @@ impl Relay {
                 socket_id: Some(&socket_id),
                 user_id,
                 ..TapEvent::new(kind)
+            });
+        }
+    }
+
+    /// A connection is signed in as a user.
+    pub(super) fn show_sign_in(&self, peer: &Peer, user: &Member) {
+        if self.tap.watched() {
+            let socket_id = peer.socket_id().to_string();
+            self.tap.emit(|| TapEvent {
+                app: Some(&peer.app().app.id),
+                socket_id: Some(&socket_id),
+                user_id: Some(user.user_id()),
+                ..TapEvent::new(Kind::SignIn)
             });
         }
     }

@@ -36,7 +36,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
 
 use crate::acme::{self, Acme};
-use crate::admin::{self, AdminState, Keyring, Locks, Names};
+use crate::admin::{self, AdminState, InUse, Keyring, Locks, Names};
 use crate::clients::Clients;
 use crate::cluster::{Local, Redis, redis};
 use crate::config::{self, Cluster, Config, Records, Role};
@@ -53,7 +53,7 @@ use crate::state::common::Common;
 use crate::tap::Tap;
 use crate::tls;
 use crate::webhooks::{self, Webhooks};
-use reload::Reloading;
+use reload::{OfAdmin, Reloading};
 use worker::WorkerSettings;
 
 pub use reload::Reload;
@@ -183,8 +183,7 @@ pub fn run(
         .map_err(ServeError::system("start the workers"))?;
         let (admin_names, admin_address, _file) = (admin.names, admin.first_address, admin.file);
         let stop_asked = Arc::new(Notify::new());
-        let (admin, keyring) =
-            start_admin(admin.bound, files, &config, &relay, &apps, &stop_asked)?;
+        let (admin, shown) = start_admin(admin.bound, files, &config, &relay, &apps, &stop_asked)?;
         listen::announce("public", &names);
         listen::announce("tls", &tls_addresses);
         listen::announce("admin", &admin_names);
@@ -201,7 +200,7 @@ pub fn run(
         if let Some(certificates) = certificates {
             actix_rt::spawn(certificates.watch(relay.hub.metrics().clone()));
         }
-        let reloading = Reloading::new(reload, &config, &relay, &webhooks, keyring);
+        let reloading = Reloading::new(reload, &config, &relay, &webhooks, shown);
         actix_rt::spawn(reloading.run());
         let ingest = start_ingest(&config, &relay);
         let acme = acme.map(|acme| actix_rt::spawn(acme.run()));
@@ -266,6 +265,9 @@ fn apps_store(config: &Config, relay: &Arc<Relay>, webhooks: &Webhooks) -> Store
     let records = Records::new(config);
     let read = Arc::new(move |settings: &_| records.read(settings));
     let settings = config.apps_database.clone();
+    if let Some(concern) = settings.concern(config.cluster.is_shared()) {
+        tracing::warn!("{concern}");
+    }
     Store::new(database::Parts::new(
         settings,
         read,
@@ -311,7 +313,7 @@ fn acme(
     Ok(Some(acme))
 }
 
-/// Starts the listener for operators, if there is one; with the tokens that open it.
+/// Starts the listener for operators, if there is one; with what of it changes as the configuration is read again.
 fn start_admin(
     listeners: Vec<admin::Bound>,
     files: u64,
@@ -319,10 +321,13 @@ fn start_admin(
     relay: &Arc<Relay>,
     apps: &Store,
     stop: &Arc<Notify>,
-) -> Result<(Option<actix_web::dev::ServerHandle>, Arc<Keyring>), ServeError> {
-    let keyring = Arc::new(Keyring::new(config.admin.tokens.clone()));
+) -> Result<(Option<actix_web::dev::ServerHandle>, OfAdmin), ServeError> {
+    let of_admin = OfAdmin {
+        keyring: Arc::new(Keyring::new(config.admin.tokens.clone())),
+        config: Arc::new(InUse::new(config::shown(config))),
+    };
     if listeners.is_empty() {
-        return Ok((None, keyring));
+        return Ok((None, of_admin));
     }
     let address = config.admin.address();
     let bound = address.map(|address| address.host().to_lowercase().into());
@@ -335,13 +340,13 @@ fn start_admin(
         relay: Arc::clone(relay),
         apps: apps.clone(),
         names,
-        config: Arc::new(config::shown(config)),
+        config: Arc::clone(&of_admin.config),
         around: config.surroundings(),
         started_at: SystemTime::now(),
         stop: Arc::clone(stop),
     };
     let locks = Locks {
-        keyring: Arc::clone(&keyring),
+        keyring: Arc::clone(&of_admin.keyring),
         open_metrics: config.admin.open_metrics,
     };
     let limit = descriptors::admin_within(files);
@@ -349,7 +354,7 @@ fn start_admin(
         .map_err(ServeError::system("start the admin listener"))?;
     let handle = server.handle();
     actix_rt::spawn(server);
-    Ok((Some(handle), keyring))
+    Ok((Some(handle), of_admin))
 }
 
 /// Takes in what Laravel publishes on Redis, if it is to be and there is anybody to get it.

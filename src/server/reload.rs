@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::reclaim;
-use crate::admin::Keyring;
+use crate::admin::{InUse, Keyring};
 use crate::apps::Source;
-use crate::config::{Config, LogLevel, Reread, Rereader};
+use crate::config::{self, Config, LogLevel, Reread, Rereader};
 use crate::hub::Changes;
 use crate::metrics::Reload as Outcome;
 use crate::relay::Relay;
@@ -38,12 +38,20 @@ pub struct Reload {
     pub set_log_level: fn(LogLevel),
 }
 
+/// What of the admin listener changes as the configuration is read again.
+pub(super) struct OfAdmin {
+    /// What opens it.
+    pub(super) keyring: Arc<Keyring>,
+    /// What it shows of the configuration.
+    pub(super) config: Arc<InUse>,
+}
+
 /// Reads a configuration again, and has the relay go by it.
 pub(super) struct Reloading {
     reload: Reload,
     relay: Arc<Relay>,
     webhooks: Webhooks,
-    keyring: Arc<Keyring>,
+    of_admin: OfAdmin,
     /// Whether others than this machine reach the admin listener.
     admin_is_exposed: bool,
     log_level: LogLevel,
@@ -64,14 +72,14 @@ impl Reloading {
         config: &Config,
         relay: &Arc<Relay>,
         webhooks: &Webhooks,
-        keyring: Arc<Keyring>,
+        of_admin: OfAdmin,
     ) -> Self {
         let admin = config.admin.listen.as_ref();
         Self {
             reload,
             relay: Arc::clone(relay),
             webhooks: webhooks.clone(),
-            keyring,
+            of_admin,
             admin_is_exposed: admin.is_some_and(|listen| !listen.is_loopback()),
             log_level: config.log.level,
             is_development: config.development,
@@ -145,6 +153,8 @@ impl Reloading {
         }
         self.is_development = config.development;
         self.take_tokens(&config);
+        let shown = config::shown(&config);
+        self.of_admin.config.was_read(&shown, &needs_restart);
         self.name(needs_restart);
         let apps = config.apps.iter().map(Arc::clone).collect();
         Ok(self.relay.hub.set_apps(Source::Configuration, apps))
@@ -187,7 +197,7 @@ impl Reloading {
     /// From now on the admin listener is opened by what the file has now.
     fn take_tokens(&self, config: &Config) {
         let tokens = &config.admin.tokens;
-        if self.keyring.replace(tokens.clone()) {
+        if self.of_admin.keyring.replace(tokens.clone()) {
             let names: Vec<_> = tokens.iter().map(|token| token.name()).collect();
             tracing::info!(
                 tokens = listed(&names),
@@ -238,6 +248,7 @@ impl Reloading {
 
     fn failed(&mut self, complaint: String, is_news: bool) {
         self.again_at = Some(Instant::now() + AGAIN_AFTER);
+        self.of_admin.config.was_not_read(&complaint);
         self.relay.is_outdated.store(true, Ordering::Relaxed);
         if is_news || self.complaint.as_ref() != Some(&complaint) {
             self.count(Outcome::Failed);

@@ -19,6 +19,8 @@ pub enum Kind {
     Connect,
     /// A connection ended, with `code`.
     Disconnect,
+    /// A connection was signed in as a user.
+    SignIn,
     /// A connection subscribed to a channel.
     Subscribe,
     /// A connection left a channel.

@@ -212,3 +212,60 @@ async fn are_kept_in_the_state_folder() {
     drop(client);
     server.finish().await;
 }
+
+#[tokio::test]
+async fn are_logged_with_what_came_of_it_and_so_is_a_look_at_secrets() {
+    let directory = tempfile::tempdir().unwrap();
+    let tokens = directory.path().join("tokens");
+    fs::write(&tokens, format!("read {READ} reader\n")).unwrap();
+    let file = directory.path().join("apps.db");
+    let server = locked()
+        .set("admin.tokens_file", tokens.to_str().unwrap())
+        .set("apps_database.url", format!("sqlite://{}", file.display()));
+    let server = or_skip!(server.start().await);
+    let mut admin = Admin::of(&server);
+    let app = made(&mut admin, &json!({ "id": "shop" })).await;
+    let secrets = "/api/apps/shop?secrets=true";
+    admin.get(secrets).await;
+    logged(
+        &server,
+        &["secrets were shown", "/api/apps/shop", "admin.token"],
+    )
+    .await;
+    Admin::with(&server, Some(READ))
+        .refused("GET", secrets, 403)
+        .await;
+    logged(&server, &["secrets were not shown", "by reader"]).await;
+    admin.expect("DELETE", "/api/apps/none", 404).await;
+    logged(
+        &server,
+        &["was refused", "/api/apps/none", "no app has the id"],
+    )
+    .await;
+    // The database is away: whether it has done it is not known.
+    fs::rename(&file, directory.path().join("away.db")).unwrap();
+    let failed = patch(&mut admin, &app, &json!({ "enabled": false })).await;
+    assert_eq!(failed.status, 503, "{}", failed.text());
+    let log = logged(
+        &server,
+        &["may have been made all the same", "\"status\":503"],
+    )
+    .await;
+    assert!(!log.contains(&app.secret));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn that_are_refused_again_and_again_do_not_fill_the_log() {
+    let server = or_skip!(start().await);
+    let mut admin = Admin::of(&server);
+    for _ in 0..100 {
+        admin.expect("DELETE", "/api/apps/none", 404).await;
+    }
+    let log = logged(&server, &["more was refused by the admin API"]).await;
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("was refused; asked for"));
+    assert_eq!(lines.count(), 60);
+    server.finish().await;
+}

@@ -249,6 +249,15 @@ async function trace() {
     await publish("private-desk", "for-grace", {});
     return feed.getByRole("listitem").filter({ hasText: "for-grace" }).getByText("reached it").count();
   });
+  // It comes back on another socket, and is found by its sign-in; what was refused shows, too.
+  const again = connect("grace");
+  again.signin();
+  const againId = await connected(again);
+  await feed.getByRole("listitem").filter({ hasText: againId }).getByText("signed in").waitFor();
+  const stranger = new Pusher({ appId: app.id, key: app.key, secret: "wrong", host, port: String(port), useTLS: false });
+  await stranger.trigger("private-desk", "forged", {}).catch(() => null);
+  await feed.getByRole("listitem").filter({ hasText: "private-desk" }).getByText("was not published").waitFor();
+  again.disconnect();
   // A channel.
   await page.getByLabel("What to follow").selectOption("channel");
   await page.getByLabel("Which one").fill("presence-room");

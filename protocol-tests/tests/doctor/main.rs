@@ -8,6 +8,7 @@
 mod asked;
 mod backends;
 mod certificates;
+mod databases;
 mod laravel;
 mod proxies;
 mod relay;

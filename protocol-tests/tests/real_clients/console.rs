@@ -107,6 +107,18 @@ async fn the_console_is_quick_beside_ten_thousand_channels() {
 }
 
 #[tokio::test]
+async fn the_console_finds_each_of_many_apps() {
+    let mut server = server(AppConfig::new("10001"));
+    for number in 0..1200 {
+        server = server.app(AppConfig::new(&format!("z-{number:04}")));
+    }
+    let server = or_skip!(server.start().await);
+    let done = run(&server, "console/many.mjs").await;
+    assert_eq!(done, ["found"]);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn the_source_of_the_console_passes_the_type_checker_and_the_linter() {
     lines("console/source.mjs", None).await;
 }

@@ -33,6 +33,7 @@ pub(in crate::admin) async fn nodes(state: &AdminState) -> Result<Value, Refusal
         "draining": relay.hub.is_draining(),
         "cluster": authority.reaches_beyond(),
         "standing": standing,
+        "warnings": state.apps.concern().into_iter().collect::<Vec<_>>(),
     });
     // What the others are cannot be known while Redis is away: that this node is, can.
     let cluster = match authority.standing() {

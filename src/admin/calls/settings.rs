@@ -25,9 +25,10 @@ impl From<StoreError> for Refusal {
         let text = error.to_string();
         match error {
             StoreError::NotFound => Self::NotFound(text),
-            StoreError::AlreadyExists(_) | StoreError::Conflict | StoreError::ReadOnly => {
-                Self::Conflict(text)
-            }
+            StoreError::AlreadyExists(_)
+            | StoreError::Conflict
+            | StoreError::NotShared
+            | StoreError::ReadOnly => Self::Conflict(text),
             StoreError::Invalid(_) => match key_in(&text) {
                 Some(key) => Self::Setting {
                     key: key.to_owned(),

@@ -7,6 +7,7 @@ import { visible, visibleLines } from "./dom.mjs";
 export const KINDS = /** @type {Record<string, { name: string, tone: string }>} */ ({
   publish: { name: "publish", tone: "tone-1" },
   client_event: { name: "client event", tone: "tone-2" },
+  sign_in: { name: "sign-in", tone: "tone-3" },
   subscribe: { name: "subscribe", tone: "tone-3" },
   unsubscribe: { name: "unsubscribe", tone: "tone-quiet" },
   connect: { name: "connect", tone: "tone-3" },

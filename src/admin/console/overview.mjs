@@ -4,7 +4,7 @@ import { Chart, sparkline } from "./charts.mjs";
 import { fill, h, say, visible } from "./dom.mjs";
 import { count, duration, plural, rate, size, when } from "./format.mjs";
 import { List, empty } from "./list.mjs";
-import { allApps } from "./picker.mjs";
+import { BY_PREFIX, allApps, numbered, once } from "./picker.mjs";
 
 /** @import { Context } from "./main.mjs" */
 /** @import { App } from "./picker.mjs" */
@@ -46,8 +46,10 @@ export function overview({ root, signal, query, keep }) {
     errors: new Chart("Errors a second", rate),
   };
   const node = h("section", { class: "card node" }, h("h2", {}, "Node"), h("div", { class: "skeleton" }));
-  const table = appsTable(query, keep);
-  fill(root, problem, announced, h("div", { class: "tiles" }, ...tiles.map((tile) => tile.element)),
+  const table = appsTable(query, keep, signal);
+  const warnings = h("div", { class: "warnings", "aria-label": "Warnings", role: "group" });
+  warnings.hidden = true;
+  fill(root, problem, warnings, announced, h("div", { class: "tiles" }, ...tiles.map((tile) => tile.element)),
     h("div", { class: "charts" }, ...Object.values(charts).map((chart) => chart.element)),
     h("div", { class: "split" }, table.element, node));
 
@@ -77,12 +79,15 @@ export function overview({ root, signal, query, keep }) {
       const newest = history.at?.at(-1);
       const missed = typeof newest === "number" ? Math.ceil((Date.now() / 1000 - newest) / 5) + 2 : KEPT;
       const last = Math.min(KEPT, Math.max(1, missed));
-      const [more, apps, nodes] = await Promise.all([
-        get(path(["history"], { last }), signal), allApps(signal), get(path(["nodes"]), signal).catch(() => null),
+      const prefix = table.prefix();
+      const [more, apps, nodes, config] = await Promise.all([
+        get(path(["history"], { last }), signal), allApps(signal, table.prefix()), get(path(["nodes"]), signal).catch(() => null), get(path(["config"]), signal).catch(() => null),
       ]);
       history = merged(history, more);
       draw();
-      table.set(apps.apps, apps.total);
+      if (table.prefix() === prefix) table.set(apps.apps, apps.total);
+      else table.ask();
+      drawWarnings(warnings, nodes, config);
       if (nodes !== null) drawNode(node, nodes);
       problem.hidden = true;
     } catch (error) {
@@ -130,6 +135,23 @@ function drawNode(card, nodes) {
   own.cluster && cluster.length > 0 && h("ul", { class: "plain mono" }, ...cluster.map((/** @type {string} */ id) => h("li", {}, visible(id)))));
 }
 
+/**
+ * What is wrong with how the node is set up, and what of its configuration waits.
+ * @param {HTMLElement} place
+ * @param {any} nodes
+ * @param {any} config
+ */
+function drawWarnings(place, nodes, config) {
+  /** @type {string[]} */ const waiting = config?.needs_restart ?? [];
+  /** @type {string[]} */ const texts = [...(nodes?.this.warnings ?? [])];
+  if (config?.last_reload_error) texts.push(`The configuration could not be read again, and what was read before holds: ${config.last_reload_error}`);
+  if (waiting.length > 0) texts.push(`Changed in the configuration, and in force when the relay is started again: ${waiting.join(", ")}`);
+  const shown = [...place.children].map((child) => child.textContent);
+  const wanted = texts.map((text) => visible(text));
+  if (shown.join("\n") !== wanted.join("\n")) fill(place, ...wanted.map((text) => h("p", { class: "banner" }, text)));
+  place.hidden = texts.length === 0;
+}
+
 /** A rate is known once an app was looked at twice. @param {number} value */
 function known(value) {
   return Number.isNaN(value) ? "–" : rate(value);
@@ -138,8 +160,9 @@ function known(value) {
 /**
  * @param {URLSearchParams} query
  * @param {Context["keep"]} keep
+ * @param {AbortSignal} signal
  */
-function appsTable(query, keep) {
+function appsTable(query, keep, signal) {
   /** @type {Map<string, { sent: number, received: number, at: number }>} */ const before = new Map();
   /** @type {Row[]} */ let rows = [];
   let [by, order] = (query.get("sort") ?? "connections.down").split(".");
@@ -165,11 +188,19 @@ function appsTable(query, keep) {
   });
   const search = h("input", {
     class: "input", type: "search", placeholder: "Search apps", "aria-label": "Search apps", "data-search": true, value: query.get("q") ?? "",
-    oninput: () => { keep({ q: search.value }); draw(); },
+    oninput: () => { keep({ q: search.value }); draw(); if (areMore) ask(); },
+  });
+  /** Whether there are more apps than the page has: the relay searches then. */
+  let areMore = false;
+  const prefix = () => (areMore ? search.value.trim() : "");
+  const ask = once(async () => {
+    const wanted = prefix();
+    const answer = await allApps(signal, wanted).catch(() => null);
+    if (answer !== null && prefix() === wanted) set(answer.apps, answer.total);
   });
   const total = h("span", { class: "muted" });
   const draw = () => {
-    const wanted = search.value.toLowerCase();
+    const wanted = areMore ? "" : search.value.toLowerCase();
     const sign = order === "up" ? 1 : -1;
     const found = rows.filter((row) => row.id.toLowerCase().includes(wanted));
     const key = /** @type {"id" | "connections"} */ (by);
@@ -181,20 +212,27 @@ function appsTable(query, keep) {
     });
     list.set(found);
   };
-  return {
-    element: h("section", { class: "card apps-card" }, h("header", { class: "card-head" }, h("h2", {}, "Apps"), total, search), list.element),
-    /** @param {App[]} apps @param {number} all */
-    set(apps, all) {
-      const now = performance.now();
-      rows = apps.map((app) => {
-        const last = before.get(app.id);
-        const seconds = last === undefined ? 0 : (now - last.at) / 1000;
-        const since = (/** @type {number} */ value, /** @type {number} */ then) => (seconds > 0 ? Math.max(0, value - then) / seconds : NaN);
-        before.set(app.id, { sent: app.messages_sent, received: app.messages_received, at: now });
-        return { ...app, sent: since(app.messages_sent, last?.sent ?? 0), received: since(app.messages_received, last?.received ?? 0) };
-      });
-      say(total, all > apps.length ? `the first ${count(apps.length)} of ${count(all)}` : plural(all, "app"));
-      draw();
-    },
+  /** @param {App[]} apps @param {number} all */
+  const set = (apps, all) => {
+    const now = performance.now();
+    const seen = new Map(before);
+    before.clear();
+    rows = apps.map((app) => {
+      const last = seen.get(app.id);
+      const seconds = last === undefined ? 0 : (now - last.at) / 1000;
+      const since = (/** @type {number} */ value, /** @type {number} */ then) => (seconds > 0 ? Math.max(0, value - then) / seconds : NaN);
+      before.set(app.id, { sent: app.messages_sent, received: app.messages_received, at: now });
+      return { ...app, sent: since(app.messages_sent, last?.sent ?? 0), received: since(app.messages_received, last?.received ?? 0) };
+    });
+    say(total, numbered(apps.length, all, prefix()));
+    if (!areMore && all > apps.length) {
+      areMore = true;
+      search.placeholder = BY_PREFIX;
+      search.setAttribute("aria-label", BY_PREFIX);
+      if (search.value.trim() !== "") ask();
+    }
+    draw();
   };
+  const head = h("header", { class: "card-head" }, h("h2", {}, "Apps"), total, search);
+  return { element: h("section", { class: "card apps-card" }, head, list.element), set, prefix, ask };
 }

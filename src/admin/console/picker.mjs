@@ -1,6 +1,7 @@
 // Which app a page is about.
 import { get, path, reason } from "./api.mjs";
 import { fill, h, visible } from "./dom.mjs";
+import { count, plural } from "./format.mjs";
 
 /**
  * @typedef {object} App
@@ -19,13 +20,40 @@ import { fill, h, visible } from "./dom.mjs";
 /** The app that was looked at last, which other pages begin with. */
 let last = "";
 
+/** Milliseconds without a key before the relay is asked. */
+const QUIET = 200;
+
 /**
- * The first thousand apps, and how many there are.
+ * The first thousand apps whose ids begin so, and how many there are.
  * @param {AbortSignal} signal
+ * @param {string} [prefix]
  * @returns {Promise<{ apps: App[], total: number }>}
  */
-export function allApps(signal) {
-  return get(path(["apps"], { limit: 1000 }), signal);
+export function allApps(signal, prefix = "") {
+  return get(path(["apps"], { limit: 1000, prefix }), signal);
+}
+
+/**
+ * What of so many apps is shown.
+ * @param {number} shown
+ * @param {number} all
+ * @param {string} prefix
+ */
+export function numbered(shown, all, prefix) {
+  if (all > shown) return `the first ${count(shown)} of ${count(all)}`;
+  return prefix === "" ? plural(all, "app") : `${plural(all, "app")} that ${all === 1 ? "begins" : "begin"} so`;
+}
+
+/** What a search goes by, where there are more apps than a page has. */
+export const BY_PREFIX = "Ids that begin with…";
+
+/**
+ * Does something once nothing was typed for a moment.
+ * @param {() => void} then
+ */
+export function once(then) {
+  let timer = 0;
+  return () => { clearTimeout(timer); timer = setTimeout(then, QUIET); };
 }
 
 /**
@@ -39,14 +67,26 @@ export function picker({ wanted, signal, any, onChange }) {
     class: "input", "aria-label": "App", disabled: true,
     onchange: () => { last = select.value; onChange(select.value); },
   }, h("option", {}, "Apps…"));
-  const element = h("label", { class: "field-inline" }, h("span", {}, "App"), select);
-  const ready = allApps(signal).then(({ apps }) => {
+  const search = h("input", {
+    class: "input", type: "search", placeholder: BY_PREFIX, "aria-label": "Apps whose ids begin with", hidden: true, spellcheck: "false",
+    oninput: once(() => {
+      const prefix = search.value.trim();
+      allApps(signal, prefix).then(({ apps }) => { if (search.value.trim() === prefix) choices(apps, select.value); }).catch(() => null);
+    }),
+  });
+  const element = h("span", { class: "field-inline" }, h("label", { class: "field-inline" }, h("span", {}, "App"), select), search);
+  /** @param {App[]} apps @param {string} chosen what stays chosen */
+  const choices = (apps, chosen) => {
     const ids = apps.map((app) => app.id);
-    const chosen = wanted ?? (any === undefined ? last : "");
     if (chosen !== "" && !ids.includes(chosen)) ids.unshift(chosen);
     fill(select, any !== undefined && h("option", { value: "" }, any),
       ...ids.map((id) => h("option", { value: id }, visible(id))));
     if (chosen !== "") select.value = chosen;
+    return ids;
+  };
+  const ready = allApps(signal).then(({ apps, total }) => {
+    const ids = choices(apps, wanted ?? (any === undefined ? last : ""));
+    search.hidden = total <= apps.length;
     select.disabled = false;
     if (ids.length === 0 && any === undefined) return null;
     return select.value;

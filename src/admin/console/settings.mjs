@@ -4,10 +4,10 @@ import { appActions, otherKey } from "./appactions.mjs";
 import { editApp, newApp } from "./appform.mjs";
 import { copyButton } from "./dialog.mjs";
 import { fill, h, say, visible } from "./dom.mjs";
-import { count, plural } from "./format.mjs";
+import { count } from "./format.mjs";
 import { icon } from "./icons.mjs";
 import { List, empty } from "./list.mjs";
-import { allApps, failed } from "./picker.mjs";
+import { BY_PREFIX, allApps, failed, numbered, once } from "./picker.mjs";
 import { SNIPPETS, publicAddress } from "./snippets.mjs";
 
 /** @import { Context } from "./main.mjs" */
@@ -44,19 +44,37 @@ function all({ root, signal, query, keep, actions, mayChange }) {
   });
   const search = h("input", {
     class: "input", type: "search", placeholder: "Search ids and keys", "aria-label": "Search ids and keys", "data-search": true, value: query.get("q") ?? "",
-    oninput: () => { keep({ q: search.value }); draw(); },
+    oninput: () => { keep({ q: search.value }); draw(); if (areMore) ask(); },
   });
+  /** Whether there are more apps than the page has: the relay searches then. */
+  let areMore = false;
   const draw = () => {
-    const wanted = search.value.toLowerCase();
+    // What the relay has found begins so.
+    const wanted = areMore ? "" : search.value.toLowerCase();
     list.set(known.filter((app) => app.id.toLowerCase().includes(wanted) || app.key.toLowerCase().includes(wanted)));
   };
   const problem = h("div", {});
   fill(root, h("div", { class: "card toolbar" }, h("div", { class: "toolbar-row" }, search, total)), problem, h("div", { class: "card" }, list.element));
-  allApps(signal).then(({ apps: some, total: number }) => {
-    known = some;
-    say(total, number > some.length ? `the first ${count(some.length)} of ${count(number)}` : plural(number, "app"));
-    draw();
-  }).catch((error) => { if (!signal.aborted) fill(problem, failed(error, () => location.reload())); });
+  const load = async () => {
+    const prefix = areMore ? search.value.trim() : "";
+    try {
+      const { apps: some, total: number } = await allApps(signal, prefix);
+      if (areMore && search.value.trim() !== prefix) return;
+      known = some;
+      say(total, numbered(some.length, number, prefix));
+      if (!areMore && number > some.length) {
+        areMore = true;
+        search.placeholder = BY_PREFIX;
+        search.setAttribute("aria-label", BY_PREFIX);
+        if (search.value.trim() !== "") await load();
+      }
+      draw();
+    } catch (error) {
+      if (!signal.aborted) fill(problem, failed(error, () => location.reload()));
+    }
+  };
+  const ask = once(load);
+  load();
 }
 
 /**

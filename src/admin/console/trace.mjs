@@ -44,7 +44,14 @@ export function trace({ root, signal, query, keep }) {
     class: "card toolbar",
     onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); keep({ by: by.value, value: value.value.trim() }); begin(); },
   }, h("div", { class: "toolbar-row" }, choice.element, by, value, h("button", { class: "button primary", type: "submit" }, "Follow")));
-  fill(root, form, invite);
+  const ofCluster = h("p", { class: "banner note" });
+  ofCluster.hidden = true;
+  fill(root, ofCluster, form, invite);
+  get(path(["nodes"]), signal).then(({ this: own, cluster }) => {
+    ofCluster.hidden = !own.cluster;
+    const nodes = cluster.length > 1 ? ` of ${cluster.length} nodes` : "";
+    say(ofCluster, `This node is one of a cluster${nodes}: only what is published through this node, and who is connected to it, is seen here. The others have consoles of their own.`);
+  }).catch(() => null);
 
   const begin = () => {
     const wanted = value.value.trim();
@@ -166,7 +173,7 @@ class Subject {
         else cards.push(h("p", {}, "It is not connected to this node: nothing reaches it here. Other nodes of a cluster have consoles of their own."));
       }
     }
-    if (cards.length === 0) cards.push(h("p", {}, "The user has no connection to this node that is known of. Who is on a presence channel without having signed in is known once they subscribe."));
+    if (cards.length === 0) cards.push(h("p", {}, "The user has no connection to this node that is known of. Whoever signs in, or subscribes to a presence channel under the id, is found from now on."));
     fill(this.card, h("h2", {}, "Now"), ...cards);
   }
 
@@ -182,7 +189,8 @@ class Subject {
   /** @param {Line} line @returns {Verdict | null} */
   judgeOfChannel(line) {
     if (line.channel !== this.value) return null;
-    const who = visible(line.user_id ?? line.socket_id ?? "somebody");
+    const publisher = line.address === undefined ? "somebody" : `a publisher at ${line.address}`;
+    const who = visible(line.user_id ?? line.socket_id ?? publisher);
     switch (line.type) {
       case "subscribe":
         this.subscribers = (this.subscribers ?? 0) + 1;
@@ -207,8 +215,10 @@ class Subject {
     if (this.by === "user" && line.user_id === this.value && socket !== undefined && line.type !== "publish") this.follow(socket);
     const isOurs = socket !== undefined && this.sockets.has(socket);
     if (line.type === "publish" || line.type === "client_event") return this.judgeEvent(line, isOurs);
+    if (line.type === "error" && socket === undefined && this.listening(channel ?? "").length > 0) return { tone: "bad", verdict: "was not published", why: refusal(line) };
     if (!isOurs || socket === undefined) return null;
     switch (line.type) {
+      case "sign_in": return { tone: "good", verdict: "signed in", why: `as ${visible(line.user_id)}, with ${visible(socket)}` };
       case "connect": return { tone: "good", verdict: "connected", why: visible(line.address === undefined ? "" : `from ${line.address}`) };
       case "disconnect":
         if (this.by === "user") this.sockets.delete(socket); else this.sockets.set(socket, new Set());
@@ -224,10 +234,15 @@ class Subject {
     }
   }
 
+  /** Its sockets that are subscribed. @param {string} channel */
+  listening(channel) {
+    return [...this.sockets].filter(([, channels]) => channels.has(channel)).map(([socket]) => socket);
+  }
+
   /** @param {Line} line @param {boolean} isOurs @returns {Verdict} */
   judgeEvent(line, isOurs) {
     const channel = line.channel ?? "";
-    const listening = [...this.sockets].filter(([, channels]) => channels.has(channel)).map(([socket]) => socket);
+    const listening = this.listening(channel);
     const reached = listening.filter((socket) => socket !== line.socket_id);
     if (line.type === "client_event" && isOurs) return { tone: "good", verdict: "sent by it", why: `to the other subscribers of ${visible(channel)}` };
     if (channel === `#server-to-user-${this.value}` && this.by === "user") return { tone: "good", verdict: "reached it", why: "it was sent to the user" };
@@ -236,6 +251,12 @@ class Subject {
     if (this.sockets.size === 0) return { tone: "other", verdict: "did not reach it", why: "not connected to this node" };
     return { tone: "other", verdict: "did not reach it", why: `not subscribed to ${visible(channel)}` };
   }
+}
+
+/** Why a publish was refused. @param {Line} line */
+function refusal(line) {
+  const from = line.address === undefined ? "" : `, from ${line.address}`;
+  return visible(`${line.message ?? ""} (${line.code ?? "no status"}${from})`);
 }
 
 /** @param {Line} line @param {Verdict} verdict */

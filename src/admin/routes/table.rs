@@ -351,7 +351,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         "/api/config",
         Call::Config,
         "Config",
-        "The configuration that the relay was started with, without secrets. Apps have routes of their own.",
+        "The configuration that holds, without secrets; which settings wait for a restart, and why it could not be read again. Apps have routes of their own.",
     ),
     Route {
         refusals: &[503],

@@ -1,18 +1,20 @@
 //! `fanfare doctor`: why it does not connect, asked from outside, through the address that clients are given.
 //!
+//! - [`apps`]: which apps there are
 //! - [`project`], [`laravel`]: a Laravel project, and what is known to go wrong in one
 //! - [`report`]: how findings are printed
 
+mod apps;
 mod laravel;
 mod project;
 mod report;
 
 use std::path::PathBuf;
 
+use self::apps::Apps;
 use self::project::Project;
 use self::report::{as_json, as_text};
 use super::serve::Files;
-use super::target;
 use super::url::Url;
 use super::{Failure, print};
 use crate::config::{self, Config};
@@ -34,7 +36,7 @@ pub(super) struct DoctorArgs {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
-    /// The app's id [default: the only one].
+    /// The app's id, of the configuration or its database of apps [default: the only one].
     #[arg(long, value_name = "ID")]
     app: Option<String>,
 
@@ -82,8 +84,12 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     let survey = match &args.laravel {
         None => {
             let config = config::load(&args.files.sources())?.config;
-            let subject = subject(args, &config, url)?;
-            Some((subject, Some(config.surroundings())))
+            let apps = Apps::of(&config, args.app.as_deref())?;
+            let subject = subject(args, &config, &apps, url)?;
+            if subject.is_none() {
+                findings.extend(apps.trouble);
+            }
+            subject.map(|subject| (subject, Some(config.surroundings())))
         }
         Some(file) => {
             // Only a configuration that was named is the relay's: what lies about may be another's.
@@ -92,8 +98,13 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
                 None => None,
             };
             let project = Project::read(file)?;
-            findings.extend(project.held_against(config.as_ref(), url.as_ref()));
-            let subject = url.and_then(|url| project.subject(url, config.as_ref()));
+            let apps = config.as_ref().map(|config| Apps::of(config, None));
+            let apps = apps.transpose()?;
+            findings.extend(project.held_against(apps.as_ref(), url.as_ref()));
+            let subject = url.and_then(|url| project.subject(url, apps.as_ref()));
+            if subject.is_none() {
+                findings.extend(apps.and_then(|apps| apps.trouble));
+            }
             subject.map(|subject| (subject, config.as_ref().map(Config::surroundings)))
         }
     };
@@ -118,7 +129,13 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     }
 }
 
-fn subject(args: &DoctorArgs, config: &Config, url: Option<PublicUrl>) -> Result<Subject, Failure> {
+/// What is looked at; `None` where the app may be in a database that cannot be read.
+fn subject(
+    args: &DoctorArgs,
+    config: &Config,
+    apps: &Apps,
+    url: Option<PublicUrl>,
+) -> Result<Option<Subject>, Failure> {
     let url = match url {
         Some(url) => url,
         None => {
@@ -126,14 +143,13 @@ fn subject(args: &DoctorArgs, config: &Config, url: Option<PublicUrl>) -> Result
             url_of(&format!("{origin}{prefix}"))?
         }
     };
-    let (app_id, signer) = target::app(config, args.app.as_deref())?;
-    let app = config.apps.by_id(&app_id).map(|app| (**app).clone());
-    Ok(Subject {
+    let app = apps.choose(args.app.as_deref())?;
+    Ok(app.map(|app| Subject {
         url,
-        app_id,
-        signer,
-        app,
-    })
+        app_id: app.id.to_string(),
+        signer: app.keys.signing().clone(),
+        app: Some((**app).clone()),
+    }))
 }
 
 fn url_of(text: &str) -> Result<PublicUrl, Failure> {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::super::Failure;
+use super::apps::Apps;
 use super::laravel::{self, KnownApp, Relay, Variables};
 use crate::auth::Signer;
-use crate::config::{Config, EnvFile};
+use crate::config::EnvFile;
 use crate::doctor::{Finding, PublicUrl, Subject, shown};
 
 /// A project's `.env`, which is only read.
@@ -42,11 +43,11 @@ impl Project {
     /// What is wrong with it.
     pub(super) fn held_against(
         &self,
-        config: Option<&Config>,
+        apps: Option<&Apps>,
         url: Option<&PublicUrl>,
     ) -> Vec<Finding> {
         let relay = Relay {
-            app: config.and_then(|config| self.known_app(config)),
+            app: apps.and_then(|apps| self.known_app(apps)),
             place: url.map(|url| (url.tls, url.host.clone(), url.port)),
         };
         let mut findings = self.unreadable();
@@ -55,7 +56,7 @@ impl Project {
     }
 
     /// The app that the project has, to be tried at an address; `None`: it has none, or one that cannot be.
-    pub(super) fn subject(&self, url: PublicUrl, config: Option<&Config>) -> Option<Subject> {
+    pub(super) fn subject(&self, url: PublicUrl, apps: Option<&Apps>) -> Option<Subject> {
         let (id, key, secret) = self.credentials()?;
         let may_stand_in_a_path = |text: &str| {
             let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
@@ -64,7 +65,7 @@ impl Project {
         if !may_stand_in_a_path(&id) || !may_stand_in_a_path(&key) {
             return None;
         }
-        let app = config.and_then(|config| config.apps.by_id(&id));
+        let app = apps.and_then(|apps| apps.by_id(&id));
         Some(Subject {
             url,
             signer: Signer::new(&key, secret.as_bytes()),
@@ -90,10 +91,11 @@ impl Project {
         errors.map(finding).collect()
     }
 
-    fn known_app(&self, config: &Config) -> Option<KnownApp> {
+    /// `None` where it is not known, as the database of apps cannot be read.
+    fn known_app(&self, apps: &Apps) -> Option<KnownApp> {
         let (id, key, secret) = self.credentials()?;
-        let Some(app) = config.apps.by_id(&id) else {
-            return Some(KnownApp::Missing);
+        let Some(app) = apps.by_id(&id) else {
+            return apps.trouble.is_none().then_some(KnownApp::Missing);
         };
         let own = Signer::new(&key, secret.as_bytes());
         let pair = app.keys.iter().find(|pair| pair.key() == key);

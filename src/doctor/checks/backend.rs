@@ -1,4 +1,4 @@
-//! Webhooks, Redis, the limit on open files.
+//! Webhooks, Redis, the database of apps, the limit on open files.
 
 use std::time::Duration;
 
@@ -57,6 +57,58 @@ pub(in crate::doctor) fn redis(
             Finding::ok(ID, text)
         }
     }
+}
+
+/// What the server of Redis said that Laravel publishes to.
+pub(in crate::doctor) fn laravel_redis(
+    place: &str,
+    answer: &Result<(String, Duration), String>,
+) -> Finding {
+    const ID: &str = "ingest.redis";
+    match answer {
+        Ok((_, took)) => {
+            let milliseconds = took.as_secs_f64() * 1e3;
+            let text =
+                format!("{place}, which Laravel publishes to, answers in {milliseconds:.1} ms");
+            Finding::ok(ID, text)
+        }
+        Err(reason) => Finding::error(
+            ID,
+            format!(
+                "{place}, which Laravel is to publish to, cannot be used: {}",
+                shown(reason)
+            ),
+            "start Redis, or correct ingest.laravel_redis.url and its password",
+        ),
+    }
+}
+
+/// What the database of apps said: how many rows its table has.
+pub(in crate::doctor) fn apps_database(
+    place: &str,
+    answer: &Result<(u64, Duration), String>,
+) -> Finding {
+    const ID: &str = "apps_database";
+    match answer {
+        Ok((count, took)) => {
+            let milliseconds = took.as_secs_f64() * 1e3;
+            let text =
+                format!("{place} has {count} rows of apps and answers in {milliseconds:.1} ms");
+            Finding::ok(ID, text)
+        }
+        Err(reason) => Finding::error(
+            ID,
+            format!("the apps of {place} cannot be read: {}", shown(reason)),
+            "start the database, or correct apps_database.url, its password, schema and table. (The table is made by the first \
+             relay that is started with it.)",
+        ),
+    }
+}
+
+/// Apps of which the cluster's other nodes know nothing.
+pub(in crate::doctor) fn apps_of_one_node(concern: &str) -> Finding {
+    let remedy = "set apps_database.url to a PostgreSQL or MySQL database, the same on each node";
+    Finding::warn("apps_database.shared", concern, remedy)
 }
 
 fn is_older_than(version: &str, major: u32, minor: u32) -> bool {

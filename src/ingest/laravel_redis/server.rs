@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use redis::{Client, ConnectionAddr};
+use redis::{Client, ConnectionAddr, ConnectionInfo};
 
 /// Where a Redis server is, and how to log in. Passwords never print.
 #[derive(Clone)]
@@ -18,6 +18,11 @@ impl RedisServer {
     /// in this build is no server either.
     pub fn parse(url: &str) -> Result<Self, InvalidUrl> {
         Client::open(url).map(Self).map_err(|_| InvalidUrl)
+    }
+
+    /// Where it is, and how to log in.
+    pub fn connection_info(&self) -> &ConnectionInfo {
+        self.0.get_connection_info()
     }
 
     /// The client that connects to it.
