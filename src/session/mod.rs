@@ -93,8 +93,8 @@ struct Subscription {
     /// Whether the client is, or was, away and has not asked for it again: until it has, it is sent
     /// nothing of the channel.
     held: bool,
-    /// The members of the presence channel when the connection came.
-    members: u32,
+    /// The connections on the presence channel when this one came.
+    notified: u32,
 }
 
 impl Keyed for Subscription {

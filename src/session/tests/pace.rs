@@ -66,7 +66,7 @@ fn whoever_sends_too_much_waits_and_is_closed_when_it_goes_on() {
 }
 
 #[test]
-fn coming_and_leaving_is_paid_for_by_members() {
+fn coming_and_leaving_is_paid_for_by_connections_that_are_notified() {
     let mut fixture = fixture(|app| {
         app.limits.channels_per_connection = 10;
         app.limits.messages_per_second = 10;
