@@ -109,6 +109,7 @@ impl Node {
         self.note_versions(pulse.lowest_version, pulse.highest_version);
         self.setup.metrics.nodes.set(pulse.nodes as i64);
         self.bound_logs(pulse.logged);
+        self.setup.shared.set_nodes(pulse.nodes);
         if has_forgotten {
             for channel in self.channels.values_mut() {
                 channel.on_forgotten();
