@@ -295,6 +295,14 @@ fn variables_that_look_like_the_relay_s_are_refused_with_the_right_name() {
             "FANFARE_APPS__LIMITS__OUTBOX_BYTES",
             "expected `outbox_bytes` below [apps.limits] in a configuration file",
         ),
+    ] {
+        assert_hint(name, hint);
+    }
+}
+
+#[test]
+fn variables_that_name_no_key_are_refused_with_what_may_have_been_meant() {
+    for (name, hint) in [
         (
             "FANFARE_ORIGINS",
             "expected `allowed_origins` below [[apps]] in a configuration file",
@@ -330,13 +338,17 @@ fn variables_that_look_like_the_relay_s_are_refused_with_the_right_name() {
              ingest__laravel_redis, admin, metrics, log and apps_database",
         ),
     ] {
-        let line = Setting::new().variable(name, "6001").mistake();
-        assert!(
-            line.starts_with(&format!("environment variable {name}: ")),
-            "{line}"
-        );
-        assert!(line.ends_with(&format!("unknown key; {hint}")), "{line}");
+        assert_hint(name, hint);
     }
+}
+
+fn assert_hint(name: &str, hint: &str) {
+    let line = Setting::new().variable(name, "6001").mistake();
+    assert!(
+        line.starts_with(&format!("environment variable {name}: ")),
+        "{line}"
+    );
+    assert!(line.ends_with(&format!("unknown key; {hint}")), "{line}");
 }
 
 #[test]
