@@ -2,6 +2,7 @@
 //! server of its own with one worker thread, and shares no route with the public listener. Whoever reaches its
 //! address shows a token, where there are any; there are none only where nobody but this machine reaches it.
 //!
+//! - [`connections`]: how they are served: none waits for ever or hoards answers
 //! - [`service`]: the entry of every request
 //! - [`guard`]: web pages of other sites are kept out
 //! - [`tokens`], [`keyring`]: what opens it, and what of that holds now; [`who`], [`gate`]: who asks, and may ask for what;
@@ -20,6 +21,7 @@
 mod audit;
 mod body;
 mod calls;
+mod connections;
 mod console;
 mod described;
 mod doctor;
@@ -42,17 +44,16 @@ mod turns;
 mod who;
 
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::dev::Server;
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
-use actix_web::{App, HttpServer, web};
-use socket2::SockRef;
+use actix_web::{App, web};
 
 use self::audit::Audit;
+pub use self::connections::Limits;
 use self::doctor::Desk;
 use self::gate::Gate;
 use self::history::History;
@@ -64,31 +65,21 @@ pub use self::tokens::{EXPECTED as EXPECTED_TOKEN, Role, Token, Tokens};
 use self::turns::Turns;
 use crate::metrics::Table;
 
-/// How long the head of a request may take to arrive.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a connection stays open between requests.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
-
-/// How long a peer may take nothing of what it is sent before the kernel ends the connection.
-const STALLED_FOR: Duration = Duration::from_secs(30);
-
-/// How long a stop waits for requests and watchers, in seconds.
-const SHUTDOWN_TIMEOUT: u64 = 2;
-
 /// Builds the server, which takes so many connections at the same time at most: more have to
-/// wait. It runs on a thread of its own while the returned future is polled. It
-/// heeds no signal and never ends by itself: stop it through its handle, after [`Tap::close`](crate::tap::Tap::close),
-/// which lets watchers leave with a close frame. Needs a Tokio runtime around it, and at least
-/// one listener. Fails when a listener cannot be set up.
+/// wait. It runs on a thread of its own, on which `on_thread` is called for each listener, while the returned future
+/// is polled. It heeds no signal and never ends by itself: stop it through its handle, after
+/// [`Tap::close`](crate::tap::Tap::close), which lets watchers leave with a close frame. Needs a Tokio runtime
+/// around it, and at least one listener. Fails when a listener cannot be set up.
 pub fn server(
     listeners: Vec<Bound>,
-    max_connections: usize,
+    limits: Limits,
     state: AdminState,
     locks: Locks,
+    on_thread: impl Fn() + Clone + Send + 'static,
 ) -> io::Result<Server> {
-    let entries = &state.relay.hub.metrics().process().table_entries;
-    let guessing = entries.with(Table::AdminWrongTokens).clone();
+    let process = state.relay.hub.metrics().process();
+    let guessing = process.table_entries.with(Table::AdminWrongTokens).clone();
+    let write_timeouts = process.http_write_timeouts.clone();
     let gate = Gate::new(locks.keyring, locks.open_metrics, guessing, Instant::now());
     let history = Arc::new(History::default());
     let (samples, relay) = (Arc::downgrade(&history), Arc::downgrade(&state.relay));
@@ -112,33 +103,10 @@ pub fn server(
             .wrap(headers)
             .default_service(web::to(handle))
     };
-    let mut server = HttpServer::new(app)
-        .workers(1)
-        .max_connections(max_connections)
-        .client_request_timeout(REQUEST_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(SHUTDOWN_TIMEOUT)
-        .tcp_nodelay(true)
-        .disable_signals();
-    for listener in listeners {
-        server = match listener {
-            Bound::Tcp(listener) => {
-                end_stalled_connections(&listener)?;
-                server.listen(listener)?
-            }
-            Bound::Unix(listener) => server.listen_uds(listener)?,
-        };
-    }
-    Ok(server.run())
-}
-
-/// Neither HTTP responses nor WebSockets have a write timeout, so that a peer that stops
-/// reading would hold its connection for ever. The kernel can time this, and connections
-/// inherit it from their listener.
-fn end_stalled_connections(listener: &TcpListener) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    SockRef::from(listener).set_tcp_user_timeout(Some(STALLED_FOR))?;
-    Ok(())
+    connections::serve(listeners, limits, write_timeouts, move || {
+        on_thread();
+        app()
+    })
 }
 
 #[cfg(test)]

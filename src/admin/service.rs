@@ -10,6 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use serde_json::{Value, json};
 
 use super::audit::{Audit, What};
+use super::body::Arriving;
 use super::calls::{apps, channels, connections, doctor, events, node, settings, webhooks};
 use super::doctor::Desk;
 use super::gate::{Gate, Needs};
@@ -21,7 +22,7 @@ use super::state::AdminState;
 use super::tokens::Role;
 use super::turns::Turns;
 use super::who::Who;
-use super::{body, console, guard, openapi, stream};
+use super::{console, guard, openapi, stream};
 
 /// Bytes of an app's settings at most.
 const MOST_SETTINGS: usize = 256 << 10;
@@ -42,10 +43,11 @@ pub(super) async fn handle(
     request: HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
+    let arriving = Arriving::new(&request, payload);
     let (answer, is_stranger) = match service.admit(&request) {
         Ok((found, who)) => {
             let is_stranger = who.token.is_none();
-            let answer = service.answer(&found, &who, &request, payload).await;
+            let answer = service.answer(&found, &who, &request, arriving).await;
             (answer, is_stranger)
         }
         Err(refusal) => (Err(refusal), true),
@@ -82,12 +84,12 @@ impl Service {
         found: &Found<'_>,
         who: &Who,
         request: &HttpRequest,
-        payload: web::Payload,
+        arriving: Arriving,
     ) -> Result<HttpResponse, Refusal> {
         if found.route.call == Call::Stream {
             // It has errors of its own for its query.
             let withdrawn = self.gate.withdrawn(who);
-            return stream::stream(request, payload, &self.state.relay.tap, withdrawn);
+            return stream::stream(request, arriving, &self.state.relay.tap, withdrawn);
         }
         let query = Query::parse(found.route, request.query_string())?;
         let asks_for_secrets = found.route.call == Call::App && query.switch("secrets");
@@ -96,10 +98,10 @@ impl Service {
         } else if asks_for_secrets {
             What::Secrets
         } else {
-            return self.call(found, &query, who, request, payload).await;
+            return self.call(found, &query, who, request, arriving).await;
         };
         let entry = self.audit.begin(what, who, request);
-        let answer = self.call(found, &query, who, request, payload).await;
+        let answer = self.call(found, &query, who, request, arriving).await;
         match &answer {
             Ok(response) => entry.done(response.status()),
             Err(refusal) => entry.refused(refusal),
@@ -113,7 +115,7 @@ impl Service {
         query: &Query,
         who: &Who,
         request: &HttpRequest,
-        payload: web::Payload,
+        mut arriving: Arriving,
     ) -> Result<HttpResponse, Refusal> {
         let (relay, store) = (&self.state.relay, &self.state.apps);
         let said = match found.route.call {
@@ -128,11 +130,11 @@ impl Service {
             Call::App if query.switch("secrets") => self.app_with_secrets(found, who).await?,
             Call::App => apps::one(relay, found)?,
             Call::CreateApp => {
-                let body = body::read(request.headers(), payload, MOST_SETTINGS).await?;
+                let body = arriving.read(request.headers(), MOST_SETTINGS).await?;
                 settings::create(store, &body).await?
             }
             Call::ChangeApp => {
-                let body = body::read(request.headers(), payload, MOST_SETTINGS).await?;
+                let body = arriving.read(request.headers(), MOST_SETTINGS).await?;
                 settings::change(relay, store, found, &body).await?
             }
             Call::StoredApps => settings::list(store, query).await?,
@@ -161,7 +163,7 @@ impl Service {
             Call::CloseApp => connections::close_all(relay, found, query)?,
             Call::SendEvent => {
                 let most = events::most_bytes(relay, found)?;
-                let body = body::read(request.headers(), payload, most).await?;
+                let body = arriving.read(request.headers(), most).await?;
                 events::publish(relay, found, &body).await?
             }
             Call::Config => self.config(),
@@ -173,7 +175,7 @@ impl Service {
             }
             Call::Doctor => doctor::last(&self.doctor),
             Call::StartDoctor => {
-                let body = body::read(request.headers(), payload, doctor::MOST_BYTES).await?;
+                let body = arriving.read(request.headers(), doctor::MOST_BYTES).await?;
                 doctor::start(&self.state, &self.doctor, found, who, &body)?
             }
             Call::StopDoctor => {

@@ -9,6 +9,7 @@ use actix_ws::{CloseCode, CloseReason, Message, MessageStream, Session};
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::body::Arriving;
 use super::refusal::Refusal;
 use crate::tap::{Filter, Pattern, Tap, Watcher};
 
@@ -29,22 +30,27 @@ const PROTOCOL: &str = "fanfare.stream";
 
 pub(super) fn stream(
     request: &HttpRequest,
-    body: web::Payload,
+    arriving: Arriving,
     tap: &Tap,
     withdrawn: impl Future<Output = ()> + 'static,
 ) -> Result<HttpResponse, Refusal> {
     actix_http::ws::verify_handshake(request.head()).map_err(Refusal::NotAWebSocket)?;
     let filter = parse_filter(request.query_string())?;
     let watcher = tap.watch(filter)?;
+    let (frames, handled) = arriving.into_parts();
     let (response, session, from_client) =
-        actix_ws::handle_with_protocols(request, body, &[PROTOCOL])
+        actix_ws::handle_with_protocols(request, frames, &[PROTOCOL])
             .expect("the handshake was verified above");
-    actix_web::rt::spawn(serve(
+    let served = serve(
         watcher,
         session,
         from_client.max_frame_size(MAX_FRAME),
         withdrawn,
-    ));
+    );
+    actix_web::rt::spawn(async move {
+        served.await;
+        drop(handled);
+    });
     Ok(response)
 }
 
@@ -91,7 +97,7 @@ async fn serve(
             Either::Right(_) => reason(CloseCode::Policy, "the token holds no more"),
         }
     };
-    // A peer that takes nothing is left to the kernel's timeout; the watcher is gone already.
+    // A peer that takes nothing is left to the stream's timeout; the watcher is gone already.
     let _ = timeout(SLOW_FOR, session.close(reason)).await;
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 
-use super::{AdminState, Names};
+use super::{AdminState, Limits, Names};
 use crate::apps::Registry;
 use crate::clients::Clients;
 use crate::cluster::Local;
@@ -19,6 +19,12 @@ use crate::net::tally::Requests;
 use crate::relay::Relay;
 use crate::tap::Tap;
 use crate::webhooks::{self, Webhooks};
+
+/// What holds for its connections.
+pub(crate) const LIMITS: Limits = Limits {
+    connections: 128,
+    write_timeout: Duration::from_secs(10),
+};
 
 /// What it shows, with these numbers and this live stream.
 pub(crate) fn state(metrics: Metrics, tap: Tap) -> AdminState {

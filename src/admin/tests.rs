@@ -2,7 +2,8 @@
 //! shares no code with it.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use futures_util::{SinkExt, StreamExt};
@@ -36,7 +37,7 @@ impl TestServer {
         let (metrics, tap) = (Metrics::new(), Tap::new());
         let state = testing::state(metrics.clone(), tap.clone());
         let listeners = vec![Bound::Tcp(listener)];
-        let server = server(listeners, 128, state, Locks::default()).unwrap();
+        let server = server(listeners, testing::LIMITS, state, Locks::default(), || {}).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self {
@@ -380,17 +381,4 @@ async fn a_request_head_that_never_ends_is_cut_off() {
     timeout(PATIENCE, read).await.unwrap().unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 408 "), "{answer:?}");
     server.stop().await;
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn the_kernel_times_peers_that_take_nothing() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    end_stalled_connections(&listener).unwrap();
-    let _client = TcpStream::connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
-    let (accepted, _) = listener.accept().unwrap();
-    let set = SockRef::from(&accepted).tcp_user_timeout().unwrap();
-    assert_eq!(set, Some(STALLED_FOR));
 }

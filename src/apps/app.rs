@@ -38,7 +38,27 @@ pub struct App {
     pub limits: Limits,
 }
 
+/// A host name that an app with a secret that everybody knows does not answer to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an app with the secret `local` does not answer to the host name {0:?}: use 127.0.0.1 or localhost, or configure \
+     an app of your own"
+)]
+pub struct UnknownHost(String);
+
 impl App {
+    /// Whether what goes to this `Host` may come from a page that may connect; see
+    /// [`knows_host`](Origins::knows_host). A secret of one's own is all that others need. Browsers never leave the
+    /// header out.
+    pub fn check_host(&self, host: Option<&[u8]>) -> Result<(), UnknownHost> {
+        match host {
+            Some(host) if self.secret_is_known && !self.allowed_origins.knows_host(host) => {
+                Err(UnknownHost(String::from_utf8_lossy(host).into_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The default of `watchlist_grace`: a page has time to be loaded again.
     pub const WATCHLIST_GRACE: Duration = Duration::from_secs(3);
 

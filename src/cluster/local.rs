@@ -70,6 +70,10 @@ impl Authority for Local {
         false
     }
 
+    fn has_others(&self) -> bool {
+        false
+    }
+
     fn admit(&self, _bytes: usize) -> Result<Admission, Unavailable> {
         Ok(Admission::default())
     }

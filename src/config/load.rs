@@ -45,7 +45,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         (Some(table), Some(file)) => references::resolve(table, file, &sources.environment)?,
         _ => Resolved::default(),
     };
-    let overrides = Overrides::new(sources)?;
+    let overrides = Overrides::new(sources, &resolved)?;
     let layers = Layers {
         file: file.as_ref(),
         resolved: &resolved,

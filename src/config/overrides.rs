@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::references::Resolved;
 use super::variables::key_of;
 use super::{ConfigError, Origin, Sources};
 
@@ -10,11 +11,11 @@ use super::{ConfigError, Origin, Sources};
 pub(super) struct Overrides<'a>(BTreeMap<String, (&'a str, Origin)>);
 
 impl<'a> Overrides<'a> {
-    /// Refuses variables that look like a key's and are none.
-    pub(super) fn new(sources: &'a Sources) -> Result<Self, ConfigError> {
+    /// Refuses variables that begin like a key's and are none, unless the file refers to them.
+    pub(super) fn new(sources: &'a Sources, resolved: &Resolved) -> Result<Self, ConfigError> {
         let mut values = BTreeMap::new();
         for (name, value) in &sources.environment {
-            if let Some(key) = key_of(name, value)? {
+            if let Some(key) = key_of(name, value, resolved.refers_to(name))? {
                 values.insert(key, (value.as_str(), Origin::Variable(name.clone())));
             }
         }

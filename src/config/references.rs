@@ -14,14 +14,22 @@ const OPENS: &str = "${";
 const ESCAPED: &str = "$${";
 
 /// Where the values begin that hold variables. To the rest of the configuration they are as text that a variable
-/// gives: a number may be spelt there.
+/// gives: a number may be spelt there. And which variables they are.
 #[derive(Debug, Default)]
-pub(super) struct Resolved(HashSet<usize>);
+pub(super) struct Resolved {
+    starts: HashSet<usize>,
+    names: HashSet<String>,
+}
 
 impl Resolved {
     /// Whether the value holds variables.
     pub(super) fn holds<T>(&self, value: &Spanned<T>) -> bool {
-        self.0.contains(&value.span().start)
+        self.starts.contains(&value.span().start)
+    }
+
+    /// Whether a value holds this variable.
+    pub(super) fn refers_to(&self, name: &str) -> bool {
+        self.names.contains(name)
     }
 }
 
@@ -64,12 +72,13 @@ impl Resolving<'_> {
         let span = value.span();
         match value.get_mut() {
             DeValue::String(text) if text.contains(OPENS) => {
-                let whole = resolve_text(text, self.environment).map_err(|mistake| {
+                let names = &mut self.resolved.names;
+                let whole = resolve_text(text, self.environment, names).map_err(|mistake| {
                     let origin = self.file.origin(span.clone());
                     mistake.error(origin, path)
                 })?;
                 *text = whole.into();
-                self.resolved.0.insert(span.start);
+                self.resolved.starts.insert(span.start);
             }
             DeValue::Array(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
@@ -111,7 +120,12 @@ impl Mistake {
     }
 }
 
-fn resolve_text(text: &str, environment: &BTreeMap<String, String>) -> Result<String, Mistake> {
+/// The text with the values of its variables, whose names are added to `names`.
+fn resolve_text(
+    text: &str,
+    environment: &BTreeMap<String, String>,
+    names: &mut HashSet<String>,
+) -> Result<String, Mistake> {
     let mut whole = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -127,6 +141,7 @@ fn resolve_text(text: &str, environment: &BTreeMap<String, String>) -> Result<St
             }
             let value = environment.get(name);
             whole.push_str(value.ok_or_else(|| Mistake::NotSet(name.into()))?);
+            names.insert(name.into());
             rest = behind;
         } else {
             whole.push('$');
@@ -149,7 +164,7 @@ mod tests {
     fn resolved(text: &str) -> Result<String, Mistake> {
         let set = [("A", "one"), ("B_2", "${A}"), ("EMPTY", "")];
         let environment = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        resolve_text(text, &environment.into())
+        resolve_text(text, &environment.into(), &mut HashSet::new())
     }
 
     #[test]

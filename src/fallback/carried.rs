@@ -245,8 +245,8 @@ impl Carried {
             Sending::Ended => return true,
             Sending::All => self.registration.with_session(Session::on_written),
             Sending::Waits => {
-                let progress = self.downstream.take_progress();
-                self.registration.on_write_blocked(progress, now);
+                let taken = self.downstream.take_progress();
+                self.registration.on_write_blocked(taken, now);
             }
         }
         if self.downstream.is_carried() {

@@ -51,7 +51,7 @@ pub(super) struct Stream {
     closes: bool,
     /// Heartbeats that the client has not answered.
     asked: u32,
-    progress: bool,
+    taken: usize,
     /// When it is looked at next whether anything was written.
     look_at: Option<Instant>,
     /// When anything last was.
@@ -68,7 +68,7 @@ pub(super) struct Polls {
     unproven: Option<Unproven>,
     was_opened: bool,
     closes: bool,
-    progress: bool,
+    taken: usize,
     /// The last request was given up before it was answered.
     is_given_up: bool,
 }
@@ -100,7 +100,7 @@ impl Downstream {
                 unproven: None,
                 was_opened: false,
                 closes: false,
-                progress: false,
+                taken: 0,
                 is_given_up: false,
             }),
         }
@@ -166,11 +166,11 @@ impl Downstream {
         }
     }
 
-    /// Whether anything was taken since this was last asked.
-    pub(super) fn take_progress(&mut self) -> bool {
+    /// Bytes that were taken since this was last asked.
+    pub(super) fn take_progress(&mut self) -> usize {
         match self {
-            Self::Stream(stream) => std::mem::take(&mut stream.progress),
-            Self::Poll(polls) => std::mem::take(&mut polls.progress),
+            Self::Stream(stream) => std::mem::take(&mut stream.taken),
+            Self::Poll(polls) => std::mem::take(&mut polls.taken),
         }
     }
 }
@@ -237,12 +237,13 @@ impl Stream {
             chunk.fill(peer, STREAMED, &mut self.length);
             self.written_at = Some(now);
             self.asked += chunk.heartbeats;
-            self.progress = true;
             if chunk.closes {
                 self.closes = true;
             }
             if !chunk.is_empty() {
-                writer.put(chunk.into_bytes());
+                let bytes = chunk.into_bytes();
+                self.taken += bytes.len();
+                writer.put(bytes);
             }
             if self.closes {
                 writer.end();
@@ -312,8 +313,8 @@ impl Polls {
                 chunk.heartbeat(&mut length);
             }
             self.closes |= chunk.closes;
-            self.progress = true;
             let bytes = chunk.into_bytes();
+            self.taken += bytes.len();
             self.unproven = Some(Unproven {
                 number: waiting.number,
                 bytes: bytes.clone(),

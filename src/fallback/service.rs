@@ -283,6 +283,17 @@ impl FallbackService {
             let reason = CloseReason::new(CloseCode::PathNotFound, token::EXPECTED);
             return Err(refuse(reason));
         }
+        // A page whose name was made to stand for this machine is of the same origin, and may send none.
+        if let Some(app) = self.relay.hub.app_by_key(target.key) {
+            let host = asker.headers.get(header::HOST);
+            let answers = app
+                .app
+                .record()
+                .check_host(host.map(|host| host.as_bytes()));
+            answers.map_err(|unknown| {
+                Refusal::new(StatusCode::MISDIRECTED_REQUEST, format!("{unknown}\n"))
+            })?;
+        }
         // (One that comes back in vain could no longer be refused: its request is on its way.)
         let comes_back = |_: &AppHub| false;
         let admitted = admission::admit(&self.relay, Some(target.key), query, asker, comes_back)

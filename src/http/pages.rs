@@ -24,19 +24,9 @@ pub(super) fn keep_out(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
         Ok(()) | Err(ForeignPage::Missing) => {}
         Err(foreign) => return Err(refusal(StatusCode::FORBIDDEN, foreign.text())),
     }
-    // Browsers never leave it out.
-    let Some(host) = headers.get(HOST) else {
-        return Ok(());
-    };
-    if app.allowed_origins.knows_host(host.as_bytes()) {
-        return Ok(());
-    }
-    let message = format!(
-        "an app with the secret `local` does not answer to the host name {:?}: use 127.0.0.1 or \
-         localhost, or configure an app of your own",
-        String::from_utf8_lossy(host.as_bytes())
-    );
-    Err(refusal(StatusCode::MISDIRECTED_REQUEST, message))
+    let host = headers.get(HOST).map(|host| host.as_bytes());
+    app.check_host(host)
+        .map_err(|unknown| refusal(StatusCode::MISDIRECTED_REQUEST, unknown.to_string()))
 }
 
 fn refusal(status: StatusCode, message: impl Into<Cow<'static, str>>) -> ApiError {

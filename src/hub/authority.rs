@@ -61,9 +61,12 @@ pub trait Authority: fmt::Debug + Send + Sync {
     /// A connection that was to watch users does not want to, and was never sent anything of them.
     fn undo_watch(&self, app: &Arc<AppHub>, peer: &PeerHandle, watchlist: &Watchlist);
 
-    /// Whether there may be other nodes: an event may be wanted where this node does not see it, and
-    /// clients may go there when this node goes away.
+    /// Whether there may be other nodes: an event may be wanted where this node does not see it.
     fn reaches_beyond(&self) -> bool;
+
+    /// Whether other nodes are there now, as far as this one knows: clients go there when it goes away. One that knows
+    /// nothing takes it that they are.
+    fn has_others(&self) -> bool;
 
     /// Lets events of so many bytes in, before they are posted anywhere, unless too much waits
     /// for other nodes already.

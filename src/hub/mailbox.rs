@@ -187,6 +187,8 @@ pub(super) struct Welcome {
     pub(super) channel: ChannelName,
     /// The members, on presence channels.
     pub(super) roster: Option<Vec<Arc<Member>>>,
+    /// Connections on this node that are on the channel, this one among them.
+    pub(super) listeners: usize,
     /// The last event, on cache channels.
     pub(super) cached: Option<Frame>,
 }

@@ -80,7 +80,7 @@ metrics! {
         reads_paused: CounterBy<MessageKind> = "fanfare_reads_paused_total",
         /// Connections closed because they sent too much for too long, by the kind of message.
         overruns: CounterBy<MessageKind> = "fanfare_overruns_total",
-        /// Connections closed because their socket took nothing for write_timeout.
+        /// Connections closed because their socket took nothing, or too little, for write_timeout.
         write_timeouts: Counter = "fanfare_write_timeouts_total",
 
         /// Bytes that the last events of cache channels take up.

@@ -27,7 +27,8 @@ metrics! {
         /// Times that a channel's log no longer went back to what the node knew: events may be
         /// missing.
         events_missed: Counter = "fanfare_cluster_events_missed_total",
-        /// Log entries (of one event or more) that this node's subscribers did not get, by why and kind of channel.
+        /// Log entries (of one event or more) that this node's subscribers did not get, by why and kind of channel. With
+        /// the reasons uncounted and forgotten each stands for an unknown number.
         events_lost: CounterBy<(EventLoss, LossOn)> = "fanfare_cluster_events_lost_total",
         /// Times that Redis was found to have lost its data, or to have returned with older data.
         memory_losses: Counter = "fanfare_cluster_memory_losses_total",

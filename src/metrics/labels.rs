@@ -287,6 +287,8 @@ label! {
     pub enum EventLoss = "reason" {
         /// The channel's log did not have them any more.
         Expired = "expired",
+        /// The channel's log did not have them any more, and how many they were is not known: one is counted.
+        Uncounted = "uncounted",
         /// Redis had lost its memory, or another channel's log had begun, for longer than nodes keep
         /// events for each other. How many were lost is not known: one is counted.
         Forgotten = "forgotten",
@@ -306,6 +308,13 @@ label! {
         Presence = "presence",
         /// A user's connections.
         User = "user",
+    }
+}
+
+impl EventLoss {
+    /// Whether it is known how many were lost.
+    pub fn is_counted(self) -> bool {
+        self == Self::Expired
     }
 }
 

@@ -71,9 +71,9 @@ impl Connected {
         self.with_session(|session| !session.waits() || session.may_read_on(Instant::now()))
     }
 
-    /// Something waits for the client, which has taken some of it or nothing since this was last called.
-    pub fn on_write_blocked(&self, progress: bool, now: Instant) {
-        let begins = |session: &mut Session| session.on_write_blocked(progress, now);
+    /// Something waits for the client, which has taken so many bytes of it since this was last called.
+    pub fn on_write_blocked(&self, taken: usize, now: Instant) {
+        let begins = |session: &mut Session| session.on_write_blocked(taken, now);
         if self.with_session(begins) {
             self.reschedule();
         }

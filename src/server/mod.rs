@@ -183,7 +183,9 @@ pub fn run(
         .map_err(ServeError::system("start the workers"))?;
         let (admin_names, admin_address, _file) = (admin.names, admin.first_address, admin.file);
         let stop_asked = Arc::new(Notify::new());
-        let (admin, shown) = start_admin(admin.bound, files, &config, &relay, &apps, &stop_asked)?;
+        let process = (files, reclaim.subscribe());
+        let (admin, shown) =
+            start_admin(admin.bound, process, &config, &relay, &apps, &stop_asked)?;
         listen::announce("public", &names);
         listen::announce("tls", &tls_addresses);
         listen::announce("admin", &admin_names);
@@ -193,8 +195,7 @@ pub fn run(
         });
 
         actix_rt::spawn(keep_house(Arc::clone(&relay)));
-        actix_rt::spawn(reclaim::on_this_thread(reclaim.subscribe()));
-        actix_rt::spawn(reclaim::watch_size(reclaim));
+        reclaim::begin(reclaim);
         actix_rt::spawn(memory::watch(Arc::clone(&relay)));
         actix_rt::spawn(webhooks.watch_due());
         if let Some(certificates) = certificates {
@@ -313,10 +314,11 @@ fn acme(
     Ok(Some(acme))
 }
 
-/// Starts the listener for operators, if there is one; with what of it changes as the configuration is read again.
+/// Starts the listener for operators, if there is one, in a process that may have so many files open, and that asks
+/// for memory back; with what of it changes as the configuration is read again.
 fn start_admin(
     listeners: Vec<admin::Bound>,
-    files: u64,
+    (files, reclaim): (u64, tokio::sync::watch::Receiver<u64>),
     config: &Config,
     relay: &Arc<Relay>,
     apps: &Store,
@@ -349,8 +351,12 @@ fn start_admin(
         keyring: Arc::clone(&of_admin.keyring),
         open_metrics: config.admin.open_metrics,
     };
-    let limit = descriptors::admin_within(files);
-    let server = admin::server(listeners, limit, state, locks)
+    let limits = admin::Limits {
+        connections: descriptors::admin_within(files),
+        write_timeout: config.server.write_timeout,
+    };
+    let on_thread = move || reclaim::keep_on_this_thread(&reclaim);
+    let server = admin::server(listeners, limits, state, locks, on_thread)
         .map_err(ServeError::system("start the admin listener"))?;
     let handle = server.handle();
     actix_rt::spawn(server);

@@ -4,6 +4,7 @@
 //! only as that thread goes on allocating. When a flood is over nobody does, and the process would
 //! stay as large as it has once been.
 
+use std::cell::Cell;
 use std::fs;
 use std::time::Duration;
 
@@ -18,8 +19,25 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(4), Duration::from_sec
 /// Asks the threads to give back what they do not use.
 pub(super) type Requests = watch::Sender<u64>;
 
-/// Gives back what this thread holds and does not use, whenever that is asked for.
-pub(super) async fn on_this_thread(mut requests: watch::Receiver<u64>) {
+thread_local! {
+    static IS_KEPT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Asks for memory back from now on, when that may help. This thread takes part.
+pub(super) fn begin(requests: Requests) {
+    keep_on_this_thread(&requests.subscribe());
+    actix_rt::spawn(watch_size(requests));
+}
+
+/// Sees to it that what this thread holds and does not use is given back whenever that is asked for. Once is
+/// enough, and more do nothing. Needs a local runtime around it.
+pub(super) fn keep_on_this_thread(requests: &watch::Receiver<u64>) {
+    if !IS_KEPT.replace(true) {
+        actix_rt::spawn(on_this_thread(requests.clone()));
+    }
+}
+
+async fn on_this_thread(mut requests: watch::Receiver<u64>) {
     while requests.changed().await.is_ok() {
         now();
     }
@@ -32,7 +50,7 @@ pub(super) fn now() {
 }
 
 /// Looks at the size of the process and asks for a collection when that may help.
-pub(super) async fn watch_size(requests: Requests) {
+async fn watch_size(requests: Requests) {
     let mut pace = Pace::new(Instant::now());
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

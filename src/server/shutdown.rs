@@ -49,7 +49,7 @@ pub(super) async fn run(
     let connections = parts.relay.hub.connections().get();
     tracing::info!(connections, "stopping");
     parts.stop.send_replace(true);
-    if parts.relay.authority.reaches_beyond() {
+    if parts.relay.authority.has_others() {
         leave_others(parts, &server, deadline, limit).await;
     } else {
         leave_alone(parts, deadline, limit).await;
@@ -68,7 +68,8 @@ pub(super) async fn run(
 }
 
 /// A node by itself: its clients have nowhere else to go, and so are closed last, whatever takes
-/// its time until then.
+/// its time until then. If there might have been others, what it has shared with them is given up after that, and
+/// reported as it is then.
 async fn leave_alone(parts: Parts<'_>, deadline: Instant, limit: Duration) {
     let Parts {
         relay, webhooks, ..
@@ -89,10 +90,13 @@ async fn leave_alone(parts: Parts<'_>, deadline: Instant, limit: Duration) {
             "not all requests and webhooks ended in time: no longer waited for"
         );
     }
-    // Reported now, so that nothing has to be waited for once they are closed.
-    hub.all_depart();
-    let until = before(deadline, (LAST_WORDS + AFTER_WEBHOOKS).min(limit / 8));
-    webhooks.flush(until.into_std()).await;
+    let shares = relay.authority.reaches_beyond();
+    if !shares {
+        // Reported now, so that nothing has to be waited for once they are closed.
+        hub.all_depart();
+        let until = before(deadline, (LAST_WORDS + AFTER_WEBHOOKS).min(limit / 8));
+        webhooks.flush(until.into_std()).await;
+    }
     hub.close_all(CloseCode::GoingAway);
     let all_gone = async {
         hub.emptied().await;
@@ -105,14 +109,16 @@ async fn leave_alone(parts: Parts<'_>, deadline: Instant, limit: Duration) {
             "not all clients answered their close: they are dropped"
         );
     }
+    if shares {
+        relay.authority.begin_leaving();
+        leave_cluster(parts, deadline, limit).await;
+    }
 }
 
 /// A node of several: its clients go to the others at once, to which all that happened here is
 /// reported.
 async fn leave_others(parts: Parts<'_>, server: &ServerHandle, deadline: Instant, limit: Duration) {
-    let Parts {
-        relay, webhooks, ..
-    } = parts;
+    let Parts { relay, .. } = parts;
     let hub = &relay.hub;
     hub.begin_draining(Drain::ToOthers);
     hub.close_all(CloseCode::Reconnect);
@@ -133,6 +139,15 @@ async fn leave_others(parts: Parts<'_>, server: &ServerHandle, deadline: Instant
     server.pause().await;
     relay.authority.begin_leaving();
     let _ = timeout_at(until, relay.requests.emptied()).await;
+    leave_cluster(parts, deadline, limit).await;
+    let _ = timeout(FOR_LISTENERS, relay.requests.emptied()).await;
+}
+
+/// Gives up all that the node has shared, and sends the webhooks of what comes of that.
+async fn leave_cluster(parts: Parts<'_>, deadline: Instant, limit: Duration) {
+    let Parts {
+        relay, webhooks, ..
+    } = parts;
     let until = before(deadline, AFTER_CLUSTER.min(limit / 4));
     if timeout_at(until, relay.authority.stop().settled())
         .await
@@ -147,7 +162,6 @@ async fn leave_others(parts: Parts<'_>, server: &ServerHandle, deadline: Instant
     // Whoever is still here after that has had its chance: what it leaves is not reported.
     let until = before(deadline, AFTER_WEBHOOKS.min(limit / 4));
     webhooks.flush(until.into_std()).await;
-    let _ = timeout(FOR_LISTENERS, relay.requests.emptied()).await;
 }
 
 fn before(deadline: Instant, time: Duration) -> Instant {

@@ -264,7 +264,7 @@ fn shard(relay: &Relay, reclaim: &watch::Receiver<u64>) -> Shard {
                 let (deliveries, deadlines) = (shard.clone(), shard.clone());
                 actix_rt::spawn(async move { deliveries.run().await });
                 actix_rt::spawn(async move { deadlines.watch_time().await });
-                actix_rt::spawn(reclaim::on_this_thread(reclaim.clone()));
+                reclaim::keep_on_this_thread(reclaim);
                 shard
             })
             .clone()

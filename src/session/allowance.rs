@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::apps::Limits;
 use crate::metrics::MessageKind;
 
-/// Announcements to a presence channel's members that cost as much as one message.
+/// Announcements to connections on a presence channel that cost as much as one message.
 const ANNOUNCEMENTS: usize = 16;
 /// Bytes of a message that cost as much as one more.
 const BYTES: usize = 4096;
@@ -15,9 +15,9 @@ pub(super) fn cost_of_text(bytes: usize) -> u32 {
     1 + (bytes / BYTES) as u32
 }
 
-/// What it costs to come to, or leave, a presence channel with so many members.
-pub(super) fn cost_of_announcements(members: usize) -> u32 {
-    members.div_ceil(ANNOUNCEMENTS) as u32
+/// What it costs to come to, or leave, a presence channel with so many connections.
+pub(super) fn cost_of_announcements(notified: usize) -> u32 {
+    notified.div_ceil(ANNOUNCEMENTS) as u32
 }
 
 /// An allowance of so many messages a second. What was not used lets many come at once: enough

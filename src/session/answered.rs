@@ -19,23 +19,23 @@ pub enum Answered {
 }
 
 impl Session {
-    /// The channel's authority has let the connection in, to so many members on a presence
-    /// channel.
-    pub fn joined(&mut self, channel: &str, members: usize) -> Answered {
-        self.charge_announcements(members);
+    /// The channel's authority has let the connection in. On a presence channel, so many connections are notified
+    /// of who comes and leaves.
+    pub fn joined(&mut self, channel: &str, notified: usize) -> Answered {
+        self.charge_announcements(notified);
         let answered = self.answered(channel);
         if let (Answered::Expected, Some(subscription)) =
             (&answered, self.subscriptions.get_mut(channel))
         {
             subscription.state = State::Live;
-            subscription.members = u32::try_from(members).unwrap_or(u32::MAX);
+            subscription.notified = u32::try_from(notified).unwrap_or(u32::MAX);
         }
         answered
     }
 
-    /// Every member is notified of one who comes or leaves.
-    fn charge_announcements(&mut self, members: usize) {
-        let cost = allowance::cost_of_announcements(members);
+    /// Every connection on the channel is notified of one who comes or leaves.
+    fn charge_announcements(&mut self, notified: usize) {
+        let cost = allowance::cost_of_announcements(notified);
         self.allowance
             .charge_more(MessageKind::Presence, cost, &self.app.record().limits);
     }
@@ -96,7 +96,7 @@ impl Session {
         }
         match self.subscriptions.remove(channel) {
             Some(subscription) => {
-                self.charge_announcements(subscription.members as usize);
+                self.charge_announcements(subscription.notified as usize);
                 Action::Leave {
                     channel: subscription.channel,
                     member: subscription.member,

@@ -404,10 +404,10 @@ impl<'i> Model<'i> {
     fn write(&mut self) -> Step {
         match self.input.choose(3) {
             0 => {
-                self.session.on_write_blocked(true, self.now);
+                self.session.on_write_blocked(4096, self.now);
             }
             1 => {
-                self.session.on_write_blocked(false, self.now);
+                self.session.on_write_blocked(0, self.now);
             }
             _ => self.session.on_written(),
         }

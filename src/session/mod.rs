@@ -69,8 +69,8 @@ pub struct Session {
     unanswered: u32,
     /// Since when the connection is not read, because of what it has sent.
     waits_since: Option<Instant>,
-    /// Since when the socket has taken nothing of what waits for it.
-    stalled_since: Option<Instant>,
+    /// When the socket must have taken more of what waits for it.
+    write_by: Option<Instant>,
     heartbeat: Heartbeat,
     /// When a connection must have authorised itself; None once it has, or if it need not.
     authorize_by: Option<Instant>,
@@ -93,8 +93,8 @@ struct Subscription {
     /// Whether the client is, or was, away and has not asked for it again: until it has, it is sent
     /// nothing of the channel.
     held: bool,
-    /// The members of the presence channel when the connection came.
-    members: u32,
+    /// The connections on the presence channel when this one came.
+    notified: u32,
 }
 
 impl Keyed for Subscription {
@@ -139,7 +139,7 @@ impl Session {
             allowance: Allowance::full(now),
             unanswered: 0,
             waits_since: None,
-            stalled_since: None,
+            write_by: None,
             complete_by: None,
             pinged_at: None,
             absence: None,
@@ -183,7 +183,7 @@ impl Session {
             self.authorize_by,
             self.complete_by
                 .filter(|_| !waits || self.is_over_allowance()),
-            self.write_by(),
+            self.write_by,
             waits.then(|| self.allowance.free_at(limits)),
             self.allowance.overrun_at(limits).filter(|_| waits),
             self.claim_by(),

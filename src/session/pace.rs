@@ -1,6 +1,6 @@
 //! A client that sends more than it may, or takes less than it must.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Action, CloseReason, Overload, Session};
 use crate::metrics::MessageKind;
@@ -8,6 +8,9 @@ use crate::protocol::CloseCode;
 
 /// Subscriptions that may wait for the authority before a connection is read no further.
 pub(super) const MOST_UNANSWERED: u32 = 256;
+
+/// Bytes a second that a client must take, on average, while something waits for it: as many as over HTTP.
+const SLOWEST: u32 = 1024;
 
 /// Why a connection is not read for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,28 +87,35 @@ impl Session {
         self.allowance.all_read();
     }
 
-    /// Something waits for the socket, which has taken some of it or nothing since the last
+    /// Something waits for the socket, which has taken so many bytes of it since the last
     /// call. Returns whether the wait has just begun, which may bring the deadline closer.
-    pub fn on_write_blocked(&mut self, progress: bool, now: Instant) -> bool {
-        let begins = self.stalled_since.is_none();
-        if begins || progress {
-            self.stalled_since = Some(now);
-        }
+    pub fn on_write_blocked(&mut self, taken: usize, now: Instant) -> bool {
+        let latest = now + self.heartbeat.timeouts().write;
+        let begins = self.write_by.is_none();
+        // What is taken must be worth the wait, and more is worth no longer one.
+        let earned = Duration::from_secs(taken as u64) / SLOWEST;
+        self.write_by = Some(match self.write_by {
+            Some(by) => latest.min(by + earned),
+            None => latest,
+        });
         begins
     }
 
     /// Nothing waits for the socket.
     pub fn on_written(&mut self) {
-        self.stalled_since = None;
+        self.write_by = None;
     }
 
     /// The client takes nothing, or sends too much, and has done so for too long.
     pub(super) fn on_flood_or_stall(&self, now: Instant) -> Option<Action> {
         let limits = &self.app.record().limits;
         let over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        let (cause, text) = if over(self.write_by()) {
+        let (cause, text) = if over(self.write_by) {
             let seconds = self.heartbeat.timeouts().write.as_secs();
-            let text = format!("the client took nothing for {seconds} seconds (write_timeout)");
+            let text = format!(
+                "the client took nothing, or less than 1 KB a second, for {seconds} seconds \
+                 (write_timeout)"
+            );
             (Overload::Stall, text)
         } else if self.waits_since.is_some() && over(self.allowance.overrun_at(limits)) {
             let most = limits.messages_per_second;
@@ -116,11 +126,5 @@ impl Session {
         };
         let reason = CloseReason::new(CloseCode::OverCapacity, text);
         Some(Action::CloseOverload { cause, reason })
-    }
-
-    /// When the socket must have taken something.
-    pub(super) fn write_by(&self) -> Option<Instant> {
-        let timeout = self.heartbeat.timeouts().write;
-        self.stalled_since.map(|since| since + timeout)
     }
 }

@@ -26,7 +26,7 @@ impl Session {
         self.authorize_by = None;
         self.complete_by = None;
         self.waits_since = None;
-        self.stalled_since = None;
+        self.write_by = None;
         let user_held = self.user.is_some();
         let absence = self.absence.get_or_insert_default();
         // Whoever comes and goes, and asks for nothing, does not stay for ever.

@@ -113,7 +113,7 @@ impl Session {
             state: State::Asked,
             confirming: false,
             held: false,
-            members: 0,
+            notified: 0,
         };
         self.unanswered += 1;
         self.subscriptions.insert(subscription);

@@ -329,8 +329,8 @@ impl Connection {
             self.registration.with_session(Session::on_written);
             return flushed;
         }
-        let progress = self.registration.take_progress();
-        self.registration.on_write_blocked(progress, Instant::now());
+        let taken = self.registration.take_progress();
+        self.registration.on_write_blocked(taken, Instant::now());
         flushed
     }
 

@@ -67,12 +67,13 @@ impl Upgrader {
 
     /// Takes over the socket of an upgrade request. Every request with `Upgrade: websocket`
     /// comes here, whatever its path.
-    pub fn upgrade(&self, request: Request, framed: Framed<Deadline<Socket>, h1::Codec>) {
+    pub fn upgrade(&self, mut request: Request, framed: Framed<Deadline<Socket>, h1::Codec>) {
         let (named, _) = token::split(request.path(), &self.0.settings.path_prefix);
         let page = match named {
             Named::Token(token) => Some(Box::from(token)),
             Named::No | Named::Malformed => None,
         };
+        join_upgrades(request.headers_mut());
         let admitted = self.admit(request.head());
         // The request pins the buffer that it was read into, and the connection may last.
         drop(request);
@@ -209,6 +210,14 @@ fn accept(headers: &HeaderMap, deflate: Option<Deflate>) -> Bytes {
     }
     answer.extend_from_slice(b"\r\n\r\n");
     Bytes::from(answer)
+}
+
+/// Several lines mean what one with all their values means (RFC 9110 §5.3), and a handshake is looked for in the
+/// first. Everything comes here for one that offers a WebSocket.
+fn join_upgrades(headers: &mut HeaderMap) {
+    if headers.get_all(header::UPGRADE).nth(1).is_some() {
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    }
 }
 
 fn handshake_hint(error: actix_http::ws::HandshakeError) -> &'static str {

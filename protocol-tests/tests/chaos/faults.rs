@@ -120,6 +120,11 @@ impl Fault {
         is_of_node && is_given_up
     }
 
+    /// Whether it is Redis that fails, and not a node or its link.
+    pub(crate) fn is_of_redis(&self) -> bool {
+        self.kind.is_of_redis()
+    }
+
     /// Whether the cluster may have to give somebody up meanwhile, on a machine that is busy.
     pub(crate) fn is_long(&self) -> bool {
         self.milliseconds >= u64::from(NODE_TIMEOUT) * 500

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use protocol_tests::Receiver;
+use tokio::time::Instant;
 
 use crate::check::Truth;
 use crate::history::History;
@@ -33,6 +34,38 @@ pub(crate) fn difference(receiver: &Receiver, truth: &Truth, history: &History) 
         })
         .collect();
     (!wrong.is_empty()).then(|| format!("webhooks: {}", wrong.join("\n")))
+}
+
+/// What webhooks were sent since `begun` of members who have not moved since `quiet_since`. Coming less going is still
+/// right when somebody is reported to go and to come again. Members of whom nodes may have been given up are `excused`.
+pub(crate) fn reported_without_cause(
+    receiver: &Receiver,
+    history: &History,
+    channels: &[String],
+    (quiet_since, begun): (Instant, Instant),
+    excused: &BTreeSet<&str>,
+) -> Option<String> {
+    let mut found = Vec::new();
+    for channel in channels {
+        let mut ids = HashSet::new();
+        for delivery in receiver.deliveries_on(channel) {
+            for event in &delivery.events {
+                // One that comes again under its id is none more.
+                let is_new = ids.insert(event.id.clone()) && delivery.arrived >= begun;
+                let user = event.json["user_id"].as_str();
+                let Some(user) = user.filter(|user| is_new && !excused.contains(user)) else {
+                    continue;
+                };
+                let who = (channel.clone(), Some(user.to_owned()));
+                let mut moves = history.of(&who).into_iter();
+                if event.channel == *channel && !moves.any(|(at, _)| at >= quiet_since) {
+                    let story = story(receiver, history, &who);
+                    found.push(format!("{who:?} did not move, and webhooks: {story:#?}"));
+                }
+            }
+        }
+    }
+    (!found.is_empty()).then(|| found.join("\n"))
 }
 
 /// The last that happened to somebody, and what webhooks were sent of it; in milliseconds from now.

@@ -115,6 +115,7 @@ impl World {
         self.redis.save().await;
         let counted_before = self.counted_losses().await;
         self.publish.send_replace(true);
+        let ready = Instant::now();
         let quiet = 500 + self.random.below(700) as u64;
         self.go_on(quiet).await;
         let faults = self.choose();
@@ -130,6 +131,7 @@ impl World {
             self.tabs.retain(|tab| !tab.seen().is_refused);
         }
         let mut differences = self.differences().await;
+        differences.extend(self.reported_without_cause(&faults, ready));
         differences.extend(
             self.losses(&faults, counted_before, Disturbance { begun, ended })
                 .await,
@@ -150,6 +152,25 @@ impl World {
             // What Redis forgets once more before all nodes have reported it again is nobody's promise.
             sleep_until(ended + Duration::from_secs(u64::from(NODE_TIMEOUT))).await;
         }
+    }
+
+    /// Members of whom webhooks were sent though they did not move, and no node of theirs may have been given up.
+    fn reported_without_cause(&self, faults: &[Fault], begun: Instant) -> Option<String> {
+        /// Webhooks of a round's end may come in the next one.
+        const LATE: Duration = Duration::from_secs(10);
+        let may_be_given_up = |node: usize| {
+            let mut of_node = faults.iter().filter(|fault| fault.node == node);
+            of_node.any(|fault| fault.is_long() && !fault.is_of_redis())
+        };
+        let tabs = self.tabs.iter().filter(|tab| may_be_given_up(tab.node));
+        let excused = tabs.map(|tab| &*tab.user).collect();
+        webhooks::reported_without_cause(
+            &self.receiver,
+            &self.history,
+            &self.channels,
+            (begun - LATE, begun),
+            &excused,
+        )
     }
 
     fn choose(&mut self) -> Vec<Fault> {

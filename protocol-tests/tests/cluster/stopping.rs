@@ -1,4 +1,4 @@
-//! A node is stopped while Redis is away.
+//! A node is stopped while Redis is away, or as the last one.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use protocol_tests::{eventually, or_skip};
 use tokio::time::sleep;
 
 use crate::roster::{Member, users_of};
-use crate::support::{channel_name, figure, finish, nodes};
+use crate::support::{channel_name, figure, finish, member, nodes};
 
 #[tokio::test]
 async fn node_hands_over_if_redis_is_back_before_the_node_must_end() {
@@ -35,5 +35,21 @@ async fn node_hands_over_if_redis_is_back_before_the_node_must_end() {
     watcher.until(&users_of(["watcher".to_owned()])).await;
     cluster.wait_until_ready().await;
     drop(watcher);
+    finish(cluster, &redis).await;
+}
+
+#[tokio::test]
+async fn only_a_node_that_leaves_others_behind_sends_its_clients_to_them() {
+    let redis = protocol_tests::RedisServer::start().await;
+    let mut cluster = or_skip!(nodes(&redis).nodes(2).start().await);
+    let mut client = member(&cluster[1], &channel_name("presence-"), "first").await;
+    tokio::join!(cluster.stop(1), client.expect_close_code(4200));
+    eventually("the other node to know that it is alone", || async {
+        (figure(&cluster[0], "nodes").await == 1.0).then_some(())
+    })
+    .await;
+    let mut client = member(&cluster[0], &channel_name("presence-"), "last").await;
+    tokio::join!(cluster.stop(0), client.expect_close_code(1001));
+    // What it shared is gone with it.
     finish(cluster, &redis).await;
 }

@@ -292,6 +292,28 @@ async fn a_page_learns_that_there_was_no_room_for_its_message() {
 }
 
 #[tokio::test]
+async fn a_page_whose_name_was_made_to_stand_for_this_machine_opens_nothing_with_known_credentials()
+{
+    let app = AppConfig::new("local")
+        .set("key", "local")
+        .set("secret", "local");
+    let server = or_skip!(TestServer::builder().app(app).start().await);
+    for transport in [Transport::Polling, Transport::Streaming] {
+        // Such a page is of the same origin: browsers may send no Origin with what it asks.
+        let mut session = Session::new(server.app()).header("Host", "evil.example:6001");
+        let response = server.request(&session.receive(transport)).await;
+        assert_eq!(response.status, 421, "{transport:?}");
+        assert!(response.text().contains("evil.example"), "{response:?}");
+    }
+    let metrics = server.metrics().await;
+    assert_eq!(metrics.sum("fanfare_fallback_sessions", &[]), 0.0);
+    let mut session = Session::new(server.app()).header("Host", "localhost:6001");
+    let response = server.request(&session.receive(Transport::Polling)).await;
+    assert_eq!(response.status, 200);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn an_origin_that_no_page_has_is_not_kept() {
     let server = or_skip!(start().await);
     for transport in [Transport::Polling, Transport::Streaming] {

@@ -355,6 +355,37 @@ async fn subscribing_and_leaving_in_a_flood_keeps_the_counts_right() {
 }
 
 #[tokio::test]
+async fn coming_and_leaving_is_slowed_down_by_the_tabs_that_are_notified_and_not_by_their_users() {
+    const TABS: usize = 60;
+    /// More than may come at once, which is 30 messages' worth: each costs two, and twice four for the tabs.
+    const PAIRS: usize = 4;
+    let app = AppConfig::new("10001")
+        .limit("messages_per_second", 1)
+        .limit("channels_per_connection", 10);
+    let server = or_skip!(TestServer::builder().app(app).start().await);
+    let channel = server.channel("presence-");
+    let mut tabs = Vec::new();
+    for _ in 0..TABS {
+        let mut tab = server.connect().await;
+        tab.subscribe_presence(&channel, "u", json!({})).await;
+        tabs.push(tab);
+    }
+    let mut guest = server.connect().await;
+    for _ in 0..PAIRS {
+        guest.subscribe_presence(&channel, "guest", json!({})).await;
+        guest.unsubscribe(&channel).await;
+    }
+    eventually("the guest to be made to wait", || async {
+        let metrics = server.metrics().await;
+        let paused = metrics.sum("fanfare_reads_paused_total", &[]);
+        (paused >= 1.0).then_some(())
+    })
+    .await;
+    drop((guest, tabs));
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn leaving_and_coming_back_as_another_user_in_one_write_is_being_that_user() {
     let server = TestServer::start().await;
     for _ in 0..20 {

@@ -50,6 +50,52 @@ async fn flood_of(request: &'static [u8]) -> Result<f64, Skipped> {
     Ok(metrics.sum("fanfare_http_write_timeouts_total", &[]))
 }
 
+/// Floods the admin listener with requests for a large page on several connections until it has ended them all.
+async fn flood_of_metrics(server: &TestServer, connect: impl AsyncFn() -> Connection) {
+    let before = resident_memory(server);
+    let mut attackers = JoinSet::new();
+    for _ in 0..ATTACKERS {
+        let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        attackers.spawn(flood(connect().await, request));
+    }
+    let mut most = before;
+    while let Some(ended) = attackers.join_next().await {
+        ended.expect("a flood that is ended does not panic");
+        most = most.max(resident_memory(server));
+    }
+    let grown = most - before;
+    assert!(grown < (ATTACKERS as u64) * (4 << 20), "{grown} bytes more");
+}
+
+#[tokio::test]
+async fn pipelined_requests_to_the_admin_listener_are_not_taken_without_end() {
+    let builder = TestServer::builder()
+        .own_process()
+        .set("server.write_timeout", 4);
+    let server = or_skip!(builder.start().await);
+    let admin = server.admin_endpoint().expect("it has an admin listener");
+    flood_of_metrics(&server, async || Connection::open(&admin.authority).await).await;
+    let metrics = server.metrics().await;
+    let ended = metrics.sum("fanfare_http_write_timeouts_total", &[]);
+    assert_eq!(ended, ATTACKERS as f64);
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn pipelined_requests_to_an_admin_listener_on_a_unix_socket_are_not_taken_without_end() {
+    let directory = tempfile::tempdir().expect("the temporary directory is writable");
+    let path = directory.path().join("admin.sock");
+    let builder = TestServer::builder()
+        .own_process()
+        .set("server.write_timeout", 4)
+        .set("admin.listen", format!("unix:{}", path.display()));
+    let server = or_skip!(builder.start().await);
+    flood_of_metrics(&server, async || Connection::open_unix(&path).await).await;
+    assert_unharmed(&server).await;
+    server.finish().await;
+}
+
 #[tokio::test]
 async fn pipelined_probes_whose_answers_nobody_reads_are_not_taken_without_end() {
     let ended = or_skip!(flood_of(b"GET /up HTTP/1.1\r\nHost: x\r\n\r\n").await);

@@ -28,6 +28,15 @@ async fn header_names_and_tokens_are_case_insensitive() {
             .clone()
             .without("Upgrade")
             .header("UPGRADE", "h2c,WebSocket"),
+        request
+            .clone()
+            .header("Upgrade", "foo")
+            .header("upgrade", "websocket"),
+        request.clone().header("upgrade", "foo"),
+        request
+            .clone()
+            .header("Upgrade", "foo")
+            .header("upgrade", "bar, websocket"),
         request.header("Connection", "keep-alive, upgrade"),
     ];
     for request in variants {

@@ -27,7 +27,14 @@ impl Relay {
         let tap = Tap::new();
         let state = admin::testing::state(Metrics::new(), tap.clone());
         let listeners = vec![admin::Bound::Tcp(listener)];
-        let server = admin::server(listeners, 128, state, admin::Locks::default()).unwrap();
+        let server = admin::server(
+            listeners,
+            admin::testing::LIMITS,
+            state,
+            admin::Locks::default(),
+            || {},
+        )
+        .unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self {

@@ -252,6 +252,10 @@ impl Authority for Redis {
         true
     }
 
+    fn has_others(&self) -> bool {
+        self.shared.has_others()
+    }
+
     fn admit(&self, bytes: usize) -> Result<Admission, Unavailable> {
         match self.standing() {
             _ if self.is_leaving() => Err(Unavailable::Leaving),

@@ -102,6 +102,8 @@ fn variables_that_platforms_add_are_left_alone() {
             ("PORT_6001_TCP_PORT", "6001"),
             ("PORT_6001_TCP_ADDR", "10.0.0.1"),
             ("PORT_53_UDP_PORT", "53"),
+            ("NAME", "/shop/fanfare"),
+            ("ENV_PATH", "/usr/bin"),
         ] {
             setting = setting.variable(&format!("{service}_{rest}"), value);
         }
@@ -110,18 +112,26 @@ fn variables_that_platforms_add_are_left_alone() {
 }
 
 #[test]
-fn variables_that_resemble_nothing_are_left_alone() {
+fn variables_of_others_are_left_alone() {
     for name in [
+        "FANFARE_ADMIN_TOKEN",
         "FANFARE_BIN",
+        "FANFARE_SIMULATIONS",
         "FANFARE_VERSION",
-        "FANFARE_ENV",
-        "FANFARE_NAME",
-        "FANFARE_URL",
+        "FANFARE_WRITE_DOCS",
         "FANFARENEWS",
-        "FANFARE_",
         "LISTEN",
     ] {
         let config = Setting::new().variable(name, "1").load();
         assert!(config.development, "{name}");
     }
+}
+
+#[test]
+fn variables_that_the_file_refers_to_have_any_name() {
+    let config = Setting::new()
+        .file("[server]\npath_prefix = \"${FANFARE_PLACE}\"")
+        .variable("FANFARE_PLACE", "/fanfare")
+        .load();
+    assert_eq!(&*config.server.path_prefix, "/fanfare");
 }

@@ -296,13 +296,59 @@ fn variables_that_look_like_the_relay_s_are_refused_with_the_right_name() {
             "expected `outbox_bytes` below [apps.limits] in a configuration file",
         ),
     ] {
-        let line = Setting::new().variable(name, "6001").mistake();
-        assert!(
-            line.starts_with(&format!("environment variable {name}: ")),
-            "{line}"
-        );
-        assert!(line.ends_with(&format!("unknown key; {hint}")), "{line}");
+        assert_hint(name, hint);
     }
+}
+
+#[test]
+fn variables_that_name_no_key_are_refused_with_what_may_have_been_meant() {
+    for (name, hint) in [
+        (
+            "FANFARE_ORIGINS",
+            "expected `allowed_origins` below [[apps]] in a configuration file",
+        ),
+        (
+            "FANFARE_DATABASE_URL",
+            "did you mean `FANFARE_APPS_DATABASE__URL`?",
+        ),
+        (
+            "FANFARE_REDIS_URL",
+            "did you mean `FANFARE_CLUSTER__URL` or `FANFARE_INGEST__LARAVEL_REDIS__URL`?",
+        ),
+        (
+            "FANFARE_URL",
+            "did you mean `FANFARE_CLUSTER__URL` or `FANFARE_INGEST__LARAVEL_REDIS__URL` or \
+             `FANFARE_APPS_DATABASE__URL`?",
+        ),
+        (
+            "FANFARE_LOG",
+            "expected FANFARE_LOG__KEY with one of the keys FORMAT, LEVEL",
+        ),
+        (
+            "FANFARE_ADMIN",
+            "expected FANFARE_ADMIN__KEY with one of the keys LISTEN, HOSTS, TOKEN, TOKEN_FILE, TOKENS_FILE, OPEN_METRICS",
+        ),
+        (
+            "FANFARE_TLS_CERT",
+            "did you mean `FANFARE_TLS__CERTIFICATE`?",
+        ),
+        (
+            "FANFARE_WEATHER",
+            "expected FANFARE_SECTION__KEY of the sections server, tls, tls__acme, compression, cluster, webhooks, \
+             ingest__laravel_redis, admin, metrics, log and apps_database",
+        ),
+    ] {
+        assert_hint(name, hint);
+    }
+}
+
+fn assert_hint(name: &str, hint: &str) {
+    let line = Setting::new().variable(name, "6001").mistake();
+    assert!(
+        line.starts_with(&format!("environment variable {name}: ")),
+        "{line}"
+    );
+    assert!(line.ends_with(&format!("unknown key; {hint}")), "{line}");
 }
 
 #[test]

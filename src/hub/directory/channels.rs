@@ -346,6 +346,7 @@ impl Channels {
         let kind = channel.kind();
         Welcome {
             roster: kind.is_presence().then(|| entry.roster.members()),
+            listeners: entry.listeners.len(),
             cached: kind
                 .cache
                 .then(|| self.cached(channel.as_str()))

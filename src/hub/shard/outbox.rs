@@ -16,14 +16,14 @@ pub(super) struct Outbox {
     /// Whether the front is such a rest.
     partial: bool,
     /// Where a pong waits, counted from 1 at the front; 0 if none does, or too far behind for that.
-    pong: u32,
+    pong: u16,
     /// What the frames cost, as [`cost`] counts it.
     bytes: usize,
     max_bytes: usize,
     /// What may wait beside that, until nothing does.
     extra_bytes: usize,
-    /// Whether the socket has taken anything since this was last asked.
-    progress: bool,
+    /// Bytes that the socket has taken since this was last asked.
+    taken: u32,
     state: State,
 }
 
@@ -62,7 +62,7 @@ impl Outbox {
             bytes: 0,
             max_bytes,
             extra_bytes: 0,
-            progress: false,
+            taken: 0,
             state: State::Open,
         }
     }
@@ -118,7 +118,7 @@ impl Outbox {
         }
         self.pong = match (self.pong as usize).checked_sub(count) {
             None | Some(0) => 0,
-            Some(behind) => u32::try_from(behind + 1).unwrap_or(0),
+            Some(behind) => u16::try_from(behind + 1).unwrap_or(0),
         };
         self.bytes += cost(&sealed);
         self.frames.push_front(sealed);
@@ -128,13 +128,13 @@ impl Outbox {
     /// Queues a pong. It takes the place of one that waits, as RFC 6455 §5.5.3 allows: so pings
     /// that are sent without end by a client that does not read cost nothing.
     pub(super) fn push_pong(&mut self, pong: &Bytes) -> Result<(), Overflow> {
-        if self.pong > u32::from(self.partial) {
+        if self.pong > u16::from(self.partial) {
             let waiting = &mut self.frames[self.pong as usize - 1];
             self.bytes = self.bytes - waiting.len() + pong.len();
             *waiting = pong.clone();
         } else {
             self.push_one(pong.clone());
-            self.pong = u32::try_from(self.frames.len()).unwrap_or(0);
+            self.pong = u16::try_from(self.frames.len()).unwrap_or(0);
         }
         self.check_size()
     }
@@ -190,9 +190,9 @@ impl Outbox {
         self.partial = false;
     }
 
-    /// Whether the socket has taken anything of what waited since this was last asked.
-    pub(super) fn take_progress(&mut self) -> bool {
-        std::mem::take(&mut self.progress)
+    /// Bytes that the socket has taken of what waited since this was last asked.
+    pub(super) fn take_progress(&mut self) -> usize {
+        std::mem::take(&mut self.taken) as usize
     }
 
     /// The next frames to be written together.
@@ -233,7 +233,9 @@ impl Outbox {
     /// The socket has taken so many bytes.
     pub(super) fn written(&mut self, mut count: usize) {
         self.bytes -= count;
-        self.progress = true;
+        self.taken = self
+            .taken
+            .saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         while count > 0 {
             let Some(front) = self.frames.front_mut() else {
                 break;

@@ -11,8 +11,10 @@ impl Peer {
         match as_what {
             JoinedAs::Subscriber { welcome, .. } => {
                 let channel = welcome.channel.as_str();
-                let members = welcome.roster.as_ref().map_or(0, Vec::len);
-                let answered = self.with_session(|session| session.joined(channel, members));
+                let roster = welcome.roster.as_ref();
+                // Members on other nodes have a connection each, at least.
+                let notified = roster.map_or(0, |members| members.len().max(welcome.listeners));
+                let answered = self.with_session(|session| session.joined(channel, notified));
                 self.wake_if_waiting();
                 if let Answered::Expected = answered
                     && !self.holds(channel)

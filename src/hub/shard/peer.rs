@@ -391,8 +391,8 @@ impl Peer {
         !self.outbox.borrow().is_empty()
     }
 
-    /// Whether the socket has taken anything of what waited since this was last asked.
-    pub fn take_progress(&self) -> bool {
+    /// Bytes that the socket has taken of what waited since this was last asked.
+    pub fn take_progress(&self) -> usize {
         self.outbox.borrow_mut().take_progress()
     }
 

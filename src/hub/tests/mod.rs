@@ -87,6 +87,10 @@ impl Authority for Slow {
         Local.reaches_beyond()
     }
 
+    fn has_others(&self) -> bool {
+        Local.has_others()
+    }
+
     fn admit(&self, bytes: usize) -> Result<Admission, Unavailable> {
         Local.admit(bytes)
     }

@@ -66,7 +66,7 @@ fn whoever_sends_too_much_waits_and_is_closed_when_it_goes_on() {
 }
 
 #[test]
-fn coming_and_leaving_is_paid_for_by_members() {
+fn coming_and_leaving_is_paid_for_by_connections_that_are_notified() {
     let mut fixture = fixture(|app| {
         app.limits.channels_per_connection = 10;
         app.limits.messages_per_second = 10;
@@ -133,10 +133,10 @@ fn whoever_sends_too_much_meanwhile_has_no_longer_for_a_message() {
 fn a_client_that_takes_nothing_is_closed_whatever_it_sends() {
     let mut fixture = fixture(|_| {});
     let (session, start) = (&mut fixture.session, fixture.start);
-    assert!(session.on_write_blocked(false, start));
+    assert!(session.on_write_blocked(0, start));
     let later = start + SECOND * 9;
-    assert!(!session.on_write_blocked(true, later));
-    assert!(!session.on_write_blocked(false, later + SECOND));
+    assert!(!session.on_write_blocked(64 << 10, later));
+    assert!(!session.on_write_blocked(0, later + SECOND));
     assert_eq!(session.deadline(), later + SECOND * 10);
     session.on_frame(MessageKind::Control, later + SECOND * 9);
     session.wait(later + SECOND * 9);
@@ -151,4 +151,29 @@ fn a_client_that_takes_nothing_is_closed_whatever_it_sends() {
         session.on_time(later + SECOND * 10),
         Action::Nothing
     ));
+}
+
+#[test]
+fn a_client_must_take_a_kilobyte_a_second_of_what_waits() {
+    const KB: usize = 1024;
+    let mut fixture = fixture(|_| {});
+    let (session, start) = (&mut fixture.session, fixture.start);
+    session.on_write_blocked(0, start);
+    let mut now = start;
+    for _ in 0..8 {
+        now += SECOND * 9;
+        assert!(matches!(session.on_time(now), Action::Nothing));
+        session.on_write_blocked(9 * KB, now);
+    }
+    // What was taken at once is worth no longer a wait.
+    session.on_write_blocked(1000 * KB, now);
+    now += SECOND * 9;
+    session.on_write_blocked(1, now);
+    assert!(matches!(session.on_time(now), Action::Nothing));
+    let action = session.on_time(now + SECOND * 2);
+    let Action::CloseOverload { cause, reason } = action else {
+        panic!("{action:?}");
+    };
+    assert_eq!(cause, Overload::Stall);
+    assert!(reason.text.contains("write_timeout"), "{reason:?}");
 }

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
+use super::loss_log::LossLog;
 use crate::cluster::redis::entry::NodeIds;
 use crate::cluster::redis::ledger::Ledger;
 use crate::cluster::redis::link::LinkId;
 use crate::cluster::redis::outgoing::PublishContext;
 use crate::metrics::ClusterMetrics;
-use crate::throttle::Throttle;
 
 /// The node, but for its channels.
 pub(in crate::cluster::redis) struct Context<'a> {
@@ -28,8 +28,8 @@ pub(in crate::cluster::redis) struct Context<'a> {
     pub(in crate::cluster::redis) node_timeout: Duration,
     /// What the node has written to logs.
     pub(in crate::cluster::redis) ledger: &'a RefCell<Ledger>,
-    /// How often it is logged that events may be missing.
-    pub(in crate::cluster::redis) breaks: &'a RefCell<Throttle>,
+    /// What is missing, and not logged yet.
+    pub(in crate::cluster::redis) losses: &'a RefCell<LossLog>,
 }
 
 impl Context<'_> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::changes::Change;
 use super::context::Context;
+use super::loss_log::Loss;
 use super::replica::Place;
 use super::state::{Channel, Kind};
 use crate::cluster::redis::script::ChannelReply;
@@ -26,7 +27,7 @@ impl Channel {
         if reply.known_here {
             let history = Duration::from_millis(context.publishing.history_ms);
             if was_given_up && away.is_some_and(|away| away > history) {
-                self.note_loss(EventLoss::Expired, 1, context);
+                self.note_loss(EventLoss::Uncounted, 1, context);
             }
             return;
         }
@@ -50,17 +51,9 @@ impl Channel {
             .events_lost
             .with((reason, kind))
             .inc_by(lost);
-        // An outage may concern any number of channels: the metric counts them.
-        if context.breaks.borrow_mut().lets_through(context.now) {
-            let (channel, kind) = (self.name.as_str(), kind.as_str());
-            tracing::warn!(
-                channel,
-                kind,
-                lost,
-                ?reason,
-                "events of other nodes are missing: Redis does not have them any more"
-            );
-        }
+        let loss = Loss { reason, kind, lost };
+        let mut losses = context.losses.borrow_mut();
+        losses.note(self.name.as_str(), loss, context.now);
     }
 }
 

@@ -12,6 +12,7 @@
 //! - [`notices`]: what is to be reported to the app's backend
 //! - [`schedule`]: when the node deals with it, and what is under way
 //! - [`waiting`]: who waits until the channel is known
+//! - [`loss_log`]: what is missing of logs, in the node's own log
 //! - [`context`]: what is at hand when a channel acts
 //! - [`state`]: all that as a whole
 //! - [`moves`]: what connections do
@@ -35,6 +36,8 @@ mod notices;
 mod schedule;
 
 mod waiting;
+
+mod loss_log;
 
 mod context;
 
@@ -66,6 +69,7 @@ mod replies;
 
 pub(super) use calls::Call;
 pub(super) use context::Context;
+pub(super) use loss_log::LossLog;
 pub(super) use questions::Page;
 pub(super) use replies::Done;
 pub(super) use schedule::Asked;

@@ -45,7 +45,7 @@ macro_rules! context {
             leave_delay: $node.setup.settings.leave_delay,
             node_timeout: $node.setup.settings.node_timeout,
             ledger: &$node.ledger,
-            breaks: &$node.breaks,
+            losses: &$node.losses,
         }
     }};
 }

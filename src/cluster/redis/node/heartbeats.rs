@@ -30,6 +30,7 @@ impl Node {
             return;
         }
         self.look_at_pulse();
+        self.losses.get_mut().log_rest(self.now);
         let (key, command) = self.heartbeat();
         let beat = Plain::new(key, command, Then::Heartbeat(self.node()));
         // Before all else that waits: a node that has much to publish is not dead.
@@ -108,6 +109,7 @@ impl Node {
         self.life.pulse_at = self.now;
         self.note_versions(pulse.lowest_version, pulse.highest_version);
         self.setup.metrics.nodes.set(pulse.nodes as i64);
+        self.setup.shared.set_nodes(pulse.nodes);
         self.bound_logs(pulse.logged);
         if has_forgotten {
             for channel in self.channels.values_mut() {

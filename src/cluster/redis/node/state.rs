@@ -14,7 +14,7 @@ use super::memory::KnownMemory;
 use super::recent::Recent;
 use super::servers::Servers;
 use super::timers::{Timer, Timers};
-use crate::cluster::redis::channel::Channel;
+use crate::cluster::redis::channel::{Channel, LossLog};
 use crate::cluster::redis::entry::NodeId;
 use crate::cluster::redis::keys::{self, Keys, Topic};
 use crate::cluster::redis::ledger::Ledger;
@@ -70,9 +70,10 @@ pub(super) struct Node {
     pub(super) postponed: Postponed,
     pub(super) recent: Recent,
     pub(super) ledger: RefCell<Ledger>,
-    /// How often it is logged that Redis refuses something, and that events may be missing.
+    /// How often it is logged that Redis refuses something.
     pub(super) refusals: Throttle,
-    pub(super) breaks: RefCell<Throttle>,
+    /// What is missing, and not logged yet.
+    pub(super) losses: RefCell<LossLog>,
 }
 
 impl Node {
@@ -103,7 +104,7 @@ impl Node {
             recent: Recent::default(),
             ledger: RefCell::new(ledger),
             refusals: Throttle::default(),
-            breaks: RefCell::default(),
+            losses: RefCell::default(),
             setup: Setup {
                 rights: rights(&settings),
                 settings,

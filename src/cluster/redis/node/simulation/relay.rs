@@ -386,7 +386,11 @@ impl Relay {
     pub(super) fn lost(&self, channel: &str) -> u64 {
         let kind = LossOn::from(ChannelKind::of(channel).access);
         let lost = &self.authority.metrics.events_lost;
-        let reasons = [EventLoss::Expired, EventLoss::Forgotten];
+        let reasons = [
+            EventLoss::Expired,
+            EventLoss::Uncounted,
+            EventLoss::Forgotten,
+        ];
         reasons
             .map(|reason| lost.with((reason, kind)).get())
             .iter()
