@@ -7,9 +7,11 @@ use std::net::{IpAddr, Ipv4Addr};
 const FIRST_BITS: u32 = 64;
 
 /// An IPv4 address, or a /64 of IPv6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Block {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Block {
+    /// An address.
     V4(Ipv4Addr),
+    /// The first half of an address.
     V6(u64),
 }
 

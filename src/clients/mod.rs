@@ -14,6 +14,7 @@ use std::time::Instant;
 use actix_http::header::HeaderMap;
 use service::net::proxies::TrustedProxies;
 
+pub use self::block::Block;
 use self::counts::{Counted, Counts};
 pub use self::rates::Rates;
 use crate::metrics::{GaugeBy, Table};
@@ -86,6 +87,14 @@ impl Clients {
         let peer = peer.map(|peer| peer.ip());
         let one = values("x-forwarded-for");
         self.trusted.client(peer, one, values("forwarded"))
+    }
+
+    /// What the other end of a connection counts as before anything is asked over it. None: a trusted proxy, which stands
+    /// for many, or somebody by a Unix socket.
+    pub fn block(&self, peer: Option<SocketAddr>) -> Option<Block> {
+        let address = peer.map(|peer| peer.ip());
+        let is_proxy = self.trusted.trusts(address);
+        address.filter(|_| !is_proxy).map(Block::from)
     }
 
     /// Counts that a client wants to connect, whatever comes of it.

@@ -22,6 +22,7 @@ mod name;
 mod receiving;
 mod record;
 mod socket;
+mod under_way;
 mod watch;
 mod writer;
 
