@@ -22,6 +22,8 @@ mod name;
 mod receiving;
 mod record;
 mod socket;
+#[cfg(test)]
+pub(crate) mod testing;
 mod under_way;
 mod watch;
 mod writer;
