@@ -24,6 +24,7 @@ mod record;
 mod socket;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trust;
 mod under_way;
 mod watch;
 mod writer;
@@ -36,5 +37,6 @@ pub use files::{FileError, Pair, Setting};
 pub use name::Name;
 pub use record::{Broken, Opener};
 pub use socket::{Reader, Socket, WriteHalf};
+pub use trust::{distrust, system_authorities};
 pub use watch::{Looked, Watched};
 pub use writer::Writer;
