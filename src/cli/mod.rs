@@ -18,6 +18,7 @@ mod client;
 mod doctor;
 mod health;
 mod program;
+mod secure;
 mod serve;
 mod tail;
 mod target;
