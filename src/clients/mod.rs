@@ -1,9 +1,7 @@
 //! Those who connect and ask, by their addresses.
 //!
-//! - [`block`]: what counts as one client
 //! - [`counts`], [`rates`]: how many connections each has; how often each does something
 
-mod block;
 mod counts;
 mod rates;
 
@@ -14,10 +12,10 @@ use std::time::Instant;
 use actix_http::header::HeaderMap;
 use service::net::proxies::TrustedProxies;
 
-pub use self::block::Block;
 use self::counts::{Counted, Counts};
 pub use self::rates::Rates;
 use crate::metrics::{GaugeBy, Table};
+use crate::net::block::Block;
 use crate::net::rate::{Empty, Left, Rate};
 use crate::net::tally;
 

@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 use super::exchange::{Exchange, Failure};
 use super::socket::Socket;
 use super::under_way::UnderWay;
-use crate::clients::Block;
 use crate::metrics::{CounterBy, Gauge, TlsHandshake};
+use crate::net::block::Block;
 
 /// How long a client that was answered in plain HTTP may take to read that.
 const LAST_ANSWER: Duration = Duration::from_secs(1);

@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use tokio::sync::oneshot;
 
-use crate::clients::Block;
 use crate::metrics::Gauge;
+use crate::net::block::Block;
 
 /// Handshakes that a worker has under way at one time. With more, the oldest ends of the client that has most: whoever takes
 /// part in it has taken longer than all its others.
