@@ -227,7 +227,15 @@ impl Drop for Balancer {
 /// # Panics
 /// When the page has no such piece.
 pub fn documented_piece(language: &str) -> String {
-    let page = documented_page();
+    piece_of("docs/proxies.md", language)
+}
+
+/// The first piece of a page of the project that begins with this language.
+///
+/// # Panics
+/// When the page has no such piece.
+pub fn piece_of(page: &str, language: &str) -> String {
+    let page = documented_page(page);
     let fence = format!("```{language}\n");
     let (_, piece) = page
         .split_once(&fence)
@@ -241,7 +249,7 @@ pub fn documented_piece(language: &str) -> String {
 /// # Panics
 /// When the page has no such piece.
 pub fn documented_words(is_one: impl Fn(&str) -> bool) -> String {
-    let page = documented_page();
+    let page = documented_page("docs/proxies.md");
     let mut pieces = page
         .lines()
         .flat_map(|line| line.split('`').skip(1).step_by(2));
@@ -249,8 +257,8 @@ pub fn documented_words(is_one: impl Fn(&str) -> bool) -> String {
     piece.expect("there are such words").to_owned()
 }
 
-fn documented_page() -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/proxies.md");
+fn documented_page(page: &str) -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
     std::fs::read_to_string(page).expect("the project documents proxies")
 }
 

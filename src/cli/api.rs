@@ -6,6 +6,7 @@ use serde_json::Value;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
+use super::Failure;
 use super::client;
 use super::target::Target;
 use super::url::Url;
@@ -41,9 +42,9 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub(super) fn new(target: Target) -> Self {
-        let agent = client::agent(TIMEOUT);
-        Self { target, agent }
+    pub(super) fn new(target: Target) -> Result<Self, Failure> {
+        let agent = client::agent(TIMEOUT, target.url.trust)?;
+        Ok(Self { target, agent })
     }
 
     /// `GET /apps/{id}{path}`
@@ -62,7 +63,7 @@ impl Api {
 
     fn signed(&self, method: &str, path: &str, parameters: &[(&str, &str)], body: &[u8]) -> String {
         let Target {
-            url: Url { origin, prefix },
+            url: Url { origin, prefix, .. },
             app_id,
             signer,
         } = &self.target;
@@ -109,6 +110,7 @@ mod tests {
 
     use serde_json::json;
 
+    use super::super::secure::Trust;
     use super::*;
     use crate::auth::Signer;
     use crate::auth::request::{Query, Rules, SignedRequest, check_body, verify};
@@ -150,10 +152,12 @@ mod tests {
             url: Url {
                 origin,
                 prefix: "/relay".into(),
+                trust: Trust::System,
             },
             app_id: "7".into(),
             signer: Signer::new("key", b"secret"),
         })
+        .unwrap()
     }
 
     /// Whether the signature of a request covers it, body and all.

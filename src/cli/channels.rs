@@ -49,7 +49,7 @@ pub(super) fn run(args: &ChannelsArgs) -> Result<(), Failure> {
     if !args.prefix.is_empty() {
         parameters.push(("filter_by_prefix", &args.prefix));
     }
-    let api = Api::new(args.target.resolve()?);
+    let api = Api::new(args.target.resolve()?)?;
     let answer = api.get("/channels", &parameters).map_err(Failure::other)?;
     print(&if args.json {
         format!("{answer}\n")

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::serve::ServeArgs;
 use super::{Failure, print};
 use crate::config::{self, Admin, Cluster, Config, Listen, Listener, Loaded, Role, Server};
-use crate::tls::{Certificate, Chain, Name, Pair};
+use crate::tls::{self, Certificate, Chain, Name, Pair};
 
 /// Prints the layers, the listeners, the certificates and the apps; secrets never.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
@@ -111,20 +111,24 @@ fn opened_by(admin: &Admin) -> String {
 
 /// Where TLS is spoken, and with which certificates.
 fn over_tls(config: &Config, certificates: &[Certificate]) -> Vec<(String, String)> {
-    let (server, tls) = (&config.server, &config.tls);
+    let (server, settings) = (&config.server, &config.tls);
     let mut lines = Vec::new();
     let mut add = |name: &str, value: String| lines.push((name.to_owned(), value));
-    if let Some(address) = &tls.listen {
+    if let Some(address) = &settings.listen {
         add("tls", format!("https://{address}{}", server.path_prefix));
     }
-    for (pair, certificate) in tls.pairs.iter().zip(certificates) {
+    for (pair, certificate) in settings.pairs.iter().zip(certificates) {
         let now = SystemTime::now();
         add("certificate", described(pair, certificate, now));
         for concern in pair.concerns(certificate, now) {
             add("", format!("! {concern}"));
         }
+        if let Some(reason) = tls::distrust(certificate, tls::system_authorities(), now) {
+            let file = pair.certificate.path.display();
+            add("", format!("! {file} ({}): {reason}", pair.certificate.key));
+        }
     }
-    if let Some(acme) = &tls.acme {
+    if let Some(acme) = &settings.acme {
         let domains: Vec<&str> = acme.domains.iter().map(|name| name.as_str()).collect();
         let (domains, directory) = (domains.join(", "), &acme.directory);
         let folder = server.state_dir.display();

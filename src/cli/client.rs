@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use ureq::Agent;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, TcpConnector};
+
+use super::Failure;
+use super::secure::{TlsConnector, Trust};
 
 /// A client that gives up after `timeout`, all in all, and follows nothing.
-pub(super) fn agent(timeout: Duration) -> Agent {
+pub(super) fn agent(timeout: Duration, trust: Trust) -> Result<Agent, Failure> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -14,7 +19,13 @@ pub(super) fn agent(timeout: Duration) -> Agent {
         .timeout_global(Some(timeout))
         .user_agent(concat!("fanfare/", env!("CARGO_PKG_VERSION")))
         .build();
-    config.into()
+    let tls = TlsConnector::new(trust).map_err(Failure::other)?;
+    let connector = TcpConnector::default().chain(tls);
+    Ok(Agent::with_parts(
+        config,
+        connector,
+        DefaultResolver::default(),
+    ))
 }
 
 /// Why there is no answer, for people.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ureq::Agent;
+
 use super::serve::Files;
 use super::url::Url;
 use super::{Failure, client, print};
@@ -16,7 +18,7 @@ const MAX_ANSWER: u64 = 4096;
 /// Ask whether a relay is up. The exit code is 0 if it is, and 1 if it is not.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct HealthArgs {
-    /// The relay, http:// only [default: where the configuration listens].
+    /// The relay, http:// or https:// [default: where the configuration listens].
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
@@ -45,25 +47,27 @@ enum Unwell {
 
 /// Asks once.
 pub(super) fn run(args: &HealthArgs) -> Result<(), Failure> {
-    let Url { origin, prefix } = match &args.url {
+    let Url {
+        origin,
+        prefix,
+        trust,
+    } = match &args.url {
         Some(url) => Url::parse(url)?,
         None => Url::of(&config::load(&args.files.sources())?.config)?,
     };
     let path = if args.ready { "/ready" } else { "/up" };
     let url = format!("{origin}{prefix}{path}");
-    ask(&url, TIMEOUT).map_err(Failure::other)?;
+    let agent = client::agent(TIMEOUT, trust)?;
+    ask(&agent, &url).map_err(Failure::other)?;
     print(&format!("{url} answered 200 OK\n"))
 }
 
-fn ask(url: &str, timeout: Duration) -> Result<(), Unwell> {
+fn ask(agent: &Agent, url: &str) -> Result<(), Unwell> {
     let unreachable = |error| Unwell::Unreachable {
         url: url.to_owned(),
         reason: client::reason(error),
     };
-    let mut answer = client::agent(timeout)
-        .get(url)
-        .call()
-        .map_err(unreachable)?;
+    let mut answer = agent.get(url).call().map_err(unreachable)?;
     let status = answer.status();
     if status.as_u16() == 200 {
         return Ok(());
@@ -88,6 +92,7 @@ mod tests {
     use std::net::TcpListener;
     use std::thread;
 
+    use super::super::secure::Trust;
     use super::*;
 
     /// Asks a server that gives one answer; returns the result and the first line of the request.
@@ -102,7 +107,8 @@ mod tests {
             stream.write_all(answer.as_bytes()).unwrap();
             line
         });
-        let result = ask(&format!("http://{address}/up"), Duration::from_secs(30));
+        let agent = client::agent(Duration::from_secs(30), Trust::System).unwrap();
+        let result = ask(&agent, &format!("http://{address}/up"));
         let without_port = |error: Unwell| error.to_string().replace(&address.to_string(), "relay");
         (result.map_err(without_port), server.join().unwrap())
     }
@@ -134,7 +140,10 @@ mod tests {
     fn what_does_not_answer_in_time_is_not() {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/up", silent.local_addr().unwrap());
-        let error = ask(&url, Duration::from_millis(50)).unwrap_err();
+        let agent = client::agent(Duration::from_millis(50), Trust::OwnListener).unwrap();
+        let error = ask(&agent, &url).unwrap_err();
+        assert!(matches!(error, Unwell::Unreachable { .. }), "{error}");
+        let error = ask(&agent, &url.replace("http:", "https:")).unwrap_err();
         assert!(matches!(error, Unwell::Unreachable { .. }), "{error}");
     }
 }

@@ -7,6 +7,7 @@
 //! - [`health`]: whether a relay answers
 //! - [`doctor`]: why clients do not connect
 //! - [`target`], [`url`], [`api`], [`client`]: which app and relay those speak to, and how
+//! - [`secure`]: the same over TLS
 //! - [`program`]: how to call this program once more
 //! - [`banner`], [`telemetry`]: what the relay writes to stderr
 
@@ -18,6 +19,7 @@ mod client;
 mod doctor;
 mod health;
 mod program;
+mod secure;
 mod serve;
 mod tail;
 mod target;

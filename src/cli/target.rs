@@ -13,7 +13,7 @@ use crate::config::{self, Config, EnvFile, Sources};
 /// serve` would run with in the same place.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct TargetArgs {
-    /// The relay, http:// only [default: PUSHER_HOST and PUSHER_PORT, or where the configuration
+    /// The relay, http:// or https:// [default: PUSHER_HOST and PUSHER_PORT, or where the configuration
     /// listens].
     #[arg(long, value_name = "URL", help_heading = "Relay and app")]
     url: Option<String>,
@@ -252,11 +252,9 @@ mod tests {
             resolve(&TargetArgs::default(), &variables),
             found("http://relay.test:8080", "1", "k")
         );
-        let tls = resolve(&TargetArgs::default(), &[("PUSHER_HOST", "relay.test")]).unwrap_err();
-        assert_eq!(
-            tls,
-            "expected http://: this command does not speak TLS, found \"https://relay.test:443\"; --url says where the relay is"
-        );
+        variables.truncate(4);
+        let secure = resolve(&TargetArgs::default(), &variables);
+        assert_eq!(secure, found("https://relay.test:443", "1", "k"));
     }
 
     #[test]

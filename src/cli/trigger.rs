@@ -47,7 +47,7 @@ pub(super) fn run(args: &TriggerArgs) -> Result<(), Failure> {
     if let Some(socket_id) = &args.socket_id {
         body["socket_id"] = socket_id.as_str().into();
     }
-    let api = Api::new(args.target.resolve()?);
+    let api = Api::new(args.target.resolve()?)?;
     let answer = api.post("/events", &body).map_err(Failure::other)?;
     print(&report(args, &answer))
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::block::Block;
 use crate::metrics::Gauge;
+use crate::net::block::Block;
 
 /// Counts connections by client, so many at most. It holds those who have any, and so no more than
 /// there are connections.

@@ -1,9 +1,7 @@
 //! Those who connect and ask, by their addresses.
 //!
-//! - [`block`]: what counts as one client
 //! - [`counts`], [`rates`]: how many connections each has; how often each does something
 
-mod block;
 mod counts;
 mod rates;
 
@@ -14,10 +12,10 @@ use std::time::Instant;
 use actix_http::header::HeaderMap;
 use service::net::proxies::TrustedProxies;
 
-pub use self::block::Block;
 use self::counts::{Counted, Counts};
 pub use self::rates::Rates;
 use crate::metrics::{GaugeBy, Table};
+use crate::net::block::Block;
 use crate::net::rate::{Empty, Left, Rate};
 use crate::net::tally;
 
@@ -87,6 +85,14 @@ impl Clients {
         let peer = peer.map(|peer| peer.ip());
         let one = values("x-forwarded-for");
         self.trusted.client(peer, one, values("forwarded"))
+    }
+
+    /// What the other end of a connection counts as before anything is asked over it. None: a trusted proxy, which stands
+    /// for many, or somebody by a Unix socket.
+    pub fn block(&self, peer: Option<SocketAddr>) -> Option<Block> {
+        let address = peer.map(|peer| peer.ip());
+        let is_proxy = self.trusted.trusts(address);
+        address.filter(|_| !is_proxy).map(Block::from)
     }
 
     /// Counts that a client wants to connect, whatever comes of it.

@@ -7,8 +7,8 @@ use std::time::Instant;
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use super::block::Block;
 use crate::metrics::Gauge;
+use crate::net::block::Block;
 use crate::net::rate::{Empty, Left, Nanos, Rate, nanos_since};
 
 /// Clients that are remembered. Whoever has more networks than that has more than a limit by address

@@ -1,11 +1,11 @@
-//! What belongs to one certificate.
+//! What belongs to the certificates for one name.
 
 use super::declare::{Gauge, metrics};
 
 metrics! {
-    /// The numbers of one certificate that is served.
+    /// The numbers of the certificates for one name.
     pub struct CertificateMetrics {
-        /// When the certificate expires, in seconds since 1970; the label is the first of its names.
+        /// When the first of the certificates for a name expires, in seconds since 1970.
         expiry: Gauge = "fanfare_tls_certificate_expiry_seconds",
     }
 }

@@ -159,9 +159,14 @@ impl Metrics {
         &self.shared.process
     }
 
-    /// The numbers of the certificate that the configuration calls so; exported once they are asked for.
-    pub fn certificate(&self, label: &str) -> CertificateMetrics {
-        self.shared.certificates.resolve(&[("name", label.into())])
+    /// The numbers of the certificates for a name; exported once they are asked for.
+    pub fn certificate(&self, name: &str) -> CertificateMetrics {
+        self.shared.certificates.resolve(&[("name", name.into())])
+    }
+
+    /// No certificate is for this name any more.
+    pub fn forget_certificate(&self, name: &str) {
+        self.shared.certificates.forget(&[("name", name.into())]);
     }
 
     /// The numbers of a node that shares its channels; exported once they are asked for.

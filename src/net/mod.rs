@@ -1,5 +1,6 @@
 //! Sockets, apart from what is spoken over them. HTTP connections are in `service::net`.
 //!
+//! - [`block`]: what counts as one client
 //! - [`budget`]: bytes that may be held in all
 //! - [`descriptors`]: what is made of those that the process may have
 //! - [`mark`]: what a request's handlers mark their progress on
@@ -9,6 +10,7 @@
 //! - [`tally`]: how many of something are under way
 //! - [`turn`]: a task that lets others have their turn
 
+pub mod block;
 pub mod budget;
 pub mod descriptors;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -39,7 +39,8 @@ pub enum CloseCode {
     Unauthorized = 4009,
     /// The relay is full, or this client takes its events too slowly.
     OverCapacity = 4100,
-    /// Connect again: other nodes take over from this one, which is going away.
+    /// Connect again: other nodes take over from this one, which is going away; or the keys of a connection over TLS 1.2
+    /// are used up.
     Reconnect = 4200,
     /// The client answered no ping.
     PongTimeout = 4201,

@@ -1,7 +1,8 @@
 //! The listener that speaks TLS, and its certificates.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::worker::OverTls;
 use super::{ServeError, listen};
@@ -16,6 +17,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub(super) struct Served {
     certificates: Arc<Certificates>,
     watched: Vec<Watched>,
+    /// When they expire, by name, as metrics show it.
+    shown: BTreeMap<Box<str>, SystemTime>,
 }
 
 /// Listens where the configuration says, if it does, with the certificates that it names.
@@ -49,6 +52,7 @@ pub(super) fn listen(
     let served = Served {
         certificates,
         watched,
+        shown: BTreeMap::new(),
     };
     Ok(Some((over_tls, served)))
 }
@@ -82,7 +86,7 @@ impl Served {
 
     fn look(&mut self, metrics: &Metrics) {
         for watched in &mut self.watched {
-            match watched.look(&self.certificates) {
+            match watched.look(&self.certificates, Instant::now()) {
                 Looked::Unchanged => {}
                 Looked::Renewed(certificate) => {
                     let file = watched.pair().certificate.path.display();
@@ -98,13 +102,20 @@ impl Served {
                 }
             }
         }
-        for expiry in self.certificates.expiries() {
-            if let Some(not_after) = expiry.not_after {
-                let since_1970 = not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
-                let gauge = metrics.certificate(&expiry.label).expiry;
-                gauge.set(since_1970.as_secs() as i64);
-            }
+        self.show_expiries(metrics);
+    }
+
+    fn show_expiries(&mut self, metrics: &Metrics) {
+        let expiries = self.certificates.expiries();
+        for (name, not_after) in &expiries {
+            let since_1970 = not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let gauge = metrics.certificate(name).expiry;
+            gauge.set(since_1970.as_secs() as i64);
         }
+        for name in self.shown.keys().filter(|it| !expiries.contains_key(*it)) {
+            metrics.forget_certificate(name);
+        }
+        self.shown = expiries;
     }
 }
 

@@ -318,6 +318,7 @@ fn serve(
         let entry = connections.enter(served.hub.connections().get());
         begin(
             accepted,
+            Arc::clone(&served),
             proxied.clone(),
             acceptor.clone(),
             http,
@@ -337,6 +338,7 @@ enum Spoken {
 /// What stands between a connection that was accepted and HTTP: a proxy's header, and TLS.
 async fn begin(
     accepted: Accepted,
+    relay: Arc<Relay>,
     proxied: Option<Arc<Proxied>>,
     acceptor: Option<Acceptor>,
     HttpSettings {
@@ -354,7 +356,7 @@ async fn begin(
     let (socket, is_http2) = match acceptor {
         None => (Socket::plain(stream), false),
         Some(acceptor) => tokio::select! {
-            socket = acceptor.accept(stream) => socket?,
+            socket = acceptor.accept(stream, relay.clients.block(peer)) => socket?,
             () = entry.evicted() => return Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()),
         },
     };

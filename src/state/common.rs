@@ -25,6 +25,7 @@ pub trait Common: fmt::Debug + Send + Sync {
     /// Removes a value, if there is one.
     fn remove(&self, name: &str) -> Answered<()>;
 
-    /// Whether the name is this holder's for so long from now: it was nobody's, or the same holder's.
+    /// Whether the name is this holder's for so long from now, two days at most: it was nobody's, or the same holder's.
+    /// Another holder keeps it for as long as he asked for.
     fn lease(&self, name: &str, holder: &str, lasts: Duration) -> Answered<bool>;
 }

@@ -267,6 +267,14 @@ fn time(seconds: i64) -> SystemTime {
 pub(super) mod testing {
     use super::*;
 
+    impl Certificate {
+        /// The same, as if it expired in so long.
+        pub(crate) fn expiring_in(self, left: Duration) -> Self {
+            let not_after = SystemTime::now() + left;
+            Self { not_after, ..self }
+        }
+    }
+
     pub(crate) fn self_signed(names: &[&str]) -> Certificate {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let made = rcgen::generate_simple_self_signed(names).unwrap();

@@ -1,6 +1,6 @@
 //! The certificates that are served at the moment, and which of them a client is given.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -42,15 +42,6 @@ struct Placed {
     certificate: Option<Arc<Certificate>>,
 }
 
-/// What a place holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expiry {
-    /// What the place is called.
-    pub label: Box<str>,
-    /// When its certificate expires; None while there is none.
-    pub not_after: Option<SystemTime>,
-}
-
 #[derive(Debug, Default)]
 struct Table {
     by_name: HashMap<Box<str>, Arc<CertifiedKey>>,
@@ -66,8 +57,8 @@ impl Certificates {
         })
     }
 
-    /// A new place behind the others, empty as yet. The label is what operators know it by: there must be
-    /// a bounded number of them.
+    /// A new place behind the others, empty as yet. The label is what operators know it by while its certificate has no
+    /// name.
     pub fn add_place(&self, label: &str) -> PlaceId {
         let mut places = self.places.lock();
         places.push(Placed {
@@ -92,14 +83,22 @@ impl Certificates {
         self.places.lock().get(place.0)?.certificate.clone()
     }
 
-    /// When the certificates expire, in the order of their places.
-    pub fn expiries(&self) -> Vec<Expiry> {
-        let places = self.places.lock();
-        let expiry = |placed: &Placed| Expiry {
-            label: placed.label.clone(),
-            not_after: placed.certificate.as_ref().map(|it| it.not_after()),
-        };
-        places.iter().map(expiry).collect()
+    /// When the first of the certificates expires that are there for a name, by name. One without a name of a
+    /// host, which is for addresses, goes by the label of its place.
+    pub fn expiries(&self) -> BTreeMap<Box<str>, SystemTime> {
+        let mut expiries = BTreeMap::new();
+        for placed in &*self.places.lock() {
+            let Some(certificate) = &placed.certificate else {
+                continue;
+            };
+            let names = certificate.names().iter().map(|name| name.as_str().into());
+            let label = (names.len() == 0).then(|| placed.label.clone());
+            for name in names.chain(label) {
+                let first = expiries.entry(name).or_insert(certificate.not_after());
+                *first = certificate.not_after().min(*first);
+            }
+        }
+        expiries
     }
 
     /// Shows this to an authority that asks for the name by [`ACME_TLS`], and to nobody else.
@@ -167,6 +166,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::tls::certificate::testing::self_signed;
 
@@ -222,8 +223,27 @@ mod tests {
             second
         ));
         let expiries = certificates.expiries();
-        let labels: Vec<&str> = expiries.iter().map(|it| &*it.label).collect();
-        assert_eq!(labels, ["first", "second"]);
+        let names: Vec<&str> = expiries.keys().map(|name| &**name).collect();
+        assert_eq!(names, ["a.example", "c.example"]);
+    }
+
+    #[test]
+    fn a_name_expires_with_the_first_of_its_certificates() {
+        let certificates = Certificates::new(Gauge::default());
+        let [soon, late, unnamed] =
+            ["soon", "late", "tls.certificate"].map(|label| certificates.add_place(label));
+        let soonest = self_signed(&["a.example", "b.example"]).expiring_in(Duration::from_secs(9));
+        let not_after = soonest.not_after();
+        certificates.put(soon, soonest);
+        certificates.put(late, self_signed(&["a.example", "c.example"]));
+        certificates.put(unnamed, self_signed(&["127.0.0.1"]));
+        let expiries = certificates.expiries();
+        let names: Vec<&str> = expiries.keys().map(|name| &**name).collect();
+        let all = ["a.example", "b.example", "c.example", "tls.certificate"];
+        assert_eq!(names, all);
+        let soon = expiries.iter().filter(|(_, expiry)| **expiry == not_after);
+        let soon: Vec<&str> = soon.map(|(name, _)| &**name).collect();
+        assert_eq!(soon, ["a.example", "b.example"]);
     }
 
     #[test]

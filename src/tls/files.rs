@@ -84,14 +84,6 @@ impl Pair {
         })
     }
 
-    /// What operators know it by: the first name that it is for, as it was read at first.
-    pub fn label(&self, certificate: &Certificate) -> String {
-        match certificate.names() {
-            [name, ..] => name.to_string(),
-            [] => self.certificate.key.clone(),
-        }
-    }
-
     /// What an operator should know of a certificate that was read from the files, and can be used.
     pub fn concerns(&self, certificate: &Certificate, now: SystemTime) -> Vec<String> {
         let mut concerns = Vec::new();

@@ -4,7 +4,9 @@
 //! - [`certificates`]: all that are served at the moment; each can be replaced while the relay runs
 //! - [`files`], [`watch`]: certificates in files, and how newer ones are noticed
 //! - [`agreement`]: what is agreed on with a client
+//! - [`trust`]: whether clients will trust a certificate
 //! - [`exchange`], [`acceptor`]: one handshake, and those of a worker thread
+//! - [`under_way`]: which of them ends when there are too many
 //! - [`record`], [`receiving`], [`writer`], [`socket`]: what is spoken after it
 //!
 //! Whoever has a certificate, from files or from an authority, takes a place among the [`Certificates`] and
@@ -22,6 +24,10 @@ mod name;
 mod receiving;
 mod record;
 mod socket;
+#[cfg(test)]
+pub(crate) mod testing;
+mod trust;
+mod under_way;
 mod watch;
 mod writer;
 
@@ -33,5 +39,6 @@ pub use files::{FileError, Pair, Setting};
 pub use name::Name;
 pub use record::{Broken, Opener};
 pub use socket::{Reader, Socket, WriteHalf};
+pub use trust::{distrust, system_authorities};
 pub use watch::{Looked, Watched};
 pub use writer::Writer;

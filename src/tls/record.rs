@@ -22,8 +22,8 @@ const MAX_PLAIN: usize = 1 << 14;
 const MAX_EXPANSION: usize = 2048;
 /// Bytes of a record at most.
 pub(super) const LONGEST: usize = HEADER + MAX_PLAIN + MAX_EXPANSION;
-/// Records that are sealed with one key: a fraction of what is known to be safe (2^24.5, RFC 8446 §5.5).
-const MOST_RECORDS: u64 = 1 << 23;
+/// How long before its end the keys of a connection count as used up: what is to be sent at once, and a farewell, fit in.
+const MARGIN: u64 = 1 << 16;
 /// Records without data that may follow one another: they cost work, and no allowance counts them.
 const MOST_EMPTY: u8 = 32;
 
@@ -47,6 +47,10 @@ pub struct Sealer {
     /// The client has asked for new keys. It is owed them with the next data, however often it asks (RFC 8446
     /// §4.6.3).
     update_pending: bool,
+    /// From this record on there should be other keys.
+    fresh_until: u64,
+    /// This one is not sealed any more: more of them would give away what is in them (RFC 8446 §5.5).
+    limit: u64,
 }
 
 /// Opens what is received.
@@ -77,6 +81,10 @@ pub(super) fn begin(
 ) -> Result<(Sealer, Opener), Broken> {
     let suite = secrets.negotiated_cipher_suite();
     let (sent, received) = (extracted.tx, extracted.rx);
+    let limit = match suite {
+        SupportedCipherSuite::Tls12(suite) => suite.common.confidentiality_limit,
+        SupportedCipherSuite::Tls13(suite) => suite.common.confidentiality_limit,
+    };
     let opener = Opener::new(suite, received)?;
     let sealer = Sealer {
         encrypter: encrypter(suite, sent.1)?,
@@ -84,6 +92,8 @@ pub(super) fn begin(
         secrets,
         front,
         update_pending: false,
+        fresh_until: limit.saturating_sub(MARGIN),
+        limit,
     };
     Ok((sealer, opener))
 }
@@ -94,12 +104,15 @@ impl Sealer {
     /// # Errors
     /// When nothing more can be sent with the keys that there are.
     pub fn seal(&mut self, parts: &[&[u8]]) -> Result<Vec<u8>, Broken> {
-        if self.update_pending || self.sequence >= MOST_RECORDS {
+        if self.update_pending || (self.sequence >= self.fresh_until && self.knows_new_keys()) {
             self.update_own()?;
         }
         let mut sealed = std::mem::take(&mut self.front);
         let mut rest = OutboundChunks::new(parts);
         while !rest.is_empty() {
+            if self.sequence >= self.limit {
+                return Err(Broken);
+            }
             let (now, later) = rest.split_at(MAX_PLAIN);
             let record = self.seal_one(ContentType::ApplicationData, now)?;
             if sealed.is_empty() {
@@ -110,6 +123,23 @@ impl Sealer {
             rest = later;
         }
         Ok(sealed)
+    }
+
+    /// Whether the keys are nearly used up and there are no new ones, as in TLS 1.2: what is still to be sent should be the
+    /// last.
+    pub(super) fn is_worn(&self) -> bool {
+        self.sequence >= self.fresh_until && !self.knows_new_keys()
+    }
+
+    fn knows_new_keys(&self) -> bool {
+        self.secrets.protocol_version() == ProtocolVersion::TLSv1_3
+    }
+
+    /// As if its keys were used up after so many records.
+    #[cfg(test)]
+    pub(super) fn wear_out_after(&mut self, records: u64) {
+        self.fresh_until = records;
+        self.limit = records + MARGIN;
     }
 
     /// The record that says that nothing follows.
@@ -143,7 +173,7 @@ impl Sealer {
     }
 
     fn update_own(&mut self) -> Result<(), Broken> {
-        if self.secrets.protocol_version() != ProtocolVersion::TLSv1_3 {
+        if !self.knows_new_keys() {
             return Err(Broken);
         }
         let update = OutboundChunks::Single(&[KEY_UPDATE, 0, 0, 1, 0]);

@@ -116,6 +116,14 @@ impl Socket {
         (reader, writer, plain)
     }
 
+    /// As if its keys were used up after so many records.
+    #[cfg(test)]
+    pub(super) fn wear_out_after(&mut self, records: u64) {
+        if let Some(tls) = &mut self.tls {
+            tls.sealer.wear_out_after(records);
+        }
+    }
+
     /// Takes it out of its thread.
     ///
     /// # Errors

@@ -1,12 +1,16 @@
 //! Files of certificates that change while the relay runs.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::certificate::Certificate;
 use super::certificates::{Certificates, PlaceId};
 use super::files::{FileError, Pair};
 use crate::stamp::Stamp;
+
+/// When files that could not be used are read again, though they look as they did: what kept them from being read may be
+/// over.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// A pair of files whose certificate is served.
 #[derive(Debug)]
@@ -15,6 +19,14 @@ pub struct Watched {
     place: PlaceId,
     /// As the files were when they were last read, whatever came of it.
     seen: [Option<Stamp>; 2],
+    failed: Option<Failed>,
+}
+
+/// The files could not be used when they were last read.
+#[derive(Debug)]
+struct Failed {
+    complaint: String,
+    again_at: Instant,
 }
 
 /// What became of looking at them.
@@ -24,7 +36,7 @@ pub enum Looked {
     Unchanged,
     /// There is another certificate, which is served from now on.
     Renewed(Arc<Certificate>),
-    /// They have changed and cannot be used: what was served still is.
+    /// They cannot be used, and have changed or cannot be for another reason than before: what was served still is.
     Failed(FileError),
 }
 
@@ -36,29 +48,52 @@ impl Watched {
     pub fn begin(pair: Pair, certificates: &Certificates) -> Result<Self, FileError> {
         let seen = stamps(&pair);
         let certificate = pair.load()?;
-        let place = certificates.add_place(&pair.label(&certificate));
+        let place = certificates.add_place(&pair.certificate.key);
         certificates.put(place, certificate);
-        Ok(Self { pair, place, seen })
+        Ok(Self {
+            pair,
+            place,
+            seen,
+            failed: None,
+        })
     }
 
-    /// Looks at the files, and reads them if they are others than those last read.
-    pub fn look(&mut self, certificates: &Certificates) -> Looked {
+    /// Looks at the files, and reads them if they are others than those last read, or could not be used a while ago.
+    pub fn look(&mut self, certificates: &Certificates, now: Instant) -> Looked {
         // Before they are read: what changes after that is seen the next time.
         let stamps = stamps(&self.pair);
-        if stamps == self.seen {
+        let have_changed = stamps != self.seen;
+        let is_due = |failed: &Failed| now >= failed.again_at;
+        if !have_changed && !self.failed.as_ref().is_some_and(is_due) {
             return Looked::Unchanged;
         }
         self.seen = stamps;
         let certificate = match self.pair.load() {
             Ok(certificate) => certificate,
-            Err(error) => return Looked::Failed(error),
+            Err(error) => return self.note_failure(error, have_changed, now),
         };
+        self.failed = None;
         let served = certificates.get(self.place);
         let is_same = served.is_some_and(|served| served.key().cert == certificate.key().cert);
         certificates.put(self.place, certificate);
         match certificates.get(self.place) {
             Some(certificate) if !is_same => Looked::Renewed(certificate),
             _ => Looked::Unchanged,
+        }
+    }
+
+    fn note_failure(&mut self, error: FileError, have_changed: bool, now: Instant) -> Looked {
+        let complaint = error.to_string();
+        let is_known = |failed: &Failed| failed.complaint == complaint;
+        let is_news = have_changed || !self.failed.as_ref().is_some_and(is_known);
+        self.failed = Some(Failed {
+            complaint,
+            again_at: now + AGAIN_AFTER,
+        });
+        if is_news {
+            Looked::Failed(error)
+        } else {
+            Looked::Unchanged
         }
     }
 
@@ -150,18 +185,18 @@ mod tests {
         symlink("v1", &data).unwrap();
         let mut watched = files.watch("..data");
         assert!(matches!(
-            watched.look(&files.certificates),
+            watched.look(&files.certificates, Instant::now()),
             Looked::Unchanged
         ));
         symlink("v2", files.directory.path().join("..next")).unwrap();
         fs::rename(files.directory.path().join("..next"), &data).unwrap();
         assert!(matches!(
-            watched.look(&files.certificates),
+            watched.look(&files.certificates, Instant::now()),
             Looked::Renewed(_)
         ));
         assert_eq!(files.served(&watched), names(&["two.test"]));
         assert!(matches!(
-            watched.look(&files.certificates),
+            watched.look(&files.certificates, Instant::now()),
             Looked::Unchanged
         ));
     }
@@ -175,29 +210,58 @@ mod tests {
         let good = fs::read(&path).unwrap();
         fs::write(&path, "no certificate").unwrap();
         assert!(matches!(
-            watched.look(&files.certificates),
+            watched.look(&files.certificates, Instant::now()),
             Looked::Failed(_)
         ));
         assert!(matches!(
-            watched.look(&files.certificates),
+            watched.look(&files.certificates, Instant::now()),
             Looked::Unchanged
         ));
         fs::remove_file(&path).unwrap();
         assert!(matches!(
-            watched.look(&files.certificates),
+            watched.look(&files.certificates, Instant::now()),
             Looked::Failed(_)
         ));
         assert_eq!(files.served(&watched), names(&["one.test"]));
         fs::write(&path, good).unwrap();
         assert!(matches!(
-            watched.look(&files.certificates),
+            watched.look(&files.certificates, Instant::now()),
             Looked::Unchanged
         ));
         files.write("tls", "two.test");
         assert!(matches!(
-            watched.look(&files.certificates),
+            watched.look(&files.certificates, Instant::now()),
             Looked::Renewed(_)
         ));
+    }
+
+    #[test]
+    fn files_that_could_not_be_used_are_read_again_though_they_look_the_same() {
+        let files = Files::new();
+        files.write("tls", "one.test");
+        let mut watched = files.watch("tls");
+        let path = files.directory.path().join("tls/tls.crt");
+        fs::write(&path, "no certificate").unwrap();
+        let start = Instant::now();
+        assert!(matches!(
+            watched.look(&files.certificates, start),
+            Looked::Failed(_)
+        ));
+        assert!(matches!(
+            watched.look(&files.certificates, start + AGAIN_AFTER),
+            Looked::Unchanged
+        ));
+        files.write("tls", "two.test");
+        watched.seen = stamps(watched.pair());
+        assert!(matches!(
+            watched.look(&files.certificates, start + AGAIN_AFTER),
+            Looked::Unchanged
+        ));
+        assert!(matches!(
+            watched.look(&files.certificates, start + AGAIN_AFTER * 2),
+            Looked::Renewed(_)
+        ));
+        assert_eq!(files.served(&watched), names(&["two.test"]));
     }
 
     #[test]
@@ -208,7 +272,7 @@ mod tests {
         let mut watched = files.watch("tls");
         let path = |file: &str| files.directory.path().join(file);
         fs::copy(path("other/tls.crt"), path("tls/tls.crt")).unwrap();
-        let Looked::Failed(error) = watched.look(&files.certificates) else {
+        let Looked::Failed(error) = watched.look(&files.certificates, Instant::now()) else {
             panic!("it is served");
         };
         let error = error.to_string();
@@ -218,7 +282,7 @@ mod tests {
         );
         fs::copy(path("other/tls.key"), path("tls/tls.key")).unwrap();
         assert!(matches!(
-            watched.look(&files.certificates),
+            watched.look(&files.certificates, Instant::now()),
             Looked::Renewed(_)
         ));
     }

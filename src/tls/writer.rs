@@ -58,6 +58,11 @@ impl Writer {
         sealed.map_err(|broken| io::Error::new(io::ErrorKind::BrokenPipe, broken))
     }
 
+    /// As [`Sealer::is_worn`].
+    pub fn is_worn(&self) -> bool {
+        self.sealer.is_worn()
+    }
+
     /// Writes what was sealed; unlike [`send`](Self::send), this lets the runtime notice when the socket is full.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, the panic is the report")]
 
 mod first_steps;
+mod over_tls;
 mod serving;
 mod support;
 mod without_serving;

@@ -1,5 +1,6 @@
 //! Several nodes with one name have one certificate.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -7,6 +8,7 @@ use protocol_tests::cluster::{NODE_TIMEOUT, PREFIX};
 use protocol_tests::{RedisServer, TestServer, TestServerBuilder, eventually, or_skip};
 use tempfile::TempDir;
 
+use crate::liar::Liar;
 use crate::pebble::{Habits, Pebble, certificate, files};
 use crate::support::{expect_logged, expect_orders, logged, orders, unready};
 
@@ -14,8 +16,11 @@ const NAMES: [&str; 4] = ["a.test", "b.test", "c.test", "d.test"];
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 fn node(pebble: &Pebble, redis: &RedisServer, challenge: &str, state: &Path) -> TestServerBuilder {
-    pebble
-        .server(challenge, &NAMES, state)
+    sharing(pebble.server(challenge, &NAMES, state), redis)
+}
+
+fn sharing(server: TestServerBuilder, redis: &RedisServer) -> TestServerBuilder {
+    server
         .set("cluster.driver", "redis")
         .set("cluster.url", redis.url())
         .set("cluster.prefix", PREFIX)
@@ -111,6 +116,66 @@ async fn a_node_that_joins_later_is_given_the_certificate_even_by_a_redis_that_f
     assert_eq!(orders(&second, "issued").await, 0.0);
     first.finish().await;
     second.finish().await;
+}
+
+/// The nodes that have asked whether they may order a certificate.
+async fn ask_to_order(redis: &RedisServer, lease: &str) -> HashSet<String> {
+    type Entry = (i64, i64, i64, Vec<Vec<u8>>, String, String);
+    let mut commands = redis::cmd("SLOWLOG");
+    let commands: Vec<Entry> = redis.command(commands.arg("GET").arg(-1)).await;
+    let text = |argument: Vec<u8>| String::from_utf8_lossy(&argument).into_owned();
+    let commands = commands.into_iter();
+    let commands = commands.map(|(_, _, _, command, ..)| command.into_iter().map(text).collect());
+    let asking = commands.filter_map(|command: Vec<String>| {
+        let (_, arguments) = command.split_at_checked(3)?;
+        match arguments {
+            [key, node, lasts, ..] if key == lease && lasts == "30000" => Some(node.clone()),
+            _ => None,
+        }
+    });
+    asking.collect()
+}
+
+#[tokio::test]
+async fn a_directory_that_refuses_one_node_is_not_asked_by_the_others() {
+    const REFUSAL: &str = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n";
+    let liar = Liar::start(REFUSAL, b"").await;
+    let redis = RedisServer::start().await;
+    for (key, value) in [("slowlog-log-slower-than", 0), ("slowlog-max-len", 100_000)] {
+        let mut set = redis::cmd("CONFIG");
+        let _: String = redis.command(set.arg("SET").arg(key).arg(value)).await;
+    }
+    let states: [TempDir; 3] = folders();
+    let mut nodes = Vec::new();
+    for state in &states {
+        let node = TestServer::builder()
+            .set("tls.listen", "127.0.0.1:0")
+            .set("server.state_dir", state.path().to_str().unwrap())
+            .set("tls.acme.domains", vec!["a.test"])
+            .set("tls.acme.directory", liar.url())
+            .set("tls.acme.ca_certificates", liar.certificate());
+        nodes.push(or_skip!(sharing(node, &redis).start().await));
+    }
+    let all: Vec<&TestServer> = nodes.iter().collect();
+    eventually("a node to be refused", || async {
+        (total(&all, "rate_limited").await >= 1.0).then_some(())
+    })
+    .await;
+    let mut forget = redis::cmd("SLOWLOG");
+    let _: String = redis.command(forget.arg("RESET")).await;
+    let lease = redis.keys(&format!("{PREFIX}common:")).await;
+    let lease = lease.into_iter().find(|key| key.ends_with("/lease}"));
+    let lease = lease.unwrap();
+    eventually("both others to have asked", || async {
+        (ask_to_order(&redis, &lease).await.len() >= 2).then_some(())
+    })
+    .await;
+    let left: u64 = redis.command(redis::cmd("PTTL").arg(&lease)).await;
+    assert!(left > 60_000, "{left}");
+    assert_eq!(total(&all, "rate_limited").await, 1.0);
+    for node in nodes {
+        node.finish().await;
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
-//! Real proxies in front of a relay, set up by what docs/proxies.md says.
+//! Real proxies in front of a relay, set up by what docs/proxies.md and README.md say.
 
 use std::time::Duration;
 
-use protocol_tests::balancer::{documented_piece, documented_words};
+use protocol_tests::balancer::{documented_piece, documented_words, piece_of};
 use protocol_tests::subject::Endpoint;
 use protocol_tests::{
     Balancer, Connection, Frame, HttpClient, PublishedEvent, Request, TestServer, Upgrade,
@@ -25,11 +25,17 @@ async fn subscribe(socket: &mut WebSocket, channel: &str) {
 
 /// A client that lies about its address connects, subscribes, and receives what is published through the same proxy.
 async fn passes_on(language: &'static str) {
+    passes_on_by(language, "docs/proxies.md").await;
+}
+
+async fn passes_on_by(language: &'static str, page: &str) {
     let server = talkative()
         .set("server.trusted_proxies", vec!["127.0.0.1"])
         .set("server.path_prefix", "/relay");
     let server = or_skip!(server.start().await);
-    let proxy = Balancer::documented(language, &server.endpoint().authority).await;
+    let piece = piece_of(page, language);
+    let piece = piece.replace("127.0.0.1:6001", &server.endpoint().authority);
+    let proxy = Balancer::configured(language, &piece).await;
     passes_on_behind(server, proxy).await;
 }
 
@@ -61,6 +67,11 @@ async fn passes_on_behind(server: TestServer, proxy: Balancer) {
 #[tokio::test]
 async fn nginx_passes_on_what_is_needed() {
     passes_on("nginx").await;
+}
+
+#[tokio::test]
+async fn nginx_passes_on_what_is_needed_by_what_the_readme_says() {
+    passes_on_by("nginx", "README.md").await;
 }
 
 #[tokio::test]

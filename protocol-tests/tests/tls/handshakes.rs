@@ -1,7 +1,12 @@
 //! Certificates, versions and sessions.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+
 use protocol_tests::{Connection, Request, eventually, or_skip};
-use rustls::{HandshakeKind, ProtocolVersion};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, HandshakeKind, ProtocolVersion};
+use tokio::net::TcpSocket;
 
 use crate::server::{self, Certificates, handshakes, send, tls_address};
 use crate::tunnel::{BOTH, Tunnel, client, shake_hands};
@@ -156,5 +161,59 @@ async fn a_handshake_that_never_ends_is_ended() {
         connection.receive_to_end().await;
     }
     assert_eq!(handshakes(&server, "timeout").await, 2.0);
+    server.finish().await;
+}
+
+/// A socket that blocks, from one of this machine's addresses.
+async fn connect_from(address: &str, server: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket
+        .bind(format!("{address}:0").parse().unwrap())
+        .unwrap();
+    let stream = socket.connect(server.parse().unwrap()).await.unwrap();
+    let stream = stream.into_std().unwrap();
+    stream.set_nonblocking(false).unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn a_client_that_connects_a_thousand_times_displaces_itself() {
+    const SILENT: usize = 1400;
+    let certificates = Certificates::new();
+    certificates.issue("relay", &["relay.test"]);
+    let server = certificates.builder("relay").set("server.workers", 1);
+    let server = or_skip!(server.start().await);
+    let address = tls_address(&server);
+    let name = ServerName::try_from("relay.test").unwrap();
+    let config = client(certificates.roots(), BOTH);
+    let mut honest = ClientConnection::new(config, name).unwrap();
+    let mut hello = Vec::new();
+    honest.write_tls(&mut hello).unwrap();
+    let (first, rest) = hello.split_at(100);
+    // What it sends comes in pieces, as its link is slow.
+    let mut stream = connect_from("127.0.0.3", &address).await;
+    stream.write_all(first).unwrap();
+    eventually("the handshake to have begun", || async {
+        let metrics = server.metrics().await;
+        let labels = [("table", "tls_handshakes")];
+        (metrics.sum("fanfare_table_entries", &labels) == 1.0).then_some(())
+    })
+    .await;
+    let mut silent = Vec::new();
+    for _ in 0..SILENT {
+        silent.push(connect_from("127.0.0.2", &address).await);
+    }
+    eventually("all others to have come", || async {
+        let displaced = handshakes(&server, "displaced").await;
+        (displaced >= (SILENT + 1 - 512) as f64).then_some(())
+    })
+    .await;
+    stream.write_all(rest).unwrap();
+    let ended = tokio::task::spawn_blocking(move || {
+        honest.complete_io(&mut stream).unwrap();
+        honest.is_handshaking()
+    });
+    assert!(!ended.await.unwrap());
+    drop(silent);
     server.finish().await;
 }

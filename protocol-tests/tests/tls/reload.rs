@@ -75,3 +75,26 @@ async fn files_that_cannot_be_used_change_nothing_and_are_counted() {
     assert_eq!(complaints.count(), 1);
     server.finish().await;
 }
+
+#[tokio::test]
+async fn the_expiry_is_that_of_the_names_that_are_served() {
+    let (server, certificates) = or_skip!(server::start().await);
+    let expiry = async |name: &str| {
+        let metrics = server.metrics().await;
+        metrics.sum("fanfare_tls_certificate_expiry_seconds", &[("name", name)])
+    };
+    eventually("the expiry to be exported", || async {
+        (expiry("relay.test").await > 0.0).then_some(())
+    })
+    .await;
+    certificates.issue("relay", &["first.test", "second.test"]);
+    eventually("other names to be served", || async {
+        (expiry("first.test").await > 0.0 && expiry("second.test").await > 0.0).then_some(())
+    })
+    .await;
+    eventually("the name that is gone to go", || async {
+        (expiry("relay.test").await == 0.0).then_some(())
+    })
+    .await;
+    server.finish().await;
+}

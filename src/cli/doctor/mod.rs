@@ -139,7 +139,12 @@ fn subject(
     let url = match url {
         Some(url) => url,
         None => {
-            let Url { origin, prefix } = Url::of(config)?;
+            let Url { origin, prefix, .. } = Url::of(config)?;
+            if origin.starts_with("https:") {
+                let unnamed = "the configuration listens over TLS only, and does not say by which name clients connect; \
+                               say it with --url";
+                return Err(Failure::other(unnamed));
+            }
             url_of(&format!("{origin}{prefix}"))?
         }
     };

@@ -28,6 +28,8 @@ const WAITS_FOR: Duration = Duration::from_secs(5);
 /// How long an answer is remembered, as on a single node; and a claim whose holder is never seen
 /// of again: it may have published.
 const ANSWER: Duration = Duration::from_secs(120);
+/// Nobody leases anything for longer, as no directory is given more than a day (`acme::schedule`).
+const LONGEST_LEASE: Duration = Duration::from_secs(2 * 86_400);
 /// Larger than any answer to a publish.
 const LONGEST_ANSWER: usize = 16 << 20;
 /// How long and how often it is tried to ask for a key while the connection to Redis is broken.
@@ -251,19 +253,22 @@ impl Asker {
     }
 
     async fn try_to_claim(&self, key: &str, claimant: &str) -> Result<Claimed, Unavailable> {
-        self.claim_for(key, claimant, ANSWER, LONGEST_ANSWER).await
+        self.claim_for(key, claimant, [ANSWER; 2], LONGEST_ANSWER)
+            .await
     }
 
+    /// Asks for a key for so long; nobody's claim on it lasts for longer than `most`.
     async fn claim_for(
         &self,
         key: &str,
         claimant: &str,
-        lasts: Duration,
+        [lasts, most]: [Duration; 2],
         longest: usize,
     ) -> Result<Claimed, Unavailable> {
         let call = script::CLAIM.call(&[key]).arg("claimant", claimant);
         let call = call.arg("lasts", lasts.as_millis() as u64);
-        let command = call.arg("longest", longest).command();
+        let call = call.arg("longest", longest);
+        let command = call.arg("most", most.as_millis() as u64).command();
         let answer = self.put(key, command, true).await?;
         self.readable(Claimed::read(answer))
     }
@@ -275,6 +280,7 @@ impl Asker {
         holder: &str,
         lasts: Duration,
     ) -> Result<bool, Unavailable> {
+        let lasts = [lasts.min(LONGEST_LEASE), LONGEST_LEASE];
         // Nobody answers.
         let claimed = self.claim_for(key, holder, lasts, 0).await?;
         Ok(matches!(claimed, Claimed::Granted))

@@ -117,7 +117,7 @@ scripts! {
         (node version timeout new known_name known_beats new_name log_bytes remembered_for cleanup),
     GOODBYE = "goodbye" (nodes versions dead memory logs) (node leaves alive_within),
     REPORT = "report" (meta users cache) (with_cached),
-    CLAIM = "claim" (key) (claimant lasts longest),
+    CLAIM = "claim" (key) (claimant lasts longest most),
     SETTLE = "settle" (key) (claimant answer lasts),
     RIGHTS = "rights" () (prefix cluster),
     TRIM = "trim" (meta log) (age),

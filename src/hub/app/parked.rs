@@ -14,8 +14,8 @@ use std::task::{Context, Poll};
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
-use crate::clients::Block;
 use crate::metrics::Gauge;
+use crate::net::block::Block;
 use crate::net::budget::{Budget, Share};
 use crate::net::tally::{Full, Permit, Tally};
 

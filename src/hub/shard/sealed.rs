@@ -13,7 +13,12 @@ use smallvec::SmallVec;
 use super::carrier::Carrier;
 use super::outbox::Outbox;
 use super::peer::{Flushed, MOST_SLICES, Peer, taken};
+use crate::protocol::CloseCode;
+use crate::session::CloseReason;
 use crate::tls::{Broken, Opener, Writer};
+
+/// Why a connection of TLS 1.2 is closed that has sent a great deal.
+const WORN: &str = "the keys of the connection are used up; TLS 1.3 knows new ones";
 
 impl Peer {
     /// As [`Peer::send_run`], where nothing waits: the run becomes as few records as it fits into.
@@ -24,7 +29,13 @@ impl Peer {
         slices: &[IoSlice<'_>],
     ) -> bool {
         match self.write_sealed(slices) {
-            Ok(None) => true,
+            Ok(None) => {
+                if self.is_worn() {
+                    drop(outbox);
+                    self.wake();
+                }
+                true
+            }
             Ok(Some(rest)) => {
                 let pushed = outbox.push_sealed(rest);
                 drop(outbox);
@@ -51,12 +62,24 @@ impl Peer {
         }
     }
 
+    /// Whether the client is to come back with other keys: the connection's task closes.
+    fn is_worn(&self) -> bool {
+        match &*self.carrier.borrow() {
+            Carrier::Tls(writer) => writer.is_worn(),
+            Carrier::Socket(_) | Carrier::Requests(_) | Carrier::None => false,
+        }
+    }
+
     pub(super) fn poll_flush_sealed(
         &self,
         writer: &mut Writer,
         cx: &mut Context<'_>,
     ) -> Poll<Flushed> {
         loop {
+            if writer.is_worn() {
+                // Once is enough, and is seen to there.
+                self.close(&CloseReason::new(CloseCode::Reconnect, WORN));
+            }
             let mut outbox = self.outbox.borrow_mut();
             if let Some(flushed) = Flushed::of(&outbox) {
                 if flushed == Flushed::Closed {

@@ -3,6 +3,7 @@
 mod apps;
 mod memory;
 mod resume;
+mod sealed;
 
 use std::io;
 use std::time::Duration;
@@ -179,6 +180,11 @@ impl Fixture {
 
     async fn connect(&self, id: u128) -> (Registration, TcpStream) {
         let (server, client) = sockets().await;
+        let (_reader, writer) = server.into_split();
+        (self.register(id, Carrier::Socket(writer)), client)
+    }
+
+    fn register(&self, id: u128, carrier: Carrier) -> Registration {
         let timeouts = Arc::new(Timeouts {
             activity: Duration::from_secs(120),
             pong: Duration::from_secs(30),
@@ -195,10 +201,7 @@ impl Fixture {
             Instant::now(),
         );
         let permit = AppPermit::of(&self.app).unwrap();
-        let (_reader, writer) = server.into_split();
-        let carrier = Carrier::Socket(writer);
-        let registration = self.shard.register(permit, session, carrier, self.outlives);
-        (registration, client)
+        self.shard.register(permit, session, carrier, self.outlives)
     }
 
     /// Asks for a public channel, as a client's message would.

@@ -9,9 +9,9 @@ const FIRST_BITS: u32 = 64;
 /// An IPv4 address, or a /64 of IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Block {
-    /// The address.
+    /// An address.
     V4(Ipv4Addr),
-    /// The first 64 bits.
+    /// The first half of an address.
     V6(u64),
 }
 
