@@ -266,8 +266,8 @@ mod tests {
     }
 
     fn gives_way(permit: &ParkPermit) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        permit.poll_gives_way(&mut cx).is_ready()
+        let cx = Context::from_waker(Waker::noop());
+        permit.poll_gives_way(&cx).is_ready()
     }
 
     #[test]
