@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use protocol_tests::names::unique;
 use protocol_tests::random::Random;
-use protocol_tests::{PublishedEvent, TestServer, WsClient};
+use protocol_tests::{Frame, Opcode, PublishedEvent, TestServer, WsClient};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::publisher::Ledger;
@@ -23,6 +24,16 @@ const OWN_EVENT: Duration = Duration::from_millis(50);
 /// Whether a page of this number signs in.
 pub(crate) fn signs_in(page: usize) -> bool {
     page.is_multiple_of(SIGNING_IN)
+}
+
+/// Answers pings for as long as the client is to be there.
+async fn stay(mut client: WsClient) {
+    while let Ok(frame) = client.socket.next().await {
+        if frame.opcode == Opcode::PING {
+            let pong = Frame::new(Opcode::PONG, frame.payload);
+            client.socket.send(pong).await;
+        }
+    }
 }
 
 /// Those whom pages watch, on connections that nothing happens to.
@@ -50,8 +61,8 @@ impl Friends {
         server: &TestServer,
         mut random: Random,
         stopped: watch::Receiver<bool>,
-    ) -> Vec<Option<WsClient>> {
-        let mut clients: Vec<Option<WsClient>> = self.names.iter().map(|_| None).collect();
+    ) -> Vec<Option<JoinSet<()>>> {
+        let mut clients: Vec<Option<JoinSet<()>>> = self.names.iter().map(|_| None).collect();
         while !*stopped.borrow() {
             sleep(TURN).await;
             let friend = random.below(FRIENDS);
@@ -60,7 +71,9 @@ impl Friends {
                 None => {
                     let mut client = server.connect().await;
                     client.sign_in(&self.names[friend]).await;
-                    Some(client)
+                    let mut there = JoinSet::new();
+                    there.spawn(stay(client));
+                    Some(there)
                 }
             };
             self.online.lock().expect("nobody panics with it")[friend] = clients[friend].is_some();
