@@ -88,7 +88,7 @@ impl Handshakes {
         of_client.or_else(|| self.open.keys().next().copied())
     }
 
-    /// Dropping what it is told by ends it, unless it has ended.
+    /// Dropping its sender ends it, unless it has ended.
     fn remove(&mut self, number: u64) {
         if let Some((Some(client), _)) = self.open.remove(&number) {
             self.change(client, |numbers| numbers.remove(&number));
