@@ -217,7 +217,9 @@ fn postgres_programs() -> PathBuf {
 
 fn init_mariadb(directory: &Path) {
     let mut init = command("mariadb-install-db", None);
-    init.arg("--no-defaults")
+    // At its start MariaDB deletes what others have there.
+    init.env("TMPDIR", directory)
+        .arg("--no-defaults")
         .arg(format!("--datadir={}", directory.join("data").display()))
         .args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
     if is_root() {
@@ -236,6 +238,7 @@ fn mariadb(directory: &Path) -> Command {
     );
     let path = |option: &str, name: &str| format!("--{option}={}", directory.join(name).display());
     server
+        .env("TMPDIR", directory)
         .arg("--no-defaults")
         .arg(path("datadir", "data"))
         .arg(path("socket", "m.sock"))
