@@ -7,12 +7,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConnection, StreamOwned};
 
 use super::address::PublicUrl;
+use crate::tls::unverified_client;
 
 /// How long each of these may take: to look a name up, to connect to an address, to shake hands.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -95,7 +94,10 @@ pub(super) fn open(url: &PublicUrl, address: IpAddr) -> io::Result<Stream> {
         return Ok(Stream::Plain(socket));
     }
     let name = ServerName::try_from(url.host.clone()).map_err(io::Error::other)?;
-    let connection = ClientConnection::new(Arc::new(client_config()), name);
+    // Any certificate passes: it is judged afterwards, and what else is wrong is to be found, too. Nothing secret is sent
+    // over such a connection; signatures are, of requests that concern channels of the doctor's own.
+    let client = unverified_client().expect("the provider has the ciphers of all versions");
+    let connection = ClientConnection::new(Arc::new(client), name);
     let mut connection = connection.map_err(io::Error::other)?;
     // It goes on until the handshake has come to its end, or the time has.
     connection.complete_io(&mut socket)?;
@@ -152,56 +154,4 @@ pub(super) fn is_timeout(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
     )
-}
-
-fn client_config() -> ClientConfig {
-    let provider = Arc::new(ring::default_provider());
-    ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .expect("the provider has the ciphers of all versions")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-        .with_no_client_auth()
-}
-
-/// Lets any certificate pass: it is judged afterwards, and what else is wrong is to be found, too. Nothing secret is sent
-/// over such a connection; signatures are, of requests that concern channels of the doctor's own.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -4,7 +4,7 @@
 //! - [`certificates`]: all that are served at the moment; each can be replaced while the relay runs
 //! - [`files`], [`watch`]: certificates in files, and how newer ones are noticed
 //! - [`agreement`]: what is agreed on with a client
-//! - [`trust`]: whether clients will trust a certificate
+//! - [`trust`]: whether clients will trust a certificate; [`unverified`]: a client that takes any
 //! - [`exchange`], [`acceptor`]: one handshake, and those of a worker thread
 //! - [`under_way`]: which of them ends when there are too many
 //! - [`record`], [`receiving`], [`writer`], [`socket`]: what is spoken after it
@@ -28,6 +28,7 @@ mod socket;
 pub(crate) mod testing;
 mod trust;
 mod under_way;
+mod unverified;
 mod watch;
 mod writer;
 
@@ -40,5 +41,6 @@ pub use name::Name;
 pub use record::{Broken, Opener};
 pub use socket::{Reader, Socket, WriteHalf};
 pub use trust::{distrust, system_authorities};
+pub use unverified::unverified_client;
 pub use watch::{Looked, Watched};
 pub use writer::Writer;
