@@ -41,7 +41,7 @@ inbox: ## build the inbox, conversation-api/web/dist
 test: setup lint ## everything that must pass before a change is accepted (installs Debian packages: see README)
 	cargo build --workspace --all-targets
 	scripts/check-docker
-	cargo test --workspace
+	cargo test --workspace --no-fail-fast
 
 .PHONY: test-unit
 test-unit: ## the tests inside the relay's crate
