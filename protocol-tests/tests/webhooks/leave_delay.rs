@@ -5,13 +5,13 @@ use std::mem::replace;
 use std::time::Duration;
 
 use protocol_tests::client::channel_data;
-use protocol_tests::{Receiver, Skipped, TestServer, WsClient, or_skip};
+use protocol_tests::{Receiver, Skipped, TestServer, WsClient, eventually, or_skip};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
-    OCCUPANCY, PRESENCE, added, leave, member, occupied, receiver, relay, removed, settle,
+    OCCUPANCY, PRESENCE, added, figure, leave, member, occupied, receiver, relay, removed, settle,
     subscriber, vacated, wait_until_left,
 };
 
@@ -380,6 +380,11 @@ async fn clients_that_flap_on_different_workers_leave_the_truth_behind() {
     receiver.expect_event(added(&last, "last")).await;
     receiver.expect_event(removed(&last, "last")).await;
     receiver.expect_event(vacated(&last)).await;
+    // Channels do not wait for each other: the other one's events may still be on their way.
+    eventually("all events to be sent", async || {
+        (figure(&server, "events_waiting", &[]).await == 0.0).then_some(())
+    })
+    .await;
     let mut is_occupied = false;
     let mut present = BTreeSet::new();
     for event in receiver.events() {
