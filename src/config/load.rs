@@ -61,7 +61,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let tls = read::tls::tls(&tls_section)?;
     let compression = read::compression(&root.child("compression", keys::COMPRESSION)?)?;
     let webhooks_section = root.child("webhooks", keys::WEBHOOKS)?;
-    let webhooks = read::webhooks::settings(&webhooks_section)?;
+    let webhooks = read::webhooks::settings(&webhooks_section, &server.state_dir)?;
     let cluster = root.child("cluster", keys::CLUSTER)?;
     let cluster = read::cluster::cluster(&cluster, webhooks.leave_delay)?;
     read::cluster::role_makes_sense(&server_section, server.role, &cluster)?;

@@ -159,7 +159,7 @@ fn of_webhooks(settings: &webhooks::Settings) -> Value {
         "backlog_bytes": settings.backlog_bytes,
         "private_addresses": settings.private_addresses,
         "ca_certificates": path(settings.ca_certificates.as_deref()),
-        "journal": path(settings.journal.as_deref()),
+        "journal": path(settings.journal.folder()),
     })
 }
 

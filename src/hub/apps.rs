@@ -217,10 +217,10 @@ impl Apps {
     /// Puts apps to work that are to be from the start.
     fn begin(&self, registry: &Registry, added: &[Arc<Slot>]) {
         let are_few = registry.len() <= AT_WORK_FROM_THE_START;
-        let keeps_journal = self.webhooks.keeps_journal();
+        let has_left = self.webhooks.has_left();
         for slot in added {
-            // An earlier process may have left events for its webhooks.
-            if are_few || (keeps_journal && !slot.app.record().webhooks.is_empty()) {
+            // What an earlier process has left may be for its webhooks.
+            if are_few || (has_left && !slot.app.record().webhooks.is_empty()) {
                 slot.hub(self);
             }
         }

@@ -52,7 +52,7 @@ pub use lines::Report;
 pub use notice::{ClientEventNotice, Notice};
 pub use outcomes::{Failure, Tally};
 pub use probe::{Tester, probe};
-pub use settings::Settings;
+pub use settings::{JournalPlace, Settings};
 
 use crate::apps::{App, LiveApp};
 use crate::departures::Departures;
@@ -60,6 +60,7 @@ use crate::metrics::{AppMetrics, WebhookDrop};
 use event::Numbers;
 use misses::Misses;
 use sender::Phase;
+use thread::Running;
 use work::Order;
 
 /// Departures of one app that may wait for a return. More are reported at once.
@@ -92,11 +93,7 @@ enum Thread {
     /// Nobody, as long as no app has webhooks.
     NotStarted(mpsc::UnboundedReceiver<Order>),
     /// A thread.
-    AtWork {
-        phase: watch::Sender<Phase>,
-        /// True once everything is done.
-        finished: watch::Receiver<bool>,
-    },
+    AtWork(Running),
     /// Nobody, as it could not be started.
     Failed,
 }
@@ -136,11 +133,10 @@ impl Webhooks {
         match std::mem::replace(&mut *thread, Thread::Failed) {
             Thread::NotStarted(orders) => {
                 let settings = self.0.settings.clone();
-                let (phase, finished) = thread::start(orders, settings, &self.0.numbers)?;
-                *thread = Thread::AtWork { phase, finished };
+                *thread = Thread::AtWork(thread::start(orders, settings, &self.0.numbers)?);
                 Ok(())
             }
-            started @ Thread::AtWork { .. } => {
+            started @ Thread::AtWork(_) => {
                 *thread = started;
                 Ok(())
             }
@@ -148,13 +144,16 @@ impl Webhooks {
         }
     }
 
-    /// Whether events of an earlier process may be left, for webhooks that have not begun.
-    pub fn keeps_journal(&self) -> bool {
-        self.0.settings.journal.is_some()
+    /// Whether events of an earlier process are left, of webhooks that have not begun.
+    pub fn has_left(&self) -> bool {
+        matches!(&*self.0.thread.lock(), Thread::AtWork(running) if running.has_left)
     }
 
     /// All webhooks that there are have begun: what an earlier process has left for others is forgotten.
     pub fn all_begun(&self) {
+        if let Thread::AtWork(running) = &mut *self.0.thread.lock() {
+            running.has_left = false;
+        }
         let _ = self.0.orders.send(Order::ForgetLeft);
     }
 
@@ -232,9 +231,14 @@ impl Webhooks {
     /// How far it is to be, and when it has finished; None if nobody is at work.
     fn at_work(&self) -> Option<(watch::Sender<Phase>, watch::Receiver<bool>)> {
         match &*self.0.thread.lock() {
-            Thread::AtWork { phase, finished } => Some((phase.clone(), finished.clone())),
+            Thread::AtWork(running) => Some((running.phase.clone(), running.finished.clone())),
             Thread::NotStarted(_) | Thread::Failed => None,
         }
+    }
+
+    /// Whether what waits outlasts the process.
+    fn keeps_journal(&self) -> bool {
+        matches!(&*self.0.thread.lock(), Thread::AtWork(running) if running.keeps_journal)
     }
 
     fn apps(&self) -> Vec<Arc<AppWebhooks>> {

@@ -1,6 +1,6 @@
 //! What holds for all webhooks of the relay.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What holds for all webhooks.
@@ -26,9 +26,29 @@ pub struct Settings {
     /// A PEM file of certificates that endpoints are trusted with, beside those of the system;
     /// `None`, the default: only those.
     pub ca_certificates: Option<PathBuf>,
-    /// The folder in which undelivered events outlast the process; `None`, the default: they do
-    /// not.
-    pub journal: Option<PathBuf>,
+    /// Where undelivered events outlast the process. Nowhere; in the configuration, `webhooks` in `server.state_dir`.
+    pub journal: JournalPlace,
+}
+
+/// Where undelivered events are written down, so that they outlast the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JournalPlace {
+    /// Nowhere: they do not.
+    Nowhere,
+    /// In the folder for all that outlasts the process. Where it cannot be used, they are sent all the same.
+    Usual(PathBuf),
+    /// In a folder that was asked for, without which nothing is sent.
+    Named(PathBuf),
+}
+
+impl JournalPlace {
+    /// The folder, if there is one.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Nowhere => None,
+            Self::Usual(folder) | Self::Named(folder) => Some(folder),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -43,7 +63,7 @@ impl Default for Settings {
             backlog_bytes: 64 << 20,
             private_addresses: true,
             ca_certificates: None,
-            journal: None,
+            journal: JournalPlace::Nowhere,
         }
     }
 }

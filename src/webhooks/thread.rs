@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -19,14 +18,24 @@ use super::event::{Event, Numbers};
 use super::journal::Journal;
 use super::reports::Name;
 use super::sender::{Phase, Sender};
-use super::settings::Settings;
+use super::settings::{JournalPlace, Settings};
 use super::work::{Order, Work};
 
 /// The thread's place behind the workers: a step of 5 leaves it about a third of what one of
 /// them gets when there is not enough for all, and everything when there is.
 const NICENESS: libc::c_int = 5;
 
-type Handles = (watch::Sender<Phase>, watch::Receiver<bool>);
+/// What is known of the thread outside of it.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) phase: watch::Sender<Phase>,
+    /// True once everything is done.
+    pub(super) finished: watch::Receiver<bool>,
+    /// Whether undelivered events outlast the process.
+    pub(super) keeps_journal: bool,
+    /// Whether events of an earlier process are left, of webhooks that have not begun.
+    pub(super) has_left: bool,
+}
 
 /// Starts the thread. It works until it is asked to flush, or the sender that is returned goes
 /// away, and reports when everything is done.
@@ -34,16 +43,14 @@ pub(super) fn start(
     orders: mpsc::UnboundedReceiver<Order>,
     settings: Settings,
     numbers: &Numbers,
-) -> Result<Handles, StartError> {
+) -> Result<Running, StartError> {
     let (phase, phases) = watch::channel(Phase::Serving);
     let (finish, finished) = watch::channel(false);
     let client = client(&settings)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (journal, left) = match &settings.journal {
-        // Their numbers are lower than those of all that happens from now on.
-        Some(folder) => open_journal(folder, numbers).map(|(own, left)| (Some(own), left))?,
-        None => (None, HashMap::new()),
-    };
+    // The numbers of what is left are lower than those of all that happens from now on.
+    let (journal, left) = open_journal(&settings.journal, numbers)?;
+    let (keeps_journal, has_left) = (journal.is_some(), !left.is_empty());
     let body = move || {
         lower_priority();
         let desk = Desk {
@@ -59,7 +66,12 @@ pub(super) fn start(
         let _ = finish.send(true);
     };
     thread::Builder::new().name("webhooks".into()).spawn(body)?;
-    Ok((phase, finished))
+    Ok(Running {
+        phase,
+        finished,
+        keeps_journal,
+        has_left,
+    })
 }
 
 /// Where senders begin and end.
@@ -130,11 +142,25 @@ impl Desk {
 /// Events of an earlier process by the key of their webhook.
 type LeftEvents = HashMap<String, Vec<Event>>;
 
-fn open_journal(folder: &Path, numbers: &Numbers) -> Result<(Journal, LeftEvents), StartError> {
-    let (journal, left) = Journal::open(folder).map_err(|source| StartError::Journal {
+/// The journal, if there is one, and what an earlier process has left in it.
+fn open_journal(
+    place: &JournalPlace,
+    numbers: &Numbers,
+) -> Result<(Option<Journal>, LeftEvents), StartError> {
+    let Some(folder) = place.folder() else {
+        return Ok((None, LeftEvents::new()));
+    };
+    let opened = Journal::open(folder).map_err(|source| StartError::Journal {
         folder: folder.display().to_string(),
         source,
-    })?;
+    });
+    let (journal, left) = match (opened, place) {
+        (Err(error), JournalPlace::Usual(_)) => {
+            tracing::warn!(%error, "webhooks that wait to be sent do not outlast the process");
+            return Ok((None, LeftEvents::new()));
+        }
+        (opened, _) => opened?,
+    };
     if !left.is_empty() {
         let events = left.len();
         tracing::info!(events, "webhooks of an earlier process are sent now");
@@ -144,7 +170,7 @@ fn open_journal(folder: &Path, numbers: &Numbers) -> Result<(Journal, LeftEvents
         let event = left.event(numbers.next());
         by_webhook.entry(left.webhook).or_default().push(event);
     }
-    Ok((journal, by_webhook))
+    Ok((Some(journal), by_webhook))
 }
 
 /// Crosses out what was left for webhooks that are no longer configured.

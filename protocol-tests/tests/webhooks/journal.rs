@@ -258,6 +258,63 @@ async fn a_journal_is_its_owners_only_and_of_one_process_at_a_time() {
     server.finish().await;
 }
 
+/// A relay that keeps what outlasts it in this folder, with its journal where it is by default.
+fn with_state(receiver: &Receiver, state: &Path) -> TestServerBuilder {
+    let state = state.to_str().expect("the path is UTF-8");
+    relay(receiver, &["client_event"]).set("server.state_dir", state)
+}
+
+#[tokio::test]
+async fn by_default_events_outlast_the_process_in_the_state_folder() {
+    let directory = tempdir().expect("the temporary directory is writable");
+    let mut receiver = receiver().await;
+    fail_all_but_written(&receiver);
+    let builder = with_state(&receiver, &directory.path().join("state"));
+    let server = or_skip!(builder.clone().start().await);
+    let channel = server.channel("private-");
+    let mut client = subscriber(&server, &channel).await;
+    send_numbered(&mut client, &channel, 0..5).await;
+    kill_when_written(server, client, &mut receiver).await;
+    receiver.script(|_| Answer::OK);
+    let server = or_skip!(builder.start().await);
+    expect_numbered(&mut receiver, &channel, 0..5).await;
+    receiver.expect_nothing_more();
+    assert_ids_were_kept(&receiver);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_relay_without_webhooks_leaves_the_state_folder_alone() {
+    let directory = tempdir().expect("the temporary directory is writable");
+    let state = directory.path().join("state");
+    let path = state.to_str().expect("the path is UTF-8");
+    let builder = TestServer::builder().set("server.state_dir", path);
+    or_skip!(builder.start().await).finish().await;
+    assert!(!state.exists());
+}
+
+#[tokio::test]
+async fn where_the_usual_folder_cannot_be_used_webhooks_are_sent_all_the_same() {
+    let directory = tempdir().expect("the temporary directory is writable");
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").expect("the temporary directory is writable");
+    let mut receiver = receiver().await;
+    let shared = with_state(&receiver, &directory.path().join("state"));
+    let first = or_skip!(shared.clone().start().await);
+    // A file in its place; and a folder that another relay uses.
+    for builder in [with_state(&receiver, &file), shared] {
+        let server = or_skip!(builder.start().await);
+        let warned = |line: &String| line.contains("WARN") && line.contains("webhooks.journal");
+        assert_eq!(server.log().iter().filter(|line| warned(line)).count(), 1);
+        let channel = server.channel("private-");
+        let mut client = subscriber(&server, &channel).await;
+        send_numbered(&mut client, &channel, 0..3).await;
+        expect_numbered(&mut receiver, &channel, 0..3).await;
+        server.finish().await;
+    }
+    first.finish().await;
+}
+
 #[tokio::test]
 async fn a_journal_that_cannot_be_used_is_reported_at_start() {
     let directory = tempdir().expect("the temporary directory is writable");

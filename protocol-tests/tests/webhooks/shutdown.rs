@@ -99,7 +99,9 @@ async fn a_dead_endpoint_does_not_exceed_the_timeout_and_the_warning_counts_what
             }),
             None => receiver.refuse_connections().await,
         }
-        let builder = relay(&receiver, &["client_event"]).set("server.shutdown_timeout", 2);
+        let builder = relay(&receiver, &["client_event"])
+            .set("server.shutdown_timeout", 2)
+            .set("webhooks.journal", "");
         let server = or_skip!(builder.start().await);
         let channel = server.channel("private-");
         let mut client = subscriber(&server, &channel).await;

@@ -1,7 +1,7 @@
 //! What holds for all webhooks, and the webhooks of one app.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -10,7 +10,7 @@ use super::super::ConfigError;
 use super::super::keys::{FILTER, WEBHOOK};
 use super::super::section::Section;
 use crate::apps::{ChannelFilter, Webhook, WebhookEvent, WebhookUrl, parse_header};
-use crate::webhooks::{Settings, may_be_public};
+use crate::webhooks::{JournalPlace, Settings, may_be_public};
 
 const TABLES: &str = "a list of tables, each begun by [[apps.webhooks]]";
 const URL: &str = "a URL that begins with https:// or http://, such as https://example.com/webhook";
@@ -21,12 +21,20 @@ const HEADERS: &str = "a table of headers such as { X-Env = \"prod\" }, of visib
                        without those that the relay or HTTP itself sets";
 const NAME_PART: &str = "part of a channel's name";
 const CERTIFICATES: &str = "the path of a PEM file, or nothing";
-const JOURNAL: &str = "the path of a folder, or nothing to keep no journal";
+const JOURNAL: &str = "the path of a folder, \"auto\" for webhooks in server.state_dir, or nothing to keep no journal";
 
 /// Milliseconds in which something is still waited for by somebody.
 const WAIT_MS: RangeInclusive<u64> = 0..=60_000;
 
-pub(in crate::config) fn settings(section: &Section<'_>) -> Result<Settings, ConfigError> {
+/// What `journal` is unless it is set.
+const USUAL: &str = "auto";
+/// The folder that it stands for.
+const FOLDER: &str = "webhooks";
+
+pub(in crate::config) fn settings(
+    section: &Section<'_>,
+    state_dir: &Path,
+) -> Result<Settings, ConfigError> {
     let default = Settings::default();
     let milliseconds = |key, default: Duration| {
         section
@@ -48,7 +56,16 @@ pub(in crate::config) fn settings(section: &Section<'_>) -> Result<Settings, Con
         backlog_bytes: section.whole("backlog_bytes", default.backlog_bytes, 1024..=1 << 40)?,
         private_addresses: section.switch("private_addresses", default.private_addresses)?,
         ca_certificates: path("ca_certificates", CERTIFICATES)?,
-        journal: path("journal", JOURNAL)?,
+        journal: journal(section, state_dir)?,
+    })
+}
+
+fn journal(section: &Section<'_>, state_dir: &Path) -> Result<JournalPlace, ConfigError> {
+    let text = section.text("journal", JOURNAL, |text| Some(text.to_owned()))?;
+    Ok(match text.as_deref() {
+        None | Some(USUAL) => JournalPlace::Usual(state_dir.join(FOLDER)),
+        Some("") => JournalPlace::Nowhere,
+        Some(folder) => JournalPlace::Named(folder.into()),
     })
 }
 
