@@ -11,6 +11,9 @@ export const VERSIONS = {
     8: { pusher: "pusher-js-8" },
   },
   pages: { 8: { pusher: "pusher-js-8" } },
-  resume: { 2: { pusher: "pusher-js-8", echo: "laravel-echo-2" } },
+  resume: {
+    1: { pusher: "pusher-js-7", echo: "laravel-echo-1" },
+    2: { pusher: "pusher-js-8", echo: "laravel-echo-2" },
+  },
   tabs: { 2: { pusher: "pusher-js-8", echo: "laravel-echo-2" } },
 };
