@@ -37,7 +37,7 @@ async function main([environment, suite, versionAndTransport, ...names]) {
     throw new Error("usage: node run.mjs <node|chromium> <suite> <version>[/<transport>] <scenario…|all>");
   }
   if (!process.env.CLIENT_TEST) throw new Error("CLIENT_TEST is not set: it names the server under test");
-  const settings = { ...JSON.parse(process.env.CLIENT_TEST), transport };
+  const settings = { ...JSON.parse(process.env.CLIENT_TEST), transport, pusher: packages.pusher };
   const app = await startApp(settings);
   const open = environment === "node" ? openNode : openChromium;
   const opened = await open({ packages, settings, app, restartServer });

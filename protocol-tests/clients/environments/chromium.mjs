@@ -76,4 +76,6 @@ export async function openChromium({ packages, settings, app, restartServer }) {
 }
 
 /** The others run with the plain build. */
-const NEEDS_ENCRYPTION = new Set(["cache_channels", "encrypted_channel", "reconnect"]);
+const NEEDS_ENCRYPTION = new Set([
+  "cache_channels", "encrypted_channel", "reconnect", "websockets_do_not_get_through",
+]);

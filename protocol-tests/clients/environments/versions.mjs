@@ -5,8 +5,15 @@ export const VERSIONS = {
     1: { pusher: "pusher-js-7", echo: "laravel-echo-1" },
     2: { pusher: "pusher-js-8", echo: "laravel-echo-2" },
   },
-  fallback: { 7: { pusher: "pusher-js-7" }, 8: { pusher: "pusher-js-8" } },
+  fallback: {
+    2: { pusher: "pusher-js-8", echo: "laravel-echo-2" },
+    7: { pusher: "pusher-js-7" },
+    8: { pusher: "pusher-js-8" },
+  },
   pages: { 8: { pusher: "pusher-js-8" } },
-  resume: { 2: { pusher: "pusher-js-8", echo: "laravel-echo-2" } },
+  resume: {
+    1: { pusher: "pusher-js-7", echo: "laravel-echo-1" },
+    2: { pusher: "pusher-js-8", echo: "laravel-echo-2" },
+  },
   tabs: { 2: { pusher: "pusher-js-8", echo: "laravel-echo-2" } },
 };

@@ -1,7 +1,7 @@
 // pusher-js over requests: what only shows when much comes, or for long.
 import { equal, ok } from "../lib/check.mjs";
-import { fence, subscribe } from "../lib/subscriptions.mjs";
-import { eventually, inbox, pause } from "../lib/wait.mjs";
+import { fence, receivesUserEvents, signIn, subscribe, subscribed } from "../lib/subscriptions.mjs";
+import { Inbox, eventually, inbox, pause } from "../lib/wait.mjs";
 
 /** How long a page is sent events: 50 seconds. */
 const EVENTS = 10_000;
@@ -32,30 +32,98 @@ async function steady_events(world) {
   equal(changes.pending, [], "what became of the connection meanwhile");
 }
 
-/** A page with nothing in it but the defaults, behind a proxy that knows no WebSocket. */
-async function websockets_do_not_get_through(world) {
-  const pusher = world.pusher("ann");
-  const transport = () => pusher.connection.connection.transport.name;
-  const names = ["orders-", "private-orders-", "presence-room-"].map((prefix) => world.unique(prefix));
-  const channels = [];
-  for (const name of names) channels.push(await subscribe(pusher, name));
-  ok(/^xhr_/.test(transport()), `the transport is ${transport()}`);
-  const events = channels.map((channel) => inbox(channel, "shipped"));
-  const deliver = async (what) => {
-    for (const [index, name] of names.entries()) {
-      await world.backend.trigger(name, "shipped", { what, index });
-      equal(await events[index].next(), { what, index }, `an event on ${name}`);
-    }
-    equal(channels[2].members.me, { id: "ann", info: { name: "User ann" } }, "me, on the presence channel");
-  };
-  await deliver("at first");
+/** What channels of every kind are called, and how Echo joins them. */
+const KINDS = {
+  "": "channel",
+  "private-": "private",
+  "private-encrypted-": "encryptedPrivate",
+  "presence-": "join",
+  "cache-": "channel",
+  "private-cache-": "private",
+  "private-encrypted-cache-": "encryptedPrivate",
+  "presence-cache-": "join",
+};
+const OF_CLIENT_EVENTS = ["private-", "presence-"];
 
-  const again = channels.map((channel) => inbox(channel, "pusher:subscription_succeeded"));
+/** A client of a user: Echo's where the page has Echo. */
+function clientOf(world, user) {
+  if (!world.Echo) return { user, pusher: world.pusher(user) };
+  const echo = world.echo(user);
+  return { user, echo, pusher: echo.connector.pusher };
+}
+
+/** Joins a channel of each kind, as the library does it; by kind, what comes there, and what sends to the others. */
+async function joinAll({ echo, pusher }, name) {
+  const joined = Object.entries(KINDS).map(([kind, method]) => {
+    if (!echo) {
+      const channel = pusher.subscribe(`${kind}${name}`);
+      const [shipped, typing] = ["shipped", "client-typing"].map((event) => inbox(channel, event));
+      return [kind, { channel, shipped, typing, type: (data) => channel.trigger("client-typing", data) }];
+    }
+    const channel = echo[method](`${/(cache-)?$/.exec(kind)[0]}${name}`);
+    const [shipped, typing] = ["shipped", "typing"].map((event) => new Inbox(`${event} on ${channel.name}`));
+    channel.listen(".shipped", (data) => shipped.push(data));
+    channel.listenForWhisper("typing", (data) => typing.push(data));
+    return [kind, { channel: channel.subscription, shipped, typing, type: (data) => channel.whisper("typing", data) }];
+  });
+  for (const [, { channel }] of joined) await subscribed(channel);
+  return Object.fromEntries(joined);
+}
+
+/** Pages with nothing in them but the defaults, behind a proxy that knows no WebSocket. */
+async function websockets_do_not_get_through(world) {
+  const clients = ["ann", "bob"].map((user) => clientOf(world, user));
+  const [ann, bob] = clients;
+  const name = world.unique("orders-");
+  ann.joined = await joinAll(ann, name);
+  const added = inbox(ann.joined["presence-"].channel, "pusher:member_added");
+  const cached = Object.keys(KINDS).filter((kind) => kind.endsWith("cache-"));
+  for (const kind of cached) {
+    await world.backend.trigger(`${kind}${name}`, "shipped", { kind });
+    equal(await ann.joined[kind].shipped.next(), { kind }, `an event on ${kind}`);
+  }
+  bob.joined = await joinAll(bob, name);
+  for (const kind of cached) equal(await bob.joined[kind].shipped.next(), { kind }, `what ${kind} kept`);
+  equal(await added.next(), { id: "bob", info: { name: "User bob" } }, "who was added");
+  for (const client of clients) {
+    await signIn(client.pusher);
+    client.notices = inbox(client.pusher.user, "notice");
+  }
+  await reachesAll(world, name, clients, "at first");
+
+  const again = clients.flatMap(({ joined }) => Object.values(joined)).map(({ channel }) =>
+    inbox(channel, "pusher:subscription_succeeded"));
   await world.restartServer();
   for (const box of again) await box.next();
-  ok(/^xhr_/.test(transport()), `the transport is ${transport()}`);
-  await deliver("after a restart");
-  equal(events.map((box) => box.pending), [[], [], []], "what else came");
+  for (const { pusher } of clients) await receivesUserEvents(pusher);
+  await reachesAll(world, name, clients, "after a restart");
+}
+
+/** Whether both clients, over requests, are reached in every way that there is: once, and by nothing else. */
+async function reachesAll({ backend }, name, clients, what) {
+  const [ann, bob] = clients;
+  for (const kind of Object.keys(KINDS)) {
+    await backend.trigger(`${kind}${name}`, "shipped", { what, kind });
+    for (const { user, joined } of clients) {
+      equal(await joined[kind].shipped.next(), { what, kind }, `an event on ${kind} for ${user}`);
+    }
+  }
+  for (const kind of OF_CLIENT_EVENTS) {
+    ann.joined[kind].type({ what, kind });
+    equal(await bob.joined[kind].typing.next(), { what, kind }, `a client event on ${kind}`);
+  }
+  for (const { user, pusher, joined, notices } of clients) {
+    await backend.sendToUser(user, "notice", { what, user });
+    equal(await notices.next(), { what, user }, `an event for ${user}`);
+    const { members } = joined["presence-"].channel;
+    equal(members.me, { id: user, info: { name: `User ${user}` } }, "me, on the presence channel");
+    equal(Object.keys(members.members).sort(), ["ann", "bob"], "the members");
+    const transport = pusher.connection.connection.transport.name;
+    ok(/^xhr_/.test(transport), `the transport of ${user} is ${transport}`);
+  }
+  const left = clients.flatMap(({ notices, joined }) =>
+    [notices, ...Object.values(joined).flatMap(({ shipped, typing }) => [shipped, typing])]);
+  equal(left.flatMap((box) => box.pending), [], "what else came");
 }
 
 /**

@@ -146,8 +146,20 @@ async fn streams_lose_nothing_of_what_pusher_js_7_is_sent() {
 }
 
 #[tokio::test]
+async fn pusher_js_7_finds_a_way_where_no_websocket_gets_through() {
+    let run = chromium("fallback", "7/default", "websockets_do_not_get_through");
+    run.behind_nginx().await;
+}
+
+#[tokio::test]
 async fn pusher_js_8_finds_a_way_where_no_websocket_gets_through() {
     let run = chromium("fallback", "8/default", "websockets_do_not_get_through");
+    run.behind_nginx().await;
+}
+
+#[tokio::test]
+async fn echo_2_finds_a_way_where_no_websocket_gets_through() {
+    let run = chromium("fallback", "2/default", "websockets_do_not_get_through");
     run.behind_nginx().await;
 }
 

@@ -5,6 +5,7 @@
 mod admin_pages;
 mod browser;
 mod compression;
+mod connector;
 mod console;
 mod library;
 mod node;

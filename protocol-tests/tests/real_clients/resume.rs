@@ -1,55 +1,51 @@
-//! Sessions that outlive their sockets: pages with pusher-js 8 and Echo 2 in headless Chromium.
+//! Sessions that outlive their sockets, in headless Chromium: pages with pusher-js and Echo.
 
 use crate::scenarios::Run;
 
-const fn chromium(scenario: &'static str) -> Run {
+const fn chromium(version: &'static str, scenario: &'static str) -> Run {
     Run {
         environment: "chromium",
         suite: "resume",
-        version: "2",
+        version,
         scenario,
     }
 }
 
-#[tokio::test]
-async fn pages_that_are_cut_off_miss_nothing() {
-    let run = chromium("pages_that_are_cut_off_miss_nothing");
-    run.on_waiting_server(60).await;
+/// A module with a test for each scenario that all versions have.
+macro_rules! pages {
+    ($module:ident, $version:literal, $($scenario:ident: $window:literal)*) => {
+        mod $module {
+            use super::*;
+
+            $(#[tokio::test]
+            async fn $scenario() {
+                let run = chromium($version, stringify!($scenario));
+                run.on_waiting_server($window).await;
+            })*
+        }
+    };
+    ($module:ident, $version:literal) => {
+        pages!($module, $version,
+            pages_that_are_cut_off_miss_nothing: 60
+            // No longer than it takes until either side notices.
+            pages_whose_network_is_gone_without_a_word_miss_nothing: 4
+            pages_over_streams_that_are_cut_off_miss_nothing: 8
+            pages_over_polls_that_are_cut_off_miss_nothing: 8
+            page_that_is_reloaded_gets_nothing_old: 300
+            page_that_disconnects_is_gone: 300
+            page_in_the_back_forward_cache_is_gone_after_its_window: 2
+        );
+    };
 }
 
-#[tokio::test]
-async fn pages_whose_network_is_gone_without_a_word_miss_nothing() {
-    let run = chromium("pages_whose_network_is_gone_without_a_word_miss_nothing");
-    // No longer than it takes until either side notices.
-    run.on_waiting_server(4).await;
-}
+pages!(pusher_js_7_and_echo_1, "1");
+pages!(pusher_js_8_and_echo_2, "2");
 
 #[tokio::test]
-async fn pages_over_streams_that_are_cut_off_miss_nothing() {
-    let run = chromium("pages_over_streams_that_are_cut_off_miss_nothing");
+async fn pusher_js_7_goes_on_over_requests_when_two_websockets_have_broken() {
+    let run = chromium(
+        "1",
+        "pages_go_on_over_requests_when_two_websockets_have_broken",
+    );
     run.on_waiting_server(8).await;
-}
-
-#[tokio::test]
-async fn pages_over_polls_that_are_cut_off_miss_nothing() {
-    let run = chromium("pages_over_polls_that_are_cut_off_miss_nothing");
-    run.on_waiting_server(8).await;
-}
-
-#[tokio::test]
-async fn page_that_is_reloaded_gets_nothing_old() {
-    let run = chromium("page_that_is_reloaded_gets_nothing_old");
-    run.on_waiting_server(300).await;
-}
-
-#[tokio::test]
-async fn page_that_disconnects_is_gone() {
-    let run = chromium("page_that_disconnects_is_gone");
-    run.on_waiting_server(300).await;
-}
-
-#[tokio::test]
-async fn page_in_the_back_forward_cache_is_gone_after_its_window() {
-    let run = chromium("page_in_the_back_forward_cache_is_gone_after_its_window");
-    run.on_waiting_server(2).await;
 }

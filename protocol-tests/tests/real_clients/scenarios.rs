@@ -82,7 +82,10 @@ impl Run {
         let nginx = Balancer::nginx(&server.endpoint().authority).await;
         let settings = settings(server.app(), nginx.authority());
         let server = self.to_its_end(settings, Some(server)).await;
-        server.expect("it was handed over").finish().await;
+        let server = server.expect("it was handed over");
+        let metrics = server.metrics().await;
+        assert!(metrics.sum("fanfare_fallback_opened_total", &[]) > 0.0);
+        server.finish().await;
     }
 
     /// Runs it against two nodes behind an HAProxy.

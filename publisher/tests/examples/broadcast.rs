@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use protocol_tests::TestServer;
+use protocol_tests::{TestServer, within};
 
 use crate::program::{command, run};
+use crate::secured::Secured;
 
 const EVENT: &str = "Broadcasting [order.shipped] on channels [private-orders.7] with payload:
 {
@@ -69,6 +70,27 @@ async fn a_url_names_the_relay() {
         .await;
     assert_eq!(event.data_text(), r#"{"order":7,"carrier":"by sea"}"#);
     server.finish().await;
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_relays_own_is_trusted_by_a_variable() {
+    let secured = Secured::start().await;
+    let app = secured.server.app();
+    let mut client = secured.server.connect().await;
+    client.subscribe("private-orders.7").await;
+    let (key, secret, id) = (&app.key, &app.secret, &app.id);
+    let url = format!("https://{key}:{secret}@{}/apps/{id}", secured.authority());
+    let variables = [("BROADCAST_CONNECTION", "pusher"), ("PUSHER_URL", &url)];
+    let mut program = command("broadcast", &variables);
+    let output = program.env("SSL_CERT_FILE", secured.certificate()).output();
+    let output = within("the example's end", output).await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let event = client
+        .expect_event_on("private-orders.7", "order.shipped")
+        .await;
+    assert_eq!(event.data_text(), r#"{"order":7,"carrier":"by sea"}"#);
+    assert_eq!(secured.handshakes().await, 1.0);
+    secured.server.finish().await;
 }
 
 #[tokio::test]

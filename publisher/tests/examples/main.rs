@@ -5,3 +5,5 @@
 mod backends;
 mod broadcast;
 mod program;
+#[path = "../relay/secured.rs"]
+mod secured;

@@ -7,11 +7,13 @@
 
 mod authorization;
 mod broadcast;
+mod https;
 mod lost_answer;
 mod node;
 mod official_libraries;
 mod publish;
 mod queries;
+mod secured;
 mod support;
 mod users;
 mod webhooks;
