@@ -47,7 +47,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Server, Service as _};
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, web};
@@ -64,6 +64,7 @@ pub use self::state::{AdminState, Bound, Locks, Names};
 pub use self::tokens::{EXPECTED as EXPECTED_TOKEN, Role, Token, Tokens};
 use self::turns::Turns;
 use crate::metrics::Table;
+use crate::net::upgrades;
 
 /// Builds the server, which takes so many connections at the same time at most: those without a request give way to
 /// more, which wait if there are none. It runs on a thread of its own, on which `on_thread` is called for each listener,
@@ -101,6 +102,10 @@ pub fn server(
         App::new()
             .app_data(web::Data::clone(&service))
             .wrap(headers)
+            .wrap_fn(|mut request, next| {
+                upgrades::join(request.headers_mut());
+                next.call(request)
+            })
             .default_service(web::to(handle))
     };
     connections::serve(listeners, limits, numbers, write_timeouts, move || {
