@@ -34,9 +34,9 @@ const SIGNATURES_HOLD: Duration = Duration::from_secs(600);
 /// Addresses of one name that are tried.
 const MOST_ADDRESSES: usize = 8;
 
-/// What a configuration says of what is around the relay.
+/// What a configuration says of the relay, as far as it is looked at.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct RelaySettings {
     /// What the relay's paths begin with.
     pub path_prefix: Box<str>,
     /// What holds for webhooks.
@@ -61,16 +61,16 @@ pub struct Request {
 /// The observations.
 pub struct Survey {
     subject: Subject,
-    around: Option<Surroundings>,
+    settings: Option<RelaySettings>,
     reach: Reach,
 }
 
 impl Survey {
-    /// Of a relay, as far as it can be seen, and of its surroundings where they are known.
-    pub fn new(subject: Subject, around: Option<Surroundings>, reach: Reach) -> Self {
+    /// Of a relay, as far as it can be seen, and of what its settings name where they are known.
+    pub fn new(subject: Subject, settings: Option<RelaySettings>, reach: Reach) -> Self {
         Self {
             subject,
-            around,
+            settings,
             reach,
         }
     }
@@ -172,9 +172,9 @@ impl Survey {
     fn elsewhere(&self, address: IpAddr) -> Option<String> {
         let url = &self.subject.url;
         let configured = self
-            .around
+            .settings
             .as_ref()
-            .map(|around| around.path_prefix.to_string());
+            .map(|settings| settings.path_prefix.to_string());
         let others = configured.into_iter().chain([String::new()]);
         let mut others = others.filter(|prefix| *prefix != url.prefix);
         others.find_map(|prefix| {
@@ -293,20 +293,20 @@ impl Survey {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
-        if let (Some(around), Ok(runtime)) = (&self.around, &runtime) {
+        if let (Some(relay), Ok(runtime)) = (&self.settings, &runtime) {
             for webhook in self.subject.app.iter().flat_map(|app| &app.webhooks) {
                 let signer = self.subject.signer.clone();
-                let asked = webhooks::probe(&around.webhooks, webhook, signer, BACKEND_PATIENCE);
+                let asked = webhooks::probe(&relay.webhooks, webhook, signer, BACKEND_PATIENCE);
                 let outcome = runtime.block_on(asked);
                 observer.found(backend::webhook(&webhook.url.to_string(), &outcome))?;
             }
             let greet = |settings| runtime.block_on(redis::greet(settings, BACKEND_PATIENCE / 2));
-            if let Some(settings) = &around.redis {
+            if let Some(settings) = &relay.redis {
                 for (place, answer) in greet(settings) {
                     observer.found(backend::redis(&place, &answer))?;
                 }
             }
-            if let Some(server) = &around.laravel_redis {
+            if let Some(server) = &relay.laravel_redis {
                 let target = redis::Target::Single(server.connection_info().clone());
                 let settings = redis::Settings {
                     target,
@@ -316,12 +316,12 @@ impl Survey {
                     observer.found(backend::laravel_redis(&place, &answer))?;
                 }
             }
-            let settings = &around.apps_database;
+            let settings = &relay.apps_database;
             if settings.place.is_there() {
                 let answer = runtime.block_on(database::greet(settings));
                 observer.found(backend::apps_database(&settings.place.to_string(), &answer))?;
             }
-            if let Some(concern) = settings.concern(around.redis.is_some()) {
+            if let Some(concern) = settings.concern(relay.redis.is_some()) {
                 observer.found(backend::apps_of_one_node(&concern))?;
             }
         }

@@ -89,7 +89,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
             if subject.is_none() {
                 findings.extend(apps.trouble);
             }
-            subject.map(|subject| (subject, Some(config.surroundings())))
+            subject.map(|subject| (subject, Some(config.relay_settings())))
         }
         Some(file) => {
             // Only a configuration that was named is the relay's: what lies about may be another's.
@@ -105,15 +105,15 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
             if subject.is_none() {
                 findings.extend(apps.and_then(|apps| apps.trouble));
             }
-            subject.map(|subject| (subject, config.as_ref().map(Config::surroundings)))
+            subject.map(|subject| (subject, config.as_ref().map(Config::relay_settings)))
         }
     };
-    if let Some((subject, around)) = survey {
+    if let Some((subject, settings)) = survey {
         let request = Request {
             origin: args.origin.clone(),
             patient: args.patient,
         };
-        let survey = Survey::new(subject, around, Reach::Anywhere);
+        let survey = Survey::new(subject, settings, Reach::Anywhere);
         // Nobody stops it.
         let _ = survey.run(&request, &mut findings);
     }
