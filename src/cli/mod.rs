@@ -87,7 +87,7 @@ enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("{0}")]
-    Other(#[source] Box<dyn Error>),
+    Other(#[source] Box<dyn Error + Send + Sync>),
     /// The command line makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -97,7 +97,7 @@ enum Failure {
 }
 
 impl Failure {
-    fn other(error: impl Into<Box<dyn Error>>) -> Self {
+    fn other(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Other(error.into())
     }
 }

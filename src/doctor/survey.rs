@@ -77,8 +77,49 @@ impl Survey {
 
     /// Looks at everything, until it has or is told to stop.
     pub fn run(&self, request: &Request, observer: &mut dyn Observer) -> ControlFlow<()> {
+        let mut planned = self.public_ids(request);
+        planned.extend(self.backend_ids());
+        observer.planned(planned);
         self.public(request, observer)?;
+        observer.planned(self.backend_ids());
         self.backends(observer)
+    }
+
+    /// The ids of what is found where clients come, if nothing is wrong.
+    fn public_ids(&self, request: &Request) -> Vec<&'static str> {
+        let mut ids = vec!["dns", "tcp"];
+        if self.subject.url.tls {
+            ids.extend([
+                "certificate.expiry",
+                "certificate.name",
+                "certificate.chain",
+            ]);
+        }
+        ids.extend(["http", "version", "clock", "signature", "upgrade"]);
+        if request.origin.is_some() {
+            ids.push("origin");
+        }
+        ids.extend(["private", "presence"]);
+        if request.patient {
+            ids.push("idle");
+        }
+        ids
+    }
+
+    /// The ids of what is found of [`backends`](Self::backends).
+    fn backend_ids(&self) -> Vec<&'static str> {
+        let mut ids = Vec::new();
+        if let Some(relay) = &self.settings {
+            let webhooks = self.subject.app.iter().flat_map(|app| &app.webhooks);
+            ids.extend(webhooks.map(|_| "webhook"));
+            ids.extend(relay.redis.as_ref().map(|_| "redis"));
+            ids.extend(relay.laravel_redis.as_ref().map(|_| "ingest.redis"));
+            if relay.apps_database.place.is_there() {
+                ids.push("apps_database");
+            }
+        }
+        ids.push("files");
+        ids
     }
 
     /// What clients meet.
@@ -268,6 +309,7 @@ impl Survey {
         origin: Option<&str>,
         observer: &mut dyn Observer,
     ) -> ControlFlow<()> {
+        observer.takes(PATIENT_FOR);
         let Ok((mut socket, _)) = self.established(address, origin) else {
             return ControlFlow::Continue(());
         };
