@@ -174,7 +174,17 @@ fn subject(
     let url = match url {
         Some(url) => url,
         None => {
-            let Url { origin, prefix, .. } = Url::of(config)?;
+            let Url {
+                origin,
+                prefix,
+                socket,
+                ..
+            } = Url::of(config)?;
+            if socket.is_some() {
+                let unnamed = "the configuration listens on a Unix socket only, and does not say where clients connect; \
+                               say it with --url";
+                return Err(Failure::other(unnamed));
+            }
             if origin.starts_with("https:") {
                 let unnamed = "the configuration listens over TLS only, and does not say by which name clients connect; \
                                say it with --url";
