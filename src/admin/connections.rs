@@ -1,8 +1,10 @@
-//! How connections are served: none waits for ever or hoards answers.
+//! How connections are served: none waits for ever or hoards answers, and who has said nothing gives way to others.
 
+use std::cell::OnceCell;
 use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_codec::{AsyncRead, AsyncWrite};
@@ -15,8 +17,9 @@ use actix_service::{
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::AppConfig;
+use service::net::connections::Connections;
 use service::net::deadline::{Deadline, Waits};
-use service::net::entry::Entry;
+use service::net::room::{Numbers, Room};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::state::Bound;
@@ -37,10 +40,19 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a stop waits for requests and watchers, in seconds.
 const SHUTDOWN_TIMEOUT: u64 = 2;
 
+/// One place in so many is for connections that come while the others are taken: they must be accepted before those that
+/// have no request are closed for their sake.
+const FOR_THE_NEXT: usize = 8;
+
+thread_local! {
+    /// The connections of every listener of this thread, of which a server has one.
+    static CONNECTIONS: OnceCell<Connections> = const { OnceCell::new() };
+}
+
 /// What holds for the connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How many there may be: more have to wait.
+    /// How many there may be: those without a request give way to others, and if all have one, more have to wait.
     pub connections: usize,
     /// How long a peer may take nothing of what it is sent.
     pub write_timeout: Duration,
@@ -53,6 +65,7 @@ type Accepted<T> = (Deadline<T>, Protocol, Option<SocketAddr>);
 pub(super) fn serve<F, I, S, B>(
     listeners: Vec<Bound>,
     limits: Limits,
+    numbers: Numbers,
     write_timeouts: Counter,
     app: F,
 ) -> io::Result<Server>
@@ -75,6 +88,8 @@ where
         idle: KEEP_ALIVE,
         write: limits.write_timeout,
     };
+    let without_giving_way = limits.connections - limits.connections.div_ceil(FOR_THE_NEXT);
+    let room = Arc::new(Room::for_so_many("admin", without_giving_way, numbers));
     for listener in listeners {
         let stopping = builder.graceful_shutdown_signal();
         let stopped = move || {
@@ -82,13 +97,13 @@ where
             async move { stopping.notified().await }
         };
         let (app, write_timeouts) = (app.clone(), write_timeouts.clone());
+        let room = Arc::clone(&room);
         builder = match listener {
             Bound::Tcp(listener) => builder.listen("admin", listener, move || {
-                let write_timeouts = write_timeouts.clone();
+                let (connections, write_timeouts) = (connections(&room), write_timeouts.clone());
                 fn_service(move |stream: TcpStream| {
-                    let write_timeouts = write_timeouts.clone();
+                    let (entry, write_timeouts) = (connections.enter(0), write_timeouts.clone());
                     async move {
-                        let entry = Entry::alone();
                         let accepted = Deadline::accept(stream, waits, entry, write_timeouts);
                         let (stream, peer) = accepted.map_err(DispatchError::Io)?;
                         Ok::<_, DispatchError>((stream, Protocol::Http1, peer))
@@ -97,10 +112,10 @@ where
                 .and_then(http(app(), stopped.clone()))
             })?,
             Bound::Unix(listener) => builder.listen_uds("admin", listener, move || {
-                let write_timeouts = write_timeouts.clone();
+                let (connections, write_timeouts) = (connections(&room), write_timeouts.clone());
                 fn_service(move |stream: UnixStream| {
-                    let write_timeouts = write_timeouts.clone();
-                    let stream = Deadline::new(stream, waits, Entry::alone(), write_timeouts);
+                    let (entry, write_timeouts) = (connections.enter(0), write_timeouts.clone());
+                    let stream = Deadline::new(stream, waits, entry, write_timeouts);
                     async move { Ok::<_, DispatchError>((stream, Protocol::Http1, None)) }
                 })
                 .and_then(http(app(), stopped.clone()))
@@ -108,6 +123,13 @@ where
         };
     }
     Ok(builder.run())
+}
+
+fn connections(room: &Arc<Room>) -> Connections {
+    CONNECTIONS.with(|connections| {
+        let connections = connections.get_or_init(|| Connections::new(Arc::clone(room)));
+        connections.clone()
+    })
 }
 
 /// HTTP over either kind of stream. A stop in good order ends connections that are idle.

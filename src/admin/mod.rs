@@ -2,7 +2,7 @@
 //! server of its own with one worker thread, and shares no route with the public listener. Whoever reaches its
 //! address shows a token, where there are any; there are none only where nobody but this machine reaches it.
 //!
-//! - [`connections`]: how they are served: none waits for ever or hoards answers
+//! - [`connections`]: how they are served: none waits for ever or hoards answers, and the silent give way
 //! - [`service`]: the entry of every request
 //! - [`guard`]: web pages of other sites are kept out
 //! - [`tokens`], [`keyring`]: what opens it, and what of that holds now; [`who`], [`gate`]: who asks, and may ask for what;
@@ -47,7 +47,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Server, Service as _};
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, web};
@@ -64,10 +64,11 @@ pub use self::state::{AdminState, Bound, Locks, Names};
 pub use self::tokens::{EXPECTED as EXPECTED_TOKEN, Role, Token, Tokens};
 use self::turns::Turns;
 use crate::metrics::Table;
+use crate::net::upgrades;
 
-/// Builds the server, which takes so many connections at the same time at most: more have to
-/// wait. It runs on a thread of its own, on which `on_thread` is called for each listener, while the returned future
-/// is polled. It heeds no signal and never ends by itself: stop it through its handle, after
+/// Builds the server, which takes so many connections at the same time at most: those without a request give way to
+/// more, which wait if there are none. It runs on a thread of its own, on which `on_thread` is called for each listener,
+/// while the returned future is polled. It heeds no signal and never ends by itself: stop it through its handle, after
 /// [`Tap::close`](crate::tap::Tap::close), which lets watchers leave with a close frame. Needs a Tokio runtime
 /// around it, and at least one listener. Fails when a listener cannot be set up.
 pub fn server(
@@ -79,7 +80,7 @@ pub fn server(
 ) -> io::Result<Server> {
     let process = state.relay.hub.metrics().process();
     let guessing = process.table_entries.with(Table::AdminWrongTokens).clone();
-    let write_timeouts = process.http_write_timeouts.clone();
+    let (numbers, write_timeouts) = (process.admin_room(), process.http_write_timeouts.clone());
     let gate = Gate::new(locks.keyring, locks.open_metrics, guessing, Instant::now());
     let history = Arc::new(History::default());
     let (samples, relay) = (Arc::downgrade(&history), Arc::downgrade(&state.relay));
@@ -101,9 +102,13 @@ pub fn server(
         App::new()
             .app_data(web::Data::clone(&service))
             .wrap(headers)
+            .wrap_fn(|mut request, next| {
+                upgrades::join(request.headers_mut());
+                next.call(request)
+            })
             .default_service(web::to(handle))
     };
-    connections::serve(listeners, limits, write_timeouts, move || {
+    connections::serve(listeners, limits, numbers, write_timeouts, move || {
         on_thread();
         app()
     })

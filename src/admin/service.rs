@@ -170,7 +170,7 @@ impl Service {
             Call::History => self.history.last(query.number("last")),
             Call::Webhooks => webhooks::list(relay, found)?,
             Call::TestWebhooks => {
-                let of_webhooks = &self.state.around.webhooks;
+                let of_webhooks = &self.state.relay_settings.webhooks;
                 webhooks::test(relay, of_webhooks, &self.tests, found, query).await?
             }
             Call::Doctor => doctor::last(&self.doctor),

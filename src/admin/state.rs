@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::in_use::InUse;
 use super::keyring::Keyring;
 use crate::database::Store;
-use crate::doctor::Surroundings;
+use crate::doctor::RelaySettings;
 use crate::relay::Relay;
 
 /// What the admin listener shows, and what it does things to.
@@ -24,8 +24,8 @@ pub struct AdminState {
     pub apps: Store,
     /// The configuration that holds, without secrets.
     pub config: Arc<InUse>,
-    /// What the configuration says of what is around the relay.
-    pub around: Surroundings,
+    /// What the doctor, and tests of webhooks, go by.
+    pub relay_settings: RelaySettings,
     /// When the relay was started.
     pub started_at: SystemTime,
     /// Notified when the relay is to stop in good order.

@@ -11,7 +11,7 @@ use crate::apps::Registry;
 use crate::clients::Clients;
 use crate::cluster::Local;
 use crate::database::{self, Parts, Place, Store};
-use crate::doctor::Surroundings;
+use crate::doctor::RelaySettings;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::net::memory::Ceiling;
@@ -47,7 +47,7 @@ pub(crate) fn state(metrics: Metrics, tap: Tap) -> AdminState {
         relay,
         names: Names::default(),
         config: Arc::default(),
-        around: Surroundings {
+        relay_settings: RelaySettings {
             path_prefix: "".into(),
             webhooks: webhooks::Settings::default(),
             redis: None,

@@ -43,7 +43,7 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(target: Target) -> Result<Self, Failure> {
-        let agent = client::agent(TIMEOUT, target.url.trust)?;
+        let agent = client::agent(TIMEOUT, &target.url)?;
         Ok(Self { target, agent })
     }
 
@@ -77,7 +77,7 @@ impl Api {
 
     fn answer(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Value, ApiError> {
         let unreachable = |error| ApiError::Unreachable {
-            url: self.target.url.origin.clone(),
+            url: self.target.url.place(),
             reason: client::reason(error),
         };
         let mut answer = answer.map_err(unreachable)?;
@@ -96,7 +96,7 @@ impl Api {
             });
         }
         serde_json::from_str(&body).map_err(|reason| ApiError::Foreign {
-            url: self.target.url.origin.clone(),
+            url: self.target.url.place(),
             reason,
         })
     }
@@ -153,6 +153,7 @@ mod tests {
                 origin,
                 prefix: "/relay".into(),
                 trust: Trust::System,
+                socket: None,
             },
             app_id: "7".into(),
             signer: Signer::new("key", b"secret"),

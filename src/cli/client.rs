@@ -7,10 +7,12 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, TcpConnector};
 
 use super::Failure;
-use super::secure::{TlsConnector, Trust};
+use super::secure::TlsConnector;
+use super::unix_socket::UnixConnector;
+use super::url::Url;
 
-/// A client that gives up after `timeout`, all in all, and follows nothing.
-pub(super) fn agent(timeout: Duration, trust: Trust) -> Result<Agent, Failure> {
+/// A client of who is at the URL, that gives up after `timeout`, all in all, and follows nothing.
+pub(super) fn agent(timeout: Duration, url: &Url) -> Result<Agent, Failure> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -19,8 +21,9 @@ pub(super) fn agent(timeout: Duration, trust: Trust) -> Result<Agent, Failure> {
         .timeout_global(Some(timeout))
         .user_agent(concat!("fanfare/", env!("CARGO_PKG_VERSION")))
         .build();
-    let tls = TlsConnector::new(trust).map_err(Failure::other)?;
-    let connector = TcpConnector::default().chain(tls);
+    let tls = TlsConnector::new(url.trust).map_err(Failure::other)?;
+    let connector = UnixConnector(url.socket.clone());
+    let connector = connector.chain(TcpConnector::default()).chain(tls);
     Ok(Agent::with_parts(
         config,
         connector,

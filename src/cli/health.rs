@@ -18,7 +18,7 @@ const MAX_ANSWER: u64 = 4096;
 /// Ask whether a relay is up. The exit code is 0 if it is, and 1 if it is not.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct HealthArgs {
-    /// The relay, http:// or https:// [default: where the configuration listens].
+    /// The relay: http://, https:// or unix:/path [default: where the configuration listens].
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
@@ -47,30 +47,32 @@ enum Unwell {
 
 /// Asks once.
 pub(super) fn run(args: &HealthArgs) -> Result<(), Failure> {
-    let Url {
-        origin,
-        prefix,
-        trust,
-    } = match &args.url {
+    let url = match &args.url {
         Some(url) => Url::parse(url)?,
         None => Url::of(&config::load(&args.files.sources())?.config)?,
     };
     let path = if args.ready { "/ready" } else { "/up" };
-    let url = format!("{origin}{prefix}{path}");
-    let agent = client::agent(TIMEOUT, trust)?;
-    ask(&agent, &url).map_err(Failure::other)?;
-    print(&format!("{url} answered 200 OK\n"))
+    let agent = client::agent(TIMEOUT, &url)?;
+    let place = ask(&agent, &url, path).map_err(Failure::other)?;
+    print(&format!("{place} answered 200 OK\n"))
 }
 
-fn ask(agent: &Agent, url: &str) -> Result<(), Unwell> {
+/// Returns what answered, for people.
+fn ask(agent: &Agent, url: &Url, path: &str) -> Result<String, Unwell> {
+    let path = format!("{}{path}", url.prefix);
+    let place = match &url.socket {
+        Some(_) => format!("{} ({path})", url.place()),
+        None => format!("{}{path}", url.origin),
+    };
     let unreachable = |error| Unwell::Unreachable {
-        url: url.to_owned(),
+        url: place.clone(),
         reason: client::reason(error),
     };
-    let mut answer = agent.get(url).call().map_err(unreachable)?;
+    let request = agent.get(format!("{}{path}", url.origin));
+    let mut answer = request.call().map_err(unreachable)?;
     let status = answer.status();
     if status.as_u16() == 200 {
-        return Ok(());
+        return Ok(place);
     }
     let body = answer
         .body_mut()
@@ -80,7 +82,7 @@ fn ask(agent: &Agent, url: &str) -> Result<(), Unwell> {
         .read_to_string()
         .map_err(unreachable)?;
     Err(Unwell::Refused {
-        url: url.to_owned(),
+        url: place,
         status: status.to_string(),
         body: body.trim().to_owned(),
     })
@@ -90,6 +92,7 @@ fn ask(agent: &Agent, url: &str) -> Result<(), Unwell> {
 mod tests {
     use std::io::{BufRead as _, BufReader, Write as _};
     use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
     use std::thread;
 
     use super::super::secure::Trust;
@@ -107,10 +110,12 @@ mod tests {
             stream.write_all(answer.as_bytes()).unwrap();
             line
         });
-        let agent = client::agent(Duration::from_secs(30), Trust::System).unwrap();
-        let result = ask(&agent, &format!("http://{address}/up"));
+        let url = Url::parse(&format!("http://{address}")).unwrap();
+        let agent = client::agent(Duration::from_secs(30), &url).unwrap();
+        let result = ask(&agent, &url, "/up");
         let without_port = |error: Unwell| error.to_string().replace(&address.to_string(), "relay");
-        (result.map_err(without_port), server.join().unwrap())
+        let result = result.map(drop).map_err(without_port);
+        (result, server.join().unwrap())
     }
 
     #[test]
@@ -139,11 +144,20 @@ mod tests {
     #[test]
     fn what_does_not_answer_in_time_is_not() {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/up", silent.local_addr().unwrap());
-        let agent = client::agent(Duration::from_millis(50), Trust::OwnListener).unwrap();
-        let error = ask(&agent, &url).unwrap_err();
-        assert!(matches!(error, Unwell::Unreachable { .. }), "{error}");
-        let error = ask(&agent, &url.replace("http:", "https:")).unwrap_err();
-        assert!(matches!(error, Unwell::Unreachable { .. }), "{error}");
+        let address = silent.local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay.sock");
+        let _silent = UnixListener::bind(&path).unwrap();
+        for url in [
+            format!("http://{address}"),
+            format!("https://{address}"),
+            format!("unix:{}", path.display()),
+        ] {
+            let mut url = Url::parse(&url).unwrap();
+            url.trust = Trust::OwnListener;
+            let agent = client::agent(Duration::from_millis(50), &url).unwrap();
+            let error = ask(&agent, &url, "/up").unwrap_err();
+            assert!(matches!(error, Unwell::Unreachable { .. }), "{error}");
+        }
     }
 }

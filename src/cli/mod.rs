@@ -7,7 +7,7 @@
 //! - [`health`]: whether a relay answers
 //! - [`doctor`]: why clients do not connect
 //! - [`target`], [`url`], [`api`], [`client`]: which app and relay those speak to, and how
-//! - [`secure`]: the same over TLS
+//! - [`secure`]: the same over TLS; [`unix_socket`]: by a Unix socket
 //! - [`program`]: how to call this program once more
 //! - [`banner`], [`telemetry`]: what the relay writes to stderr
 
@@ -25,6 +25,7 @@ mod tail;
 mod target;
 mod telemetry;
 mod trigger;
+mod unix_socket;
 mod url;
 
 use std::error::Error;
@@ -87,7 +88,7 @@ enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("{0}")]
-    Other(#[source] Box<dyn Error>),
+    Other(#[source] Box<dyn Error + Send + Sync>),
     /// The command line makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -97,7 +98,7 @@ enum Failure {
 }
 
 impl Failure {
-    fn other(error: impl Into<Box<dyn Error>>) -> Self {
+    fn other(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Other(error.into())
     }
 }
@@ -159,8 +160,7 @@ fn configured_admin() -> Result<tail::Address, Failure> {
     let config = config::load(&serve::Files::default().sources())?.config;
     tail::Address::of(&config.admin).ok_or_else(|| {
         Failure::other(
-            "the configuration turns the admin listener off, puts it on a Unix socket or leaves its port \
-             open; --admin says where it is",
+            "the configuration turns the admin listener off or leaves its port open; --admin says where it is",
         )
     })
 }

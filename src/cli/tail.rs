@@ -30,7 +30,8 @@ use self::render::Style;
 /// how much.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TailArgs {
-    /// Address of the relay's admin listener [default: where the configuration has it].
+    /// Address of the relay's admin listener, http://host:port or unix:/path [default: where the configuration
+    /// has it].
     #[arg(long, value_name = "URL")]
     pub admin: Option<Address>,
 

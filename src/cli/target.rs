@@ -13,8 +13,8 @@ use crate::config::{self, Config, EnvFile, Sources};
 /// serve` would run with in the same place.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct TargetArgs {
-    /// The relay, http:// or https:// [default: PUSHER_HOST and PUSHER_PORT, or where the configuration
-    /// listens].
+    /// The relay: http://, https:// or unix:/path [default: PUSHER_HOST and PUSHER_PORT, or where the
+    /// configuration listens].
     #[arg(long, value_name = "URL", help_heading = "Relay and app")]
     url: Option<String>,
 

@@ -1,8 +1,13 @@
 //! Where a relay is, as a base of URLs.
 
+use std::path::PathBuf;
+
 use super::Failure;
 use super::secure::Trust;
-use crate::config::{Address, Config};
+use crate::config::{Address, Config, Listen};
+
+/// What requests say of where they go, over a Unix socket.
+const OVER_UNIX: &str = "http://localhost";
 
 /// Where the relay is by default.
 pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:6001";
@@ -16,6 +21,8 @@ pub(super) struct Url {
     pub(super) prefix: String,
     /// By whom it is trusted, over TLS.
     pub(super) trust: Trust,
+    /// The Unix socket that it is reached by, if it is not by TCP.
+    pub(super) socket: Option<PathBuf>,
 }
 
 impl Url {
@@ -26,10 +33,16 @@ impl Url {
                 "{what}, found {text:?}; --url says where the relay is"
             ))
         };
+        if text.starts_with("unix:") {
+            return match text.parse() {
+                Ok(Listen::Unix(path)) => Ok(Self::by_socket(path, "")),
+                _ => Err(wrong("expected unix: and the whole path of a socket")),
+            };
+        }
         let (scheme, rest) = text
             .split_once("://")
             .filter(|(scheme, _)| ["http", "https"].contains(scheme))
-            .ok_or_else(|| wrong("expected http://host:port or https://host:port"))?;
+            .ok_or_else(|| wrong("expected http://host:port, https://host:port or unix:/path"))?;
         let (authority, path) = match rest.find('/') {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
@@ -47,26 +60,47 @@ impl Url {
             origin: format!("{scheme}://{authority}"),
             prefix: path.trim_end_matches('/').into(),
             trust: Trust::System,
+            socket: None,
         })
     }
 
-    /// Where a relay with this configuration is, seen from its own machine: over TLS only if nowhere else.
+    fn by_socket(path: PathBuf, prefix: &str) -> Self {
+        Self {
+            origin: OVER_UNIX.into(),
+            prefix: prefix.into(),
+            trust: Trust::OwnListener,
+            socket: Some(path),
+        }
+    }
+
+    /// How people are shown where it is.
+    pub(super) fn place(&self) -> String {
+        match &self.socket {
+            Some(socket) => format!("unix:{}", socket.display()),
+            None => self.origin.clone(),
+        }
+    }
+
+    /// Where a relay with this configuration is, seen from its own machine: over TLS only without a plain address, and by
+    /// a Unix socket, which not everybody may use, only without either.
     pub(super) fn of(config: &Config) -> Result<Self, Failure> {
-        let mut plain = config
-            .server
-            .listen
-            .iter()
-            .filter(|one| !one.proxy_protocol);
-        let plain = plain.find_map(|one| one.at.address());
+        let plain = config.server.listen.iter();
+        let plain = plain.filter(|one| !one.proxy_protocol);
+        let socket = plain.clone().find_map(|one| match &one.at {
+            Listen::Unix(path) => Some(path.clone()),
+            Listen::Tcp(_) => None,
+        });
+        let plain = plain.clone().find_map(|one| one.at.address());
         let tls = config.tls.listen.as_ref();
         let tls = tls.filter(|_| !config.tls.proxy_protocol);
         let (scheme, listen) = match (plain, tls) {
             (Some(plain), _) => ("http", plain),
             (None, Some(tls)) => ("https", tls),
             (None, None) => {
-                let none = "the configuration listens at no host and port without the PROXY protocol; \
+                let none = "the configuration listens nowhere without the PROXY protocol; \
                             say with --url where the relay is reached";
-                return Err(Failure::Usage(none.to_owned()));
+                let socket = socket.ok_or_else(|| Failure::Usage(none.to_owned()))?;
+                return Ok(Self::by_socket(socket, &config.server.path_prefix));
             }
         };
         if listen.port() == 0 {
@@ -78,6 +112,7 @@ impl Url {
             origin: format!("{scheme}://{host}:{}", listen.port()),
             prefix: config.server.path_prefix.to_string(),
             trust: Trust::OwnListener,
+            socket: None,
         })
     }
 }
@@ -95,6 +130,16 @@ pub(super) fn reachable_host(host: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_unix_socket_is_a_place_too() {
+        let url = Url::parse("unix:/run/relay.sock").unwrap();
+        assert_eq!(url.socket, Some("/run/relay.sock".into()));
+        assert_eq!(url.place(), "unix:/run/relay.sock");
+        for text in ["unix:", "unix:relay.sock", "unix:/"] {
+            assert!(Url::parse(text).is_err(), "{text:?}");
+        }
+    }
 
     #[test]
     fn urls_are_http_with_or_without_tls() {

@@ -14,7 +14,7 @@ use crate::apps::Registry;
 use crate::clients::ClientLimits;
 use crate::cluster::redis;
 use crate::database;
-use crate::doctor::Surroundings;
+use crate::doctor::RelaySettings;
 use crate::ingest::laravel_redis;
 use crate::metrics::MetricsSettings;
 use crate::net::rate::Rate;
@@ -53,9 +53,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// What it says of what is around the relay.
-    pub fn surroundings(&self) -> Surroundings {
-        Surroundings {
+    /// What the doctor goes by.
+    pub fn relay_settings(&self) -> RelaySettings {
+        RelaySettings {
             path_prefix: self.server.path_prefix.clone(),
             webhooks: self.webhooks.clone(),
             redis: match &self.cluster {

@@ -25,4 +25,4 @@ pub use finding::{Finding, Level, shown, worst};
 pub use observer::Observer;
 pub use reach::Reach;
 pub use subject::{Subject, is_origin};
-pub use survey::{Request, Surroundings, Survey};
+pub use survey::{RelaySettings, Request, Survey};

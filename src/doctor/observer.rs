@@ -1,6 +1,7 @@
 //! Who takes what is found.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use super::finding::Finding;
 
@@ -11,6 +12,12 @@ pub trait Observer {
 
     /// Whether to go on with what takes long.
     fn goes_on(&mut self) -> ControlFlow<()>;
+
+    /// What is still to be looked at if nothing wrong keeps it from that: the ids of findings, in their order.
+    fn planned(&mut self, _ids: Vec<&'static str>) {}
+
+    /// What is looked at next takes so long, as was asked for.
+    fn takes(&mut self, _time: Duration) {}
 
     /// Several things were found.
     fn all(&mut self, findings: Vec<Finding>) -> ControlFlow<()> {

@@ -34,9 +34,9 @@ const SIGNATURES_HOLD: Duration = Duration::from_secs(600);
 /// Addresses of one name that are tried.
 const MOST_ADDRESSES: usize = 8;
 
-/// What a configuration says of what is around the relay.
+/// What a configuration says of the relay, as far as it is looked at.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct RelaySettings {
     /// What the relay's paths begin with.
     pub path_prefix: Box<str>,
     /// What holds for webhooks.
@@ -61,24 +61,65 @@ pub struct Request {
 /// The observations.
 pub struct Survey {
     subject: Subject,
-    around: Option<Surroundings>,
+    settings: Option<RelaySettings>,
     reach: Reach,
 }
 
 impl Survey {
-    /// Of a relay, as far as it can be seen, and of its surroundings where they are known.
-    pub fn new(subject: Subject, around: Option<Surroundings>, reach: Reach) -> Self {
+    /// Of a relay, as far as it can be seen, and of what its settings name where they are known.
+    pub fn new(subject: Subject, settings: Option<RelaySettings>, reach: Reach) -> Self {
         Self {
             subject,
-            around,
+            settings,
             reach,
         }
     }
 
     /// Looks at everything, until it has or is told to stop.
     pub fn run(&self, request: &Request, observer: &mut dyn Observer) -> ControlFlow<()> {
+        let mut planned = self.public_ids(request);
+        planned.extend(self.backend_ids());
+        observer.planned(planned);
         self.public(request, observer)?;
+        observer.planned(self.backend_ids());
         self.backends(observer)
+    }
+
+    /// The ids of what is found where clients come, if nothing is wrong.
+    fn public_ids(&self, request: &Request) -> Vec<&'static str> {
+        let mut ids = vec!["dns", "tcp"];
+        if self.subject.url.tls {
+            ids.extend([
+                "certificate.expiry",
+                "certificate.name",
+                "certificate.chain",
+            ]);
+        }
+        ids.extend(["http", "version", "clock", "signature", "upgrade"]);
+        if request.origin.is_some() {
+            ids.push("origin");
+        }
+        ids.extend(["private", "presence"]);
+        if request.patient {
+            ids.push("idle");
+        }
+        ids
+    }
+
+    /// The ids of what is found of [`backends`](Self::backends).
+    fn backend_ids(&self) -> Vec<&'static str> {
+        let mut ids = Vec::new();
+        if let Some(relay) = &self.settings {
+            let webhooks = self.subject.app.iter().flat_map(|app| &app.webhooks);
+            ids.extend(webhooks.map(|_| "webhook"));
+            ids.extend(relay.redis.as_ref().map(|_| "redis"));
+            ids.extend(relay.laravel_redis.as_ref().map(|_| "ingest.redis"));
+            if relay.apps_database.place.is_there() {
+                ids.push("apps_database");
+            }
+        }
+        ids.push("files");
+        ids
     }
 
     /// What clients meet.
@@ -172,9 +213,9 @@ impl Survey {
     fn elsewhere(&self, address: IpAddr) -> Option<String> {
         let url = &self.subject.url;
         let configured = self
-            .around
+            .settings
             .as_ref()
-            .map(|around| around.path_prefix.to_string());
+            .map(|settings| settings.path_prefix.to_string());
         let others = configured.into_iter().chain([String::new()]);
         let mut others = others.filter(|prefix| *prefix != url.prefix);
         others.find_map(|prefix| {
@@ -268,6 +309,7 @@ impl Survey {
         origin: Option<&str>,
         observer: &mut dyn Observer,
     ) -> ControlFlow<()> {
+        observer.takes(PATIENT_FOR);
         let Ok((mut socket, _)) = self.established(address, origin) else {
             return ControlFlow::Continue(());
         };
@@ -293,20 +335,20 @@ impl Survey {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
-        if let (Some(around), Ok(runtime)) = (&self.around, &runtime) {
+        if let (Some(relay), Ok(runtime)) = (&self.settings, &runtime) {
             for webhook in self.subject.app.iter().flat_map(|app| &app.webhooks) {
                 let signer = self.subject.signer.clone();
-                let asked = webhooks::probe(&around.webhooks, webhook, signer, BACKEND_PATIENCE);
+                let asked = webhooks::probe(&relay.webhooks, webhook, signer, BACKEND_PATIENCE);
                 let outcome = runtime.block_on(asked);
                 observer.found(backend::webhook(&webhook.url.to_string(), &outcome))?;
             }
             let greet = |settings| runtime.block_on(redis::greet(settings, BACKEND_PATIENCE / 2));
-            if let Some(settings) = &around.redis {
+            if let Some(settings) = &relay.redis {
                 for (place, answer) in greet(settings) {
                     observer.found(backend::redis(&place, &answer))?;
                 }
             }
-            if let Some(server) = &around.laravel_redis {
+            if let Some(server) = &relay.laravel_redis {
                 let target = redis::Target::Single(server.connection_info().clone());
                 let settings = redis::Settings {
                     target,
@@ -316,12 +358,12 @@ impl Survey {
                     observer.found(backend::laravel_redis(&place, &answer))?;
                 }
             }
-            let settings = &around.apps_database;
+            let settings = &relay.apps_database;
             if settings.place.is_there() {
                 let answer = runtime.block_on(database::greet(settings));
                 observer.found(backend::apps_database(&settings.place.to_string(), &answer))?;
             }
-            if let Some(concern) = settings.concern(around.redis.is_some()) {
+            if let Some(concern) = settings.concern(relay.redis.is_some()) {
                 observer.found(backend::apps_of_one_node(&concern))?;
             }
         }

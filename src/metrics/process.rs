@@ -31,6 +31,10 @@ metrics! {
         connections_refused: CounterBy<ConnectionRefusal> = "fanfare_connections_refused_total",
         /// Requests to the admin listener refused, by what was wrong with who asked.
         admin_refused: CounterBy<AdminRefusal> = "fanfare_admin_refused_total",
+        /// Open connections of the admin listener.
+        admin_connections: Gauge = "fanfare_admin_connections",
+        /// Connections to the admin listener closed to make room for others, before a request or between two.
+        admin_displaced: Counter = "fanfare_admin_displaced_total",
         /// Connections closed on listeners with server.proxy_protocol, by what was wrong with the header.
         proxy_headers_refused: CounterBy<ProxyHeaderRefusal> = "fanfare_proxy_headers_refused_total",
         /// Entries of the tables that grow with what clients, or an authority of certificates, ask for, by table. Each is bounded.
@@ -69,6 +73,17 @@ metrics! {
 }
 
 impl ProcessMetrics {
+    /// Those of the admin listener's connections.
+    pub fn admin_room(&self) -> Numbers {
+        Numbers {
+            open: self.admin_connections.clone(),
+            closed_idle: self.admin_displaced.clone(),
+            closed_head: self.admin_displaced.clone(),
+            // None is closed during a request.
+            closed_request: Counter::default(),
+        }
+    }
+
     /// Those of the HTTP connections.
     pub fn http_room(&self) -> Numbers {
         let closed = |reason| self.http_closed_for_room.with(reason).clone();

@@ -9,6 +9,7 @@
 //! - [`rate`]: how often something may happen
 //! - [`tally`]: how many of something are under way
 //! - [`turn`]: a task that lets others have their turn
+//! - [`upgrades`]: Upgrade headers of several lines
 
 pub mod block;
 pub mod budget;
@@ -21,3 +22,4 @@ pub mod proxy_protocol;
 pub mod rate;
 pub mod tally;
 pub mod turn;
+pub mod upgrades;

@@ -343,7 +343,7 @@ fn start_admin(
         apps: apps.clone(),
         names,
         config: Arc::clone(&of_admin.config),
-        around: config.surroundings(),
+        relay_settings: config.relay_settings(),
         started_at: SystemTime::now(),
         stop: Arc::clone(stop),
     };

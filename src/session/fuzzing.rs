@@ -1,4 +1,10 @@
 //! A session under random messages, answers, absences and time, held against a model of it.
+//!
+//! - [`client`]: what the client does
+//! - [`time`]: what time and the socket do
+
+mod client;
+mod time;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -9,7 +15,6 @@ use serde_json::json;
 use super::{Action, Answered, Ended, Session, SignOfLife, Timeouts};
 use crate::apps::{App, LiveApp};
 use crate::auth::Signer;
-use crate::metrics::MessageKind;
 use crate::protocol::SocketId;
 use crate::protocol::member::Watchlist;
 
@@ -173,70 +178,6 @@ impl<'i> Model<'i> {
         }
     }
 
-    // What the client does
-
-    fn channel(&mut self) -> &'static str {
-        CHANNELS[self.input.choose(CHANNELS.len())]
-    }
-
-    fn send(&mut self, event: &str, data: &serde_json::Value, subscribed: Option<&str>) -> Step {
-        let text = json!({"event": event, "data": data}).to_string();
-        let action = self.session.on_text(&text, self.now);
-        if let Some(channel) = subscribed {
-            if let Action::Nothing = &action {
-                assert!(
-                    self.is_asked(channel),
-                    "{channel}: a subscription is neither answered nor to be answered"
-                );
-            }
-            if !matches!(action, Action::RefuseSubscription { .. }) {
-                self.held.remove(channel);
-            }
-        }
-        self.carry_out(action)
-    }
-
-    fn subscribe(&mut self) -> Step {
-        let channel = self.channel();
-        let user = self.input.choose(3);
-        let how = self.input.choose(4);
-        let data = (channel.starts_with("presence-") || how == 1)
-            .then(|| json!({"user_id": format!("u{user}"), "sign_in": how == 1}).to_string());
-        let signed = match &data {
-            Some(data) => format!("{SOCKET_ID}:{channel}:{data}"),
-            None => format!("{SOCKET_ID}:{channel}"),
-        };
-        let auth = if how == 2 {
-            "key:0000".to_owned()
-        } else {
-            format!("key:{}", self.signer.sign(&[signed.as_bytes()]))
-        };
-        let request = json!({"channel": channel, "auth": auth, "channel_data": data});
-        self.send("pusher:subscribe", &request, Some(channel))
-    }
-
-    fn client_event(&mut self) -> Step {
-        let channel = self.channel();
-        let text = json!({"event": "client-x", "channel": channel, "data": 1}).to_string();
-        let action = self.session.on_text(&text, self.now);
-        self.carry_out(action)
-    }
-
-    fn sign_in(&mut self) -> Step {
-        let user = self.input.choose(3);
-        let user_data = json!({"id": format!("u{user}"), "watchlist": ["a", "b"]}).to_string();
-        let signed = format!("{SOCKET_ID}::user::{user_data}");
-        let auth = format!("key:{}", self.signer.sign(&[signed.as_bytes()]));
-        let data = json!({"auth": auth, "user_data": user_data});
-        self.send("pusher:signin", &data, None)
-    }
-
-    fn send_raw(&mut self) -> Step {
-        let line = String::from_utf8_lossy(self.input.line());
-        let action = self.session.on_text(&line, self.now);
-        self.carry_out(action)
-    }
-
     // What the hub does
 
     fn carry_out(&mut self, action: Action) -> Step {
@@ -364,103 +305,6 @@ impl<'i> Model<'i> {
                 }
             }
         }
-        Step::GoesOn
-    }
-
-    // What time and the socket do
-
-    fn pass_time(&mut self) -> Step {
-        let due = self.session.deadline();
-        let waited = match self.input.choose(4) {
-            0 => Duration::from_millis(self.input.choose(256) as u64 * 4),
-            1 => SECOND * self.input.choose(60) as u32,
-            _ => due.saturating_duration_since(self.now),
-        };
-        self.now += waited;
-        let mut action = self.session.on_time(self.now);
-        if self.now < due || self.is_away {
-            assert!(
-                matches!(action, Action::Nothing),
-                "{action:?} before it is due"
-            );
-        }
-        if let Action::LeaveUnclaimed(ended) = action {
-            self.leave_unclaimed(*ended);
-            assert!(self.live.is_disjoint(&self.held), "they are not all left");
-            action = self.session.on_time(self.now);
-        }
-        if self.carry_out(action) == Step::Closed {
-            return Step::Closed;
-        }
-        if !self.session.waits() && !self.is_away {
-            assert!(
-                self.session.deadline() > self.now,
-                "what was due is due still"
-            );
-        }
-        Step::GoesOn
-    }
-
-    fn write(&mut self) -> Step {
-        match self.input.choose(3) {
-            0 => {
-                self.session.on_write_blocked(4096, self.now);
-            }
-            1 => {
-                self.session.on_write_blocked(0, self.now);
-            }
-            _ => self.session.on_written(),
-        }
-        Step::GoesOn
-    }
-
-    fn read(&mut self) -> Step {
-        match self.input.choose(6) {
-            0 => self.session.on_received(self.now),
-            1 => self.session.on_frame(MessageKind::Ping, self.now),
-            2 => {
-                self.session.on_partial_message(self.now);
-            }
-            3 => self.session.on_whole_message(),
-            4 => {
-                let must_wait = self.session.must_wait(self.now).is_some();
-                assert!(!must_wait || self.session.waits());
-                if !must_wait {
-                    self.session.on_all_read();
-                }
-            }
-            _ => {
-                let may = self.session.may_read_on(self.now);
-                assert!(!(may && self.session.waits()));
-            }
-        }
-        Step::GoesOn
-    }
-
-    /// The connection breaks.
-    fn go_away(&mut self) -> Step {
-        let until = self.now + SECOND * self.input.choose(60) as u32;
-        self.session.park(until, self.now);
-        assert_eq!(self.session.deadline(), until);
-        let joining = self.asked.iter().filter_map(|asked| match asked {
-            Asked::Join(channel) => Some(channel),
-            Asked::Confirm(_) | Asked::Watch(_) => None,
-        });
-        self.held = self.live.iter().chain(joining).cloned().collect();
-        self.user_held = self.user_id.is_some();
-        self.is_away = true;
-        Step::GoesOn
-    }
-
-    /// The client connects again, perhaps as another program.
-    fn come_back(&mut self) -> Step {
-        let sign_of_life = match self.input.choose(3) {
-            0 => SignOfLife::Message,
-            1 => SignOfLife::Frame,
-            _ => SignOfLife::Heartbeat,
-        };
-        self.session.resume(sign_of_life, self.now);
-        self.is_away = false;
         Step::GoesOn
     }
 

@@ -21,6 +21,7 @@ use crate::admission::{self, Asker};
 use crate::auth::request::Query;
 use crate::hub::{AppHub, Shard};
 use crate::metrics::ConnectionRefusal;
+use crate::net::upgrades;
 use crate::protocol::{CloseCode, path};
 use crate::relay::Relay;
 use crate::resume::Tokens;
@@ -73,7 +74,7 @@ impl Upgrader {
             Named::Token(token) => Some(Box::from(token)),
             Named::No | Named::Malformed => None,
         };
-        join_upgrades(request.headers_mut());
+        upgrades::join(request.headers_mut());
         let admitted = self.admit(request.head());
         // The request pins the buffer that it was read into, and the connection may last.
         drop(request);
@@ -210,14 +211,6 @@ fn accept(headers: &HeaderMap, deflate: Option<Deflate>) -> Bytes {
     }
     answer.extend_from_slice(b"\r\n\r\n");
     Bytes::from(answer)
-}
-
-/// Several lines mean what one with all their values means (RFC 9110 §5.3), and a handshake is looked for in the
-/// first. Everything comes here for one that offers a WebSocket.
-fn join_upgrades(headers: &mut HeaderMap) {
-    if headers.get_all(header::UPGRADE).nth(1).is_some() {
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    }
 }
 
 fn handshake_hint(error: actix_http::ws::HandshakeError) -> &'static str {

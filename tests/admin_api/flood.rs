@@ -1,10 +1,14 @@
 //! Strangers, very many of them: what they cost, and what they keep from those who run the relay.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol_tests::connection::Connection;
 use protocol_tests::http::read_response;
-use protocol_tests::{HttpClient, PATIENCE, Request, TestServer, or_skip};
+use protocol_tests::metrics::Metrics;
+use protocol_tests::{
+    HttpClient, PATIENCE, Request, TestServer, Upgrade, WebSocket, eventually, or_skip,
+};
+use serde_json::json;
 use tokio::time::timeout;
 
 use crate::support::{Admin, locked};
@@ -82,21 +86,69 @@ async fn connections_of_strangers_are_not_kept() {
     server.finish().await;
 }
 
-/// All places taken by those who say nothing: they are sent away when the head of their request is due.
+/// More who say nothing than there are places.
+const SILENT: usize = 300;
+/// The head of a request may take five seconds, and whoever sends none is sent away then.
+const BEFORE_THEY_MUST: Duration = Duration::from_secs(4);
+
 #[tokio::test]
-async fn whoever_says_nothing_holds_a_place_for_seconds() {
-    let server = or_skip!(locked().start().await);
-    let admin = &server.admin_endpoint().unwrap().authority;
+async fn whoever_says_nothing_gives_way_to_whoever_asks() {
+    let server = or_skip!(TestServer::builder().own_process().start().await);
+    let admin = server.admin_endpoint().unwrap().clone();
     let mut silent = Vec::new();
-    for _ in 0..200 {
-        silent.push(Connection::open(admin).await);
+    for _ in 0..SILENT {
+        silent.push(Connection::open(&admin.authority).await);
     }
-    let started = Instant::now();
-    let whoami = timeout(PATIENCE, async {
-        Admin::of(&server).get("/api/whoami").await
+    // Sooner than the silent ones are sent away for their silence, however often somebody asks.
+    let answers = timeout(BEFORE_THEY_MUST, async {
+        for _ in 0..5 {
+            let mut http = HttpClient::new(admin.clone());
+            let response = http.send(&Request::new("GET", "/metrics")).await;
+            response.expect_status(200);
+        }
     });
-    assert_eq!(whoami.await.expect("an answer")["role"], "write");
-    assert!(started.elapsed() < Duration::from_secs(20));
+    answers.await.expect("answers beside the silent");
+    let metrics = server.metrics().await;
+    assert!(metrics.sum("fanfare_admin_displaced_total", &[]) >= 1.0);
+    assert!(metrics.sum("fanfare_admin_connections", &[]) <= 128.0);
     drop(silent);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_stream_and_a_request_keep_their_places() {
+    let server = or_skip!(locked().own_process().start().await);
+    let admin = server.admin_endpoint().unwrap().authority.clone();
+    let bearer = format!("Bearer {}", crate::support::TOKEN);
+    let request = Upgrade::new("/stream").header("Authorization", &bearer);
+    let connection = Connection::open(&admin).await;
+    let stream = WebSocket::open(connection, &request.encode(&admin, "")).await;
+    let mut stream = stream.unwrap_or_else(|response| panic!("no stream: {}", response.text()));
+    let event = json!({"name": "made", "channel": "news", "data": "x"});
+    let path = format!("/api/apps/{}/events", server.app().id);
+    let request = Request::new("POST", &path).header("Authorization", &bearer);
+    let request = request.json(&event).encode(&admin, "");
+    let (first, last) = request.split_at(request.len() - 1);
+    let mut slow = Connection::open(&admin).await;
+    slow.send(first).await;
+    // Its head has been read.
+    eventually("both to have a place", async || {
+        let metrics = Admin::of(&server)
+            .send(Request::new("GET", "/metrics"))
+            .await;
+        let metrics = Metrics::parse(&metrics.text());
+        (metrics.sum("fanfare_admin_connections", &[]) >= 3.0).then_some(())
+    })
+    .await;
+    let mut silent = Vec::new();
+    for _ in 0..SILENT {
+        silent.push(Connection::open(&admin).await);
+    }
+    Admin::of(&server).get("/api/whoami").await;
+    slow.send(last).await;
+    let response = read_response(&mut slow, "POST").await.unwrap();
+    assert_eq!(response.status, 202, "{}", response.text());
+    while !stream.read_text().await.contains("\"made\"") {}
+    drop((silent, slow, stream));
     server.finish().await;
 }

@@ -39,6 +39,34 @@ async fn opens_with_a_token_and_not_without() {
 }
 
 #[tokio::test]
+async fn opens_for_whoever_offers_several_protocols_and_options() {
+    let server = or_skip!(start().await);
+    let upgrade = Upgrade::new("/stream").header("Authorization", &format!("Bearer {TOKEN}"));
+    // Names in different letters are lines of their own.
+    for upgrade in [
+        upgrade
+            .clone()
+            .header("Upgrade", "h2c")
+            .header("upgrade", "websocket"),
+        upgrade
+            .clone()
+            .header("Upgrade", "h2c, foo")
+            .header("upgrade", "bar, websocket"),
+        upgrade
+            .clone()
+            .header("Connection", "keep-alive")
+            .header("connection", "x, Upgrade"),
+    ] {
+        let socket = open(&server, upgrade).await;
+        let socket = socket.unwrap_or_else(|response| panic!("{}", response.text()));
+        shows_what_passes(&server, socket).await;
+    }
+    let foreign = upgrade.header("Upgrade", "h2c").header("upgrade", "foo");
+    assert_eq!(open(&server, foreign).await.unwrap_err().status, 426);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn opens_once_with_a_ticket() {
     let server = or_skip!(start().await);
     let mut admin = Admin::of(&server);

@@ -4,6 +4,7 @@
 
 mod first_steps;
 mod over_tls;
+mod over_unix;
 mod serving;
 mod support;
 mod without_serving;

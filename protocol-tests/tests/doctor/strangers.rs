@@ -72,6 +72,36 @@ async fn answers_without_an_end_are_given_up() {
 }
 
 #[tokio::test]
+async fn a_server_that_never_answers_is_given_up_when_the_time_is_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let silent = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    let webhook = format!(
+        "{APP}[[apps.webhooks]]\nurl = \"https://relay.invalid/hook\"\nevents = [\"channel_occupied\"]\n"
+    );
+    let doctor = Doctor::of(&url, &webhook).argument("--patient");
+    let found = doctor.argument("--timeout").argument("2").ask().await;
+    found.expect_ok("tcp");
+    found.expect_error("http", "the time of 2 s was up");
+    for id in [
+        "signature",
+        "upgrade",
+        "private",
+        "idle",
+        "webhook",
+        "files",
+    ] {
+        found.expect(id, "warn", "not looked at: the time of 2 s");
+    }
+    silent.abort();
+}
+
+#[tokio::test]
 async fn a_command_line_that_makes_no_sense_has_an_exit_code_of_its_own() {
     for url in ["ftp://relay.test", "relay.test", "wss://u:p@relay.test"] {
         let output = Doctor::of(url, APP).run().await;

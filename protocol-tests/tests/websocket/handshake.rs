@@ -37,6 +37,10 @@ async fn header_names_and_tokens_are_case_insensitive() {
             .clone()
             .header("Upgrade", "foo")
             .header("upgrade", "bar, websocket"),
+        request
+            .clone()
+            .header("Connection", "keep-alive")
+            .header("connection", "upgrade"),
         request.header("Connection", "keep-alive, upgrade"),
     ];
     for request in variants {

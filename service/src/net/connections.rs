@@ -1,7 +1,8 @@
 //! The HTTP connections of a thread. When the process has too many, those that have been idle for
 //! longest are closed, then those whose request has been awaited for longest, and then whatever
 //! has not moved for longest. One that was used a moment ago, or came a moment ago, is not yet
-//! among the first two: it has more of a right than one that clings to its place.
+//! among the first two: it has more of a right than one that clings to its place. In a room of
+//! [so many places](Room::for_so_many) none is closed that has a request.
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -190,7 +191,11 @@ impl List {
         let mut order = self.order.borrow_mut();
         order.clear();
         let open = self.open.borrow();
-        order.extend(open.iter().map(|state| Candidate::new(state, now)));
+        let candidates = open.iter().map(|state| Candidate::new(state, now));
+        let takes_requests = self.room.takes_requests();
+        order.extend(
+            candidates.filter(|one| takes_requests || one.closed_while != ClosedWhile::Request),
+        );
         order.sort_unstable_by_key(|one| Reverse((one.rank, one.since)));
         self.ordered.set(Some(now));
     }
@@ -297,6 +302,26 @@ mod tests {
         assert_eq!(ended(&trickling), [0]);
         assert_eq!(ended(&busy_ones), [0, 1, 2]);
         assert!(ended(&more).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_a_room_of_so_many_places_a_request_keeps_its_own() {
+        let numbers = Numbers::default();
+        let room = Arc::new(Room::for_so_many("tests", LIMIT, numbers.clone()));
+        let fixture = Fixture {
+            connections: Connections::new(room),
+            numbers,
+        };
+        let busy_ones = fixture.enter(LIMIT - 2, busy).await;
+        let silent = fixture.enter(2, |_| ()).await;
+        let more = fixture.enter(1, |_| ()).await;
+        assert_eq!(ended(&silent), [0]);
+        let yet_more = fixture.enter(5, busy).await;
+        assert_eq!(ended(&silent), [0, 1]);
+        assert_eq!(ended(&more), [0]);
+        assert!(ended(&busy_ones).is_empty() && ended(&yet_more).is_empty());
+        assert_eq!(fixture.closed(), [0, 3, 0]);
+        assert_eq!(fixture.numbers.open.get(), LIMIT as i64 + 3);
     }
 
     #[tokio::test(start_paused = true)]

@@ -56,10 +56,19 @@ impl Numbers {
     }
 }
 
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug)]
+enum Places {
+    /// A share of so many open files.
+    OfFiles(usize),
+    /// So many, of a listener of this name, and those with a request keep theirs.
+    Fixed(&'static str, usize),
+}
+
 /// The HTTP connections of all threads of a process, and how many there may be.
 #[derive(Debug)]
 pub struct Room {
-    files: usize,
+    places: Places,
     numbers: Numbers,
     threads: AtomicUsize,
     logged: Mutex<Option<Instant>>,
@@ -68,8 +77,19 @@ pub struct Room {
 impl Room {
     /// Room in a process that may have so many files open.
     pub fn new(files: u64, numbers: Numbers) -> Self {
+        let files = usize::try_from(files).unwrap_or(usize::MAX);
+        Self::with(Places::OfFiles(files), numbers)
+    }
+
+    /// Room for so many connections to the listener of this name, of which none is closed while it has a request: if all
+    /// have, there are more, and whoever accepts has the last word.
+    pub fn for_so_many(listener: &'static str, connections: usize, numbers: Numbers) -> Self {
+        Self::with(Places::Fixed(listener, connections), numbers)
+    }
+
+    fn with(places: Places, numbers: Numbers) -> Self {
         Self {
-            files: usize::try_from(files).unwrap_or(usize::MAX),
+            places,
             numbers,
             threads: AtomicUsize::new(0),
             logged: Mutex::new(None),
@@ -78,7 +98,17 @@ impl Room {
 
     /// How many connections there may be beside so many WebSockets.
     pub fn limit(&self, web_sockets: usize) -> usize {
-        (self.files.saturating_sub(web_sockets) / ONE_IN).clamp(FEWEST, MOST)
+        match self.places {
+            Places::OfFiles(files) => {
+                (files.saturating_sub(web_sockets) / ONE_IN).clamp(FEWEST, MOST)
+            }
+            Places::Fixed(_, connections) => connections,
+        }
+    }
+
+    /// Whether a connection with a request is closed, too, if no other is left.
+    pub(super) fn takes_requests(&self) -> bool {
+        matches!(self.places, Places::OfFiles(_))
     }
 
     /// How many each of so many threads may hold at one time, with those that wait to be counted:
@@ -127,12 +157,20 @@ impl Room {
         if logged.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
             *logged = Some(Instant::now());
             drop(logged);
-            tracing::warn!(
-                open_files = self.files,
-                http_connections = limit,
-                "HTTP connections have used up their share of the limit on open files: those that \
-                 have been idle for longest are closed"
-            );
+            match self.places {
+                Places::OfFiles(files) => tracing::warn!(
+                    open_files = files,
+                    http_connections = limit,
+                    "HTTP connections have used up their share of the limit on open files: those that \
+                     have been idle for longest are closed"
+                ),
+                Places::Fixed(listener, _) => tracing::warn!(
+                    listener,
+                    connections = limit,
+                    "all places of a listener are taken: connections without a request are closed, those that have \
+                     been idle for longest first"
+                ),
+            }
         }
     }
 }

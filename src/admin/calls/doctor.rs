@@ -63,8 +63,8 @@ pub(in crate::admin) fn start(
         by: who.to_string(),
     };
     // Whoever may not have webhooks lead to private machines may not look at them from here, either.
-    let around = state.around.clone();
-    let reach = if around.webhooks.private_addresses {
+    let settings = state.relay_settings.clone();
+    let reach = if settings.webhooks.private_addresses {
         Reach::BeyondTheLink
     } else {
         Reach::Public
@@ -75,7 +75,7 @@ pub(in crate::admin) fn start(
         signer: app.keys.signing().clone(),
         app: Some((*app).clone()),
     };
-    let survey = Survey::new(subject, Some(around), reach);
+    let survey = Survey::new(subject, Some(settings), reach);
     let request = Request {
         origin: body.origin,
         patient: body.patient,

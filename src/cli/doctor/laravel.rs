@@ -1,54 +1,18 @@
 //! The known mistakes in a Laravel project's `.env`.
+//!
+//! - [`facts`]: what is known of a project, and of the relay that it is held against
+//! - [`mod@place`]: host, scheme and port that Laravel publishes to
+//! - [`mod@pages`]: what Vite builds into the pages
 
+mod facts;
+mod pages;
+mod place;
+
+use self::facts::Driver;
+pub(super) use self::facts::{KnownApp, Relay, Variables};
+use self::pages::pages;
+use self::place::place;
 use crate::doctor::{Finding, shown};
-
-/// A project's variables, those that are set and not empty.
-pub(super) trait Variables {
-    fn get(&self, name: &str) -> Option<String>;
-}
-
-/// What the relay has, as far as it is known.
-#[derive(Default)]
-pub(super) struct Relay {
-    /// Its app of the project's id; `None`: the relay's apps are not known.
-    pub(super) app: Option<KnownApp>,
-    /// Where clients reach it: whether by TLS, host and port.
-    pub(super) place: Option<(bool, String, u16)>,
-}
-
-/// What the relay's configuration says of the app that the project names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KnownApp {
-    /// There is none of that id.
-    Missing,
-    /// It has other keys.
-    OtherKey,
-    /// It has the key, with another secret.
-    OtherSecret,
-    Same,
-}
-
-/// What a driver's variables begin with.
-struct Driver<'v> {
-    name: &'static str,
-    prefix: &'static str,
-    variables: &'v dyn Variables,
-}
-
-impl Driver<'_> {
-    fn name_of(&self, part: &str) -> String {
-        format!("{}_{part}", self.prefix)
-    }
-
-    fn get(&self, part: &str) -> Option<String> {
-        self.variables.get(&self.name_of(part))
-    }
-
-    /// What is built into the pages.
-    fn of_pages(&self, part: &str) -> Option<String> {
-        self.variables.get(&format!("VITE_{}", self.name_of(part)))
-    }
-}
 
 /// Everything that is to be said of a project.
 pub(super) fn judge(variables: &dyn Variables, relay: &Relay) -> Vec<Finding> {
@@ -153,185 +117,6 @@ fn credentials(driver: &Driver<'_>, relay: &Relay) -> Vec<Finding> {
             "copy the secret of the relay's configuration: publishes are refused with 401",
         ),
     }]
-}
-
-/// Host, scheme and port that Laravel publishes to.
-fn place(driver: &Driver<'_>, relay: &Relay) -> Vec<Finding> {
-    let name = driver.name_of("HOST");
-    let Some(host) = driver.get("HOST") else {
-        let id = "laravel.host";
-        let remedy = format!("{name}=ws.example.com, the relay's own name");
-        return vec![match (driver.name, driver.get("APP_CLUSTER")) {
-            ("pusher", Some(_)) => Finding::error(
-                id,
-                format!(
-                    "PUSHER_APP_CLUSTER is set and {name} is not: Laravel publishes to pusher.com"
-                ),
-                remedy,
-            ),
-            _ => Finding::error(
-                id,
-                format!("{name} is not set: Laravel does not know where the relay is"),
-                remedy,
-            ),
-        }];
-    };
-    let mut findings = vec![judge_host(&name, &host)];
-    let scheme = driver.get("SCHEME").unwrap_or_else(|| "https".to_owned());
-    let port = driver.get("PORT").unwrap_or_else(|| "443".to_owned());
-    findings.push(judge_port(driver, &scheme, &port));
-    if let Some((tls, its_host, its_port)) = &relay.place {
-        let same_scheme = *tls == (scheme == "https");
-        let same =
-            host.eq_ignore_ascii_case(its_host) && port == its_port.to_string() && same_scheme;
-        let theirs = format!(
-            "{}://{its_host}:{its_port}",
-            if *tls { "https" } else { "http" }
-        );
-        let its = format!("{}://{}:{}", shown(&scheme), shown(&host), shown(&port));
-        findings.push(if same {
-            Finding::ok("laravel.place", format!("Laravel publishes to {theirs}, as clients connect to it"))
-        } else {
-            Finding::warn(
-                "laravel.place",
-                format!("Laravel publishes to {its}, and clients are said to connect to {theirs}"),
-                "both must be the same relay, or nodes of one cluster; within one network the addresses may well differ",
-            )
-        });
-    }
-    findings
-}
-
-fn judge_host(name: &str, host: &str) -> Finding {
-    const ID: &str = "laravel.host";
-    let its = shown(host);
-    if host.contains("://") {
-        return Finding::error(
-            ID,
-            format!("{name} is {its}, with a scheme in it"),
-            format!(
-                "the name alone, as in {name}=ws.example.com; the scheme has a variable of its own"
-            ),
-        );
-    }
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    if matches!(bare, "0.0.0.0" | "::" | "0") {
-        return Finding::error(
-            ID,
-            format!("{name} is {its}, an address to listen at, which nobody can connect to"),
-            format!(
-                "{name} is where Laravel and pages find the relay: its public name, or 127.0.0.1 on the same machine"
-            ),
-        );
-    }
-    let has_port = host.rsplit_once(':').is_some_and(|(before, port)| {
-        !before.contains(':') && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    if has_port || host.contains('/') {
-        return Finding::error(
-            ID,
-            format!("{name} is {its}, which is more than a host"),
-            "the name alone; the port has a variable of its own, and a path is set as `path` in config/broadcasting.php",
-        );
-    }
-    Finding::ok(ID, format!("{name} is {its}"))
-}
-
-fn judge_port(driver: &Driver<'_>, scheme: &str, port: &str) -> Finding {
-    const ID: &str = "laravel.scheme";
-    let (scheme_name, port_name) = (driver.name_of("SCHEME"), driver.name_of("PORT"));
-    let text = format!(
-        "{scheme_name} is {}, {port_name} is {}",
-        shown(scheme),
-        shown(port)
-    );
-    let number: Option<u16> = port.parse().ok();
-    match (scheme, number) {
-        (_, None | Some(0)) => Finding::error(ID, text, "the port is a number from 1 to 65535"),
-        ("http", Some(443)) => Finding::error(ID, text, "443 speaks TLS: https"),
-        ("https", Some(80)) => Finding::error(ID, text, "80 speaks no TLS: port 443, or http"),
-        ("https", Some(6001 | 8000 | 8080)) => Finding::warn(
-            ID,
-            text,
-            "that port mostly speaks no TLS: http for the relay itself, or https with 443 for a proxy in front of it",
-        ),
-        ("http" | "https", Some(_)) => Finding::ok(ID, text),
-        _ => Finding::error(ID, text, "the scheme is http or https, for WebSockets, too"),
-    }
-}
-
-/// What Vite builds into the pages.
-fn pages(driver: &Driver<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let names = ["APP_SECRET", "SECRET"]
-        .into_iter()
-        .filter(|part| driver.of_pages(part).is_some());
-    let leaks: Vec<String> = names
-        .map(|part| format!("VITE_{}", driver.name_of(part)))
-        .collect();
-    if !leaks.is_empty() {
-        findings.push(Finding::error(
-            "laravel.pages.secret",
-            format!("{} is built into the pages, where everybody can read it", leaks.join(", ")),
-            "remove it, and replace the secret: whoever has it can publish and join private channels",
-        ));
-    }
-    let parts = ["APP_KEY", "HOST", "PORT", "SCHEME"];
-    let is_used = parts.iter().any(|part| driver.of_pages(part).is_some());
-    let name = |part: &str| driver.name_of(part);
-    if !is_used {
-        findings.push(Finding::warn(
-            "laravel.pages",
-            format!("no VITE_{} and the like are set: pages that Vite builds do not know the relay", name("APP_KEY")),
-            format!("VITE_{0}=\"${{{0}}}\", and so for HOST, PORT and SCHEME, then build the pages again", name("APP_KEY")),
-        ));
-        return findings;
-    }
-    let mut differing = Vec::new();
-    let mut absent = Vec::new();
-    for part in parts {
-        match (driver.get(part), driver.of_pages(part)) {
-            (Some(own), Some(pages)) if own != pages => differing.push(part),
-            (Some(_), None) => absent.push(format!("VITE_{}", name(part))),
-            _ => {}
-        }
-    }
-    if !absent.is_empty() {
-        findings.push(Finding::warn(
-            "laravel.pages",
-            format!(
-                "{} is not set: pages fall back to what Echo takes for granted",
-                absent.join(", ")
-            ),
-            "set it to that of the project, and build the pages again",
-        ));
-    }
-    if differing.contains(&"APP_KEY") {
-        findings.push(Finding::error(
-            "laravel.pages.key",
-            format!("VITE_{0} is another key than {0}", name("APP_KEY")),
-            "pages and backend must have the same app; build the pages again after it is corrected",
-        ));
-    }
-    let places: Vec<String> = differing
-        .iter()
-        .filter(|part| **part != "APP_KEY")
-        .map(|part| name(part))
-        .collect();
-    if !places.is_empty() {
-        findings.push(Finding::warn(
-            "laravel.pages.place",
-            format!("pages have another {} than Laravel itself", places.join(", ")),
-            "that is right where Laravel reaches the relay within its own network, and a mistake otherwise",
-        ));
-    }
-    if findings.is_empty() {
-        findings.push(Finding::ok(
-            "laravel.pages",
-            "pages have the same key and place as Laravel itself",
-        ));
-    }
-    findings
 }
 
 #[cfg(test)]

@@ -2,14 +2,17 @@
 //!
 //! - [`apps`]: which apps there are
 //! - [`project`], [`laravel`]: a Laravel project, and what is known to go wrong in one
-//! - [`report`]: how findings are printed
+//! - [`report`]: how findings are printed; [`time`]: how long all of it may take
 
 mod apps;
 mod laravel;
 mod project;
 mod report;
+mod time;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use self::apps::Apps;
 use self::project::Project;
@@ -18,7 +21,9 @@ use super::serve::Files;
 use super::url::Url;
 use super::{Failure, print};
 use crate::config::{self, Config};
-use crate::doctor::{Level, PublicUrl, Reach, Request, Subject, Survey, is_origin, worst};
+use crate::doctor::{
+    Level, Observer, PublicUrl, Reach, Request, Subject, Survey, is_origin, worst,
+};
 
 /// Exit code where something is wrong.
 const ERRORS: u8 = 2;
@@ -44,9 +49,13 @@ pub(super) struct DoctorArgs {
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
 
-    /// See for how long a silent connection lasts: up to 130 seconds.
+    /// See for how long a silent connection lasts: up to 130 seconds, beside those of --timeout.
     #[arg(long)]
     patient: bool,
+
+    /// How long all of it may take. What was not looked at by then is listed, and is something wrong.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
 
     /// A Laravel project's .env: look for the known mistakes in it. With --config it is held against the relay's apps, with --url
     /// its app is tried there; without them nothing is connected to.
@@ -79,44 +88,11 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
         let text = "--origin is a scheme and a host, such as https://shop.example.com";
         return Err(Failure::Usage(text.to_owned()));
     }
-    let url = args.url.as_deref().map(url_of).transpose()?;
-    let mut findings = Vec::new();
-    let survey = match &args.laravel {
-        None => {
-            let config = config::load(&args.files.sources())?.config;
-            let apps = Apps::of(&config, args.app.as_deref())?;
-            let subject = subject(args, &config, &apps, url)?;
-            if subject.is_none() {
-                findings.extend(apps.trouble);
-            }
-            subject.map(|subject| (subject, Some(config.surroundings())))
-        }
-        Some(file) => {
-            // Only a configuration that was named is the relay's: what lies about may be another's.
-            let config = match &args.files.config {
-                Some(_) => Some(config::load(&args.files.sources())?.config),
-                None => None,
-            };
-            let project = Project::read(file)?;
-            let apps = config.as_ref().map(|config| Apps::of(config, None));
-            let apps = apps.transpose()?;
-            findings.extend(project.held_against(apps.as_ref(), url.as_ref()));
-            let subject = url.and_then(|url| project.subject(url, apps.as_ref()));
-            if subject.is_none() {
-                findings.extend(apps.and_then(|apps| apps.trouble));
-            }
-            subject.map(|subject| (subject, config.as_ref().map(Config::surroundings)))
-        }
+    let findings = {
+        let args = args.clone();
+        let limit = Duration::from_secs(args.timeout);
+        time::within(limit, move |observer| look(&args, observer))?
     };
-    if let Some((subject, around)) = survey {
-        let request = Request {
-            origin: args.origin.clone(),
-            patient: args.patient,
-        };
-        let survey = Survey::new(subject, around, Reach::Anywhere);
-        // Nobody stops it.
-        let _ = survey.run(&request, &mut findings);
-    }
     print(&if args.json {
         as_json(&findings)
     } else {
@@ -129,6 +105,65 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     }
 }
 
+/// Looks at everything that is asked for.
+fn look(args: &DoctorArgs, observer: &mut dyn Observer) -> Result<(), Failure> {
+    // Whoever waits for nothing more has what there is.
+    let done = |_: ControlFlow<()>| Ok(());
+    let url = args.url.as_deref().map(url_of).transpose()?;
+    let (subject, settings) = match &args.laravel {
+        None => {
+            let config = config::load(&args.files.sources())?.config;
+            let apps = apps_of(&config, args.app.as_deref(), observer)?;
+            match subject(args, &config, &apps, url)? {
+                Some(subject) => (subject, Some(config.relay_settings())),
+                None => return done(observer.all(apps.trouble.into_iter().collect())),
+            }
+        }
+        Some(file) => {
+            // Only a configuration that was named is the relay's: what lies about may be another's.
+            let config = match &args.files.config {
+                Some(_) => Some(config::load(&args.files.sources())?.config),
+                None => None,
+            };
+            let project = Project::read(file)?;
+            let apps = config
+                .as_ref()
+                .map(|config| apps_of(config, None, observer));
+            let apps = apps.transpose()?;
+            let mut findings = project.held_against(apps.as_ref(), url.as_ref());
+            let subject = url.and_then(|url| project.subject(url, apps.as_ref()));
+            if subject.is_none() {
+                findings.extend(apps.and_then(|apps| apps.trouble));
+            }
+            let goes_on = observer.all(findings);
+            match subject {
+                Some(subject) if goes_on.is_continue() => {
+                    (subject, config.as_ref().map(Config::relay_settings))
+                }
+                _ => return Ok(()),
+            }
+        }
+    };
+    let request = Request {
+        origin: args.origin.clone(),
+        patient: args.patient,
+    };
+    let survey = Survey::new(subject, settings, Reach::Anywhere);
+    done(survey.run(&request, observer))
+}
+
+/// The apps that are known, of the database, too, which may take its time.
+fn apps_of(
+    config: &Config,
+    wanted: Option<&str>,
+    observer: &mut dyn Observer,
+) -> Result<Apps, Failure> {
+    if config.apps_database.place.is_there() {
+        observer.planned(vec!["apps_database"]);
+    }
+    Apps::of(config, wanted)
+}
+
 /// What is looked at; `None` where the app may be in a database that cannot be read.
 fn subject(
     args: &DoctorArgs,
@@ -139,7 +174,17 @@ fn subject(
     let url = match url {
         Some(url) => url,
         None => {
-            let Url { origin, prefix, .. } = Url::of(config)?;
+            let Url {
+                origin,
+                prefix,
+                socket,
+                ..
+            } = Url::of(config)?;
+            if socket.is_some() {
+                let unnamed = "the configuration listens on a Unix socket only, and does not say where clients connect; \
+                               say it with --url";
+                return Err(Failure::other(unnamed));
+            }
             if origin.starts_with("https:") {
                 let unnamed = "the configuration listens over TLS only, and does not say by which name clients connect; \
                                say it with --url";

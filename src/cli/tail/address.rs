@@ -2,27 +2,43 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use actix_web::http::Uri;
 
 use crate::cli::url::reachable_host;
-use crate::config::Admin;
+use crate::config::{Admin, Listen};
 
-/// An `http://` URL, taken apart. The scheme may be left out.
+/// An `http://` URL, taken apart, of which the scheme may be left out; or `unix:` and the path of a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// A name or an IP address, without the brackets of IPv6.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(super) place: Place,
     /// What stands before `/stream`: empty, or the prefix that a proxy gave.
     pub(super) prefix: String,
+}
+
+/// What is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Tcp {
+        /// A name or an IP address, without the brackets of IPv6.
+        host: String,
+        port: u16,
+    },
+    Unix(PathBuf),
 }
 
 impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("unix:") {
+            return match text.parse() {
+                Ok(Listen::Unix(path)) => Ok(path.into()),
+                _ => Err("expected unix: and the whole path of a socket".to_owned()),
+            };
+        }
         let url = match text.split_once("://") {
             None => format!("http://{text}"),
             Some(_) => text.to_owned(),
@@ -51,8 +67,7 @@ impl FromStr for Address {
             Some(port) => port.parse().map_err(|_| "expected a port up to 65535")?,
         };
         Ok(Self {
-            host,
-            port,
+            place: Place::Tcp { host, port },
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
     }
@@ -62,7 +77,10 @@ impl Address {
     /// The admin listener of a relay with this configuration, seen from its own machine. None if
     /// it is off, or at a port that only the relay knows.
     pub fn of(admin: &Admin) -> Option<Self> {
-        let listen = admin.address()?;
+        let listen = match admin.listen.as_ref()? {
+            Listen::Tcp(address) => address,
+            Listen::Unix(path) => return Some(path.clone().into()),
+        };
         if listen.port() == 0 {
             return None;
         }
@@ -73,11 +91,10 @@ impl Address {
 
     /// What the `Host` header says.
     pub(super) fn authority(&self) -> String {
-        let Self { host, port, .. } = self;
-        if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
+        match &self.place {
+            Place::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+            Place::Tcp { host, port } => format!("{host}:{port}"),
+            Place::Unix(_) => "localhost".to_owned(),
         }
     }
 }
@@ -85,8 +102,19 @@ impl Address {
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
         Self {
-            host: address.ip().to_string(),
-            port: address.port(),
+            place: Place::Tcp {
+                host: address.ip().to_string(),
+                port: address.port(),
+            },
+            prefix: String::new(),
+        }
+    }
+}
+
+impl From<PathBuf> for Address {
+    fn from(path: PathBuf) -> Self {
+        Self {
+            place: Place::Unix(path),
             prefix: String::new(),
         }
     }
@@ -94,7 +122,10 @@ impl From<SocketAddr> for Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority(), self.prefix)
+        match &self.place {
+            Place::Tcp { .. } => write!(f, "http://{}{}", self.authority(), self.prefix),
+            Place::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
     }
 }
 
@@ -117,14 +148,28 @@ mod tests {
         ] {
             let address: Address = text.parse().unwrap();
             assert_eq!(address.to_string(), shown);
-            assert_eq!(address.host, host);
+            assert!(matches!(address.place, Place::Tcp { host: its, .. } if its == host));
         }
+    }
+
+    #[test]
+    fn unix_sockets_are_places_too() {
+        let address: Address = "unix:/run/admin.sock".parse().unwrap();
+        assert_eq!(address, Address::from(PathBuf::from("/run/admin.sock")));
+        assert_eq!(address.to_string(), "unix:/run/admin.sock");
+        let admin = Admin {
+            listen: Some("unix:/run/admin.sock".parse().unwrap()),
+            ..Admin::default()
+        };
+        assert_eq!(Address::of(&admin), Some(address));
     }
 
     #[test]
     fn what_is_no_such_url_is_refused() {
         for text in [
             "",
+            "unix:",
+            "unix:admin.sock",
             "http://",
             "https://relay:9601",
             "ws://relay:9601",

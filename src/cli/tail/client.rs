@@ -10,11 +10,11 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::address::Address;
+use super::address::{Address, Place};
 use crate::terminal::safe;
 
 /// How long connecting and the handshake may take together.
@@ -80,9 +80,14 @@ pub(super) enum Ended {
     NotText,
 }
 
+/// What carries a stream.
+trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
+
 /// A live stream, connected.
 pub(super) struct StreamClient {
-    framed: Framed<TcpStream, Codec>,
+    framed: Framed<Box<dyn Socket>, Codec>,
 }
 
 impl StreamClient {
@@ -134,8 +139,11 @@ async fn handshake(
     address: &Address,
     query: &str,
     token: Option<&str>,
-) -> Result<(TcpStream, BytesMut), ConnectError> {
-    let mut socket = TcpStream::connect((address.host.as_str(), address.port)).await?;
+) -> Result<(Box<dyn Socket>, BytesMut), ConnectError> {
+    let mut socket: Box<dyn Socket> = match &address.place {
+        Place::Tcp { host, port } => Box::new(TcpStream::connect((host.as_str(), *port)).await?),
+        Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
+    };
     let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
     let key = BASE64_STANDARD.encode(rand::random::<[u8; 16]>());
     let request = format!(
@@ -175,7 +183,10 @@ async fn handshake(
     })
 }
 
-async fn read_more(socket: &mut TcpStream, received: &mut BytesMut) -> Result<(), ConnectError> {
+async fn read_more(
+    socket: &mut Box<dyn Socket>,
+    received: &mut BytesMut,
+) -> Result<(), ConnectError> {
     if received.len() >= 2 * MAX_ANSWER {
         return Err(not_a_stream("it has no end"));
     }

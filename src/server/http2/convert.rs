@@ -16,19 +16,35 @@ use bytes::Bytes;
 use futures_core::Stream;
 use h2::RecvStream;
 use http::header as http2;
+use http::request::Parts;
 use service::net::request_mark::RequestMark;
 
+use super::host;
 use super::rest::Rest;
 
-/// As the API takes it; None if it has no path that a request may have. What the API does not read of its body is
-/// left in `rest`.
+/// As the API takes it. What the API does not read of its body is left in `rest`.
+///
+/// # Errors
+/// A sentence, if it is not of the form that a request must have.
 pub(super) fn request(
     request: http::Request<RecvStream>,
     rest: &Rest,
     mark: RequestMark,
     peer: Option<SocketAddr>,
-) -> Option<Request> {
+) -> Result<Request, &'static str> {
     let (parts, body) = request.into_parts();
+    host::check(&parts)?;
+    converted(parts, body, rest, mark, peer)
+        .ok_or("the request has no path, or one that HTTP does not allow")
+}
+
+fn converted(
+    parts: Parts,
+    body: RecvStream,
+    rest: &Rest,
+    mark: RequestMark,
+    peer: Option<SocketAddr>,
+) -> Option<Request> {
     let uri: Uri = parts.uri.path_and_query()?.as_str().parse().ok()?;
     let method = Method::from_bytes(parts.method.as_str().as_bytes()).ok()?;
     let payload = if body.is_end_stream() {

@@ -3,7 +3,7 @@
 //! - [`settings`]: what holds for every connection
 //! - [`connection`]: what a connection is beside its requests; [`progress`]: how far each of those is
 //! - [`stream`]: one request and its answer; [`sending`]: the answer's body; [`rest`]: what is left of the request's
-//! - [`convert`]: from the one form of a head to the other
+//! - [`convert`]: from the one form of a head to the other; [`host`]: which host is meant
 //!
 //! What one connection may hold: its streams and their heads, what it has sent of bodies that nobody has read
 //! (the connection's window), and of each answer what the client takes next. All connections of a worker together
@@ -14,6 +14,7 @@
 
 mod connection;
 mod convert;
+mod host;
 mod progress;
 mod rest;
 mod sending;

@@ -76,9 +76,9 @@ impl Incoming {
         let is_head = request.method() == http::Method::HEAD;
         let mut is_asked = asks_first(request.headers());
         let rest = Rest::default();
-        let Some(request) = convert::request(request, &rest, progress.mark.clone(), peer) else {
-            let text = "the request has no path, or one that HTTP does not allow";
-            return refuse(&mut respond, StatusCode::BAD_REQUEST, text);
+        let request = match convert::request(request, &rest, progress.mark.clone(), peer) {
+            Ok(request) => request,
+            Err(text) => return refuse(&mut respond, StatusCode::BAD_REQUEST, text),
         };
         let mut under_way = Some(settings.requests.enter());
         let called = service.call(request);

@@ -5,6 +5,7 @@ mod bodies;
 mod client;
 mod fallback;
 mod floods;
+mod host;
 mod programs;
 mod room;
 mod stop;
