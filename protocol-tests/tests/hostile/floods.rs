@@ -166,6 +166,27 @@ async fn flood_of_any_kind_is_made_to_wait_and_closed_when_it_goes_on() {
 }
 
 #[tokio::test]
+async fn flood_is_counted_once_however_long_its_client_takes_to_close() {
+    let app = AppConfig::new("10001")
+        .limit("messages_per_second", 50)
+        .limit("channels_per_connection", 10)
+        .limit("overrun_timeout", 1);
+    let builder = TestServer::builder()
+        .app(app)
+        .set("server.close_timeout", 2);
+    let server = or_skip!(builder.start().await);
+    let mut flooder = server.connect().await;
+    let ping = Frame::text(r#"{"event":"pusher:ping"}"#).encode();
+    flooder.socket.send_bytes(&ping.repeat(520 + 200)).await;
+    assert_eq!(read_to_close(&mut flooder).await.code, Some(4100));
+    // It does not answer, and so has all the time that there is for that.
+    flooder.socket.expect_end().await;
+    let metrics = server.metrics().await;
+    assert_eq!(metrics.sum("fanfare_overruns_total", &[]), 1.0);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn client_that_sends_too_much_for_a_moment_is_answered_to_the_last_message() {
     let app = AppConfig::new("10001")
         .limit("messages_per_second", 200)
