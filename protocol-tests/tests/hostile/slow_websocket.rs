@@ -209,7 +209,7 @@ async fn client_that_is_gone_without_a_word_is_closed_after_its_pings() {
 
 #[tokio::test]
 async fn connection_that_never_authenticates_is_closed_at_its_timeout() {
-    let app = AppConfig::new("10001").set("authorized_connections_timeout", 1);
+    let app = AppConfig::new("10001").set("authorized_connections_timeout", 3);
     let server = or_skip!(TestServer::builder().app(app).start().await);
     let started = Instant::now();
     let mut client = server.connect().await;
