@@ -234,15 +234,17 @@ async fn flood_without_a_rate_starves_nobody_and_is_not_collected() {
     for message in [Frame::text(&again).encode(), ping] {
         let mut flooder = server.connect().await;
         let bytes = message.repeat(1000);
-        let mut slowest = Duration::ZERO;
+        let mut took = Vec::new();
         tokio::join!(flood(&mut flooder, &bytes), async {
             for _ in 0..10 {
                 let started = Instant::now();
                 healthy.fence().await;
-                slowest = slowest.max(started.elapsed());
+                took.push(started.elapsed());
             }
         });
-        assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+        // All of them would take long for somebody who is starved; the machine may have been busy with one.
+        took.sort();
+        assert!(took[took.len() / 2] < Duration::from_secs(2), "{took:?}");
         let grown = resident_memory(&server).saturating_sub(before);
         assert!(grown < 32 << 20, "{grown} bytes more");
     }
