@@ -19,8 +19,9 @@ use crate::wait::eventually;
 
 /// What every key and topic in Redis begins with.
 pub const PREFIX: &str = "fanfare:";
-/// Seconds without a heartbeat after which the nodes of a test count as dead. The default is too long for tests.
-pub const NODE_TIMEOUT: u32 = 2;
+/// Seconds without a heartbeat after which the nodes of a test count as dead, three times what they wait for Redis: less
+/// than the default, and more than a busy machine lets a node wait for its turn.
+pub const NODE_TIMEOUT: u32 = 4;
 
 /// Nodes with one configuration, each in a process and a directory of its own. `cluster[0]` is the first.
 ///

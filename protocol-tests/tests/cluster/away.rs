@@ -7,7 +7,7 @@ use crate::roster::{Member, users_of};
 use crate::stream::{Listener, Stream};
 use crate::support::{
     channel_name, expect_nothing, figure, finish, nodes, start, subscriber_of_each,
-    wait_for_figure, wait_for_users,
+    wait_for_figure, wait_for_users, wait_until_nothing_waits,
 };
 
 /// Kills Redis, and waits until every node knows.
@@ -179,14 +179,15 @@ async fn publishes_beyond_the_backlog_are_refused_and_those_within_arrive() {
         client.expect_event_on(&channel, "again").await;
     }
     expect_nothing(&cluster, &mut clients).await;
-    assert_eq!(figure(&cluster[0], "backlog_bytes").await, 0.0);
+    wait_until_nothing_waits(&cluster[0]).await;
     finish(cluster, &redis).await;
 }
 
 #[tokio::test]
 async fn stream_that_outgrows_the_backlog_loses_what_was_refused_and_nothing_else() {
     let mut redis = RedisServer::start().await;
-    let builder = nodes(&redis).set("cluster.backlog_bytes", 30_000);
+    // A few dozen events: more would take long on a slow machine.
+    let builder = nodes(&redis).set("cluster.backlog_bytes", 8_000);
     let cluster = or_skip!(builder.start().await);
     let channel = channel_name("public-");
     let mut listeners = Vec::new();
@@ -197,7 +198,7 @@ async fn stream_that_outgrows_the_backlog_loses_what_was_refused_and_nothing_els
     stream.go_on(20).await;
     take_away(&mut redis, &cluster).await;
     protocol_tests::eventually("publishes to be refused", || async {
-        (stream.refused() > 20).then_some(())
+        (stream.refused() > 5).then_some(())
     })
     .await;
     bring_back(&mut redis, &cluster).await;

@@ -28,7 +28,7 @@ async fn node_that_died_before_the_step_is_noticed() {
     ann.until(&users_of(["ann".to_owned()])).await;
     let took = died.elapsed();
     assert!(
-        took < Duration::from_secs(u64::from(NODE_TIMEOUT) + 4),
+        took < Duration::from_secs(u64::from(NODE_TIMEOUT) + 15),
         "it took {took:?}"
     );
     drop(bob);

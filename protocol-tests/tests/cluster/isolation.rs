@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use protocol_tests::cluster::NODE_TIMEOUT;
 use protocol_tests::{Cluster, RedisServer, Skipped, TcpProxy, or_skip};
 use tokio::time::sleep;
 
@@ -23,7 +24,7 @@ async fn start(node_timeout: u32) -> Result<(RedisServer, TcpProxy, Cluster), Sk
 
 #[tokio::test]
 async fn node_that_is_back_before_it_counts_as_dead_was_never_away() {
-    let (redis, proxy, cluster) = or_skip!(start(6).await);
+    let (redis, proxy, cluster) = or_skip!(start(20).await);
     let channel = channel_name("presence-");
     let (mut members, truth) = spread_members(&cluster, &channel, 6).await;
     let streams = Streams::start(&cluster).await;
@@ -49,7 +50,7 @@ async fn node_that_is_back_before_it_counts_as_dead_was_never_away() {
 
 /// Takes the third node's Redis away for longer than it may be, in this way, and looks at both sides.
 async fn isolate_for_long(isolate: impl Fn(&TcpProxy)) {
-    let (redis, proxy, cluster) = or_skip!(start(2).await);
+    let (redis, proxy, cluster) = or_skip!(start(NODE_TIMEOUT).await);
     let channel = channel_name("presence-");
     let (mut members, truth) = spread_members(&cluster, &channel, 6).await;
     let streams = Streams::start(&cluster).await;

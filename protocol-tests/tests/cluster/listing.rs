@@ -41,8 +41,9 @@ async fn occupy(cluster: &Cluster, count: usize) -> Vec<WsClient> {
     clients
 }
 
-/// Publishes some events, one after the other, and returns how long 99 of 100 took at most to be answered.
-async fn p99_of_publishes(cluster: &Cluster, http: &mut HttpClient, channel: &str) -> Duration {
+/// Publishes some events, one after the other, and returns how long nine of ten took at most to be answered: a list that
+/// held them up would do so to many, and a busy machine does to a few.
+async fn p90_of_publishes(cluster: &Cluster, http: &mut HttpClient, channel: &str) -> Duration {
     let event = PublishedEvent::new(channel, "x", "y");
     let mut took = Vec::new();
     for _ in 0..PUBLISHES {
@@ -53,7 +54,7 @@ async fn p99_of_publishes(cluster: &Cluster, http: &mut HttpClient, channel: &st
         tokio::time::sleep(APART).await;
     }
     took.sort();
-    took[PUBLISHES * 99 / 100 - 1]
+    took[PUBLISHES * 9 / 10 - 1]
 }
 
 /// Lists all channels again and again; returns how often it was done.
@@ -75,16 +76,16 @@ async fn publishes_are_quick_beside_lists_of_all_channels() {
     listener.subscribe(&channel).await;
 
     let mut publisher = cluster[0].http();
-    p99_of_publishes(&cluster, &mut publisher, &channel).await;
-    let alone = p99_of_publishes(&cluster, &mut publisher, &channel).await;
+    p90_of_publishes(&cluster, &mut publisher, &channel).await;
+    let alone = p90_of_publishes(&cluster, &mut publisher, &channel).await;
     let lists = std::cell::Cell::new(0);
     let list = Request::get(cluster.app(), "/channels");
     let beside = tokio::select! {
-        p99 = p99_of_publishes(&cluster, &mut publisher, &channel) => p99,
+        p90 = p90_of_publishes(&cluster, &mut publisher, &channel) => p90,
         () = list_for_ever(cluster[0].http(), list, &lists) => unreachable!("it ends with the publishes"),
     };
     eprintln!(
-        "p99 {alone:?} alone, {beside:?} beside {} lists",
+        "p90 {alone:?} alone, {beside:?} beside {} lists",
         lists.get()
     );
     assert!(

@@ -37,16 +37,16 @@ async fn events_go_on_while_it_is_found_out_who_has_not_come_back() {
 #[tokio::test]
 async fn members_stay_if_redis_is_gone_again_when_it_is_to_be_found_out() {
     let mut redis = RedisServer::start().await;
-    let builder = nodes(&redis).set("cluster.node_timeout", 4);
+    let builder = nodes(&redis).set("cluster.node_timeout", 6);
     let cluster = or_skip!(builder.start().await);
     let channel = channel_name("presence-");
     let (mut members, truth) = spread_members(&cluster, &channel, 9).await;
     redis.kill().await;
     redis.restart().await;
     cluster.wait_until_ready().await;
-    sleep(Duration::from_millis(2500)).await;
+    sleep(Duration::from_millis(3500)).await;
     redis.kill().await;
-    sleep(Duration::from_millis(2500)).await;
+    sleep(Duration::from_millis(3500)).await;
     redis.restart().await;
     cluster.wait_until_ready().await;
     expect_unchanged(&cluster, &mut members, &truth).await;

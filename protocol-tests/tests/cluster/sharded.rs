@@ -7,7 +7,9 @@ use serde_json::json;
 
 use crate::roster::{expect_alive, expect_unchanged, spread_members};
 use crate::stream::Streams;
-use crate::support::{app, channel, channel_name, signed_in, subscriber_of_each, wait_for_users};
+use crate::support::{
+    channel, channel_name, nodes_at, signed_in, subscriber_of_each, wait_for_users,
+};
 
 async fn start() -> Result<(RedisCluster, Cluster), Skipped> {
     start_within(NODE_TIMEOUT).await
@@ -16,8 +18,7 @@ async fn start() -> Result<(RedisCluster, Cluster), Skipped> {
 /// `node_timeout`: seconds without a heartbeat after which a node counts as dead.
 async fn start_within(node_timeout: u32) -> Result<(RedisCluster, Cluster), Skipped> {
     let redis = RedisCluster::start().await;
-    let builder = Cluster::builder(redis.urls()).app(app());
-    let builder = builder.set("cluster.node_timeout", node_timeout);
+    let builder = nodes_at(redis.urls()).set("cluster.node_timeout", node_timeout);
     Ok((redis, builder.start().await?))
 }
 

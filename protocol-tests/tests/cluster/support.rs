@@ -25,7 +25,15 @@ pub(crate) fn app() -> AppConfig {
 
 /// Nodes of the app [`app`] that share this Redis.
 pub(crate) fn nodes(redis: &RedisServer) -> ClusterBuilder {
-    Cluster::builder(redis.url()).app(app())
+    nodes_at(redis.url())
+}
+
+/// Nodes of the app [`app`] that share the Redis at this URL (or these URLs).
+pub(crate) fn nodes_at(url: impl Into<toml::Value>) -> ClusterBuilder {
+    // Whoever is only to be there reads nothing, and answers no pings, for as long as a test takes.
+    Cluster::builder(url)
+        .app(app())
+        .set("server.activity_timeout", 600)
 }
 
 /// Three nodes of the app [`app`], and their Redis.
@@ -163,6 +171,15 @@ pub(crate) async fn figure(node: &TestServer, name: &str) -> f64 {
 pub(crate) async fn wait_for_figure(node: &TestServer, name: &str, least: f64) {
     eventually(&format!("{name} to be {least}"), || async {
         (figure(node, name).await >= least).then_some(())
+    })
+    .await;
+}
+
+/// Waits until nothing of a node's waits for Redis: what Redis has taken, and sent to others, counts until the node has read
+/// the answer.
+pub(crate) async fn wait_until_nothing_waits(node: &TestServer) {
+    eventually("nothing to wait for Redis", || async {
+        (figure(node, "backlog_bytes").await == 0.0).then_some(())
     })
     .await;
 }

@@ -158,7 +158,7 @@ async fn a_relay_that_stops_closes_what_requests_carry() {
 
 #[tokio::test]
 async fn a_page_that_is_gone_leaves_its_channels() {
-    let builder = TestServer::builder().set("server.fallback_timeout", 1);
+    let builder = TestServer::builder().set("server.fallback_timeout", 3);
     let server = or_skip!(builder.start().await);
     for transport in BOTH {
         let channel = server.channel("presence-");

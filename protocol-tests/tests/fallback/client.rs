@@ -13,7 +13,7 @@ const FULL: usize = 256 * 1024;
 
 /// A server on which a session that nobody goes on with soon ends.
 pub(crate) async fn start() -> Result<TestServer, Skipped> {
-    let builder = TestServer::builder().set("server.fallback_timeout", 3);
+    let builder = TestServer::builder().set("server.fallback_timeout", 5);
     builder.start().await
 }
 

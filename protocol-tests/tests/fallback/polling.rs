@@ -1,6 +1,7 @@
 //! `xhr_polling`: what comes between two polls, and what becomes of an answer that is lost.
 
-use protocol_tests::{PublishedEvent, TestServer, eventually, or_skip};
+use protocol_tests::{PublishedEvent, Request, TestServer, eventually, or_skip};
+use serde_json::{Value, json};
 
 use crate::client::{FallbackClient, Line, Session, Transport, start};
 
@@ -17,14 +18,22 @@ fn names(lines: &[Line]) -> Vec<String> {
 
 #[tokio::test]
 async fn what_comes_between_two_polls_is_kept_in_order() {
+    // In batches, which are soon published: the session would end if nobody polled for long.
+    const EVENTS: usize = 200;
     let server = or_skip!(start().await);
     let channel = server.channel("orders-");
     let mut client = FallbackClient::on(&server, Transport::Polling, &channel).await;
-    for number in 0..200 {
-        let event = PublishedEvent::new(&channel, "number", number.to_string());
-        server.publish(event).await;
+    let mut http = server.http();
+    let events: Vec<Value> = (0..EVENTS)
+        .map(|number| PublishedEvent::new(&channel, "number", number.to_string()))
+        .map(|event| event.body().clone())
+        .collect();
+    for some in events.chunks(10) {
+        let request = Request::post(server.app(), "/batch_events");
+        let request = request.json(&json!({"batch": some}));
+        http.send(&request).await.expect_status(200);
     }
-    for number in 0..200 {
+    for number in 0..EVENTS {
         let event = client.expect_event(&channel, "number").await;
         assert_eq!(event.data_text(), number.to_string());
     }

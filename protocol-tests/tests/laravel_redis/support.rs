@@ -44,6 +44,17 @@ pub(crate) async fn refused(server: &TestServer, reason: &str, count: f64) {
     .await;
 }
 
+/// Waits until the relay has taken so many messages for events: it counts one when it has handed it over.
+pub(crate) async fn taken(server: &TestServer, count: f64) {
+    eventually("the events to be counted", || async {
+        let metrics = server.metrics().await;
+        let taken = metrics.sum("fanfare_ingest_events_total", &[]);
+        assert!(taken <= count, "{taken} of {count} events");
+        (taken == count).then_some(())
+    })
+    .await;
+}
+
 /// How many of the relay's lines begin so.
 pub(crate) fn lines(server: &TestServer, start: &str) -> usize {
     let log = server.log();

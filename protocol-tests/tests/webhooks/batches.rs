@@ -50,7 +50,7 @@ async fn events_that_come_together_go_together_up_to_the_limit() {
 #[tokio::test]
 async fn an_event_waits_for_company_as_long_as_configured() {
     let mut receiver = receiver().await;
-    let wait = Duration::from_millis(1500);
+    let wait = Duration::from_secs(4);
     let builder = batching(&receiver, &["channel_occupied"])
         .set("webhooks.batch_wait_ms", wait.as_millis() as i64);
     let server = or_skip!(builder.start().await);
@@ -67,7 +67,7 @@ async fn an_event_waits_for_company_as_long_as_configured() {
     let deliveries = receiver.deliveries();
     assert_eq!(sizes(&receiver), [2]);
     let waited = deliveries[0].arrived - began;
-    let about = wait - Duration::from_millis(20)..wait * 3;
+    let about = wait - Duration::from_millis(20)..wait * 2;
     assert!(about.contains(&waited), "after {waited:?}");
     server.finish().await;
 }
@@ -131,7 +131,7 @@ async fn a_batch_holds_what_its_own_webhook_takes() {
     let builder = TestServer::builder()
         .app(app)
         .set("webhooks.leave_delay_ms", 50)
-        .set("webhooks.batch_wait_ms", 200);
+        .set("webhooks.batch_wait_ms", 1000);
     let server = or_skip!(builder.start().await);
     let presence = server.channel("presence-");
     let public = server.channel("public-");
@@ -244,7 +244,7 @@ async fn a_lone_event_of_a_batching_webhook_comes_soon() {
         .await;
     receiver.next_event_on(&channel).await;
     let waited = receiver.deliveries()[0].arrived - began;
-    let about = Duration::from_millis(40)..Duration::from_secs(2);
+    let about = Duration::from_millis(40)..Duration::from_secs(5);
     assert!(about.contains(&waited), "after {waited:?}");
     server.finish().await;
 }
@@ -264,7 +264,7 @@ async fn what_the_endpoint_refuses_keeps_nothing_else_of_its_batch_from_it() {
     let app = talkative().webhook(receiver.webhook(&["client_event"]).set("batch", true));
     let builder = TestServer::builder()
         .app(app)
-        .set("webhooks.batch_wait_ms", 500)
+        .set("webhooks.batch_wait_ms", 2000)
         .set("server.shutdown_timeout", 1);
     let server = or_skip!(builder.start().await);
     let names = ["private-good-", "private-bad-", "private-fine-"];
@@ -272,6 +272,8 @@ async fn what_the_endpoint_refuses_keeps_nothing_else_of_its_batch_from_it() {
     let mut client = server.connect().await;
     for channel in [&good, &bad, &fine] {
         client.subscribe(channel).await;
+    }
+    for channel in [&good, &bad, &fine] {
         send_numbered(&mut client, channel, 0..2).await;
     }
     for channel in [&good, &fine] {

@@ -10,8 +10,9 @@ use crate::support::{
     app, expect_numbered, occupied, receiver, relay, send_numbered, subscriber, talkative,
 };
 
-/// How long what does not wait for a failing neighbour may take: less than the first retry.
-const AT_ONCE: Duration = Duration::from_millis(450);
+/// How long what does not wait for a failing neighbour may take: less than the first retry, which comes after 750 at the
+/// earliest.
+const AT_ONCE: Duration = Duration::from_millis(700);
 
 /// Lets requests of channels whose names begin with `private-bad` fail like this.
 fn fail_bad_channels(receiver: &Receiver, answer: Answer) {
@@ -235,6 +236,7 @@ async fn a_dead_endpoint_slows_no_client_down() {
         listener.expect_event_on(&channel, "client-x").await;
         slowest = slowest.max(began.elapsed());
     }
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    // Half as long as the relay waits for the endpoint.
+    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
     server.finish().await;
 }

@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 /// Long enough for a client to come back on a busy machine.
-const DELAY: Duration = Duration::from_secs(2);
+const DELAY: Duration = Duration::from_secs(3);
 
 async fn start(receiver: &Receiver, events: &[&str]) -> Result<TestServer, Skipped> {
     let delay = DELAY.as_millis() as i64;
@@ -80,7 +80,7 @@ async fn vacated_and_removed_come_3_seconds_after_the_leave_by_default() {
         receiver.expect_event(vacated(&channel)).await;
         let of_the_channel = delay_on(&receiver, &channel, left);
         for waited in [of_the_member, of_the_channel] {
-            let about = Duration::from_millis(2990)..Duration::from_secs(5);
+            let about = Duration::from_millis(2990)..Duration::from_secs(10);
             assert!(about.contains(&waited), "{way:?}: after {waited:?}");
         }
     }
@@ -101,7 +101,8 @@ async fn the_delay_is_configurable() {
         receiver.expect_event(vacated(&channel)).await;
         let waited = delay_on(&receiver, &channel, left);
         let least = Duration::from_millis((delay as u64).saturating_sub(10));
-        let about = least..Duration::from_millis(2500);
+        // Less than the default.
+        let about = least..Duration::from_millis(2900);
         assert!(about.contains(&waited), "{delay} ms: after {waited:?}");
         server.finish().await;
     }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::{PRESENCE, app, member, occupied, receiver, settle};
 
-/// `webhooks.leave_delay_ms`: more than a reload of all members takes on a machine that does other things, too.
+/// Many times what a reload takes, on a slow machine, too.
 const LEAVE_DELAY: Duration = Duration::from_secs(10);
 
 /// How many members stay meanwhile.
@@ -27,7 +27,7 @@ const OBSERVERS: usize = 3;
 /// them, best of a release build (`FANFARE_BIN`).
 fn members() -> usize {
     let members = env::var("PROTOCOL_TESTS_PRESENCE_MEMBERS").ok();
-    members.map_or(200, |members| members.parse().expect("a number of members"))
+    members.map_or(100, |members| members.parse().expect("a number of members"))
 }
 
 fn user(number: usize) -> String {
@@ -150,9 +150,10 @@ async fn reload_by_all_members_raises_no_webhook_and_is_seen_by_those_who_stay_a
     let count = members();
     let mut receiver = receiver().await;
     let app = app(&receiver, &PRESENCE).limit("presence_members", 1100);
-    let delay = i64::try_from(LEAVE_DELAY.as_millis()).expect("it is short");
-    let builder = TestServer::builder().app(app);
-    let server = or_skip!(builder.set("webhooks.leave_delay_ms", delay).start().await);
+    let builder = TestServer::builder()
+        .app(app)
+        .set("webhooks.leave_delay_ms", LEAVE_DELAY.as_millis() as i64);
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("presence-");
     let crowd = Crowd::join(&server, &channel, count).await;
     let mut observers = Vec::new();
@@ -197,7 +198,9 @@ async fn reload_by_all_members_raises_no_webhook_and_is_seen_by_those_who_stay_a
         let late = back.saturating_sub(reloaded);
         assert!(late < LEAVE_DELAY / 4, "{late:?} after the reload");
     }
-    assert!(p99 < Duration::from_secs(1), "p99 of /up is {p99:?}");
+    // A slow machine takes longer for both.
+    let most = Duration::from_millis(500).max(reloaded / 4);
+    assert!(p99 < most, "p99 of /up is {p99:?}");
 
     settle(&server, &mut receiver).await;
     receiver.expect_nothing_more();

@@ -113,7 +113,8 @@ async fn a_dead_endpoint_does_not_exceed_the_timeout_and_the_warning_counts_what
         server.signal(Signal::Terminate);
         let exit = server.exited().await.expect_clean();
         let took = stopped.elapsed();
-        assert!(took < Duration::from_secs(4), "{answer:?}: {took:?}");
+        // Far less than the relay tries for.
+        assert!(took < Duration::from_secs(8), "{answer:?}: {took:?}");
         let warnings = warnings(&exit.log);
         let about_them: Vec<_> = warnings
             .iter()

@@ -6,8 +6,11 @@ use protocol_tests::{AppConfig, Signal, Skipped, TestServer, WsClient, or_skip};
 use serde_json::json;
 use tokio::time::sleep;
 
+/// Seconds.
+const TIMEOUT: u64 = 3;
+
 async fn start() -> Result<TestServer, Skipped> {
-    let app = AppConfig::new("10001").set("authorized_connections_timeout", 1);
+    let app = AppConfig::new("10001").set("authorized_connections_timeout", TIMEOUT as i64);
     TestServer::builder().app(app).start().await
 }
 
@@ -65,7 +68,7 @@ async fn proof_that_waits_while_the_server_is_frozen_counts() {
         client.send_signed_subscribe(&channel, None).await;
     }
     // The freeze itself is what is tested: longer than the timeout.
-    sleep(Duration::from_millis(1500)).await;
+    sleep(Duration::from_millis(TIMEOUT * 1000 + 500)).await;
     server.signal(Signal::Continue);
     for client in &mut clients {
         client.expect_subscribed(&channel).await;

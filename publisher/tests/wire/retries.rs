@@ -50,7 +50,7 @@ async fn silence_is_tried_again() {
     let server = Server::answering([Answer::Never, Answer::ok("{}")]).await;
     let config = server
         .config()
-        .timeout(Duration::from_millis(200))
+        .timeout(Duration::from_secs(2))
         .retry(quick());
     trigger(&Client::new(config).unwrap(), &Event::text("e", ""))
         .await

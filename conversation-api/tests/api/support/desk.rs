@@ -61,7 +61,13 @@ impl Desk {
     /// Writes in a conversation; returns the message's id.
     pub(crate) async fn write(&mut self, conversation: i64, content: &str) -> i64 {
         let body = json!({"conversation_id": conversation, "type": "text", "content": content});
-        let response = self.post("/api/messages/send", &body).await;
+        // A busy machine may be too slow for the backend's limits; what it has refused so is not done.
+        let response = loop {
+            let response = self.post("/api/messages/send", &body).await;
+            if response.status != 503 {
+                break response;
+            }
+        };
         let message = response.expect_status(201).json();
         message["id"].as_i64().expect("an id")
     }

@@ -3,7 +3,9 @@
 use protocol_tests::cluster::PREFIX;
 use protocol_tests::{PublishedEvent, RedisServer, TcpProxy, TestServer, eventually, or_skip};
 
-use crate::support::{channel, channel_name, figure, finish, nodes, start};
+use crate::support::{
+    channel, channel_name, figure, finish, nodes, start, wait_until_nothing_waits,
+};
 
 #[tokio::test]
 async fn sole_listener_that_is_given_up_and_returns_gets_what_was_published_meanwhile() {
@@ -126,6 +128,7 @@ async fn what_the_log_does_not_have_any_more_is_counted() {
     })
     .await;
     publish(7).await;
+    wait_until_nothing_waits(&cluster[0]).await;
     let mut command = redis::cmd("XTRIM");
     command.arg(format!("{PREFIX}{{10001:{name}}}:log"));
     command.arg("MAXLEN").arg(2);

@@ -13,8 +13,8 @@ async fn impatient(key: &str) -> Result<(TestServer, Certificates), protocol_tes
     certificates.issue("relay", &["relay.test"]);
     let builder = certificates
         .builder("relay")
-        .set("server.request_head_timeout", 1)
-        .set(key, 1);
+        .set("server.request_head_timeout", 2)
+        .set(key, 2);
     let server = builder.set("server.close_timeout", 1).start().await?;
     Ok((server, certificates))
 }
@@ -66,7 +66,6 @@ async fn who_takes_nothing_of_a_fallback_stream_is_given_up() {
 #[tokio::test]
 async fn idle_connections_are_closed_in_good_order_and_busy_ones_are_not() {
     let (server, certificates) = or_skip!(impatient("server.keep_alive").await);
-    let client = Client::new(&server, &certificates).await;
     let busy = Client::new(&server, &certificates).await;
     let path = format!(
         "/pusher/app/{}/1/session1/xhr_streaming?protocol=7&client=js&version=8.4.0&t=1&n=1",
@@ -74,6 +73,7 @@ async fn idle_connections_are_closed_in_good_order_and_busy_ones_are_not() {
     );
     let (response, stream) = busy.begin(&Request::new("POST", &path), true).await;
     let body = head(response).await;
+    let client = Client::new(&server, &certificates).await;
     client.expect_healthy().await;
     let ended = within("the end", client.connection).await.unwrap();
     assert!(ended.is_ok(), "{ended:?}");
