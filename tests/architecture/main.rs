@@ -8,6 +8,7 @@ mod contents;
 mod documented;
 mod fields;
 mod imports;
+mod mutants;
 mod siblings;
 
 use std::fs;
@@ -194,4 +195,18 @@ fn what_is_public_is_documented() {
         let text = fs::read_to_string(&file).unwrap();
         assert_eq!(documented::missing(&text), [""; 0], "{}", file.display());
     }
+}
+
+#[test]
+fn mistakes_made_on_purpose_can_be_made() {
+    let mut parts = 0;
+    for entry in fs::read_dir(root().join("tests/mutants")).unwrap() {
+        let patch = entry.unwrap().path();
+        for (file, lines) in mutants::expected(&fs::read_to_string(&patch).unwrap()) {
+            let source = fs::read_to_string(root().join(&file)).unwrap();
+            assert!(source.contains(&lines), "{} in {file}", patch.display());
+            parts += 1;
+        }
+    }
+    assert!(parts > 12, "only {parts} parts were found");
 }
