@@ -31,8 +31,9 @@ pub(super) fn forwarded<'h>(
         .flat_map(|value| elements(value).into_iter().rev())
 }
 
-/// The elements of one value of `Forwarded`, in their order. A quoted string that does not end
-/// makes nothing of the element that it is in, which is the last.
+/// The elements of one value of `Forwarded`, in their order. A quoted string that does not end, or ends in the middle
+/// of a value, makes nothing of the element that it is in: whoever leaves one open has what a proxy adds become part
+/// of it.
 fn elements(value: &[u8]) -> Vec<Option<IpAddr>> {
     if value.len() > LONGEST_VALUE {
         return vec![None];
@@ -45,21 +46,36 @@ fn element(element: &[u8]) -> Option<IpAddr> {
     let mut named = None;
     for pair in split(element, b';') {
         let at = pair.iter().position(|byte| *byte == b'=')?;
-        let (name, value) = (pair[..at].trim_ascii(), &pair[at + 1..]);
+        let (name, value) = (pair[..at].trim_ascii(), unquoted(&pair[at + 1..])?);
+        if !name.iter().all(is_in_token) {
+            return None;
+        }
         if name.eq_ignore_ascii_case(b"for") && named.replace(value).is_some() {
             return None;
         }
     }
-    let value = named?.trim_ascii();
-    match value.strip_prefix(b"\"") {
-        Some(quoted) => {
-            let text = quoted.strip_suffix(b"\"")?;
-            // None of what names an address needs an escape.
-            let is_plain = !text.iter().any(|byte| matches!(byte, b'"' | b'\\'));
-            is_plain.then(|| node(text)).flatten()
-        }
-        None => node(value),
-    }
+    // None of what names an address needs an escape: one that has some is none.
+    node(named?)
+}
+
+/// RFC 9110 §5.6.2.
+fn is_in_token(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+}
+
+/// A value without the quotes that it may stand in, its escapes left as they are; None if they do not enclose it.
+fn unquoted(value: &[u8]) -> Option<&[u8]> {
+    let value = value.trim_ascii();
+    let Some(quoted) = value.strip_prefix(b"\"") else {
+        return (!value.contains(&b'"')).then_some(value);
+    };
+    let mut is_escaped = false;
+    let end = quoted.iter().position(|byte| {
+        let is_end = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        is_end
+    })?;
+    (end + 1 == quoted.len()).then(|| &quoted[..end])
 }
 
 /// Parts between separators that stand in no quoted string.
@@ -205,6 +221,10 @@ mod tests {
             ("for=\"1.2.3.4\"x", &["?"]),
             ("for=\"1.2.3.\\4\"", &["?"]),
             ("for=1.2.3.4,", &["?", "1.2.3.4"]),
+            // What a proxy adds is not hidden by a quote that was left open before it.
+            ("for=1.2.3.4;by=\"x, for=\"[2001:db8::1]:80\"", &["?"]),
+            ("for=1.2.3.4;by=\"x, for=\"5.6.7.8\";by=y", &["?"]),
+            ("for=1.2.3.4;\", for=\"[2001:db8::1]:80\"", &["?"]),
         ] {
             assert_eq!(in_forwarded(&[text]), hops, "{text:?}");
         }

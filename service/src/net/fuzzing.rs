@@ -73,6 +73,13 @@ mod tests {
         }
 
         #[test]
+        fn nobody_hides_it_in_a_quote_that_is_left_open(
+            written in "(for=1\\.1\\.1\\.1[;,])?((for|by|x)=)?\"?[a-z,;= \"\\\\]{0,6}",
+        ) {
+            super::forwarded(written.as_bytes());
+        }
+
+        #[test]
         fn nothing_is_rewritten_but_upgrade_headers(
             head in "((\r\n)?[uU]pgrade:|websocket|h2c|,|\r\n| |x|\r|\n){0,40}",
         ) {
