@@ -133,7 +133,8 @@ mod tests {
     use super::*;
     use crate::doctor::Level;
 
-    const SOON: Duration = Duration::from_millis(50);
+    /// Much longer than it takes to start a thread.
+    const SOON: Duration = Duration::from_secs(1);
 
     fn found(findings: &[Finding]) -> Vec<(&'static str, Level)> {
         let found = |finding: &Finding| (finding.id, finding.level);
