@@ -41,7 +41,7 @@ inbox: ## build the inbox, conversation-api/web/dist
 test: setup lint ## everything that must pass before a change is accepted (installs Debian packages: see README)
 	cargo build --workspace --all-targets
 	scripts/check-docker
-	# One more than there are cores: most tests wait more than they work.
+# One more than there are cores: most tests wait more than they work.
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(($$(nproc) + 1))} cargo test --workspace --no-fail-fast
 
 .PHONY: test-unit
