@@ -138,6 +138,37 @@ async fn restart_with_an_old_dump_is_reported_to_nobody() {
     expect_no_reports_of_a_return(true, true).await;
 }
 
+/// A dump that lacks so little that no heartbeat need have come in between.
+#[tokio::test]
+async fn who_has_left_since_a_dump_that_is_a_moment_old_is_not_reported_again() {
+    let (mut receiver, mut redis, cluster) = or_skip!(start_reporting().await);
+    let channel = channel_name("presence-");
+    let stays = member(&cluster[0], &channel, "ann").await;
+    let leaver = member(&cluster[0], &channel, "bob").await;
+    let come = [
+        report("channel_occupied", &channel, None),
+        report("member_added", &channel, Some("ann")),
+        report("member_added", &channel, Some("bob")),
+    ];
+    expect_reports(&mut receiver, &channel, &come).await;
+    redis.save().await;
+    drop(leaver);
+    let gone = report("member_removed", &channel, Some("bob"));
+    expect_reports(&mut receiver, &channel, &[gone]).await;
+    redis.kill().await;
+    redis.restart_as_saved().await;
+    cluster.wait_until_ready().await;
+    wait_for_users(&cluster, &channel, &["ann".to_owned()]).await;
+    drop(stays);
+    let ends = [
+        report("member_removed", &channel, Some("ann")),
+        report("channel_vacated", &channel, None),
+    ];
+    expect_reports(&mut receiver, &channel, &ends).await;
+    receiver.expect_nothing_more();
+    finish(cluster, &redis).await;
+}
+
 #[tokio::test]
 async fn flushall_is_reported_to_nobody() {
     expect_no_reports_of_a_return(false, false).await;

@@ -88,12 +88,18 @@ local function has_gone_back()
   return first[1] ~= nil and offset_of(first[1][1]) <= offset_of(known_id)
     and #redis.call('XRANGE', log, known_id, known_id) == 0
 end
+-- The memory of all channels is as old then, which no heartbeat may have shown: too few came in between, or those
+-- of others have made up for it. Under another name every node notices.
+local memory = memory_key and redis.call('HGET', memory_key, 'name')
 if has_gone_back() then
   epoch = new_epoch
+  if memory and memory == known_memory then
+    memory = new_epoch
+    redis.call('HSET', memory_key, 'name', memory, 'lost', string.format('%d', now))
+  end
 end
 -- Who was there, and what was to be reported, under another memory is out of date. All nodes announce
 -- again what they have.
-local memory = memory_key and redis.call('HGET', memory_key, 'name')
 local known_under = redis.call('HGET', meta, META_MEMORY)
 local is_out_of_date = memory and known_under and known_under ~= memory
 if is_out_of_date then
