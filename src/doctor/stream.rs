@@ -30,12 +30,18 @@ pub(super) struct Timed {
 
 impl Read for Timed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.socket.set_read_timeout(Some(left))?;
+            match self.socket.read(buffer) {
+                // A process that was stopped and goes on is woken so.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
         }
-        self.socket.set_read_timeout(Some(left))?;
-        self.socket.read(buffer)
     }
 }
 
@@ -154,4 +160,36 @@ pub(super) fn is_timeout(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::unix::thread::JoinHandleExt as _;
+
+    use super::*;
+
+    extern "C" fn nothing(_: libc::c_int) {}
+
+    #[test]
+    fn signals_are_no_fault_of_who_is_read_from() {
+        // SAFETY: the handler does nothing.
+        unsafe { libc::signal(libc::SIGUSR2, nothing as *const () as libc::sighandler_t) };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut timed = Timed { socket, deadline };
+        let reading = thread::spawn(move || {
+            let mut byte = [0];
+            timed.read(&mut byte).map(|_| byte[0])
+        });
+        for _ in 0..100 {
+            // SAFETY: the thread has not been joined, so that its name is valid.
+            unsafe { libc::pthread_kill(reading.as_pthread_t(), libc::SIGUSR2) };
+            thread::sleep(Duration::from_millis(1));
+        }
+        peer.write_all(b"x").unwrap();
+        assert_eq!(reading.join().unwrap().unwrap(), b'x');
+    }
 }
