@@ -39,6 +39,7 @@ inbox: ## build the inbox, conversation-api/web/dist
 
 .PHONY: test
 test: setup lint ## everything that must pass before a change is accepted (installs Debian packages: see README)
+	scripts/check-workflows
 	cargo build --workspace --all-targets
 	scripts/check-docker
 # One more than there are cores: most tests wait more than they work.
@@ -112,6 +113,10 @@ docker-check: ## Dockerfile, compose file and what they mount, with what will re
 	@scripts/setup docker
 	cargo build --package fanfare
 	scripts/check-docker
+
+.PHONY: workflows
+workflows: setup ## what .github/workflows ask for, with actionlint
+	scripts/check-workflows
 
 .PHONY: deny
 deny: .tools/bin/cargo-deny ## bans, licences and sources of the dependencies (installs cargo-deny in the project)
