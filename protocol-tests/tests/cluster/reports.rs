@@ -1,6 +1,9 @@
 //! Webhooks: what happens in the cluster is reported once, whichever nodes it happens on.
 
-use protocol_tests::{AppConfig, Cluster, Receiver, RedisServer, Skipped, WebhookEvent, or_skip};
+use protocol_tests::cluster::wait_until_ready;
+use protocol_tests::{
+    AppConfig, Cluster, Receiver, RedisServer, Skipped, WebhookEvent, eventually, or_skip,
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -32,12 +35,21 @@ fn removed(channel: &str, user_id: &str) -> Value {
 
 /// Three nodes that report to a receiver, departures after this many milliseconds.
 async fn start(leave_delay_ms: i64) -> Result<(Receiver, RedisServer, Cluster), Skipped> {
+    start_with(leave_delay_ms, 3).await
+}
+
+/// So many nodes.
+async fn start_with(
+    leave_delay_ms: i64,
+    count: usize,
+) -> Result<(Receiver, RedisServer, Cluster), Skipped> {
     let receiver = Receiver::start(&[&AppConfig::new("10001").app()]).await;
     receiver.expect_several_senders();
     let redis = RedisServer::start().await;
     let cluster = Cluster::builder(redis.url())
         .app(app().webhook(receiver.webhook(&EVENTS)))
         .set("webhooks.leave_delay_ms", leave_delay_ms)
+        .nodes(count)
         .start()
         .await?;
     Ok((receiver, redis, cluster))
@@ -193,4 +205,31 @@ async fn member_who_comes_back_elsewhere_after_the_death_of_a_node_never_left() 
     redis
         .expect_nothing_lasting(protocol_tests::cluster::PREFIX)
         .await;
+}
+
+#[tokio::test]
+async fn departures_of_an_app_that_the_nodes_left_do_not_know_are_reported_by_the_next_that_does() {
+    let (mut receiver, redis, mut knowing) = or_skip!(start_with(50, 1).await);
+    let channel = channel_name("presence-");
+    let ann = member(&knowing[0], &channel, "ann").await;
+    let come = [occupied(&channel), added(&channel, "ann")];
+    expect_events(&mut receiver, &channel, &come).await;
+    let other = Cluster::builder(redis.url()).app(AppConfig::new("20002"));
+    let other = or_skip!(other.nodes(1).start_without_redis().await);
+    wait_until_ready(&other[0]).await;
+    knowing.kill(0).await;
+    drop(ann);
+    eventually("the node to find what it cannot report", || async {
+        let mut log = other[0].log().into_iter();
+        log.any(|line| line.contains("left to nodes that do"))
+            .then_some(())
+    })
+    .await;
+    receiver.expect_nothing_more_on(&channel);
+    knowing.start(0).await;
+    let go = [removed(&channel, "ann"), vacated(&channel)];
+    expect_events(&mut receiver, &channel, &go).await;
+    receiver.expect_nothing_more();
+    other.finish().await;
+    finish(knowing, &redis).await;
 }

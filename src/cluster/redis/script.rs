@@ -114,7 +114,8 @@ scripts! {
         (asker node new_epoch history publish topic version most_members flags delay known_epoch known_id
             page_bytes announced_again_after known_memory count_at_once count_interval repeated_for),
     HEARTBEAT = "heartbeat" (nodes versions dead memory logs)
-        (node version timeout new known_name known_beats new_name log_bytes remembered_for cleanup),
+        (node version timeout new known_name known_beats new_name log_bytes remembered_for cleanup
+            most_dead),
     GOODBYE = "goodbye" (nodes versions dead memory logs) (node leaves alive_within),
     REPORT = "report" (meta users cache) (with_cached),
     CLAIM = "claim" (key) (claimant lasts longest most),

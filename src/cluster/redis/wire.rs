@@ -8,6 +8,8 @@ use std::time::Duration;
 pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(600);
 /// How long a node may take at least to clean up after a dead one, before another one does.
 pub(super) const LEAST_CLEANUP: Duration = Duration::from_secs(2);
+/// How long channels of a dead node are left to others whose apps a node does not know.
+pub(super) const LEFT_TO_OTHERS_FOR: Duration = Duration::from_secs(600);
 /// How old an entry may be that is written again when its server has ended.
 pub(super) const REPEATED_FOR: Duration = Duration::from_secs(1);
 

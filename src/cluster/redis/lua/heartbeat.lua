@@ -13,12 +13,15 @@
 --   bytes of logs that the node has written and that are kept
 --   milliseconds that Redis remembers nodes without a heartbeat
 --   milliseconds that a node may take to clean up after a dead one
+--   dead nodes that it cleans up after at most
+--   and then dead nodes that it leaves to others
 -- Returns { 1 if the node is known here, nodes alive, lowest version, highest version,
 --   { node to clean up after }*, memory, heartbeats, bytes of logs that all nodes have written,
 --   milliseconds since it lost anything or false }
 local nodes, versions, dead, memory, logs = unpack(KEYS)
-local node, version, timeout, new, known_name, known_beats, new_name, log_bytes, remembered_for, cleanup
-  = unpack(ARGV)
+local node, version, timeout, new, known_name, known_beats, new_name, log_bytes, remembered_for, cleanup,
+  most_dead = unpack(ARGV, 1, 11)
+local first_left = 12
 timeout = tonumber(timeout)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -73,9 +76,16 @@ for _, silent in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - timeout
   redis.call('ZADD', dead, 0, silent)
 end
 -- Who cleans up and is not done after a while may be dead itself.
-local mine = redis.call('ZRANGEBYSCORE', dead, '-inf', now - tonumber(cleanup), 'LIMIT', 0, 4)
-for _, silent in ipairs(mine) do
-  redis.call('ZADD', dead, now, silent)
+local mine, is_left = {}, {}
+for i = first_left, #ARGV do
+  is_left[ARGV[i]] = true
+end
+local most = tonumber(most_dead) + #ARGV - first_left + 1
+for _, silent in ipairs(redis.call('ZRANGEBYSCORE', dead, '-inf', now - tonumber(cleanup), 'LIMIT', 0, most)) do
+  if #mine < tonumber(most_dead) and not is_left[silent] then
+    mine[#mine + 1] = silent
+    redis.call('ZADD', dead, now, silent)
+  end
 end
 local lowest, highest = version, version
 for _, other in ipairs(redis.call('HVALS', versions)) do

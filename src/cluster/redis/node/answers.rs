@@ -196,7 +196,7 @@ impl Node {
                     Some(Ok(Done::Wrote(written))) => {
                         self.recent.push(self.now, topic, written);
                     }
-                    Some(Ok(Done::CleanedUp(dead))) => self.one_cleaned_up(&dead),
+                    Some(Ok(Done::CleanedUp(dead))) => self.one_cleaned_up(&topic, &dead),
                     Some(Err(_)) => self.on_unreadable(&topic),
                     Some(Ok(Done::Other)) | None => {}
                 }

@@ -13,6 +13,9 @@ use crate::cluster::redis::script::{self, Pulse};
 use crate::cluster::redis::wire;
 use crate::hub::Standing;
 
+/// Dead nodes that a heartbeat finds for this one to clean up after at most.
+const MOST_DEAD: usize = 4;
+
 impl Node {
     fn beats_every(&self) -> Duration {
         (self.setup.settings.node_timeout / 4).min(Duration::from_secs(1))
@@ -55,12 +58,14 @@ impl Node {
     }
 
     fn heartbeat(&mut self) -> (String, Cmd) {
+        let left_to_others = self.left_to_others();
+        let most_dead = if self.knows_apps() { MOST_DEAD } else { 0 };
         let keys = &self.setup.keys;
         let [nodes, versions, dead] = keys.nodes();
         let all = [&nodes, &versions, &dead, &keys.memory(), &keys.logs()];
         let timeout = self.setup.settings.node_timeout;
         let millis = |time: Duration| time.as_millis() as u64;
-        let command = script::HEARTBEAT
+        let mut command = script::HEARTBEAT
             .call(&all)
             .arg("node", self.life.ids.current.to_string())
             .arg("version", VERSION)
@@ -72,7 +77,9 @@ impl Node {
             .arg("log_bytes", self.ledger.get_mut().bytes(self.now))
             .arg("remembered_for", millis(wire::REMEMBERED_FOR + timeout))
             .arg("cleanup", millis(timeout.max(wire::LEAST_CLEANUP)))
+            .arg("most_dead", most_dead)
             .command();
+        command.arg(left_to_others);
         (nodes, command)
     }
 

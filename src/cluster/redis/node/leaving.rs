@@ -94,8 +94,11 @@ impl Node {
             // Gone, or away: then the others will notice.
             return self.end();
         };
+        let left_to_others = self.left_to_others();
         for dead in dead {
-            self.clean_up_after(dead);
+            if !left_to_others.contains(&dead) {
+                self.clean_up_after(dead);
+            }
         }
         let has_pending = |channel: &Channel| channel.has_pending() || channel.is_busy();
         let has_pending = self.channels.values().any(has_pending);

@@ -1,6 +1,6 @@
 //! The node as one of several.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use tokio::sync::oneshot;
@@ -28,6 +28,32 @@ pub(super) enum Membership {
     Counted,
 }
 
+/// How far a node is with what a dead one has left.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CleaningUp {
+    /// Channels that are still to be cleaned up.
+    pub(super) left: usize,
+    /// Whether there are others, which are left to nodes that know their apps.
+    pub(super) leaves_some: bool,
+}
+
+impl CleaningUp {
+    /// It is not known yet which channels there are.
+    pub(super) fn begun() -> Self {
+        Self {
+            left: usize::MAX,
+            leaves_some: false,
+        }
+    }
+}
+
+/// What a dead node has left of apps that this one does not know.
+#[derive(Debug)]
+pub(super) struct LeftToOthers {
+    pub(super) since: Instant,
+    pub(super) apps: HashSet<Box<str>>,
+}
+
 /// The node as one of several.
 pub(super) struct Life {
     pub(super) ids: NodeIds,
@@ -36,8 +62,10 @@ pub(super) struct Life {
     pub(super) pulse_at: Instant,
     /// The version that all nodes read.
     pub(super) version: u8,
-    /// Dead nodes, with the channels that are still to be cleaned up.
-    pub(super) dead: HashMap<String, usize>,
+    /// Dead nodes that are being cleaned up after.
+    pub(super) dead: HashMap<String, CleaningUp>,
+    /// Dead nodes of whose channels some are left to others.
+    pub(super) left_to_others: HashMap<String, LeftToOthers>,
     /// Whether the next heartbeat is not waited for.
     beats_early: bool,
     pub(super) leaving: Leaving,
@@ -51,6 +79,7 @@ impl Life {
             pulse_at: now,
             version: VERSION,
             dead: HashMap::new(),
+            left_to_others: HashMap::new(),
             beats_early: false,
             leaving: Leaving::No,
         }

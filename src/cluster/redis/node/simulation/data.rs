@@ -117,6 +117,13 @@ impl Data {
         key.is_some_and(|key| key.until.is_none())
     }
 
+    /// The keys that are there, and not for a while only.
+    pub(super) fn lasting(&self) -> Vec<String> {
+        let keys = self.keys.iter().filter(|(_, key)| key.until.is_none());
+        keys.map(|(name, _)| String::from_utf8_lossy(name).into_owned())
+            .collect()
+    }
+
     /// Carries a command out.
     pub(super) fn call(&mut self, arguments: &[Bytes]) -> Result<Reply, String> {
         let name = String::from_utf8_lossy(&arguments[0]).to_ascii_uppercase();

@@ -13,6 +13,7 @@
 //! - [`oracle`]: what must be true in the end
 //! - [`plan`]: what happens
 //! - [`found`], [`doubted`]: plans that went wrong once
+//! - [`unknown`]: nodes that do not know an app
 //! - [`seeded`]: plans by which mistakes are found that were made on purpose
 //!
 //! Mistakes that were made on purpose, and found: not catching up after a gap; applying an entry twice;
@@ -40,6 +41,7 @@ mod oracle;
 mod plan;
 mod relay;
 mod seeded;
+mod unknown;
 mod world;
 mod written;
 

@@ -10,13 +10,15 @@ use rand::rngs::StdRng;
 use super::network::{Network, Run};
 use super::plan::{CHANNELS, USERS};
 use super::written::number_of;
-use crate::apps::{App, ChannelFilter, Registry, Webhook, WebhookEvent, WebhookUrl};
+use crate::apps::{App, ChannelFilter, Registry, Source, Webhook, WebhookEvent, WebhookUrl};
 use crate::auth::Signer;
 use crate::cluster::redis::node::io::Input;
 use crate::cluster::redis::node::state::Node;
 use crate::cluster::redis::{Redis, Settings};
 use crate::hub::testing::{Posted, TestShard};
-use crate::hub::{AppHub, Authority, Broadcast, Caching, Hub, Join, Leave, SignIn, Standing};
+use crate::hub::{
+    AppHub, Authority, Broadcast, Caching, Hub, Join, Knowledge, Leave, SignIn, Standing,
+};
 use crate::metrics::{EventLoss, LossOn, Metrics};
 use crate::protocol::member::Member;
 use crate::protocol::server::{self, EventData};
@@ -58,7 +60,7 @@ pub(super) struct Relay {
     pub(super) run: Run,
     pub(super) node: Node,
     pub(super) app: Arc<AppHub>,
-    _hub: Hub,
+    hub: Hub,
     authority: Arc<Redis>,
     shard: TestShard,
     notices: Notices,
@@ -116,7 +118,7 @@ impl Relay {
             run,
             node,
             app,
-            _hub: hub,
+            hub,
             authority,
             shard: TestShard::new(),
             notices,
@@ -129,6 +131,18 @@ impl Relay {
             received: Received::default(),
             has_changed: false,
         }
+    }
+
+    /// It knows no app from now on, or the app again.
+    pub(super) fn know_app(&self, knows: bool) {
+        let apps = knows.then(app).map(Arc::new);
+        self.hub
+            .set_apps(Source::Configuration, apps.into_iter().collect());
+    }
+
+    /// Whether it has read which apps there are.
+    pub(super) fn set_knowledge(&self, knowledge: Knowledge) {
+        self.hub.apps().set_knowledge(knowledge);
     }
 
     /// When the node looks after something next.
