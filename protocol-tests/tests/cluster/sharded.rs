@@ -2,13 +2,16 @@
 
 use protocol_tests::cluster::{NODE_TIMEOUT, PREFIX};
 use protocol_tests::names::unique;
-use protocol_tests::{Cluster, PublishedEvent, RedisCluster, Request, Skipped, or_skip};
+use protocol_tests::{
+    Cluster, PublishedEvent, RedisCluster, RedisServer, Request, Skipped, eventually, or_skip,
+};
 use serde_json::json;
 
 use crate::roster::{expect_alive, expect_unchanged, spread_members};
 use crate::stream::Streams;
 use crate::support::{
-    channel, channel_name, nodes_at, signed_in, subscriber_of_each, wait_for_users,
+    channel, channel_name, member, nodes_at, signed_in, subscriber_of_each, wait_for_channel,
+    wait_for_users,
 };
 
 async fn start() -> Result<(RedisCluster, Cluster), Skipped> {
@@ -149,5 +152,68 @@ async fn slot_that_moves_while_it_is_in_use_costs_nothing() {
     expect_unchanged(&cluster, &mut members, &truth).await;
     expect_alive(&cluster, &mut members, &truth).await;
     drop(members);
+    finish(cluster, &redis).await;
+}
+
+/// What a master has of a channel: keys, their milliseconds, and what they hold.
+type State = Vec<(String, u64, Vec<u8>)>;
+
+async fn state_of(master: &RedisServer, channel: &str) -> State {
+    let mut state = Vec::new();
+    for key in master.keys(PREFIX).await {
+        if !key.contains(channel) {
+            continue;
+        }
+        let lasts: i64 = master.command(redis::cmd("PTTL").arg(&key)).await;
+        let held: Vec<u8> = master.command(redis::cmd("DUMP").arg(&key)).await;
+        state.push((key, u64::try_from(lasts).unwrap_or(0), held));
+    }
+    state
+}
+
+/// The master's place is taken by a replica that was behind.
+async fn go_back(master: &RedisServer, channel: &str, older: &State) {
+    for (key, ..) in state_of(master, channel).await {
+        let _: usize = master.command(redis::cmd("DEL").arg(&key)).await;
+    }
+    for (key, lasts, held) in older {
+        let mut command = redis::cmd("RESTORE");
+        command.arg(key).arg(*lasts).arg(&held[..]);
+        let _: String = master.command(&command).await;
+    }
+    for kind in ["pubsub", "normal"] {
+        let mut command = redis::cmd("CLIENT");
+        command.arg("KILL").arg("TYPE").arg(kind);
+        command.arg("SKIPME").arg("yes");
+        let _: usize = master.command(&command).await;
+    }
+}
+
+#[tokio::test]
+async fn who_was_on_a_node_that_is_gone_is_not_there_again_when_a_master_was_behind() {
+    let (redis, mut cluster) = or_skip!(start().await);
+    let channel = channel_name("presence-");
+    let _stays = member(&cluster[0], &channel, "ann").await;
+    let killed = member(&cluster[1], &channel, "bob").await;
+    let stopped = member(&cluster[2], &channel, "cy").await;
+    let users = ["ann", "bob", "cy"].map(str::to_owned);
+    wait_for_users(&cluster, &channel, &users).await;
+    let slot = redis.slots_of(PREFIX, &channel).await[0];
+    let master = &redis.masters()[redis.owner(slot).await];
+    let older = state_of(master, &channel).await;
+    cluster.kill(1).await;
+    cluster.stop(2).await;
+    drop((killed, stopped));
+    wait_for_users(&cluster, &channel, &users[..1]).await;
+    let dead = format!("{PREFIX}{{nodes}}:dead");
+    eventually("the nodes to be cleaned up after", || async {
+        let keys = redis.keys(PREFIX).await;
+        (!keys.contains(&dead)).then_some(())
+    })
+    .await;
+    go_back(master, &channel, &older).await;
+    wait_for_users(&cluster, &channel, &users[..1]).await;
+    let one = json!({"occupied": true, "user_count": 1, "subscription_count": 1});
+    wait_for_channel(&cluster, &channel, "user_count,subscription_count", &one).await;
     finish(cluster, &redis).await;
 }

@@ -59,6 +59,11 @@ impl Keys {
         [key::NODES, &versions, key::DEAD].map(|name| self.named(name))
     }
 
+    /// The nodes that are gone.
+    pub(super) fn gone(&self) -> String {
+        [&*self.prefix, key::NODES, ":gone"].concat()
+    }
+
     /// What shows whether the servers still have what they had.
     pub(super) fn memory(&self) -> String {
         self.named(key::MEMORY)

@@ -116,7 +116,9 @@ scripts! {
     HEARTBEAT = "heartbeat" (nodes versions dead memory logs)
         (node version timeout new known_name known_beats new_name log_bytes remembered_for cleanup
             most_dead),
-    GOODBYE = "goodbye" (nodes versions dead memory logs) (node leaves alive_within),
+    GOODBYE = "goodbye" (nodes versions dead memory logs gone)
+        (node leaves alive_within remembered_for),
+    BURY = "bury" (dead gone) (node remembered_for),
     REPORT = "report" (meta users cache) (with_cached),
     CLAIM = "claim" (key) (claimant lasts longest most),
     SETTLE = "settle" (key) (claimant answer lasts),

@@ -10,6 +10,9 @@ pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(600);
 pub(super) const LEAST_CLEANUP: Duration = Duration::from_secs(2);
 /// How long channels of a dead node are left to others whose apps a node does not know.
 pub(super) const LEFT_TO_OTHERS_FOR: Duration = Duration::from_secs(600);
+/// How long it is remembered what nodes that are gone had, and what a node has left, in a Redis Cluster: one of its
+/// servers may go back to what it had before.
+pub(super) const GONE_FOR: Duration = Duration::from_secs(300);
 /// How old an entry may be that is written again when its server has ended.
 pub(super) const REPEATED_FOR: Duration = Duration::from_secs(1);
 
@@ -80,6 +83,8 @@ names! {
         WAS_OCCUPIED = "z",
         PERHAPS_WAS_OCCUPIED = "w",
         NEVER_OCCUPIED = "y",
+        /// What the node had is gone, and was reported: the server may have gone back to what it had before.
+        GONE_BEFORE = "g",
     }
 
     /// What a call changes.

@@ -8,9 +8,9 @@ use super::changes::Change;
 use super::context::Context;
 use super::questions::{Asking, Page};
 use super::schedule::Asked;
-use super::state::Channel;
+use super::state::{Channel, Orphan};
 use crate::cluster::redis::outgoing::Batch;
-use crate::cluster::redis::wire::step;
+use crate::cluster::redis::wire::{flag, step};
 
 /// What Redis is asked, and what was announced along with it.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(in crate::cluster::redis) enum Call {
     Publish(Batch),
     Change(Change),
     /// The part of a dead node is removed.
-    CleanUp(String),
+    CleanUp(Orphan),
 }
 
 impl Call {
@@ -109,10 +109,15 @@ impl Channel {
 
     fn remove_orphan(&mut self, context: &Context<'_>) -> Option<(Call, Cmd)> {
         let dead = self.orphans.pop()?;
+        let mut flags = self.flags(false, true);
+        if dead.was_gone {
+            flags.push_str(flag::GONE_BEFORE);
+            flags.push_str(flag::NEVER_OCCUPIED);
+        }
         let asking = Asking {
-            node: &dead,
+            node: &dead.node,
             from: None,
-            flags: &self.flags(false, true),
+            flags: &flags,
         };
         let mut command = self.call_of(asking, context);
         command.arg(step::WHOLE).arg(0);

@@ -26,6 +26,8 @@ pub(in crate::cluster::redis) struct Change {
     pub(super) was_sync: bool,
     /// Whether the part was announced as a whole.
     pub(super) is_whole: bool,
+    /// Whether all that Redis had of the node was gone before.
+    pub(super) was_left: bool,
     /// Whether what the channel is for the cluster was asked for as a whole.
     pub(super) reconciles: bool,
     pub(super) asked_from: Option<Place>,
@@ -74,6 +76,9 @@ impl Channel {
             flags.push_str(flag::ROSTER);
         }
         flags.push_str(self.occupancy_flag(announces_all));
+        if self.part.was_left {
+            flags.push_str(flag::GONE_BEFORE);
+        }
         if page.one_at_least {
             flags.push_str(flag::ONE_AT_LEAST);
         }
@@ -101,6 +106,7 @@ impl Channel {
             acknowledged,
             was_sync,
             is_whole: announces_all,
+            was_left: self.part.was_left,
             reconciles,
             asked_from,
         };

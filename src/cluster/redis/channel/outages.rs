@@ -30,8 +30,9 @@ impl Channel {
         }
     }
 
-    /// Redis has it that this node is on the channel, which knows nothing of that.
-    pub(in crate::cluster::redis) fn on_found(&mut self) {
+    /// Redis has it that this node is on the channel, which knows nothing of that, or has left it.
+    pub(in crate::cluster::redis) fn on_found(&mut self, was_left: bool) {
+        self.part.was_left |= was_left;
         self.schedule.on_found();
         if !self.is_wanted() {
             self.send_all_again();

@@ -75,6 +75,8 @@ pub(super) struct Part {
     /// Users who have left since Redis was last known to know of them, and whether webhooks do.
     pub(super) departed: HashMap<Arc<str>, Reported>,
     pub(super) occupancy: Occupancy,
+    /// Whether Redis may have an older state of it, while it was gone and that was reported.
+    pub(super) was_left: bool,
 }
 
 impl Part {
@@ -89,6 +91,7 @@ impl Part {
             unsent: Unsent::default(),
             departed: HashMap::new(),
             occupancy: Occupancy::No,
+            was_left: false,
         }
     }
 

@@ -49,7 +49,11 @@ impl Channel {
             Call::CleanUp(dead) => match ChannelReply::read(value) {
                 Ok(reply) => {
                     self.on_reply_due(&reply, context);
-                    Ok(Done::CleanedUp(dead))
+                    Ok(if dead.was_gone {
+                        Done::Other
+                    } else {
+                        Done::CleanedUp(dead.node)
+                    })
                 }
                 Err(error) => {
                     self.orphans.push(dead);
@@ -77,6 +81,7 @@ impl Channel {
 
     fn on_changed(&mut self, change: &Change, mut reply: ChannelReply, context: &Context<'_>) {
         self.notices.on_acknowledged(&change.acknowledged);
+        self.part.was_left &= !change.was_left;
         if change.all_due {
             self.notices.pending.clear();
         }

@@ -43,8 +43,16 @@ pub(in crate::cluster::redis) struct Channel {
     pub(super) outgoing: Queue,
     /// Where it was last noted that the node has written to the log.
     pub(super) ledger_page: u64,
-    /// Dead nodes whose parts are to be removed.
-    pub(super) orphans: Vec<String>,
+    /// Nodes whose parts are to be removed.
+    pub(super) orphans: Vec<Orphan>,
+}
+
+/// A node whose part is to be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cluster::redis) struct Orphan {
+    pub(in crate::cluster::redis) node: String,
+    /// Whether it was before, and that was reported: it may be there again.
+    pub(super) was_gone: bool,
 }
 
 impl Channel {
@@ -153,8 +161,20 @@ impl Channel {
 
     /// A dead node's part is to be removed.
     pub(in crate::cluster::redis) fn add_orphan(&mut self, dead: &str) {
-        if !self.orphans.iter().any(|orphan| orphan == dead) {
-            self.orphans.push(dead.to_owned());
+        self.orphans.retain(|orphan| orphan.node != dead);
+        self.orphans.push(Orphan {
+            node: dead.to_owned(),
+            was_gone: false,
+        });
+    }
+
+    /// The part of a node that is gone may be there again.
+    pub(in crate::cluster::redis) fn add_gone(&mut self, gone: &str) {
+        if !self.orphans.iter().any(|orphan| orphan.node == gone) {
+            self.orphans.push(Orphan {
+                node: gone.to_owned(),
+                was_gone: true,
+            });
         }
     }
 

@@ -43,7 +43,7 @@ local FLAG_PRESENCE, FLAG_USER, FLAG_COUNTED = 'p', 'u', 'c'
 local FLAG_REPORTS_OCCUPANCY, FLAG_REPORTS_MEMBERS, FLAG_REPORTS_COUNTS = 'o', 'm', 's'
 local FLAG_CACHED, FLAG_ROSTER, FLAG_ALL_DUE, FLAG_ONE_AT_LEAST, FLAG_NOT_SINCE = 'k', 'r', 'd', 'e', 'x'
 local FLAG_DOUBTFUL, FLAG_OCCUPIED, FLAG_WAS_OCCUPIED, FLAG_NEVER_OCCUPIED = 'D', 'q', 'z', 'y'
-local FLAG_PERHAPS_WAS_OCCUPIED = 'w'
+local FLAG_PERHAPS_WAS_OCCUPIED, FLAG_GONE_BEFORE = 'w', 'g'
 local STEP_SUBSCRIBERS, STEP_WATCHERS, STEP_ADD, STEP_REMOVE = 'n', 'w', '+', '-'
 local STEP_ADD_REPORTED, STEP_REMOVE_REPORTED, STEP_REMOVE_PERHAPS_REPORTED = 'h', 'g', 'i'
 local STEP_WHOLE, STEP_FLUSH, STEP_ACKNOWLEDGE = '=', 'f', 'a'
@@ -157,6 +157,19 @@ local function append(kind, rest)
   redis.call(publish, topic, epoch .. ' ' .. last .. ' ' .. body)
 end
 
+-- What the node had is gone, and what it had to report was reported, before this server went back to an older state.
+local is_gone_before = flag(FLAG_GONE_BEFORE)
+if is_gone_before then
+  local is_for_subscribers = { [DUE_COUNTING] = true, [DUE_COUNTED] = true, [DUE_GOING_OFFLINE] = true }
+  local all = redis.call('HGETALL', due)
+  for i = 1, #all, 2 do
+    local owner = string.match(all[i + 1], '^%d+ (.*)$')
+    if owner == node and not is_for_subscribers[string.sub(all[i], 1, 1)] then
+      redis.call('HDEL', due, all[i])
+    end
+  end
+end
+
 local function is_occupied()
   for _, name in ipairs(redis.call('HKEYS', meta)) do
     if string.sub(name, 1, 2) == META_SUBSCRIBERS then
@@ -241,7 +254,8 @@ local function remove(user, left_over)
     redis.call('HDEL', members, user)
     removed[#removed + 1] = field(user)
     local is_unreported = was_never_reported(DUE_PERHAPS_ADDED .. user)
-      or (left_over and (was_never_reported(DUE_ADDED .. user) or (is_forgotten and not is_of_this_memory)))
+      or (left_over and (is_gone_before or was_never_reported(DUE_ADDED .. user)
+        or (is_forgotten and not is_of_this_memory)))
     if flag(FLAG_REPORTS_MEMBERS) and not is_unreported then
       goes(DUE_REMOVING .. user, delay)
     end
@@ -318,7 +332,7 @@ while step <= #ARGV do
       if wanted[user] then
         wanted[user] = nil
       else
-        remove(user, asker == node)
+        remove(user, is_gone_before or asker == node)
       end
     end
     announce_members()

@@ -1,12 +1,12 @@
 -- A node goes. What it, or a dead one, still has to report is left to the others; if there are none, it
 -- stays to do so itself.
 --
--- KEYS: nodes, versions, dead, memory, logs
+-- KEYS: nodes, versions, dead, memory, logs, and the nodes that are gone, where they are remembered
 -- ARGV: the node, 1: it has something to leave, milliseconds within which others must have
---   made a heartbeat
+--   made a heartbeat, milliseconds that nodes are remembered which are gone
 -- Returns { 1 } if the node has gone; { 0, dead node* } if nobody else is there.
-local nodes, versions, dead, memory, logs = unpack(KEYS)
-local node, leaves, alive_within = unpack(ARGV)
+local nodes, versions, dead, memory, logs, gone = unpack(KEYS)
+local node, leaves, alive_within, remembered_for = unpack(ARGV)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local others = 0
@@ -20,6 +20,12 @@ if others == 0 and (leaves == '1' or redis.call('ZCARD', dead) > 0) then
 end
 if leaves == '1' then
   redis.call('ZADD', dead, 0, node)
+elseif gone then
+  for _, other in ipairs(redis.call('ZRANGEBYSCORE', gone, '-inf', now - tonumber(remembered_for))) do
+    redis.call('ZREM', gone, other)
+  end
+  redis.call('ZADD', gone, now, node)
+  redis.call('PEXPIRE', gone, remembered_for)
 end
 redis.call('ZREM', nodes, node)
 redis.call('HDEL', versions, node)

@@ -240,7 +240,9 @@ impl Node {
             }
             Then::Listed(topic) => self.on_listed(&topic, answer.is_ok()),
             Then::Heartbeat(node) => self.on_heartbeat(node, answer),
-            Then::CompareLists(node) => self.on_own_list(node, answer),
+            Then::CompareLists(node, reached) => self.on_own_list(node, &reached, answer),
+            Then::Gone(reached) => self.on_gone(&reached, answer),
+            Then::TopicsOfGone(gone, reached) => self.on_topics_of_gone(&gone, &reached, answer),
             Then::CleanUp(dead) => self.on_topics_of(&dead, answer),
             Then::Settle(settlement) => {
                 if answer.is_err() {

@@ -138,6 +138,16 @@ impl Node {
         channel.is_some_and(|channel| channel.serve(app))
     }
 
+    /// The channel of a topic, made if there is none, of the app as it is now, if there is one. False: no channel is
+    /// called so.
+    pub(super) fn ensure_known(&mut self, topic: &str) -> bool {
+        let id = self.setup.keys.parse(topic).map(|(id, _)| id);
+        match id.and_then(|id| self.setup.apps.by_id(id)) {
+            Some(app) => self.ensure_for(topic, &app),
+            None => self.ensure(topic).is_some(),
+        }
+    }
+
     /// The channel of a topic, made if there is none.
     pub(super) fn ensure(&mut self, topic: &str) -> Option<()> {
         if self.channels.contains_key(topic) {

@@ -1,7 +1,6 @@
 //! What dead nodes leave behind.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use redis::Value;
 
@@ -10,7 +9,7 @@ use super::life::{CleaningUp, LeftToOthers};
 use super::state::Node;
 use crate::cluster::redis::script;
 use crate::cluster::redis::wire::LEFT_TO_OTHERS_FOR;
-use crate::hub::{AppHub, Knowledge};
+use crate::hub::Knowledge;
 
 impl Node {
     /// Removes what a dead node has on any channel, and reports what follows from it.
@@ -50,10 +49,9 @@ impl Node {
             let Some((id, _)) = self.setup.keys.parse(&topic) else {
                 continue;
             };
-            let app = self.setup.apps.by_id(id);
-            if app.is_none() && leaves_unknown {
+            if leaves_unknown && self.setup.apps.by_id(id).is_none() {
                 unknown.insert(id.into());
-            } else if self.ensure_to_clean_up(&topic, app.as_ref()) {
+            } else if self.ensure_known(&topic) {
                 if let Some(channel) = self.channels.get_mut(&*topic) {
                     channel.add_orphan(dead);
                     left += 1;
@@ -63,19 +61,14 @@ impl Node {
         }
         let leaves_some = !unknown.is_empty();
         self.leave_to_others(dead, unknown);
-        let cleaning_up = CleaningUp { left, leaves_some };
+        let cleaning_up = CleaningUp {
+            left,
+            leaves_some,
+            starts_over: false,
+        };
         self.life.dead.insert(dead.to_owned(), cleaning_up);
         if left == 0 {
             self.all_cleaned_up(dead);
-        }
-    }
-
-    /// The channel of a topic, for an app that this node knows, or that nobody has known for long. False: there is
-    /// no such channel.
-    fn ensure_to_clean_up(&mut self, topic: &str, app: Option<&Arc<AppHub>>) -> bool {
-        match app {
-            Some(app) => self.ensure_for(topic, app),
-            None => self.ensure(topic).is_some(),
         }
     }
 
@@ -120,8 +113,9 @@ impl Node {
         // Of one that others have cleaned up after nothing is known here.
         left.retain(|_, left| now < left.since + 2 * LEFT_TO_OTHERS_FOR);
         let are_left = left.iter().filter(|(_, left)| {
-            let is_known = |app: &Box<str>| apps.one(app).is_some();
-            now < left.since + LEFT_TO_OTHERS_FOR && !left.apps.iter().any(is_known)
+            let mut unknown = left.apps.iter();
+            let is_time = now < left.since + LEFT_TO_OTHERS_FOR;
+            is_time && unknown.all(|app| apps.one(app).is_none())
         });
         are_left.map(|(dead, _)| dead.clone()).collect()
     }
@@ -132,9 +126,11 @@ impl Node {
             return;
         };
         cleaning_up.left = cleaning_up.left.saturating_sub(1);
-        let CleaningUp { left, leaves_some } = *cleaning_up;
-        if leaves_some {
-            // Whoever knows the others does not find it again.
+        let CleaningUp {
+            left, leaves_some, ..
+        } = *cleaning_up;
+        if leaves_some && !self.servers.are_several() {
+            // Whoever knows the others does not find it again. (Where a server may go back, it is still to be known.)
             let key = self.setup.keys.topics_of(dead);
             let mut command = redis::cmd("SREM");
             command.arg(&key).arg(topic);
@@ -147,8 +143,12 @@ impl Node {
 
     fn all_cleaned_up(&mut self, dead: &str) {
         let cleaned_up = self.life.dead.remove(dead);
-        if cleaned_up.is_some_and(|cleaned_up| cleaned_up.leaves_some) {
+        if cleaned_up.is_some_and(|done| done.leaves_some || done.starts_over) {
+            // It is named again.
             return;
+        }
+        if self.servers.are_several() {
+            return self.bury(dead);
         }
         let key = self.setup.keys.topics_of(dead);
         let mut command = redis::cmd("DEL");

@@ -1,8 +1,10 @@
 //! Redis has forgotten something, or may have while it was away.
 
+use std::rc::Rc;
+
 use redis::Value;
 
-use super::jobs::{NoAnswer, Plain, Then};
+use super::jobs::{NoAnswer, Plain, Reached, Then};
 use super::state::Node;
 use crate::cluster::redis::entry::NodeId;
 use crate::cluster::redis::script;
@@ -20,31 +22,59 @@ impl Node {
         self.memory.must_compare = true;
     }
 
+    /// Whether what Redis has can be compared: of several servers one that is away has a part of it.
+    pub(super) fn may_compare(&self) -> bool {
+        !self.servers.are_several() || self.servers.all_reached()
+    }
+
     /// What Redis has of this node on channels that it does not know, under any id that it had, is
     /// taken out.
     pub(super) fn compare_lists(&mut self) {
+        let reached = self.memory.take_reached();
         let current = self.life.ids.current;
-        let earlier: Vec<String> = self.life.ids.earlier().map(|id| id.to_string()).collect();
+        let earlier = self.life.unburied();
         let key = self.setup.keys.topics_of(&current.to_string());
         let mut command = redis::cmd("SMEMBERS");
         command.arg(&key);
-        self.call(Plain::new(key, command, Then::CompareLists(current)));
+        self.call(Plain::new(
+            key,
+            command,
+            Then::CompareLists(current, Rc::clone(&reached)),
+        ));
         for id in earlier {
             self.clean_up_after(id);
+        }
+        // Of what they had before it came a node that has just started knows nothing: others look for it.
+        let is_first = !std::mem::replace(&mut self.memory.has_compared, true);
+        if self.servers.are_several() && !reached.is_empty() && !is_first {
+            self.look_for_gone(reached);
         }
     }
 
     /// These topics Redis has of this node, under the id that it had when it asked.
-    pub(super) fn on_own_list(&mut self, id: NodeId, answer: Result<Value, NoAnswer>) {
+    pub(super) fn on_own_list(
+        &mut self,
+        id: NodeId,
+        reached: &Reached,
+        answer: Result<Value, NoAnswer>,
+    ) {
         match answer.map(script::texts) {
             Ok(Ok(topics)) if self.node() == id => {
                 for topic in topics {
-                    if self.ensure(&topic).is_some() {
-                        self.with(&topic, |channel, _| channel.on_found());
-                    }
+                    self.on_own_topic(&topic, reached);
                 }
             }
-            _ => self.memory.must_compare = true,
+            _ => self.memory.compare_again(reached),
+        }
+    }
+
+    fn on_own_topic(&mut self, topic: &str, reached: &Reached) {
+        let was_left = !self.channels.contains_key(topic) && self.postponed.left.contains(topic);
+        if was_left && !self.is_on(topic, reached) {
+            return;
+        }
+        if self.ensure(topic).is_some() {
+            self.with(topic, |channel, _| channel.on_found(was_left));
         }
     }
 }

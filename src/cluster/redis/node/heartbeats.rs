@@ -33,6 +33,7 @@ impl Node {
             return;
         }
         self.look_at_pulse();
+        self.unlist_left();
         self.losses.get_mut().log_rest(self.now);
         let (key, command) = self.heartbeat();
         let beat = Plain::new(key, command, Then::Heartbeat(self.node()));
@@ -131,7 +132,7 @@ impl Node {
             }
         }
         self.show_standing();
-        if std::mem::take(&mut self.memory.must_compare) {
+        if self.may_compare() && std::mem::take(&mut self.memory.must_compare) {
             self.compare_lists();
         }
         for dead in pulse.dead {
@@ -158,6 +159,7 @@ impl Node {
         tracing::warn!(%old, %new, "this node was given up: it returns as another");
         // Its channels are announced as soon as the new id counts.
         self.life.membership = Membership::New;
+        self.postponed.left.clear();
         self.memory.must_compare = true;
         for topic in self.topics() {
             if let Some(channel) = self.channels.get_mut(&topic) {

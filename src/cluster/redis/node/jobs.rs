@@ -1,11 +1,14 @@
 //! What servers are asked, and what the answers are for.
 
+use std::rc::Rc;
+
 use redis::{Cmd, Value};
 use tokio::sync::oneshot;
 
 use crate::cluster::redis::channel::Call;
 use crate::cluster::redis::entry::NodeId;
 use crate::cluster::redis::keys::{self, Topic};
+use crate::cluster::redis::link::LinkId;
 use crate::cluster::redis::request::Settlement;
 use crate::hub::Unavailable;
 
@@ -52,6 +55,9 @@ pub(super) struct Plain {
     pub(super) tries: u32,
 }
 
+/// Connections over which servers were reached since it was last compared what they have.
+pub(super) type Reached = Rc<[LinkId]>;
+
 /// What the answer to a call is for.
 pub(super) enum Then {
     /// Nobody needs it.
@@ -63,7 +69,10 @@ pub(super) enum Then {
     /// A heartbeat of the node, under this id.
     Heartbeat(NodeId),
     /// The topics that Redis has of the node, under this id.
-    CompareLists(NodeId),
+    CompareLists(NodeId, Reached),
+    /// The nodes that are gone, and the topics of one of them.
+    Gone(Reached),
+    TopicsOfGone(String, Reached),
     /// The topics of a dead node.
     CleanUp(String),
     Settle(Settlement),

@@ -12,6 +12,7 @@ use super::state::Node;
 use super::timers::Timer;
 use crate::cluster::redis::channel::Channel;
 use crate::cluster::redis::script;
+use crate::cluster::redis::wire::GONE_FOR;
 
 /// How often it is looked whether a node that stops has nothing pending.
 const STOPS_EVERY: Duration = Duration::from_millis(5);
@@ -70,7 +71,10 @@ impl Node {
 
     fn leave_cluster(&mut self, leaves_something: bool) {
         let node = self.node().to_string();
-        if !leaves_something {
+        let remembers_gone = self.servers.are_several();
+        if !leaves_something && remembers_gone {
+            self.expire_topics_of(&node);
+        } else if !leaves_something {
             let key = self.setup.keys.topics_of(&node);
             let mut command = redis::cmd("DEL");
             command.arg(&key);
@@ -78,13 +82,16 @@ impl Node {
         }
         let [nodes, versions, dead] = self.setup.keys.nodes();
         let (memory, logs) = (self.setup.keys.memory(), self.setup.keys.logs());
-        let keys = [&nodes, &versions, &dead, &memory, &logs];
+        let gone = self.setup.keys.gone();
+        let keys = [&nodes, &versions, &dead, &memory, &logs, &gone];
+        let keys = &keys[..keys.len() - usize::from(!remembers_gone)];
         let half = self.setup.settings.node_timeout.as_millis() as u64 / 2;
         let command = script::GOODBYE
-            .call(&keys)
+            .call(keys)
             .arg("node", node)
             .arg("leaves", i32::from(leaves_something))
             .arg("alive_within", half)
+            .arg("remembered_for", GONE_FOR.as_millis() as u64)
             .command();
         self.call(Plain::new(nodes, command, Then::Goodbye));
     }

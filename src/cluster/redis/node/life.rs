@@ -35,6 +35,8 @@ pub(super) struct CleaningUp {
     pub(super) left: usize,
     /// Whether there are others, which are left to nodes that know their apps.
     pub(super) leaves_some: bool,
+    /// Whether a server was reached anew meanwhile, which may have again what was cleaned up.
+    pub(super) starts_over: bool,
 }
 
 impl CleaningUp {
@@ -43,6 +45,7 @@ impl CleaningUp {
         Self {
             left: usize::MAX,
             leaves_some: false,
+            starts_over: false,
         }
     }
 }
@@ -66,6 +69,8 @@ pub(super) struct Life {
     pub(super) dead: HashMap<String, CleaningUp>,
     /// Dead nodes of whose channels some are left to others.
     pub(super) left_to_others: HashMap<String, LeftToOthers>,
+    /// Earlier ids of this node that are among those that are gone.
+    buried: HashSet<NodeId>,
     /// Whether the next heartbeat is not waited for.
     beats_early: bool,
     pub(super) leaving: Leaving,
@@ -80,6 +85,7 @@ impl Life {
             version: VERSION,
             dead: HashMap::new(),
             left_to_others: HashMap::new(),
+            buried: HashSet::new(),
             beats_early: false,
             leaving: Leaving::No,
         }
@@ -98,6 +104,21 @@ impl Life {
 
     pub(super) fn is_leaving(&self) -> bool {
         matches!(self.leaving, Leaving::UnderWay(_))
+    }
+
+    /// The node, which this one may have been, is among those that are gone.
+    pub(super) fn note_buried(&mut self, node: &str) {
+        let earlier: Vec<NodeId> = self.ids.earlier().collect();
+        self.buried.retain(|id| earlier.contains(id));
+        let mut own = earlier.into_iter().filter(|id| id.to_string() == node);
+        self.buried.extend(own.next());
+    }
+
+    /// Earlier ids of this node of which something may be left.
+    pub(super) fn unburied(&self) -> Vec<String> {
+        let earlier = self.ids.earlier();
+        let unburied = earlier.filter(|id| !self.buried.contains(id));
+        unburied.map(|id| id.to_string()).collect()
     }
 
     /// A heartbeat is to be made ahead of its time. False: one is about to be anyway.

@@ -2,6 +2,8 @@
 
 use super::jobs::{Plain, Then};
 use super::state::Node;
+use crate::cluster::redis::channel::Channel;
+use crate::cluster::redis::keys::Topic;
 
 impl Node {
     /// Puts the topic among those that this node has to do with, before it has.
@@ -20,7 +22,27 @@ impl Node {
         self.call(Plain::new(key, command, then));
     }
 
-    pub(super) fn unlist(&mut self, topic: &str) {
+    /// The node has nothing to do with the topic any more.
+    pub(super) fn unlist(&mut self, topic: &Topic) {
+        if self.servers.are_several() {
+            self.postponed.left.add(Topic::clone(topic), self.now);
+        } else {
+            self.unlist_now(topic);
+        }
+    }
+
+    /// Topics that were left so long ago that their servers do not go back to before that.
+    pub(super) fn unlist_left(&mut self) {
+        while let Some(topic) = self.postponed.left.take_over(self.now) {
+            let channel = self.channels.get(&topic);
+            // One that is listed anew is left anew, too.
+            if !channel.is_some_and(Channel::may_be_listed) {
+                self.unlist_now(&topic);
+            }
+        }
+    }
+
+    fn unlist_now(&mut self, topic: &str) {
         let key = self.setup.keys.topics_of(&self.node().to_string());
         let mut command = redis::cmd("SREM");
         command.arg(&key).arg(topic);

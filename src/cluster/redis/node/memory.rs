@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use super::jobs::Reached;
+use crate::cluster::redis::link::LinkId;
 use crate::cluster::redis::script::Memory;
 
 /// What is known of Redis' memory.
@@ -15,6 +17,10 @@ pub(super) struct KnownMemory {
     keeps_until: Instant,
     /// Whether what it has of this node is to be compared with what it is.
     pub(super) must_compare: bool,
+    /// Connections over which servers were reached since it was: they may have gone back to what they had before.
+    reached: Vec<LinkId>,
+    /// Whether it ever was.
+    pub(super) has_compared: bool,
 }
 
 impl KnownMemory {
@@ -25,7 +31,30 @@ impl KnownMemory {
             doubts_until: now,
             keeps_until: now,
             must_compare: false,
+            reached: Vec::new(),
+            has_compared: false,
         }
+    }
+
+    /// A server is reached anew: what it has is to be compared.
+    pub(super) fn on_reached(&mut self, link: LinkId, is_up: impl Fn(LinkId) -> bool) {
+        self.must_compare = true;
+        self.reached.retain(|known| is_up(*known));
+        self.reached.push(link);
+    }
+
+    /// What is to be compared now.
+    pub(super) fn take_reached(&mut self) -> Reached {
+        std::mem::take(&mut self.reached).into()
+    }
+
+    /// It could not be.
+    pub(super) fn compare_again(&mut self, reached: &Reached) {
+        self.must_compare = true;
+        let known = &self.reached;
+        let missing = reached.iter().filter(|link| !known.contains(link));
+        let missing: Vec<LinkId> = missing.copied().collect();
+        self.reached.extend(missing);
     }
 
     /// Other nodes may be on their way back until then.

@@ -9,10 +9,12 @@
 //! - [`servers`]: which of them is reached, and which has what
 //! - [`life`]: the node as one of several
 //! - [`memory`], [`recent`]: what Redis remembers, and what was written last
+//! - [`left`]: topics that the node has left
 //! - [`state`]: all that as a whole
 //! - [`listing`]: topics that the node has to do with
 //! - [`channels`]: what follows from a change of a channel, and what servers announce of it
 //! - [`settling`]: what became of idempotency keys
+//! - [`gone`]: what nodes that are gone may have again
 //! - [`dead_nodes`]: what dead nodes leave behind, which is removed
 //! - [`forgotten`]: what is done when Redis has forgotten something
 //! - [`trimming`]: all logs together are not too large
@@ -42,6 +44,8 @@ mod memory;
 
 mod recent;
 
+mod left;
+
 mod state;
 
 mod listing;
@@ -49,6 +53,8 @@ mod listing;
 mod channels;
 
 mod settling;
+
+mod gone;
 
 mod dead_nodes;
 

@@ -98,7 +98,7 @@ impl Node {
         match link {
             Ok(link) if self.servers.on_connected(address, link, self.now) => {
                 tracing::info!(server = address, "connected to Redis");
-                self.on_reached();
+                self.on_reached(link);
             }
             Ok(link) => self.io.push(Io::Disconnect(link)),
             Err(error) => self.on_not_connected(address, error),
@@ -125,12 +125,16 @@ impl Node {
         }
     }
 
-    fn on_reached(&mut self) {
+    fn on_reached(&mut self, link: LinkId) {
         if self.servers.all_reached() {
             self.note_no_lack();
         }
         self.memory.keep_until(self.now + KEEPS_FOR);
-        self.memory.must_compare = true;
+        let servers = &self.servers;
+        for cleaning_up in self.life.dead.values_mut() {
+            cleaning_up.starts_over = servers.are_several();
+        }
+        self.memory.on_reached(link, |link| servers.is_up(link));
         self.beat();
         for topic in self.topics() {
             self.look_after(&topic);

@@ -125,7 +125,7 @@ impl Servers {
     }
 
     /// Whether keys are spread over servers.
-    fn are_several(&self) -> bool {
+    pub(super) fn are_several(&self) -> bool {
         matches!(self.target, Target::Cluster(_))
     }
 
@@ -149,6 +149,11 @@ impl Servers {
     /// memory.
     pub(super) fn memory<'a>(&self, key: &'a str, name: &'a str) -> Option<(&'a str, &'a str)> {
         (!self.are_several() && !name.is_empty()).then_some((key, name))
+    }
+
+    pub(super) fn is_up(&self, link: LinkId) -> bool {
+        let mut up = self.list.iter().filter_map(Server::up);
+        up.any(|up| up.link == link)
     }
 
     pub(super) fn all_reached(&self) -> bool {

@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 
 use super::io::Io;
 use super::jobs::{Job, Plain, Then};
+use super::left::Left;
 use super::life::Life;
 use super::memory::KnownMemory;
 use super::recent::Recent;
@@ -48,6 +49,8 @@ pub(super) struct Postponed {
     pub(super) calls: Vec<Plain>,
     /// Idempotency keys whose fate Redis does not know yet.
     pub(super) settlements: Vec<Settlement>,
+    /// Topics that are still among those that the node has to do with.
+    pub(super) left: Left,
     /// Calls that could not be made, and are followed up when all else that has come of it is done.
     pub(super) unasked: VecDeque<Then>,
 }

@@ -117,6 +117,15 @@ impl Data {
         key.is_some_and(|key| key.until.is_none())
     }
 
+    /// What begins so is as it was.
+    pub(super) fn replace(&mut self, older: &Self, prefix: &str) {
+        let is_meant = |name: &Bytes| name.starts_with(prefix.as_bytes());
+        self.keys.retain(|name, _| !is_meant(name));
+        let older = older.keys.iter().filter(|(name, _)| is_meant(name));
+        self.keys
+            .extend(older.map(|(name, key)| (name.clone(), key.clone())));
+    }
+
     /// The keys that are there, and not for a while only.
     pub(super) fn lasting(&self) -> Vec<String> {
         let keys = self.keys.iter().filter(|(_, key)| key.until.is_none());
@@ -309,7 +318,7 @@ impl Data {
                 let micros = (self.now % 1000) * 1000;
                 texts([self.now / 1000, micros].map(|part| part.to_string().into()))
             }
-            "PUBLISH" => {
+            "PUBLISH" | "SPUBLISH" => {
                 let topic = String::from_utf8_lossy(&rest[0]).into_owned();
                 let count = self.listeners.get(&topic).copied().unwrap_or(0);
                 self.published.push((topic, rest[1].clone()));

@@ -14,6 +14,7 @@
 //! - [`plan`]: what happens
 //! - [`found`], [`doubted`]: plans that went wrong once
 //! - [`unknown`]: nodes that do not know an app
+//! - [`sharded`]: servers of a Redis Cluster that go back to what they had before
 //! - [`seeded`]: plans by which mistakes are found that were made on purpose
 //!
 //! Mistakes that were made on purpose, and found: not catching up after a gap; applying an entry twice;
@@ -27,7 +28,7 @@
 //! reporting again what is not acknowledged yet; taking no notice of the numbers that an answer brings; dropping what
 //! comes late of a log that was there before.
 //!
-//! Not simulated: Redis Clusters and sentinels, refusals of Redis, idempotency keys, the end of a node in
+//! Not simulated: Redis Clusters, but for what follows from one of their servers that goes back; sentinels, refusals of Redis, idempotency keys, the end of a node in
 //! good order.
 
 mod acknowledged;
@@ -41,6 +42,7 @@ mod oracle;
 mod plan;
 mod relay;
 mod seeded;
+mod sharded;
 mod unknown;
 mod world;
 mod written;
@@ -52,7 +54,7 @@ use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use plan::{Action, Plan};
-use world::simulate;
+use world::{World, simulate, simulate_sharded};
 
 /// How long a test goes on trying plans, on a machine that is slow.
 const LONGEST: Duration = Duration::from_secs(7);
@@ -81,17 +83,25 @@ impl Effort {
 
 /// Tries plans: so many, unless the environment has it otherwise.
 fn hold(plans: u32, strategy: impl Strategy<Value = Plan>) {
+    hold_by(simulate, plans, strategy);
+}
+
+fn hold_by(simulate: fn(&Plan) -> World, plans: u32, strategy: impl Strategy<Value = Plan>) {
     let start = Instant::now();
     let tried = match Effort::of_environment() {
         Effort::Usual => {
             let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-            hold_as_long_as(plans, rng, &strategy, || start.elapsed() < LONGEST)
+            hold_as_long_as(simulate, plans, rng, &strategy, || {
+                start.elapsed() < LONGEST
+            })
         }
-        Effort::Plans(plans) => hold_as_long_as(plans, new_rng(), &strategy, || true),
+        Effort::Plans(plans) => hold_as_long_as(simulate, plans, new_rng(), &strategy, || true),
         Effort::Lasting(time) => {
             let mut tried = 0;
             while start.elapsed() < time {
-                tried += hold_as_long_as(20, new_rng(), &strategy, || start.elapsed() < time);
+                tried += hold_as_long_as(simulate, 20, new_rng(), &strategy, || {
+                    start.elapsed() < time
+                });
             }
             tried
         }
@@ -106,6 +116,7 @@ fn new_rng() -> TestRng {
 
 /// Tries so many plans at most, and returns how many they were.
 fn hold_as_long_as(
+    simulate: fn(&Plan) -> World,
     plans: u32,
     rng: TestRng,
     strategy: &impl Strategy<Value = Plan>,
@@ -166,6 +177,11 @@ fn members_come_and_go_while_links_break() {
 #[test]
 fn nothing_is_wrong_for_long_after_redis_has_forgotten() {
     hold(30, plan::plans(plan::forgetful()));
+}
+
+#[test]
+fn nothing_is_wrong_for_long_after_a_server_of_a_redis_cluster_went_back() {
+    hold_by(simulate_sharded, 60, plan::plans(plan::sharded()));
 }
 
 #[test]

@@ -62,6 +62,8 @@ pub(super) struct Trouble {
 pub(super) struct Network {
     pub(super) now: Duration,
     pub(super) data: Data,
+    /// Whether it is a Redis Cluster, in which channels and nodes are on several servers.
+    pub(super) is_sharded: bool,
     pub(super) trouble: Vec<Trouble>,
     ways: BTreeMap<LinkKey, Way>,
     queue: BinaryHeap<Reverse<(Duration, u64)>>,
@@ -77,10 +79,11 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn new(relays: usize, seed: u64) -> Self {
+    pub(super) fn new(relays: usize, seed: u64, is_sharded: bool) -> Self {
         Self {
             now: Duration::ZERO,
             data: Data::default(),
+            is_sharded,
             trouble: vec![Trouble::default(); relays],
             ways: BTreeMap::new(),
             queue: BinaryHeap::new(),
@@ -109,14 +112,13 @@ impl Network {
         let at = self.now + self.delay(run);
         match io {
             Io::Discover(_) => {
-                let Target::Single(info) = target else {
-                    unreachable!("one server is simulated");
+                let (info, slots) = match target {
+                    Target::Single(info) => (info, None),
+                    Target::Cluster(list) => (&list[0], Some(vec![0; 16_384].into())),
+                    Target::Sentinel(_) => unreachable!("sentinels are not simulated"),
                 };
                 let servers = vec![("redis".to_owned(), info.clone())];
-                let found = Discovered {
-                    servers,
-                    slots: None,
-                };
+                let found = Discovered { servers, slots };
                 let event = Event::Discovered(Ok(found));
                 self.put(at, Happening::Input(run, None, Input::Event(event)));
             }
@@ -276,7 +278,7 @@ impl Network {
             let (name, topic) = (arguments.next().unwrap(), arguments.next().unwrap());
             let way = self.ways.entry((run, link.0)).or_default();
             let pushed = match &*name {
-                "SUBSCRIBE" => {
+                "SUBSCRIBE" | "SSUBSCRIBE" => {
                     way.topics.insert(topic.clone());
                     Pushed::Listening(topic.into())
                 }
@@ -336,6 +338,12 @@ impl Network {
             Happening::Input(to, ..) | Happening::Connect(to, ..) => *to != run,
             Happening::Use(..) => true,
         });
+    }
+
+    /// The server of the channels has what it had before, and that of the nodes what it has.
+    pub(super) fn replace_channels(&mut self, older: &Data) {
+        self.data.replace(older, "fanfare:{1:");
+        self.count_listeners();
     }
 
     /// The server has this instead of what it had.

@@ -197,6 +197,16 @@ pub(super) fn forgetful() -> Actions {
     actions
 }
 
+/// The server of a Redis Cluster that has the channels returns with an older state of them as well.
+pub(super) fn sharded() -> Actions {
+    let mut actions = rough();
+    actions.extend([
+        (3, Just(Action::Save).boxed()),
+        (3, Just(Action::FailOver).boxed()),
+    ]);
+    actions
+}
+
 /// Redis loses what it has, and links break, but no node is away for long, and all is reported that has to be before
 /// Redis loses anything again.
 pub(super) fn oblivious() -> impl Strategy<Value = Plan> {

@@ -14,6 +14,7 @@ use crate::apps::{App, ChannelFilter, Registry, Source, Webhook, WebhookEvent, W
 use crate::auth::Signer;
 use crate::cluster::redis::node::io::Input;
 use crate::cluster::redis::node::state::Node;
+use crate::cluster::redis::settings::Target;
 use crate::cluster::redis::{Redis, Settings};
 use crate::hub::testing::{Posted, TestShard};
 use crate::hub::{
@@ -98,12 +99,15 @@ fn app() -> App {
 }
 
 impl Relay {
-    pub(super) fn new(run: Run, start: Instant, now: Duration) -> Self {
-        let settings = Settings {
+    pub(super) fn new(run: Run, start: Instant, now: Duration, is_sharded: bool) -> Self {
+        let mut settings = Settings {
             // So little that nodes miss what has left a log.
             log_bytes: 64 << 10,
             ..Settings::default()
         };
+        if let (Target::Single(info), true) = (&settings.target, is_sharded) {
+            settings.target = Target::Cluster(vec![info.clone()]);
+        }
         let metrics = Metrics::new();
         let authority = Arc::new(Redis::new(settings.clone(), &metrics).unwrap());
         let registry = Registry::new(vec![app()]).unwrap();

@@ -10,14 +10,17 @@ use super::plan::{Action, CHANNELS, NOTICES_SETTLE_WITHIN, Plan, RELAYS, USERS};
 use super::relay::{Relay, Wish};
 use crate::cluster::redis::node::io::Input;
 
+/// How long ago it may be at most what the server of the channels goes back to.
+const GOES_BACK_BY: Duration = Duration::from_secs(120);
+
 /// Has all of a plan happen.
 pub(super) fn simulate(plan: &Plan) -> World {
-    let mut world = World::new(plan.seed);
-    for action in &plan.actions {
-        world.act(action);
-    }
-    world.settle();
-    world
+    World::new(plan.seed).live(plan)
+}
+
+/// The same on a Redis Cluster.
+pub(super) fn simulate_sharded(plan: &Plan) -> World {
+    World::sharded(plan.seed).live(plan)
 }
 
 /// An event, and who is to get it.
@@ -60,10 +63,27 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
+        Self::begin(seed, false)
+    }
+
+    fn live(mut self, plan: &Plan) -> Self {
+        for action in &plan.actions {
+            self.act(action);
+        }
+        self.settle();
+        self
+    }
+
+    /// On a Redis Cluster.
+    pub(super) fn sharded(seed: u64) -> Self {
+        Self::begin(seed, true)
+    }
+
+    fn begin(seed: u64, is_sharded: bool) -> Self {
         let start = Instant::now();
-        let relay = |index| Relay::new((index, index as u64), start, Duration::ZERO);
+        let relay = |index| Relay::new((index, index as u64), start, Duration::ZERO, is_sharded);
         let mut world = Self {
-            network: Network::new(RELAYS, seed),
+            network: Network::new(RELAYS, seed, is_sharded),
             relays: (0..RELAYS).map(relay).collect(),
             start,
             saved: None,
@@ -194,12 +214,7 @@ impl World {
                 self.lose_data(data, ends);
             }
             Action::Save => self.saved = Some(self.network.data.clone()),
-            Action::FailOver => {
-                if let Some(data) = self.saved.clone() {
-                    self.may_lose_notices = true;
-                    self.lose_data(data, true);
-                }
-            }
+            Action::FailOver => self.fail_over(),
         }
     }
 
@@ -211,6 +226,31 @@ impl World {
             trouble.away_until = trouble.away_until.max(until);
             self.network.cut(relay);
         }
+    }
+
+    fn fail_over(&mut self) {
+        let Some(data) = self.saved.clone() else {
+            return;
+        };
+        let age = self.network.data.now - data.now;
+        if !self.network.is_sharded {
+            self.may_lose_notices = true;
+            self.lose_data(data, true);
+        } else if u128::from(age) < GOES_BACK_BY.as_millis() {
+            self.channels_go_back(&data);
+        }
+    }
+
+    /// The server that has the channels fails, and is followed by one that was behind.
+    pub(super) fn channels_go_back(&mut self, older: &Data) {
+        self.has_forgotten = true;
+        self.may_lose_notices = true;
+        self.unnoticed_until = self.network.now + Duration::from_secs(3);
+        for event in &mut self.events {
+            event.is_optional = true;
+        }
+        self.all_away(Duration::from_millis(20));
+        self.network.replace_channels(older);
     }
 
     fn lose_data(&mut self, data: Data, ends: bool) {
@@ -240,7 +280,7 @@ impl World {
         }
         let run = (index, self.runs);
         self.runs += 1;
-        self.relays[index] = Relay::new(run, self.start, self.network.now);
+        self.relays[index] = Relay::new(run, self.start, self.network.now, self.network.is_sharded);
     }
 
     fn publish(&mut self, index: usize, channel: &'static str) {
