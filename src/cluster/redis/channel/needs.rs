@@ -49,6 +49,11 @@ impl Channel {
         self.schedule.may_be_listed()
     }
 
+    /// Whether the node has announced anything of its own there.
+    pub(in crate::cluster::redis) fn has_announced(&self) -> bool {
+        self.replica.place.is_some() || self.replica.former.is_some()
+    }
+
     // What it asks.
 
     /// Puts it into a queue if it has something to ask and does not stand in one.

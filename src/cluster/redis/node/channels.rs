@@ -233,7 +233,7 @@ impl Node {
                 .stop_listening(channel.slot(), Arc::clone(topic));
         }
         if channel.may_be_listed() {
-            self.unlist(topic);
+            self.unlist(topic, channel.has_announced());
         }
     }
 

@@ -22,9 +22,10 @@ impl Node {
         self.call(Plain::new(key, command, then));
     }
 
-    /// The node has nothing to do with the topic any more.
-    pub(super) fn unlist(&mut self, topic: &Topic) {
-        if self.servers.are_several() {
+    /// The node has nothing to do with the topic any more. (One where it has only cleaned up after others is not among
+    /// those that whoever cleans up after this one goes through.)
+    pub(super) fn unlist(&mut self, topic: &Topic, has_announced: bool) {
+        if self.servers.are_several() && has_announced {
             self.postponed.left.add(Topic::clone(topic), self.now);
         } else {
             self.unlist_now(topic);
