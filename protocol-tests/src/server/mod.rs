@@ -39,6 +39,7 @@ const LEFTOVERS: [&str; 3] = [
 pub struct TestServer {
     endpoint: Endpoint,
     admin: Option<Endpoint>,
+    tls: Option<String>,
     apps: Vec<App>,
     process: Option<ServerProcess>,
     config: ServerConfig,
@@ -94,6 +95,11 @@ impl TestServer {
     /// Where the admin listener is; `None` when it is off or the server foreign.
     pub fn admin_endpoint(&self) -> Option<&Endpoint> {
         self.admin.as_ref()
+    }
+
+    /// Where the server speaks TLS, `host:port`; panics where it does not.
+    pub fn tls_authority(&self) -> &str {
+        self.tls.as_deref().expect("tls.listen is set")
     }
 
     /// The id of the server's process; `None` when it is foreign.

@@ -13,7 +13,6 @@ use tokio::net::TcpStream;
 
 use crate::dns::NameServer;
 use crate::process::Process;
-use crate::support::tls_address;
 
 /// What a test asks of it.
 #[derive(Clone, Copy)]
@@ -126,7 +125,7 @@ impl Pebble {
         let plain = servers.iter().map(|it| it.endpoint().authority.clone());
         self.http.set_targets(&plain.collect::<Vec<_>>());
         self.http.restore();
-        let over_tls = servers.iter().map(|it| tls_address(it));
+        let over_tls = servers.iter().map(|it| it.tls_authority().to_owned());
         self.tls.set_targets(&over_tls.collect::<Vec<_>>());
         self.tls.restore();
     }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use protocol_tests::{TestServer, or_skip};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
-use serde_json::Value;
 
 use crate::asked::{APP, Doctor, Findings};
 
@@ -77,13 +76,7 @@ async fn found(case: Case) -> Option<Findings> {
 }
 
 fn tls_port(server: &TestServer) -> u16 {
-    let log = server.log();
-    let lines = log
-        .iter()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut listening = lines.filter(|line| line["listener"] == "tls");
-    let line = listening.next().expect("the address is logged");
-    let (_, port) = line["address"].as_str().unwrap().rsplit_once(':').unwrap();
+    let (_, port) = server.tls_authority().rsplit_once(':').unwrap();
     port.parse().unwrap()
 }
 
