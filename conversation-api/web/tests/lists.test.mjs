@@ -6,7 +6,7 @@ import { channelsFor } from "../src/live/channels.js";
 import { coalesce } from "../src/desk/coalesce.js";
 import * as feeds from "../src/desk/feeds.js";
 import { createFetching } from "../src/desk/fetching.js";
-import { FIRST_QUERY, emptyList, listed, matches, recount } from "../src/desk/list.js";
+import { FIRST_QUERY, emptyList, listed, matches, newestFirst, recount } from "../src/desk/list.js";
 import * as messages from "../src/desk/messages.js";
 import { permissions } from "../src/desk/permissions.js";
 import { createRecords } from "../src/desk/records.js";
@@ -255,7 +255,7 @@ test("numbers that events have changed since they were asked for are asked for a
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const { store, records: known } = records(SOL, [conversation(1, message(1))]);
   const numbers = (all) => ({ mine: 0, unassigned: all, all, unread: 0 });
-  const listing = (all) => ({ data: [], meta: { current_page: 1, last_page: 1, counts: numbers(all) } });
+  const listing = (all) => ({ data: [], meta: { next_before: null, counts: numbers(all) } });
   const answers = [];
   const api = { conversations: () => new Promise((resolve) => answers.push(resolve)) };
   const fetching = createFetching({ store, api, asking: { answered: (answer) => answer }, records: known, follow() {} });
@@ -272,6 +272,52 @@ test("numbers that events have changed since they were asked for are asked for a
   assert.equal(store.get().counts.all, 0);
   context.mock.timers.tick(10_000);
   assert.equal(answers.length, 0, "and not for ever");
+});
+
+const moment = (minute) => new Date(Date.UTC(2026, 0, 1, 0, minute)).toISOString();
+
+/** The page of a user, and a backend with conversations that nobody has, which it lists by their place. */
+function listing(user, count) {
+  const all = Array.from({ length: count }, (_, index) => conversation(index + 1, message(index + 1, { created_at: moment(index + 1) })));
+  const { store, records: known } = records(user);
+  const asked = [];
+  const api = {
+    asked,
+    async conversations({ before, perPage, ...query }) {
+      asked.push({ before, perPage });
+      const found = all.filter((item) => matches(item, { ...FIRST_QUERY, ...query }, user)).sort(newestFirst);
+      const [last_message_at, id] = before?.split(" ") ?? [];
+      const below = before ? found.filter((item) => newestFirst({ last_message_at, id: Number(id) }, item) < 0) : found;
+      const data = below.slice(0, perPage);
+      const next_before = below.length > perPage ? `${data.at(-1).last_message_at} ${data.at(-1).id}` : null;
+      return { data, meta: { next_before, counts: { mine: 0, unassigned: 0, all: 0, unread: 0 } } };
+    },
+    user: async () => user,
+    departments: async () => ({ data: [] }),
+    colleagues: async () => ({ data: [] }),
+    templates: async () => ({ data: [] }),
+  };
+  const fetching = createFetching({ store, api, asking: { answered: (answer) => answer }, records: known, follow() {} });
+  const shown = () => ids(listed(store.get().conversations, store.get().list, user, null)).length;
+  /** Somebody takes a conversation, and the page learns of it. */
+  function take(index) {
+    all[index] = { ...all[index], assignee: ANA, version: 2 };
+    known.describe(description(all[index].id, 2, { assignee: ANA }));
+  }
+  return { store, api, fetching, shown, take, all };
+}
+
+test("nothing is passed over below a list whose conversations have left it", async () => {
+  const { store, fetching, shown, take } = listing(SOL, 120);
+  await fetching.list({ ...FIRST_QUERY, filter: "unassigned" });
+  assert.equal(shown(), 50);
+  for (let index = 90; index < 120; index += 1) take(index);
+  assert.equal(shown(), 20);
+  await fetching.fetchMore();
+  assert.equal(shown(), 70);
+  await fetching.fetchMore();
+  assert.equal(shown(), 90, "all that nobody has");
+  assert.equal(store.get().list.next, null);
 });
 
 test("an event that comes again, or late, changes nothing in the list", () => {

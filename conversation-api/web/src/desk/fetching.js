@@ -3,7 +3,7 @@ import { waitAfter } from "../backoff.js";
 import { mayHeal } from "../http.js";
 import { coalesce } from "./coalesce.js";
 import { EMPTY_FEED, lastMessages } from "./feeds.js";
-import { emptyList, newestFirst } from "./list.js";
+import { emptyList } from "./list.js";
 import { EMPTY_THREAD, caughtUpWith, firstOfLast, withMessages } from "./messages.js";
 
 const PAGE = 50;
@@ -69,7 +69,6 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     changeList(query, () => ({
       state: "ready",
       ids: new Set(page.data.map(({ id }) => id)),
-      page: perPage / PAGE,
       ...reach(page),
     }));
     records.forgetUnlisted(before);
@@ -89,18 +88,18 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     if (records.recounts() !== recounts) countSoon();
   }
 
+  /** Fetches what follows below the list. By its place, not by a number: conversations leave the list, and come to it. */
   async function fetchMore() {
-    const { query, page: known } = get().list;
+    const { query, next } = get().list;
     changeList(query, () => ({ state: "more" }));
     try {
-      const page = await answered(api.conversations({ ...query, page: known + 1, perPage: PAGE }));
+      const page = await answered(api.conversations({ ...query, before: next, perPage: PAGE }));
       records.fetchedAll(page.data);
-      changeList(query, ({ ids, last }) => ({
-        state: "ready",
-        ids: new Set([...ids, ...page.data.map(({ id }) => id)]),
-        page: known + 1,
-        ...reach(page, last),
-      }));
+      changeList(query, (list) => {
+        // The list was fetched anew: the page would not join what is there.
+        if (list.next !== next) return { state: "ready" };
+        return { state: "ready", ids: new Set([...list.ids, ...page.data.map(({ id }) => id)]), ...reach(page) };
+      });
       follow();
     } catch (error) {
       changeList(query, () => ({ state: "ready" }));
@@ -108,11 +107,9 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     }
   }
 
-  /** How far the list reaches with a page; `before` is how far it reached. */
-  function reach({ data, meta: { current_page, last_page } }, before = null) {
-    const hasMore = current_page < last_page;
-    const oldest = [...data, ...(before ? [before] : [])].sort(newestFirst).at(-1);
-    return { hasMore, last: hasMore ? (oldest ?? null) : null };
+  /** How far the list reaches with a page. */
+  function reach({ data, meta: { next_before: next } }) {
+    return { next, last: next ? data.at(-1) : null };
   }
 
   function changeList(query, work) {

@@ -17,7 +17,7 @@ const FILTERS = [["mine", "Mine"], ["unassigned", "Unassigned"], ["all", "All"]]
 
 /** Whose conversations, which of them, and those. */
 export const ConversationList = memo(function ConversationList({ conversations, list, counts, openId, user, desk }) {
-  const { query, state, hasMore } = list;
+  const { query, state, next } = list;
   const shown = useMemo(() => listed(conversations, list, user, openId), [conversations, list, user, openId]);
   return (
     <section class="conversations" aria-label="Conversations">
@@ -51,7 +51,7 @@ export const ConversationList = memo(function ConversationList({ conversations, 
             </li>
           ))}
         </ul>
-        {hasMore && (
+        {next && (
           <button type="button" class="more" disabled={state === "more"} onClick={desk.fetchMore}>
             {state === "more" ? "Fetching…" : "Older conversations"}
           </button>
