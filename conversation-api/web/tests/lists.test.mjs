@@ -127,6 +127,24 @@ test("what became of a message is known, though it comes before the message", ()
   assert.deepEqual(store.get().thread.messages.map(({ status }) => status), [null, "sent"]);
 });
 
+test("what became of the last message is in the list, and is news once", () => {
+  const sent = message(1, { direction: "outbound", status: "sent", version: 2 });
+  const { records: known } = records(AMIR, [conversation(1, sent, { assignee: AMIR })]);
+  const last = () => [known.known(1).last_message.status, known.known(1).last_message.error?.title];
+  const failed = { id: 1, conversation_id: 1, status: "failed", error: { title: "Undeliverable" }, version: 3 };
+  assert.equal(known.update(failed), true);
+  assert.deepEqual(last(), ["failed", "Undeliverable"]);
+  assert.equal(known.update(failed), false, "it comes on two channels");
+  known.fetched(conversation(1, sent, { assignee: AMIR }));
+  assert.deepEqual(last(), ["failed", "Undeliverable"], "an answer that it has overtaken takes nothing back");
+  assert.equal(known.update({ ...failed, status: "pending", error: null, version: 4 }), true);
+  assert.deepEqual(last(), ["pending", undefined]);
+  assert.equal(known.update(failed), false, "it is over");
+  assert.equal(known.update({ ...failed, version: 5 }), true, "it has failed again");
+  known.fetched(conversation(1, { ...sent, id: 2, version: 9 }, { assignee: AMIR }));
+  assert.equal(known.update({ ...failed, id: 2, version: 7 }), false, "what is shown is newer");
+});
+
 test("whose a conversation is, the newer of an answer and an event decides", () => {
   const [ours, theirs] = [{ assignee: AMIR, version: 8 }, { assignee: { id: 6, name: "Ana" }, version: 9 }];
   const { status, contact, department } = conversation(1, message(1));

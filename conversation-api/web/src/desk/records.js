@@ -58,8 +58,9 @@ export function createRecords({ store: { get, set }, miscounted }) {
   function fetched(conversation) {
     const before = known(conversation.id);
     const isOvertaken = before && lastMessageId(before) > lastMessageId(conversation);
-    const { contact, last_message, last_message_at, unread_count } = isOvertaken ? before : conversation;
-    const isRead = (last_message?.id ?? 0) <= (readTo.get(conversation.id) ?? 0);
+    const { contact, last_message: last, last_message_at, unread_count } = isOvertaken ? before : conversation;
+    const isRead = (last?.id ?? 0) <= (readTo.get(conversation.id) ?? 0);
+    const last_message = last && upToDate(last);
     const after = { ...conversation, contact, last_message, last_message_at, unread_count: isRead ? 0 : unread_count };
     const latest = newest(conversation.id);
     return isBehind(conversation, latest) ? described(after, latest) : { ...after, isReadable: true };
@@ -100,11 +101,27 @@ export function createRecords({ store: { get, set }, miscounted }) {
   /** Updates may overtake the message: the answer that brings it is on its way while the event is here. */
   const updates = new Map();
 
+  /** Notes an update; returns whether it is news: no repeat, and nothing that what is known has overtaken. */
   function remember(update) {
-    if (isBehind(update, updates.get(update.id))) return;
-    updates.delete(update.id);
-    updates.set(update.id, update);
+    const { id, conversation_id: conversationId, version, status } = update;
+    const before = updates.get(id);
+    if (isBehind(update, before)) return false;
+    updates.delete(id);
+    updates.set(id, update);
     if (updates.size > MOST_UPDATES) updates.delete(updates.keys().next().value);
+    const isRepeat = before && before.version === version && before.status === status;
+    const { thread } = get();
+    const shown = [known(conversationId)?.last_message, ...(thread?.id === conversationId ? thread.messages : [])];
+    return !isRepeat && !shown.some((message) => message?.id === id && isBehind(update, message));
+  }
+
+  /** Changes what the list shows of a conversation's last message. */
+  function updateLast(update) {
+    const conversation = known(update.conversation_id);
+    // What is lost to us stands still.
+    if (!conversation?.isReadable || !conversation.last_message) return;
+    const [last] = withUpdate([conversation.last_message], update);
+    if (last !== conversation.last_message) change(conversation.id, { last_message: last });
   }
 
   /** A message with what is known of it from updates. */
@@ -164,18 +181,20 @@ export function createRecords({ store: { get, set }, miscounted }) {
       put({
         ...conversation,
         contact: message.contact ?? conversation.contact,
-        last_message: isLast ? message : { ...conversation.last_message, id: message.id },
+        last_message: isLast ? upToDate(message) : { ...conversation.last_message, id: message.id },
         last_message_at: isLast ? message.created_at : conversation.last_message_at,
         unread_count: conversation.unread_count + (isUnread ? 1 : 0),
       });
       return true;
     },
 
-    /** Changes what is shown of a message wherever it is shown. */
-    update(change) {
-      remember(change);
-      changeThread(change.conversation_id, ({ messages }) => ({ messages: withUpdate(messages, change) }));
-      for (const id of Object.keys(get().feeds)) changeFeed(id, (feed) => withFeedUpdate(feed, change));
+    /** Changes what is shown of a message wherever it is shown; returns whether that is news. */
+    update(update) {
+      const isNews = remember(update);
+      changeThread(update.conversation_id, ({ messages }) => ({ messages: withUpdate(messages, update) }));
+      updateLast(update);
+      for (const id of Object.keys(get().feeds)) changeFeed(id, (feed) => withFeedUpdate(feed, update));
+      return isNews;
     },
 
     /** Puts the whole of a message where only its beginning was. */

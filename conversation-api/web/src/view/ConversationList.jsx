@@ -119,10 +119,11 @@ const Row = memo(function Row({ conversation, isOpen, userId }) {
 
 function LastMessage({ message, userId }) {
   if (!message) return "Nothing written yet";
-  const { sender, content, type } = message;
+  const { sender, content, type, status } = message;
   const kind = KINDS[type];
   return (
     <>
+      {status === "failed" && <b class="undelivered">Not delivered </b>}
       {sender && <b><bdi>{sender.id === userId ? "You" : sender.name.split(" ")[0]}</bdi>: </b>}
       {type === "note" && <i class="kind">Note </i>}
       {kind && <i class="kind">{kind} </i>}
