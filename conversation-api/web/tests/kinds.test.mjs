@@ -208,9 +208,14 @@ test("notes are seen by colleagues, called notes, and never sent", async () => {
   await supervisor.page.locator(".message.a-note").filter({ hasText: "Note by Amir Agent" }).filter({ hasText: "ten percent" }).waitFor();
   await sees(agent, "A regular: ten percent.");
   assert.equal(await messages(agent, "ten percent").locator(".delivery").count(), 0);
-  // What comes next is a reply again.
+  // What comes next is a note, too, until somebody chooses otherwise.
+  await agent.page.keyboard.type("And free tubes.");
+  await agent.page.keyboard.press("Enter");
+  await supervisor.page.locator(".message.a-note").filter({ hasText: "free tubes" }).waitFor();
+  await agent.page.getByRole("button", { name: "Reply", exact: true }).click();
   await answer(agent, "There is a discount.");
   await world.graph.awaitSent(({ text }) => text?.body === "There is a discount.");
+  assert.equal(world.graph.timesSent("And free tubes."), 0);
   assert.equal(world.graph.timesSent("A regular: ten percent."), 0);
   await closeAll(agent, supervisor);
 });
