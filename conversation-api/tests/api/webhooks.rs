@@ -304,6 +304,36 @@ fn written_in(second: i64, id: &str, text: &str) -> Value {
 }
 
 #[tokio::test]
+async fn a_message_that_comes_late_is_the_newest_and_not_the_last() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let api = Api::on(&database).start().await;
+        let mut agent = api.log_in("agent@tims.local").await;
+        let read = "/api/conversations/1/read";
+        agent.post(read, &json!({})).await.expect_status(200);
+        let reply = agent.write(1, "reply").await;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let second = i64::try_from(now.as_secs()).unwrap() - 300;
+        let late = written_in(second, "wamid.late", "late");
+        meta::deliver(&mut agent, &late).await.expect_status(200);
+        let shown = agent.get("/api/conversations/1").await.json();
+        assert_eq!(shown["last_message"]["id"], reply);
+        assert_eq!(
+            shown["last_message_at"],
+            shown["last_message"]["created_at"]
+        );
+        assert_eq!(shown["newest_message_id"], reply + 1);
+        assert_eq!(shown["last_read_message_id"], 3);
+        assert_eq!(shown["unread_count"], 1);
+        let path = "/api/conversations/1/messages";
+        let messages = agent.get(path).await.json();
+        let messages = messages["data"].as_array().unwrap();
+        assert_eq!(messages.last().unwrap()["id"], reply);
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn within_a_second_what_arrives_later_was_written_later_whoever_wrote_it() {
     for kind in Kind::BOTH {
         let database = Database::seeded(kind).await;

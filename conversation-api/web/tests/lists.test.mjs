@@ -25,7 +25,7 @@ const AMIR = { id: 5, name: "Amir", role: "agent", department_id: 1 };
 const SOL = { id: 4, name: "Sol", role: "account_manager", department_id: 1 };
 const conversation = (id, last, more = {}) => ({
   id, status: "open", contact: { id, name: `Customer ${id}` }, department: SALES, assignee: null, unread_count: 0,
-  last_message: last, last_message_at: last.created_at, isReadable: true, can: {}, ...more,
+  last_message: last, newest_message_id: last.id, last_message_at: last.created_at, isReadable: true, can: {}, ...more,
 });
 const ids = (list) => list.map(({ id }) => id);
 const page = (data, next_before = null) => ({ data, meta: { next_before } });
@@ -365,11 +365,22 @@ test("only what customers write is unread, and what is read stays read", () => {
   assert.equal(known.records.known(1).unread_count, 0);
 });
 
-test("a customer's message that was written earlier is unread, and not the last one", () => {
-  const known = records(SOL, [conversation(1, message(5))]);
-  known.records.note(message(9, { created_at: at(2), content: "late" }));
-  const now = known.records.known(1);
-  assert.deepEqual([now.unread_count, now.last_message.content], [1, "message 5"]);
+test("a customer's message that was written earlier is unread, the newest, and not the last one", () => {
+  const reply = message(5, { direction: "outbound" });
+  const known = records(SOL, [conversation(1, reply)]);
+  const late = message(9, { created_at: at(2), content: "late" });
+  assert.equal(known.records.note(late), true);
+  const now = () => {
+    const { unread_count, last_message, last_message_at, newest_message_id } = known.records.known(1);
+    return [unread_count, last_message, last_message_at, newest_message_id];
+  };
+  assert.deepEqual(now(), [1, reply, reply.created_at, 9]);
+  assert.equal(known.records.note(late), false, "it comes on two channels");
+  known.records.fetched(conversation(1, reply, { unread_count: 1, newest_message_id: 9 }));
+  assert.deepEqual(now(), [1, reply, reply.created_at, 9], "and the backend agrees");
+  known.records.read(1, 9, 0);
+  known.records.fetched(conversation(1, reply, { unread_count: 1, newest_message_id: 9 }));
+  assert.equal(now()[0], 0);
 });
 
 test("a conversation that a colleague has is not open to an agent any more", () => {

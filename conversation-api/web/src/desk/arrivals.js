@@ -1,5 +1,6 @@
 // What events bring, and where it belongs.
 import { mayRead } from "./permissions.js";
+import { newestMessageId } from "./records.js";
 
 /** What events bring of a conversation, in the shape of the conversation. */
 function descriptionOf({ department_id, ...conversation }, departments, known) {
@@ -121,7 +122,7 @@ export function createArrivals({ store: { get, set }, records, fetching, outbox,
       if (read?.user_id !== get().user.id) return;
       const known = records.known(id);
       if (!known) return;
-      if ((known.last_message?.id ?? 0) <= read.last_read_message_id) records.read(id, read.last_read_message_id, 0);
+      if (newestMessageId(known) <= read.last_read_message_id) records.read(id, read.last_read_message_id, 0);
       else fetchUnlessRefused(id);
     },
   };

@@ -4,10 +4,8 @@ import { isCountedAlike, listed, recount } from "./list.js";
 import { byTime, isBehind, lastArrived, withMessages, withUpdate } from "./messages.js";
 import { mayRead, permissions } from "./permissions.js";
 
-export const lastMessageId = (conversation) => conversation?.last_message?.id ?? 0;
-
-/** WhatsApp knows no more than the second: within one, the order of arrival counts. */
-const secondOf = (message) => message?.created_at.slice(0, 19) ?? "";
+/** The message that arrived last, which is not the last one where it came late. */
+export const newestMessageId = (conversation) => conversation?.newest_message_id ?? 0;
 
 /** Updates that are kept for messages that are not here yet. */
 const MOST_UPDATES = 200;
@@ -57,11 +55,11 @@ export function createRecords({ store: { get, set }, miscounted }) {
   /** An answer may have been overtaken by events: then it is not asked what they have brought. */
   function fetched(conversation) {
     const before = known(conversation.id);
-    const isOvertaken = before && lastMessageId(before) > lastMessageId(conversation);
-    const { contact, last_message: last, last_message_at, unread_count } = isOvertaken ? before : conversation;
-    const isRead = (last?.id ?? 0) <= (readTo.get(conversation.id) ?? 0);
+    const isOvertaken = before && newestMessageId(before) > newestMessageId(conversation);
+    const { contact, last_message: last, newest_message_id, last_message_at, unread_count } = isOvertaken ? before : conversation;
+    const isRead = (newest_message_id ?? 0) <= (readTo.get(conversation.id) ?? 0);
     const last_message = last && upToDate(last);
-    const after = { ...conversation, contact, last_message, last_message_at, unread_count: isRead ? 0 : unread_count };
+    const after = { ...conversation, contact, last_message, newest_message_id, last_message_at, unread_count: isRead ? 0 : unread_count };
     const latest = newest(conversation.id);
     return isBehind(conversation, latest) ? described(after, latest) : { ...after, isReadable: true };
   }
@@ -175,13 +173,14 @@ export function createRecords({ store: { get, set }, miscounted }) {
         if (before !== null && byTime(message, messages[0]) < 0) return {};
         return { messages: withMessages(messages, [upToDate(message)]) };
       });
-      if (!conversation || message.id <= lastMessageId(conversation)) return false;
+      if (!conversation || message.id <= newestMessageId(conversation)) return false;
       const isUnread = message.direction === "inbound" && message.id > (readTo.get(conversation.id) ?? 0);
-      const isLast = secondOf(message) >= secondOf(conversation.last_message);
+      const isLast = !conversation.last_message || byTime(message, conversation.last_message) > 0;
       put({
         ...conversation,
         contact: message.contact ?? conversation.contact,
-        last_message: isLast ? upToDate(message) : { ...conversation.last_message, id: message.id },
+        newest_message_id: message.id,
+        last_message: isLast ? upToDate(message) : conversation.last_message,
         last_message_at: isLast ? message.created_at : conversation.last_message_at,
         unread_count: conversation.unread_count + (isUnread ? 1 : 0),
       });
