@@ -92,10 +92,11 @@ test("an event whose text was cut takes nothing back", () => {
 });
 
 test("what is new begins at the first of the unread messages", () => {
-  const thread = [message(1), message(2, { direction: "outbound" }), message(3), message(4)];
-  assert.equal(messages.firstOfLast(thread, 2), 3);
-  assert.equal(messages.firstOfLast(thread, 0), null);
-  assert.equal(messages.firstOfLast(thread, 9), 1, "as far as it is known");
+  const thread = [message(1), message(9, { created_at: at(2) }), message(3, { direction: "outbound" }), message(4), message(5)];
+  assert.equal(messages.firstUnread(thread, 3), 4);
+  assert.equal(messages.firstUnread(thread, 5), 9);
+  assert.equal(messages.firstUnread(thread, 9), null, "what is unread may be further up than what is here");
+  assert.equal(messages.firstUnread(thread, 0), 1);
 });
 
 test("a reaction stands at its message, the later one for the earlier one, and alone where that is not known", () => {
@@ -381,6 +382,20 @@ test("a customer's message that was written earlier is unread, the newest, and n
   known.records.read(1, 9, 0);
   known.records.fetched(conversation(1, reply, { unread_count: 1, newest_message_id: 9 }));
   assert.equal(now()[0], 0);
+});
+
+test("what came late, and is further up than what is here, is read with the end of the conversation", () => {
+  const { store, records: known } = records(SOL, [conversation(1, message(9), { last_read_message_id: 9 })]);
+  store.set({ thread: { id: 1, ...messages.EMPTY_THREAD, messages: [message(7), message(9)], before: 7, state: "ready" } });
+  assert.equal(known.unreadInThread(), null);
+  known.note(message(12, { created_at: at(2) }));
+  assert.deepEqual(ids(store.get().thread.messages), [7, 9]);
+  assert.deepEqual(known.unreadInThread(), { id: 1, newest: 12 });
+  // An answer may be of a moment whose messages are not here yet.
+  known.fetched(conversation(1, message(14), { unread_count: 2 }));
+  assert.deepEqual(known.unreadInThread(), { id: 1, newest: 9 });
+  known.read(1, 12, 0);
+  assert.equal(known.lastRead(1), 12);
 });
 
 test("a conversation that a colleague has is not open to an agent any more", () => {

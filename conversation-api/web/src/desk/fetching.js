@@ -4,7 +4,7 @@ import { mayHeal } from "../http.js";
 import { coalesce } from "./coalesce.js";
 import { EMPTY_FEED, lastMessages } from "./feeds.js";
 import { emptyList } from "./list.js";
-import { EMPTY_THREAD, caughtUpWith, firstOfLast, withMessages } from "./messages.js";
+import { EMPTY_THREAD, caughtUpWith, firstUnread, withMessages } from "./messages.js";
 
 const PAGE = 50;
 const LARGEST_PAGE = 100;
@@ -138,11 +138,11 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     if (thread.state === "failed") records.changeThread(id, () => ({ state: "loading" }));
     try {
       const [, page] = await Promise.all([fetchConversation(id), answered(api.messages(id))]);
-      const unread = records.known(id)?.unread_count ?? 0;
+      const lastRead = records.lastRead(id);
       records.changeThread(id, (now) => {
         const isFirst = now.state !== "ready";
         const caughtUp = { ...caughtUpWith(now, { ...page, data: page.data.map(records.upToDate) }), state: "ready" };
-        return isFirst ? { ...caughtUp, firstUnread: firstOfLast(caughtUp.messages, unread) } : caughtUp;
+        return isFirst ? { ...caughtUp, firstUnread: firstUnread(caughtUp.messages, lastRead) } : caughtUp;
       });
     } catch (error) {
       if (isRefusal(error)) return records.lose(id);

@@ -213,18 +213,27 @@ export function createRecords({ store: { get, set }, miscounted }) {
       changeThread(id, ({ messages }) => ({ state: "refused", messages }));
     },
 
+    /** Up to which message a conversation is read. */
+    lastRead: (id) => Math.max(readTo.get(id) ?? 0, known(id)?.last_read_message_id ?? 0),
+
     /** Notes up to which message a conversation is read, and how many are not. */
     read(id, messageId, unread) {
       readTo.set(id, Math.max(messageId, readTo.get(id) ?? 0));
       change(id, { unread_count: unread });
     },
 
-    /** Whether the open conversation has something unread, and up to where it is on the screen. */
+    /**
+     * Whether the open conversation has something unread, and up to where it is read now. Where its end is on the screen
+     * that is all of it: what came late may be further up than what is here, and would never be read.
+     */
     unreadInThread() {
       const { thread } = get();
       const conversation = thread && known(thread.id);
       if (!conversation?.unread_count || !conversation.isReadable || thread.state !== "ready") return null;
-      return { id: thread.id, newest: lastArrived(thread.messages) };
+      const [end, last] = [thread.messages.at(-1), conversation.last_message];
+      const isAtEnd = !last || (end && byTime(end, last) >= 0);
+      const arrived = lastArrived(thread.messages);
+      return { id: thread.id, newest: isAtEnd ? Math.max(arrived, newestMessageId(conversation)) : arrived };
     },
 
     forget() {
