@@ -339,6 +339,22 @@ test("nothing is passed over below a list whose conversations have left it", asy
   assert.equal(store.get().list.next, null);
 });
 
+test("a list that is fetched anew reaches as far as it did", async () => {
+  const { store, api, fetching, shown } = listing(SOL, 400);
+  await fetching.list(FIRST_QUERY);
+  for (let times = 0; times < 4; times += 1) await fetching.fetchMore();
+  assert.equal(shown(), 250);
+  api.asked.length = 0;
+  await fetching.catchUp();
+  assert.equal(shown(), 250);
+  assert.deepEqual(api.asked.map(({ perPage }) => perPage), [100, 100, 50]);
+  await fetching.fetchMore();
+  assert.equal(shown(), 300);
+  for (let times = 0; times < 2; times += 1) await fetching.fetchMore();
+  assert.equal(shown(), 400);
+  assert.equal(store.get().list.next, null);
+});
+
 test("an event that comes again, or late, changes nothing in the list", () => {
   const known = records(SOL, [conversation(1, message(5), { unread_count: 1 })]);
   assert.equal(known.records.note(message(5)), false);

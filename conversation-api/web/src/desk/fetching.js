@@ -3,11 +3,13 @@ import { waitAfter } from "../backoff.js";
 import { mayHeal } from "../http.js";
 import { coalesce } from "./coalesce.js";
 import { EMPTY_FEED, lastMessages } from "./feeds.js";
-import { emptyList } from "./list.js";
+import { emptyList, listed } from "./list.js";
 import { EMPTY_THREAD, caughtUpWith, firstUnread, withMessages } from "./messages.js";
 
 const PAGE = 50;
 const LARGEST_PAGE = 100;
+/** Conversations that are fetched anew, of a list that has more: what is further down is fetched again on request. */
+const MOST_ANEW = 1000;
 /** Counts that are not known from events are fetched after this, and no more often than that. */
 const COUNTS_AFTER_MS = 200;
 const COUNTS_EVERY_MS = 3000;
@@ -52,14 +54,13 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
   // The list
 
   async function fetchList() {
-    const { query, ids, state } = get().list;
+    const { query, state } = get().list;
     if (state === "failed") changeList(query, () => ({ state: "loading" }));
     const before = get().conversations;
     const recounts = records.recounts();
-    const perPage = Math.min(Math.max(Math.ceil(ids.size / PAGE) * PAGE, PAGE), LARGEST_PAGE);
     let page;
     try {
-      page = await answered(api.conversations({ ...query, perPage }));
+      page = await fetchFirst(query, Math.ceil(shown() / PAGE) * PAGE);
     } catch (error) {
       changeList(query, ({ state }) => ({ state: state === "ready" ? "ready" : "failed" }));
       throw error;
@@ -74,6 +75,25 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     records.forgetUnlisted(before);
     await setCounts(query, page.meta.counts, recounts);
     follow();
+  }
+
+  /** How many conversations the list shows, as far as it is fetched anew. */
+  function shown() {
+    const { conversations, list, user, thread } = get();
+    return Math.min(Math.max(listed(conversations, list, user, thread?.id).length, 1), MOST_ANEW);
+  }
+
+  /** The first `count` conversations of a list, in as few pages as hold them. */
+  async function fetchFirst(query, count) {
+    const data = [];
+    let before;
+    for (;;) {
+      const perPage = Math.min(count - data.length, LARGEST_PAGE);
+      const page = await answered(api.conversations({ ...query, before, perPage }));
+      data.push(...page.data);
+      before = page.meta.next_before;
+      if (!before || data.length >= count || get().list.query !== query) return { ...page, data };
+    }
   }
 
   /** Shows what was counted. `recounts`: how often that had changed when it was asked; what is counted since comes soon. */
