@@ -9,33 +9,8 @@ import { createFetching } from "../src/desk/fetching.js";
 import { FIRST_QUERY, emptyList, listed, matches, newestFirst, recount } from "../src/desk/list.js";
 import * as messages from "../src/desk/messages.js";
 import { permissions } from "../src/desk/permissions.js";
-import { createRecords } from "../src/desk/records.js";
-import { EMPTY } from "../src/desk/state.js";
-import { createStore } from "../src/store.js";
 import { rowsOf } from "../src/view/rows.js";
-
-const at = (second) => `2026-01-01T00:00:${String(second).padStart(2, "0")}.000Z`;
-const message = (id, more = {}) => ({
-  id, conversation_id: 1, direction: "inbound", type: "text", content: `message ${id}`, sender: null, status: null,
-  created_at: at(id), ...more,
-});
-const SALES = { id: 1, name: "Sales" };
-const SUPPORT = { id: 2, name: "Support" };
-const AMIR = { id: 5, name: "Amir", role: "agent", department_id: 1 };
-const SOL = { id: 4, name: "Sol", role: "account_manager", department_id: 1 };
-const conversation = (id, last, more = {}) => ({
-  id, status: "open", contact: { id, name: `Customer ${id}` }, department: SALES, assignee: null, unread_count: 0,
-  last_message: last, newest_message_id: last.id, last_message_at: last.created_at, isReadable: true, can: {}, ...more,
-});
-const ids = (list) => list.map(({ id }) => id);
-const page = (data, next_before = null) => ({ data, meta: { next_before } });
-
-/** What is known by `user`, and how often the counts could not be kept up. */
-function records(user, known = []) {
-  const store = createStore({ ...EMPTY, user, conversations: Object.fromEntries(known.map((c) => [c.id, c])) });
-  let miscounts = 0;
-  return { store, records: createRecords({ store, miscounted: () => { miscounts += 1; } }), miscounts: () => miscounts };
-}
+import { AMIR, ANA, SALES, SOL, SUPPORT, at, conversation, description, ids, message, page, records } from "./lib/known.mjs";
 
 // Messages
 
@@ -193,12 +168,6 @@ test("a page of messages that events have overtaken takes nothing back, and brin
   await whole;
   assert.deepEqual(states(), ["ready", "ready", "ready"]);
 });
-
-const description = (id, version, more = {}) => {
-  const { status, contact, department, assignee } = conversation(id, message(1));
-  return { id, status, contact, department, assignee, window_ends_at: null, version, ...more };
-};
-const ANA = { id: 6, name: "Ana" };
 
 test("an answer takes nothing back that an event brought before the conversation was known", () => {
   const known = records(AMIR);
