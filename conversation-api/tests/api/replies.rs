@@ -113,10 +113,11 @@ async fn what_becomes_of_a_reply_is_announced_with_its_reason() {
         let id = agent.write(1, "x").await;
         let sent = client.expect_event("message.sent").await.data_json();
         assert_eq!(sent["status"], "pending");
+        assert_eq!(sent["sender"]["name"], "Amir Agent");
         let updated = client.expect_event("message.updated").await.data_json();
         let expected = json!({
-            "id": id, "conversation_id": 1, "type": "text", "status": "sent", "error": null,
-            "media": null, "created_at": sent["created_at"],
+            "id": id, "conversation_id": 1, "type": "text", "sender": sent["sender"],
+            "status": "sent", "error": null, "media": null, "created_at": sent["created_at"],
             "version": sent["version"].as_i64().unwrap() + 1,
         });
         assert_eq!(updated, expected);
