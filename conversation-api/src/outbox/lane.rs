@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use service::backoff::Backoff;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::target::{Later, NotTaken, Target};
@@ -15,7 +16,7 @@ use crate::store::statuses::NoteEarly;
 use crate::store::{Store, StoreError};
 
 /// Rows that are sent before the lane is settled, which is also how many may be repeated after a
-/// crash.
+/// crash, where repeats are known.
 const ROWS: i64 = 50;
 
 /// The longest that a target may ask to be left alone.
@@ -58,9 +59,17 @@ enum Attempt {
 
 impl Courier {
     /// Sends what waits in a lane whose lease was asked for at `since`, as long as the lease is
-    /// sure to hold.
-    pub(super) async fn deliver(&self, lane: Lane, since: Instant) -> Result<TurnEnd, StoreError> {
-        let rows = self.store.waiting(&lane, ROWS).await?;
+    /// sure to hold. Where repeats are not known, each row is noted before the next is sent, and
+    /// none is begun once `stopping` is true.
+    pub(super) async fn deliver(
+        &self,
+        lane: Lane,
+        since: Instant,
+        stopping: &watch::Receiver<bool>,
+    ) -> Result<TurnEnd, StoreError> {
+        let knows_repeats = self.target.knows_repeats();
+        let most = if knows_repeats { ROWS } else { 1 };
+        let rows = self.store.waiting(&lane, most).await?;
         let mut turn = Settle {
             database: self.store.database(),
             lane,
@@ -78,7 +87,8 @@ impl Courier {
             self.postpone(row, &mut turn, &Later::silence(error));
         }
         for row in rows.iter().filter(|_| prepared.is_ok()) {
-            if since.elapsed() + self.timing.attempt() > self.timing.lease {
+            let is_too_late = since.elapsed() + self.timing.attempt() > self.timing.lease;
+            if is_too_late || (!knows_repeats && *stopping.borrow()) {
                 break;
             }
             let came_of_it = self.send(row, &mut turn).await;
