@@ -147,9 +147,15 @@ impl Dispatcher {
             self.outage_ended().await;
         }
         let now = Instant::now();
-        if turn.is_down && self.health.failed(turn.conversation_id, now) {
+        if let Some(error) = &turn.is_down
+            && self.health.failed(turn.conversation_id, now)
+        {
             let kind = self.courier.target.kind().name();
-            tracing::warn!(kind, "nothing is being taken; what is to be sent waits");
+            tracing::warn!(
+                kind,
+                error,
+                "nothing is being taken; what is to be sent waits"
+            );
         }
         if let Some(delay) = turn.retry_in {
             self.next_look = self.next_look.min(now + delay);

@@ -34,13 +34,13 @@ pub(super) struct Courier {
 }
 
 /// How a lane's turn ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct TurnEnd {
     pub(super) conversation_id: i64,
     /// Rows that were taken.
     pub(super) taken: usize,
-    /// Whether the last attempt shows that the target takes nothing, from anybody.
-    pub(super) is_down: bool,
+    /// Why the last attempt shows that the target takes nothing, from anybody, if it does.
+    pub(super) is_down: Option<String>,
     /// How long the lane waits because a row was not taken.
     pub(super) retry_in: Option<Duration>,
     /// Whether more is to be sent.
@@ -48,13 +48,13 @@ pub(super) struct TurnEnd {
 }
 
 /// What came of sending a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Attempt {
     Taken,
     /// Of this one row; others may be taken.
     Refused,
-    /// Nobody's rows would have been taken, as far as is known.
-    TargetIsDown,
+    /// Nobody's rows would have been taken, as far as is known, and why.
+    TargetIsDown(String),
 }
 
 impl Courier {
@@ -79,11 +79,11 @@ impl Courier {
             retry_in: None,
             asked_for: None,
         };
-        let (mut taken, mut is_down) = (0, false);
+        let (mut taken, mut is_down) = (0, None);
         // After the rows were read: whatever was committed before them is done before them.
         let prepared = self.target.prepare().await;
         if let (Err(error), Some(row)) = (&prepared, rows.first()) {
-            is_down = true;
+            is_down = Some(error.to_string());
             self.postpone(row, &mut turn, &Later::silence(error));
         }
         for row in rows.iter().filter(|_| prepared.is_ok()) {
@@ -91,9 +91,12 @@ impl Courier {
             if is_too_late || (!knows_repeats && *stopping.borrow()) {
                 break;
             }
-            let came_of_it = self.send(row, &mut turn).await;
-            taken += usize::from(came_of_it == Attempt::Taken);
-            is_down = came_of_it == Attempt::TargetIsDown;
+            is_down = None;
+            match self.send(row, &mut turn).await {
+                Attempt::Taken => taken += 1,
+                Attempt::Refused => {}
+                Attempt::TargetIsDown(error) => is_down = Some(error),
+            }
             if turn.retry_in.is_some() {
                 break;
             }
@@ -139,13 +142,13 @@ impl Courier {
                 Attempt::Taken
             }
             Err(NotTaken::Later(later)) => {
-                let is_everybodys = later.is_everybodys;
-                self.not_yet(row, turn, later);
-                if is_everybodys {
-                    Attempt::TargetIsDown
+                let came_of_it = if later.is_everybodys {
+                    Attempt::TargetIsDown(later.error.clone())
                 } else {
                     Attempt::Refused
-                }
+                };
+                self.not_yet(row, turn, later);
+                came_of_it
             }
             Err(NotTaken::Never { error, failed }) => {
                 self.bury(row, turn, error, failed);
