@@ -183,6 +183,7 @@ impl Courier {
         } else {
             tracing::error!(kind, event_id, %error, "this will never be sent");
         }
+        self.metrics.given_up(self.target.kind());
         turn.done_up_to = Some(row.sequence);
         turn.dead.push(Dead {
             id: row.id,

@@ -48,6 +48,11 @@ const SQLITE: &[Source] = &[
         "lanes that are left alone",
         include_str!("../../migrations/sqlite/0007_left_alone.sql"),
     ),
+    (
+        8,
+        "replies that have failed",
+        include_str!("../../migrations/sqlite/0008_failed_replies.sql"),
+    ),
 ];
 
 const POSTGRES: &[Source] = &[
@@ -85,6 +90,11 @@ const POSTGRES: &[Source] = &[
         7,
         "lanes that are left alone",
         include_str!("../../migrations/postgres/0007_left_alone.sql"),
+    ),
+    (
+        8,
+        "replies that have failed",
+        include_str!("../../migrations/postgres/0008_failed_replies.sql"),
     ),
 ];
 
