@@ -53,6 +53,11 @@ const SQLITE: &[Source] = &[
         "replies that have failed",
         include_str!("../../migrations/sqlite/0008_failed_replies.sql"),
     ),
+    (
+        9,
+        "who loses a moved conversation",
+        include_str!("../../migrations/sqlite/0009_former_department.sql"),
+    ),
 ];
 
 const POSTGRES: &[Source] = &[
@@ -95,6 +100,11 @@ const POSTGRES: &[Source] = &[
         8,
         "replies that have failed",
         include_str!("../../migrations/postgres/0008_failed_replies.sql"),
+    ),
+    (
+        9,
+        "who loses a moved conversation",
+        include_str!("../../migrations/postgres/0009_former_department.sql"),
     ),
 ];
 
