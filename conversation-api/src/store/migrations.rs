@@ -58,6 +58,11 @@ const SQLITE: &[Source] = &[
         "who loses a moved conversation",
         include_str!("../../migrations/sqlite/0009_former_department.sql"),
     ),
+    (
+        10,
+        "indexes of what is open and kept",
+        include_str!("../../migrations/sqlite/0010_indexes.sql"),
+    ),
 ];
 
 const POSTGRES: &[Source] = &[
@@ -105,6 +110,11 @@ const POSTGRES: &[Source] = &[
         9,
         "who loses a moved conversation",
         include_str!("../../migrations/postgres/0009_former_department.sql"),
+    ),
+    (
+        10,
+        "indexes of what is open and kept",
+        include_str!("../../migrations/postgres/0010_indexes.sql"),
     ),
 ];
 
