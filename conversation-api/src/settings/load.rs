@@ -18,6 +18,10 @@ use crate::whatsapp::templates::Templates;
 
 const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8000";
 const LEVELS: &str = "expected error, warn, info, debug or trace, or a level of Laravel's";
+/// Hours.
+const DAY: u64 = 24;
+/// Hours that WhatsApp keeps a file for.
+const MEDIA_IS_KEPT: u64 = 30 * DAY;
 const POLL: Duration = Duration::from_secs(1);
 /// Shorter leases would end while a slow relay still answers.
 const SHORTEST_LEASE: u64 = 3;
@@ -89,14 +93,14 @@ impl Settings {
                 verify_token: environment.get("WHATSAPP_VERIFY_TOKEN").map(str::to_owned),
             },
             replies: replies(environment)?,
-            replies_retried: hours(environment, "WHATSAPP_RETRY_HOURS")?,
+            replies_retried: hours(environment, "WHATSAPP_RETRY_HOURS", DAY)?,
             templates: templates(environment)?,
             media: Folder::new(Path::new(environment.get("MEDIA").unwrap_or("media"))),
             media_limits: media_limits(environment)?,
             broadcast,
             relay: relay(environment)?,
             timing: Timing { lease, poll: POLL },
-            kept: hours(environment, "OUTBOX_KEEP_HOURS")?,
+            kept: hours(environment, "OUTBOX_KEEP_HOURS", DAY)?,
         })
     }
 }
@@ -111,9 +115,9 @@ fn seconds(
     number(environment, name, otherwise, least).map(Duration::from_secs)
 }
 
-/// A whole number as that many hours, a day of them if it is not set.
-fn hours(environment: &Environment, name: &str) -> Result<Duration, SettingError> {
-    Ok(seconds(environment, name, 24, 0)? * 3600)
+/// A whole number as that many hours.
+fn hours(environment: &Environment, name: &str, otherwise: u64) -> Result<Duration, SettingError> {
+    Ok(seconds(environment, name, otherwise, 0)? * 3600)
 }
 
 /// A whole number, at least `least`.
@@ -138,7 +142,7 @@ fn media_limits(environment: &Environment) -> Result<media::Limits, SettingError
     Ok(media::Limits {
         file: megabytes("MEDIA_FILE_MB", 100)?,
         folder: megabytes("MEDIA_FOLDER_MB", 20 * 1024)?,
-        retry_for: hours(environment, "MEDIA_RETRY_HOURS")?,
+        retry_for: hours(environment, "MEDIA_RETRY_HOURS", MEDIA_IS_KEPT)?,
     })
 }
 
@@ -242,6 +246,7 @@ mod tests {
         assert!(matches!(settings.broadcast, publisher::Connection::Log(_)));
         assert!(settings.relay.is_none() && settings.replies.is_none());
         assert_eq!(settings.origins, Origins::All);
+        assert_eq!(settings.media_limits.retry_for.as_secs(), 30 * 24 * 3600);
     }
 
     #[test]
