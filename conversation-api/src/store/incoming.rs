@@ -9,10 +9,11 @@ use super::lifecycle::customer_writes;
 use super::message_rows::{by_id, person};
 use super::messages::next_turn;
 use super::outbox::{self, Item, Kind};
+use super::ownership::lock;
 use super::{Connection, Write, encoding};
 use crate::clock::Timestamp;
 use crate::events::{self, Contact, ConversationSummary};
-use crate::message::{MediaState, Sender};
+use crate::message::{MediaState, MessageType, Sender};
 use crate::whatsapp::incoming::{Incoming, MediaReference};
 
 /// How long after a customer has written they can be answered without a template.
@@ -61,7 +62,8 @@ impl Write for ReceiveMessage {
             return Ok(Received::Repeated);
         }
         let now = Timestamp::now();
-        let target = match latest_conversation(connection, contact.id).await? {
+        let kind = self.incoming.r#type;
+        let target = match latest_conversation(connection, contact.id, kind).await? {
             Some(target) => target,
             None => {
                 let at = written_at(self.incoming.written_at, None, now);
@@ -256,10 +258,12 @@ fn written_at(
     in_second.unwrap_or(reported).max(reported)
 }
 
-/// The customer's latest conversation, which is open from here on.
+/// The customer's latest conversation, which is open from here on, unless the customer has only
+/// reacted to something: that asks for no answer.
 async fn latest_conversation(
     connection: &mut Connection,
     contact_id: i64,
+    kind: MessageType,
 ) -> Result<Option<Target>, sqlx::Error> {
     let row = query(
         "SELECT id FROM conversations WHERE contact_id = $1
@@ -272,7 +276,11 @@ async fn latest_conversation(
         return Ok(None);
     };
     let id: i64 = row.try_get("id")?;
-    customer_writes(connection, id).await?;
+    if kind == MessageType::Reaction {
+        lock(connection, id).await?;
+    } else {
+        customer_writes(connection, id).await?;
+    }
     let row = query(
         "SELECT c.id, c.status, c.department_id, a.id AS assignee_id, a.name AS assignee_name,
             a.avatar AS assignee_avatar

@@ -7,8 +7,9 @@ use protocol_tests::{Request, TestServer};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
+use crate::support::graph::{start, takes};
 use crate::support::meta::{self, PATH};
-use crate::support::{Api, Database, Kind};
+use crate::support::{Api, Database, Kind, StandIn};
 
 #[tokio::test]
 async fn a_customers_message_is_stored_and_announced() {
@@ -405,4 +406,23 @@ async fn the_address_is_verified_with_the_token() {
         .await
         .expect_status(403);
     api.stop().await;
+}
+
+#[tokio::test]
+async fn what_another_number_of_the_app_receives_is_passed_over() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let graph = StandIn::start(takes).await;
+    let (api, mut agent) = start(&database, &graph).await;
+    for id in ["wamid.1", "wamid.2"] {
+        let mut payload = meta::message(id, "491701000001", "Grace", "to the test number");
+        payload["entry"][0]["changes"][0]["value"]["metadata"]["phone_number_id"] = json!("99");
+        meta::deliver(&mut agent, &payload).await.expect_status(200);
+    }
+    let payload = meta::message("wamid.3", "491701000001", "Grace", "to the desk");
+    meta::deliver(&mut agent, &payload).await.expect_status(200);
+    let stored = "SELECT content FROM messages WHERE whatsapp_id LIKE 'wamid.%'";
+    assert_eq!(database.texts(stored).await, ["to the desk"]);
+    let log = api.stop().await.log;
+    let warns = |line: &&String| line.contains("another number") && line.contains(r#""99""#);
+    assert_eq!(log.iter().filter(warns).count(), 1, "once");
 }
