@@ -302,7 +302,8 @@ impl Survey {
         }
     }
 
-    /// A connection over which nothing is sent.
+    /// A connection over which nothing is sent, once it is authorised: others may be closed after
+    /// `authorized_connections_timeout`.
     fn silence(
         &self,
         address: IpAddr,
@@ -310,9 +311,11 @@ impl Survey {
         observer: &mut dyn Observer,
     ) -> ControlFlow<()> {
         observer.takes(PATIENT_FOR);
-        let Ok((mut socket, _)) = self.established(address, origin) else {
-            return ControlFlow::Continue(());
+        let (mut socket, socket_id) = match self.established(address, origin) {
+            Ok(established) => established,
+            Err(finding) => return observer.found(idle::not_watched(finding)),
         };
+        let authorised = rounds::authorise(&self.subject, &mut socket, &socket_id);
         let started = Instant::now();
         let end = started + PATIENT_FOR;
         let watched = loop {
@@ -320,7 +323,13 @@ impl Survey {
                 Ok(_) => {}
                 Err(Ended::TimedOut) if Instant::now() < end => observer.goes_on()?,
                 Err(Ended::TimedOut) => break idle::Watched::Lasted,
-                Err(Ended::Closed(code, words)) => break idle::Watched::Closed { code, words },
+                Err(Ended::Closed(code, words)) => {
+                    break idle::Watched::Closed {
+                        code,
+                        words,
+                        authorised,
+                    };
+                }
                 Err(Ended::Cut(_) | Ended::Refused(_)) => {
                     let silent_for = socket.last.elapsed();
                     break idle::Watched::Cut { silent_for };

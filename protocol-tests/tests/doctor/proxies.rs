@@ -1,6 +1,6 @@
 //! Real proxies that do what they should not.
 
-use protocol_tests::{Balancer, TestServer, or_skip};
+use protocol_tests::{AppConfig, Balancer, TestServer, or_skip};
 
 use crate::asked::{APP, Doctor};
 
@@ -32,6 +32,24 @@ async fn a_proxy_that_cuts_silent_connections_is_found_and_measured() {
     let (_, after) = text.split_once("is cut ").unwrap();
     let seconds: f64 = after.split(' ').next().unwrap().parse().unwrap();
     assert!(seconds >= 1.9, "{text}");
+    drop(proxy);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn silence_is_looked_at_where_connections_must_authorise_themselves() {
+    let app = AppConfig::new("10001").set("authorized_connections_timeout", 1);
+    let builder = TestServer::builder().app(app);
+    let server = or_skip!(builder.set("server.path_prefix", "/relay").start().await);
+    let proxy = Balancer::nginx_with(&server.endpoint().authority, "/relay/", 3).await;
+    let url = format!("ws://{}/relay", proxy.authority());
+    let found = Doctor::of(&url, APP).argument("--patient").ask().await;
+    found.expect_error("idle", "is cut");
+    found.expect_well_but(&["idle"]);
+    // Who cannot subscribe is closed for that, and does not learn what a proxy would have done.
+    let other = APP.replace("secret-10001", "other");
+    let found = Doctor::of(&url, &other).argument("--patient").ask().await;
+    found.expect("idle", "warn", "authorized_connections_timeout");
     drop(proxy);
     server.finish().await;
 }
