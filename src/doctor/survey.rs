@@ -139,10 +139,10 @@ impl Survey {
         }
         let tried = connect_to_all(&addresses, url.port);
         observer.found(network::connections(url.port, &tried))?;
-        let Some(address) = tried.iter().find(|(_, result)| result.is_ok()) else {
+        let mut tried = tried.into_iter();
+        let Some((address, _)) = tried.find(|(_, tried)| tried.is_answered()) else {
             return done;
         };
-        let address = address.0;
         if url.tls {
             match self.certificate(address) {
                 Ok(certificate) => observer.all(certificate)?,
@@ -384,16 +384,20 @@ impl Survey {
 }
 
 /// Connects to all of them at the same time.
-fn connect_to_all(addresses: &[IpAddr], port: u16) -> Vec<(IpAddr, Result<Duration, String>)> {
+fn connect_to_all(addresses: &[IpAddr], port: u16) -> Vec<(IpAddr, network::Tried)> {
+    let attempt = |address: IpAddr| match stream::connect(address, port) {
+        Ok((_, took)) => network::Tried::Answered(took),
+        Err(_) if !stream::has_route(address, port) => network::Tried::NoRoute,
+        Err(error) => network::Tried::Failed(error.to_string()),
+    };
     thread::scope(|scope| {
         let connecting: Vec<_> = addresses
             .iter()
-            .map(|address| scope.spawn(move || stream::connect(*address, port)))
+            .map(|address| scope.spawn(move || attempt(*address)))
             .collect();
-        let done = connecting.into_iter().map(|thread| match thread.join() {
-            Ok(Ok((_, took))) => Ok(took),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("the attempt failed".to_owned()),
+        let done = connecting.into_iter().map(|thread| {
+            let failed = |_| network::Tried::Failed("the attempt failed".to_owned());
+            thread.join().unwrap_or_else(failed)
         });
         addresses.iter().copied().zip(done).collect()
     })
