@@ -94,7 +94,12 @@ fn deliver(
     let started = Instant::now();
     let body = json!({ "name": "fanfare-doctor", "channel": channel, "data": "{}" });
     let answer = subject
-        .ask(address, "POST", "/events", body.to_string().as_bytes())
+        .ask(
+            address,
+            ("POST", "/events"),
+            &[],
+            body.to_string().as_bytes(),
+        )
         .map_err(|error| ("the publish is not answered", error.to_string()))?;
     if answer.status != 200 {
         let words = format!("status {}: {}", answer.status, answer.words());

@@ -27,13 +27,13 @@ impl Subject {
     pub(super) fn ask(
         &self,
         address: IpAddr,
-        method: &str,
-        path: &str,
+        (method, path): (&str, &str),
+        parameters: &[(&str, &str)],
         body: &[u8],
     ) -> io::Result<Answer> {
         let path = format!("{}/apps/{}{path}", self.url.prefix, self.app_id);
         let now = since_1970().as_secs();
-        let query = sign(&self.signer, method, &path, &[], body, now);
+        let query = sign(&self.signer, method, &path, parameters, body, now);
         http::request(&self.url, address, method, &format!("{path}?{query}"), body)
     }
 }

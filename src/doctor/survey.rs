@@ -1,6 +1,7 @@
 //! The observations, one after the other. Each takes bounded time, and what cannot be seen because of what is wrong before it
 //! is left out.
 
+use std::io;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::thread;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use super::checks::{backend, certificate, gateway, idle, network, protocol};
 use super::finding::{Finding, Level, shown};
-use super::http;
+use super::http::{self, Answer};
 use super::observer::Observer;
 use super::reach::Reach;
 use super::rounds;
@@ -63,6 +64,14 @@ pub struct Survey {
     subject: Subject,
     settings: Option<RelaySettings>,
     reach: Reach,
+}
+
+/// A connection that the relay has greeted.
+struct Established {
+    socket: Box<WebSocket>,
+    socket_id: String,
+    /// How long it took until then.
+    took: Duration,
 }
 
 impl Survey {
@@ -149,16 +158,7 @@ impl Survey {
                 Err(no_tls) => return observer.found(no_tls),
             }
         }
-        let answers = self.gateway(address);
-        let is_relay = answers
-            .first()
-            .is_some_and(|first| first.level == Level::Ok);
-        observer.all(answers)?;
-        if is_relay {
-            observer.found(self.signature(address))?;
-            self.client(address, request, observer)?;
-        }
-        done
+        self.relay(address, request, observer)
     }
 
     /// What is seen of the certificate; the error: there is no TLS.
@@ -179,34 +179,56 @@ impl Survey {
         Ok(certificate::judge(host, &facts, now))
     }
 
-    /// What answers over HTTP.
-    fn gateway(&self, address: IpAddr) -> Vec<Finding> {
+    /// What answers at the address, and what clients and publishers meet there.
+    fn relay(
+        &self,
+        address: IpAddr,
+        request: &Request,
+        observer: &mut dyn Observer,
+    ) -> ControlFlow<()> {
         let url = &self.subject.url;
-        let get = |path: String| http::request(url, address, "GET", &path, b"");
-        let up = match get(format!("{}/up", url.prefix)) {
+        let place = format!("{url}/up");
+        let up = match self.get(address, "/up") {
             Ok(up) => up,
-            Err(error) => {
-                let text = format!("{url}/up does not answer: {}", shown(&error.to_string()));
-                let remedy = "see whether what listens there speaks HTTP, with or without TLS as the URL says";
-                return vec![Finding::error("http", text, remedy)];
-            }
+            Err(error) => return observer.found(gateway::silent(&place, &error.to_string())),
         };
-        let elsewhere = if gateway::is_relay(&up) {
-            None
-        } else {
-            self.elsewhere(address)
-        };
-        let mut findings = vec![gateway::up(&format!("{url}/up"), &up, elsewhere.as_deref())];
-        if findings[0].level == Level::Ok {
-            if let Ok(root) = get(format!("{}/", url.prefix)) {
-                findings.push(gateway::version(&root));
+        let origin = request.origin.as_deref();
+        if gateway::is_relay(&up) {
+            observer.found(gateway::up(&place, &up, None))?;
+            if let Ok(root) = self.get(address, "/") {
+                observer.found(gateway::version(&root))?;
             }
-            let app = self.subject.app.as_ref();
-            let window = app.map(|app| app.limits.auth_timestamp_window);
-            let window = window.unwrap_or(SIGNATURES_HOLD);
-            findings.extend(gateway::clock(&up, SystemTime::now(), window));
+            observer.all(self.clock(&up).into_iter().collect())?;
+            observer.found(self.signature(address))?;
+            let client = self.established(address, origin);
+            return self.client(client, address, request, observer);
         }
-        findings
+        // Another site of the host may have /up for itself, as Laravel's have, beside a relay that has the other paths.
+        let signature = self.signature(address);
+        observer.goes_on()?;
+        let client = self.established(address, origin);
+        let refused = client.as_ref().err().map(|finding| finding.id);
+        let is_greeted = refused.is_none_or(|id| protocol::REFUSALS.contains(&id));
+        if !is_greeted && signature.level != Level::Ok {
+            let elsewhere = self.elsewhere(address);
+            return observer.found(gateway::up(&place, &up, elsewhere.as_deref()));
+        }
+        observer.found(gateway::not_passed_on(&place, &up))?;
+        observer.all(self.clock(&up).into_iter().collect())?;
+        observer.found(signature)?;
+        self.client(client, address, request, observer)
+    }
+
+    fn get(&self, address: IpAddr, path: &str) -> io::Result<Answer> {
+        let url = &self.subject.url;
+        let path = format!("{}{path}", url.prefix);
+        http::request(url, address, "GET", &path, b"")
+    }
+
+    fn clock(&self, answer: &Answer) -> Option<Finding> {
+        let app = self.subject.app.as_ref();
+        let window = app.map(|app| app.limits.auth_timestamp_window);
+        gateway::clock(answer, SystemTime::now(), window.unwrap_or(SIGNATURES_HOLD))
     }
 
     /// Where a relay is, if the path is all that was wrong.
@@ -226,7 +248,10 @@ impl Survey {
     }
 
     fn signature(&self, address: IpAddr) -> Finding {
-        match self.subject.ask(address, "GET", "/channels", b"") {
+        // Only as much as is needed to see that it is accepted: others' channels may be very many.
+        let own = [("filter_by_prefix", "private-fanfare-doctor-")];
+        let asked = self.subject.ask(address, ("GET", "/channels"), &own, b"");
+        match asked {
             Ok(answer) => protocol::signature(&self.subject.app_id, &answer),
             Err(error) => Finding::error(
                 "signature",
@@ -236,20 +261,24 @@ impl Survey {
         }
     }
 
-    /// What a client sees.
+    /// What a client sees, whose connection is established or refused.
     fn client(
         &self,
+        established: Result<Established, Finding>,
         address: IpAddr,
         request: &Request,
         observer: &mut dyn Observer,
     ) -> ControlFlow<()> {
         let origin = request.origin.as_deref();
-        let started = Instant::now();
-        let (mut socket, socket_id) = match self.established(address, origin) {
+        let Established {
+            mut socket,
+            socket_id,
+            took,
+        } = match established {
             Ok(established) => established,
             Err(finding) => return observer.found(finding),
         };
-        let took = started.elapsed().as_millis();
+        let took = took.as_millis();
         observer.found(Finding::ok(
             "upgrade",
             format!("a WebSocket is established after {took} ms"),
@@ -266,12 +295,9 @@ impl Survey {
         ControlFlow::Continue(())
     }
 
-    /// A connection of the app, and its socket id.
-    fn established(
-        &self,
-        address: IpAddr,
-        origin: Option<&str>,
-    ) -> Result<(Box<WebSocket>, String), Finding> {
+    /// A connection of the app.
+    fn established(&self, address: IpAddr, origin: Option<&str>) -> Result<Established, Finding> {
+        let started = Instant::now();
         let key = self.subject.signer.key();
         let failed = |reason: &str| {
             Finding::error(
@@ -292,7 +318,11 @@ impl Survey {
             other => other.clone(),
         };
         match (first["event"].as_str(), data["socket_id"].as_str()) {
-            (Some("pusher:connection_established"), Some(id)) => Ok((socket, id.to_owned())),
+            (Some("pusher:connection_established"), Some(id)) => Ok(Established {
+                socket,
+                socket_id: id.to_owned(),
+                took: started.elapsed(),
+            }),
             (Some("pusher:error"), _) => Err(protocol::refused(
                 data["code"].as_u64().unwrap_or_default(),
                 data["message"].as_str().unwrap_or_default(),
@@ -311,7 +341,11 @@ impl Survey {
         observer: &mut dyn Observer,
     ) -> ControlFlow<()> {
         observer.takes(PATIENT_FOR);
-        let (mut socket, socket_id) = match self.established(address, origin) {
+        let Established {
+            mut socket,
+            socket_id,
+            ..
+        } = match self.established(address, origin) {
             Ok(established) => established,
             Err(finding) => return observer.found(idle::not_watched(finding)),
         };

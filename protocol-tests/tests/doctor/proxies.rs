@@ -55,6 +55,33 @@ async fn silence_is_looked_at_where_connections_must_authorise_themselves() {
 }
 
 #[tokio::test]
+async fn a_relay_beside_a_site_that_has_its_own_up_is_looked_at() {
+    let server = or_skip!(TestServer::builder().own_process().start().await);
+    let authority = &server.endpoint().authority;
+    // /app/ and /apps/, as for Reverb beside a site of Laravel.
+    let proxy = Balancer::nginx_with(authority, "/app", 60).await;
+    let url = format!("ws://{}", proxy.authority());
+    let found = Doctor::of(&url, APP).ask().await;
+    found.expect("http", "warn", "/up is not passed on");
+    for id in ["signature", "upgrade", "private", "presence"] {
+        found.expect_ok(id);
+    }
+    found.expect_well_but(&["http"]);
+    let other = APP.replace("key-10001", "other");
+    let found = Doctor::of(&url, &other).ask().await;
+    found.expect("http", "warn", "/up is not passed on");
+    found.expect_error("key", "");
+    let publishes_only = Balancer::nginx_with(authority, "/apps", 60).await;
+    let url = format!("ws://{}", publishes_only.authority());
+    let found = Doctor::of(&url, APP).ask().await;
+    found.expect_ok("signature");
+    found.expect_error("upgrade", "proxy_set_header Upgrade");
+    found.expect_well_but(&["http", "upgrade"]);
+    drop((proxy, publishes_only));
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn a_path_that_is_missing_is_found_and_named() {
     let builder = TestServer::builder().set("server.path_prefix", "/relay");
     let server = or_skip!(builder.start().await);
