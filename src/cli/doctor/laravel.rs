@@ -9,7 +9,7 @@ mod pages;
 mod place;
 
 use self::facts::Driver;
-pub(super) use self::facts::{KnownApp, Relay, Variables};
+pub(super) use self::facts::{KnownApp, Place, Relay, Variables};
 use self::pages::pages;
 use self::place::place;
 use crate::doctor::{Finding, shown};
@@ -21,7 +21,7 @@ pub(super) fn judge(variables: &dyn Variables, relay: &Relay) -> Vec<Finding> {
     if let Some(driver) = driver {
         findings.extend(credentials(&driver, relay));
         findings.extend(place(&driver, relay));
-        findings.extend(pages(&driver));
+        findings.extend(pages(&driver, relay));
     }
     findings
 }
@@ -241,7 +241,7 @@ mod tests {
         let found = |changes: Changes| bad(changes, &Relay::default());
         let key = found(&[("VITE_REVERB_APP_KEY", "other")]);
         assert_eq!(key, [("laravel.pages.key", Error)]);
-        let place = found(&[("VITE_REVERB_HOST", "other"), ("VITE_REVERB_PORT", "")]);
+        let place = found(&[("VITE_REVERB_HOST", ""), ("VITE_REVERB_PORT", "8443")]);
         assert_eq!(
             place,
             [("laravel.pages", Warn), ("laravel.pages.place", Warn)]
@@ -274,6 +274,58 @@ mod tests {
         assert!(host.text.contains("pusher.com"), "{host:?}");
     }
 
+    fn at(tls: bool, host: &str, port: u16) -> Relay {
+        let host = host.to_owned();
+        Relay {
+            app: None,
+            place: Some(Place { tls, host, port }),
+        }
+    }
+
+    #[test]
+    fn pages_that_leave_out_what_echo_takes_for_granted_lack_nothing() {
+        let without = [("VITE_REVERB_PORT", ""), ("VITE_REVERB_SCHEME", "")];
+        assert_eq!(bad(&without, &Relay::default()), []);
+        let plain = [
+            ("REVERB_SCHEME", "http"),
+            ("REVERB_PORT", "80"),
+            ("VITE_REVERB_SCHEME", "http"),
+            ("VITE_REVERB_PORT", ""),
+        ];
+        assert_eq!(bad(&plain, &Relay::default()), []);
+        let elsewhere = [("REVERB_PORT", "8443"), ("VITE_REVERB_PORT", "")];
+        let lacking = [("laravel.pages", Level::Warn)];
+        assert_eq!(bad(&elsewhere, &Relay::default()), lacking);
+    }
+
+    #[test]
+    fn laravel_may_have_a_way_of_its_own_where_pages_have_that_of_clients() {
+        let inside = [
+            ("REVERB_HOST", "fanfare"),
+            ("REVERB_PORT", "6001"),
+            ("REVERB_SCHEME", "http"),
+        ];
+        assert_eq!(bad(&inside, &at(true, "ws.example.com", 443)), []);
+        let usual = [("VITE_REVERB_PORT", ""), ("VITE_REVERB_SCHEME", "")];
+        let both: Vec<_> = inside.into_iter().chain(usual).collect();
+        assert_eq!(bad(&both, &at(true, "ws.example.com", 443)), []);
+        // Nothing says that pages are right.
+        let found = bad(&inside, &Relay::default());
+        assert_eq!(found, [("laravel.pages.place", Level::Warn)]);
+        let found = bad(&inside, &at(true, "other.example.com", 443));
+        let both = [
+            ("laravel.place", Level::Warn),
+            ("laravel.pages.place", Level::Warn),
+        ];
+        assert_eq!(found, both);
+    }
+
+    #[test]
+    fn a_port_at_which_tls_is_looked_at_may_be_any() {
+        let direct = [("REVERB_PORT", "6001"), ("VITE_REVERB_PORT", "6001")];
+        assert_eq!(bad(&direct, &at(true, "ws.example.com", 6001)), []);
+    }
+
     #[test]
     fn a_project_is_held_against_the_relay() {
         let with = |app| Relay {
@@ -284,10 +336,6 @@ mod tests {
         for app in [KnownApp::Missing, KnownApp::OtherKey, KnownApp::OtherSecret] {
             assert_eq!(bad(&[], &with(app)), [("laravel.app", Level::Error)]);
         }
-        let at = |tls, host: &str, port| Relay {
-            app: None,
-            place: Some((tls, host.to_owned(), port)),
-        };
         assert_eq!(bad(&[], &at(true, "WS.example.com", 443)), []);
         for other in [
             at(false, "ws.example.com", 443),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::Failure;
 use super::apps::Apps;
-use super::laravel::{self, KnownApp, Relay, Variables};
+use super::laravel::{self, KnownApp, Place, Relay, Variables};
 use crate::auth::Signer;
 use crate::config::EnvFile;
 use crate::doctor::{Finding, PublicUrl, Subject, shown};
@@ -48,7 +48,11 @@ impl Project {
     ) -> Vec<Finding> {
         let relay = Relay {
             app: apps.and_then(|apps| self.known_app(apps)),
-            place: url.map(|url| (url.tls, url.host.clone(), url.port)),
+            place: url.map(|url| Place {
+                tls: url.tls,
+                host: url.host.clone(),
+                port: url.port,
+            }),
         };
         let mut findings = self.unreadable();
         findings.extend(laravel::judge(self, &relay));
