@@ -16,7 +16,7 @@ use crate::doctor::{Finding, shown};
 
 /// Everything that is to be said of a project.
 pub(super) fn judge(variables: &dyn Variables, relay: &Relay) -> Vec<Finding> {
-    let (connection, driver) = driver(variables);
+    let (connection, driver) = driver(variables, relay);
     let mut findings = vec![connection];
     if let Some(driver) = driver {
         findings.extend(credentials(&driver, relay));
@@ -27,7 +27,7 @@ pub(super) fn judge(variables: &dyn Variables, relay: &Relay) -> Vec<Finding> {
 }
 
 /// Where Laravel broadcasts to.
-fn driver(variables: &dyn Variables) -> (Finding, Option<Driver<'_>>) {
+fn driver<'v>(variables: &'v dyn Variables, relay: &Relay) -> (Finding, Option<Driver<'v>>) {
     const ID: &str = "laravel.connection";
     // Laravel 11 and newer, and those before.
     let names = ["BROADCAST_CONNECTION", "BROADCAST_DRIVER"];
@@ -40,15 +40,17 @@ fn driver(variables: &dyn Variables) -> (Finding, Option<Driver<'_>>) {
         variables,
     };
     let remedy = "BROADCAST_CONNECTION=reverb or =pusher (BROADCAST_DRIVER before Laravel 11), then php artisan config:clear";
-    let Some((name, value)) = set else {
+    let probable = || {
         let has = |prefix: &str| variables.get(&format!("{prefix}_APP_KEY")).is_some();
-        let text = "BROADCAST_CONNECTION is not set, so that Laravel broadcasts nothing";
-        let driver = match (has("REVERB"), has("PUSHER")) {
+        match (has("REVERB"), has("PUSHER")) {
             (true, _) => Some(known("reverb", "REVERB")),
             (_, true) => Some(known("pusher", "PUSHER")),
             _ => None,
-        };
-        return (Finding::error(ID, text, remedy), driver);
+        }
+    };
+    let Some((name, value)) = set else {
+        let text = "BROADCAST_CONNECTION is not set, so that Laravel broadcasts nothing";
+        return (Finding::error(ID, text, remedy), probable());
     };
     match value.as_str() {
         "reverb" => (
@@ -63,14 +65,28 @@ fn driver(variables: &dyn Variables) -> (Finding, Option<Driver<'_>>) {
             let text = format!("{name} is {value}: Laravel sends nothing to any relay");
             (Finding::error(ID, text, remedy), None)
         }
+        "redis" if relay.takes_redis => {
+            let text =
+                format!("{name} is redis, from which the relay takes what Laravel publishes");
+            (Finding::ok(ID, text), None)
+        }
         "redis" => {
             let text = format!("{name} is redis: Laravel publishes to Redis, and not to the relay");
             let remedy = "the relay takes that in with [ingest.laravel_redis] enabled = true; otherwise use reverb or pusher";
             (Finding::warn(ID, text, remedy), None)
         }
-        other => {
-            let text = format!("{name} is {}, which is no relay's", shown(other));
+        "ably" => {
+            let text = format!("{name} is ably, which is no relay's");
             (Finding::error(ID, text, remedy), None)
+        }
+        other => {
+            let text = format!(
+                "{name} is {}, a connection of the project's own",
+                shown(other)
+            );
+            let remedy = "see that it has the driver reverb or pusher in config/broadcasting.php, and variables of these names, or \
+                          is not meant to lead to the relay";
+            (Finding::warn(ID, text, remedy), probable())
         }
     }
 }
@@ -236,6 +252,38 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_of_the_project_s_own_may_be_right() {
+        let own: Changes = &[("BROADCAST_CONNECTION", "relay")];
+        let found = [("laravel.connection", Level::Warn)];
+        assert_eq!(bad(own, &Relay::default()), found);
+        // What else is wrong is found, too.
+        let relay = Relay {
+            app: Some(KnownApp::Missing),
+            ..Relay::default()
+        };
+        let both = [
+            ("laravel.connection", Level::Warn),
+            ("laravel.app", Level::Error),
+        ];
+        assert_eq!(bad(own, &relay), both);
+        let none: Changes = &[("BROADCAST_CONNECTION", "ably")];
+        let found = [("laravel.connection", Level::Error)];
+        assert_eq!(bad(none, &Relay::default()), found);
+    }
+
+    #[test]
+    fn redis_is_right_where_the_relay_takes_from_it() {
+        let redis: Changes = &[("BROADCAST_CONNECTION", "redis")];
+        let found = [("laravel.connection", Level::Warn)];
+        assert_eq!(bad(redis, &Relay::default()), found);
+        let relay = Relay {
+            takes_redis: true,
+            ..Relay::default()
+        };
+        assert_eq!(bad(redis, &relay), []);
+    }
+
+    #[test]
     fn pages_that_differ_from_the_backend_are_found() {
         use Level::{Error, Warn};
         let found = |changes: Changes| bad(changes, &Relay::default());
@@ -277,8 +325,8 @@ mod tests {
     fn at(tls: bool, host: &str, port: u16) -> Relay {
         let host = host.to_owned();
         Relay {
-            app: None,
             place: Some(Place { tls, host, port }),
+            ..Relay::default()
         }
     }
 
@@ -330,7 +378,7 @@ mod tests {
     fn a_project_is_held_against_the_relay() {
         let with = |app| Relay {
             app: Some(app),
-            place: None,
+            ..Relay::default()
         };
         assert_eq!(bad(&[], &with(KnownApp::Same)), []);
         for app in [KnownApp::Missing, KnownApp::OtherKey, KnownApp::OtherSecret] {

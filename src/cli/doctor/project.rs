@@ -40,13 +40,15 @@ impl Project {
         Ok(Self { file })
     }
 
-    /// What is wrong with it.
+    /// What is wrong with it, for a relay that has these apps, is reached there, and may take in what Laravel publishes to Redis.
     pub(super) fn held_against(
         &self,
         apps: Option<&Apps>,
         url: Option<&PublicUrl>,
+        takes_redis: bool,
     ) -> Vec<Finding> {
         let relay = Relay {
+            takes_redis,
             app: apps.and_then(|apps| self.known_app(apps)),
             place: url.map(|url| Place {
                 tls: url.tls,

@@ -14,6 +14,8 @@ pub(in crate::cli::doctor) struct Relay {
     pub(in crate::cli::doctor) app: Option<KnownApp>,
     /// Where clients reach it.
     pub(in crate::cli::doctor) place: Option<Place>,
+    /// Whether it takes in what Laravel publishes to Redis.
+    pub(in crate::cli::doctor) takes_redis: bool,
 }
 
 /// Where a relay is reached.
