@@ -60,49 +60,60 @@ impl Tried {
 /// What connecting to each address took, or why it failed.
 pub(in crate::doctor) fn connections(port: u16, tried: &[(IpAddr, Tried)]) -> Finding {
     const ID: &str = "tcp";
-    let (mut fastest, mut failed, mut unseen) = (None, Vec::new(), Vec::new());
+    let times = tried.iter().filter_map(|(_, tried)| match tried {
+        Tried::Answered(took) => Some(took.as_millis()),
+        _ => None,
+    });
+    let fastest = times.min();
+    let (mut failed, mut aside) = (Vec::new(), Vec::new());
     for (address, result) in tried {
         match result {
-            Tried::Answered(took) => {
-                fastest = Some(fastest.map_or(*took, |best: Duration| best.min(*took)));
+            Tried::Answered(_) => {}
+            Tried::NoRoute => aside.push(format!(
+                "{address} is not looked at from here, as this machine has no route to it"
+            )),
+            // localhost is ::1, too, and refuses at once what listens at 127.0.0.1 alone.
+            Tried::Failed(_) if address.is_loopback() && fastest.is_some() => {
+                aside.push(format!("{address} refuses, which clients here pass over"));
             }
             Tried::Failed(reason) => failed.push(format!("{address}: {}", shown(reason))),
-            Tried::NoRoute => unseen.push(address.to_string()),
         }
     }
-    let unseen = unseen.join(", ");
-    let not_looked_at = match unseen.as_str() {
-        "" => String::new(),
-        unseen => {
-            format!("; not looked at from here, as this machine has no route to it: {unseen}")
-        }
-    };
     let failures = failed.join("; ");
+    let with_asides = |text: String| {
+        let parts: Vec<String> = [text].into_iter().chain(aside.clone()).collect();
+        parts.join("; ")
+    };
     match fastest {
         None if failed.is_empty() => Finding::error(
             ID,
-            format!("this machine has no route to {unseen}, so that nothing can be looked at"),
-            "ask from a machine that has: it may lack a network, or IPv4 or IPv6",
+            aside.join("; "),
+            "ask from a machine that has one: this one may lack a network, or IPv4 or IPv6",
         ),
         None => Finding::error(
             ID,
-            format!("nothing answers at port {port} ({failures}){not_looked_at}"),
+            with_asides(format!("nothing answers at port {port} ({failures})")),
             "start the relay or the proxy there, bind it to an address that is reached from outside, and let the port through \
              firewalls",
         ),
         Some(took) if failed.is_empty() => {
-            let took = took.as_millis();
-            let each = if unseen.is_empty() { "" } else { "other " };
+            let each = if aside.is_empty() {
+                "each"
+            } else {
+                "each other"
+            };
             Finding::ok(
                 ID,
-                format!(
-                    "port {port} answers at each {each}address, after {took} ms at best{not_looked_at}"
-                ),
+                with_asides(format!(
+                    "port {port} answers at {each} address, after {took} ms at best"
+                )),
             )
         }
         Some(_) => Finding::warn(
             ID,
-            format!("port {port} does not answer at every address ({failures}){not_looked_at}"),
+            with_asides(format!(
+                "port {port} does not answer at every address ({failures})"
+            )),
             "clients that try such an address first wait or fail: serve it there, too, or take the address out of the name's \
              records",
         ),
@@ -123,7 +134,7 @@ mod tests {
     }
 
     fn level(results: &[&Tried]) -> Level {
-        let address: IpAddr = "::1".parse().unwrap();
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
         let tried = results.iter().map(|result| (address, (*result).clone()));
         connections(1, &tried.collect::<Vec<_>>()).level
     }
@@ -150,5 +161,18 @@ mod tests {
         let found = connections(1, &[(there, good), (there_not, unseen)]);
         assert!(found.text.contains("not looked at from here"), "{found:?}");
         assert!(found.text.contains("2001:db8::1"), "{found:?}");
+    }
+
+    #[test]
+    fn localhost_may_be_one_of_its_addresses_only() {
+        let good = Tried::Answered(Duration::from_millis(3));
+        let bad = Tried::Failed("refused".to_owned());
+        let own = ["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()];
+        let level = |first: &Tried, second: &Tried| {
+            let tried = own.into_iter().zip([first.clone(), second.clone()]);
+            connections(1, &tried.collect::<Vec<_>>()).level
+        };
+        assert_eq!(level(&good, &bad), Level::Ok);
+        assert_eq!(level(&bad, &bad), Level::Error);
     }
 }
