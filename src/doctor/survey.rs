@@ -53,7 +53,8 @@ pub struct RelaySettings {
 /// What is asked for beyond the usual.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// The origin of the page that a client is on.
+    /// The origin of the page that a client is on. Without one it is a program, or a page of one of `allowed_origins` where the
+    /// app lets in no program.
     pub origin: Option<String>,
     /// Whether a silent connection is looked at.
     pub patient: bool,
@@ -86,6 +87,11 @@ impl Survey {
 
     /// Looks at everything, until it has or is told to stop.
     pub fn run(&self, request: &Request, observer: &mut dyn Observer) -> ControlFlow<()> {
+        let asked = request.origin.clone();
+        let request = &Request {
+            origin: asked.or_else(|| self.subject.page()),
+            ..request.clone()
+        };
         let mut planned = self.public_ids(request);
         planned.extend(self.backend_ids());
         observer.planned(planned);
@@ -284,7 +290,15 @@ impl Survey {
             format!("a WebSocket is established after {took} ms"),
         ))?;
         if let Some(origin) = origin {
-            let text = format!("pages of {} may connect", shown(origin));
+            let text = match self.subject.page() {
+                Some(page) if page == origin => {
+                    format!(
+                        "pages of {} may connect, as allowed_origins has it",
+                        shown(origin)
+                    )
+                }
+                _ => format!("pages of {} may connect", shown(origin)),
+            };
             observer.found(Finding::ok("origin", text))?;
         }
         rounds::run(&self.subject, address, &mut socket, &socket_id, observer)?;

@@ -134,7 +134,7 @@ function asking({ app, query, keep, signal, choice, chosen, begun }) {
   };
   return h("form", { class: "card form", onsubmit: submit, novalidate: true }, fields.problem, choice.element,
     fields.add("url", "Address that clients are given", url, "With the scheme, and a path where there is one. This node connects to it, and does what a client does."),
-    fields.add("origin", "Origin of a page", origin, "Empty: as a program, which has none."),
+    fields.add("origin", "Origin of a page", origin, "Empty: as a program, which has none, or as a page of one of allowed_origins where the app lets in no program."),
     fields.add("patient", "Wait for silence to be cut off", patient, "Two minutes more: a proxy that ends quiet connections shows then."),
     button, done);
 }

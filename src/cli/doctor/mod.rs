@@ -45,7 +45,8 @@ pub(super) struct DoctorArgs {
     #[arg(long, value_name = "ID")]
     app: Option<String>,
 
-    /// Connect as a page of this origin would, such as `https://shop.example.com`.
+    /// Connect as a page of this origin would, such as `https://shop.example.com` [default: none, or one of the app's
+    /// allowed_origins where these let in nobody without one].
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
 
