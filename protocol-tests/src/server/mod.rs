@@ -252,7 +252,7 @@ impl TestServer {
         process.exited().await
     }
 
-    /// Stops the server by SIGTERM, expecting a clean exit, and starts it again on the same public address.
+    /// Stops the server by SIGTERM, expecting a clean exit, and starts it again on the same addresses, public and admin.
     pub async fn restart(mut self) -> TestServer {
         self.finished = true;
         self.signal(Signal::Terminate);
@@ -263,6 +263,9 @@ impl TestServer {
         process.exited().await.expect_clean();
         let mut config = self.config.clone();
         config.set("server.listen", self.endpoint.authority.clone().into());
+        if let Some(admin) = &self.admin {
+            config.set("admin.listen", admin.authority.clone().into());
+        }
         let mut server = start::own_server(config).await;
         server.channels = Mutex::new(std::mem::take(
             &mut *self.channels.lock().expect("no test panics holding this"),
