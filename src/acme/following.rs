@@ -1,6 +1,6 @@
 //! What a node takes over from the others of its cluster.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::cluster::Cluster;
 use super::issued::Issued;
@@ -39,7 +39,7 @@ impl Following {
     }
 
     /// Shows what another node wants to be shown, keeps the certificate in the store, and returns the one
-    /// that is there if it holds for longer.
+    /// that is there if it supersedes ours.
     pub(super) async fn look(
         &mut self,
         prover: &Prover,
@@ -69,18 +69,19 @@ impl Following {
         Ok(seen)
     }
 
-    /// A certificate in the store that holds for longer than ours; if ours does, it is put there.
+    /// A certificate in the store that supersedes ours; if ours supersedes that, it is put there.
     pub(super) async fn exchange(
         &self,
         current: Option<&Issued>,
     ) -> Result<Option<Issued>, OutOfReach> {
         let kept = self.cluster.certificate().await?;
+        let now = SystemTime::now();
         match (current, kept) {
-            (Some(ours), kept) if ours.outlasts(kept.as_ref()) => {
+            (Some(ours), kept) if ours.supersedes(kept.as_ref(), now) => {
                 self.cluster.keep_certificate(ours).await?;
                 Ok(None)
             }
-            (ours, Some(kept)) if kept.outlasts(ours) => Ok(Some(kept)),
+            (ours, Some(kept)) if kept.supersedes(ours, now) => Ok(Some(kept)),
             _ => Ok(None),
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use protocol_tests::cluster::{NODE_TIMEOUT, PREFIX};
 use protocol_tests::{RedisServer, TestServer, TestServerBuilder, eventually, or_skip};
+use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
 use crate::liar::Liar;
@@ -209,6 +210,46 @@ async fn a_renewed_certificate_reaches_all_nodes() {
     }
     first.finish().await;
     second.finish().await;
+}
+
+/// A certificate for all names that was issued before the others, and holds for very long.
+fn old_and_lasting() -> String {
+    let mut params = CertificateParams::new(NAMES.map(str::to_owned)).unwrap();
+    params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2100, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    key.serialize_pem() + &params.self_signed(&key).unwrap().pem()
+}
+
+#[tokio::test]
+async fn a_newer_certificate_takes_the_place_of_one_that_would_expire_later() {
+    let pebble = Pebble::start(Habits::default()).await;
+    let redis = RedisServer::start().await;
+    let states: [TempDir; 2] = folders();
+    let first = node(&pebble, &redis, "http-01", states[0].path());
+    let first = or_skip!(first.start().await);
+    pebble.point_to(&first);
+    expect_orders(&first, "issued", 1.0).await;
+    let new = kept(&states[0]);
+    // The other node has an old one in the same place.
+    let place = certificate(states[0].path());
+    let place = states[1]
+        .path()
+        .join(place.strip_prefix(states[0].path()).unwrap());
+    fs::create_dir_all(place.parent().unwrap()).unwrap();
+    fs::write(&place, old_and_lasting()).unwrap();
+    let second = node(&pebble, &redis, "http-01", states[1].path());
+    let second = or_skip!(second.start().await);
+    expect_orders(&second, "received", 1.0).await;
+    assert_eq!(kept(&states[1]), new);
+    // What one of them has in Redis, a third is given.
+    let [state] = folders();
+    let third = or_skip!(node(&pebble, &redis, "http-01", state.path()).start().await);
+    expect_one_certificate(&[&first, &third], &[&states[0], &state]).await;
+    assert_eq!(kept(&states[0]), new);
+    for node in [first, second, third] {
+        node.finish().await;
+    }
 }
 
 /// The key in Redis whose name ends so, once there is one.
