@@ -7,6 +7,7 @@
 //!   [`proxied`]: with one that a proxy begins
 //! - [`worker`]: what each worker thread serves; [`http2`]: what that is over HTTP/2
 //! - [`pace`]: how fast new connections are taken
+//! - [`lasting`]: tasks that last as long as the process
 //! - [`memory`]: how much the process has is watched
 //! - [`reclaim`]: memory that is free and still held is given back
 //! - [`mod@reload`]: the configuration is read again
@@ -14,6 +15,7 @@
 
 mod accept;
 mod http2;
+mod lasting;
 mod listen;
 mod listener;
 mod memory;
@@ -194,17 +196,18 @@ pub fn run(
             admin: admin_address,
         });
 
-        actix_rt::spawn(keep_house(Arc::clone(&relay)));
+        lasting::begin("housekeeping", keep_house(Arc::clone(&relay)));
         reclaim::begin(reclaim);
-        actix_rt::spawn(memory::watch(Arc::clone(&relay)));
-        actix_rt::spawn(webhooks.watch_due());
+        lasting::begin("memory", memory::watch(Arc::clone(&relay)));
+        lasting::begin("webhooks", webhooks.watch_due());
         if let Some(certificates) = certificates {
-            actix_rt::spawn(certificates.watch(relay.hub.metrics().clone()));
+            let metrics = relay.hub.metrics().clone();
+            lasting::begin("certificates", certificates.watch(metrics));
         }
         let reloading = Reloading::new(reload, &config, &relay, &webhooks, shown);
-        actix_rt::spawn(reloading.run());
+        lasting::begin("reload", reloading.run());
         let ingest = start_ingest(&config, &relay);
-        let acme = acme.map(|acme| actix_rt::spawn(acme.run()));
+        let acme = acme.map(|acme| lasting::begin("acme", acme.run()));
         either(stop_requested, &stop_asked).await;
         for task in ingest.into_iter().chain(acme) {
             task.abort();
@@ -375,7 +378,7 @@ fn start_ingest(config: &Config, relay: &Arc<Relay>) -> Option<actix_rt::task::J
         Cluster::Redis(settings) => vec![settings.prefix.clone()],
     };
     let ingest = LaravelRedis::new(Arc::clone(relay), settings.clone(), not_laravels);
-    Some(actix_rt::spawn(ingest.run()))
+    Some(lasting::begin("laravel_redis", ingest.run()))
 }
 
 async fn keep_house(relay: Arc<Relay>) {

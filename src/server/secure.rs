@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::worker::OverTls;
-use super::{ServeError, listen};
+use super::{ServeError, lasting, listen};
 use crate::config::Tls;
 use crate::metrics::{Metrics, Table};
 use crate::tls::{Certificates, FileError, Looked, Watched, server_config};
@@ -64,24 +64,9 @@ impl Served {
     }
 
     /// Looks at the files now and then, on a thread that may wait for them, and counts.
-    pub(super) async fn watch(mut self, metrics: Metrics) {
-        let mut ticks = tokio::time::interval(LOOK_EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let looked = tokio::task::spawn_blocking({
-                let metrics = metrics.clone();
-                move || {
-                    self.look(&metrics);
-                    self
-                }
-            });
-            match looked.await {
-                Ok(served) => self = served,
-                // The runtime is stopping.
-                Err(_) => return,
-            }
-        }
+    pub(super) async fn watch(self, metrics: Metrics) {
+        let look = move |served: &mut Self| served.look(&metrics);
+        lasting::repeat("certificates", LOOK_EVERY, self, look).await;
     }
 
     fn look(&mut self, metrics: &Metrics) {
