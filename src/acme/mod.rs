@@ -29,6 +29,7 @@ mod seal;
 mod settings;
 mod shown;
 
+pub use cluster::Turn;
 pub use directory::StartError;
 pub use run::Acme;
 pub use settings::{Challenge, LETS_ENCRYPT, MOST_DOMAINS, Secret, Settings};

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::account::account;
 use super::answers::Answers;
-use super::cluster::{Cluster, LEASE, LOOKS_EVERY};
+use super::cluster::{Cluster, LEASE, LOOKS_EVERY, Turn};
 use super::directory::{Directory, StartError};
 use super::following::Following;
 use super::issued::Issued;
@@ -114,6 +114,12 @@ impl Acme {
         }
     }
 
+    /// The turn to order, where several nodes have one certificate: to be given up when this one stops.
+    pub fn turn(&self) -> Option<Turn> {
+        let following = self.following.as_ref()?;
+        Some(Turn(Arc::clone(&following.cluster)))
+    }
+
     /// Orders and renews, for ever.
     pub async fn run(mut self) {
         loop {
@@ -148,9 +154,7 @@ impl Acme {
         let Some(following) = &mut self.following else {
             return true;
         };
-        let leased = following.cluster.lease(LEASE).await;
-        following.note(&leased);
-        if leased != Ok(true) {
+        if !following.take_turn().await {
             return false;
         }
         // The node that had it before may have ordered.
@@ -185,7 +189,7 @@ impl Acme {
     }
 
     async fn attempt(&self) -> Result<Issued, OrderError> {
-        let cluster = self.following.as_ref().map(|following| &following.cluster);
+        let cluster = self.following.as_ref().map(|following| &*following.cluster);
         let ordered = async {
             let account = account(&self.directory, &self.kept, &self.settings).await?;
             let domains = &self.settings.domains;

@@ -201,17 +201,16 @@ pub fn run(
         lasting::begin("memory", memory::watch(Arc::clone(&relay)));
         lasting::begin("webhooks", webhooks.watch_due());
         if let Some(certificates) = certificates {
-            let metrics = relay.hub.metrics().clone();
-            lasting::begin("certificates", certificates.watch(metrics));
+            lasting::begin("certificates", certificates.watch(metrics.clone()));
         }
         let reloading = Reloading::new(reload, &config, &relay, &webhooks, shown);
         lasting::begin("reload", reloading.run());
         let ingest = start_ingest(&config, &relay);
+        let turn = acme.as_ref().and_then(Acme::turn);
         let acme = acme.map(|acme| lasting::begin("acme", acme.run()));
         either(stop_requested, &stop_asked).await;
-        for task in ingest.into_iter().chain(acme) {
-            task.abort();
-        }
+        let ended = ingest.into_iter().chain(acme);
+        ended.for_each(|task| task.abort());
         let limit = config.server.shutdown_timeout;
         let parts = shutdown::Parts {
             relay: &relay,
@@ -219,7 +218,8 @@ pub fn run(
             stop: &stop,
             multiplexed: &multiplexed,
         };
-        shutdown::run(parts, server, admin, limit).await;
+        // The way to the other nodes ends with the rest.
+        tokio::join!(give_up(turn), shutdown::run(parts, server, admin, limit));
         apps.stop();
         Ok(())
     })
@@ -379,6 +379,13 @@ fn start_ingest(config: &Config, relay: &Arc<Relay>) -> Option<actix_rt::task::J
     };
     let ingest = LaravelRedis::new(Arc::clone(relay), settings.clone(), not_laravels);
     Some(lasting::begin("laravel_redis", ingest.run()))
+}
+
+/// Lets other nodes order a certificate.
+async fn give_up(turn: Option<acme::Turn>) {
+    if let Some(turn) = turn {
+        turn.give_up().await;
+    }
 }
 
 async fn keep_house(relay: Arc<Relay>) {

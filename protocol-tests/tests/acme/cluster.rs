@@ -137,9 +137,39 @@ async fn ask_to_order(redis: &RedisServer, lease: &str) -> HashSet<String> {
     asking.collect()
 }
 
+const REFUSAL: &str = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n";
+
+/// A node of a directory that does not keep to the protocol.
+fn misled(liar: &Liar, redis: &RedisServer, state: &TempDir) -> TestServerBuilder {
+    let node = TestServer::builder()
+        .set("tls.listen", "127.0.0.1:0")
+        .set("server.state_dir", state.path().to_str().unwrap())
+        .set("tls.acme.domains", vec!["a.test"])
+        .set("tls.acme.directory", liar.url())
+        .set("tls.acme.ca_certificates", liar.certificate());
+    sharing(node, redis)
+}
+
+#[tokio::test]
+async fn a_node_that_stops_leaves_its_turn_to_the_others_who_say_that_they_wait() {
+    const WAITS: &str = "has ordered in vain and has the turn";
+    let liar = Liar::start(REFUSAL, b"").await;
+    let redis = RedisServer::start().await;
+    let states: [TempDir; 2] = folders();
+    let first = or_skip!(misled(&liar, &redis, &states[0]).start().await);
+    expect_orders(&first, "rate_limited", 1.0).await;
+    let second = or_skip!(misled(&liar, &redis, &states[1]).start().await);
+    let line = expect_logged(&second, WAITS, 1).await.remove(0);
+    assert!(line["left_s"].as_u64().unwrap() > 60, "{line}");
+    assert_eq!(orders(&second, "rate_limited").await, 0.0);
+    first.finish().await;
+    expect_orders(&second, "rate_limited", 1.0).await;
+    assert_eq!(logged(&second, WAITS).len(), 1);
+    second.finish().await;
+}
+
 #[tokio::test]
 async fn a_directory_that_refuses_one_node_is_not_asked_by_the_others() {
-    const REFUSAL: &str = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n";
     let liar = Liar::start(REFUSAL, b"").await;
     let redis = RedisServer::start().await;
     for (key, value) in [("slowlog-log-slower-than", 0), ("slowlog-max-len", 100_000)] {
@@ -149,13 +179,7 @@ async fn a_directory_that_refuses_one_node_is_not_asked_by_the_others() {
     let states: [TempDir; 3] = folders();
     let mut nodes = Vec::new();
     for state in &states {
-        let node = TestServer::builder()
-            .set("tls.listen", "127.0.0.1:0")
-            .set("server.state_dir", state.path().to_str().unwrap())
-            .set("tls.acme.domains", vec!["a.test"])
-            .set("tls.acme.directory", liar.url())
-            .set("tls.acme.ca_certificates", liar.certificate());
-        nodes.push(or_skip!(sharing(node, &redis).start().await));
+        nodes.push(or_skip!(misled(&liar, &redis, state).start().await));
     }
     let all: Vec<&TestServer> = nodes.iter().collect();
     eventually("a node to be refused", || async {
