@@ -5,7 +5,7 @@
 //!
 //! - [`settings`]: what is ordered, from whom
 //! - [`schedule`]: when it is ordered
-//! - [`directory`]: requests to a directory
+//! - [`directory`]: requests to a directory; [`clock`]: whether its clock is ours
 //! - [`issued`]: a certificate
 //! - [`kept`], [`account`]: what outlasts the process; the account with the directory
 //! - [`answers`], [`proof`]: showing that names are ours
@@ -16,6 +16,7 @@
 
 mod account;
 mod answers;
+mod clock;
 mod cluster;
 mod directory;
 mod following;

@@ -193,7 +193,13 @@ impl Acme {
         let ordered = async {
             let account = account(&self.directory, &self.kept, &self.settings).await?;
             let domains = &self.settings.domains;
-            order(&account, domains, &self.prover(), cluster).await
+            order(
+                (&account, &self.directory),
+                domains,
+                &self.prover(),
+                cluster,
+            )
+            .await
         };
         match cluster {
             None => ordered.await,
