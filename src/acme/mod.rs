@@ -4,7 +4,7 @@
 //! served, and the order is tried again later and later.
 //!
 //! - [`settings`]: what is ordered, from whom
-//! - [`schedule`]: when it is ordered
+//! - [`schedule`]: when it is ordered; [`complaints`]: what is logged of failures
 //! - [`directory`]: requests to a directory; [`clock`]: whether its clock is ours
 //! - [`issued`]: a certificate
 //! - [`kept`], [`account`]: what outlasts the process; the account with the directory
@@ -18,6 +18,7 @@ mod account;
 mod answers;
 mod clock;
 mod cluster;
+mod complaints;
 mod directory;
 mod following;
 mod issued;
