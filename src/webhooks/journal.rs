@@ -7,7 +7,7 @@
 //!
 //! The journal is a folder of segments. A segment goes when all that was written down in it, and
 //! in those before it, is crossed out. Where little in the oldest ones keeps much behind it, that
-//! little is copied to the end.
+//! little is copied to the end. So each event has its place in the order beside it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -48,6 +47,8 @@ pub(super) struct Journal {
     sealed: BTreeMap<u64, usize>,
     /// Bytes of the lines that are not crossed out.
     needed_bytes: usize,
+    /// The place in the order of the next event.
+    next_order: u64,
     trouble: Throttle,
 }
 
@@ -77,6 +78,7 @@ pub(super) struct Left {
     pub(super) channel: ChannelName,
     pub(super) json: Box<RawValue>,
     pub(super) at: Moment,
+    order: u64,
 }
 
 /// A line of a segment.
@@ -93,6 +95,10 @@ struct EventLine<'a> {
     id: String,
     channel: String,
     at_ms: u64,
+    /// Those that were written down earlier have lower ones, in whatever segment they are by now. 0 if the line is of a
+    /// version that had none.
+    #[serde(default)]
+    order: u64,
     #[serde(borrow)]
     event: &'a RawValue,
 }
@@ -117,6 +123,7 @@ impl Journal {
             places: HashMap::new(),
             sealed: BTreeMap::new(),
             needed_bytes: 0,
+            next_order: left.last().map_or(1, |last| last.order.saturating_add(1)),
             trouble: Throttle::default(),
         };
         if let Err(error) = journal.carry_over(&left) {
@@ -153,8 +160,10 @@ impl Journal {
                 id: event.id.to_string(),
                 channel: event.channel.as_str().into(),
                 at_ms: milliseconds(event.at.wall),
+                order: self.next_order,
                 event: json,
             };
+            self.next_order = self.next_order.saturating_add(1);
             let bytes = write_line(&mut lines, &Line::Event(line));
             self.note(webhook, event.id, bytes);
         }
@@ -301,6 +310,7 @@ impl Left {
             id: self.id.to_string(),
             channel: self.channel.as_str().into(),
             at_ms: milliseconds(self.at.wall),
+            order: self.order,
             event: &self.json,
         }
     }
@@ -347,9 +357,9 @@ fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:012}{SUFFIX}"))
 }
 
-/// What is written down in the segments and not crossed out.
+/// What is written down in the segments and not crossed out, in order.
 fn read(folder: &Path, numbers: &[u64]) -> io::Result<Vec<Left>> {
-    let mut left: IndexMap<(String, String), Left> = IndexMap::new();
+    let mut left: HashMap<(String, String), Left> = HashMap::new();
     let mut unreadable = 0;
     for number in numbers {
         let file = File::open(path(folder, *number))?;
@@ -365,7 +375,7 @@ fn read(folder: &Path, numbers: &[u64]) -> io::Result<Vec<Left>> {
                 }
                 Ok(Line::Done { webhook, ids }) => {
                     for id in ids {
-                        left.shift_remove(&(webhook.clone(), id));
+                        left.remove(&(webhook.clone(), id));
                     }
                 }
                 Err(_) => unreadable += 1,
@@ -375,7 +385,10 @@ fn read(folder: &Path, numbers: &[u64]) -> io::Result<Vec<Left>> {
     if unreadable > 0 {
         tracing::warn!(unreadable, "lines of the webhook journal cannot be read");
     }
-    Ok(left.into_values().collect())
+    let mut left: Vec<Left> = left.into_values().collect();
+    // Those without a place in the order are of one process or of several, one after the other.
+    left.sort_unstable_by_key(|left| (left.order, left.at.wall, left.id.number));
+    Ok(left)
 }
 
 impl EventLine<'_> {
@@ -388,6 +401,7 @@ impl EventLine<'_> {
             channel: ChannelName::parse(&self.channel, usize::MAX).ok()?,
             json: self.event.to_owned(),
             at: Moment::of_wall(at),
+            order: self.order,
         })
     }
 }
