@@ -18,6 +18,17 @@ impl Folder {
         )
     }
 
+    /// Opens it where there is no room for anything more.
+    fn open_on_a_full_disk(&self) -> (Journal, Vec<String>) {
+        let (mut journal, old, left) = Journal::read(&self.0).unwrap();
+        fill_up_the_disk(&mut journal);
+        journal.take_over(&old, &left);
+        (
+            journal,
+            left.iter().map(|left| left.id.to_string()).collect(),
+        )
+    }
+
     fn files(&self) -> usize {
         segments(&self.0).unwrap().len()
     }
@@ -92,7 +103,7 @@ fn segments_go_when_all_in_them_and_before_is_done() {
     for event in &events {
         journal.record(&webhook, std::slice::from_ref(event));
     }
-    assert_eq!(folder.files(), 6);
+    assert_eq!(folder.files(), 5);
     journal.settle(&webhook, &events[1..3]);
     assert_eq!(folder.files(), 6);
     journal.settle(&webhook, &events[..1]);
@@ -129,6 +140,12 @@ fn fill(journal: &mut Journal, webhook: &Arc<str>, segments: usize) {
         journal.record(webhook, std::slice::from_ref(&event));
         journal.settle(webhook, std::slice::from_ref(&event));
     }
+}
+
+/// What is written from now on finds no room.
+fn fill_up_the_disk(journal: &mut Journal) {
+    let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+    journal.segment.file = Some(full);
 }
 
 #[test]
@@ -192,6 +209,51 @@ fn what_is_crossed_out_costs_no_more_the_more_is_left() {
     let after = read_in(10_000);
     // It was more than twenty times as long.
     assert!(after < before * 5, "{after:?}, and {before:?} before");
+}
+
+#[test]
+fn what_finds_no_room_at_the_end_stays_where_it_is() {
+    let (folder, webhook) = (Folder::new(), Arc::from("w"));
+    let (mut journal, _) = folder.open();
+    let stuck = events(3, 9);
+    journal.record(&webhook, &stuck);
+    fill(&mut journal, &Arc::from("filler"), 1);
+    journal.sealed.insert(1, TOLERATED_BYTES + 1);
+    fill_up_the_disk(&mut journal);
+    journal.compact().unwrap_err();
+    journal.settle(&webhook, &stuck[..1]);
+    drop(journal);
+    // It could not be crossed out either.
+    assert_eq!(folder.open().1, ids(&stuck));
+}
+
+#[test]
+fn what_is_left_is_handed_out_though_the_disk_is_full() {
+    let (folder, webhook, stuck) = (Folder::new(), Arc::from("w"), events(3, 9));
+    let (mut journal, _) = folder.open();
+    journal.record(&webhook, &stuck);
+    drop(journal);
+    let (mut journal, left) = folder.open_on_a_full_disk();
+    assert_eq!(left, ids(&stuck));
+    journal.settle(&webhook, &stuck[..1]);
+    assert_eq!(folder.files(), 1);
+    drop(journal);
+
+    let (mut journal, left) = folder.open_on_a_full_disk();
+    assert_eq!(left, ids(&stuck));
+    // There is room again.
+    journal.begin_segment();
+    journal.settle(&webhook, &stuck[..2]);
+    let later = events(1, 9);
+    journal.record(&webhook, &later);
+    drop(journal);
+    let (mut journal, left) = folder.open_on_a_full_disk();
+    assert_eq!(left, [ids(&stuck[2..]), ids(&later)].concat());
+    journal.settle(&webhook, &stuck[2..]);
+    assert_eq!(folder.files(), 1);
+    journal.settle(&webhook, &later);
+    assert_eq!(folder.files(), 0);
+    assert_eq!((journal.needed_bytes, journal.places.len()), (0, 0));
 }
 
 #[test]
