@@ -10,7 +10,8 @@ use serde_json::Value;
 use tempfile::tempdir;
 
 use crate::support::{
-    expect_numbered, figure, now_ms, receiver, relay, send_numbered, subscriber, wait_for_figure,
+    app, expect_numbered, figure, now_ms, receiver, relay, send_numbered, subscriber, talkative,
+    wait_for_figure,
 };
 
 /// A relay whose journal is this folder.
@@ -332,6 +333,46 @@ async fn by_default_events_outlast_the_process_in_the_state_folder() {
     expect_numbered(&mut receiver, &channel, 0..5).await;
     receiver.expect_nothing_more();
     assert_ids_were_kept(&receiver);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_left_is_sent_to_a_webhook_that_begins_later_and_forgotten_for_one_that_is_gone() {
+    let directory = tempdir().expect("the temporary directory is writable");
+    let state = directory.path().join("state");
+    let (mut kept, mut gone) = (receiver().await, receiver().await);
+    let events = ["client_event"];
+    let both = app(&kept, &events).webhook(gone.webhook(&events));
+    let state = state.to_str().expect("the path is UTF-8");
+    let builder = |app| {
+        TestServer::builder()
+            .app(app)
+            .set("server.state_dir", state)
+    };
+    fail_all_but_written(&kept);
+    fail_all_but_written(&gone);
+    let server = or_skip!(builder(both.clone()).start().await);
+    let channel = server.channel("private-");
+    let mut client = subscriber(&server, &channel).await;
+    send_numbered(&mut client, &channel, 0..3).await;
+    gone.wait_for_deliveries(1).await;
+    kill_when_written(server, client, &mut kept).await;
+
+    let server = or_skip!(builder(talkative()).start().await);
+    kept.script(|_| Answer::OK);
+    server.serve_apps(&[app(&kept, &events)]).await;
+    expect_numbered(&mut kept, &channel, 0..3).await;
+    server.finish().await;
+
+    let written = gone.deliveries().len();
+    gone.script(|_| Answer::OK);
+    let server = or_skip!(builder(both).start().await);
+    let mut client = subscriber(&server, &channel).await;
+    send_numbered(&mut client, &channel, 3..4).await;
+    for receiver in [&mut kept, &mut gone] {
+        expect_numbered(receiver, &channel, 3..4).await;
+    }
+    assert_eq!(gone.deliveries().len(), written + 1);
     server.finish().await;
 }
 
