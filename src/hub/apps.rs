@@ -216,13 +216,26 @@ impl Apps {
 
     /// Puts apps to work that are to be from the start.
     fn begin(&self, registry: &Registry, added: &[Arc<Slot>]) {
-        let are_few = registry.len() <= AT_WORK_FROM_THE_START;
-        let has_left = self.webhooks.has_left();
-        for slot in added {
-            // What an earlier process has left may be for its webhooks.
-            if are_few || (has_left && !slot.app.record().webhooks.is_empty()) {
+        if registry.len() <= AT_WORK_FROM_THE_START {
+            for slot in added {
                 slot.hub(self);
             }
+        }
+        if self.webhooks.has_left() {
+            // It may be for webhooks of any of them.
+            let table = self.table.load();
+            let slots = table.by_id.values();
+            for slot in slots.filter(|slot| !slot.app.record().webhooks.is_empty()) {
+                slot.hub(self);
+            }
+        }
+    }
+
+    /// What an earlier process has left for webhooks that no app has is forgotten, unless there are apps that nobody
+    /// knows yet.
+    pub(super) fn forget_left(&self) {
+        if self.knowledge() != Knowledge::NotYet {
+            self.webhooks.all_begun();
         }
     }
 }
