@@ -60,6 +60,8 @@ fn operation_id(route: &Route) -> String {
 fn parameter(parameter: &Parameter) -> Value {
     let schema = match parameter.kind {
         Kind::Text => json!({ "type": "string" }),
+        Kind::Needed => json!({ "type": "string", "minLength": 1 }),
+        Kind::Consent => json!({ "type": "boolean", "const": true }),
         Kind::Switch => json!({ "type": "boolean", "default": false }),
         Kind::Number { default, most } => {
             let mut schema = json!({ "type": "integer", "minimum": 1, "maximum": most });
@@ -72,6 +74,7 @@ fn parameter(parameter: &Parameter) -> Value {
     json!({
         "name": parameter.name,
         "in": "query",
+        "required": parameter.kind.must_be_there(),
         "description": parameter.about,
         "schema": schema,
     })

@@ -156,7 +156,7 @@ impl Service {
                 connections::close_one(relay, found, query).await?;
                 return Ok(HttpResponse::NoContent().finish());
             }
-            Call::CloseUser => {
+            Call::CloseUser | Call::CloseNamedUser => {
                 connections::close_user(relay, found, query).await?;
                 return Ok(HttpResponse::NoContent().finish());
             }

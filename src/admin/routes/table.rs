@@ -1,7 +1,9 @@
 //! All routes: what requests are answered by, and what the document of the API is made of.
 
 use super::super::gate::Needs;
-use super::parameters::{AFTER, FILTERS, LAST, LIMIT, PREFIX, RECONNECT, SECRETS, WEBHOOK};
+use super::parameters::{
+    AFTER, ALL, FILTERS, LAST, LIMIT, PREFIX, RECONNECT, SECRETS, USER, WEBHOOK,
+};
 use super::route::{Call, Method, Route};
 
 /// One that only looks, at JSON.
@@ -238,14 +240,15 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         )
     },
     Route {
-        query: &[RECONNECT],
+        query: &[ALL, RECONNECT],
         refusals: &[400, 404],
         ..change(
             Method::Delete,
             "/api/apps/{app}/connections",
             Call::CloseApp,
             (202, Some("Closing")),
-            "Closes all connections of the app to this node.",
+            "Closes all connections of the app to this node. A request for one user's whose id is `..` comes here by way of \
+             most clients, which is why this takes `all=true`.",
         )
     },
     Route {
@@ -277,6 +280,17 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
             Call::CloseUser,
             (204, None),
             "Closes all connections that are signed in as the user, on all nodes.",
+        )
+    },
+    Route {
+        query: &[USER, RECONNECT],
+        refusals: &[400, 404, 503],
+        ..change(
+            Method::Delete,
+            "/api/apps/{app}/users/connections",
+            Call::CloseNamedUser,
+            (204, None),
+            "The same, for ids of any kind: most clients take `.` and `..` in a path for steps.",
         )
     },
     Route {
