@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value};
 
+use super::statements::text;
+
 /// The columns, in the order in which they are read.
 pub(super) const COLUMNS: [&str; 5] = ["id", "app_key", "secret", "enabled", "settings"];
 
@@ -19,6 +21,30 @@ pub(super) struct Row {
     pub(super) secret: String,
     pub(super) enabled: bool,
     pub(super) settings: String,
+}
+
+/// The app's settings as the file would have them, of columns that were read as bytes.
+pub(super) fn read(columns: &[Option<&[u8]>]) -> Result<Map<String, Value>, String> {
+    let named = COLUMNS.iter().zip(columns);
+    let texts = named.map(|(name, value)| text(name, *value));
+    settings(&texts.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// What can be shown of a row that cannot be read: its id, its key, and whether it is enabled.
+pub(super) fn remains(columns: &[Option<&[u8]>]) -> Map<String, Value> {
+    let text = |at: usize| {
+        let bytes = columns.get(at).copied().flatten();
+        bytes.map(String::from_utf8_lossy)
+    };
+    let mut settings = Map::new();
+    for (name, at) in [("id", 0), ("key", 1)] {
+        if let Some(text) = text(at) {
+            settings.insert(name.into(), text.into());
+        }
+    }
+    let is_enabled = text(3).is_none_or(|text| is_on(&text));
+    settings.insert("enabled".into(), is_enabled.into());
+    settings
 }
 
 /// The app's settings as the file would have them.

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
+use sqlx::Connection as _;
 
 use super::*;
 use crate::apps::{App, Registry};
@@ -162,6 +163,58 @@ async fn what_is_no_app_or_is_another_one_s_is_not_kept() {
     let refused = store.update("1", unfit, 1).await;
     assert!(matches!(refused, Err(StoreError::Invalid(_))));
     assert_eq!(store.list("", 10).await.unwrap().len(), 1);
+    store.stop();
+}
+
+/// Somebody writes the table.
+async fn execute(file: &Path, statement: &str) {
+    let url = format!("sqlite://{}", file.display());
+    let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+    let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()));
+    statement.execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_read_are_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("apps.db");
+    let relay = relay();
+    let store = store(&relay, &file);
+    store.create(app("1")).await.unwrap();
+    let spaces = " ".repeat(70_000);
+    for settings in [
+        r#"'{"limits"; {}}'"#,
+        r#"'{"secret": "t"}'"#,
+        &format!("'{{{spaces}}}'"),
+        "x'7bff7d'",
+    ] {
+        let set = format!("UPDATE fanfare_apps SET settings = {settings}, version = 1");
+        execute(&file, &set).await;
+        let kept = store.get("1").await.unwrap();
+        let problem = kept.problem.clone();
+        assert!(
+            matches!(problem, Some(Problem::Unreadable(_))),
+            "{problem:?}"
+        );
+        assert!(!kept.settings.contains_key("secret"));
+        assert!(matches!(kept.whole(), Err(StoreError::Unreadable(_))));
+        let rotated = store.rotate("1", "newer", "t", 1).await;
+        assert!(
+            matches!(rotated, Err(StoreError::Unreadable(_))),
+            "{rotated:?}"
+        );
+        for enabled in [false, true] {
+            let version = store.get("1").await.unwrap().version;
+            let turned = store.enable("1", enabled, version).await.unwrap();
+            assert_eq!(turned.settings["enabled"], enabled);
+            assert_eq!(relay.hub.app("1").unwrap().app.record().enabled, enabled);
+            assert_eq!(turned.problem, problem, "the settings are as they were");
+        }
+        let late = store.enable("1", false, 1).await;
+        assert_eq!(late, Err(StoreError::Conflict));
+    }
+    store.delete("1", Some(3)).await.unwrap();
     store.stop();
 }
 

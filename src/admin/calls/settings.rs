@@ -6,7 +6,7 @@ use super::super::query::Query;
 use super::super::refusal::Refusal;
 use super::super::routes::Found;
 use crate::apps::WebhookUrl;
-use crate::database::{Store, StoreError, Stored};
+use crate::database::{Problem, Store, StoreError, Stored};
 use crate::relay::Relay;
 
 /// What a change of an app may not name, and what to do instead.
@@ -28,7 +28,8 @@ impl From<StoreError> for Refusal {
             StoreError::AlreadyExists(_)
             | StoreError::Conflict
             | StoreError::NotShared
-            | StoreError::ReadOnly => Self::Conflict(text),
+            | StoreError::ReadOnly
+            | StoreError::Unreadable(_) => Self::Conflict(text),
             StoreError::Invalid(_) => match key_in(&text) {
                 Some(key) => Self::Setting {
                     key: key.to_owned(),
@@ -84,17 +85,21 @@ pub(in crate::admin) async fn change(
             });
         }
     }
-    let Stored {
-        version,
-        mut settings,
-        ..
-    } = stored(relay, store, found).await?;
+    let stored = stored(relay, store, found).await?;
     // Their values may be secrets.
     let names: Vec<&str> = changes.keys().map(String::as_str).collect();
     let names = names.join(", ");
-    merge(&mut settings, changes);
     let app = found.value("app");
-    let changed = store.update(app, settings, version).await?;
+    let changed = match (&stored.problem, enabled_alone(&changes)) {
+        (Some(Problem::Unreadable(_)), Some(enabled)) => {
+            store.enable(app, enabled, stored.version).await?
+        }
+        _ => {
+            let (version, mut settings) = stored.whole()?;
+            merge(&mut settings, changes);
+            store.update(app, settings, version).await?
+        }
+    };
     tracing::info!(app, settings = names, "the admin API has changed an app");
     Ok(without_secrets(changed))
 }
@@ -126,11 +131,7 @@ pub(in crate::admin) async fn remove_key(
     store: &Store,
     found: &Found<'_>,
 ) -> Result<(), Refusal> {
-    let Stored {
-        version,
-        mut settings,
-        ..
-    } = stored(relay, store, found).await?;
+    let (version, mut settings) = stored(relay, store, found).await?.whole()?;
     let key = found.value("key");
     if settings.get("key").and_then(Value::as_str) == Some(key) {
         let message =
@@ -156,7 +157,7 @@ pub(in crate::admin) async fn secrets(
     store: &Store,
     found: &Found<'_>,
 ) -> Result<(Value, Value), Refusal> {
-    let Stored { settings, .. } = stored(relay, store, found).await?;
+    let (_, settings) = stored(relay, store, found).await?.whole()?;
     let pair =
         |pair: &Map<String, Value>| json!({ "key": pair.get("key"), "secret": pair.get("secret") });
     let others = settings.get("extra_keys").and_then(Value::as_array);
@@ -184,7 +185,7 @@ async fn stored(relay: &Relay, store: &Store, found: &Found<'_>) -> Result<Store
 fn with_secrets(stored: &Stored) -> Value {
     json!({
         "version": stored.version,
-        "problem": stored.problem,
+        "problem": stored.problem.as_ref().map(ToString::to_string),
         "settings": stored.settings,
     })
 }
@@ -223,6 +224,14 @@ fn key_in(text: &str) -> Option<&str> {
 fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     serde_json::from_slice(body)
         .map_err(|error| Refusal::Invalid(format!("the body must be a JSON object: {error}")))
+}
+
+/// Whether the app is to be enabled, if a change is of nothing else.
+fn enabled_alone(changes: &Map<String, Value>) -> Option<bool> {
+    match changes.get("enabled") {
+        Some(Value::Bool(enabled)) if changes.len() == 1 => Some(*enabled),
+        _ => None,
+    }
 }
 
 /// As RFC 7396 merges.
