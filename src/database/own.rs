@@ -4,6 +4,7 @@
 //! enabled. All else is one text, the JSON of what `[[apps]]` of the file has under the same names: it is read by the
 //! same rules, and a setting that comes with a later version needs no other column.
 
+use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 use super::statements::text;
@@ -56,7 +57,7 @@ pub(super) fn settings(columns: &[Option<&str>]) -> Result<Map<String, Value>, S
     let mut settings = match rest {
         "" => Map::new(),
         rest => serde_json::from_str(rest)
-            .map_err(|error| format!("settings: expected an object in JSON, found {error}"))?,
+            .map_err(|error| format!("settings: expected an object in JSON, {}", found(&error)))?,
     };
     if let Some(twice) = IN_COLUMNS.iter().find(|name| settings.contains_key(**name)) {
         return Err(format!("settings: `{twice}` is a column of its own"));
@@ -69,6 +70,17 @@ pub(super) fn settings(columns: &[Option<&str>]) -> Result<Map<String, Value>, S
     let is_enabled = enabled.is_none_or(is_on);
     settings.insert("enabled".into(), is_enabled.into());
     Ok(settings)
+}
+
+/// What is wrong with a text, without anything of it: it may be a secret.
+fn found(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    let what = match error.classify() {
+        Category::Syntax => "a mistake",
+        Category::Eof => "the end of the text",
+        Category::Data | Category::Io => "something else",
+    };
+    format!("found {what} at line {line}, column {column}")
 }
 
 /// What an app's settings are kept as; they were found to be right.
@@ -121,6 +133,23 @@ mod tests {
         assert!(of("").is_ok() && of("{}").is_ok());
         for rest in [r#"{"secret":"x"}"#, r#"{"enabled":true}"#, "[]", "{", "7"] {
             assert!(of(rest).is_err(), "{rest}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_rest_is_named_without_anything_of_it() {
+        let of = |rest: &'static str| settings(&["1", "k", "s", "1", rest].map(Some));
+        for (rest, expected) in [
+            (r#""s3cr3t""#, "found something else at line 1"),
+            (
+                r#"{"extra_keys"; "s3cr3t"}"#,
+                "found a mistake at line 1, column 14",
+            ),
+            ("{\"a\":\n\"s3cr3t\"", "found the end of the text at line 2"),
+        ] {
+            let error = of(rest).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("s3cr3t"), "{error}");
         }
     }
 }

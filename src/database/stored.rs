@@ -28,6 +28,14 @@ pub enum Problem {
 }
 
 impl Stored {
+    /// Whether its settings are those of an app, whatever else keeps it from being served.
+    pub fn is_fit(&self) -> bool {
+        match self.problem {
+            None => true,
+            Some(Problem::Unreadable(_) | Problem::Unfit(_)) => false,
+        }
+    }
+
     /// The version, and all settings, for whoever is to change some of them and to keep the whole.
     ///
     /// # Errors

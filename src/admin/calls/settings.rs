@@ -16,6 +16,9 @@ const FIXED: [(&str, &str); 3] = [
     ("secret", "POST …/rotate gives an app another key pair"),
 ];
 
+/// Settings that are columns of their own, and no secrets.
+const HARMLESS: [&str; 3] = ["id", "key", "enabled"];
+
 /// Hexadecimal digits of keys and secrets that are made here.
 const KEY_BYTES: usize = 10;
 const SECRET_BYTES: usize = 32;
@@ -192,6 +195,14 @@ fn with_secrets(stored: &Stored) -> Value {
 
 fn without_secrets(mut stored: Stored) -> Value {
     stored.settings.remove("secret");
+    if !stored.is_fit() {
+        // Under a name with a slip, or in another form than is expected, anything may be a secret.
+        for (name, value) in &mut stored.settings {
+            if !HARMLESS.contains(&name.as_str()) {
+                *value = Value::Null;
+            }
+        }
+    }
     if let Some(Value::Array(pairs)) = stored.settings.get_mut("extra_keys") {
         for pair in pairs.iter_mut().filter_map(Value::as_object_mut) {
             pair.remove("secret");
@@ -298,6 +309,26 @@ mod tests {
         assert_eq!(webhook["url"], "https://a.test");
         assert_eq!(webhook["headers"], json!({ "X-Token": null }));
         assert_eq!(shown["settings"]["extra_keys"][0], json!({ "key": "o" }));
+    }
+
+    #[test]
+    fn of_settings_that_are_not_understood_the_names_are_shown() {
+        for settings in [
+            br#"{"id":"1","key":"k","secret":"secret-1","extra_key":[{"key":"o","secret":"secret-2"}]}"#.as_slice(),
+            br#"{"id":"1","key":"k","secret":"secret-1","extra_keys":{"key":"o","secret":"secret-2"}}"#,
+            br#"{"id":"1","key":"k","secret":"secret-1","webhooks":{"url":"https://a.test/secret-2"}}"#,
+        ] {
+            let stored = Stored {
+                version: 1,
+                settings: object(settings).unwrap(),
+                problem: Some(Problem::Unfit("extra_key: unknown key".into())),
+            };
+            let shown = without_secrets(stored);
+            assert!(!shown.to_string().contains("secret"), "{shown}");
+            let settings = shown["settings"].as_object().unwrap();
+            assert_eq!((&settings["id"], &settings["key"]), (&json!("1"), &json!("k")));
+            assert_eq!(settings.len(), 3, "{shown}");
+        }
     }
 
     #[test]
