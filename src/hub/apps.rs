@@ -49,6 +49,14 @@ struct Table {
     by_key: FxHashMap<Box<str>, Arc<Slot>>,
 }
 
+impl Table {
+    /// Whether the app with this id has this key.
+    fn has(&self, id: &str, key: &str) -> bool {
+        let slot = self.by_key.get(key);
+        slot.is_some_and(|slot| *slot.app.id == *id)
+    }
+}
+
 /// An app, at work or not yet.
 struct Slot {
     app: Arc<LiveApp>,
@@ -154,8 +162,8 @@ impl Apps {
         // What is the same is kept once.
         let apps = apps.into_iter().map(|app| self.known(app));
         sources.set(source, apps.collect());
-        let (registry, refused) = sources.merged();
         let before = self.table.load_full();
+        let (registry, refused) = sources.merged(|id, key| before.has(id, key));
         let mut changes = Changes {
             refused,
             ..Changes::default()
