@@ -37,6 +37,8 @@ impl fmt::Display for Source {
 #[derive(Debug, Default)]
 pub struct Sources {
     latest: [Vec<Arc<App>>; Source::ALL.len()],
+    /// What others have of those that are not served, by their ids.
+    taken: [FxHashMap<Box<str>, Taken>; Source::ALL.len()],
 }
 
 /// An app that is not served, as an earlier source, or another app of its own, has its id or one of its keys.
@@ -53,11 +55,7 @@ pub struct Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { source, id, taken } = self;
-        write!(f, "app `{id}` of {source} is not served: ")?;
-        match taken {
-            Taken::Id => f.write_str("another app has its id"),
-            Taken::Key(key) => write!(f, "another app has its key `{key}`"),
-        }
+        write!(f, "app `{id}` of {source} is not served: {taken}")
     }
 }
 
@@ -82,8 +80,18 @@ impl Sources {
 
     /// The apps that are served, and those that are not. `has` says whether the app with an id has a key so far: what
     /// others of its source come to name is no reason to take it from it.
-    pub fn merged(&self, has: impl Fn(&str, &str) -> bool) -> (Registry, Vec<Refused>) {
-        merge(Source::ALL.into_iter().zip(&self.latest), has)
+    pub fn merged(&mut self, has: impl Fn(&str, &str) -> bool) -> (Registry, Vec<Refused>) {
+        let (registry, refused) = merge(Source::ALL.into_iter().zip(&self.latest), has);
+        self.taken = Default::default();
+        for Refused { source, id, taken } in &refused {
+            self.taken[*source as usize].insert(id.clone(), taken.clone());
+        }
+        (registry, refused)
+    }
+
+    /// What another app has of this one, if that is why it was not served when all were last merged.
+    pub fn taken(&self, source: Source, id: &str) -> Option<&Taken> {
+        self.taken[source as usize].get(id)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Single rows of Fanfare's own table: asked for, made, changed and removed.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::{Map, Value};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
@@ -11,7 +13,8 @@ use super::own::{self, COLUMNS, Row};
 use super::parts::Parts;
 use super::place::{Kind, OWN_TABLE, Schema};
 use super::statements::{MOST_BYTES, bytes, parameter};
-use super::stored::{Problem, StoreError, Stored};
+use super::stored::{Problem, StoreError, Stored, beyond};
+use crate::apps::Source;
 
 /// What is asked for.
 pub(super) enum Asked {
@@ -283,8 +286,11 @@ impl<'p> Clerk<'p> {
         let version = row.try_get(COLUMNS.len()).map_err(unavailable)?;
         let (settings, problem) = match own::read(&columns) {
             Ok(settings) => {
-                let problem = (self.parts.read)(&settings).err();
-                (settings, problem.map(Problem::Unfit))
+                let problem = match (self.parts.read)(&settings) {
+                    Ok(app) => self.left_out(&app.id).map(Problem::LeftOut),
+                    Err(reason) => Some(Problem::Unfit(reason)),
+                };
+                (settings, problem)
             }
             Err(reason) => (own::remains(&columns), Some(Problem::Unreadable(reason))),
         };
@@ -293,6 +299,18 @@ impl<'p> Clerk<'p> {
             settings,
             problem,
         })
+    }
+
+    /// Why an app was not served after the last look, though nothing is wrong with it.
+    fn left_out(&self, id: &str) -> Option<String> {
+        let apps = self.parts.relay.hub.apps();
+        let taken = apps.taken(Source::Database, id);
+        if let Some(taken) = taken {
+            return Some(taken.to_string());
+        }
+        let is_served = apps.one(id).is_some() && !apps.is_configured(id);
+        let are_more = self.parts.looks.are_more.load(Ordering::Relaxed);
+        (are_more && !is_served).then(|| beyond(self.parts.settings.max_apps))
     }
 
     async fn run_for_row(

@@ -25,13 +25,23 @@ pub enum Problem {
     /// Its settings are those of no app.
     #[error("{0}")]
     Unfit(String),
+    /// Nothing is wrong with it by itself.
+    #[error("it is not served: {0}")]
+    LeftOut(String),
+}
+
+/// Why rows beyond so many are left out.
+pub(super) fn beyond(most: usize) -> String {
+    format!(
+        "there are more than {most} apps (apps_database.max_apps): those with later ids are not served"
+    )
 }
 
 impl Stored {
     /// Whether its settings are those of an app, whatever else keeps it from being served.
     pub fn is_fit(&self) -> bool {
         match self.problem {
-            None => true,
+            None | Some(Problem::LeftOut(_)) => true,
             Some(Problem::Unreadable(_) | Problem::Unfit(_)) => false,
         }
     }

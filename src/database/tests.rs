@@ -236,6 +236,44 @@ async fn what_was_kept_is_served_by_the_next_process() {
 }
 
 #[tokio::test]
+async fn why_a_row_is_not_served_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("apps.db");
+    let first = store(&relay(), &file);
+    first.create(app("1")).await.unwrap();
+    first.stop();
+    let rows =
+        "('2', 'own-key', 's'), ('3', 'key-3', 's'), ('own', 'other', 's'), ('z', 'key-z', 's')";
+    let insert = format!("INSERT INTO fanfare_apps (id, app_key, secret) VALUES {rows}");
+    execute(&file, &insert).await;
+    let relay = relay();
+    let settings = Settings {
+        max_apps: 4,
+        ..Settings::new(Place::Embedded(file))
+    };
+    let second = store_of(settings, &relay);
+    second.start(Duration::from_secs(30)).unwrap();
+    let listed = second.list("", 10).await.unwrap();
+    let problems = listed.iter().map(|app| app.problem.as_ref());
+    let problems: Vec<String> = problems
+        .map(|problem| problem.map(ToString::to_string).unwrap_or_default())
+        .collect();
+    for (problem, expected) in problems.iter().zip([
+        "",
+        "it is not served: another app has its key `own-key`",
+        "",
+        "it is not served: another app has its id",
+        "it is not served: there are more than 4 apps (apps_database.max_apps)",
+    ]) {
+        assert!(problem.starts_with(expected), "{problems:?}");
+        assert_eq!(problem.is_empty(), expected.is_empty(), "{problems:?}");
+    }
+    assert_eq!(problems.len(), 5);
+    assert!(listed.iter().all(Stored::is_fit));
+    second.stop();
+}
+
+#[tokio::test]
 async fn a_table_of_more_apps_than_are_served_is_read_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("apps.db");

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::app::{AppHub, disabled};
 use super::mailbox::AppIndex;
-use crate::apps::{App, LiveApp, Refused, Registry, Source, Sources};
+use crate::apps::{App, LiveApp, Refused, Registry, Source, Sources, Taken};
 use crate::metrics::Metrics;
 use crate::protocol::CloseCode;
 use crate::session::CloseReason;
@@ -122,6 +122,11 @@ impl Apps {
     /// The ids of the configuration's apps.
     pub fn configured(&self) -> HashSet<Box<str>> {
         self.sources.lock().ids(Source::Configuration)
+    }
+
+    /// What another app has of the source's app with this id, if that one is not served for it.
+    pub fn taken(&self, source: Source, id: &str) -> Option<Taken> {
+        self.sources.lock().taken(source, id).cloned()
     }
 
     /// How many there are.
