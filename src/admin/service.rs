@@ -140,7 +140,7 @@ impl Service {
             Call::StoredApps => settings::list(store, query).await?,
             Call::RotateKeys => settings::rotate(relay, store, found).await?,
             Call::RemoveApp => {
-                settings::remove(relay, store, found).await?;
+                settings::remove(relay, store, found, query).await?;
                 return Ok(HttpResponse::NoContent().finish());
             }
             Call::RemoveKey => {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use protocol_tests::{App, Request, Response, TestServer, Upgrade, or_skip};
+use protocol_tests::{App, Request, Response, TestServer, Upgrade, eventually, or_skip};
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 
@@ -261,6 +261,36 @@ async fn of_the_configuration_are_changed_there() {
     }
     let taken = admin.post("/api/apps", &json!({ "id": app.id })).await;
     assert_eq!(taken.status, 409, "{}", taken.text());
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn that_those_of_the_configuration_hide_can_be_removed() {
+    let server = or_skip!(start().await);
+    let mut admin = Admin::of(&server);
+    made(&mut admin, &json!({ "id": "shop" })).await;
+    let id = &server.app().id;
+    let hidden = format!("UPDATE fanfare_apps SET id = '{id}'");
+    execute(&server.file("state").join("apps.db"), &hidden).await;
+    eventually("the row to be hidden", || async {
+        let kept = Admin::of(&server).get("/api/apps_database").await;
+        let problem = kept["apps"][0]["problem"].as_str()?;
+        problem.contains("another app has its id").then_some(())
+    })
+    .await;
+    let path = format!("/api/apps/{id}");
+    let refusal = admin.refused("DELETE", &path, 409).await;
+    assert!(refusal.contains("?database=true"), "{refusal}");
+    let mut client = server.connect().await;
+    let of_database = format!("{path}?database=true");
+    admin.expect("DELETE", &of_database, 204).await;
+    admin.expect("DELETE", &of_database, 404).await;
+    client.ping_fence().await;
+    let kept = admin.get("/api/apps_database").await;
+    assert_eq!(kept["apps"], json!([]));
+    let refusal = admin.refused("DELETE", &path, 409).await;
+    assert!(!refusal.contains("?database=true"), "{refusal}");
+    drop(client);
     server.finish().await;
 }
 

@@ -111,9 +111,15 @@ pub(in crate::admin) async fn remove(
     relay: &Relay,
     store: &Store,
     found: &Found<'_>,
+    query: &Query,
 ) -> Result<(), Refusal> {
-    let Stored { version, .. } = stored(relay, store, found).await?;
-    Ok(store.delete(found.value("app"), Some(version)).await?)
+    let id = found.value("app");
+    let Stored { version, .. } = if query.switch("database") {
+        store.get(id).await?
+    } else {
+        stored(relay, store, found).await?
+    };
+    Ok(store.delete(id, Some(version)).await?)
 }
 
 /// Gives an app another key pair. The old one is accepted until it is removed.
@@ -173,16 +179,26 @@ pub(in crate::admin) async fn secrets(
 /// The app that the path names, as it is kept.
 async fn stored(relay: &Relay, store: &Store, found: &Found<'_>) -> Result<Stored, Refusal> {
     let id = found.value("app");
-    if relay.hub.apps().is_configured(id) {
-        let message = format!(
-            "the app {id:?} is one of the configuration: it is changed there, and its secrets are there"
-        );
-        return Err(Refusal::Conflict(message));
+    let kept = store.get(id).await;
+    if !relay.hub.apps().is_configured(id) {
+        return match kept {
+            Err(StoreError::NotFound) => {
+                Err(Refusal::NotFound(format!("no app has the id {id:?}")))
+            }
+            kept => Ok(kept?),
+        };
     }
-    match store.get(id).await {
-        Err(StoreError::NotFound) => Err(Refusal::NotFound(format!("no app has the id {id:?}"))),
-        stored => Ok(stored?),
-    }
+    let hidden = match kept {
+        Ok(_) => {
+            "; the database has one with this id, too, which is not served, and which DELETE /api/apps/…?database=true \
+             removes"
+        }
+        Err(_) => "",
+    };
+    let message = format!(
+        "the app {id:?} is one of the configuration: it is changed there, and its secrets are there{hidden}"
+    );
+    Err(Refusal::Conflict(message))
 }
 
 fn with_secrets(stored: &Stored) -> Value {

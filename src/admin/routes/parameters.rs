@@ -60,6 +60,12 @@ pub(super) const USER: Parameter = Parameter {
     about: "The id of the user.",
 };
 
+pub(super) const DATABASE: Parameter = Parameter {
+    name: "database",
+    kind: Kind::Switch,
+    about: "The one of the database, though the configuration may have one with this id, too, which is the one that is served.",
+};
+
 pub(super) const SECRETS: Parameter = Parameter {
     name: "secrets",
     kind: Kind::Switch,

@@ -2,7 +2,7 @@
 
 use super::super::gate::Needs;
 use super::parameters::{
-    AFTER, ALL, FILTERS, LAST, LIMIT, PREFIX, RECONNECT, SECRETS, USER, WEBHOOK,
+    AFTER, ALL, DATABASE, FILTERS, LAST, LIMIT, PREFIX, RECONNECT, SECRETS, USER, WEBHOOK,
 };
 use super::route::{Call, Method, Route};
 
@@ -160,6 +160,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         )
     },
     Route {
+        query: &[DATABASE],
         refusals: &[400, 404, 409, 503],
         ..change(
             Method::Delete,
