@@ -96,8 +96,8 @@ fn responses(route: &Route) -> Value {
     }
     let mut responses = Map::new();
     responses.insert(status.to_string(), well);
-    // What may be wrong with who asks.
-    let mut refusals = vec![403, 421];
+    // What may be wrong with who asks, and how.
+    let mut refusals = vec![400, 403, 421];
     match route.needs {
         Needs::Nothing => {}
         Needs::Metrics | Needs::Read | Needs::Stream | Needs::Write => refusals.extend([401, 429]),

@@ -118,6 +118,6 @@ pub(in crate::admin) struct Route {
     pub(in crate::admin) body: Option<&'static str>,
     /// What is answered when all is well: the status, and the schema of what comes with it.
     pub(in crate::admin) answer: (u16, Option<&'static str>),
-    /// What else may be wrong than who asks: statuses.
+    /// What else may be wrong than who asks, and than the path or the query: statuses.
     pub(in crate::admin) refusals: &'static [u16],
 }

@@ -85,7 +85,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         needs: Needs::Stream,
         query: FILTERS,
         answer: (101, None),
-        refusals: &[400, 426, 503],
+        refusals: &[426, 503],
         ..look(
             "/stream",
             Call::Stream,
@@ -118,7 +118,6 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[PREFIX, AFTER, LIMIT],
-        refusals: &[400],
         ..look(
             "/api/apps",
             Call::Apps,
@@ -128,7 +127,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[SECRETS],
-        refusals: &[400, 404, 409, 503],
+        refusals: &[404, 409, 503],
         ..look(
             "/api/apps/{app}",
             Call::App,
@@ -138,7 +137,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         body: Some("AppSettings"),
-        refusals: &[400, 408, 409, 413, 415, 503],
+        refusals: &[408, 409, 413, 415, 503],
         ..change(
             Method::Post,
             "/api/apps",
@@ -149,7 +148,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         body: Some("AppSettings"),
-        refusals: &[400, 404, 408, 409, 413, 415, 503],
+        refusals: &[404, 408, 409, 413, 415, 503],
         ..change(
             Method::Patch,
             "/api/apps/{app}",
@@ -161,7 +160,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[DATABASE],
-        refusals: &[400, 404, 409, 503],
+        refusals: &[404, 409, 503],
         ..change(
             Method::Delete,
             "/api/apps/{app}",
@@ -171,7 +170,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         )
     },
     Route {
-        refusals: &[400, 404, 409, 503],
+        refusals: &[404, 409, 503],
         ..change(
             Method::Post,
             "/api/apps/{app}/rotate",
@@ -181,7 +180,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         )
     },
     Route {
-        refusals: &[400, 404, 409, 503],
+        refusals: &[404, 409, 503],
         ..change(
             Method::Delete,
             "/api/apps/{app}/keys/{key}",
@@ -192,7 +191,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[AFTER, LIMIT],
-        refusals: &[400, 409, 503],
+        refusals: &[409, 503],
         ..look(
             "/api/apps_database",
             Call::StoredApps,
@@ -203,7 +202,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[PREFIX, AFTER, LIMIT],
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..look(
             "/api/apps/{app}/channels",
             Call::Channels,
@@ -212,7 +211,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         )
     },
     Route {
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..look(
             "/api/apps/{app}/channels/{channel}",
             Call::Channel,
@@ -222,7 +221,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[AFTER, LIMIT],
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..look(
             "/api/apps/{app}/channels/{channel}/members",
             Call::Members,
@@ -232,7 +231,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[AFTER, LIMIT],
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..look(
             "/api/apps/{app}/connections",
             Call::Connections,
@@ -242,7 +241,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[ALL, RECONNECT],
-        refusals: &[400, 404],
+        refusals: &[404],
         ..change(
             Method::Delete,
             "/api/apps/{app}/connections",
@@ -253,7 +252,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         )
     },
     Route {
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..look(
             "/api/apps/{app}/connections/{socket_id}",
             Call::Connection,
@@ -263,7 +262,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[RECONNECT],
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..change(
             Method::Delete,
             "/api/apps/{app}/connections/{socket_id}",
@@ -274,7 +273,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[RECONNECT],
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..change(
             Method::Delete,
             "/api/apps/{app}/users/{user}/connections",
@@ -285,7 +284,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[USER, RECONNECT],
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..change(
             Method::Delete,
             "/api/apps/{app}/users/connections",
@@ -296,7 +295,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         body: Some("Event"),
-        refusals: &[400, 403, 404, 408, 413, 415, 503],
+        refusals: &[403, 404, 408, 413, 415, 503],
         ..change(
             Method::Post,
             "/api/apps/{app}/events",
@@ -317,7 +316,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[WEBHOOK],
-        refusals: &[400, 404, 409, 429, 503],
+        refusals: &[404, 409, 429, 503],
         ..change(
             Method::Post,
             "/api/apps/{app}/webhooks/test",
@@ -329,7 +328,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         body: Some("DoctorRequest"),
-        refusals: &[400, 404, 408, 409, 413, 415, 429, 503],
+        refusals: &[404, 408, 409, 413, 415, 429, 503],
         ..change(
             Method::Post,
             "/api/apps/{app}/doctor",
@@ -354,7 +353,6 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     ),
     Route {
         query: &[LAST],
-        refusals: &[400],
         ..look(
             "/api/history",
             Call::History,
