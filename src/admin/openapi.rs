@@ -97,7 +97,12 @@ fn responses(route: &Route) -> Value {
     let mut responses = Map::new();
     responses.insert(status.to_string(), well);
     // What may be wrong with who asks, and how.
-    let mut refusals = vec![400, 403, 421];
+    let mut refusals = vec![403, 421];
+    match route.needs {
+        // The query is not looked at.
+        Needs::Nothing if !route.path.contains('{') => {}
+        _ => refusals.push(400),
+    }
     match route.needs {
         Needs::Nothing => {}
         Needs::Metrics | Needs::Read | Needs::Stream | Needs::Write => refusals.extend([401, 429]),
