@@ -7,7 +7,8 @@ ADDRESS ?= 127.0.0.1:6001
 FUZZ_SECONDS ?= 60
 CHAOS_SECONDS ?= 600
 SIMULATE_SECONDS ?= 60
-LOSSES_PAGES ?= 200
+LOSSES_PAGES ?= 1000
+LOSSES_PLAIN ?= 100
 LOSSES_SECONDS ?= 600
 # The test programs of protocol-tests, but for those that need `make setup`.
 PROTOCOL_TESTS := $(filter-out real_clients laravel_redis cluster chaos apps monitoring doctor,$(notdir $(wildcard protocol-tests/tests/*)))
@@ -78,9 +79,9 @@ mutants: ## whether the simulation finds the mistakes of tests/mutants, each a p
 	scripts/mutants
 
 .PHONY: losses
-losses: ## what pages lose that are cut off at random, with a token and without (LOSSES_PAGES=200 LOSSES_SECONDS=600)
-	cargo build
-	PROTOCOL_TESTS_LOSSES_PAGES=$(LOSSES_PAGES) PROTOCOL_TESTS_LOSSES_SECONDS=$(LOSSES_SECONDS) cargo test --package protocol-tests --test resume losses -- --nocapture --test-threads 1
+losses: ## what pages lose that are cut off at random, LOSSES_PAGES=1000 with a token and LOSSES_PLAIN=100 without (LOSSES_SECONDS=600)
+	cargo build --release
+	PROTOCOL_TESTS_LOSSES_PAGES=$(LOSSES_PAGES) PROTOCOL_TESTS_LOSSES_PLAIN=$(LOSSES_PLAIN) PROTOCOL_TESTS_LOSSES_SECONDS=$(LOSSES_SECONDS) cargo test --release --package protocol-tests --test resume losses -- --nocapture --test-threads 1
 
 .PHONY: test-inbox
 test-inbox: setup ## the inbox in Chromium, with a relay and the API behind it

@@ -37,6 +37,17 @@ pub struct Asker<'r> {
     pub headers: &'r HeaderMap,
 }
 
+/// Whether a client comes back to a session that something carries, and would take the place of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComesBack {
+    /// It does not.
+    No,
+    /// It does.
+    Yes,
+    /// It does, and of another one that came before it is not yet known whether it gets the session.
+    BehindAnother,
+}
+
 /// Whether the node takes connections at all. `served`: whether it is there for them. What is
 /// refused here, another node may well take: it is no close code, of which clients would take some
 /// as final.
@@ -69,13 +80,14 @@ pub fn check_node(relay: &Relay, served: bool) -> Result<(), (StatusCode, &'stat
 }
 
 /// Lets a connection in to the app with this key, or says why not. A refusal is counted. A client that
-/// `comes_back` takes the place of the connection that it had, and is none more.
+/// comes back to a session that something carries takes the place of that, and is none more. While it is not known
+/// whether it gets it, it counts beyond the limits: one at a time for each session where the address has no more.
 pub fn admit(
     relay: &Relay,
     app_key: Option<&str>,
     query: &Query<'_>,
     asker: Asker<'_>,
-    comes_back: impl Fn(&AppHub) -> bool,
+    comes_back: impl Fn(&AppHub) -> ComesBack,
 ) -> Result<Admitted, CloseReason> {
     let hub = &relay.hub;
     let refused = &hub.metrics().process().connections_refused;
@@ -120,11 +132,11 @@ pub fn admit(
         ));
     };
     let permit = clients
-        .enter(asker.address, permit, || comes_back(&app))
+        .enter(asker.address, permit, || comes_back(&app) == ComesBack::Yes)
         .map_err(|refused| by_address(relay, refused))?;
     let app = match AppPermit::of(&app) {
         Ok(permit) => permit,
-        Err(_full) if comes_back(&app) => AppPermit::instead(&app),
+        Err(_full) if comes_back(&app) != ComesBack::No => AppPermit::instead(&app),
         Err(_full) => return Err(over_quota(&app)),
     };
     Ok(Admitted {
@@ -147,6 +159,12 @@ fn unknown_key(relay: &Relay) -> CloseReason {
     let refused = &relay.hub.metrics().process().connections_refused;
     refused.with(ConnectionRefusal::UnknownKey).inc();
     CloseReason::new(CloseCode::UnknownApp, "no app has this key")
+}
+
+/// The client's address has more connections than it may: this one, that was to take the place of another, is one
+/// more. The refusal is counted.
+pub fn over_address(relay: &Relay) -> CloseReason {
+    by_address(relay, Refused::TooMany)
 }
 
 /// The client's address has had its part. The refusal is counted.

@@ -40,6 +40,8 @@ struct MessageUpdated<'m> {
     id: i64,
     conversation_id: i64,
     r#type: MessageType,
+    /// Who wrote it, so that they learn what became of it without knowing the message.
+    sender: Option<&'m Sender>,
     status: Option<&'m str>,
     error: Option<&'m Failure>,
     media: Option<&'m Media>,
@@ -114,6 +116,7 @@ pub fn updated(
         id: message.id,
         conversation_id: message.conversation_id,
         r#type: message.r#type,
+        sender: message.sender.as_ref(),
         status: message.status.as_deref(),
         error: message.error.as_ref(),
         media: message.media.as_ref(),

@@ -22,6 +22,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     sent: Family<KindLabels, Counter>,
     failures: Family<KindLabels, Counter>,
+    given_up: Family<KindLabels, Counter>,
     waiting: Family<KindLabels, Gauge>,
     lag: Family<KindLabels, Gauge>,
     dead: Family<KindLabels, Gauge>,
@@ -71,6 +72,7 @@ impl Default for Metrics {
             requests: Family::default(),
             sent: Family::default(),
             failures: Family::default(),
+            given_up: Family::default(),
             waiting: Family::default(),
             lag: Family::default(),
             dead: Family::default(),
@@ -97,6 +99,7 @@ impl Metrics {
         let Self {
             sent,
             failures,
+            given_up,
             waiting,
             lag,
             dead,
@@ -110,6 +113,11 @@ impl Metrics {
             "outbox_failures",
             "Attempts to send that failed for now, be they made again or given up",
             failures,
+        );
+        registry.register(
+            "outbox_given_up",
+            "Rows that will not be sent: dead ones, and replies that have failed",
+            given_up,
         );
         registry.register("outbox_waiting", "Rows that wait to be sent", waiting);
         registry.register_with_unit(
@@ -198,6 +206,11 @@ impl Metrics {
     /// Counts an attempt that failed.
     pub fn failed(&self, kind: Kind) {
         self.failures.get_or_create(&labels(kind)).inc();
+    }
+
+    /// Counts a row that will not be sent.
+    pub fn given_up(&self, kind: Kind) {
+        self.given_up.get_or_create(&labels(kind)).inc();
     }
 
     /// Notes how much waits.

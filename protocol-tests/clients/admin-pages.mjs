@@ -51,7 +51,7 @@ async function tries(url, base) {
       script: await loaded("script", "/api/apps"),
       stream: await streamed(),
       form: await fetched("/api/tickets", form),
-      closing: await fetched("/api/apps/10001/connections", { method: "DELETE" }),
+      closing: await fetched("/api/apps/10001/connections?all=true", { method: "DELETE" }),
     };
   }, base);
   await context.close();

@@ -19,7 +19,8 @@
 //! # }
 //! ```
 //!
-//! - [`server`]: starts a server with a generated configuration, hands out clients, checks what a test leaves behind
+//! - [`server`]: starts a server with a generated configuration, hands out clients, checks what a test leaves behind;
+//!   [`secured`]: one that speaks TLS
 //! - [`config`]: apps and settings of that configuration; [`subject`]: which server is tested;
 //!   [`skipped`]: what a foreign one cannot be asked for
 //! - [`client`]: a Pusher client; [`websocket`], [`frame`], [`deflate`]: the raw WebSocket below it, able to misbehave
@@ -49,6 +50,7 @@ pub mod random;
 pub mod receiver;
 pub mod redis;
 pub mod request;
+pub mod secured;
 pub mod server;
 pub mod sign;
 pub mod skipped;
@@ -70,6 +72,7 @@ pub use proxy::TcpProxy;
 pub use published::PublishedEvent;
 pub use receiver::{Answer, Delivery, Receiver, WebhookEvent};
 pub use request::Request;
+pub use secured::Secured;
 pub use server::{TestServer, TestServerBuilder};
 pub use skipped::Skipped;
 pub use wait::{PATIENCE, eventually, within};

@@ -56,7 +56,7 @@ pub enum Error {
         message: String,
     },
     /// There was no answer, or one that says that it is the server's trouble or that there is too
-    /// much at the moment (status 408, 429 or 5xx). It may have been done all the same: whoever
+    /// much at the moment (status 408, 429 or 5xx), or that the server is elsewhere (3xx). It may have been done all the same: whoever
     /// calls again should do so with the same idempotency key.
     #[error("unavailable: {message}")]
     Unavailable {

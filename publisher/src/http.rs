@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Request, Response, StatusCode};
+use reqwest::{Client, Request, Response, StatusCode, Url};
 
 use crate::{Error, Invalid, refusal, tls};
 
@@ -103,6 +103,14 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Bytes, 
             retry_after: retry_after(headers, SystemTime::now()),
             message: format!("status {}: {message}", status.as_u16()),
         },
+        _ if status.is_redirection() => Error::Unavailable {
+            retry_after: retry_after(headers, SystemTime::now()),
+            message: format!(
+                "status {}: the server points to {} (redirects are not followed: check host, port and scheme)",
+                status.as_u16(),
+                pointed_to(headers),
+            ),
+        },
         _ if status.is_server_error() => Error::Unavailable {
             retry_after: retry_after(headers, SystemTime::now()),
             message: format!("status {}: {message}", status.as_u16()),
@@ -120,6 +128,19 @@ fn words(status: StatusCode, body: &[u8]) -> String {
         let reason = status.canonical_reason();
         reason.unwrap_or("no reason given").to_owned()
     })
+}
+
+/// Where a redirect leads, without its query, which repeats a signature, and without passwords.
+fn pointed_to(headers: &HeaderMap) -> String {
+    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    let Some(location) = location else {
+        return "nowhere".into();
+    };
+    let place = match Url::parse(location) {
+        Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
+        Err(_) => location.split(['?', '#']).next().unwrap_or_default().into(),
+    };
+    refusal::in_one_line(&place)
 }
 
 /// In seconds, or as a date. Source: RFC 9110, section 10.2.3.
@@ -179,19 +200,45 @@ mod tests {
             judged(413, &[], " words\n"),
             Err(Error::TooLarge { message: message() })
         );
-        for status in [301, 400, 403, 404, 405, 409] {
+        for status in [400, 403, 404, 405, 409] {
             let rejected = Error::Rejected {
                 status: Some(status),
                 message: message(),
             };
             assert_eq!(judged(status, &[], "words"), Err(rejected));
         }
-        for status in [408, 429, 500, 502, 503, 504] {
+        for status in [301, 302, 307, 308, 408, 429, 500, 502, 503, 504] {
             let error = judged(status, &[("retry-after", "7")], "").unwrap_err();
             assert!(error.can_retry(), "{error}");
             assert_eq!(error.retry_after(), Some(Duration::from_secs(7)), "{error}");
             assert!(error.to_string().contains(&status.to_string()), "{error}");
         }
+    }
+
+    #[test]
+    fn a_redirect_names_where_it_leads_and_no_signature() {
+        let leads_to = |location| {
+            judged(301, &[("location", location)], "")
+                .unwrap_err()
+                .to_string()
+        };
+        for (location, place) in [
+            (
+                "https://relay.example/apps/1/events?auth_signature=hidden",
+                "https://relay.example/apps/1/events",
+            ),
+            (
+                "https://user:hidden@relay.example/",
+                "https://relay.example/",
+            ),
+            ("/elsewhere?auth_signature=hidden", "/elsewhere"),
+        ] {
+            let error = leads_to(location);
+            assert!(error.contains(&format!("points to {place} (")), "{error}");
+            assert!(!error.contains("hidden"), "{error}");
+        }
+        let error = judged(304, &[], "").unwrap_err();
+        assert!(error.to_string().contains("points to nowhere"), "{error}");
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 const LONGEST_VALUE: usize = 1 << 20;
 /// After an order, the next node in turn may begin.
 const RELEASED: Duration = Duration::from_millis(1);
+/// How long a node that stops may take to say so.
+const GIVEN_UP_WITHIN: Duration = Duration::from_secs(1);
 
 /// What the nodes that are to serve one certificate have in common.
 #[derive(Debug)]
@@ -42,6 +44,18 @@ pub(super) struct Cluster {
     unopened: Counter,
     /// How often that is logged.
     complaints: Mutex<Throttle>,
+}
+
+/// A node's turn to order, if it has it. It has it for as long as it waits after an order that failed, which may be hours.
+#[derive(Debug)]
+pub struct Turn(pub(super) Arc<Cluster>);
+
+impl Turn {
+    /// Lets other nodes order, when this one goes away and orders no more. Of a store that cannot be reached they get the
+    /// turn when its time is over.
+    pub async fn give_up(self) {
+        let _ends_by_itself = tokio::time::timeout(GIVEN_UP_WITHIN, self.0.release()).await;
+    }
 }
 
 /// What the parts are called in the store, and sealed for.
@@ -139,6 +153,11 @@ impl Cluster {
     /// Whether this node may order for so long; no other one does.
     pub(super) async fn lease(&self, lasts: Duration) -> Result<bool, OutOfReach> {
         self.store.lease(&self.names.lease, &self.node, lasts).await
+    }
+
+    /// For how long another node still may order, and this one may not.
+    pub(super) async fn leased_for(&self) -> Result<Duration, OutOfReach> {
+        self.store.leased_for(&self.names.lease).await
     }
 
     /// Another node may order, if it still has to.

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
 use parking_lot::Mutex;
 use reqwest::{Certificate, Client};
+
+use super::clock::{self, WrongClock};
 
 /// Longer than any chain of certificates, and than any description of an order.
 const LARGEST_ANSWER: usize = 256 << 10;
@@ -70,6 +72,8 @@ pub enum StartError {
 pub(super) struct Directory {
     client: Client,
     retry_after: Arc<Mutex<Option<Duration>>>,
+    /// What came of comparing the clocks with its last answer that has a time in it.
+    clock: Arc<Mutex<Result<(), WrongClock>>>,
 }
 
 impl Directory {
@@ -90,7 +94,13 @@ impl Directory {
         Ok(Self {
             client,
             retry_after: Arc::default(),
+            clock: Arc::new(Mutex::new(Ok(()))),
         })
+    }
+
+    /// Whether a certificate would hold by the clock of this machine.
+    pub(super) fn check_clock(&self) -> Result<(), WrongClock> {
+        *self.clock.lock()
     }
 
     /// For how long the directory has asked to be left alone since this was last asked.
@@ -110,7 +120,11 @@ impl Directory {
         if status.is_redirection() {
             return Err(RequestError::Redirect(status));
         }
-        let retry_after = retry_after(answer.headers(), SystemTime::now());
+        let now = SystemTime::now();
+        if let Some(theirs) = date(answer.headers()) {
+            *self.clock.lock() = clock::check(now, theirs);
+        }
+        let retry_after = retry_after(answer.headers(), now);
         let is_refusal = status.is_client_error() || status.is_server_error();
         if is_refusal && retry_after.is_some() {
             *self.retry_after.lock() = retry_after;
@@ -164,6 +178,11 @@ fn is_problem(headers: &HeaderMap) -> bool {
     media_type.is_some_and(|media_type| media_type.starts_with(PROBLEM.as_bytes()))
 }
 
+/// When the directory answered, by its own clock.
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
+}
+
 /// Seconds, or a date.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -209,6 +228,20 @@ mod tests {
         headers.insert(RETRY_AFTER, HeaderValue::from_str(value).unwrap());
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         retry_after(&headers, now).map(|duration| duration.as_secs())
+    }
+
+    #[test]
+    fn a_date_that_is_none_is_not_compared_with() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(date(&headers), None);
+        headers.insert(DATE, HeaderValue::from_static("yesterday"));
+        assert_eq!(date(&headers), None);
+        headers.insert(
+            DATE,
+            HeaderValue::from_static("Thu, 01 Jan 1970 00:01:00 GMT"),
+        );
+        let minute = SystemTime::UNIX_EPOCH + Duration::from_secs(60);
+        assert_eq!(date(&headers), Some(minute));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What a node takes over from the others of its cluster.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, LEASE};
 use super::issued::Issued;
 use super::proof::{Proof, Prover, Shown};
 use crate::state::common::OutOfReach;
@@ -15,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// One node's view of its cluster.
 #[derive(Debug)]
 pub(super) struct Following {
-    pub(super) cluster: Cluster,
+    pub(super) cluster: Arc<Cluster>,
     /// What another node wants to be shown, and that it is shown.
     wanted: Vec<Shown>,
     proofs: Vec<Proof>,
@@ -24,22 +25,52 @@ pub(super) struct Following {
     away_since: Option<Instant>,
     /// That was logged.
     is_logged: bool,
+    /// That another node has the turn for long was logged.
+    is_turn_logged: bool,
 }
 
 impl Following {
     pub(super) fn new(cluster: Cluster) -> Self {
         Self {
-            cluster,
+            cluster: Arc::new(cluster),
             wanted: Vec::new(),
             proofs: Vec::new(),
             looked_at: None,
             away_since: None,
             is_logged: false,
+            is_turn_logged: false,
         }
     }
 
+    /// Asks for the turn to order, and logs once that another node has it for longer than an order takes.
+    pub(super) async fn take_turn(&mut self) -> bool {
+        let leased = self.cluster.lease(LEASE).await;
+        self.note(&leased);
+        match leased {
+            Ok(true) => self.is_turn_logged = false,
+            Ok(false) if !self.is_turn_logged => self.note_turn().await,
+            Ok(false) | Err(OutOfReach) => {}
+        }
+        leased == Ok(true)
+    }
+
+    async fn note_turn(&mut self) {
+        let Ok(left) = self.cluster.leased_for().await else {
+            return;
+        };
+        if left <= LEASE {
+            return;
+        }
+        self.is_turn_logged = true;
+        tracing::info!(
+            left_s = left.as_secs(),
+            "this node orders no certificate meanwhile: another node of the cluster, or one that has gone, has ordered in vain and \
+             has the turn"
+        );
+    }
+
     /// Shows what another node wants to be shown, keeps the certificate in the store, and returns the one
-    /// that is there if it holds for longer.
+    /// that is there if it supersedes ours.
     pub(super) async fn look(
         &mut self,
         prover: &Prover,
@@ -47,7 +78,11 @@ impl Following {
     ) -> Option<Issued> {
         let seen = self.try_to_look(prover, current).await;
         self.note(&seen);
-        seen.ok().flatten()
+        let found = seen.ok().flatten();
+        if found.is_some() {
+            self.is_turn_logged = false;
+        }
+        found
     }
 
     async fn try_to_look(
@@ -69,18 +104,19 @@ impl Following {
         Ok(seen)
     }
 
-    /// A certificate in the store that holds for longer than ours; if ours does, it is put there.
+    /// A certificate in the store that supersedes ours; if ours supersedes that, it is put there.
     pub(super) async fn exchange(
         &self,
         current: Option<&Issued>,
     ) -> Result<Option<Issued>, OutOfReach> {
         let kept = self.cluster.certificate().await?;
+        let now = SystemTime::now();
         match (current, kept) {
-            (Some(ours), kept) if ours.outlasts(kept.as_ref()) => {
+            (Some(ours), kept) if ours.supersedes(kept.as_ref(), now) => {
                 self.cluster.keep_certificate(ours).await?;
                 Ok(None)
             }
-            (ours, Some(kept)) if kept.outlasts(ours) => Ok(Some(kept)),
+            (ours, Some(kept)) if kept.supersedes(ours, now) => Ok(Some(kept)),
             _ => Ok(None),
         }
     }

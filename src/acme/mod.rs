@@ -4,8 +4,8 @@
 //! served, and the order is tried again later and later.
 //!
 //! - [`settings`]: what is ordered, from whom
-//! - [`schedule`]: when it is ordered
-//! - [`directory`]: requests to a directory
+//! - [`schedule`]: when it is ordered; [`complaints`]: what is logged of failures
+//! - [`directory`]: requests to a directory; [`clock`]: whether its clock is ours
 //! - [`issued`]: a certificate
 //! - [`kept`], [`account`]: what outlasts the process; the account with the directory
 //! - [`answers`], [`proof`]: showing that names are ours
@@ -16,7 +16,9 @@
 
 mod account;
 mod answers;
+mod clock;
 mod cluster;
+mod complaints;
 mod directory;
 mod following;
 mod issued;
@@ -29,6 +31,7 @@ mod seal;
 mod settings;
 mod shown;
 
+pub use cluster::Turn;
 pub use directory::StartError;
 pub use run::Acme;
 pub use settings::{Challenge, LETS_ENCRYPT, MOST_DOMAINS, Secret, Settings};

@@ -8,8 +8,9 @@ use instant_acme::{
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
 
+use super::clock::WrongClock;
 use super::cluster::Cluster;
-use super::directory::RequestError;
+use super::directory::{Directory, RequestError};
 use super::issued::Issued;
 use super::proof::{Proof, Prover, Shown};
 use super::schedule::Failure;
@@ -46,8 +47,10 @@ pub(super) enum OrderError {
     Certificate(#[from] CertificateError),
     #[error("the certificate is not for {0}")]
     OtherName(Name),
-    #[error("the certificate does not hold now")]
+    #[error("the certificate does not hold now: is the clock of this machine right?")]
     OtherTime,
+    #[error("{0}")]
+    Clock(WrongClock),
     #[error("the proof cannot be shown to the other nodes: {0}")]
     Cluster(#[from] OutOfReach),
 }
@@ -65,7 +68,8 @@ impl OrderError {
             | Self::Key(_)
             | Self::Certificate(_)
             | Self::OtherName(_)
-            | Self::OtherTime => Failure::Unusable,
+            | Self::OtherTime
+            | Self::Clock(_) => Failure::Unusable,
         }
     }
 
@@ -80,8 +84,10 @@ impl OrderError {
 }
 
 /// Orders a certificate with a new key. The authority may ask any node of the cluster, if there is one.
+///
+/// It is not asked to issue what could not be served: it counts what it issues.
 pub(super) async fn order(
-    account: &Account,
+    (account, directory): (&Account, &Directory),
     domains: &[Name],
     prover: &Prover,
     cluster: Option<&Cluster>,
@@ -106,6 +112,7 @@ pub(super) async fn order(
     let mut request = CertificateParams::new(names)?;
     request.distinguished_name = DistinguishedName::new();
     let request = request.serialize_request(&key)?;
+    directory.check_clock().map_err(OrderError::Clock)?;
     order.finalize_csr(request.der()).await?;
     let chain_pem = order.poll_certificate(&POLLS).await?;
     let key_pem = key.serialize_pem();

@@ -1,11 +1,12 @@
 //! Ordering and renewing, for as long as the process runs.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::account::account;
 use super::answers::Answers;
-use super::cluster::{Cluster, LEASE, LOOKS_EVERY};
+use super::cluster::{Cluster, LEASE, LOOKS_EVERY, Turn};
+use super::complaints::{Complaints, is_in_danger};
 use super::directory::{Directory, StartError};
 use super::following::Following;
 use super::issued::Issued;
@@ -41,8 +42,7 @@ pub struct Acme {
     /// What is served.
     current: Option<Issued>,
     following: Option<Following>,
-    /// What was logged last, until an order succeeds.
-    logged: Option<(Failure, String)>,
+    complaints: Complaints,
 }
 
 impl Acme {
@@ -89,7 +89,7 @@ impl Acme {
             schedule: Schedule::default(),
             current: None,
             following,
-            logged: None,
+            complaints: Complaints::default(),
             kept,
             settings,
         };
@@ -112,6 +112,12 @@ impl Acme {
             place: self.place,
             first_domain: self.settings.domains[0].clone(),
         }
+    }
+
+    /// The turn to order, where several nodes have one certificate: to be given up when this one stops.
+    pub fn turn(&self) -> Option<Turn> {
+        let following = self.following.as_ref()?;
+        Some(Turn(Arc::clone(&following.cluster)))
     }
 
     /// Orders and renews, for ever.
@@ -148,9 +154,7 @@ impl Acme {
         let Some(following) = &mut self.following else {
             return true;
         };
-        let leased = following.cluster.lease(LEASE).await;
-        following.note(&leased);
-        if leased != Ok(true) {
+        if !following.take_turn().await {
             return false;
         }
         // The node that had it before may have ordered.
@@ -185,11 +189,17 @@ impl Acme {
     }
 
     async fn attempt(&self) -> Result<Issued, OrderError> {
-        let cluster = self.following.as_ref().map(|following| &following.cluster);
+        let cluster = self.following.as_ref().map(|following| &*following.cluster);
         let ordered = async {
             let account = account(&self.directory, &self.kept, &self.settings).await?;
             let domains = &self.settings.domains;
-            order(&account, domains, &self.prover(), cluster).await
+            order(
+                (&account, &self.directory),
+                domains,
+                &self.prover(),
+                cluster,
+            )
+            .await
         };
         match cluster {
             None => ordered.await,
@@ -221,7 +231,7 @@ impl Acme {
         self.schedule
             .issued(validity, SystemTime::now(), rand::random());
         self.metrics.orders.with(AcmeOrder::Issued).inc();
-        self.logged = None;
+        self.complaints.settle();
         tracing::info!(
             domains = self.domains(),
             days,
@@ -234,7 +244,7 @@ impl Acme {
         let days = self.serve(issued);
         self.schedule.pause_for(OTHERS_TURN, SystemTime::now());
         self.metrics.orders.with(AcmeOrder::Received).inc();
-        self.logged = None;
+        self.complaints.settle();
         tracing::info!(
             domains = self.domains(),
             days,
@@ -290,15 +300,28 @@ impl Acme {
             Step::Wait(wait) => wait.as_secs(),
             Step::Order => 0,
         };
-        // A directory that is away is away for many reasons in turn; another one that it gives is news.
         let reason = error.to_string();
-        let compared = match failure {
-            Failure::Unreachable => String::new(),
-            _ => reason.clone(),
-        };
-        let logged = Some((failure, compared));
+        let served = self.current.as_ref();
+        let served = served.map(|issued| validity(&issued.certificate));
+        let in_danger = is_in_danger(served, now);
+        let is_due = self
+            .complaints
+            .is_due(failure, &reason, in_danger, Instant::now());
+        let hours_left = served.map(|served| {
+            let left = served.not_after.duration_since(now);
+            left.unwrap_or_default().as_secs() / 3_600
+        });
         let (domains, directory) = (self.domains(), &*self.settings.directory);
-        if self.logged == logged {
+        if is_due {
+            tracing::warn!(
+                domains,
+                directory,
+                reason,
+                again_in_s,
+                hours_left,
+                "no certificate was issued; the one that is there is served, and another order follows"
+            );
+        } else {
             tracing::debug!(
                 domains,
                 directory,
@@ -306,16 +329,7 @@ impl Acme {
                 again_in_s,
                 "still no certificate"
             );
-        } else {
-            tracing::warn!(
-                domains,
-                directory,
-                reason,
-                again_in_s,
-                "no certificate was issued; the one that is there is served, and another order follows"
-            );
         }
-        self.logged = logged;
         self.metrics.orders.with(failure.into()).inc();
     }
 

@@ -65,17 +65,24 @@ impl Refused {
 }
 
 impl Audit {
-    /// Somebody who may has asked for this.
+    /// Somebody who may has asked for this; the query was found to be of parameters that are known, none of which is secret.
     pub(super) fn begin(&self, what: What, who: &Who, request: &HttpRequest) -> Entry {
         Entry {
             audit: self.clone(),
             what,
             who: who.clone(),
             method: request.method().to_string(),
-            path: safe(request.uri().path(), MOST_SHOWN),
+            path: safe(asked_for(request), MOST_SHOWN),
             is_closed: false,
         }
     }
+}
+
+/// The path, and what the query adds to it.
+fn asked_for(request: &HttpRequest) -> &str {
+    let uri = request.uri();
+    let whole = uri.path_and_query();
+    whole.map_or(uri.path(), |whole| whole.as_str())
 }
 
 /// One request. If nobody says what came of it, as whoever asked went away before, that is what is logged.

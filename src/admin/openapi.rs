@@ -60,6 +60,8 @@ fn operation_id(route: &Route) -> String {
 fn parameter(parameter: &Parameter) -> Value {
     let schema = match parameter.kind {
         Kind::Text => json!({ "type": "string" }),
+        Kind::Needed => json!({ "type": "string", "minLength": 1 }),
+        Kind::Consent => json!({ "type": "boolean", "const": true }),
         Kind::Switch => json!({ "type": "boolean", "default": false }),
         Kind::Number { default, most } => {
             let mut schema = json!({ "type": "integer", "minimum": 1, "maximum": most });
@@ -72,6 +74,7 @@ fn parameter(parameter: &Parameter) -> Value {
     json!({
         "name": parameter.name,
         "in": "query",
+        "required": parameter.kind.must_be_there(),
         "description": parameter.about,
         "schema": schema,
     })
@@ -93,8 +96,13 @@ fn responses(route: &Route) -> Value {
     }
     let mut responses = Map::new();
     responses.insert(status.to_string(), well);
-    // What may be wrong with who asks.
+    // What may be wrong with who asks, and how.
     let mut refusals = vec![403, 421];
+    match route.needs {
+        // The query is not looked at.
+        Needs::Nothing if !route.path.contains('{') => {}
+        _ => refusals.push(400),
+    }
     match route.needs {
         Needs::Nothing => {}
         Needs::Metrics | Needs::Read | Needs::Stream | Needs::Write => refusals.extend([401, 429]),

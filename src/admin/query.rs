@@ -1,7 +1,9 @@
-//! The query of a request: parameters that mean nothing are refused, and so are those given twice.
+//! The query of a request: parameters that mean nothing are refused, and so are those given twice. What is open to everybody takes none,
+//! and any.
 
 use actix_web::web;
 
+use super::gate::Needs;
 use super::refusal::Refusal;
 use super::routes::{Kind, Parameter, Route};
 
@@ -14,6 +16,11 @@ pub(super) struct Query {
 
 impl Query {
     pub(super) fn parse(route: &Route, text: &str) -> Result<Self, Refusal> {
+        // Links get parameters that trackers add, and health checks such that keep caches away.
+        let text = match route.needs {
+            Needs::Nothing => "",
+            _ => text,
+        };
         let pairs = web::Query::<Vec<(String, String)>>::from_query(text)
             .map_err(|error| Refusal::BadQuery(error.to_string()))?;
         let given = pairs.into_inner();
@@ -28,6 +35,12 @@ impl Query {
                 )));
             }
             check(parameter, value)?;
+        }
+        let needed = route.query.iter();
+        for needed in needed.filter(|parameter| parameter.kind.must_be_there()) {
+            if !given.iter().any(|(name, _)| name == needed.name) {
+                return Err(Refusal::Invalid(missing(needed)));
+            }
         }
         Ok(Self {
             parameters: route.query,
@@ -67,6 +80,8 @@ impl Query {
 fn check(parameter: &Parameter, value: &str) -> Result<(), Refusal> {
     let (fits, expected) = match parameter.kind {
         Kind::Text => (true, String::new()),
+        Kind::Needed => (!value.is_empty(), "a text that is not empty".into()),
+        Kind::Consent => (value == "true", "true".into()),
         Kind::Switch => (matches!(value, "true" | "false"), "true or false".into()),
         Kind::Number { most, .. } => {
             let number = value.parse::<usize>().ok();
@@ -81,6 +96,11 @@ fn check(parameter: &Parameter, value: &str) -> Result<(), Refusal> {
     Err(Refusal::Invalid(format!(
         "the parameter {name} must be {expected}"
     )))
+}
+
+fn missing(parameter: &Parameter) -> String {
+    let Parameter { name, about, .. } = parameter;
+    format!("the parameter {name} is missing: {about}")
 }
 
 fn unknown(name: &str, known: &[Parameter]) -> String {
@@ -113,6 +133,36 @@ mod tests {
         assert_eq!(query.text("prefix"), Some("presence-ü"));
         assert_eq!((query.number("limit"), query.text("after")), (7, None));
         assert_eq!(parse("").unwrap().number("limit"), 100);
+    }
+
+    #[test]
+    fn what_asks_for_nothing_takes_any_query() {
+        for path in ["/", "/health", "/console/main.mjs"] {
+            let found = routes::find("GET", path).unwrap();
+            for text in ["utm_source=mail", "x=1&x=2", "%ff"] {
+                assert!(Query::parse(found.route, text).is_ok(), "{path}?{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_must_be_there_is_asked_for() {
+        let found = routes::find("DELETE", "/api/apps/1/connections").unwrap();
+        for (text, expected) in [
+            (
+                "reconnect=true",
+                "the parameter all is missing: `true`, as all of the app's are meant.",
+            ),
+            ("all=false", "the parameter all must be true"),
+        ] {
+            let refusal = Query::parse(found.route, text).unwrap_err();
+            assert_eq!(refusal.to_string(), expected, "{text}");
+        }
+        assert!(Query::parse(found.route, "all=true").is_ok());
+        let found = routes::find("DELETE", "/api/apps/1/users/connections").unwrap();
+        for text in ["", "user="] {
+            assert!(Query::parse(found.route, text).is_err(), "{text}");
+        }
     }
 
     #[test]

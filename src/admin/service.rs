@@ -140,7 +140,7 @@ impl Service {
             Call::StoredApps => settings::list(store, query).await?,
             Call::RotateKeys => settings::rotate(relay, store, found).await?,
             Call::RemoveApp => {
-                settings::remove(relay, store, found).await?;
+                settings::remove(relay, store, found, query).await?;
                 return Ok(HttpResponse::NoContent().finish());
             }
             Call::RemoveKey => {
@@ -156,7 +156,7 @@ impl Service {
                 connections::close_one(relay, found, query).await?;
                 return Ok(HttpResponse::NoContent().finish());
             }
-            Call::CloseUser => {
+            Call::CloseUser | Call::CloseNamedUser => {
                 connections::close_user(relay, found, query).await?;
                 return Ok(HttpResponse::NoContent().finish());
             }

@@ -29,7 +29,7 @@ pub use keys::Keys;
 pub use limits::Limits;
 pub use live::LiveApp;
 pub use origins::{ForeignPage, Origins};
-pub use registry::{DuplicateApp, Registry};
+pub use registry::{DuplicateApp, Registry, Taken};
 pub use resume::Resume;
 pub use sources::{Refused, Source, Sources};
 pub use webhook::{ChannelFilter, Webhook, WebhookEvent, WebhookEvents, WebhookUrl, parse_header};

@@ -17,11 +17,13 @@ pub struct Registry {
 }
 
 /// What an app cannot have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Taken {
     /// Its id.
+    #[error("another app has its id")]
     Id,
     /// This key.
+    #[error("another app has its key `{0}`")]
     Key(Box<str>),
 }
 

@@ -29,6 +29,8 @@ pub(super) struct TooMany;
 pub(super) struct Counted {
     counts: Arc<Counts>,
     block: Block,
+    /// It was to take the place of another one.
+    instead: bool,
 }
 
 impl Counts {
@@ -48,9 +50,10 @@ impl Counts {
         takes_a_place: impl FnOnce() -> bool,
     ) -> Result<Counted, TooMany> {
         let block = Block::from(client);
-        let counted = || Counted {
+        let counted = |instead| Counted {
             counts: Arc::clone(self),
             block,
+            instead,
         };
         {
             let mut open = self.open.lock();
@@ -58,7 +61,7 @@ impl Counts {
             if *count < self.most {
                 *count += 1;
                 self.clients.set(open.len() as i64);
-                return Ok(counted());
+                return Ok(counted(false));
             }
         }
         // Asked without the lock.
@@ -69,7 +72,15 @@ impl Counts {
         *open.entry(block).or_default() += 1;
         self.clients.set(open.len() as i64);
         drop(open);
-        Ok(counted())
+        Ok(counted(true))
+    }
+}
+
+impl Counted {
+    /// Whether the client has more than it may, and this one was to take the place of another.
+    pub(super) fn is_beyond(&self) -> bool {
+        let open = self.counts.open.lock();
+        self.instead && open.get(&self.block) > Some(&self.counts.most)
     }
 }
 
@@ -103,13 +114,17 @@ mod tests {
         let counts = Counts::new(2, Gauge::default());
         let enter = |text: &str| counts.enter(address(text), || false);
         let first = enter("10.0.0.1").unwrap();
-        let _second = enter("::ffff:10.0.0.1").unwrap();
+        let second = enter("::ffff:10.0.0.1").unwrap();
         assert_eq!(enter("10.0.0.1").unwrap_err(), TooMany);
         let _other = enter("10.0.0.2").unwrap();
         drop(first);
         let _third = enter("10.0.0.1").unwrap();
         assert_eq!(enter("10.0.0.1").unwrap_err(), TooMany);
-        let _in_place_of_one = counts.enter(address("10.0.0.1"), || true).unwrap();
+        let in_place_of_one = counts.enter(address("10.0.0.1"), || true).unwrap();
+        assert!(in_place_of_one.is_beyond());
+        assert!(!second.is_beyond(), "it was there before");
+        drop(second);
+        assert!(!in_place_of_one.is_beyond());
     }
 
     #[test]

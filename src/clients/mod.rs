@@ -55,7 +55,15 @@ pub enum Refused {
 pub struct Permit {
     _of_all: tally::Permit,
     /// None where clients are not counted.
-    _of_client: Option<Box<Counted>>,
+    of_client: Option<Box<Counted>>,
+}
+
+impl Permit {
+    /// Whether the connection was to take the place of another one of its client's, and is one more than that may have.
+    pub fn is_beyond(&self) -> bool {
+        let of_client = self.of_client.as_ref();
+        of_client.is_some_and(|counted| counted.is_beyond())
+    }
 }
 
 impl Clients {
@@ -120,7 +128,7 @@ impl Clients {
         };
         Ok(Permit {
             _of_all: of_all,
-            _of_client: of_client,
+            of_client,
         })
     }
 

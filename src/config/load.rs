@@ -39,6 +39,12 @@ pub struct Layer {
 
 /// Reads all sources and checks the whole.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    load_while(sources, false)
+}
+
+/// The same while a relay is at work: the development app that it serves goes on for as long as the configuration has no
+/// other, though a database has come to be there.
+pub(super) fn load_while(sources: &Sources, is_development: bool) -> Result<Loaded, ConfigError> {
     let file = ConfigFile::read(sources)?;
     let mut table = file.as_ref().map(ConfigFile::parse).transpose()?;
     let resolved = match (&mut table, &file) {
@@ -81,8 +87,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let has_database = apps_database.place.is_there();
     let mut apps = read::apps::from_file(&root, &webhooks)?;
     let environment_has_app = add_credentials(&mut apps, sources)?;
-    let development = apps.is_empty() && !has_database;
-    if read::apps::has_development_credentials(&apps, development) {
+    let is_bare = apps.is_empty() && !has_database;
+    if read::apps::has_development_credentials(&apps, is_bare) {
         let of_server = server.listen.iter().map(|listener| listener.at.clone());
         let of_tls = tls.listen.iter().cloned().map(Listen::Tcp);
         stay_on_loopback(&server_section, of_server)?;
@@ -92,6 +98,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     read::admin::is_guarded(&admin_section, &admin)?;
     let mut secret_files = read::apps::secret_files(&apps);
     secret_files.extend(admin.token_files.iter().cloned());
+    let development = is_bare || (is_development && apps.is_empty());
     let (apps, app_origins) = read::apps::registry(apps, development)?;
     let laravel_redis = read::ingest::laravel_redis(&root, &apps, has_database, &cluster)?;
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::fixed::Fixed;
-use super::{Config, ConfigError, Loaded, Sources, load};
+use super::load::load_while;
+use super::{Config, ConfigError, Loaded, Sources};
 use crate::stamp::Stamp;
 
 /// Watches the files that a configuration was read from, and reads them again.
@@ -56,15 +57,15 @@ impl Rereader {
         are_quiet && self.looked_at != self.read
     }
 
-    /// Reads the files.
+    /// Reads the files, for a relay that serves the development app or does not.
     ///
     /// # Errors
     /// When they are no configuration.
-    pub fn read(&mut self) -> Result<Reread, ConfigError> {
+    pub fn read(&mut self, is_development: bool) -> Result<Reread, ConfigError> {
         // Before they are read: what changes after that is seen the next time.
         self.read = stamps(&self.files);
         self.looked_at = self.read.clone();
-        let loaded = load(&self.sources)?;
+        let loaded = load_while(&self.sources, is_development)?;
         let files = files(&self.sources, &loaded);
         if files != self.files {
             self.files = files;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::parts::ReadApp;
 use super::place::Schema;
-use super::statements::MOST_BYTES;
+use super::statements::text;
 use super::{own, soketi};
 use crate::apps::App;
 
@@ -109,7 +109,7 @@ impl Known {
                 let same = before.filter(|before| **before == app);
                 (Some(same.unwrap_or_else(|| Arc::new(app))), notes, true)
             }
-            Err(reason) => (disabled_if(before, names, values), vec![reason], false),
+            Err(reason) => (turned(before, names, values), vec![reason], false),
         };
         let holds = match (is_fit, &app) {
             (true, _) => "",
@@ -136,15 +136,8 @@ impl Known {
         names: &[&'static str],
         values: &[Option<&[u8]>],
     ) -> Result<(App, Vec<String>), String> {
-        let texts = names.iter().zip(values).map(|(name, value)| match value {
-            None => Ok(None),
-            Some(bytes) if bytes.len() > MOST_BYTES => Err(format!(
-                "{name}: expected at most {MOST_BYTES} bytes, found more"
-            )),
-            Some(bytes) => std::str::from_utf8(bytes)
-                .map(Some)
-                .map_err(|_| format!("{name}: expected a text in UTF-8, found other bytes")),
-        });
+        let columns = names.iter().zip(values);
+        let texts = columns.map(|(name, value)| text(name, *value));
         let texts: Vec<Option<&str>> = texts.collect::<Result<_, _>>()?;
         let (settings, notes): (Map<String, Value>, _) = match self.schema {
             Schema::Fanfare => (own::settings(&texts)?, Vec::new()),
@@ -178,8 +171,8 @@ impl Known {
     }
 }
 
-/// A row may be wrong in all but that its app is to be disabled.
-fn disabled_if(
+/// A row may be wrong in all but whether its app is enabled.
+fn turned(
     before: Option<Arc<App>>,
     names: &[&'static str],
     values: &[Option<&[u8]>],
@@ -187,14 +180,14 @@ fn disabled_if(
     let before = before?;
     let at = names.iter().position(|name| *name == "enabled");
     let enabled = at.and_then(|at| values.get(at).copied().flatten());
-    let enabled = enabled.and_then(|bytes| std::str::from_utf8(bytes).ok());
-    if before.enabled && enabled.is_some_and(|text| !own::is_on(text)) {
-        return Some(Arc::new(App {
-            enabled: false,
+    let text = enabled.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    match text.map(own::is_on) {
+        Some(enabled) if enabled != before.enabled => Some(Arc::new(App {
+            enabled,
             ..(*before).clone()
-        }));
+        })),
+        _ => Some(before),
     }
-    Some(before)
 }
 
 /// A text that fits in a line of the log: a row may have anything in it.
@@ -211,6 +204,7 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::statements::MOST_BYTES;
     use super::*;
     use crate::auth::Signer;
 
@@ -266,12 +260,14 @@ mod tests {
         assert!(again.remarks.is_empty());
         let mended = round(&mut known, &[["1", "k", "s", "1"], ["2", "l", "t", "1"]]);
         assert_eq!((mended.apps.len(), mended.refused), (2, 0));
-        // What was good before is kept, unless it is to be disabled.
+        // What was good before is kept, but for whether it is enabled.
         let worse = round(&mut known, &bad);
         assert_eq!((worse.apps.len(), worse.refused), (2, 1));
         assert_eq!(worse.apps[1], mended.apps[1]);
         let off = round(&mut known, &[["2", "l", "bad", "0"]]);
         assert!(!off.apps[0].enabled);
+        let on = round(&mut known, &[["2", "l", "bad", "1"]]);
+        assert!(on.apps[0].enabled);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub use once::{greet, look_once};
 pub use parts::Parts;
 pub use place::{DatabaseUrl, Place, Schema, Settings, Table};
 pub use store::Store;
-pub use stored::{StoreError, Stored};
+pub use stored::{Problem, StoreError, Stored};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! Looks again and again whether the table has changed, and has the relay serve what it has.
 
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sqlx::{AssertSqlSafe, Row as _};
@@ -12,6 +13,7 @@ use super::parts::Parts;
 use super::place::{Kind, Settings};
 use super::reading::read_rows;
 use super::statements;
+use super::stored::beyond;
 use crate::apps::Source;
 use crate::hub::Knowledge;
 use crate::metrics::DatabaseMetrics;
@@ -181,10 +183,10 @@ impl<'p> Poller<'p> {
         let mut round = self.known.end();
         if are_more {
             round.refused += 1;
-            round.remarks.push(format!(
-                "there are more than {most} apps (apps_database.max_apps): those with later ids are not served"
-            ));
+            round.remarks.push(beyond(most));
         }
+        let looks = &self.parts.looks;
+        looks.are_more.store(are_more, Ordering::Relaxed);
         Ok(round)
     }
 

@@ -1,5 +1,7 @@
 //! Single rows of Fanfare's own table: asked for, made, changed and removed.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::{Map, Value};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
@@ -11,7 +13,8 @@ use super::own::{self, COLUMNS, Row};
 use super::parts::Parts;
 use super::place::{Kind, OWN_TABLE, Schema};
 use super::statements::{MOST_BYTES, bytes, parameter};
-use super::stored::{StoreError, Stored};
+use super::stored::{Problem, StoreError, Stored, beyond};
+use crate::apps::Source;
 
 /// What is asked for.
 pub(super) enum Asked {
@@ -28,6 +31,11 @@ pub(super) enum Asked {
     Update {
         id: String,
         settings: Map<String, Value>,
+        version: i64,
+    },
+    Enable {
+        id: String,
+        enabled: bool,
         version: i64,
     },
     Delete {
@@ -84,6 +92,11 @@ impl<'p> Clerk<'p> {
                 settings,
                 version,
             } => self.update(&id, settings, version).await,
+            Asked::Enable {
+                id,
+                enabled,
+                version,
+            } => self.enable(&id, enabled, version).await,
             Asked::Delete { id, version } => self.delete(&id, version).await,
         }
     }
@@ -171,6 +184,30 @@ impl<'p> Clerk<'p> {
         self.get(id).await
     }
 
+    /// Leaves all else of the row as it is, whatever that is.
+    async fn enable(
+        &mut self,
+        id: &str,
+        enabled: bool,
+        version: i64,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let parameter = |number| parameter(self.kind, number);
+        let statement = format!(
+            "UPDATE {OWN_TABLE} SET enabled = {}, version = version + 1 WHERE id = {} AND version = {}",
+            parameter(1),
+            parameter(2),
+            parameter(3)
+        );
+        let query = sqlx::query(AssertSqlSafe(statement))
+            .bind(i32::from(enabled))
+            .bind(id.to_owned())
+            .bind(version);
+        if self.change(query).await? == 0 {
+            return Err(self.why_not(id).await);
+        }
+        self.get(id).await
+    }
+
     async fn delete(&mut self, id: &str, version: Option<i64>) -> Result<Vec<Stored>, StoreError> {
         let parameter = |number| parameter(self.kind, number);
         let statement = format!("DELETE FROM {OWN_TABLE} WHERE id = {}", parameter(1));
@@ -244,30 +281,36 @@ impl<'p> Clerk<'p> {
 
     /// A row for people: one that cannot be used is shown with what is wrong.
     fn stored(&self, row: &AnyRow) -> Result<Stored, StoreError> {
-        let texts = (0..COLUMNS.len()).map(|at| {
-            let bytes = row.try_get::<Option<&[u8]>, _>(at).map_err(unavailable)?;
-            Ok(bytes.map(String::from_utf8_lossy))
-        });
-        let texts: Vec<_> = texts.collect::<Result<_, StoreError>>()?;
-        let texts: Vec<Option<&str>> = texts.iter().map(|text| text.as_deref()).collect();
+        let columns = (0..COLUMNS.len()).map(|at| row.try_get::<Option<&[u8]>, _>(at));
+        let columns: Vec<_> = columns.collect::<Result<_, _>>().map_err(unavailable)?;
         let version = row.try_get(COLUMNS.len()).map_err(unavailable)?;
-        let settings = own::settings(&texts).or_else(|problem| {
-            let [id, key, secret, enabled, _] = texts[..] else {
-                return Err(problem);
-            };
-            let settings = own::settings(&[id, key, secret, enabled, None])?;
-            Ok::<_, String>(settings)
-        });
-        let settings = settings.map_err(StoreError::Unavailable)?;
-        let whole = own::settings(&texts);
-        let problem = whole
-            .and_then(|settings| (self.parts.read)(&settings))
-            .err();
+        let (settings, problem) = match own::read(&columns) {
+            Ok(settings) => {
+                let problem = match (self.parts.read)(&settings) {
+                    Ok(app) => self.left_out(&app.id).map(Problem::LeftOut),
+                    Err(reason) => Some(Problem::Unfit(reason)),
+                };
+                (settings, problem)
+            }
+            Err(reason) => (own::remains(&columns), Some(Problem::Unreadable(reason))),
+        };
         Ok(Stored {
             version,
             settings,
             problem,
         })
+    }
+
+    /// Why an app was not served after the last look, though nothing is wrong with it.
+    fn left_out(&self, id: &str) -> Option<String> {
+        let apps = self.parts.relay.hub.apps();
+        let taken = apps.taken(Source::Database, id);
+        if let Some(taken) = taken {
+            return Some(taken.to_string());
+        }
+        let is_served = apps.one(id).is_some() && !apps.is_configured(id);
+        let are_more = self.parts.looks.are_more.load(Ordering::Relaxed);
+        (are_more && !is_served).then(|| beyond(self.parts.settings.max_apps))
     }
 
     async fn run_for_row(

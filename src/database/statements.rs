@@ -28,6 +28,19 @@ pub(super) fn bytes(kind: Kind, column: &str) -> String {
     }
 }
 
+/// The text of a column that was read as [`bytes`].
+pub(super) fn text<'v>(name: &str, value: Option<&'v [u8]>) -> Result<Option<&'v str>, String> {
+    match value {
+        None => Ok(None),
+        Some(bytes) if bytes.len() > MOST_BYTES => Err(format!(
+            "{name}: expected at most {MOST_BYTES} bytes, found more"
+        )),
+        Some(bytes) => std::str::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| format!("{name}: expected a text in UTF-8, found other bytes")),
+    }
+}
+
 /// These columns of all rows, so many of them at most, in the order of their ids.
 pub(super) fn rows(kind: Kind, schema: &Schema, columns: &[&str], most: usize) -> String {
     let (table, id) = (schema.table(kind), kind.quoted("id"));

@@ -154,6 +154,30 @@ impl Store {
         one(changed)
     }
 
+    /// Enables or disables the app, if it still is the version that was seen, and leaves all else of its row as it is: for
+    /// rows that cannot be read, too. It holds when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::ReadOnly`].
+    pub async fn enable(
+        &self,
+        id: &str,
+        enabled: bool,
+        version: i64,
+    ) -> Result<Stored, StoreError> {
+        if self.is_empty_for_now() {
+            return Err(StoreError::NotFound);
+        }
+        let asked = Asked::Enable {
+            id: id.to_owned(),
+            enabled,
+            version,
+        };
+        let changed = self.ask(asked).await?;
+        self.are_served().await;
+        one(changed)
+    }
+
     /// Gives the app another key pair. The one that it has signs no more; it is accepted for as long as it is one of
     /// `extra_keys`.
     ///
@@ -166,7 +190,7 @@ impl Store {
         secret: &str,
         version: i64,
     ) -> Result<Stored, StoreError> {
-        let Stored { mut settings, .. } = self.get(id).await?;
+        let (_, mut settings) = self.get(id).await?.whole()?;
         let old = json!({ "key": settings.get("key"), "secret": settings.get("secret") });
         settings.insert("key".into(), key.into());
         settings.insert("secret".into(), secret.into());

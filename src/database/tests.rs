@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
+use sqlx::Connection as _;
 
 use super::*;
 use crate::apps::{App, Registry};
@@ -165,6 +166,58 @@ async fn what_is_no_app_or_is_another_one_s_is_not_kept() {
     store.stop();
 }
 
+/// Somebody writes the table.
+async fn execute(file: &Path, statement: &str) {
+    let url = format!("sqlite://{}", file.display());
+    let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+    let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()));
+    statement.execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_read_are_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("apps.db");
+    let relay = relay();
+    let store = store(&relay, &file);
+    store.create(app("1")).await.unwrap();
+    let spaces = " ".repeat(70_000);
+    for settings in [
+        r#"'{"limits"; {}}'"#,
+        r#"'{"secret": "t"}'"#,
+        &format!("'{{{spaces}}}'"),
+        "x'7bff7d'",
+    ] {
+        let set = format!("UPDATE fanfare_apps SET settings = {settings}, version = 1");
+        execute(&file, &set).await;
+        let kept = store.get("1").await.unwrap();
+        let problem = kept.problem.clone();
+        assert!(
+            matches!(problem, Some(Problem::Unreadable(_))),
+            "{problem:?}"
+        );
+        assert!(!kept.settings.contains_key("secret"));
+        assert!(matches!(kept.whole(), Err(StoreError::Unreadable(_))));
+        let rotated = store.rotate("1", "newer", "t", 1).await;
+        assert!(
+            matches!(rotated, Err(StoreError::Unreadable(_))),
+            "{rotated:?}"
+        );
+        for enabled in [false, true] {
+            let version = store.get("1").await.unwrap().version;
+            let turned = store.enable("1", enabled, version).await.unwrap();
+            assert_eq!(turned.settings["enabled"], enabled);
+            assert_eq!(relay.hub.app("1").unwrap().app.record().enabled, enabled);
+            assert_eq!(turned.problem, problem, "the settings are as they were");
+        }
+        let late = store.enable("1", false, 1).await;
+        assert_eq!(late, Err(StoreError::Conflict));
+    }
+    store.delete("1", Some(3)).await.unwrap();
+    store.stop();
+}
+
 #[tokio::test]
 async fn what_was_kept_is_served_by_the_next_process() {
     let folder = tempfile::tempdir().unwrap();
@@ -179,6 +232,44 @@ async fn what_was_kept_is_served_by_the_next_process() {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    second.stop();
+}
+
+#[tokio::test]
+async fn why_a_row_is_not_served_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("apps.db");
+    let first = store(&relay(), &file);
+    first.create(app("1")).await.unwrap();
+    first.stop();
+    let rows =
+        "('2', 'own-key', 's'), ('3', 'key-3', 's'), ('own', 'other', 's'), ('z', 'key-z', 's')";
+    let insert = format!("INSERT INTO fanfare_apps (id, app_key, secret) VALUES {rows}");
+    execute(&file, &insert).await;
+    let relay = relay();
+    let settings = Settings {
+        max_apps: 4,
+        ..Settings::new(Place::Embedded(file))
+    };
+    let second = store_of(settings, &relay);
+    second.start(Duration::from_secs(30)).unwrap();
+    let listed = second.list("", 10).await.unwrap();
+    let problems = listed.iter().map(|app| app.problem.as_ref());
+    let problems: Vec<String> = problems
+        .map(|problem| problem.map(ToString::to_string).unwrap_or_default())
+        .collect();
+    for (problem, expected) in problems.iter().zip([
+        "",
+        "it is not served: another app has its key `own-key`",
+        "",
+        "it is not served: another app has its id",
+        "it is not served: there are more than 4 apps (apps_database.max_apps)",
+    ]) {
+        assert!(problem.starts_with(expected), "{problems:?}");
+        assert_eq!(problem.is_empty(), expected.is_empty(), "{problems:?}");
+    }
+    assert_eq!(problems.len(), 5);
+    assert!(listed.iter().all(Stored::is_fit));
     second.stop();
 }
 

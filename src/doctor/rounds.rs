@@ -28,10 +28,9 @@ pub(super) fn run(
     socket_id: &str,
     observer: &mut dyn Observer,
 ) -> ControlFlow<()> {
-    // Nobody else has channels of these names.
-    let mark = hex::encode(rand::random::<[u8; 8]>());
+    let mark = mark();
     for (id, kind, member) in KINDS {
-        let channel = format!("{id}-fanfare-doctor-{mark}");
+        let channel = channel(id, &mark);
         let joined = subscribe(subject, socket, socket_id, &channel, member);
         let round =
             joined.and_then(|join| Ok((join, deliver(subject, address, socket, &channel)?)));
@@ -41,6 +40,21 @@ pub(super) fn run(
         })?;
     }
     ControlFlow::Continue(())
+}
+
+/// Subscribes to a private channel, by which the connection is authorised; false: it is not.
+pub(super) fn authorise(subject: &Subject, socket: &mut WebSocket, socket_id: &str) -> bool {
+    let channel = channel("private", &mark());
+    subscribe(subject, socket, socket_id, &channel, None).is_ok()
+}
+
+/// Nobody else has channels with this in their names.
+fn mark() -> String {
+    hex::encode(rand::random::<[u8; 8]>())
+}
+
+fn channel(kind: &str, mark: &str) -> String {
+    format!("{kind}-fanfare-doctor-{mark}")
 }
 
 /// Which step failed, and why.
@@ -80,7 +94,12 @@ fn deliver(
     let started = Instant::now();
     let body = json!({ "name": "fanfare-doctor", "channel": channel, "data": "{}" });
     let answer = subject
-        .ask(address, "POST", "/events", body.to_string().as_bytes())
+        .ask(
+            address,
+            ("POST", "/events"),
+            &[],
+            body.to_string().as_bytes(),
+        )
         .map_err(|error| ("the publish is not answered", error.to_string()))?;
     if answer.status != 200 {
         let words = format!("status {}: {}", answer.status, answer.words());

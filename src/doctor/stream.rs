@@ -1,7 +1,7 @@
 //! Connections: names, TCP and TLS, each in bounded time.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _, UdpSocket};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -15,6 +15,15 @@ use crate::tls::unverified_client;
 
 /// How long each of these may take: to look a name up, to connect to an address, to shake hands.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What this machine answers where it has no way to an address.
+const NO_ROUTE: [i32; 5] = [
+    libc::EADDRNOTAVAIL,
+    libc::EAFNOSUPPORT,
+    libc::EHOSTUNREACH,
+    libc::ENETDOWN,
+    libc::ENETUNREACH,
+];
 
 /// A connection, encrypted or not.
 pub(super) enum Stream {
@@ -87,6 +96,19 @@ pub(super) fn connect(address: IpAddr, port: u16) -> io::Result<(TcpStream, Dura
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     Ok((stream, started.elapsed()))
+}
+
+/// Whether this machine has a way to an address, as far as it knows itself. False of most IPv6 addresses where there is no IPv6,
+/// as in Docker's own network.
+pub(super) fn has_route(address: IpAddr, port: u16) -> bool {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    // Over UDP, nothing is sent by that: a refusal is this machine's, and no answer of a router's on the way.
+    let tried = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((address, port)));
+    let code = tried.err().and_then(|error| error.raw_os_error());
+    !code.is_some_and(|code| NO_ROUTE.contains(&code))
 }
 
 /// Opens a connection as a client would.
@@ -170,6 +192,22 @@ mod tests {
     use super::*;
 
     extern "C" fn nothing(_: libc::c_int) {}
+
+    #[test]
+    fn there_is_a_way_to_this_machine_itself_and_none_without_a_network() {
+        let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+        assert!(has_route(loopback, 9));
+        let without = thread::spawn(move || {
+            // SAFETY: it concerns this thread alone, which ends soon.
+            let is_apart = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
+            let others = [loopback, Ipv6Addr::LOCALHOST.into()];
+            is_apart.then(|| others.map(|address| has_route(address, 9)))
+        });
+        // Not everybody may have a thread without a network.
+        if let Some(found) = without.join().unwrap() {
+            assert_eq!(found, [false; 2]);
+        }
+    }
 
     #[test]
     fn signals_are_no_fault_of_who_is_read_from() {

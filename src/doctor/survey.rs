@@ -1,6 +1,7 @@
 //! The observations, one after the other. Each takes bounded time, and what cannot be seen because of what is wrong before it
 //! is left out.
 
+use std::io;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::thread;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use super::checks::{backend, certificate, gateway, idle, network, protocol};
 use super::finding::{Finding, Level, shown};
-use super::http;
+use super::http::{self, Answer};
 use super::observer::Observer;
 use super::reach::Reach;
 use super::rounds;
@@ -52,7 +53,8 @@ pub struct RelaySettings {
 /// What is asked for beyond the usual.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// The origin of the page that a client is on.
+    /// The origin of the page that a client is on. Without one it is a program, or a page of one of `allowed_origins` where the
+    /// app lets in no program.
     pub origin: Option<String>,
     /// Whether a silent connection is looked at.
     pub patient: bool,
@@ -63,6 +65,14 @@ pub struct Survey {
     subject: Subject,
     settings: Option<RelaySettings>,
     reach: Reach,
+}
+
+/// A connection that the relay has greeted.
+struct Established {
+    socket: Box<WebSocket>,
+    socket_id: String,
+    /// How long it took until then.
+    took: Duration,
 }
 
 impl Survey {
@@ -77,6 +87,11 @@ impl Survey {
 
     /// Looks at everything, until it has or is told to stop.
     pub fn run(&self, request: &Request, observer: &mut dyn Observer) -> ControlFlow<()> {
+        let asked = request.origin.clone();
+        let request = &Request {
+            origin: asked.or_else(|| self.subject.page()),
+            ..request.clone()
+        };
         let mut planned = self.public_ids(request);
         planned.extend(self.backend_ids());
         observer.planned(planned);
@@ -139,26 +154,17 @@ impl Survey {
         }
         let tried = connect_to_all(&addresses, url.port);
         observer.found(network::connections(url.port, &tried))?;
-        let Some(address) = tried.iter().find(|(_, result)| result.is_ok()) else {
+        let mut tried = tried.into_iter();
+        let Some((address, _)) = tried.find(|(_, tried)| tried.is_answered()) else {
             return done;
         };
-        let address = address.0;
         if url.tls {
             match self.certificate(address) {
                 Ok(certificate) => observer.all(certificate)?,
                 Err(no_tls) => return observer.found(no_tls),
             }
         }
-        let answers = self.gateway(address);
-        let is_relay = answers
-            .first()
-            .is_some_and(|first| first.level == Level::Ok);
-        observer.all(answers)?;
-        if is_relay {
-            observer.found(self.signature(address))?;
-            self.client(address, request, observer)?;
-        }
-        done
+        self.relay(address, request, observer)
     }
 
     /// What is seen of the certificate; the error: there is no TLS.
@@ -179,34 +185,56 @@ impl Survey {
         Ok(certificate::judge(host, &facts, now))
     }
 
-    /// What answers over HTTP.
-    fn gateway(&self, address: IpAddr) -> Vec<Finding> {
+    /// What answers at the address, and what clients and publishers meet there.
+    fn relay(
+        &self,
+        address: IpAddr,
+        request: &Request,
+        observer: &mut dyn Observer,
+    ) -> ControlFlow<()> {
         let url = &self.subject.url;
-        let get = |path: String| http::request(url, address, "GET", &path, b"");
-        let up = match get(format!("{}/up", url.prefix)) {
+        let place = format!("{url}/up");
+        let up = match self.get(address, "/up") {
             Ok(up) => up,
-            Err(error) => {
-                let text = format!("{url}/up does not answer: {}", shown(&error.to_string()));
-                let remedy = "see whether what listens there speaks HTTP, with or without TLS as the URL says";
-                return vec![Finding::error("http", text, remedy)];
-            }
+            Err(error) => return observer.found(gateway::silent(&place, &error.to_string())),
         };
-        let elsewhere = if gateway::is_relay(&up) {
-            None
-        } else {
-            self.elsewhere(address)
-        };
-        let mut findings = vec![gateway::up(&format!("{url}/up"), &up, elsewhere.as_deref())];
-        if findings[0].level == Level::Ok {
-            if let Ok(root) = get(format!("{}/", url.prefix)) {
-                findings.push(gateway::version(&root));
+        let origin = request.origin.as_deref();
+        if gateway::is_relay(&up) {
+            observer.found(gateway::up(&place, &up, None))?;
+            if let Ok(root) = self.get(address, "/") {
+                observer.found(gateway::version(&root))?;
             }
-            let app = self.subject.app.as_ref();
-            let window = app.map(|app| app.limits.auth_timestamp_window);
-            let window = window.unwrap_or(SIGNATURES_HOLD);
-            findings.extend(gateway::clock(&up, SystemTime::now(), window));
+            observer.all(self.clock(&up).into_iter().collect())?;
+            observer.found(self.signature(address))?;
+            let client = self.established(address, origin);
+            return self.client(client, address, request, observer);
         }
-        findings
+        // Another site of the host may have /up for itself, as Laravel's have, beside a relay that has the other paths.
+        let signature = self.signature(address);
+        observer.goes_on()?;
+        let client = self.established(address, origin);
+        let refused = client.as_ref().err().map(|finding| finding.id);
+        let is_greeted = refused.is_none_or(|id| protocol::REFUSALS.contains(&id));
+        if !is_greeted && signature.level != Level::Ok {
+            let elsewhere = self.elsewhere(address);
+            return observer.found(gateway::up(&place, &up, elsewhere.as_deref()));
+        }
+        observer.found(gateway::not_passed_on(&place, &up))?;
+        observer.all(self.clock(&up).into_iter().collect())?;
+        observer.found(signature)?;
+        self.client(client, address, request, observer)
+    }
+
+    fn get(&self, address: IpAddr, path: &str) -> io::Result<Answer> {
+        let url = &self.subject.url;
+        let path = format!("{}{path}", url.prefix);
+        http::request(url, address, "GET", &path, b"")
+    }
+
+    fn clock(&self, answer: &Answer) -> Option<Finding> {
+        let app = self.subject.app.as_ref();
+        let window = app.map(|app| app.limits.auth_timestamp_window);
+        gateway::clock(answer, SystemTime::now(), window.unwrap_or(SIGNATURES_HOLD))
     }
 
     /// Where a relay is, if the path is all that was wrong.
@@ -226,7 +254,10 @@ impl Survey {
     }
 
     fn signature(&self, address: IpAddr) -> Finding {
-        match self.subject.ask(address, "GET", "/channels", b"") {
+        // Only as much as is needed to see that it is accepted: others' channels may be very many.
+        let own = [("filter_by_prefix", "private-fanfare-doctor-")];
+        let asked = self.subject.ask(address, ("GET", "/channels"), &own, b"");
+        match asked {
             Ok(answer) => protocol::signature(&self.subject.app_id, &answer),
             Err(error) => Finding::error(
                 "signature",
@@ -236,26 +267,38 @@ impl Survey {
         }
     }
 
-    /// What a client sees.
+    /// What a client sees, whose connection is established or refused.
     fn client(
         &self,
+        established: Result<Established, Finding>,
         address: IpAddr,
         request: &Request,
         observer: &mut dyn Observer,
     ) -> ControlFlow<()> {
         let origin = request.origin.as_deref();
-        let started = Instant::now();
-        let (mut socket, socket_id) = match self.established(address, origin) {
+        let Established {
+            mut socket,
+            socket_id,
+            took,
+        } = match established {
             Ok(established) => established,
             Err(finding) => return observer.found(finding),
         };
-        let took = started.elapsed().as_millis();
+        let took = took.as_millis();
         observer.found(Finding::ok(
             "upgrade",
             format!("a WebSocket is established after {took} ms"),
         ))?;
         if let Some(origin) = origin {
-            let text = format!("pages of {} may connect", shown(origin));
+            let text = match self.subject.page() {
+                Some(page) if page == origin => {
+                    format!(
+                        "pages of {} may connect, as allowed_origins has it",
+                        shown(origin)
+                    )
+                }
+                _ => format!("pages of {} may connect", shown(origin)),
+            };
             observer.found(Finding::ok("origin", text))?;
         }
         rounds::run(&self.subject, address, &mut socket, &socket_id, observer)?;
@@ -266,12 +309,9 @@ impl Survey {
         ControlFlow::Continue(())
     }
 
-    /// A connection of the app, and its socket id.
-    fn established(
-        &self,
-        address: IpAddr,
-        origin: Option<&str>,
-    ) -> Result<(Box<WebSocket>, String), Finding> {
+    /// A connection of the app.
+    fn established(&self, address: IpAddr, origin: Option<&str>) -> Result<Established, Finding> {
+        let started = Instant::now();
         let key = self.subject.signer.key();
         let failed = |reason: &str| {
             Finding::error(
@@ -292,7 +332,11 @@ impl Survey {
             other => other.clone(),
         };
         match (first["event"].as_str(), data["socket_id"].as_str()) {
-            (Some("pusher:connection_established"), Some(id)) => Ok((socket, id.to_owned())),
+            (Some("pusher:connection_established"), Some(id)) => Ok(Established {
+                socket,
+                socket_id: id.to_owned(),
+                took: started.elapsed(),
+            }),
             (Some("pusher:error"), _) => Err(protocol::refused(
                 data["code"].as_u64().unwrap_or_default(),
                 data["message"].as_str().unwrap_or_default(),
@@ -302,7 +346,8 @@ impl Survey {
         }
     }
 
-    /// A connection over which nothing is sent.
+    /// A connection over which nothing is sent, once it is authorised: others may be closed after
+    /// `authorized_connections_timeout`.
     fn silence(
         &self,
         address: IpAddr,
@@ -310,9 +355,15 @@ impl Survey {
         observer: &mut dyn Observer,
     ) -> ControlFlow<()> {
         observer.takes(PATIENT_FOR);
-        let Ok((mut socket, _)) = self.established(address, origin) else {
-            return ControlFlow::Continue(());
+        let Established {
+            mut socket,
+            socket_id,
+            ..
+        } = match self.established(address, origin) {
+            Ok(established) => established,
+            Err(finding) => return observer.found(idle::not_watched(finding)),
         };
+        let authorised = rounds::authorise(&self.subject, &mut socket, &socket_id);
         let started = Instant::now();
         let end = started + PATIENT_FOR;
         let watched = loop {
@@ -320,7 +371,13 @@ impl Survey {
                 Ok(_) => {}
                 Err(Ended::TimedOut) if Instant::now() < end => observer.goes_on()?,
                 Err(Ended::TimedOut) => break idle::Watched::Lasted,
-                Err(Ended::Closed(code, words)) => break idle::Watched::Closed { code, words },
+                Err(Ended::Closed(code, words)) => {
+                    break idle::Watched::Closed {
+                        code,
+                        words,
+                        authorised,
+                    };
+                }
                 Err(Ended::Cut(_) | Ended::Refused(_)) => {
                     let silent_for = socket.last.elapsed();
                     break idle::Watched::Cut { silent_for };
@@ -375,16 +432,20 @@ impl Survey {
 }
 
 /// Connects to all of them at the same time.
-fn connect_to_all(addresses: &[IpAddr], port: u16) -> Vec<(IpAddr, Result<Duration, String>)> {
+fn connect_to_all(addresses: &[IpAddr], port: u16) -> Vec<(IpAddr, network::Tried)> {
+    let attempt = |address: IpAddr| match stream::connect(address, port) {
+        Ok((_, took)) => network::Tried::Answered(took),
+        Err(_) if !stream::has_route(address, port) => network::Tried::NoRoute,
+        Err(error) => network::Tried::Failed(error.to_string()),
+    };
     thread::scope(|scope| {
         let connecting: Vec<_> = addresses
             .iter()
-            .map(|address| scope.spawn(move || stream::connect(*address, port)))
+            .map(|address| scope.spawn(move || attempt(*address)))
             .collect();
-        let done = connecting.into_iter().map(|thread| match thread.join() {
-            Ok(Ok((_, took))) => Ok(took),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("the attempt failed".to_owned()),
+        let done = connecting.into_iter().map(|thread| {
+            let failed = |_| network::Tried::Failed("the attempt failed".to_owned());
+            thread.join().unwrap_or_else(failed)
         });
         addresses.iter().copied().zip(done).collect()
     })

@@ -292,6 +292,15 @@ impl Carried {
         while self.inputs.sent.try_recv().is_ok() {}
     }
 
+    /// Looks after whoever claims the session.
+    fn poll_claimed(&mut self, cx: &mut Context<'_>) {
+        if let Some(resumable) = &mut self.resumable
+            && resumable.poll_lost(&self.registration, cx)
+        {
+            self.registration.lose_carrier();
+        }
+    }
+
     /// Sets the timer to what is due next. Returns whether that is now.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let due = [self.due(), self.downstream.due()];
@@ -314,11 +323,7 @@ impl Future for Carried {
         this.registration.set_task(cx.waker());
         this.messages_left = MESSAGES_A_TURN;
         this.attach(cx);
-        if let Some(resumable) = &mut this.resumable
-            && resumable.poll_lost(&this.registration, cx)
-        {
-            this.registration.lose_carrier();
-        }
+        this.poll_claimed(cx);
         if this.is_displaced {
             return Poll::Ready(this.end());
         }
@@ -344,6 +349,13 @@ impl Future for Carried {
                 continue;
             }
             if !this.poll_timer(cx) {
+                if this
+                    .resumable
+                    .as_ref()
+                    .is_some_and(Resumable::awaits_answer)
+                {
+                    this.poll_claimed(cx);
+                }
                 return Poll::Pending;
             }
         }

@@ -119,6 +119,11 @@ impl Carrying {
 }
 
 impl Contender for Opening {
+    /// It was admitted as one more.
+    fn unless_refused(self: Box<Self>, _: &Connected) -> Option<Box<dyn Contender>> {
+        Some(self)
+    }
+
     fn take(self: Box<Self>, mut connected: Connected, place: Place) {
         let carrier = Carrier::Requests(self.carrying.fallback);
         connected.resume(self.app, carrier, SignOfLife::Heartbeat);

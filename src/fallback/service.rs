@@ -21,7 +21,7 @@ use super::path::{Purpose, Target};
 use super::pipe::{self, Reader};
 use super::sessions::{Entry, Opened, Receiver, Sessions};
 use super::upstream::{self, BodyError, Sent};
-use crate::admission::{self, Admitted, Asker};
+use crate::admission::{self, Admitted, Asker, ComesBack};
 use crate::auth::request::Query;
 use crate::hub::{AppHub, Fallback, Shard};
 use crate::metrics::{ConnectionRefusal, FallbackTransport, Route, StatusClass};
@@ -295,7 +295,7 @@ impl FallbackService {
             })?;
         }
         // (One that comes back in vain could no longer be refused: its request is on its way.)
-        let comes_back = |_: &AppHub| false;
+        let comes_back = |_: &AppHub| ComesBack::No;
         let admitted = admission::admit(&self.relay, Some(target.key), query, asker, comes_back)
             .map_err(refuse)?;
         let Admitted { permit, app, .. } = admitted;

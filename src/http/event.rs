@@ -63,6 +63,15 @@ pub(super) struct Event<'b> {
 }
 
 impl Event<'_> {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The data, as a JSON string token.
+    pub(super) fn data(&self) -> &str {
+        self.data.token()
+    }
+
     /// The event, for the relay.
     pub(super) fn publication(&self) -> Publication<'_> {
         Publication {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::answer::Answer;
 use super::error::ApiError;
+use super::fingerprint::Fingerprint;
 use crate::hub::idempotency::{Claim, SharedClaim, SharedTurn, Turn};
 use crate::hub::{AppHub, Authority};
 use crate::relay::Receipts;
@@ -74,53 +75,58 @@ impl<'r> Key<'r> {
 }
 
 /// Publishes, unless the same was done under the same key before: then the answer is the one
-/// that was given. One that fails is not remembered.
+/// that was given. One that fails is not remembered. Something else under the same key is refused: whoever sends it believes
+/// that it is published.
 ///
 /// `post` is done once the events are posted, and `answer` then puts the answer together. Who
 /// goes away in between has published all the same: the key is remembered.
 pub(super) async fn once(
     authority: &dyn Authority,
     app: &Arc<AppHub>,
-    key: Option<Key<'_>>,
+    key: Option<(Key<'_>, Fingerprint)>,
     post: impl Future<Output = Result<Receipts, ApiError>>,
     answer: impl Future<Output = Answer>,
 ) -> Result<Answer, ApiError> {
     let claimed = match &key {
         None => None,
-        Some(key) => match claim(authority, app, key).await? {
-            Claimed::Granted(turn, shared) => Some((turn, shared)),
-            Claimed::Answered(body) => {
+        Some((key, fingerprint)) => match claim(authority, app, key).await? {
+            Claimed::Granted(turn, shared) => Some((turn, shared, *fingerprint)),
+            Claimed::Answered(remembered) => {
+                let body = fingerprint.open(remembered).ok_or_else(used_for_another)?;
                 let replayed = true;
                 return Ok(Answer::Remembered { body, replayed });
             }
         },
     };
     let receipts = post.await?;
-    let Some((turn, shared)) = claimed else {
+    let Some(claimed) = claimed else {
         let answer = answer.await;
         receipts.settled().await?;
         return Ok(answer);
     };
-    let posted = Posted::new(turn, shared);
-    let body = match answer.await {
-        // What was just written has room to spare, which is not to be kept.
-        answer @ Answer::Json(..) => Bytes::copy_from_slice(&answer.into_body()),
-        answer => answer.into_body(),
-    };
+    let posted = Posted(Some(claimed));
+    let body = answer.await.into_body();
     if let Err(error) = receipts.settled().await {
         posted.give_back();
         return Err(error.into());
     }
-    posted.answer_with(body.clone());
+    posted.answer_with(&body);
     let replayed = false;
     Ok(Answer::Remembered { body, replayed })
+}
+
+fn used_for_another() -> ApiError {
+    ApiError::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "nothing was published: another publish was sent with this idempotency key; each needs a key of its own",
+    )
 }
 
 /// What comes of asking for a key, on this node and among all.
 enum Claimed<'a> {
     /// The publish is the caller's to do.
     Granted(Turn<'a>, SharedTurn),
-    /// It was done before, with this answer.
+    /// It was done before, or another publish was; with what is remembered of it.
     Answered(Bytes),
 }
 
@@ -150,33 +156,30 @@ async fn claim<'a>(
 
 /// A publish that is posted and not yet answered. Dropped, it is remembered with the answer that
 /// a publish nearly always has.
-struct Posted<'a>(Option<(Turn<'a>, SharedTurn)>);
+struct Posted<'a>(Option<(Turn<'a>, SharedTurn, Fingerprint)>);
 
-impl<'a> Posted<'a> {
-    fn new(turn: Turn<'a>, shared: SharedTurn) -> Self {
-        Self(Some((turn, shared)))
-    }
-
+impl Posted<'_> {
     /// It turns out that the events are lost: whoever sends them again is to publish them.
     fn give_back(mut self) {
         self.0 = None;
     }
 
-    fn answer_with(mut self, body: Bytes) {
+    fn answer_with(mut self, body: &[u8]) {
         self.complete(body);
     }
 
-    fn complete(&mut self, body: Bytes) {
-        if let Some((turn, shared)) = self.0.take() {
-            shared.complete(&body);
-            turn.complete(body);
+    fn complete(&mut self, body: &[u8]) {
+        if let Some((turn, shared, fingerprint)) = self.0.take() {
+            let remembered = fingerprint.seal(body);
+            shared.complete(&remembered);
+            turn.complete(remembered);
         }
     }
 }
 
 impl Drop for Posted<'_> {
     fn drop(&mut self) {
-        self.complete(Answer::Empty.into_body());
+        self.complete(&Answer::Empty.into_body());
     }
 }
 
@@ -263,13 +266,18 @@ mod tests {
         ready(Ok(Receipts::default()))
     }
 
+    /// The key `k`, for a publish of nothing.
+    fn keyed() -> Option<(Key<'static>, Fingerprint)> {
+        Some((Key("k".into()), Fingerprint::of("events", &[])))
+    }
+
     /// What is answered to a publish under the key `k`, and whether it was by an earlier one.
     fn at_once(
         app: &Arc<AppHub>,
         post: impl Future<Output = Result<Receipts, ApiError>>,
         answer: Answer,
     ) -> Result<(Bytes, bool), u16> {
-        let outcome = once(&Local, app, Some(Key("k".into())), post, ready(answer)).now_or_never();
+        let outcome = once(&Local, app, keyed(), post, ready(answer)).now_or_never();
         match outcome.expect("nobody else is publishing") {
             Ok(Answer::Remembered { body, replayed }) => Ok((body, replayed)),
             Ok(other) => panic!("{other:?}"),
@@ -283,8 +291,8 @@ mod tests {
         let refused = ready(Err(ApiError::bad_request("no")));
         assert_eq!(at_once(&app, refused, Answer::Empty), Err(400));
         {
-            let key = Some(Key("k".into()));
-            let mut cut_off = pin!(once(&Local, &app, key, pending(), ready(Answer::Empty)));
+            let post = pending();
+            let mut cut_off = pin!(once(&Local, &app, keyed(), post, ready(Answer::Empty)));
             assert!(cut_off.as_mut().now_or_never().is_none());
         }
         let first = serde_json::json!({ "batch": [{}] });
@@ -298,15 +306,22 @@ mod tests {
     fn who_goes_away_after_the_events_were_posted_has_published() {
         let app = app();
         {
-            let mut cut_off = pin!(once(
-                &Local,
-                &app,
-                Some(Key("k".into())),
-                posted(),
-                pending()
-            ));
+            let mut cut_off = pin!(once(&Local, &app, keyed(), posted(), pending()));
             assert!(cut_off.as_mut().now_or_never().is_none());
         }
+        let empty = Bytes::from_static(b"{}");
+        assert_eq!(at_once(&app, pending(), Answer::Empty), Ok((empty, true)));
+    }
+
+    #[test]
+    fn another_publish_under_a_known_key_is_refused() {
+        let app = app();
+        let first = at_once(&app, posted(), Answer::Empty);
+        assert!(first.is_ok());
+        let other = Some((Key("k".into()), Fingerprint::of("batch_events", &[])));
+        let outcome = once(&Local, &app, other, pending(), ready(Answer::Empty)).now_or_never();
+        let refused = outcome.expect("it is known").unwrap_err();
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
         let empty = Bytes::from_static(b"{}");
         assert_eq!(at_once(&app, pending(), Answer::Empty), Ok((empty, true)));
     }

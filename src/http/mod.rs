@@ -9,7 +9,7 @@
 //! - [`verified`]: requests whose signature was checked; the API's handlers take no others
 //! - [`publish`], [`event`]: publishing, and an event as it comes in
 //! - [`refused`]: what a publish that was refused was for
-//! - [`idempotency`]: publishes that carry a key
+//! - [`idempotency`]: publishes that carry a key; [`fingerprint`]: whether they are the same
 //! - [`info`]: attributes of channels that callers may ask for
 //! - [`channels`], [`users`]: queries and users
 //! - [`health`]: what load balancers look at
@@ -21,6 +21,7 @@ mod body;
 mod channels;
 mod error;
 mod event;
+mod fingerprint;
 mod health;
 mod idempotency;
 mod info;

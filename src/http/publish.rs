@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::answer::Answer;
 use super::error::{ApiError, Rejected};
 use super::event::{Event, Fields, parse_object, text};
+use super::fingerprint::Fingerprint;
 use super::idempotency::{self, Key};
 use super::verified::Verified;
 use crate::hub::AppHub;
@@ -20,7 +21,7 @@ use crate::relay::Relay;
 /// Publishes one event to one or more channels.
 ///
 /// With an idempotency key, an extension: once, however often the request comes. For two
-/// minutes the same key of the app is answered as it was the first time.
+/// minutes the same key of the app is answered as it was the first time, and another publish under it is refused.
 pub(super) async fn events(
     relay: &Relay,
     request: &Verified<'_>,
@@ -33,6 +34,7 @@ pub(super) async fn events(
     };
     let event = fields.check(request.query(), &request.app().app.record().limits)?;
     let key = key(request, fields.idempotency_key, headers)?;
+    let key = key.map(|key| (key, Fingerprint::of("events", std::slice::from_ref(&event))));
     let app = request.app();
     let post = async { Ok(relay.publish(app, &[event.publication()]).await?) };
     let answer = answer_one(relay, app, &event);
@@ -116,6 +118,7 @@ pub(super) async fn batch_events(
         fields.check(&query, limits)
     })?;
     let key = key(request, given_key, headers)?;
+    let key = key.map(|key| (key, Fingerprint::of("batch_events", &events)));
     let app = request.app();
     let publications: Vec<_> = events.iter().map(Event::publication).collect();
     let post = async { Ok(relay.publish(app, &publications).await?) };

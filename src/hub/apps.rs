@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::app::{AppHub, disabled};
 use super::mailbox::AppIndex;
-use crate::apps::{App, LiveApp, Refused, Registry, Source, Sources};
+use crate::apps::{App, LiveApp, Refused, Registry, Source, Sources, Taken};
 use crate::metrics::Metrics;
 use crate::protocol::CloseCode;
 use crate::session::CloseReason;
@@ -47,6 +47,14 @@ pub enum Knowledge {
 struct Table {
     by_id: FxHashMap<Box<str>, Arc<Slot>>,
     by_key: FxHashMap<Box<str>, Arc<Slot>>,
+}
+
+impl Table {
+    /// Whether the app with this id has this key.
+    fn has(&self, id: &str, key: &str) -> bool {
+        let slot = self.by_key.get(key);
+        slot.is_some_and(|slot| *slot.app.id == *id)
+    }
 }
 
 /// An app, at work or not yet.
@@ -116,6 +124,11 @@ impl Apps {
         self.sources.lock().ids(Source::Configuration)
     }
 
+    /// What another app has of the source's app with this id, if that one is not served for it.
+    pub fn taken(&self, source: Source, id: &str) -> Option<Taken> {
+        self.sources.lock().taken(source, id).cloned()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.table.load().by_id.len()
@@ -154,8 +167,8 @@ impl Apps {
         // What is the same is kept once.
         let apps = apps.into_iter().map(|app| self.known(app));
         sources.set(source, apps.collect());
-        let (registry, refused) = sources.merged();
         let before = self.table.load_full();
+        let (registry, refused) = sources.merged(|id, key| before.has(id, key));
         let mut changes = Changes {
             refused,
             ..Changes::default()
@@ -216,13 +229,26 @@ impl Apps {
 
     /// Puts apps to work that are to be from the start.
     fn begin(&self, registry: &Registry, added: &[Arc<Slot>]) {
-        let are_few = registry.len() <= AT_WORK_FROM_THE_START;
-        let has_left = self.webhooks.has_left();
-        for slot in added {
-            // What an earlier process has left may be for its webhooks.
-            if are_few || (has_left && !slot.app.record().webhooks.is_empty()) {
+        if registry.len() <= AT_WORK_FROM_THE_START {
+            for slot in added {
                 slot.hub(self);
             }
+        }
+        if self.webhooks.has_left() {
+            // It may be for webhooks of any of them.
+            let table = self.table.load();
+            let slots = table.by_id.values();
+            for slot in slots.filter(|slot| !slot.app.record().webhooks.is_empty()) {
+                slot.hub(self);
+            }
+        }
+    }
+
+    /// What an earlier process has left for webhooks that no app has is forgotten, unless there are apps that nobody
+    /// knows yet.
+    pub(super) fn forget_left(&self) {
+        if self.knowledge() != Knowledge::NotYet {
+            self.webhooks.all_begun();
         }
     }
 }

@@ -144,6 +144,7 @@ impl Hub {
     /// Webhooks must have been started before, if any of the apps has some.
     pub fn set_apps(&self, source: Source, apps: Vec<Arc<App>>) -> Changes {
         let changes = self.apps.set(source, apps);
+        self.apps.forget_left();
         for (app, reason) in &changes.closing {
             self.close_all_of(*app, &Arc::new(reason.clone()));
         }

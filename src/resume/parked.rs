@@ -53,7 +53,16 @@ pub async fn park(mut connected: Connected, resumable: Resumable, permit: Permit
     poll_fn(|cx| poll_parked(&connected, cx)).await;
     place.door.wait();
     let mut timer = Box::pin(tokio::time::sleep_until(until.into()));
-    let outcome = poll_fn(|cx| poll(&connected, (&place, &parked), timer.as_mut(), cx)).await;
+    let outcome = loop {
+        let outcome = poll_fn(|cx| poll(&connected, (&place, &parked), timer.as_mut(), cx)).await;
+        let Outcome::Taken(contender) = outcome else {
+            break outcome;
+        };
+        if let Some(contender) = contender.unless_refused(&connected) {
+            break Outcome::Taken(contender);
+        }
+        place.door.wait();
+    };
     drop(timer);
     match outcome {
         Outcome::Taken(contender) => {

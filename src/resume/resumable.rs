@@ -63,28 +63,39 @@ impl Resumable {
         self.place
     }
 
+    /// Whether the client has been asked whether it is there, and what it has sent may be the answer.
+    pub fn awaits_answer(&self) -> bool {
+        self.claim.is_some()
+    }
+
     /// Looks after whoever claims the session: the client is asked whether it is there. Returns whether
     /// it is not, so that what carries the session is to let it go.
+    ///
+    /// Nothing wakes the task for an answer but its being read: whoever has read looks again.
     pub fn poll_lost(&mut self, peer: &Peer, cx: &mut Context<'_>) -> bool {
-        if !self.place.door.poll_claimed(cx) {
-            self.claim = None;
-            return false;
-        }
-        let claim = self.claim.get_or_insert_with(|| {
-            let answers = peer.answers();
-            peer.ping(peer.with_session(|session| session.asks_by()));
-            Box::new(Claim {
-                answers,
-                deadline: Box::pin(tokio::time::sleep(ANSWER_WITHIN)),
-            })
-        });
-        if peer.answers() != claim.answers {
+        // The next one may come as soon as the claim of one is refused.
+        while self.place.door.poll_claimed(cx) {
+            let claim = self
+                .claim
+                .get_or_insert_with(|| Box::new(Claim::begin(peer)));
+            if peer.answers() == claim.answers {
+                return claim.deadline.as_mut().poll(cx).is_ready();
+            }
             self.claim = None;
             self.place.door.carry_on();
-            // Looks for the next one, and is woken by it.
-            self.place.door.poll_claimed(cx);
-            return false;
         }
-        claim.deadline.as_mut().poll(cx).is_ready()
+        self.claim = None;
+        false
+    }
+}
+
+impl Claim {
+    fn begin(peer: &Peer) -> Self {
+        let answers = peer.answers();
+        peer.ping(peer.with_session(|session| session.asks_by()));
+        Self {
+            answers,
+            deadline: Box::pin(tokio::time::sleep(ANSWER_WITHIN)),
+        }
     }
 }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::door;
 use super::expired::Expired;
 use super::name::Name;
+use crate::admission::ComesBack;
 use crate::hub::AppHub;
 use crate::memory::{Dense, Keyed};
 use crate::metrics::Gauge;
@@ -46,6 +47,10 @@ impl Keyed for Arc<Door> {
 
 /// Somebody who comes for a session.
 pub trait Contender: Send {
+    /// Returns itself, unless it may not have this session, which goes on waiting then: the contender is refused. Called on
+    /// the thread where the session lives.
+    fn unless_refused(self: Box<Self>, connected: &Connected) -> Option<Box<dyn Contender>>;
+
     /// Takes the session, on the thread where it lives.
     fn take(self: Box<Self>, connected: Connected, place: Place);
 }
@@ -81,13 +86,15 @@ impl Tokens {
         }
     }
 
-    /// Whether something carries the app's session of this token: whoever takes it takes the place of
-    /// that.
-    pub fn is_carried(&self, app: &AppHub, token: &str) -> bool {
+    /// Whether who comes with this token would take the place of what carries the app's session of it.
+    pub fn comes_back(&self, app: &AppHub, token: &str) -> ComesBack {
         let name = Name::of(&app.app.id, token);
         let doors = self.part(&name).lock();
-        let door = doors.get(&name);
-        door.is_some_and(|door| door.is_carried())
+        match doors.get(&name) {
+            Some(door) if door.is_claimed() => ComesBack::BehindAnother,
+            Some(door) if door.is_carried() => ComesBack::Yes,
+            _ => ComesBack::No,
+        }
     }
 
     /// Looks for the app's session of this token, and makes a door for a new one if there is none.

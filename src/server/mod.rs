@@ -7,6 +7,7 @@
 //!   [`proxied`]: with one that a proxy begins
 //! - [`worker`]: what each worker thread serves; [`http2`]: what that is over HTTP/2
 //! - [`pace`]: how fast new connections are taken
+//! - [`lasting`]: tasks that last as long as the process
 //! - [`memory`]: how much the process has is watched
 //! - [`reclaim`]: memory that is free and still held is given back
 //! - [`mod@reload`]: the configuration is read again
@@ -14,6 +15,7 @@
 
 mod accept;
 mod http2;
+mod lasting;
 mod listen;
 mod listener;
 mod memory;
@@ -194,21 +196,21 @@ pub fn run(
             admin: admin_address,
         });
 
-        actix_rt::spawn(keep_house(Arc::clone(&relay)));
+        lasting::begin("housekeeping", keep_house(Arc::clone(&relay)));
         reclaim::begin(reclaim);
-        actix_rt::spawn(memory::watch(Arc::clone(&relay)));
-        actix_rt::spawn(webhooks.watch_due());
+        lasting::begin("memory", memory::watch(Arc::clone(&relay)));
+        lasting::begin("webhooks", webhooks.watch_due());
         if let Some(certificates) = certificates {
-            actix_rt::spawn(certificates.watch(relay.hub.metrics().clone()));
+            lasting::begin("certificates", certificates.watch(metrics.clone()));
         }
         let reloading = Reloading::new(reload, &config, &relay, &webhooks, shown);
-        actix_rt::spawn(reloading.run());
+        lasting::begin("reload", reloading.run());
         let ingest = start_ingest(&config, &relay);
-        let acme = acme.map(|acme| actix_rt::spawn(acme.run()));
+        let turn = acme.as_ref().and_then(Acme::turn);
+        let acme = acme.map(|acme| lasting::begin("acme", acme.run()));
         either(stop_requested, &stop_asked).await;
-        for task in ingest.into_iter().chain(acme) {
-            task.abort();
-        }
+        let ended = ingest.into_iter().chain(acme);
+        ended.for_each(|task| task.abort());
         let limit = config.server.shutdown_timeout;
         let parts = shutdown::Parts {
             relay: &relay,
@@ -216,7 +218,8 @@ pub fn run(
             stop: &stop,
             multiplexed: &multiplexed,
         };
-        shutdown::run(parts, server, admin, limit).await;
+        // The way to the other nodes ends with the rest.
+        tokio::join!(give_up(turn), shutdown::run(parts, server, admin, limit));
         apps.stop();
         Ok(())
     })
@@ -375,7 +378,14 @@ fn start_ingest(config: &Config, relay: &Arc<Relay>) -> Option<actix_rt::task::J
         Cluster::Redis(settings) => vec![settings.prefix.clone()],
     };
     let ingest = LaravelRedis::new(Arc::clone(relay), settings.clone(), not_laravels);
-    Some(actix_rt::spawn(ingest.run()))
+    Some(lasting::begin("laravel_redis", ingest.run()))
+}
+
+/// Lets other nodes order a certificate.
+async fn give_up(turn: Option<acme::Turn>) {
+    if let Some(turn) = turn {
+        turn.give_up().await;
+    }
 }
 
 async fn keep_house(relay: Arc<Relay>) {

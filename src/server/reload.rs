@@ -121,7 +121,7 @@ impl Reloading {
         }
         // What is tried again by itself is complained of once.
         let is_news = is_requested || have_changed;
-        let reread = self.reload.rereader.read();
+        let reread = self.reload.rereader.read(self.is_development);
         let reread = reread.map_err(|error| error.to_string());
         match reread.and_then(|reread| self.go_by(reread)) {
             Ok(changes) => self.succeeded(&changes),

@@ -29,6 +29,7 @@ use tokio::sync::watch;
 
 use super::accept::Accepted;
 use super::http2;
+use super::lasting;
 use super::listener::{Public, PublicSocket};
 use super::pace::paced;
 use super::proxied::Proxied;
@@ -239,7 +240,8 @@ fn connections(room: &Arc<Room>, relay: &Arc<Relay>) -> Connections {
     CONNECTIONS.with(|connections| {
         let connections = connections.get_or_init(|| {
             let connections = Connections::new(Arc::clone(room));
-            actix_rt::spawn(keep_trim(connections.clone(), Arc::clone(relay)));
+            let trim = keep_trim(connections.clone(), Arc::clone(relay));
+            lasting::begin("idle connections", trim);
             connections
         });
         connections.clone()
@@ -262,8 +264,8 @@ fn shard(relay: &Relay, reclaim: &watch::Receiver<u64>) -> Shard {
             .get_or_init(|| {
                 let shard = relay.hub.register_shard(Arc::clone(&relay.authority));
                 let (deliveries, deadlines) = (shard.clone(), shard.clone());
-                actix_rt::spawn(async move { deliveries.run().await });
-                actix_rt::spawn(async move { deadlines.watch_time().await });
+                lasting::begin("deliveries", async move { deliveries.run().await });
+                lasting::begin("deadlines", async move { deadlines.watch_time().await });
                 reclaim::keep_on_this_thread(reclaim);
                 shard
             })

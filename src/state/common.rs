@@ -28,4 +28,7 @@ pub trait Common: fmt::Debug + Send + Sync {
     /// Whether the name is this holder's for so long from now, two days at most: it was nobody's, or the same holder's.
     /// Another holder keeps it for as long as he asked for.
     fn lease(&self, name: &str, holder: &str, lasts: Duration) -> Answered<bool>;
+
+    /// For how long a name that was leased is still its holder's; nothing if it is nobody's.
+    fn leased_for(&self, name: &str) -> Answered<Duration>;
 }

@@ -90,6 +90,13 @@ impl CertificateError {
     }
 }
 
+/// How much is left of a certificate that holds for so long in all when somebody should know that it was not renewed. It is
+/// time for that when a third is left, and of one that holds for days or hours only, this is late.
+pub fn renewal_notice(holds_for: Duration) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(14 * 24 * 3600);
+    LONGEST.min(holds_for / 6)
+}
+
 impl Certificate {
     /// Of the text of two files in PEM.
     ///
@@ -288,6 +295,16 @@ mod tests {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
     use super::*;
+
+    #[test]
+    fn what_holds_for_days_only_is_late_when_hours_are_left() {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+        assert_eq!(renewal_notice(days(365)), days(14));
+        assert_eq!(renewal_notice(days(90)), days(14));
+        assert_eq!(renewal_notice(days(6)), days(1));
+        let half_a_day = Duration::from_secs(12 * 3600);
+        assert_eq!(renewal_notice(half_a_day), Duration::from_secs(2 * 3600));
+    }
 
     /// An authority's certificate, and one that it issued for `a.example`, in PEM.
     struct Made {

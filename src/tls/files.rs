@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use super::certificate::{Certificate, CertificateError, Chain};
+use super::certificate::{Certificate, CertificateError, Chain, renewal_notice};
 use super::name::Name;
 
 /// The files of a certificate, its chain and its key.
@@ -54,8 +54,6 @@ pub enum FileError {
     },
 }
 
-/// A certificate expires so soon that an operator should know.
-const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 /// The bits of others than owner and group.
 const EVERYBODY: u32 = 0o007;
 
@@ -89,9 +87,13 @@ impl Pair {
         let mut concerns = Vec::new();
         let shown = |setting: &Setting| format!("{} ({})", setting.path.display(), setting.key);
         let (of_certificate, of_key) = (shown(&self.certificate), shown(&self.key));
+        let holds_for = certificate
+            .not_after()
+            .duration_since(certificate.not_before());
+        let notice = renewal_notice(holds_for.unwrap_or_default());
         if certificate.not_after() <= now {
             concerns.push(format!("{of_certificate} has expired: clients refuse it"));
-        } else if certificate.not_after() <= now + SOON {
+        } else if certificate.not_after() <= now + notice {
             let left = certificate.not_after().duration_since(now);
             let hours = left.unwrap_or_default().as_secs() / 3600;
             concerns.push(format!("{of_certificate} expires in {hours} hours"));

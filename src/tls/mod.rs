@@ -34,7 +34,7 @@ mod writer;
 
 pub use acceptor::Acceptor;
 pub use agreement::{Minimum, server_config};
-pub use certificate::{Certificate, CertificateError, Chain};
+pub use certificate::{Certificate, CertificateError, Chain, renewal_notice};
 pub use certificates::{Certificates, PlaceId};
 pub use files::{FileError, Pair, Setting};
 pub use name::Name;

@@ -55,7 +55,7 @@ impl FromStr for EventId {
 /// A point in time on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
-    /// For measuring.
+    /// For measuring how long it has been tried.
     pub(super) instant: Instant,
     /// For other processes.
     pub(super) wall: SystemTime,
@@ -69,16 +69,10 @@ impl Moment {
         }
     }
 
-    /// A moment of another process. A clock that was set meanwhile makes it now.
+    /// A moment of another process. It is measured from now on: nobody knows how long there was no process since.
     pub(super) fn of_wall(wall: SystemTime) -> Self {
-        let now = Self::now();
-        let instant = now
-            .wall
-            .duration_since(wall)
-            .ok()
-            .and_then(|age| now.instant.checked_sub(age));
         Self {
-            instant: instant.unwrap_or(now.instant),
+            instant: Instant::now(),
             wall,
         }
     }

@@ -7,7 +7,7 @@
 //!
 //! The journal is a folder of segments. A segment goes when all that was written down in it, and
 //! in those before it, is crossed out. Where little in the oldest ones keeps much behind it, that
-//! little is copied to the end.
+//! little is copied to the end. So each event has its place in the order beside it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -48,6 +47,8 @@ pub(super) struct Journal {
     sealed: BTreeMap<u64, usize>,
     /// Bytes of the lines that are not crossed out.
     needed_bytes: usize,
+    /// The place in the order of the next event.
+    next_order: u64,
     trouble: Throttle,
 }
 
@@ -60,11 +61,21 @@ struct Place {
     bytes: usize,
 }
 
+/// A file that is made when something is written to it.
 #[derive(Debug)]
 struct Segment {
     number: u64,
-    file: File,
+    path: PathBuf,
+    file: Option<File>,
     bytes: usize,
+}
+
+/// Lines to be written, and the events in them.
+#[derive(Default)]
+struct Lines {
+    text: Vec<u8>,
+    /// Each with the length of its line.
+    events: Vec<(EventKey, usize)>,
 }
 
 /// An event of an earlier process.
@@ -77,6 +88,8 @@ pub(super) struct Left {
     pub(super) channel: ChannelName,
     pub(super) json: Box<RawValue>,
     pub(super) at: Moment,
+    order: u64,
+    place: Place,
 }
 
 /// A line of a segment.
@@ -93,6 +106,10 @@ struct EventLine<'a> {
     id: String,
     channel: String,
     at_ms: u64,
+    /// Those that were written down earlier have lower ones, in whatever segment they are by now. 0 if the line is of a
+    /// version that had none.
+    #[serde(default)]
+    order: u64,
     #[serde(borrow)]
     event: &'a RawValue,
 }
@@ -100,7 +117,17 @@ struct EventLine<'a> {
 impl Journal {
     /// Opens the folder, which is made if it is not there, and hands out what an earlier process
     /// has left, in order. That stays written down until it is crossed out.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, or what is in it cannot be read. That it cannot be written is complained of.
     pub(super) fn open(folder: &Path) -> io::Result<(Self, Vec<Left>)> {
+        let (mut journal, old, left) = Self::read(folder)?;
+        journal.take_over(&old, &left);
+        Ok((journal, left))
+    }
+
+    /// A journal that has written nothing yet, the segments that there were before, and what is left in them.
+    fn read(folder: &Path) -> io::Result<(Self, Vec<u64>, Vec<Left>)> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -109,40 +136,49 @@ impl Journal {
         let old = segments(folder)?;
         let left = read(folder, &old)?;
         let number = old.last().map_or(1, |last| last + 1);
-        let mut journal = Self {
-            segment: Segment::create(folder, number)?,
+        let journal = Self {
+            segment: Segment::new(folder, number),
             folder: folder.to_owned(),
             _lock: lock,
             open: BTreeMap::new(),
             places: HashMap::new(),
             sealed: BTreeMap::new(),
             needed_bytes: 0,
+            next_order: left.last().map_or(1, |last| last.order.saturating_add(1)),
             trouble: Throttle::default(),
         };
-        if let Err(error) = journal.carry_over(&left) {
+        Ok((journal, old, left))
+    }
+
+    /// Begins with what is left in old segments.
+    fn take_over(&mut self, old: &[u64], left: &[Left]) {
+        let size = |number| fs::metadata(path(&self.folder, number)).map_or(0, |file| file.len());
+        self.sealed = old
+            .iter()
+            .map(|&number| (number, size(number) as usize))
+            .collect();
+        if let Err(error) = self.carry_over(left) {
             // The old segments still have all of it.
-            let _ = fs::remove_file(path(folder, number));
-            return Err(error);
+            for left in left {
+                self.note(left.key(), left.place);
+            }
+            self.complain(&error);
         }
-        for number in old {
-            fs::remove_file(path(folder, number))?;
-        }
-        Ok((journal, left))
+        self.remove_finished();
     }
 
     fn carry_over(&mut self, left: &[Left]) -> io::Result<()> {
-        let mut lines = Vec::new();
+        let mut lines = Lines::default();
         for left in left {
-            let bytes = write_line(&mut lines, &Line::Event(left.line()));
-            self.note(&Arc::from(&*left.webhook), left.id, bytes);
+            lines.push(left.key(), left.line());
         }
-        self.segment.write(&lines)?;
-        self.segment.file.sync_all()
+        self.append(lines)?;
+        self.segment.sync()
     }
 
     /// Writes events down that are about to be sent to the webhook.
     pub(super) fn record(&mut self, webhook: &Arc<str>, events: &[Event]) {
-        let mut lines = Vec::new();
+        let mut lines = Lines::default();
         for event in events {
             // An event is JSON that the relay has written itself.
             let Ok(json) = serde_json::from_str(&event.json) else {
@@ -153,12 +189,13 @@ impl Journal {
                 id: event.id.to_string(),
                 channel: event.channel.as_str().into(),
                 at_ms: milliseconds(event.at.wall),
+                order: self.next_order,
                 event: json,
             };
-            let bytes = write_line(&mut lines, &Line::Event(line));
-            self.note(webhook, event.id, bytes);
+            self.next_order = self.next_order.saturating_add(1);
+            lines.push((Arc::clone(webhook), event.id), line);
         }
-        self.write(&lines);
+        self.write(lines);
     }
 
     /// Crosses events out that the webhook has taken, or that were given up.
@@ -170,9 +207,9 @@ impl Journal {
             webhook: (**webhook).into(),
             ids: events.iter().map(|event| event.id.to_string()).collect(),
         };
-        let mut lines = Vec::new();
-        write_line(&mut lines, &line);
-        self.write(&lines);
+        let mut lines = Lines::default();
+        write_line(&mut lines.text, &line);
+        self.write(lines);
         for event in events {
             let key = (Arc::clone(webhook), event.id);
             if let Some(place) = self.places.remove(&key) {
@@ -182,15 +219,10 @@ impl Journal {
         self.remove_finished();
     }
 
-    /// An event is written in the current segment, and no longer where it was before.
-    fn note(&mut self, webhook: &Arc<str>, id: EventId, bytes: usize) {
-        let key = (Arc::clone(webhook), id);
-        let place = Place {
-            segment: self.segment.number,
-            bytes,
-        };
+    /// An event is written at this place, and no longer where it was before.
+    fn note(&mut self, key: EventKey, place: Place) {
         *self.open.entry(place.segment).or_default() += 1;
-        self.needed_bytes += bytes;
+        self.needed_bytes += place.bytes;
         if let Some(before) = self.places.insert(key, place) {
             self.forget(before);
         }
@@ -204,17 +236,31 @@ impl Journal {
     }
 
     /// What cannot be written is sent all the same: a full disk is no reason to stop.
-    fn write(&mut self, lines: &[u8]) {
-        let written = self.segment.write(lines).and_then(|()| {
+    fn write(&mut self, lines: Lines) {
+        let written = self.append(lines).and_then(|()| {
             if self.segment.bytes < SEGMENT_BYTES {
                 return Ok(());
             }
-            self.begin_segment()?;
+            self.begin_segment();
             self.compact()
         });
-        if let Err(error) = written
-            && self.trouble.lets_through(Instant::now())
-        {
+        if let Err(error) = written {
+            self.complain(&error);
+        }
+    }
+
+    /// Events are where they were until they are written: a place that was noted before may have the only copy removed.
+    fn append(&mut self, lines: Lines) -> io::Result<()> {
+        self.segment.write(&lines.text)?;
+        let segment = self.segment.number;
+        for (key, bytes) in lines.events {
+            self.note(key, Place { segment, bytes });
+        }
+        Ok(())
+    }
+
+    fn complain(&mut self, error: &io::Error) {
+        if self.trouble.lets_through(Instant::now()) {
             let folder = self.folder.display();
             tracing::error!(
                 %folder, %error,
@@ -223,11 +269,10 @@ impl Journal {
         }
     }
 
-    fn begin_segment(&mut self) -> io::Result<()> {
-        let next = Segment::create(&self.folder, self.segment.number + 1)?;
+    fn begin_segment(&mut self) {
+        let next = Segment::new(&self.folder, self.segment.number + 1);
         let sealed = std::mem::replace(&mut self.segment, next);
         self.sealed.insert(sealed.number, sealed.bytes);
-        Ok(())
     }
 
     /// Copies what is needed of the oldest segments to the end, as long as too much is kept for
@@ -237,16 +282,14 @@ impl Journal {
         while self.sealed.values().sum::<usize>() > tolerated
             && let Some((&oldest, _)) = self.sealed.first_key_value()
         {
-            let mut lines = Vec::new();
+            let mut lines = Lines::default();
             for left in read(&self.folder, &[oldest])? {
-                let key = (Arc::from(&*left.webhook), left.id);
                 let is_here = |place: &Place| place.segment == oldest;
-                if self.places.get(&key).is_some_and(is_here) {
-                    let bytes = write_line(&mut lines, &Line::Event(left.line()));
-                    self.note(&key.0, key.1, bytes);
+                if self.places.get(&left.key()).is_some_and(is_here) {
+                    lines.push(left.key(), left.line());
                 }
             }
-            self.segment.write(&lines)?;
+            self.append(lines)?;
             self.remove(oldest);
         }
         Ok(())
@@ -271,36 +314,64 @@ impl Journal {
 }
 
 impl Segment {
-    fn create(folder: &Path, number: u64) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.append(true).create_new(true).mode(0o600);
-        Ok(Self {
+    fn new(folder: &Path, number: u64) -> Self {
+        Self {
             number,
-            file: options.open(path(folder, number))?,
+            path: path(folder, number),
+            file: None,
             bytes: 0,
-        })
+        }
     }
 
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        match self.file.write_all(lines) {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(create(&self.path)?),
+        };
+        match file.write_all(lines) {
             Ok(()) => self.bytes += lines.len(),
             Err(error) => {
                 // What follows half a line could not be read.
-                self.file.set_len(self.bytes as u64)?;
+                file.set_len(self.bytes as u64)?;
                 return Err(error);
             }
         }
         Ok(())
     }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), File::sync_all)
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create_new(true).mode(0o600);
+    options.open(path)
+}
+
+impl Lines {
+    fn push(&mut self, key: EventKey, line: EventLine<'_>) {
+        let bytes = write_line(&mut self.text, &Line::Event(line));
+        self.events.push((key, bytes));
+    }
 }
 
 impl Left {
+    fn key(&self) -> EventKey {
+        (Arc::from(&*self.webhook), self.id)
+    }
+
     fn line(&self) -> EventLine<'_> {
         EventLine {
             webhook: self.webhook.clone(),
             id: self.id.to_string(),
             channel: self.channel.as_str().into(),
             at_ms: milliseconds(self.at.wall),
+            order: self.order,
             event: &self.json,
         }
     }
@@ -347,25 +418,27 @@ fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:012}{SUFFIX}"))
 }
 
-/// What is written down in the segments and not crossed out.
+/// What is written down in the segments and not crossed out, in order.
 fn read(folder: &Path, numbers: &[u64]) -> io::Result<Vec<Left>> {
-    let mut left: IndexMap<(String, String), Left> = IndexMap::new();
+    let mut left: HashMap<(String, String), Left> = HashMap::new();
     let mut unreadable = 0;
-    for number in numbers {
-        let file = File::open(path(folder, *number))?;
+    for &segment in numbers {
+        let file = File::open(path(folder, segment))?;
         for line in BufReader::new(file).split(b'\n') {
+            let line = line?;
+            let bytes = line.len() + 1;
             // The last line of a process that was killed may be cut off.
-            match serde_json::from_slice(&line?) {
+            match serde_json::from_slice(&line) {
                 Ok(Line::Event(line)) => {
                     let key = (line.webhook.clone(), line.id.clone());
-                    match line.left() {
+                    match line.left(Place { segment, bytes }) {
                         Some(event) => drop(left.insert(key, event)),
                         None => unreadable += 1,
                     }
                 }
                 Ok(Line::Done { webhook, ids }) => {
                     for id in ids {
-                        left.shift_remove(&(webhook.clone(), id));
+                        left.remove(&(webhook.clone(), id));
                     }
                 }
                 Err(_) => unreadable += 1,
@@ -375,12 +448,15 @@ fn read(folder: &Path, numbers: &[u64]) -> io::Result<Vec<Left>> {
     if unreadable > 0 {
         tracing::warn!(unreadable, "lines of the webhook journal cannot be read");
     }
-    Ok(left.into_values().collect())
+    let mut left: Vec<Left> = left.into_values().collect();
+    // Those without a place in the order are of one process or of several, one after the other.
+    left.sort_unstable_by_key(|left| (left.order, left.at.wall, left.id.number));
+    Ok(left)
 }
 
 impl EventLine<'_> {
     /// What it stands for; None if its channel is none, or its id.
-    fn left(self) -> Option<Left> {
+    fn left(self, place: Place) -> Option<Left> {
         let at = UNIX_EPOCH + Duration::from_millis(self.at_ms);
         Some(Left {
             webhook: self.webhook,
@@ -388,6 +464,8 @@ impl EventLine<'_> {
             channel: ChannelName::parse(&self.channel, usize::MAX).ok()?,
             json: self.event.to_owned(),
             at: Moment::of_wall(at),
+            order: self.order,
+            place,
         })
     }
 }

@@ -151,10 +151,12 @@ impl Webhooks {
 
     /// All webhooks that there are have begun: what an earlier process has left for others is forgotten.
     pub fn all_begun(&self) {
-        if let Thread::AtWork(running) = &mut *self.0.thread.lock() {
-            running.has_left = false;
+        // Where nothing was read yet, what is left may be for webhooks that begin when it is.
+        if let Thread::AtWork(running) = &mut *self.0.thread.lock()
+            && std::mem::take(&mut running.has_left)
+        {
+            let _ = self.0.orders.send(Order::ForgetLeft);
         }
-        let _ = self.0.orders.send(Order::ForgetLeft);
     }
 
     /// The webhooks of an app.

@@ -110,10 +110,9 @@ impl Poster {
         }
     }
 
-    /// The request as it goes out now: the time in it, and with it the signature, are new each
-    /// time; the ids are not.
+    /// The request as it goes out now, which is the same however often and however late the same events are sent.
     fn request(&self, events: &[Event]) -> Request {
-        let body = body(events, SystemTime::now());
+        let body = body(events);
         let signature = HeaderValue::from_str(&self.signer.sign(&[&body]));
         let signature = signature.expect("hex may stand in a header");
         let ids = HeaderValue::from_str(&ids(events)).expect("ids are ASCII");
@@ -146,9 +145,12 @@ fn take_credentials(url: &mut Url) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Source: Pusher Channels, "Webhooks": `{"time_ms":…,"events":[…]}`.
-fn body(events: &[Event], now: SystemTime) -> Bytes {
-    let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+/// Source: Pusher Channels, "Webhooks": `{"time_ms":…,"events":[…]}`. The time is when the webhook was created, which shows
+/// whether it comes late: that of the oldest event.
+fn body(events: &[Event]) -> Bytes {
+    let created = events.iter().map(|event| event.at.wall).min();
+    let created = created.unwrap_or_else(SystemTime::now);
+    let since_1970 = created.duration_since(UNIX_EPOCH).unwrap_or_default();
     let size: usize = events.iter().map(|event| event.json.len() + 1).sum();
     let mut body = BytesMut::with_capacity(48 + size);
     write!(body, r#"{{"time_ms":{},"events":["#, since_1970.as_millis())
@@ -221,13 +223,16 @@ mod tests {
     }
 
     #[test]
-    fn the_body_holds_the_time_and_the_events_in_order() {
+    fn the_body_holds_the_time_of_the_oldest_and_the_events_in_order() {
         let numbers = Numbers::new();
         let channel = ChannelName::parse("a", 164).unwrap();
-        let events = [1, 2].map(|n| numbers.event(&channel, format!(r#"{{"n":{n}}}"#).into()));
-        let now = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        let events = [1, 2].map(|n: u64| {
+            let mut event = numbers.event(&channel, format!(r#"{{"n":{n}}}"#).into());
+            event.at.wall = UNIX_EPOCH + Duration::from_millis(1_700_000_000_122 + n);
+            event
+        });
         assert_eq!(
-            body(&events, now),
+            body(&events),
             r#"{"time_ms":1700000000123,"events":[{"n":1},{"n":2}]}"#
         );
         let ids = ids(&events);

@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use reqwest::Client;
 use tokio::sync::watch;
 
-use super::event::Event;
+use super::event::{Event, Moment};
 use super::inbox::Inbox;
 use super::journal::Journal;
 use super::lanes::{Batch, Cut, Lanes, Verdict};
@@ -138,8 +138,10 @@ impl Sender {
         true
     }
 
-    /// An event of an earlier process, which the journal holds already.
-    pub(super) fn resume(&mut self, event: Event) {
+    /// An event of an earlier process, which the journal holds already. It is tried for as long as one that happens now:
+    /// it may be old only because nothing ran, and a backend that is started with the relay may not be there yet.
+    pub(super) fn resume(&mut self, mut event: Event) {
+        event.at = Moment::of_wall(event.at.wall);
         self.backlog.take_again(&event);
         self.lanes.push(event);
     }

@@ -156,7 +156,10 @@ fn open_journal(
     });
     let (journal, left) = match (opened, place) {
         (Err(error), JournalPlace::Usual(_)) => {
-            tracing::warn!(%error, "webhooks that wait to be sent do not outlast the process");
+            tracing::warn!(
+                %error,
+                "webhooks that wait to be sent do not outlast the process, and what another has left there is not sent"
+            );
             return Ok((None, LeftEvents::new()));
         }
         (opened, _) => opened?,

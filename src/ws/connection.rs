@@ -402,20 +402,31 @@ impl Connection {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.registration.set_task(cx.waker());
         self.messages_left = MESSAGES_A_TURN;
-        if let Some(resumable) = &mut self.resumable
-            && resumable.poll_lost(&self.registration, cx)
-        {
-            self.registration.lose_carrier();
-        }
+        self.poll_claimed(cx);
         if self.registration.take_time_up() {
             // Written before anything is decided, for the same reason as it is read.
             let _flushed = self.poll_flush(cx);
             self.on_time();
         }
         loop {
-            if let Some(end) = ready!(self.poll_step(cx)) {
-                return Poll::Ready(end);
+            match self.poll_step(cx) {
+                Poll::Ready(Some(end)) => return Poll::Ready(end),
+                Poll::Ready(None) => {}
+                Poll::Pending => break,
             }
+        }
+        if self.resumable.as_ref().is_some_and(|it| it.awaits_answer()) {
+            self.poll_claimed(cx);
+        }
+        Poll::Pending
+    }
+
+    /// Looks after whoever claims the session.
+    fn poll_claimed(&mut self, cx: &mut Context<'_>) {
+        if let Some(resumable) = &mut self.resumable
+            && resumable.poll_lost(&self.registration, cx)
+        {
+            self.registration.lose_carrier();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What arrives, cut into messages.
 
-use actix_http::ws::{self, Codec, Item};
+use actix_http::ws::{self, Codec, Item, ProtocolError};
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::Decoder as _;
 
@@ -90,7 +90,7 @@ impl Frames {
                 }
                 return Ok(None);
             }
-            Err(error) => return Err(protocol_error(error.to_string())),
+            Err(error) => return Err(protocol_error(fault(&error))),
         };
         Ok(Some(match frame {
             ws::Frame::Text(text) if is_marked => Received::Deflated(text),
@@ -208,6 +208,18 @@ pub(super) fn too_large(max_message: usize) -> CloseReason {
     )
 }
 
+/// What is wrong with a frame that the codec refuses.
+fn fault(error: &ProtocolError) -> String {
+    match error {
+        // So it calls what is in close frames: it has another error for opcodes, and longer control frames do not come here.
+        ProtocolError::BadOpCode | ProtocolError::InvalidLength(_) => {
+            "a close frame is empty, or has a code of 1000-1003, 1007-1014 or 3000-4999 and a reason in UTF-8"
+                .into()
+        }
+        error => error.to_string(),
+    }
+}
+
 fn protocol_error(text: String) -> CloseReason {
     CloseReason::new(CloseCode::ProtocolError, text)
 }
@@ -277,6 +289,26 @@ mod tests {
                 Received::Text(Bytes::from_static(b"next")),
             ]
         );
+    }
+
+    #[test]
+    fn close_frames_that_are_not_allowed_are_named_as_such_and_opcodes_are_not() {
+        let text = |bytes: &[u8]| read(bytes).unwrap_err().text;
+        for payload in [
+            &[3_u8][..],
+            &[0, 0],
+            &1005_u16.to_be_bytes(),
+            b"\x03\xe8\xff\xfe",
+        ] {
+            let text = text(&frame(0x88, payload));
+            assert!(text.starts_with("a close frame is"), "{text}");
+        }
+        for code in (1000..=1003).chain(1007..=1014).chain([3000, 4999]) {
+            let close = frame(0x88, &u16::to_be_bytes(code));
+            assert_eq!(read(&close).unwrap(), [Received::Close(Some(code))]);
+        }
+        let text = text(&frame(0x83, b"x"));
+        assert!(!text.contains("close"), "{text}");
     }
 
     #[test]

@@ -12,9 +12,11 @@ use super::opening::{Admitted, Opener};
 use super::refusal;
 use crate::admission;
 use crate::hub::Carrier;
+use crate::net::block::Block;
 use crate::protocol::server;
 use crate::relay::Connected;
 use crate::resume::{self, Contender, Door, Entered, Place, Resumable};
+use crate::session::CloseReason;
 use crate::tls::Socket;
 
 /// A WebSocket that may be handed over to the thread of the session that its client comes back for: a
@@ -65,14 +67,21 @@ impl Returning<Socket> {
 
     /// The session of the token is not to be had: a new one, which has the token if that is free now.
     fn begin_anew(self, token: &str, opener: &Opener) {
-        if self.admitted.app.is_beyond() {
+        if self.admitted.permit.is_beyond() {
+            self.refuse(admission::over_address(&opener.relay));
+        } else if self.admitted.app.is_beyond() {
             let reason = admission::over_quota(self.admitted.app.app());
-            let accepted = self.admitted.accepted;
-            let refusal = refusal::refuse(self.stream, accepted, reason, self.close_timeout);
-            actix_rt::spawn(refusal);
+            self.refuse(reason);
         } else if let Some((returning, _)) = self.begin(token, opener) {
             opener.connect(returning.admitted, returning.stream, &returning.received);
         }
+    }
+
+    /// It counts no more from here on.
+    fn refuse(self, reason: CloseReason) {
+        let accepted = self.admitted.accepted;
+        let refusal = refusal::refuse(self.stream, accepted, reason, self.close_timeout);
+        actix_rt::spawn(refusal);
     }
 
     /// Begins a session of this token, unless there is one: whose door it is, then.
@@ -103,6 +112,20 @@ impl<S> Returning<S> {
 }
 
 impl Contender for Returning<Socket<std::net::TcpStream>> {
+    /// It was let in for the place of a connection that may have counted for another address: it is one more of its own
+    /// address's, then.
+    fn unless_refused(self: Box<Self>, connected: &Connected) -> Option<Box<dyn Contender>> {
+        let had = connected.address().map(Block::from);
+        if had == self.admitted.client.map(Block::from) || !self.admitted.permit.is_beyond() {
+            return Some(self);
+        }
+        let reason = admission::over_address(connected.relay());
+        if let Ok(returning) = self.over(Socket::from_std) {
+            returning.refuse(reason);
+        }
+        None
+    }
+
     fn take(self: Box<Self>, mut connected: Connected, place: Place) {
         let resumable = Resumable::new(place);
         let Admitted {

@@ -17,7 +17,7 @@ use super::extensions::{self, Deflate, Malformed};
 use super::opening::{Admitted, Opener, WebSocketSettings};
 use super::refusal;
 use super::returning::Returning;
-use crate::admission::{self, Asker};
+use crate::admission::{self, Asker, ComesBack};
 use crate::auth::request::Query;
 use crate::hub::{AppHub, Shard};
 use crate::metrics::ConnectionRefusal;
@@ -128,10 +128,10 @@ impl Upgrader {
         }
         let app_key = self.app_key(path);
         let comes_back = |app: &AppHub| match named {
-            Named::Token(token) => {
-                app.app.record().resume.is_on() && self.0.tokens.is_carried(app, token)
+            Named::Token(token) if app.app.record().resume.is_on() => {
+                self.0.tokens.comes_back(app, token)
             }
-            Named::No | Named::Malformed => false,
+            Named::Token(_) | Named::No | Named::Malformed => ComesBack::No,
         };
         let client = self.0.relay.clients.address(head.peer_addr, head.headers());
         let asker = Asker {

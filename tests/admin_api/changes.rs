@@ -1,9 +1,11 @@
 //! Apps that are made, changed and removed.
 
 use std::fs;
+use std::path::Path;
 
-use protocol_tests::{App, Request, Response, TestServer, Upgrade, or_skip};
+use protocol_tests::{App, Request, Response, TestServer, Upgrade, eventually, or_skip};
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
 use crate::support::{Admin, TOKEN, locked, logged, reason, start};
 
@@ -157,6 +159,70 @@ async fn get_other_keys_while_the_old_ones_go_on() {
     server.finish().await;
 }
 
+/// Somebody writes the table.
+async fn execute(file: &Path, statement: &str) {
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}", file.display());
+    let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+    let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()));
+    statement.execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn of_a_row_that_cannot_be_read_are_neither_changed_nor_opened() {
+    let server = or_skip!(start().await);
+    let file = server.file("state").join("apps.db");
+    let mut admin = Admin::of(&server);
+    let app = made(
+        &mut admin,
+        &json!({ "id": "shop", "allowed_origins": ["https://a.example"] }),
+    )
+    .await;
+    // A slip of the pen.
+    execute(
+        &file,
+        "UPDATE fanfare_apps SET settings = replace(settings, ':', ';')",
+    )
+    .await;
+    let changed = patch(&mut admin, &app, &json!({ "client_events": false })).await;
+    assert_eq!(changed.status, 409, "{}", changed.text());
+    assert!(
+        reason(&changed).contains("settings: expected an object in JSON"),
+        "{}",
+        changed.text()
+    );
+    for (method, more) in [
+        ("POST", "/rotate"),
+        ("DELETE", "/keys/x"),
+        ("GET", "?secrets=true"),
+    ] {
+        let path = format!("/api/apps/shop{more}");
+        admin.refused(method, &path, 409).await;
+    }
+    let shown = admin.get("/api/apps/shop").await;
+    assert_eq!(shown["allowed_origins"], json!(["https://a.example"]));
+    let disabled = patch(&mut admin, &app, &json!({ "enabled": false })).await;
+    let disabled = disabled.expect_status(200).json();
+    assert!(disabled["problem"].is_string(), "{disabled}");
+    assert_eq!(refused_with(&server, &app).await, Some(4003));
+    execute(
+        &file,
+        "UPDATE fanfare_apps SET settings = replace(settings, ';', ':')",
+    )
+    .await;
+    let mended = patch(&mut admin, &app, &json!({ "enabled": true })).await;
+    let mended = mended.expect_status(200).json();
+    assert_eq!(mended["problem"], json!(null));
+    assert_eq!(
+        mended["settings"]["allowed_origins"],
+        json!(["https://a.example"]),
+        "nothing was lost"
+    );
+    admin.expect("DELETE", "/api/apps/shop", 204).await;
+    server.finish().await;
+}
+
 #[tokio::test]
 async fn are_removed_with_their_connections() {
     let server = or_skip!(start().await);
@@ -195,6 +261,36 @@ async fn of_the_configuration_are_changed_there() {
     }
     let taken = admin.post("/api/apps", &json!({ "id": app.id })).await;
     assert_eq!(taken.status, 409, "{}", taken.text());
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn that_those_of_the_configuration_hide_can_be_removed() {
+    let server = or_skip!(start().await);
+    let mut admin = Admin::of(&server);
+    made(&mut admin, &json!({ "id": "shop" })).await;
+    let id = &server.app().id;
+    let hidden = format!("UPDATE fanfare_apps SET id = '{id}'");
+    execute(&server.file("state").join("apps.db"), &hidden).await;
+    eventually("the row to be hidden", || async {
+        let kept = Admin::of(&server).get("/api/apps_database").await;
+        let problem = kept["apps"][0]["problem"].as_str()?;
+        problem.contains("another app has its id").then_some(())
+    })
+    .await;
+    let path = format!("/api/apps/{id}");
+    let refusal = admin.refused("DELETE", &path, 409).await;
+    assert!(refusal.contains("?database=true"), "{refusal}");
+    let mut client = server.connect().await;
+    let of_database = format!("{path}?database=true");
+    admin.expect("DELETE", &of_database, 204).await;
+    admin.expect("DELETE", &of_database, 404).await;
+    client.ping_fence().await;
+    let kept = admin.get("/api/apps_database").await;
+    assert_eq!(kept["apps"], json!([]));
+    let refusal = admin.refused("DELETE", &path, 409).await;
+    assert!(!refusal.contains("?database=true"), "{refusal}");
+    drop(client);
     server.finish().await;
 }
 

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use protocol_tests::{AppConfig, TestServer, or_skip};
 use serde_json::json;
 
-use crate::support::{Admin, locked, start};
+use crate::support::{Admin, locked, logged, start};
 
 fn path(server: &TestServer) -> String {
     format!("/api/apps/{}/connections", server.app().id)
@@ -148,6 +148,34 @@ async fn are_closed_by_their_user() {
     server.finish().await;
 }
 
+/// `..` in a path is a step to browsers and to curl, encoded or not.
+#[tokio::test]
+async fn of_a_user_whose_id_is_a_step_are_closed_and_no_others() {
+    let server = or_skip!(start().await);
+    let (mut one, mut other) = (server.connect().await, server.connect().await);
+    one.sign_in("..").await;
+    other.sign_in("ada").await;
+    let mut admin = Admin::of(&server);
+    for query in ["", "?reconnect=true", "?all=false"] {
+        // What is left of …/users/../connections.
+        let folded = format!("{}{query}", path(&server));
+        let refusal = admin.refused("DELETE", &folded, 400).await;
+        assert!(refusal.contains("all"), "{refusal}");
+    }
+    one.ping_fence().await;
+    other.ping_fence().await;
+    let named = format!("/api/apps/{}/users/connections", server.app().id);
+    admin.refused("DELETE", &named, 400).await;
+    admin
+        .expect("DELETE", &format!("{named}?user=.."), 204)
+        .await;
+    one.expect_close_code(4009).await;
+    other.ping_fence().await;
+    logged(&server, &["changed over the admin API", "?user=.."]).await;
+    drop(other);
+    server.finish().await;
+}
+
 #[tokio::test]
 async fn are_closed_with_their_app_and_no_other() {
     let server = locked().app(AppConfig::new("1")).app(AppConfig::new("2"));
@@ -155,7 +183,7 @@ async fn are_closed_with_their_app_and_no_other() {
     let mut clients = [server.connect().await, server.connect().await];
     let mut other = server.connect_to(server.second_app()).await;
     let closing = Admin::of(&server)
-        .expect("DELETE", "/api/apps/1/connections", 202)
+        .expect("DELETE", "/api/apps/1/connections?all=true", 202)
         .await;
     assert_eq!(closing.json()["closing"], 2);
     for client in &mut clients {

@@ -41,7 +41,11 @@ const ASKED: &[(&str, &str)] = &[
     ("Nodes", "/api/nodes"),
     ("CloseUser", "/api/apps/APP/users/nobody/connections"),
     ("CloseConnection", "/api/apps/APP/connections/SOCKET"),
-    ("CloseApp", "/api/apps/APP/connections"),
+    (
+        "CloseNamedUser",
+        "/api/apps/APP/users/connections?user=nobody",
+    ),
+    ("CloseApp", "/api/apps/APP/connections?all=true"),
     ("Drain", "/api/drain"),
 ];
 
@@ -110,6 +114,15 @@ fn hold(document: &Value, operation: &Value, response: &Response) {
     check(document, &media["schema"], &value).unwrap();
 }
 
+/// What must be in the query of an operation.
+fn needed(operation: &Value) -> String {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let needed = parameters.filter(|it| it["in"] == "query" && it["required"] == true);
+    let needed = needed.map(|it| format!("{}=true", it["name"].as_str().unwrap()));
+    let needed: Vec<String> = needed.collect();
+    format!("?{}", needed.join("&"))
+}
+
 async fn connected(server: &TestServer) -> WsClient {
     let mut client = server.connect().await;
     client
@@ -173,6 +186,7 @@ async fn every_route_refuses_as_it_says() {
             hold(&document, operation, &response);
         }
         if path.contains("nobody") {
+            let path = format!("{path}{}", needed(operation));
             let request = Request::new(method, &path);
             let request = match operation.get("requestBody") {
                 Some(_) => request.json(&body_of(id)),
@@ -182,13 +196,18 @@ async fn every_route_refuses_as_it_says() {
             assert_eq!(response.status, 404, "{method} {path}: {}", response.text());
             hold(&document, operation, &response);
         }
-        let unknown = format!("{path}?nonsense=1");
-        if method == "GET" && path.starts_with("/api/apps") && !path.contains("nobody") {
-            let response = Admin::of(&server)
-                .send(Request::new(method, &unknown))
-                .await;
-            assert_eq!(response.status, 400, "{unknown}");
-            hold(&document, operation, &response);
+        let mut admin = Admin::of(&server);
+        for wrong in [
+            format!("{path}?nonsense=1"),
+            template.replace(['{', '}'], "%ff"),
+        ] {
+            if wrong != path {
+                let response = admin.send(Request::new(method, &wrong)).await;
+                let is_bad = response.status == 400;
+                assert!(is_bad || !needs_token || id == STREAM, "{wrong}");
+                assert!(!is_bad || needs_token || wrong.contains("%ff"), "{wrong}");
+                hold(&document, operation, &response);
+            }
         }
     }
     server.finish().await;

@@ -25,7 +25,7 @@ async fn each_role_may_do_what_it_is_for() {
     assert_eq!(reader.get("/api/whoami").await["token"], "prometheus");
     assert_eq!(writer.get("/api/whoami").await["token"], "admin.token");
     reader.expect("GET", "/metrics", 200).await;
-    let path = format!("/api/apps/{}/connections", server.app().id);
+    let path = format!("/api/apps/{}/connections?all=true", server.app().id);
     let refusal = reader.refused("DELETE", &path, 403).await;
     assert!(refusal.contains("role write"), "{refusal}");
     writer.expect("DELETE", &path, 202).await;

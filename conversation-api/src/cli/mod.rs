@@ -1,9 +1,10 @@
 //! The command line.
 //!
-//! - [`serve`], [`migrate`], [`seed`]: the commands
+//! - [`serve`], [`migrate`], [`seed`], [`outbox`]: the commands
 //! - [`telemetry`]: the log on stderr
 
 mod migrate;
+mod outbox;
 mod seed;
 mod serve;
 mod telemetry;
@@ -37,6 +38,9 @@ enum Command {
     Migrate(DatabaseArgs),
     /// Fill an empty database with demonstration data.
     Seed(DatabaseArgs),
+    /// Look after what could not be sent.
+    #[command(subcommand)]
+    Outbox(outbox::OutboxCommand),
 }
 
 /// Which database.
@@ -104,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Seed(args) => seed::run(&args),
+        Command::Outbox(command) => outbox::run(&command),
     };
     let exit_code = match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -37,4 +37,4 @@ pub use body::Bodies;
 pub use broadcasting::Signing;
 pub use client::TrustedProxies;
 pub use routes::routes;
-pub use webhook::WebhookSecrets;
+pub use webhook::{OwnNumber, WebhookSecrets};

@@ -1,6 +1,7 @@
 //! `/api/webhooks/whatsapp`: what Meta calls.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::http::header::ContentType;
 use actix_web::web::{Data, Payload, Query};
@@ -15,7 +16,7 @@ use crate::outbox::Wake;
 use crate::store::Store;
 use crate::store::incoming::{ReceiveMessage, Received};
 use crate::store::statuses::{KeepEarly, NoteDelivery, Noted};
-use crate::whatsapp::payload::{Notice, notices};
+use crate::whatsapp::payload::{Notice, Report, report};
 use crate::whatsapp::signature::{self, Claimed};
 
 /// Bytes of a webhook: what Meta sends at most.
@@ -33,6 +34,36 @@ pub struct WebhookSecrets {
 impl fmt::Debug for WebhookSecrets {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("WebhookSecrets")
+    }
+}
+
+/// The number that the desk answers from, as Meta calls it.
+#[derive(Debug)]
+pub struct OwnNumber {
+    id: Option<String>,
+    /// Whether it was logged that something is about another.
+    is_logged: AtomicBool,
+}
+
+impl OwnNumber {
+    /// With this id; without one everything is about it.
+    pub fn new(id: Option<&str>) -> Self {
+        Self {
+            id: id.map(Into::into),
+            is_logged: AtomicBool::new(false),
+        }
+    }
+
+    /// Logs, once a process, that something is about another number.
+    fn passed_over(&self, other: &str) {
+        if !self.is_logged.swap(true, Ordering::Relaxed) {
+            let own = self.id.as_deref().unwrap_or_default();
+            tracing::warn!(
+                own,
+                other,
+                "webhooks of another number than WHATSAPP_PHONE_NUMBER_ID are passed over"
+            );
+        }
     }
 }
 
@@ -76,7 +107,7 @@ pub(super) async fn verify(
 pub(super) async fn receive(
     request: HttpRequest,
     payload: Payload,
-    (secrets, bodies): (Data<WebhookSecrets>, Data<Bodies>),
+    (secrets, number, bodies): (Data<WebhookSecrets>, Data<OwnNumber>, Data<Bodies>),
     store: Data<Store>,
     wake: Data<Wake>,
 ) -> Result<HttpResponse, Refusal> {
@@ -93,7 +124,14 @@ pub(super) async fn receive(
         return Err(Refusal::WrongSignature);
     }
     let payload: Value = serde_json::from_slice(&body).map_err(|_| Refusal::Malformed)?;
-    for notice in notices(&payload) {
+    let Report {
+        notices,
+        other_number,
+    } = report(&payload, number.id.as_deref());
+    if let Some(other) = other_number {
+        number.passed_over(&other);
+    }
+    for notice in notices {
         if store_notice(&store, &wake, notice).await? {
             wake.all();
         }

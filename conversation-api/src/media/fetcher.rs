@@ -24,7 +24,7 @@ const AT_ONCE: usize = 4;
 /// The longest that WhatsApp may ask to be left alone.
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
-const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(600));
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(3600));
 
 /// Fetches the files of customers' messages. Clones share the work.
 #[derive(Clone, Debug)]

@@ -58,6 +58,8 @@ pub const fn is_temporary(code: i64) -> bool {
         | 131_016 | 130_429 | 131_056
         // The account is in maintenance, the server is unavailable for now.
         | 131_057 | 133_004
+        // The token has expired or was replaced, which operators put right.
+        | 190
     )
 }
 
@@ -114,7 +116,7 @@ mod tests {
     fn a_window_that_is_over_is_not_tried_again() {
         assert!(!Failure::new(Some(131_047), "", "").can_retry());
         assert!(Failure::new(None, "", "").can_retry());
-        for code in [1, 2, 4, 80007, 130_429, 131_016, 131_056] {
+        for code in [1, 2, 4, 190, 80007, 130_429, 131_016, 131_056] {
             assert!(is_temporary(code) && !is_final(code), "{code}");
             assert_eq!(concerns_one_customer(code), code == 131_056, "{code}");
         }

@@ -29,14 +29,15 @@ pub struct Dispatcher {
     due: bool,
     next_look: Instant,
     at_work: JoinSet<Result<TurnEnd, StoreError>>,
+    stopping: watch::Receiver<bool>,
 }
 
 impl Dispatcher {
-    /// Sends to `target` whatever `store` holds for it.
+    /// Sends to `target` whatever `store` holds for it, until `stopping` is true.
     pub fn new(
         store: Store,
         target: Target,
-        woken: Arc<Notify>,
+        (woken, stopping): (Arc<Notify>, watch::Receiver<bool>),
         metrics: Metrics,
         timing: Timing,
     ) -> Self {
@@ -52,19 +53,21 @@ impl Dispatcher {
             due: true,
             next_look: Instant::now(),
             at_work: JoinSet::new(),
+            stopping,
         }
     }
 
-    /// Works until `stopping` is true, and then until nothing more can be sent.
-    pub async fn run(mut self, mut stopping: watch::Receiver<bool>) {
-        while !*stopping.borrow_and_update() {
+    /// Works until it is asked to stop, and then until nothing more can be sent. Where a repeat is
+    /// not known to be one, that is only until what is under way has been noted.
+    pub async fn run(mut self) {
+        while !*self.stopping.borrow_and_update() {
             self.claim_what_is_due().await;
             let woken = Arc::clone(&self.woken);
             tokio::select! {
                 Some(turn) = self.at_work.join_next() => self.turn_ended(turn).await,
                 () = woken.notified() => self.due = true,
                 () = sleep_until(self.next_look.into()) => self.look_again(),
-                _ = stopping.changed() => {}
+                _ = self.stopping.changed() => {}
             }
         }
         self.send_the_rest().await;
@@ -73,8 +76,9 @@ impl Dispatcher {
     /// One last pass: what is due goes out, if it is taken.
     async fn send_the_rest(&mut self) {
         self.due = true;
+        let begins_more = self.courier.target.knows_repeats();
         loop {
-            if !self.health.is_down() {
+            if begins_more && !self.health.is_down() {
                 self.claim_what_is_due().await;
             }
             match self.at_work.join_next().await {
@@ -107,9 +111,9 @@ impl Dispatcher {
         };
         self.due = lanes.len() == free;
         for lane in lanes {
-            let courier = self.courier.clone();
+            let (courier, stopping) = (self.courier.clone(), self.stopping.clone());
             self.at_work
-                .spawn(async move { courier.deliver(lane, since).await });
+                .spawn(async move { courier.deliver(lane, since, &stopping).await });
         }
     }
 
@@ -143,9 +147,15 @@ impl Dispatcher {
             self.outage_ended().await;
         }
         let now = Instant::now();
-        if turn.is_down && self.health.failed(turn.conversation_id, now) {
+        if let Some(error) = &turn.is_down
+            && self.health.failed(turn.conversation_id, now)
+        {
             let kind = self.courier.target.kind().name();
-            tracing::warn!(kind, "nothing is being taken; what is to be sent waits");
+            tracing::warn!(
+                kind,
+                error,
+                "nothing is being taken; what is to be sent waits"
+            );
         }
         if let Some(delay) = turn.retry_in {
             self.next_look = self.next_look.min(now + delay);

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use service::backoff::Backoff;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::target::{Later, NotTaken, Target};
@@ -15,7 +16,7 @@ use crate::store::statuses::NoteEarly;
 use crate::store::{Store, StoreError};
 
 /// Rows that are sent before the lane is settled, which is also how many may be repeated after a
-/// crash.
+/// crash, where repeats are known.
 const ROWS: i64 = 50;
 
 /// The longest that a target may ask to be left alone.
@@ -33,13 +34,13 @@ pub(super) struct Courier {
 }
 
 /// How a lane's turn ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct TurnEnd {
     pub(super) conversation_id: i64,
     /// Rows that were taken.
     pub(super) taken: usize,
-    /// Whether the last attempt shows that the target takes nothing, from anybody.
-    pub(super) is_down: bool,
+    /// Why the last attempt shows that the target takes nothing, from anybody, if it does.
+    pub(super) is_down: Option<String>,
     /// How long the lane waits because a row was not taken.
     pub(super) retry_in: Option<Duration>,
     /// Whether more is to be sent.
@@ -47,20 +48,28 @@ pub(super) struct TurnEnd {
 }
 
 /// What came of sending a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Attempt {
     Taken,
     /// Of this one row; others may be taken.
     Refused,
-    /// Nobody's rows would have been taken, as far as is known.
-    TargetIsDown,
+    /// Nobody's rows would have been taken, as far as is known, and why.
+    TargetIsDown(String),
 }
 
 impl Courier {
     /// Sends what waits in a lane whose lease was asked for at `since`, as long as the lease is
-    /// sure to hold.
-    pub(super) async fn deliver(&self, lane: Lane, since: Instant) -> Result<TurnEnd, StoreError> {
-        let rows = self.store.waiting(&lane, ROWS).await?;
+    /// sure to hold. Where repeats are not known, each row is noted before the next is sent, and
+    /// none is begun once `stopping` is true.
+    pub(super) async fn deliver(
+        &self,
+        lane: Lane,
+        since: Instant,
+        stopping: &watch::Receiver<bool>,
+    ) -> Result<TurnEnd, StoreError> {
+        let knows_repeats = self.target.knows_repeats();
+        let most = if knows_repeats { ROWS } else { 1 };
+        let rows = self.store.waiting(&lane, most).await?;
         let mut turn = Settle {
             database: self.store.database(),
             lane,
@@ -70,20 +79,24 @@ impl Courier {
             retry_in: None,
             asked_for: None,
         };
-        let (mut taken, mut is_down) = (0, false);
+        let (mut taken, mut is_down) = (0, None);
         // After the rows were read: whatever was committed before them is done before them.
         let prepared = self.target.prepare().await;
         if let (Err(error), Some(row)) = (&prepared, rows.first()) {
-            is_down = true;
+            is_down = Some(error.to_string());
             self.postpone(row, &mut turn, &Later::silence(error));
         }
         for row in rows.iter().filter(|_| prepared.is_ok()) {
-            if since.elapsed() + self.timing.attempt() > self.timing.lease {
+            let is_too_late = since.elapsed() + self.timing.attempt() > self.timing.lease;
+            if is_too_late || (!knows_repeats && *stopping.borrow()) {
                 break;
             }
-            let came_of_it = self.send(row, &mut turn).await;
-            taken += usize::from(came_of_it == Attempt::Taken);
-            is_down = came_of_it == Attempt::TargetIsDown;
+            is_down = None;
+            match self.send(row, &mut turn).await {
+                Attempt::Taken => taken += 1,
+                Attempt::Refused => {}
+                Attempt::TargetIsDown(error) => is_down = Some(error),
+            }
             if turn.retry_in.is_some() {
                 break;
             }
@@ -129,13 +142,13 @@ impl Courier {
                 Attempt::Taken
             }
             Err(NotTaken::Later(later)) => {
-                let is_everybodys = later.is_everybodys;
-                self.not_yet(row, turn, later);
-                if is_everybodys {
-                    Attempt::TargetIsDown
+                let came_of_it = if later.is_everybodys {
+                    Attempt::TargetIsDown(later.error.clone())
                 } else {
                     Attempt::Refused
-                }
+                };
+                self.not_yet(row, turn, later);
+                came_of_it
             }
             Err(NotTaken::Never { error, failed }) => {
                 self.bury(row, turn, error, failed);
@@ -170,6 +183,7 @@ impl Courier {
         } else {
             tracing::error!(kind, event_id, %error, "this will never be sent");
         }
+        self.metrics.given_up(self.target.kind());
         turn.done_up_to = Some(row.sequence);
         turn.dead.push(Dead {
             id: row.id,

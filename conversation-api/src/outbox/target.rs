@@ -83,6 +83,15 @@ impl Target {
         }
     }
 
+    /// Whether a row that comes again is known to be one, by its key. What is not would reach the
+    /// customer twice.
+    pub(super) fn knows_repeats(&self) -> bool {
+        match self {
+            Self::Relay(..) => true,
+            Self::Whatsapp { .. } => false,
+        }
+    }
+
     /// Does what must be done before rows are sent that were just read.
     pub(super) async fn prepare(&self) -> Result<(), NotEvicted> {
         match self {

@@ -15,7 +15,7 @@ use super::connections::{self, Limits};
 use crate::auth::attempts::Attempts;
 use crate::auth::password::Passwords;
 use crate::auth::sessions::Sessions;
-use crate::http::{self, Bodies, Signing};
+use crate::http::{self, Bodies, OwnNumber, Signing};
 use crate::metrics::Metrics;
 use crate::outbox::Wake;
 use crate::settings::{Origins, Settings};
@@ -57,6 +57,9 @@ pub(super) fn endpoints(
     let proxies = Data::new(settings.proxies.clone());
     let signing = Data::new(signing);
     let webhooks = Data::new(settings.webhooks.clone());
+    let number = settings.replies.as_ref();
+    let number = number.map(|sender| sender.phone_number_id.as_str());
+    let number = Data::new(OwnNumber::new(number));
     let bodies = Data::new(Bodies::default());
     let wake = Data::new(wake);
     let templates = Data::new(settings.templates.clone());
@@ -71,6 +74,7 @@ pub(super) fn endpoints(
             .app_data(proxies.clone())
             .app_data(signing.clone())
             .app_data(webhooks.clone())
+            .app_data(number.clone())
             .app_data(bodies.clone())
             .app_data(wake.clone())
             .app_data(templates.clone())

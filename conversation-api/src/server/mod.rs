@@ -115,6 +115,7 @@ pub async fn run(
         error = serving.ended() => Err(ServeError::Server(error)),
         () = sending.ended() => Err(ServeError::Outbox),
     };
+    sending.stop_replies();
     tracing::info!("stopping");
     serving.handle.stop(true).await;
     sending.finish().await;

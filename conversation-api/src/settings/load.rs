@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use service::net::deadline::Waits;
+use tracing::level_filters::LevelFilter;
 
 use super::environment::{Environment, SettingError};
 use super::{Log, LogFormat, Origins, Settings};
@@ -16,6 +17,11 @@ use crate::whatsapp::graph;
 use crate::whatsapp::templates::Templates;
 
 const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8000";
+const LEVELS: &str = "expected error, warn, info, debug or trace, or a level of Laravel's";
+/// Hours.
+const DAY: u64 = 24;
+/// Hours that WhatsApp keeps a file for.
+const MEDIA_IS_KEPT: u64 = 30 * DAY;
 const POLL: Duration = Duration::from_secs(1);
 /// Shorter leases would end while a slow relay still answers.
 const SHORTEST_LEASE: u64 = 3;
@@ -37,11 +43,23 @@ impl Log {
             Some("json") => LogFormat::Json,
             Some(_) => return Err(environment.wrong("LOG_FORMAT", "expected human or json")),
         };
-        let level = environment.parsed("LOG_LEVEL", "error, warn, info, debug or trace")?;
-        Ok(Self {
-            format,
-            level: level.unwrap_or(tracing::level_filters::LevelFilter::INFO),
-        })
+        let level = match environment.get("LOG_LEVEL") {
+            None => LevelFilter::INFO,
+            Some(name) => level(name).ok_or_else(|| environment.wrong("LOG_LEVEL", LEVELS))?,
+        };
+        Ok(Self { format, level })
+    }
+}
+
+/// A level by its name here or in Laravel, whose levels are those of syslog.
+fn level(name: &str) -> Option<LevelFilter> {
+    match name.to_ascii_lowercase().as_str() {
+        "emergency" | "alert" | "critical" | "error" => Some(LevelFilter::ERROR),
+        "warning" | "warn" => Some(LevelFilter::WARN),
+        "notice" | "info" => Some(LevelFilter::INFO),
+        "debug" => Some(LevelFilter::DEBUG),
+        "trace" => Some(LevelFilter::TRACE),
+        _ => None,
     }
 }
 
@@ -75,14 +93,14 @@ impl Settings {
                 verify_token: environment.get("WHATSAPP_VERIFY_TOKEN").map(str::to_owned),
             },
             replies: replies(environment)?,
-            replies_retried: hours(environment, "WHATSAPP_RETRY_HOURS")?,
+            replies_retried: hours(environment, "WHATSAPP_RETRY_HOURS", DAY)?,
             templates: templates(environment)?,
             media: Folder::new(Path::new(environment.get("MEDIA").unwrap_or("media"))),
             media_limits: media_limits(environment)?,
             broadcast,
             relay: relay(environment)?,
             timing: Timing { lease, poll: POLL },
-            kept: hours(environment, "OUTBOX_KEEP_HOURS")?,
+            kept: hours(environment, "OUTBOX_KEEP_HOURS", DAY)?,
         })
     }
 }
@@ -97,9 +115,9 @@ fn seconds(
     number(environment, name, otherwise, least).map(Duration::from_secs)
 }
 
-/// A whole number as that many hours, a day of them if it is not set.
-fn hours(environment: &Environment, name: &str) -> Result<Duration, SettingError> {
-    Ok(seconds(environment, name, 24, 0)? * 3600)
+/// A whole number as that many hours.
+fn hours(environment: &Environment, name: &str, otherwise: u64) -> Result<Duration, SettingError> {
+    Ok(seconds(environment, name, otherwise, 0)? * 3600)
 }
 
 /// A whole number, at least `least`.
@@ -124,7 +142,7 @@ fn media_limits(environment: &Environment) -> Result<media::Limits, SettingError
     Ok(media::Limits {
         file: megabytes("MEDIA_FILE_MB", 100)?,
         folder: megabytes("MEDIA_FOLDER_MB", 20 * 1024)?,
-        retry_for: hours(environment, "MEDIA_RETRY_HOURS")?,
+        retry_for: hours(environment, "MEDIA_RETRY_HOURS", MEDIA_IS_KEPT)?,
     })
 }
 
@@ -228,6 +246,7 @@ mod tests {
         assert!(matches!(settings.broadcast, publisher::Connection::Log(_)));
         assert!(settings.relay.is_none() && settings.replies.is_none());
         assert_eq!(settings.origins, Origins::All);
+        assert_eq!(settings.media_limits.retry_for.as_secs(), 30 * 24 * 3600);
     }
 
     #[test]
@@ -299,6 +318,33 @@ mod tests {
         assert_eq!(settings.relay.unwrap().key_pair().key(), "key");
         let other = error([url, ("PUSHER_APP_KEY", "other")]);
         assert!(other.starts_with("PUSHER_APP_KEY: "), "{other}");
+    }
+
+    #[test]
+    fn levels_of_laravel_are_known() {
+        let level = |name| {
+            let log = Log::from_environment(&Environment::from([("LOG_LEVEL", name)]));
+            log.map(|log| log.level)
+        };
+        for (names, expected) in [
+            (
+                &["emergency", "alert", "critical", "error"][..],
+                LevelFilter::ERROR,
+            ),
+            (&["warning", "warn", "WARNING"], LevelFilter::WARN),
+            (&["notice", "info", ""], LevelFilter::INFO),
+            (&["debug"], LevelFilter::DEBUG),
+            (&["trace"], LevelFilter::TRACE),
+        ] {
+            for name in names {
+                assert_eq!(level(name), Ok(expected), "{name}");
+            }
+        }
+        let error = level("loud").unwrap_err().to_string();
+        assert!(
+            error.starts_with("LOG_LEVEL: expected error, warn"),
+            "{error}"
+        );
     }
 
     #[test]

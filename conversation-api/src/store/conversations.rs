@@ -31,8 +31,12 @@ pub struct Conversation {
     pub department: Option<Department>,
     /// Who answers in person.
     pub assignee: Option<Sender>,
-    /// The newest message.
+    /// The last message, in the order in which messages are listed.
     pub last_message: Option<Message>,
+    /// The message that arrived last, which is another one where that came late.
+    pub newest_message_id: Option<i64>,
+    /// The newest message, by arrival, that this user has read; 0 when there is none.
+    pub last_read_message_id: i64,
     /// The customer's messages that this user has not read.
     pub unread_count: i64,
     /// When something was written last.
@@ -60,6 +64,9 @@ macro_rules! listed {
                 ",
             columns!(),
             ",
+                (SELECT MAX(n.id) FROM messages n WHERE n.conversation_id = c.id)
+                    AS newest_message_id,
+                COALESCE(r.last_read_message_id, 0) AS last_read_message_id,
                 (SELECT COUNT(*) FROM messages i
                  WHERE i.conversation_id = c.id AND i.direction = 'inbound'
                    AND i.id > COALESCE(r.last_read_message_id, 0)) AS unread_count
@@ -69,7 +76,8 @@ macro_rules! listed {
              LEFT JOIN users a ON a.id = c.assigned_to
              LEFT JOIN read_marks r ON r.conversation_id = c.id AND r.user_id = $1
              LEFT JOIN messages m ON m.id =
-                (SELECT MAX(n.id) FROM messages n WHERE n.conversation_id = c.id) ",
+                (SELECT n.id FROM messages n WHERE n.conversation_id = c.id
+                 ORDER BY n.created_at DESC, n.id DESC LIMIT 1) ",
             joins!(),
             " ",
             $rest
@@ -149,6 +157,8 @@ fn conversation(row: &AnyRow, user: &User) -> Result<Conversation, sqlx::Error> 
         department,
         assignee,
         last_message: last_message.transpose()?,
+        newest_message_id: row.try_get("newest_message_id")?,
+        last_read_message_id: row.try_get("last_read_message_id")?,
         unread_count: row.try_get("unread_count")?,
         last_message_at: Timestamp::from_millis(row.try_get("last_message_at")?),
         window_ends_at: window_end(row.try_get("last_inbound_at")?),

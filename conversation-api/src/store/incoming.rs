@@ -9,10 +9,11 @@ use super::lifecycle::customer_writes;
 use super::message_rows::{by_id, person};
 use super::messages::next_turn;
 use super::outbox::{self, Item, Kind};
+use super::ownership::lock;
 use super::{Connection, Write, encoding};
 use crate::clock::Timestamp;
 use crate::events::{self, Contact, ConversationSummary};
-use crate::message::{MediaState, Sender};
+use crate::message::{MediaState, MessageType, Sender};
 use crate::whatsapp::incoming::{Incoming, MediaReference};
 
 /// How long after a customer has written they can be answered without a template.
@@ -61,15 +62,17 @@ impl Write for ReceiveMessage {
             return Ok(Received::Repeated);
         }
         let now = Timestamp::now();
-        let target = match latest_conversation(connection, contact.id).await? {
+        let kind = self.incoming.r#type;
+        let target = match latest_conversation(connection, contact.id, kind).await? {
             Some(target) => target,
             None => {
                 let at = written_at(self.incoming.written_at, None, now);
                 begin_conversation(connection, contact.id, at).await?
             }
         };
-        let latest = latest_inbound(connection, target.id).await?;
-        let written_at = written_at(self.incoming.written_at, latest, now);
+        let reported = self.incoming.written_at;
+        let before = before(connection, target.id, reported.unwrap_or(now)).await?;
+        let written_at = written_at(reported, before.in_second, now);
         let sequence = next_turn(connection, target.id, written_at).await?.sequence;
         let id = self.insert(connection, target.id, written_at, sequence);
         let id = id.await?;
@@ -82,7 +85,11 @@ impl Write for ReceiveMessage {
             contact,
             department_id: target.department_id,
             assignee: target.assignee,
-            window_ends_at: latest.max(Some(written_at)).unwrap_or(now).after(WINDOW),
+            window_ends_at: before
+                .by_customer
+                .max(Some(written_at))
+                .unwrap_or(now)
+                .after(WINDOW),
             version: sequence,
         };
         self.announce(connection, id, &conversation, now).await?;
@@ -199,44 +206,64 @@ impl ReceiveMessage {
     }
 }
 
-/// When the customer last wrote in a conversation.
-async fn latest_inbound(
+/// What was written in a conversation before.
+struct Before {
+    /// When the customer last wrote.
+    by_customer: Option<Timestamp>,
+    /// When anybody last wrote in the second that a message is of.
+    in_second: Option<Timestamp>,
+}
+
+async fn before(
     connection: &mut Connection,
     conversation_id: i64,
-) -> Result<Option<Timestamp>, sqlx::Error> {
+    reported: Timestamp,
+) -> Result<Before, sqlx::Error> {
+    let second = reported.millis().div_euclid(1000) * 1000;
     let row = query(
-        "SELECT created_at FROM messages WHERE conversation_id = $1 AND direction = 'inbound'
-         ORDER BY created_at DESC, id DESC LIMIT 1",
+        "SELECT c.last_inbound_at, (SELECT MAX(m.created_at) FROM messages m
+            WHERE m.conversation_id = c.id AND m.created_at >= $2 AND m.created_at < $3) AS in_second
+         FROM conversations c WHERE c.id = $1",
     )
     .bind(conversation_id)
-    .fetch_optional(connection)
+    .bind(second)
+    .bind(second + 1000)
+    .fetch_one(connection)
     .await?;
-    row.map(|row| Ok(Timestamp::from_millis(row.try_get("created_at")?)))
-        .transpose()
+    let time = |column| {
+        let millis: Option<i64> = row.try_get(column)?;
+        Ok::<_, sqlx::Error>(millis.map(Timestamp::from_millis))
+    };
+    Ok(Before {
+        by_customer: time("last_inbound_at")?,
+        in_second: time("in_second")?,
+    })
 }
 
 /// When a message was written: what WhatsApp reports, but never later than now.
 ///
 /// That is to the second. Within it, what arrives later was written later: after whatever is there
-/// already of this second.
-fn written_at(reported: Option<Timestamp>, latest: Option<Timestamp>, now: Timestamp) -> Timestamp {
+/// already of this second, whoever wrote it.
+fn written_at(
+    reported: Option<Timestamp>,
+    in_second: Option<Timestamp>,
+    now: Timestamp,
+) -> Timestamp {
     let Some(reported) = reported.filter(|reported| *reported <= now) else {
         return now;
     };
-    let second = |time: Timestamp| time.millis().div_euclid(1000);
-    if second(now) == second(reported) {
+    if now.millis().div_euclid(1000) == reported.millis().div_euclid(1000) {
         return now;
     }
-    match latest {
-        Some(latest) if second(latest) == second(reported) => latest.max(reported),
-        _ => reported,
-    }
+    in_second.unwrap_or(reported).max(reported)
 }
 
-/// The customer's latest conversation, which is open from here on.
+/// The customer's latest conversation, which is open from here on, unless the customer has only
+/// reacted to something: that asks for no answer.
 async fn latest_conversation(
     connection: &mut Connection,
     contact_id: i64,
+    kind: MessageType,
 ) -> Result<Option<Target>, sqlx::Error> {
     let row = query(
         "SELECT id FROM conversations WHERE contact_id = $1
@@ -249,7 +276,11 @@ async fn latest_conversation(
         return Ok(None);
     };
     let id: i64 = row.try_get("id")?;
-    customer_writes(connection, id).await?;
+    if kind == MessageType::Reaction {
+        lock(connection, id).await?;
+    } else {
+        customer_writes(connection, id).await?;
+    }
     let row = query(
         "SELECT c.id, c.status, c.department_id, a.id AS assignee_id, a.name AS assignee_name,
             a.avatar AS assignee_avatar
@@ -297,12 +328,16 @@ mod tests {
 
     #[test]
     fn a_message_is_as_old_as_whatsapp_reports() {
-        let at = |reported: Option<i64>, latest: Option<i64>| {
+        let at = |reported: Option<i64>, in_second: Option<i64>| {
             let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
-            written_at(time(reported), time(latest), Timestamp::from_millis(50_400)).millis()
+            written_at(
+                time(reported),
+                time(in_second),
+                Timestamp::from_millis(50_400),
+            )
+            .millis()
         };
         assert_eq!(at(Some(20_000), None), 20_000);
-        assert_eq!(at(Some(20_000), Some(30_500)), 20_000);
         assert_eq!(at(None, Some(30_500)), 50_400, "nothing was reported");
         assert_eq!(at(Some(51_000), None), 50_400, "the future");
         assert_eq!(at(Some(50_000), Some(50_300)), 50_400, "this second");

@@ -37,10 +37,22 @@ pub struct Listing {
     pub department_id: Option<i64>,
     /// Only those with this in the name or number of the contact, or in a message.
     pub search: Option<String>,
-    /// How many are skipped.
+    /// Only those below this place.
+    pub before: Option<Place>,
+    /// How many of those are skipped.
     pub offset: i64,
     /// How many are listed.
     pub limit: i64,
+}
+
+/// Where a conversation is in the list. It stays a place when the conversation itself moves up or
+/// leaves the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// When something was written last, in milliseconds since 1970.
+    pub last_message_at: i64,
+    /// The conversation's id.
+    pub id: i64,
 }
 
 /// Whose conversations are listed.
@@ -71,6 +83,8 @@ pub struct Listed {
     pub conversations: Vec<Conversation>,
     /// How many there are on all pages.
     pub total: i64,
+    /// The place of the last of them, if there are more below it.
+    pub next_before: Option<Place>,
     /// How many the user may read.
     pub counts: Counts,
 }
@@ -92,13 +106,17 @@ impl Store {
     /// A page of the conversations that `user` may read.
     pub async fn list(&self, user: &User, listing: &Listing) -> Result<Listed, StoreError> {
         let counts = self.counts(user, listing.status).await?;
-        let (ids, total) = match &listing.search {
+        let (mut places, total) = match &listing.search {
             Some(search) => self.search(user, listing, search).await?,
             None => self.page(user, listing, counts).await?,
         };
+        let has_more = places.len() > size(listing.limit);
+        places.truncate(size(listing.limit));
+        let ids: Vec<_> = places.iter().map(|place| place.id).collect();
         Ok(Listed {
             conversations: self.conversations(user, &ids).await?,
             total,
+            next_before: places.last().copied().filter(|_| has_more),
             counts,
         })
     }
@@ -142,13 +160,14 @@ impl Store {
         Ok(statement.query().fetch_one(&mut *reader).await?)
     }
 
-    /// The ids of a page, and how many conversations there are on all pages.
+    /// The places of a page and of the one that follows it, and how many conversations there are on
+    /// all pages.
     async fn page(
         &self,
         user: &User,
         listing: &Listing,
         counts: Counts,
-    ) -> Result<(Vec<i64>, i64), StoreError> {
+    ) -> Result<(Vec<Place>, i64), StoreError> {
         let total = match listing.filter {
             _ if listing.unread || listing.department_id.is_some() => {
                 let mut statement = Statement::new(
@@ -168,14 +187,17 @@ impl Store {
             return Ok((Vec::new(), total));
         }
         let mut statement = Statement::new(
-            "SELECT c.id FROM conversations c
+            "SELECT c.id, c.last_message_at FROM conversations c
              LEFT JOIN read_marks r ON r.user_id = $1 AND r.conversation_id = c.id
              WHERE 1 = 1",
             user,
         );
         statement.listed(user, listing);
-        statement.newest_first(listing.limit, listing.offset);
-        Ok((self.ids(statement).await?, total))
+        if let Some(place) = listing.before {
+            statement.below(place);
+        }
+        statement.newest_first(listing.limit + 1, listing.offset);
+        Ok((self.places(statement).await?, total))
     }
 
     /// As [`Store::page`], of what is found.
@@ -184,9 +206,9 @@ impl Store {
         user: &User,
         listing: &Listing,
         search: &str,
-    ) -> Result<(Vec<i64>, i64), StoreError> {
+    ) -> Result<(Vec<Place>, i64), StoreError> {
         let mut statement = Statement::new(
-            "SELECT c.id FROM conversations c
+            "SELECT c.id, c.last_message_at FROM conversations c
              JOIN contacts ct ON ct.id = c.contact_id
              LEFT JOIN read_marks r ON r.user_id = $1 AND r.conversation_id = c.id
              WHERE 1 = 1",
@@ -197,20 +219,27 @@ impl Store {
         statement.newest_first(FOUND, 0);
         let turn = timeout(self.patience, self.searches.acquire()).await;
         let _turn = turn.map_err(|_| StoreError::Busy)?;
-        let found = self.within(PATIENCE).ids(statement).await?;
+        let found = self.within(PATIENCE).places(statement).await?;
         let total = i64::try_from(found.len()).unwrap_or(FOUND);
-        let (skipped, taken) = (size(listing.offset), size(listing.limit));
-        let ids = found.into_iter().skip(skipped).take(taken).collect();
-        Ok((ids, total))
+        let is_below = |place: &Place| listing.before.is_none_or(|before| *place < before);
+        let below = found.into_iter().filter(is_below);
+        let (skipped, taken) = (size(listing.offset), size(listing.limit) + 1);
+        Ok((below.skip(skipped).take(taken).collect(), total))
     }
 
-    async fn ids(&self, statement: Statement) -> Result<Vec<i64>, StoreError> {
+    async fn places(&self, statement: Statement) -> Result<Vec<Place>, StoreError> {
         let rows = statement
             .query()
             .fetch_all(&mut *self.reader().await?)
             .await?;
-        let ids: Result<_, _> = rows.iter().map(|row: &AnyRow| row.try_get("id")).collect();
-        Ok(ids?)
+        let place = |row: &AnyRow| {
+            Ok::<_, sqlx::Error>(Place {
+                last_message_at: row.try_get("last_message_at")?,
+                id: row.try_get("id")?,
+            })
+        };
+        let places: Result<_, _> = rows.iter().map(place).collect();
+        Ok(places?)
     }
 }
 
@@ -320,6 +349,15 @@ impl Statement {
             );
         }
         self.sql.push_str(")))");
+    }
+
+    /// What is further down than a place.
+    fn below(&mut self, place: Place) {
+        self.add(
+            " AND (c.last_message_at, c.id) < (?",
+            Value::Number(place.last_message_at),
+        );
+        self.add(", ?)", Value::Number(place.id));
     }
 
     fn newest_first(&mut self, limit: i64, offset: i64) {

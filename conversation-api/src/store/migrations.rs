@@ -48,6 +48,21 @@ const SQLITE: &[Source] = &[
         "lanes that are left alone",
         include_str!("../../migrations/sqlite/0007_left_alone.sql"),
     ),
+    (
+        8,
+        "replies that have failed",
+        include_str!("../../migrations/sqlite/0008_failed_replies.sql"),
+    ),
+    (
+        9,
+        "who loses a moved conversation",
+        include_str!("../../migrations/sqlite/0009_former_department.sql"),
+    ),
+    (
+        10,
+        "indexes of what is open and kept",
+        include_str!("../../migrations/sqlite/0010_indexes.sql"),
+    ),
 ];
 
 const POSTGRES: &[Source] = &[
@@ -85,6 +100,21 @@ const POSTGRES: &[Source] = &[
         7,
         "lanes that are left alone",
         include_str!("../../migrations/postgres/0007_left_alone.sql"),
+    ),
+    (
+        8,
+        "replies that have failed",
+        include_str!("../../migrations/postgres/0008_failed_replies.sql"),
+    ),
+    (
+        9,
+        "who loses a moved conversation",
+        include_str!("../../migrations/postgres/0009_former_department.sql"),
+    ),
+    (
+        10,
+        "indexes of what is open and kept",
+        include_str!("../../migrations/postgres/0010_indexes.sql"),
     ),
 ];
 

@@ -17,7 +17,7 @@
 //! - [`ownership`]: whose a conversation is; [`message_rows`]: reading messages
 //! - [`incoming`], [`statuses`]: what WhatsApp reports; [`updates`]: announcing that a message changed
 //! - [`media`]: fetching files
-//! - [`outbox`]: what is to be sent; [`settling`]: noting what was
+//! - [`outbox`]: what is to be sent; [`settling`]: noting what was; [`revive`]: sending again what was given up
 //! - [`evictions`], [`notices`]: whose connections are to end, and what they get before
 //! - [`demo`]: demonstration data
 
@@ -43,6 +43,7 @@ mod ownership;
 mod reader;
 pub mod reads;
 pub mod retry;
+pub mod revive;
 pub mod settling;
 pub mod statuses;
 pub mod tokens;

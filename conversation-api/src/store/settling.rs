@@ -19,7 +19,7 @@ pub struct Settle {
     pub lane: Lane,
     /// The last row that was sent or is dead; none if the first one waits.
     pub done_up_to: Option<i64>,
-    /// The rows among them that will never be sent, and why.
+    /// The rows among them that will never be sent.
     pub dead: Vec<Dead>,
     /// What the messages that were sent are called at WhatsApp.
     pub whatsapp_ids: Vec<WhatsappId>,
@@ -29,7 +29,8 @@ pub struct Settle {
     pub asked_for: Option<Duration>,
 }
 
-/// A row that will never be sent.
+/// A row that will never be sent. It stays until somebody has looked at it, unless its message says
+/// why it failed: that is for its agents, who can send it again.
 #[derive(Clone, Debug)]
 pub struct Dead {
     /// The row's id.
@@ -140,9 +141,10 @@ async fn bury(
     dead: &Dead,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
+    let dead_at = dead.failed.is_none().then_some(now.millis());
     query("UPDATE outbox SET dead_at = $2, error = $3 WHERE id = $1")
         .bind(dead.id)
-        .bind(now.millis())
+        .bind(dead_at)
         .bind(dead.error.as_str())
         .execute(&mut *connection)
         .await?;

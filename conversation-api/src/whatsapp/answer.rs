@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_code_says_more_than_a_status() {
-        for code in [130_429, 131_056, 80007, 1, 2, 4, 131_016] {
+        for code in [130_429, 131_056, 80007, 1, 2, 4, 190, 131_016] {
             for status in [400, 403, 500] {
                 let later = refused(status, &json!({"error": {"code": code}}));
                 assert!(matches!(later, GraphError::Later { .. }), "{status} {code}");

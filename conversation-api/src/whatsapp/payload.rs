@@ -9,6 +9,9 @@ use super::incoming::{self, Incoming};
 use super::values::{is_plausible_id, items};
 use crate::message::Failure;
 
+/// Characters of another number's id that are shown.
+const LONGEST_NUMBER: usize = 32;
+
 /// Something that a webhook reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
@@ -25,13 +28,31 @@ pub enum Notice {
     },
 }
 
-/// Reads the notices of a webhook, in order.
-pub fn notices(payload: &Value) -> Vec<Notice> {
+/// What a webhook reports.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// What is about the desk's number, in order.
+    pub notices: Vec<Notice>,
+    /// Meta's id of another number, if something is about one.
+    pub other_number: Option<String>,
+}
+
+/// Reads a webhook. An app at Meta may have several numbers; with the id of the desk's own, what
+/// names another is passed over.
+pub fn report(payload: &Value, own_number: Option<&str>) -> Report {
     let changes = items(payload, "entry").flat_map(|entry| items(entry, "changes"));
-    changes
-        .filter(|change| change["field"] == "messages")
-        .flat_map(|change| in_change(&change["value"]))
-        .collect()
+    let mut report = Report::default();
+    for change in changes.filter(|change| change["field"] == "messages") {
+        let value = &change["value"];
+        let number = value["metadata"]["phone_number_id"].as_str();
+        match (number, own_number) {
+            (Some(number), Some(own)) if number != own => {
+                report.other_number = Some(number.chars().take(LONGEST_NUMBER).collect());
+            }
+            _ => report.notices.extend(in_change(value)),
+        }
+    }
+    report
 }
 
 fn in_change(value: &Value) -> impl Iterator<Item = Notice> {

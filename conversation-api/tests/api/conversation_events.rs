@@ -150,14 +150,26 @@ async fn a_move_is_announced_to_both_departments() {
         let mut manager = api.log_in("manager@tims.local").await;
         let mut agent = api.log_in("agent@tims.local").await;
         let mut admin = api.log_in("admin@tims.local").await;
+        let mut supervisor = api.log_in("supervisor@tims.local").await;
+        let mut other = api.log_in("agent2@tims.local").await;
         let mut left = listener(&relay, &mut manager, "private-department.1").await;
+        let mut leaves = listener(&relay, &mut supervisor, "private-department.1").await;
+        // An agent may not listen to what a colleague has, and so loses nothing.
+        let mut stays = listener(&relay, &mut other, "private-department.1").await;
         let mut dropped = listener(&relay, &mut agent, "private-user.5").await;
         let mut joined = listener(&relay, &mut admin, "private-department.2").await;
         let mut inside = listener(&relay, &mut admin, "private-conversation.1").await;
         let mut old = listener(&relay, &mut admin, "private-department.1").await;
         let path = "/api/conversations/1/move";
         post(&mut manager, path, &json!({"department_id": 2})).await;
-        for client in [&mut left, &mut joined, &mut inside, &mut old] {
+        for client in [
+            &mut left,
+            &mut leaves,
+            &mut stays,
+            &mut joined,
+            &mut inside,
+            &mut old,
+        ] {
             let event = client
                 .expect_event("conversation.updated")
                 .await
@@ -173,7 +185,7 @@ async fn a_move_is_announced_to_both_departments() {
             .data_json();
         assert_eq!(event["assignee"], json!(null));
         assert_eq!(event["previous_assignee"], value(AMIR));
-        for client in [&mut left, &mut dropped] {
+        for client in [&mut left, &mut leaves, &mut dropped] {
             client.expect_error(Some(4200)).await;
             client.expect_close_code(4200).await;
         }
@@ -181,7 +193,7 @@ async fn a_move_is_announced_to_both_departments() {
             client.expect_event("conversation.assigned").await;
         }
         api.everything_sent().await;
-        for client in [&mut joined, &mut inside, &mut old] {
+        for client in [&mut joined, &mut inside, &mut old, &mut stays] {
             client.expect_nothing().await;
         }
         api.stop().await;

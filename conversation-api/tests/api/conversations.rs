@@ -31,7 +31,8 @@ async fn the_list_has_what_an_inbox_shows() {
             .json();
         let counts = json!({"mine": 1, "unassigned": 1, "all": 2, "unread": 2});
         let meta = json!({
-            "current_page": 1, "last_page": 1, "per_page": 20, "total": 2, "counts": counts,
+            "current_page": 1, "last_page": 1, "per_page": 20, "total": 2, "next_before": null,
+            "counts": counts,
         });
         assert_eq!(listed["meta"], meta);
         let conversation = &listed["data"][0];
@@ -78,9 +79,11 @@ async fn the_list_is_paged_and_the_newest_message_comes_first() {
     assert_eq!(ids(&first), [1, 2, 3, 4]);
     let counts = json!({"mine": 0, "unassigned": 2, "all": 6, "unread": 6});
     let meta = json!({
-        "current_page": 1, "last_page": 2, "per_page": 4, "total": 6, "counts": counts,
+        "current_page": 1, "last_page": 2, "per_page": 4, "total": 6,
+        "next_before": first["meta"]["next_before"], "counts": counts,
     });
     assert_eq!(first["meta"], meta);
+    assert!(first["meta"]["next_before"].is_string());
     assert_eq!(ids(&page(&mut admin, "?per_page=4&page=2").await), [5, 6]);
     assert_eq!(
         ids(&page(&mut admin, "?per_page=4&page=3").await),

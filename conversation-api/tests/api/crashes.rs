@@ -3,8 +3,11 @@
 
 use protocol_tests::{TestServer, eventually};
 
+use crate::support::api::Builder;
+use crate::support::graph::{message, start_with, takes};
 use crate::support::proxy::Gate;
-use crate::support::{Api, Database, Kind, Proxy, meta};
+use crate::support::stand_in::Answer;
+use crate::support::{Api, Database, Kind, Proxy, StandIn, meta};
 
 #[tokio::test]
 async fn killed_between_commit_and_publish_the_event_goes_out_later() {
@@ -125,4 +128,49 @@ async fn killed_at_any_time_under_load_nothing_is_lost() {
     assert_eq!(announced, answered);
     api.stop().await;
     relay.finish().await;
+}
+
+#[tokio::test]
+async fn killed_between_replies_only_the_one_under_way_is_sent_again() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let mut is_held = false;
+        // All of them wait before the first is answered; the last but one never is.
+        let graph = StandIn::start_slow(move |arrived| {
+            let holds = !is_held && arrived.body["text"]["body"] == "under way";
+            is_held |= holds;
+            let answer = Answer::from(takes(arrived));
+            if holds { answer.held() } else { answer }
+        })
+        .await;
+        let patiently = |api: Builder| api.set("OUTBOX_LEASE_SECONDS", "6");
+        let (doomed, mut agent) = start_with(&database, &graph, patiently).await;
+        let mut ids = Vec::new();
+        for content in ["first", "one", "two", "under way", "last"] {
+            ids.push(agent.write(1, content).await);
+        }
+        graph.release();
+        let times = |content: &str| {
+            let arrived = graph.arrived();
+            let of = arrived
+                .iter()
+                .filter(|request| request.body["text"]["body"] == content);
+            of.count()
+        };
+        eventually("the reply that is not answered", || {
+            let is_there = times("under way") > 0;
+            async move { is_there.then_some(()) }
+        })
+        .await;
+        for id in &ids[..3] {
+            assert_eq!(message(&mut agent, *id).await["status"], "sent");
+        }
+        doomed.kill().await;
+        let (api, _agent) = start_with(&database, &graph, patiently).await;
+        api.everything_sent().await;
+        for content in ["one", "two", "last"] {
+            assert_eq!(times(content), 1, "{content}");
+        }
+        api.stop().await;
+    }
 }

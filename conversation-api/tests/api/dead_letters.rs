@@ -2,6 +2,8 @@
 
 use protocol_tests::{TestServer, eventually};
 
+use crate::support::database::run;
+use crate::support::stand_in::Answer;
 use crate::support::{Api, Database, Desk, Kind, StandIn, meta};
 
 fn refused_content(content: &'static str, status: u16) -> impl Future<Output = StandIn> {
@@ -59,6 +61,71 @@ async fn a_refusal_that_cannot_heal_stops_only_its_event() {
         let log = api.log().join("\n");
         assert!(log.contains("this will never be sent"), "{log}");
     }
+}
+
+#[tokio::test]
+async fn what_was_refused_is_sent_again_once_that_is_asked_for() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let mut refusals = 0;
+        let relay = StandIn::start(move |_| {
+            refusals += 1;
+            if refusals <= 2 {
+                (403, "{}".into())
+            } else {
+                (200, "{}".into())
+            }
+        })
+        .await;
+        let (api, mut agent) = start(&database, &relay).await;
+        for content in ["one", "two", "three"] {
+            agent.write(1, content).await;
+        }
+        api.everything_sent().await;
+        let dead = "SELECT COUNT(*) FROM outbox WHERE dead_at IS NOT NULL";
+        assert_eq!(database.number(dead).await, 2);
+        let answer = run(&["outbox", "retry"], &database.url);
+        assert_eq!(answer, "2 rows are on their way again.\n");
+        let arrived = relay.wait_for(5).await;
+        api.everything_sent().await;
+        assert_eq!(contents(&relay), ["one", "two", "three", "one", "two"]);
+        let key = |request: usize| arrived[request].header("idempotency-key");
+        assert_eq!((key(0), key(1)), (key(3), key(4)));
+        assert_eq!(database.number(dead).await, 0);
+        let answer = run(&["outbox", "retry"], &database.url);
+        assert_eq!(answer, "Nothing has been given up.\n");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_keeps_events_until_the_address_is_right() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let mut redirects = 0;
+    let relay = StandIn::start(move |_| {
+        redirects += 1;
+        let (status, body) = if redirects <= 4 {
+            (301, "")
+        } else {
+            (200, "{}")
+        };
+        Answer::from((status, body.to_owned())).header("Location", "https://relay.example/apps?a=b")
+    })
+    .await;
+    let (api, _agent) = start(&database, &relay).await;
+    let mut admin = api.log_in("admin@tims.local").await;
+    for conversation in [1, 2] {
+        admin.write(conversation, "one").await;
+    }
+    api.everything_sent().await;
+    assert_eq!(relay.arrived().len(), 6);
+    let names_it = |line: &String| {
+        line.contains("nothing is being taken")
+            && line.contains("points to https://relay.example/apps (")
+    };
+    assert!(api.log().iter().any(names_it), "{:?}", api.log());
+    let metrics = api.metrics().await;
+    assert_eq!(metrics.sum("conversation_outbox_dead", &[]), 0.0);
+    api.stop().await;
 }
 
 #[tokio::test]

@@ -52,6 +52,32 @@ async fn what_is_resolved_is_closed_until_somebody_opens_it_or_writes() {
 }
 
 #[tokio::test]
+async fn a_reaction_leaves_a_resolved_conversation_closed() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let api = Api::on(&database).start().await;
+        let mut agent = api.log_in("agent@tims.local").await;
+        post(&mut agent, "resolve", &json!({})).await;
+        // It is given, and taken back.
+        for (id, emoji) in [("wamid.1", "👍"), ("wamid.2", "")] {
+            let reaction = json!({"message_id": "wamid.0", "emoji": emoji});
+            let payload = meta::other_message(id, "491701000001", "reaction", reaction);
+            meta::deliver(&mut agent, &payload).await.expect_status(200);
+            let shown = conversation(&mut agent).await;
+            assert_eq!(shown["status"], "closed");
+            assert_eq!(shown["last_message"]["type"], "reaction");
+            assert_eq!(shown["last_message"]["content"], emoji);
+        }
+        assert_eq!(
+            events(&database).await,
+            3,
+            "nothing but the two of them is announced"
+        );
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_customer_who_writes_again_comes_back_to_whoever_answered() {
     for kind in Kind::BOTH {
         let database = Database::seeded(kind).await;

@@ -165,6 +165,60 @@ async fn names_numbers_and_texts_are_searched() {
     }
 }
 
+/// The ids of a page, and where the next one begins.
+async fn page(desk: &mut Desk, query: &str) -> (Vec<i64>, Option<String>) {
+    let listed = list(desk, query).await;
+    let data = listed["data"].as_array().unwrap();
+    let ids = data.iter().map(|item| item["id"].as_i64().unwrap());
+    let next = listed["meta"]["next_before"].as_str().map(str::to_owned);
+    (ids.collect(), next)
+}
+
+#[tokio::test]
+async fn nothing_is_passed_over_where_a_page_begins_at_the_end_of_the_one_before() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        // Two of the same moment: their ids order them.
+        database
+            .execute(
+                "UPDATE conversations SET last_message_at =
+                    (SELECT c.last_message_at FROM conversations c WHERE c.id = 4) WHERE id = 3",
+            )
+            .await;
+        let api = Api::on(&database).start().await;
+        let mut admin = api.log_in("admin@tims.local").await;
+        let (first, next) = page(&mut admin, "status=open&per_page=3").await;
+        assert_eq!(first, [1, 2, 4]);
+        let place = next.expect("there are more");
+        // What was on the first page leaves the list, and another one comes to its top.
+        for id in [1, 2] {
+            let path = format!("/api/conversations/{id}/resolve");
+            admin.post(&path, &json!({})).await.expect_status(200);
+        }
+        admin.write(6, "now the newest").await;
+        let query = format!("status=open&per_page=3&before={place}");
+        assert_eq!(page(&mut admin, &query).await, (vec![3, 5], None));
+        let listed = list(&mut admin, &query).await;
+        assert_eq!(
+            (&listed["meta"]["total"], &listed["meta"]["current_page"]),
+            (&json!(4), &Value::Null)
+        );
+        // By number, too, it is known where the next one begins.
+        let (second, next) = page(&mut admin, "per_page=2&page=2").await;
+        let next = next.expect("there are more");
+        assert_eq!(second, [2, 4]);
+        let query = format!("per_page=2&before={next}");
+        assert_eq!(page(&mut admin, &query).await, (vec![3, 5], None));
+        // A search has pages, too.
+        let (found, next) = page(&mut admin, "search=17010000&per_page=4").await;
+        assert_eq!(found, [6, 1, 2, 4]);
+        let query = format!("search=17010000&per_page=4&before={}", next.unwrap());
+        assert_eq!(page(&mut admin, &query).await, (vec![3, 5], None));
+        assert_eq!(list(&mut admin, &query).await["meta"]["total"], 6);
+        api.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn filters_that_make_no_sense_are_named() {
     let database = Database::seeded(Kind::Sqlite).await;
@@ -186,6 +240,13 @@ async fn filters_that_make_no_sense_are_named() {
             "The search field must not be greater than 100 characters.",
         ),
         ("search", "a%00b", "The search field format is invalid."),
+        ("before", "7", "The selected before is invalid."),
+        ("before", "1.x", "The selected before is invalid."),
+        (
+            "before",
+            "1.99999999999999999999",
+            "The selected before is invalid.",
+        ),
     ] {
         let answer = agent
             .get(&format!("/api/conversations?{field}={value}"))

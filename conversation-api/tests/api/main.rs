@@ -15,6 +15,7 @@ mod database_outage;
 mod dead_letters;
 mod evictions;
 mod http_shapes;
+mod indexes;
 mod lifecycle;
 mod listing;
 mod log;

@@ -113,10 +113,11 @@ async fn what_becomes_of_a_reply_is_announced_with_its_reason() {
         let id = agent.write(1, "x").await;
         let sent = client.expect_event("message.sent").await.data_json();
         assert_eq!(sent["status"], "pending");
+        assert_eq!(sent["sender"]["name"], "Amir Agent");
         let updated = client.expect_event("message.updated").await.data_json();
         let expected = json!({
-            "id": id, "conversation_id": 1, "type": "text", "status": "sent", "error": null,
-            "media": null, "created_at": sent["created_at"],
+            "id": id, "conversation_id": 1, "type": "text", "sender": sent["sender"],
+            "status": "sent", "error": null, "media": null, "created_at": sent["created_at"],
             "version": sent["version"].as_i64().unwrap() + 1,
         });
         assert_eq!(updated, expected);
@@ -185,15 +186,18 @@ async fn a_reply_that_is_refused_fails_and_the_next_one_goes_out() {
     let taken = agent.write(1, "taken").await;
     status_becomes(&agent, refused, "failed").await;
     status_becomes(&agent, taken, "sent").await;
+    // Its agents know, and nobody else has to look at it.
     let metrics = api.metrics().await;
+    assert_eq!(metrics.sum("conversation_outbox_dead", &[]), 0.0);
+    let labels = [("kind", "whatsapp")];
     assert_eq!(
-        metrics.sum("conversation_outbox_dead", &[("kind", "whatsapp")]),
+        metrics.sum("conversation_outbox_given_up_total", &labels),
         1.0
     );
-    assert_eq!(
-        metrics.sum("conversation_outbox_dead", &[("kind", "broadcast")]),
-        0.0
-    );
+    let done = "SELECT COUNT(*) FROM outbox WHERE kind = 'whatsapp' AND sent_at IS NOT NULL
+        AND error LIKE '%Re-engagement message%'";
+    assert_eq!(database.number(done).await, 1);
+    api.stop().await;
 }
 
 #[tokio::test]

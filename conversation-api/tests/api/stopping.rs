@@ -1,9 +1,10 @@
 //! A stop in good order.
 
-use protocol_tests::TestServer;
+use protocol_tests::{TestServer, eventually};
 
+use crate::support::graph::{start, takes};
 use crate::support::proxy::Gate;
-use crate::support::{Api, Database, Kind, Proxy};
+use crate::support::{Api, Database, Kind, Proxy, StandIn};
 
 #[tokio::test]
 async fn what_was_answered_goes_out_before_the_end() {
@@ -46,4 +47,50 @@ async fn a_relay_that_is_gone_does_not_keep_the_process() {
     api.stop().await;
     let waiting = "SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL";
     assert_eq!(database.number(waiting).await, 6);
+}
+
+#[tokio::test]
+async fn a_stop_gives_no_customer_a_reply_twice() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let graph = StandIn::start_slow(takes).await;
+        let (mut api, _agent) = start(&database, &graph).await;
+        let mut admin = api.log_in("admin@tims.local").await;
+        for conversation in [1, 2, 3] {
+            admin.write(conversation, &format!("{conversation}a")).await;
+            admin.write(conversation, &format!("{conversation}b")).await;
+        }
+        graph.wait_for(3).await;
+        api.signal(libc::SIGTERM);
+        eventually("the stop to begin", || {
+            let log = api.log().join("\n");
+            async move { log.contains(r#""stopping""#).then_some(()) }
+        })
+        .await;
+        graph.release();
+        api.exited().await.expect_clean();
+        assert_eq!(
+            graph.arrived().len(),
+            3,
+            "no reply is begun after the request to stop"
+        );
+        let sent =
+            "SELECT COUNT(*) FROM messages WHERE status = 'sent' AND whatsapp_id IS NOT NULL";
+        assert_eq!(
+            database.number(sent).await,
+            3,
+            "what was under way is noted"
+        );
+
+        let (api, _agent) = start(&database, &graph).await;
+        api.everything_sent().await;
+        let arrived = graph.arrived();
+        let mut texts: Vec<_> = arrived
+            .iter()
+            .map(|request| request.body["text"]["body"].as_str().unwrap())
+            .collect();
+        texts.sort_unstable();
+        assert_eq!(texts, ["1a", "1b", "2a", "2b", "3a", "3b"]);
+        api.stop().await;
+    }
 }

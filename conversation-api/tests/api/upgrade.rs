@@ -17,21 +17,34 @@ const EARLIER: i64 = 4;
 
 const WRITTEN: i64 = 1_770_000_000_000;
 
-/// A database as the program left it at that version: an agent, a conversation that is theirs, and an
-/// answer of which neither the event nor the way to the customer has been sent.
-async fn earlier(kind: Kind) -> Database {
-    let database = Database::empty(kind).await;
+async fn migrations(kind: Kind) -> Migrator {
     let folder = match kind {
-        Kind::Sqlite => {
-            std::fs::write(&database.url["sqlite://".len()..], "").unwrap();
-            "sqlite"
-        }
+        Kind::Sqlite => "sqlite",
         Kind::Postgres => "postgres",
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("migrations")
         .join(folder);
-    let all = Migrator::new(folder).await.unwrap();
+    Migrator::new(folder).await.unwrap()
+}
+
+async fn latest(kind: Kind) -> i64 {
+    let migrations = migrations(kind).await;
+    migrations
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap()
+}
+
+/// A database as the program left it at that version: an agent, a conversation that is theirs, and an
+/// answer of which neither the event nor the way to the customer has been sent.
+async fn earlier(kind: Kind) -> Database {
+    let database = Database::empty(kind).await;
+    if kind == Kind::Sqlite {
+        std::fs::write(&database.url["sqlite://".len()..], "").unwrap();
+    }
+    let all = migrations(kind).await;
     let earlier = all.iter().filter(|migration| migration.version <= EARLIER);
     let migrator = Migrator {
         migrations: Cow::Owned(earlier.cloned().collect()),
@@ -50,7 +63,7 @@ async fn earlier(kind: Kind) -> Database {
     database
 }
 
-fn statements(password: &str) -> [String; 7] {
+fn statements(password: &str) -> [String; 8] {
     let event = json!({
         "event": "message.sent",
         "channels": ["private-conversation.1", "private-department.1"],
@@ -89,6 +102,14 @@ fn statements(password: &str) -> [String; 7] {
                 ('event-2', 'whatsapp', 1, 2, '{reply}', {WRITTEN})"
         ),
         format!(
+            "INSERT INTO outbox (event_id, kind, conversation_id, sequence, payload, created_at,
+                dead_at, error)
+             VALUES ('event-0', 'whatsapp', 1, 0, 'x', {WRITTEN}, {WRITTEN},
+                    'the row cannot be read: expected value'),
+                ('event-1', 'whatsapp', 1, 1, '{reply}', {WRITTEN}, {WRITTEN},
+                    'the Graph API answered 400 Bad Request: Message undeliverable (code 131026)')"
+        ),
+        format!(
             "INSERT INTO outbox_lanes (kind, conversation_id, due_at, failures)
              VALUES ('broadcast', 1, {WRITTEN}, 0), ('whatsapp', 1, {WRITTEN}, 3)"
         ),
@@ -100,7 +121,15 @@ async fn a_database_of_an_earlier_version_is_migrated_and_served_on() {
     for kind in Kind::BOTH {
         let database = earlier(kind).await;
         let migrated = run(&["migrate"], &database.url);
-        assert!(migrated.contains("3 migrations were run"), "{migrated}");
+        let due = latest(kind).await - EARLIER;
+        let expected = format!("{due} migrations were run");
+        assert!(migrated.contains(&expected), "{migrated}");
+        let dead = "SELECT event_id FROM outbox WHERE dead_at IS NOT NULL";
+        assert_eq!(
+            database.texts(dead).await,
+            ["event-0"],
+            "a refused reply is done"
+        );
         let relay = TestServer::start().await;
         let mut client = relay.connect().await;
         client.subscribe("private-conversation.1").await;

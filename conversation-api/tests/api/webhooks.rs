@@ -1,11 +1,15 @@
 //! What Meta calls.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use protocol_tests::sign::hmac_sha256_hex;
 use protocol_tests::{Request, TestServer};
 use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
 
+use crate::support::graph::{start, takes};
 use crate::support::meta::{self, PATH};
-use crate::support::{Api, Database, Kind};
+use crate::support::{Api, Database, Kind, StandIn};
 
 #[tokio::test]
 async fn a_customers_message_is_stored_and_announced() {
@@ -294,6 +298,70 @@ async fn several_messages_of_one_webhook_are_all_stored_in_order() {
     api.stop().await;
 }
 
+/// A webhook with a text of the customer's of the first conversation, written in this second.
+fn written_in(second: i64, id: &str, text: &str) -> Value {
+    let message = meta::message(id, "491701000001", "Grace Hopper", text);
+    meta::with(message, "timestamp", json!(second.to_string()))
+}
+
+#[tokio::test]
+async fn a_message_that_comes_late_is_the_newest_and_not_the_last() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let api = Api::on(&database).start().await;
+        let mut agent = api.log_in("agent@tims.local").await;
+        let read = "/api/conversations/1/read";
+        agent.post(read, &json!({})).await.expect_status(200);
+        let reply = agent.write(1, "reply").await;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let second = i64::try_from(now.as_secs()).unwrap() - 300;
+        let late = written_in(second, "wamid.late", "late");
+        meta::deliver(&mut agent, &late).await.expect_status(200);
+        let shown = agent.get("/api/conversations/1").await.json();
+        assert_eq!(shown["last_message"]["id"], reply);
+        assert_eq!(
+            shown["last_message_at"],
+            shown["last_message"]["created_at"]
+        );
+        assert_eq!(shown["newest_message_id"], reply + 1);
+        assert_eq!(shown["last_read_message_id"], 3);
+        assert_eq!(shown["unread_count"], 1);
+        let path = "/api/conversations/1/messages";
+        let messages = agent.get(path).await.json();
+        let messages = messages["data"].as_array().unwrap();
+        assert_eq!(messages.last().unwrap()["id"], reply);
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn within_a_second_what_arrives_later_was_written_later_whoever_wrote_it() {
+    for kind in Kind::BOTH {
+        let database = Database::seeded(kind).await;
+        let api = Api::on(&database).start().await;
+        let mut agent = api.log_in("agent@tims.local").await;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let second = i64::try_from(now.as_secs()).unwrap() - 5;
+        let reply = agent.write(1, "reply").await;
+        let earlier = format!(
+            "UPDATE messages SET created_at =
+                CASE WHEN id = {reply} THEN {second}900 ELSE created_at - 600000 END
+             WHERE conversation_id = 1"
+        );
+        database.execute(AssertSqlSafe(earlier)).await;
+        for (id, text) in [("wamid.1", "one"), ("wamid.2", "two")] {
+            let message = written_in(second, id, text);
+            meta::deliver(&mut agent, &message).await.expect_status(200);
+        }
+        let path = "/api/conversations/1/messages";
+        let messages = agent.get(path).await.json();
+        let texts = messages["data"].as_array().unwrap().iter();
+        let texts: Vec<_> = texts.rev().take(3).map(|last| &last["content"]).collect();
+        assert_eq!(texts, ["two", "one", "reply"]);
+        api.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn the_address_is_verified_with_the_token() {
     let database = Database::seeded(Kind::Sqlite).await;
@@ -338,4 +406,23 @@ async fn the_address_is_verified_with_the_token() {
         .await
         .expect_status(403);
     api.stop().await;
+}
+
+#[tokio::test]
+async fn what_another_number_of_the_app_receives_is_passed_over() {
+    let database = Database::seeded(Kind::Sqlite).await;
+    let graph = StandIn::start(takes).await;
+    let (api, mut agent) = start(&database, &graph).await;
+    for id in ["wamid.1", "wamid.2"] {
+        let mut payload = meta::message(id, "491701000001", "Grace", "to the test number");
+        payload["entry"][0]["changes"][0]["value"]["metadata"]["phone_number_id"] = json!("99");
+        meta::deliver(&mut agent, &payload).await.expect_status(200);
+    }
+    let payload = meta::message("wamid.3", "491701000001", "Grace", "to the desk");
+    meta::deliver(&mut agent, &payload).await.expect_status(200);
+    let stored = "SELECT content FROM messages WHERE whatsapp_id LIKE 'wamid.%'";
+    assert_eq!(database.texts(stored).await, ["to the desk"]);
+    let log = api.stop().await.log;
+    let warns = |line: &&String| line.contains("another number") && line.contains(r#""99""#);
+    assert_eq!(log.iter().filter(warns).count(), 1, "once");
 }

@@ -21,9 +21,9 @@ export function createApi(http) {
     departments: () => get("/api/departments"),
     templates: () => get("/api/templates"),
 
-    conversations: ({ filter, status, unread, departmentId, search, page, perPage }) =>
+    conversations: ({ filter, status, unread, departmentId, search, before, perPage }) =>
       get("/api/conversations", {
-        filter, status, unread: unread ? 1 : undefined, department_id: departmentId, search, page, per_page: perPage,
+        filter, status, unread: unread ? 1 : undefined, department_id: departmentId, search, before, per_page: perPage,
       }),
     conversation: (id) => get(`/api/conversations/${id}`),
     messages: (id, before) => get(`/api/conversations/${id}/messages`, { before }),

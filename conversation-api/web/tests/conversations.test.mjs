@@ -230,3 +230,21 @@ test("unread conversations are found, however many are read before them", async 
   await supervisor.page.waitForFunction(() => document.title === "TIMS inbox");
   await closeAll(supervisor);
 });
+
+test("nothing is passed over below a list of which others have taken some meanwhile", async () => {
+  // What the test before this one has left: more than a page of the list holds.
+  const path = "/api/conversations?status=open&filter=unassigned&per_page=100";
+  const { data } = await (await world.call(USERS.manager, "GET", path)).json();
+  assert.ok(data.length > 50 && data.length < 100);
+  const supervisor = await world.open(USERS.supervisor);
+  await filter(supervisor, "Unassigned").click();
+  const rows = supervisor.page.locator(".row");
+  await rows.nth(49).waitFor();
+  const taken = data.slice(0, 20);
+  for (const { id } of taken) await assign(id, ANA);
+  for (const { id } of taken) await row(supervisor, { conversation: id }).waitFor({ state: "detached" });
+  await supervisor.page.getByRole("button", { name: "Older conversations" }).click();
+  await supervisor.page.getByRole("button", { name: "Older conversations" }).waitFor({ state: "detached" });
+  assert.equal(await rows.count(), data.length - taken.length);
+  await closeAll(supervisor);
+});

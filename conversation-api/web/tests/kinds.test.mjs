@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { answer, closeAll, departmentHash, hashOf, messages, row, sees } from "./lib/page.mjs";
+import { answer, closeAll, departmentHash, hashOf, isAccessible, messages, row, sees, shows } from "./lib/page.mjs";
 import { CUSTOMERS, statusReport } from "./lib/whatsapp.mjs";
 import { USERS, startWorld } from "./lib/world.mjs";
 import { png } from "./lib/png.mjs";
@@ -41,6 +41,38 @@ test("ticks change while one looks, and a failure shows its reason until it is t
   }
   assert.equal(world.graph.timesSent("Into nowhere."), 2);
   await closeAll(agent);
+});
+
+test("who wrote a message that fails learns of it wherever they are, and the list marks it", async () => {
+  const agent = await world.open(USERS.agent, { hash: hashOf(grace) });
+  const colleague = await world.open(USERS.agent2, { hash: departmentHash(1) });
+  const page = agent.page;
+  const fail = (id) => world.deliver(statusReport(id, "failed", [{ code: 131026, title: "Message undeliverable" }]));
+  await answer(agent, "See you on Monday.");
+  const { id } = await world.graph.awaitSent(({ text }) => text?.body === "See you on Monday.");
+  await messages(agent, "See you on Monday.").locator(".delivery.sent").waitFor();
+  await page.getByRole("button", { name: "Resolve" }).click();
+  await page.getByRole("button", { name: "Reopen" }).waitFor();
+  await page.goto(`${world.inboxUrl}#/`);
+  await fail(id);
+  const notice = page.getByRole("alert").filter({ hasText: "A message to Grace Hopper was not delivered." });
+  await notice.waitFor();
+  await page.getByLabel("Status").selectOption("Resolved");
+  await row(agent, grace).filter({ hasText: "Not delivered You: See you on Monday." }).waitFor();
+  await isAccessible(agent, "a list with a message that was not delivered");
+  await notice.getByRole("link", { name: "Grace Hopper" }).click();
+  await messages(agent, "See you on Monday.").locator(".failure-reason").waitFor();
+  await notice.waitFor({ state: "detached" });
+  await page.reload();
+  await page.getByLabel("Status").selectOption("Resolved");
+  await row(agent, grace).filter({ hasText: "Not delivered You: See you on Monday." }).waitFor();
+  await page.getByRole("button", { name: "Reopen" }).click();
+  await page.getByRole("button", { name: "Resolve" }).waitFor();
+  // The department gets the event, too; what comes after it comes later.
+  await world.write(grace, "Which Monday?");
+  await sees(colleague, "Which Monday?");
+  assert.ok(!(await shows(colleague, "not delivered")));
+  await closeAll(agent, colleague);
 });
 
 test("an image is shown in its place, and its caption below it", async () => {
@@ -176,9 +208,14 @@ test("notes are seen by colleagues, called notes, and never sent", async () => {
   await supervisor.page.locator(".message.a-note").filter({ hasText: "Note by Amir Agent" }).filter({ hasText: "ten percent" }).waitFor();
   await sees(agent, "A regular: ten percent.");
   assert.equal(await messages(agent, "ten percent").locator(".delivery").count(), 0);
-  // What comes next is a reply again.
+  // What comes next is a note, too, until somebody chooses otherwise.
+  await agent.page.keyboard.type("And free tubes.");
+  await agent.page.keyboard.press("Enter");
+  await supervisor.page.locator(".message.a-note").filter({ hasText: "free tubes" }).waitFor();
+  await agent.page.getByRole("button", { name: "Reply", exact: true }).click();
   await answer(agent, "There is a discount.");
   await world.graph.awaitSent(({ text }) => text?.body === "There is a discount.");
+  assert.equal(world.graph.timesSent("And free tubes."), 0);
   assert.equal(world.graph.timesSent("A regular: ten percent."), 0);
   await closeAll(agent, supervisor);
 });

@@ -6,36 +6,11 @@ import { channelsFor } from "../src/live/channels.js";
 import { coalesce } from "../src/desk/coalesce.js";
 import * as feeds from "../src/desk/feeds.js";
 import { createFetching } from "../src/desk/fetching.js";
-import { FIRST_QUERY, emptyList, listed, matches, recount } from "../src/desk/list.js";
+import { FIRST_QUERY, emptyList, listed, matches, newestFirst, recount } from "../src/desk/list.js";
 import * as messages from "../src/desk/messages.js";
 import { permissions } from "../src/desk/permissions.js";
-import { createRecords } from "../src/desk/records.js";
-import { EMPTY } from "../src/desk/state.js";
-import { createStore } from "../src/store.js";
 import { rowsOf } from "../src/view/rows.js";
-
-const at = (second) => `2026-01-01T00:00:${String(second).padStart(2, "0")}.000Z`;
-const message = (id, more = {}) => ({
-  id, conversation_id: 1, direction: "inbound", type: "text", content: `message ${id}`, sender: null, status: null,
-  created_at: at(id), ...more,
-});
-const SALES = { id: 1, name: "Sales" };
-const SUPPORT = { id: 2, name: "Support" };
-const AMIR = { id: 5, name: "Amir", role: "agent", department_id: 1 };
-const SOL = { id: 4, name: "Sol", role: "account_manager", department_id: 1 };
-const conversation = (id, last, more = {}) => ({
-  id, status: "open", contact: { id, name: `Customer ${id}` }, department: SALES, assignee: null, unread_count: 0,
-  last_message: last, last_message_at: last.created_at, isReadable: true, can: {}, ...more,
-});
-const ids = (list) => list.map(({ id }) => id);
-const page = (data, next_before = null) => ({ data, meta: { next_before } });
-
-/** What is known by `user`, and how often the counts could not be kept up. */
-function records(user, known = []) {
-  const store = createStore({ ...EMPTY, user, conversations: Object.fromEntries(known.map((c) => [c.id, c])) });
-  let miscounts = 0;
-  return { store, records: createRecords({ store, miscounted: () => { miscounts += 1; } }), miscounts: () => miscounts };
-}
+import { AMIR, ANA, SALES, SOL, SUPPORT, at, conversation, description, ids, message, page, records } from "./lib/known.mjs";
 
 // Messages
 
@@ -92,10 +67,11 @@ test("an event whose text was cut takes nothing back", () => {
 });
 
 test("what is new begins at the first of the unread messages", () => {
-  const thread = [message(1), message(2, { direction: "outbound" }), message(3), message(4)];
-  assert.equal(messages.firstOfLast(thread, 2), 3);
-  assert.equal(messages.firstOfLast(thread, 0), null);
-  assert.equal(messages.firstOfLast(thread, 9), 1, "as far as it is known");
+  const thread = [message(1), message(9, { created_at: at(2) }), message(3, { direction: "outbound" }), message(4), message(5)];
+  assert.equal(messages.firstUnread(thread, 3), 4);
+  assert.equal(messages.firstUnread(thread, 5), 9);
+  assert.equal(messages.firstUnread(thread, 9), null, "what is unread may be further up than what is here");
+  assert.equal(messages.firstUnread(thread, 0), 1);
 });
 
 test("a reaction stands at its message, the later one for the earlier one, and alone where that is not known", () => {
@@ -125,6 +101,24 @@ test("what became of a message is known, though it comes before the message", ()
   known.update({ id: 2, conversation_id: 1, status: "sent", error: null, version: 3 });
   known.note(message(2, { direction: "outbound", status: "pending", version: 2 }));
   assert.deepEqual(store.get().thread.messages.map(({ status }) => status), [null, "sent"]);
+});
+
+test("what became of the last message is in the list, and is news once", () => {
+  const sent = message(1, { direction: "outbound", status: "sent", version: 2 });
+  const { records: known } = records(AMIR, [conversation(1, sent, { assignee: AMIR })]);
+  const last = () => [known.known(1).last_message.status, known.known(1).last_message.error?.title];
+  const failed = { id: 1, conversation_id: 1, status: "failed", error: { title: "Undeliverable" }, version: 3 };
+  assert.equal(known.update(failed), true);
+  assert.deepEqual(last(), ["failed", "Undeliverable"]);
+  assert.equal(known.update(failed), false, "it comes on two channels");
+  known.fetched(conversation(1, sent, { assignee: AMIR }));
+  assert.deepEqual(last(), ["failed", "Undeliverable"], "an answer that it has overtaken takes nothing back");
+  assert.equal(known.update({ ...failed, status: "pending", error: null, version: 4 }), true);
+  assert.deepEqual(last(), ["pending", undefined]);
+  assert.equal(known.update(failed), false, "it is over");
+  assert.equal(known.update({ ...failed, version: 5 }), true, "it has failed again");
+  known.fetched(conversation(1, { ...sent, id: 2, version: 9 }, { assignee: AMIR }));
+  assert.equal(known.update({ ...failed, id: 2, version: 7 }), false, "what is shown is newer");
 });
 
 test("whose a conversation is, the newer of an answer and an event decides", () => {
@@ -174,12 +168,6 @@ test("a page of messages that events have overtaken takes nothing back, and brin
   await whole;
   assert.deepEqual(states(), ["ready", "ready", "ready"]);
 });
-
-const description = (id, version, more = {}) => {
-  const { status, contact, department, assignee } = conversation(id, message(1));
-  return { id, status, contact, department, assignee, window_ends_at: null, version, ...more };
-};
-const ANA = { id: 6, name: "Ana" };
 
 test("an answer takes nothing back that an event brought before the conversation was known", () => {
   const known = records(AMIR);
@@ -255,7 +243,7 @@ test("numbers that events have changed since they were asked for are asked for a
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const { store, records: known } = records(SOL, [conversation(1, message(1))]);
   const numbers = (all) => ({ mine: 0, unassigned: all, all, unread: 0 });
-  const listing = (all) => ({ data: [], meta: { current_page: 1, last_page: 1, counts: numbers(all) } });
+  const listing = (all) => ({ data: [], meta: { next_before: null, counts: numbers(all) } });
   const answers = [];
   const api = { conversations: () => new Promise((resolve) => answers.push(resolve)) };
   const fetching = createFetching({ store, api, asking: { answered: (answer) => answer }, records: known, follow() {} });
@@ -272,6 +260,68 @@ test("numbers that events have changed since they were asked for are asked for a
   assert.equal(store.get().counts.all, 0);
   context.mock.timers.tick(10_000);
   assert.equal(answers.length, 0, "and not for ever");
+});
+
+const moment = (minute) => new Date(Date.UTC(2026, 0, 1, 0, minute)).toISOString();
+
+/** The page of a user, and a backend with conversations that nobody has, which it lists by their place. */
+function listing(user, count) {
+  const all = Array.from({ length: count }, (_, index) => conversation(index + 1, message(index + 1, { created_at: moment(index + 1) })));
+  const { store, records: known } = records(user);
+  const asked = [];
+  const api = {
+    asked,
+    async conversations({ before, perPage, ...query }) {
+      asked.push({ before, perPage });
+      const found = all.filter((item) => matches(item, { ...FIRST_QUERY, ...query }, user)).sort(newestFirst);
+      const [last_message_at, id] = before?.split(" ") ?? [];
+      const below = before ? found.filter((item) => newestFirst({ last_message_at, id: Number(id) }, item) < 0) : found;
+      const data = below.slice(0, perPage);
+      const next_before = below.length > perPage ? `${data.at(-1).last_message_at} ${data.at(-1).id}` : null;
+      return { data, meta: { next_before, counts: { mine: 0, unassigned: 0, all: 0, unread: 0 } } };
+    },
+    user: async () => user,
+    departments: async () => ({ data: [] }),
+    colleagues: async () => ({ data: [] }),
+    templates: async () => ({ data: [] }),
+  };
+  const fetching = createFetching({ store, api, asking: { answered: (answer) => answer }, records: known, follow() {} });
+  const shown = () => ids(listed(store.get().conversations, store.get().list, user, null)).length;
+  /** Somebody takes a conversation, and the page learns of it. */
+  function take(index) {
+    all[index] = { ...all[index], assignee: ANA, version: 2 };
+    known.describe(description(all[index].id, 2, { assignee: ANA }));
+  }
+  return { store, api, fetching, shown, take, all };
+}
+
+test("nothing is passed over below a list whose conversations have left it", async () => {
+  const { store, fetching, shown, take } = listing(SOL, 120);
+  await fetching.list({ ...FIRST_QUERY, filter: "unassigned" });
+  assert.equal(shown(), 50);
+  for (let index = 90; index < 120; index += 1) take(index);
+  assert.equal(shown(), 20);
+  await fetching.fetchMore();
+  assert.equal(shown(), 70);
+  await fetching.fetchMore();
+  assert.equal(shown(), 90, "all that nobody has");
+  assert.equal(store.get().list.next, null);
+});
+
+test("a list that is fetched anew reaches as far as it did", async () => {
+  const { store, api, fetching, shown } = listing(SOL, 400);
+  await fetching.list(FIRST_QUERY);
+  for (let times = 0; times < 4; times += 1) await fetching.fetchMore();
+  assert.equal(shown(), 250);
+  api.asked.length = 0;
+  await fetching.catchUp();
+  assert.equal(shown(), 250);
+  assert.deepEqual(api.asked.map(({ perPage }) => perPage), [100, 100, 50]);
+  await fetching.fetchMore();
+  assert.equal(shown(), 300);
+  for (let times = 0; times < 2; times += 1) await fetching.fetchMore();
+  assert.equal(shown(), 400);
+  assert.equal(store.get().list.next, null);
 });
 
 test("an event that comes again, or late, changes nothing in the list", () => {
@@ -301,11 +351,36 @@ test("only what customers write is unread, and what is read stays read", () => {
   assert.equal(known.records.known(1).unread_count, 0);
 });
 
-test("a customer's message that was written earlier is unread, and not the last one", () => {
-  const known = records(SOL, [conversation(1, message(5))]);
-  known.records.note(message(9, { created_at: at(2), content: "late" }));
-  const now = known.records.known(1);
-  assert.deepEqual([now.unread_count, now.last_message.content], [1, "message 5"]);
+test("a customer's message that was written earlier is unread, the newest, and not the last one", () => {
+  const reply = message(5, { direction: "outbound" });
+  const known = records(SOL, [conversation(1, reply)]);
+  const late = message(9, { created_at: at(2), content: "late" });
+  assert.equal(known.records.note(late), true);
+  const now = () => {
+    const { unread_count, last_message, last_message_at, newest_message_id } = known.records.known(1);
+    return [unread_count, last_message, last_message_at, newest_message_id];
+  };
+  assert.deepEqual(now(), [1, reply, reply.created_at, 9]);
+  assert.equal(known.records.note(late), false, "it comes on two channels");
+  known.records.fetched(conversation(1, reply, { unread_count: 1, newest_message_id: 9 }));
+  assert.deepEqual(now(), [1, reply, reply.created_at, 9], "and the backend agrees");
+  known.records.read(1, 9, 0);
+  known.records.fetched(conversation(1, reply, { unread_count: 1, newest_message_id: 9 }));
+  assert.equal(now()[0], 0);
+});
+
+test("what came late, and is further up than what is here, is read with the end of the conversation", () => {
+  const { store, records: known } = records(SOL, [conversation(1, message(9), { last_read_message_id: 9 })]);
+  store.set({ thread: { id: 1, ...messages.EMPTY_THREAD, messages: [message(7), message(9)], before: 7, state: "ready" } });
+  assert.equal(known.unreadInThread(), null);
+  known.note(message(12, { created_at: at(2) }));
+  assert.deepEqual(ids(store.get().thread.messages), [7, 9]);
+  assert.deepEqual(known.unreadInThread(), { id: 1, newest: 12 });
+  // An answer may be of a moment whose messages are not here yet.
+  known.fetched(conversation(1, message(14), { unread_count: 2 }));
+  assert.deepEqual(known.unreadInThread(), { id: 1, newest: 9 });
+  known.read(1, 12, 0);
+  assert.equal(known.lastRead(1), 12);
 });
 
 test("a conversation that a colleague has is not open to an agent any more", () => {

@@ -173,3 +173,25 @@ test("somebody who writes for the first time is in the list at once", async () =
   await supervisor.page.locator(".row.unread").filter({ hasText: "Frances Allen" }).filter({ hasText: "Do you rent" }).waitFor();
   await closeAll(supervisor);
 });
+
+test("a message that comes late is in its place and is read there, and the list does not take it for the last", async () => {
+  const agent = await world.open(USERS.agent, { hash: hashOf(grace) });
+  const supervisor = await world.open(USERS.supervisor);
+  await answer(agent, "We close at six.");
+  await listShows(supervisor, grace, "Amir: We close at six.");
+  const written = String(Math.floor(Date.now() / 1000) - 300);
+  await world.write(grace, { type: "text", text: { body: "When do you close?" }, timestamp: written });
+  await sees(agent, "When do you close?");
+  await row(supervisor, grace).locator(".badge").waitFor();
+  // Live and fetched anew it is the same.
+  for (const again of [async () => {}, ({ page }) => page.reload()]) {
+    await again(agent);
+    await again(supervisor);
+    await listShows(agent, grace, "You: We close at six.");
+    await listShows(supervisor, grace, "Amir: We close at six.");
+    await sees(agent, "When do you close?");
+    assert.match(await agent.page.locator(".messages [data-message]").last().innerText(), /We close at six/);
+    await row(agent, grace).locator(".badge").waitFor({ state: "detached" });
+  }
+  await closeAll(agent, supervisor);
+});

@@ -220,8 +220,17 @@ async function connections() {
   await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
   await console.sees("The user's connections are closed.");
   await eventually("the user's end", () => other.connection.state !== "connected");
-  leaver.disconnect();
-  other.disconnect();
+  // A browser takes this id for a step in a path.
+  const step = connect("..");
+  await connected(step);
+  step.signin();
+  await eventually("a user that is signed in", () => step.user.user_data);
+  await page.getByLabel("User id").fill("..");
+  await page.getByRole("button", { name: "Close the user's" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+  await eventually("the user's end", () => step.connection.state !== "connected");
+  equal(ada.connection.state, "connected", "the state of another user's connection");
+  for (const client of [leaver, other, step]) client.disconnect();
   await console.close();
 }
 

@@ -39,6 +39,7 @@ const LEFTOVERS: [&str; 3] = [
 pub struct TestServer {
     endpoint: Endpoint,
     admin: Option<Endpoint>,
+    tls: Option<String>,
     apps: Vec<App>,
     process: Option<ServerProcess>,
     config: ServerConfig,
@@ -94,6 +95,11 @@ impl TestServer {
     /// Where the admin listener is; `None` when it is off or the server foreign.
     pub fn admin_endpoint(&self) -> Option<&Endpoint> {
         self.admin.as_ref()
+    }
+
+    /// Where the server speaks TLS, `host:port`; panics where it does not.
+    pub fn tls_authority(&self) -> &str {
+        self.tls.as_deref().expect("tls.listen is set")
     }
 
     /// The id of the server's process; `None` when it is foreign.
@@ -246,7 +252,7 @@ impl TestServer {
         process.exited().await
     }
 
-    /// Stops the server by SIGTERM, expecting a clean exit, and starts it again on the same public address.
+    /// Stops the server by SIGTERM, expecting a clean exit, and starts it again on the same addresses, public and admin.
     pub async fn restart(mut self) -> TestServer {
         self.finished = true;
         self.signal(Signal::Terminate);
@@ -257,6 +263,9 @@ impl TestServer {
         process.exited().await.expect_clean();
         let mut config = self.config.clone();
         config.set("server.listen", self.endpoint.authority.clone().into());
+        if let Some(admin) = &self.admin {
+            config.set("admin.listen", admin.authority.clone().into());
+        }
         let mut server = start::own_server(config).await;
         server.channels = Mutex::new(std::mem::take(
             &mut *self.channels.lock().expect("no test panics holding this"),

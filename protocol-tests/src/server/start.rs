@@ -135,9 +135,14 @@ pub(super) async fn own_server(config: ServerConfig) -> TestServer {
             prefix: String::new(),
         }),
     };
+    let tls = match config.text("tls", "listen") {
+        Some("") | None => None,
+        Some(_) => Some(process.address("tls").await),
+    };
     TestServer {
         endpoint,
         admin,
+        tls,
         apps: config.apps.iter().map(AppConfig::app).collect(),
         process: Some(process),
         config,
@@ -153,6 +158,7 @@ fn foreign_server(foreign: ForeignServer, config: ServerConfig) -> TestServer {
     TestServer {
         endpoint: foreign.endpoint,
         admin: None,
+        tls: None,
         apps,
         process: None,
         config,

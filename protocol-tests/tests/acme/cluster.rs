@@ -6,6 +6,7 @@ use std::path::Path;
 
 use protocol_tests::cluster::{NODE_TIMEOUT, PREFIX};
 use protocol_tests::{RedisServer, TestServer, TestServerBuilder, eventually, or_skip};
+use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
 use crate::liar::Liar;
@@ -136,9 +137,39 @@ async fn ask_to_order(redis: &RedisServer, lease: &str) -> HashSet<String> {
     asking.collect()
 }
 
+const REFUSAL: &str = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n";
+
+/// A node of a directory that does not keep to the protocol.
+fn misled(liar: &Liar, redis: &RedisServer, state: &TempDir) -> TestServerBuilder {
+    let node = TestServer::builder()
+        .set("tls.listen", "127.0.0.1:0")
+        .set("server.state_dir", state.path().to_str().unwrap())
+        .set("tls.acme.domains", vec!["a.test"])
+        .set("tls.acme.directory", liar.url())
+        .set("tls.acme.ca_certificates", liar.certificate());
+    sharing(node, redis)
+}
+
+#[tokio::test]
+async fn a_node_that_stops_leaves_its_turn_to_the_others_who_say_that_they_wait() {
+    const WAITS: &str = "has ordered in vain and has the turn";
+    let liar = Liar::start(REFUSAL, b"").await;
+    let redis = RedisServer::start().await;
+    let states: [TempDir; 2] = folders();
+    let first = or_skip!(misled(&liar, &redis, &states[0]).start().await);
+    expect_orders(&first, "rate_limited", 1.0).await;
+    let second = or_skip!(misled(&liar, &redis, &states[1]).start().await);
+    let line = expect_logged(&second, WAITS, 1).await.remove(0);
+    assert!(line["left_s"].as_u64().unwrap() > 60, "{line}");
+    assert_eq!(orders(&second, "rate_limited").await, 0.0);
+    first.finish().await;
+    expect_orders(&second, "rate_limited", 1.0).await;
+    assert_eq!(logged(&second, WAITS).len(), 1);
+    second.finish().await;
+}
+
 #[tokio::test]
 async fn a_directory_that_refuses_one_node_is_not_asked_by_the_others() {
-    const REFUSAL: &str = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n";
     let liar = Liar::start(REFUSAL, b"").await;
     let redis = RedisServer::start().await;
     for (key, value) in [("slowlog-log-slower-than", 0), ("slowlog-max-len", 100_000)] {
@@ -148,13 +179,7 @@ async fn a_directory_that_refuses_one_node_is_not_asked_by_the_others() {
     let states: [TempDir; 3] = folders();
     let mut nodes = Vec::new();
     for state in &states {
-        let node = TestServer::builder()
-            .set("tls.listen", "127.0.0.1:0")
-            .set("server.state_dir", state.path().to_str().unwrap())
-            .set("tls.acme.domains", vec!["a.test"])
-            .set("tls.acme.directory", liar.url())
-            .set("tls.acme.ca_certificates", liar.certificate());
-        nodes.push(or_skip!(sharing(node, &redis).start().await));
+        nodes.push(or_skip!(misled(&liar, &redis, state).start().await));
     }
     let all: Vec<&TestServer> = nodes.iter().collect();
     eventually("a node to be refused", || async {
@@ -209,6 +234,46 @@ async fn a_renewed_certificate_reaches_all_nodes() {
     }
     first.finish().await;
     second.finish().await;
+}
+
+/// A certificate for all names that was issued before the others, and holds for very long.
+fn old_and_lasting() -> String {
+    let mut params = CertificateParams::new(NAMES.map(str::to_owned)).unwrap();
+    params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2100, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    key.serialize_pem() + &params.self_signed(&key).unwrap().pem()
+}
+
+#[tokio::test]
+async fn a_newer_certificate_takes_the_place_of_one_that_would_expire_later() {
+    let pebble = Pebble::start(Habits::default()).await;
+    let redis = RedisServer::start().await;
+    let states: [TempDir; 2] = folders();
+    let first = node(&pebble, &redis, "http-01", states[0].path());
+    let first = or_skip!(first.start().await);
+    pebble.point_to(&first);
+    expect_orders(&first, "issued", 1.0).await;
+    let new = kept(&states[0]);
+    // The other node has an old one in the same place.
+    let place = certificate(states[0].path());
+    let place = states[1]
+        .path()
+        .join(place.strip_prefix(states[0].path()).unwrap());
+    fs::create_dir_all(place.parent().unwrap()).unwrap();
+    fs::write(&place, old_and_lasting()).unwrap();
+    let second = node(&pebble, &redis, "http-01", states[1].path());
+    let second = or_skip!(second.start().await);
+    expect_orders(&second, "received", 1.0).await;
+    assert_eq!(kept(&states[1]), new);
+    // What one of them has in Redis, a third is given.
+    let [state] = folders();
+    let third = or_skip!(node(&pebble, &redis, "http-01", state.path()).start().await);
+    expect_one_certificate(&[&first, &third], &[&states[0], &state]).await;
+    assert_eq!(kept(&states[0]), new);
+    for node in [first, second, third] {
+        node.finish().await;
+    }
 }
 
 /// The key in Redis whose name ends so, once there is one.

@@ -11,9 +11,9 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
+use crate::clock::Shifted;
 use crate::dns::NameServer;
 use crate::process::Process;
-use crate::support::tls_address;
 
 /// What a test asks of it.
 #[derive(Clone, Copy)]
@@ -38,6 +38,7 @@ pub(crate) struct Pebble {
     directory: TempDir,
     habits: Habits,
     process: Option<Process>,
+    address: String,
     pub(crate) names: NameServer,
     /// The way to it.
     pub(crate) way: TcpProxy,
@@ -58,6 +59,7 @@ impl Pebble {
             directory,
             habits,
             process: None,
+            address: String::new(),
             names: NameServer::start().await,
             way: TcpProxy::start(&[]).await,
             http: TcpProxy::start(&[]).await,
@@ -87,12 +89,28 @@ impl Pebble {
             })
             .await;
             if is_up && !process.has_ended() {
-                self.way.set_targets(&[address]);
+                self.way.set_targets(std::slice::from_ref(&address));
+                self.address = address;
                 self.process = Some(process);
                 return;
             }
         }
         panic!("pebble does not start");
+    }
+
+    /// Whether it has issued anything.
+    pub(crate) fn has_issued(&self) -> bool {
+        let process = self.process.as_ref().unwrap();
+        process.log().contains("Issued certificate")
+    }
+
+    /// Lets its answers have another time in them.
+    pub(crate) async fn set_clock(&self, date: &'static str) -> Shifted {
+        let file = |name: &str| fs::read(self.directory.path().join(name)).unwrap();
+        let identity = (file("certificate.pem"), file("key.pem"));
+        let shifted = Shifted::start(identity, self.address.clone(), date).await;
+        self.way.set_targets(&[shifted.authority().to_owned()]);
+        shifted
     }
 
     /// A server that is to order a certificate for these names.
@@ -126,7 +144,7 @@ impl Pebble {
         let plain = servers.iter().map(|it| it.endpoint().authority.clone());
         self.http.set_targets(&plain.collect::<Vec<_>>());
         self.http.restore();
-        let over_tls = servers.iter().map(|it| tls_address(it));
+        let over_tls = servers.iter().map(|it| it.tls_authority().to_owned());
         self.tls.set_targets(&over_tls.collect::<Vec<_>>());
         self.tls.restore();
     }

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::pebble::{Habits, Pebble, certificate};
-use crate::support::{expect_orders, logged, tls_address, unready};
+use crate::support::{expect_orders, logged, unready};
 use crate::tunnel::{BOTH, Tunnel, client, shake_hands};
 
 /// Clients that stay connected while a certificate is replaced, unless this variable says how many.
@@ -38,7 +38,7 @@ fn trusting(state: &Path) -> Arc<ClientConfig> {
 async fn served(server: &TestServer, state: &Path) -> Vec<u8> {
     // A session that is resumed has no certificate of its own.
     let config = trusting(state);
-    let (shaken, _) = shake_hands(&tls_address(server), &config, "a.test")
+    let (shaken, _) = shake_hands(server.tls_authority(), &config, "a.test")
         .await
         .unwrap();
     shaken.certificate
@@ -63,7 +63,7 @@ async fn a_certificate_is_ordered_over_tls_and_clients_connect_with_it() {
     let server = pebble.server("tls-alpn-01", &["a.test", "b.test"], state.path());
     let server = or_skip!(server.start().await);
     let nobody = client(RootCertStore::empty(), BOTH);
-    let refused = shake_hands(&tls_address(&server), &nobody, "a.test").await;
+    let refused = shake_hands(server.tls_authority(), &nobody, "a.test").await;
     refused.expect_err("there is no certificate yet");
     assert!(unready(&server).await.is_some());
     eventually("the handshake to be counted", || async {
@@ -79,7 +79,7 @@ async fn a_certificate_is_ordered_over_tls_and_clients_connect_with_it() {
         served(&server, state.path()).await,
         kept(state.path())[0].to_vec()
     );
-    let tunnel = Tunnel::to(tls_address(&server), trusting(state.path()), "b.test").await;
+    let tunnel = Tunnel::to(server.tls_authority(), trusting(state.path()), "b.test").await;
     let channel = server.channel("acme");
     let mut subscriber = connect(&server, &tunnel).await;
     subscriber.subscribe(&channel).await;
@@ -110,7 +110,7 @@ async fn nobody_is_dropped_when_a_certificate_is_renewed() {
     let server = or_skip!(server.start().await);
     pebble.point_to(&server);
     expect_orders(&server, "issued", 1.0).await;
-    let tunnel = Tunnel::to(tls_address(&server), trusting(state.path()), "a.test").await;
+    let tunnel = Tunnel::to(server.tls_authority(), trusting(state.path()), "a.test").await;
     let channel = server.channel("acme");
     let mut connected = Vec::new();
     for _ in 0..clients {

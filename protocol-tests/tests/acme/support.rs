@@ -53,14 +53,3 @@ pub(crate) fn logged(server: &TestServer, message: &str) -> Vec<Value> {
         })
         .collect()
 }
-
-/// Where the server speaks TLS.
-pub(crate) fn tls_address(server: &TestServer) -> String {
-    let log = server.log();
-    let mut lines = log
-        .iter()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let line = lines.find(|line| line["listener"] == "tls");
-    let line = line.expect("the address is logged before that of the admin listener");
-    line["address"].as_str().unwrap().to_owned()
-}

@@ -50,7 +50,8 @@ async fn later_use_of_a_key_on_another_node_is_answered_again_and_not_delivered(
         {"channel": channel, "name": "x", "data": "1", "info": "subscription_count"},
         {"channel": channel, "name": "x", "data": "2"},
     ]);
-    let body = json!({"batch": batch, "idempotency_key": unique("k-")});
+    let key = unique("k-");
+    let body = json!({"batch": batch, "idempotency_key": key});
     let request = Request::post(cluster.app(), "/batch_events").json(&body);
     let first = cluster[2].request(&request).await.expect_status(200);
     assert_eq!(first.header("idempotency-replayed"), None);
@@ -61,6 +62,9 @@ async fn later_use_of_a_key_on_another_node_is_answered_again_and_not_delivered(
         let again = node.request(&request).await.expect_status(200);
         assert_eq!(again.header("idempotency-replayed"), Some("true"));
         assert_eq!(again.text(), first.text());
+        let other = json!({"batch": [batch[1]], "idempotency_key": key});
+        let other = Request::post(cluster.app(), "/batch_events").json(&other);
+        node.request(&other).await.expect_status(422);
     }
     for client in &mut clients {
         for number in ["1", "2"] {

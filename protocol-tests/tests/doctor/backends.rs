@@ -69,6 +69,23 @@ async fn a_webhook_that_is_not_there_is_found() {
 }
 
 #[tokio::test]
+async fn names_of_a_container_s_network_are_asked_about_where_they_are_known() {
+    let server = or_skip!(TestServer::builder().own_process().start().await);
+    let url = format!("ws://{}", server.endpoint().authority);
+    let cluster = "[cluster]\ndriver = \"redis\"\nurl = \"redis://redis.invalid\"\n";
+    let ingest = "[ingest.laravel_redis]\nenabled = true\napp = \"10001\"\nurl = \"redis://redis.invalid\"\n";
+    let database = "[apps_database]\nurl = \"mysql://me:s3cr3t@database.invalid/apps\"\n";
+    let configuration = with_webhook("http://shop.invalid/hook");
+    let configuration = format!("{cluster}{ingest}{database}{configuration}");
+    let doctor = Doctor::of(&url, &configuration).argument("--app");
+    let found = doctor.argument("10001").ask().await;
+    for id in ["webhook", "redis", "ingest.redis", "apps_database"] {
+        found.expect_error(id, "docker compose exec");
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn redis_is_asked_for_its_version_and_missed_where_it_is_away() {
     let server = or_skip!(TestServer::builder().own_process().start().await);
     let mut redis = RedisServer::start_with_password("s3cr3t").await;

@@ -93,7 +93,7 @@ async fn each_known_mistake_is_found_by_itself() {
             "warn",
         ),
         (
-            "VITE_REVERB_PORT=\"${REVERB_PORT}\"\n",
+            "VITE_REVERB_HOST=\"${REVERB_HOST}\"\n",
             "",
             "laravel.pages",
             "warn",

@@ -84,6 +84,12 @@ async fn an_origin_that_may_not_connect_is_found() {
     let own = asked(Some("https://shop.test")).ask().await;
     own.expect_ok("origin");
     own.expect_well_but(&[]);
+    // Whoever has the relay's configuration need not say which.
+    let known = APP.to_owned() + "allowed_origins = [\"https://shop.test\"]\n";
+    let url = format!("ws://{}", server.endpoint().authority);
+    let found = Doctor::of(&url, &known).ask().await;
+    found.expect("origin", "ok", "https://shop.test");
+    found.expect_well_but(&[]);
     server.finish().await;
 }
 

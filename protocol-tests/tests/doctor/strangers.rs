@@ -48,6 +48,18 @@ async fn a_redirect_is_found() {
 }
 
 #[tokio::test]
+async fn a_site_that_answers_everything_with_its_page_is_no_relay() {
+    let page = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<html>The shop";
+    let url = serve(page, false).await;
+    let found = Doctor::of(&url, APP).ask().await;
+    found.expect_error("http", "The shop");
+    assert!(
+        !found.has("signature") && !found.has("upgrade"),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_a_stranger_answers_does_not_act_on_the_terminal() {
     let evil = b"HTTP/1.1 404 Not \x1b[2J\r\nServer: \x1b]0;x\x07\r\nConnection: close\r\n\r\n\x1b[2J\x1b[31mowned\r\n\xe2\x80\xae";
     let url = serve(evil, false).await;

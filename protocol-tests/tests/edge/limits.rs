@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use protocol_tests::http::read_response;
+use protocol_tests::names::unique;
 use protocol_tests::{
-    AppConfig, PublishedEvent, Request, Response, TestServer, TestServerBuilder, Upgrade,
-    eventually, or_skip,
+    AppConfig, Frame, Opcode, PublishedEvent, Request, Response, Skipped, TestServer,
+    TestServerBuilder, Upgrade, WebSocket, eventually, or_skip,
 };
 use tokio::time::Instant;
 
@@ -82,6 +83,82 @@ async fn connections_of_an_address_are_limited_and_those_of_others_are_not() {
     drop(open.remove(0));
     recovers(&server, &from(&plain, "203.0.113.7")).await;
     drop(open);
+    server.finish().await;
+}
+
+/// Opens a connection beside this one, which goes on answering.
+async fn open_beside(server: &TestServer, upgrade: &Upgrade, first: &mut WebSocket) -> WebSocket {
+    let answers = async {
+        loop {
+            let frame = first.read().await.expect("the first connection stays");
+            if frame.opcode == Opcode::PING {
+                first.send(Frame::new(Opcode::PONG, frame.payload)).await;
+            }
+        }
+    };
+    tokio::select! {
+        opened = server.open(upgrade) => opened.expect("a WebSocket is opened either way"),
+        () = answers => unreachable!("it answers for ever"),
+    }
+}
+
+/// A server whose sessions may be resumed, and the request for one of this token.
+async fn resumable(token: &str) -> Result<(TestServer, Upgrade), Skipped> {
+    let server = behind_proxy()
+        .set("server.connections_per_address", 2)
+        .app(AppConfig::new("10001").set("resume.window", 60));
+    let server = server.start().await?;
+    let key = &server.app().key;
+    let session = Upgrade::new(&format!("/s/{token}/app/{key}?protocol=7&client=tests"));
+    Ok((server, session))
+}
+
+#[tokio::test]
+async fn who_comes_for_a_session_that_answers_is_one_connection_more_of_its_address() {
+    let (server, session) = or_skip!(resumable(&unique("session-token-")).await);
+    let [session, plain] = [session, upgrade(&server)].map(|it| from(&it, "203.0.113.7"));
+    let mut holder = establish(&server, server.connection().await, &session).await;
+    let second = establish(&server, server.connection().await, &plain).await;
+    for _ in 0..2 {
+        let mut beside = open_beside(&server, &session, &mut holder).await;
+        let error = beside.read_text().await;
+        assert!(
+            error.contains("4100") && error.contains("server.connections_per_address"),
+            "{error}"
+        );
+    }
+    assert_eq!(refused(&server, "address").await, 2.0);
+    drop(second);
+    eventually("the second connection to end", || async {
+        let open = server.metrics().await.sum("fanfare_connections", &[]);
+        (open == 1.0).then_some(())
+    })
+    .await;
+    let mut beside = open_beside(&server, &session, &mut holder).await;
+    let established = beside.read_text().await;
+    assert!(
+        established.contains("connection_established"),
+        "{established}"
+    );
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn who_comes_for_the_session_of_another_address_is_one_connection_more_of_its_own() {
+    let (server, session) = or_skip!(resumable(&unique("session-token-")).await);
+    let [home, away] = ["203.0.113.7", "203.0.113.8"].map(|address| from(&session, address));
+    let mut holder = server.open(&home).await.expect("it is accepted");
+    let established = holder.read_text().await;
+    let mut others = Vec::new();
+    for _ in 0..2 {
+        let plain = from(&upgrade(&server), "203.0.113.8");
+        others.push(establish(&server, server.connection().await, &plain).await);
+    }
+    // The holder does not answer.
+    expect_refused(&server, &away, "server.connections_per_address").await;
+    let mut again = server.open(&home).await.expect("it is accepted");
+    assert_eq!(again.read_text().await, established, "its session waits");
+    drop((holder, others));
     server.finish().await;
 }
 

@@ -1,12 +1,11 @@
 //! WebSocket libraries that offer compression, in both directions.
 
 use protocol_tests::metrics::Metrics;
-use protocol_tests::{Event, PublishedEvent, TestServer, within};
+use protocol_tests::{Event, PublishedEvent, Secured, TestServer, within};
 use serde_json::{Value, json};
 
-use crate::over_tls::Secured;
 use crate::scenarios::Run;
-use crate::script::{Interpreter, Script};
+use crate::script::{Interpreter, Script, settings_over_tls};
 
 /// Text of so many bytes that compression makes smaller.
 fn text(bytes: usize) -> String {
@@ -79,7 +78,10 @@ impl Program<'_> {
 
     async fn over_wss(self) {
         let secured = Secured::start().await;
-        let (settings, certificate) = (Some(secured.settings()), Some(secured.certificate()));
+        let (settings, certificate) = (
+            Some(settings_over_tls(&secured)),
+            Some(secured.certificate()),
+        );
         let script =
             Script::start_trusting(self.interpreter, self.arguments, settings, certificate);
         exchanges(&secured.server, script, self.window).await;

@@ -26,6 +26,11 @@ fn server(app: AppConfig) -> TestServerBuilder {
 
 /// Runs a program beside the server, and returns the lines that it writes.
 async fn run(server: &TestServer, program: &str) -> Vec<String> {
+    lines(program, Some(given(server))).await
+}
+
+/// What a program is given of the server.
+fn given(server: &TestServer) -> String {
     let admin = server.admin_endpoint().expect("it has an admin listener");
     let (_, port) = admin.authority.rsplit_once(':').expect("with a port");
     let given = settings(server.app(), &server.endpoint().authority);
@@ -33,7 +38,7 @@ async fn run(server: &TestServer, program: &str) -> Vec<String> {
     given["admin"] = port.into();
     given["token"] = WRITE.into();
     given["read"] = READ.into();
-    lines(program, Some(given.to_string())).await
+    given.to_string()
 }
 
 async fn lines(program: &str, given: Option<String>) -> Vec<String> {
@@ -115,6 +120,24 @@ async fn the_console_finds_each_of_many_apps() {
     let server = or_skip!(server.start().await);
     let done = run(&server, "console/many.mjs").await;
     assert_eq!(done, ["found"]);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn the_doctor_s_page_shows_the_runs_of_a_relay_that_was_restarted() {
+    let mut server = or_skip!(server(AppConfig::new("10001")).start().await);
+    let program = &["console/restarted.mjs"];
+    let mut script = Script::start_with(Interpreter::Node, program, Some(given(&server)));
+    let mut lines = Vec::new();
+    while let Some(line) = timeout(PATIENCE, script.line()).await.expect("a line") {
+        if line == "restart" {
+            server = server.restart().await;
+        }
+        lines.push(line);
+    }
+    let ended = script.ended().await;
+    assert!(ended.succeeded, "after {lines:?}:\n{}", ended.stderr);
+    assert_eq!(lines, ["restart", "restart", "shown"]);
     server.finish().await;
 }
 

@@ -1,10 +1,9 @@
 //! Server libraries of other languages, called one method at a time.
 
-use protocol_tests::{Skipped, TestServer, within};
+use protocol_tests::{Secured, Skipped, TestServer, within};
 use serde_json::{Value, json};
 
-use crate::over_tls::Secured;
-use crate::script::{Interpreter, Script};
+use crate::script::{Interpreter, Script, settings_over_tls};
 
 /// A library in a process of its own; see `clients/libraries/`.
 pub(crate) struct Library {
@@ -21,7 +20,7 @@ impl Library {
 
     /// Pusher's libraries, by way of TLS.
     pub(crate) fn over_tls(secured: &Secured, interpreter: Interpreter, program: &str) -> Library {
-        let settings = Some(secured.settings());
+        let settings = Some(settings_over_tls(secured));
         let certificate = Some(secured.certificate());
         Library {
             script: Script::start_trusting(interpreter, &[program], settings, certificate),

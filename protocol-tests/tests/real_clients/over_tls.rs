@@ -1,77 +1,14 @@
 //! The same over TLS: browsers speak HTTP/2 there, for all but WebSockets.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
+use protocol_tests::Secured;
 use protocol_tests::metrics::Metrics;
-use protocol_tests::{TestServer, TestServerBuilder};
 use pusher::PusherBuilder;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::connector::Connector;
 use crate::library::Library;
 use crate::scenarios::Run;
-use crate::script::{Interpreter, settings_over_tls};
-
-/// A server that speaks TLS, with a certificate for its address.
-pub(crate) struct Secured {
-    pub(crate) server: TestServer,
-    certificate: PathBuf,
-    _files: tempfile::TempDir,
-}
-
-impl Secured {
-    pub(crate) async fn start() -> Secured {
-        Secured::start_with(TestServer::builder()).await
-    }
-
-    /// The same of a server that is set up otherwise, too.
-    pub(crate) async fn start_with(builder: TestServerBuilder) -> Secured {
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])
-            .expect("a certificate can be made");
-        let files = tempfile::tempdir().expect("there is room for a folder");
-        let file = |name: &str, content: String| {
-            let path = files.path().join(name);
-            fs::write(&path, content).expect("the file can be written");
-            path.to_str().expect("its name is text").to_owned()
-        };
-        let server = builder
-            .set("tls.listen", "127.0.0.1:0")
-            .set("tls.certificate", file("certificate.pem", made.cert.pem()))
-            .set("tls.key", file("key.pem", made.signing_key.serialize_pem()))
-            .start()
-            .await;
-        Secured {
-            server: server.expect("TLS needs a relay of its own"),
-            certificate: files.path().join("certificate.pem"),
-            _files: files,
-        }
-    }
-
-    pub(crate) fn certificate(&self) -> &Path {
-        &self.certificate
-    }
-
-    /// What programs are given of it.
-    pub(crate) fn settings(&self) -> String {
-        settings_over_tls(self.server.app(), &self.authority())
-    }
-
-    /// Where it speaks TLS: `127.0.0.1:port`.
-    pub(crate) fn authority(&self) -> String {
-        let log = self.server.log();
-        let lines = log
-            .iter()
-            .filter_map(|line| serde_json::from_str(line).ok());
-        let mut listening = lines.filter(|line: &Value| line["listener"] == "tls");
-        let line = listening.next().expect("the address is logged");
-        line["address"].as_str().expect("it is text").to_owned()
-    }
-
-    pub(crate) async fn finish(self) {
-        self.server.finish().await;
-    }
-}
+use crate::script::Interpreter;
 
 /// The server's figures after all scenarios of a suite.
 async fn all(environment: &'static str, suite: &'static str, version: &'static str) -> Metrics {
@@ -171,7 +108,7 @@ async fn the_rust_library_triggers_over_https() {
     let connector = Connector::trusting(secured.certificate());
     let http = hyper::Client::builder().build(connector);
     let library = PusherBuilder::new_with_client(http, &app.id, &app.key, &app.secret)
-        .host(&secured.authority())
+        .host(secured.authority())
         .secure()
         .finalize();
     let data = json!({"text": "naïve ☕"});

@@ -4,12 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use protocol_tests::metrics::Metrics;
-use protocol_tests::{AppConfig, Balancer, Cluster, RedisServer, TestServer, or_skip};
+use protocol_tests::{AppConfig, Balancer, Cluster, RedisServer, Secured, TestServer, or_skip};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::over_tls::Secured;
-use crate::script::{Interpreter, Script, settings};
+use crate::script::{Interpreter, Script, settings, settings_over_tls};
 
 /// Ends a run that hangs. A scenario has a limit of its own, far below this.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -118,7 +117,11 @@ impl Run {
     /// Runs it against a server over TLS, and returns the server's figures afterwards.
     pub(crate) async fn over_tls(self) -> Metrics {
         let secured = Secured::start().await;
-        let run = self.run(secured.settings(), None, Some(secured.certificate()));
+        let run = self.run(
+            settings_over_tls(&secured),
+            None,
+            Some(secured.certificate()),
+        );
         let run = timeout(LIMIT, run).await;
         run.unwrap_or_else(|_| panic!("{self:?} did not end within {LIMIT:?}"));
         let metrics = secured.server.metrics().await;

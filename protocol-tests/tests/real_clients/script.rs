@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use protocol_tests::names::unique;
-use protocol_tests::{App, TestServer, within};
+use protocol_tests::{App, Secured, TestServer, within};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -198,8 +198,8 @@ pub(crate) fn settings(app: &App, authority: &str) -> String {
 }
 
 /// The same of a server that speaks TLS there.
-pub(crate) fn settings_over_tls(app: &App, authority: &str) -> String {
-    described(app, authority, true)
+pub(crate) fn settings_over_tls(secured: &Secured) -> String {
+    described(secured.server.app(), secured.authority(), true)
 }
 
 fn described(app: &App, authority: &str, tls: bool) -> String {

@@ -1,10 +1,9 @@
 //! The cases of WebSocket conformance suites, read and judged by another client's library, over TCP and over TLS,
 //! with compression and without.
 
-use protocol_tests::{AppConfig, TestServer, TestServerBuilder, within};
+use protocol_tests::{AppConfig, Secured, TestServer, TestServerBuilder, within};
 
-use crate::over_tls::Secured;
-use crate::script::{Interpreter, Script};
+use crate::script::{Interpreter, Script, settings_over_tls};
 
 const SCRIPT: &str = "libraries/websocket_cases.py";
 
@@ -52,7 +51,10 @@ async fn every_case_over_tcp() {
 async fn every_case_over_tls() {
     for (compression, expected) in CASES {
         let secured = Secured::start_with(builder()).await;
-        let (settings, certificate) = (Some(secured.settings()), Some(secured.certificate()));
+        let (settings, certificate) = (
+            Some(settings_over_tls(&secured)),
+            Some(secured.certificate()),
+        );
         let arguments = [SCRIPT, compression];
         let script = Script::start_trusting(Interpreter::Python, &arguments, settings, certificate);
         every_case_succeeds(script, expected).await;

@@ -5,6 +5,7 @@
 //! token and without.
 //!
 //! - PROTOCOL_TESTS_LOSSES_PAGES: pages of each kind, 100 without it
+//! - PROTOCOL_TESTS_LOSSES_PLAIN: pages without a token, where they are fewer
 //! - PROTOCOL_TESTS_LOSSES_SECONDS: how long faults begin, 15 without it; from 120 on, timers and faults are as long as
 //!   those of a real deployment
 //! - PROTOCOL_TESTS_SEED: repeats the choices of a run, which writes its seed down

@@ -4,7 +4,7 @@ use protocol_tests::{AppConfig, Close, Event, Opcode, PublishedEvent, Request, o
 use rustls::SupportedProtocolVersion;
 use serde_json::json;
 
-use crate::server::{self, Certificates, connect, send, tls_address};
+use crate::server::{self, Certificates, connect, send};
 use crate::tunnel::{BOTH, Tunnel, client};
 
 /// The versions, one by one.
@@ -16,7 +16,7 @@ async fn events_are_published_and_received_over_tls() {
     let (server, certificates) = or_skip!(server::start().await);
     for versions in EACH {
         let config = client(certificates.roots(), versions);
-        let tunnel = Tunnel::to(tls_address(&server), config, "relay.test").await;
+        let tunnel = Tunnel::to(server.tls_authority(), config, "relay.test").await;
         let channel = server.channel("tls");
         let mut subscriber = connect(&server, &tunnel).await;
         subscriber.subscribe(&channel).await;
@@ -45,7 +45,7 @@ async fn messages_longer_than_a_record_come_whole() {
     let server = or_skip!(certificates.builder("relay").app(app).start().await);
     for versions in EACH {
         let config = client(certificates.roots(), versions);
-        let tunnel = Tunnel::to(tls_address(&server), config, "relay.test").await;
+        let tunnel = Tunnel::to(server.tls_authority(), config, "relay.test").await;
         let channel = server.channel("private-tls");
         let mut clients = [
             connect(&server, &tunnel).await,
@@ -76,7 +76,7 @@ async fn messages_longer_than_a_record_come_whole() {
 async fn members_of_a_presence_channel_see_each_other_over_tls_and_without() {
     let (server, certificates) = or_skip!(server::start().await);
     let config = client(certificates.roots(), BOTH);
-    let tunnel = Tunnel::to(tls_address(&server), config, "relay.test").await;
+    let tunnel = Tunnel::to(server.tls_authority(), config, "relay.test").await;
     let channel = server.channel("presence-tls");
     let mut over_tls = connect(&server, &tunnel).await;
     let roster = over_tls
@@ -111,7 +111,7 @@ async fn a_client_that_reads_too_slowly_is_closed_with_4100() {
         .set("server.close_timeout", 600);
     let server = or_skip!(server.start().await);
     let config = client(certificates.roots(), BOTH);
-    let tunnel = Tunnel::to(tls_address(&server), config, "relay.test").await;
+    let tunnel = Tunnel::to(server.tls_authority(), config, "relay.test").await;
     let channel = server.channel("tls");
     let mut slow = connect(&server, &tunnel).await;
     slow.subscribe(&channel).await;

@@ -8,7 +8,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, HandshakeKind, ProtocolVersion};
 use tokio::net::TcpSocket;
 
-use crate::server::{self, Certificates, handshakes, send, tls_address};
+use crate::server::{self, Certificates, handshakes, send};
 use crate::tunnel::{BOTH, Tunnel, client, shake_hands};
 
 #[tokio::test]
@@ -27,18 +27,18 @@ async fn a_client_is_given_the_certificate_of_the_name_that_it_asks_for() {
         .builder("first")
         .set("tls.certificates", vec![toml::Value::Table(more)]);
     let server = or_skip!(server.start().await);
-    let address = tls_address(&server);
+    let address = server.tls_authority();
     let config = client(certificates.roots(), BOTH);
     for (name, expected) in [
         ("first.test", &first),
         ("other.test", &first),
         ("a.second.test", &second),
     ] {
-        let (shaken, _) = shake_hands(&address, &config, name).await.unwrap();
+        let (shaken, _) = shake_hands(address, &config, name).await.unwrap();
         assert_eq!(&shaken.certificate, expected, "{name}");
     }
     // It is given the first, which is not for this name.
-    let refused = shake_hands(&address, &config, "elsewhere.test").await;
+    let refused = shake_hands(address, &config, "elsewhere.test").await;
     assert!(
         refused
             .unwrap_err()
@@ -60,7 +60,7 @@ async fn both_versions_are_spoken_and_resumed() {
         (&rustls::version::TLS13, ProtocolVersion::TLSv1_3),
     ] {
         let config = client(certificates.roots(), &[version]);
-        let tunnel = Tunnel::to(tls_address(&server), config, "relay.test").await;
+        let tunnel = Tunnel::to(server.tls_authority(), config, "relay.test").await;
         for _ in 0..3 {
             send(&tunnel, &Request::new("GET", "/up"))
                 .await
@@ -90,11 +90,11 @@ async fn an_older_version_than_the_minimum_is_refused() {
     certificates.issue("relay", &["relay.test"]);
     let server = certificates.builder("relay").set("tls.minimum", "1.3");
     let server = or_skip!(server.start().await);
-    let address = tls_address(&server);
+    let address = server.tls_authority();
     let old = client(certificates.roots(), &[&rustls::version::TLS12]);
-    assert!(shake_hands(&address, &old, "relay.test").await.is_err());
+    assert!(shake_hands(address, &old, "relay.test").await.is_err());
     let new = client(certificates.roots(), BOTH);
-    shake_hands(&address, &new, "relay.test").await.unwrap();
+    shake_hands(address, &new, "relay.test").await.unwrap();
     assert_eq!(handshakes(&server, "incompatible").await, 1.0);
     server.finish().await;
 }
@@ -102,7 +102,7 @@ async fn an_older_version_than_the_minimum_is_refused() {
 #[tokio::test]
 async fn plain_http_is_answered_with_a_sentence() {
     let (server, _certificates) = or_skip!(server::start().await);
-    let mut connection = Connection::open(&tls_address(&server)).await;
+    let mut connection = Connection::open(server.tls_authority()).await;
     connection
         .send(b"GET /up HTTP/1.1\r\nHost: relay.test\r\n\r\n")
         .await;
@@ -120,7 +120,7 @@ async fn plain_http_is_answered_with_a_sentence() {
 #[tokio::test]
 async fn what_is_no_tls_is_refused_with_an_alert() {
     let (server, _certificates) = or_skip!(server::start().await);
-    let mut connection = Connection::open(&tls_address(&server)).await;
+    let mut connection = Connection::open(server.tls_authority()).await;
     connection.send(&[22, 3, 1, 0, 5, 9, 0, 0, 1, 0]).await;
     let (answer, _) = connection.receive_to_end().await;
     assert_eq!(answer.first(), Some(&21), "{answer:?}");
@@ -139,7 +139,7 @@ async fn handshakes_count_while_they_are_under_way() {
         })
         .await;
     };
-    let mut connection = Connection::open(&tls_address(&server)).await;
+    let mut connection = Connection::open(server.tls_authority()).await;
     connection.send(&[22, 3, 1, 2, 0, 1, 0]).await;
     under_way(1.0).await;
     drop(connection);
@@ -156,7 +156,7 @@ async fn a_handshake_that_never_ends_is_ended() {
         .set("tls.handshake_timeout", 1);
     let server = or_skip!(server.start().await);
     for begun in [&[][..], &[22, 3, 1, 2, 0, 1, 0]] {
-        let mut connection = Connection::open(&tls_address(&server)).await;
+        let mut connection = Connection::open(server.tls_authority()).await;
         connection.send(begun).await;
         connection.receive_to_end().await;
     }
@@ -183,7 +183,7 @@ async fn a_client_that_connects_a_thousand_times_displaces_itself() {
     certificates.issue("relay", &["relay.test"]);
     let server = certificates.builder("relay").set("server.workers", 1);
     let server = or_skip!(server.start().await);
-    let address = tls_address(&server);
+    let address = server.tls_authority();
     let name = ServerName::try_from("relay.test").unwrap();
     let config = client(certificates.roots(), BOTH);
     let mut honest = ClientConnection::new(config, name).unwrap();
@@ -191,7 +191,7 @@ async fn a_client_that_connects_a_thousand_times_displaces_itself() {
     honest.write_tls(&mut hello).unwrap();
     let (first, rest) = hello.split_at(100);
     // What it sends comes in pieces, as its link is slow.
-    let mut stream = connect_from("127.0.0.3", &address).await;
+    let mut stream = connect_from("127.0.0.3", address).await;
     stream.write_all(first).unwrap();
     eventually("the handshake to have begun", || async {
         let metrics = server.metrics().await;

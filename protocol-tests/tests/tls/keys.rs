@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::server::{self, tls_address};
+use crate::server::{self};
 use crate::tunnel::client;
 
 /// Bytes of a record's header.
@@ -118,7 +118,7 @@ fn upgrade(server: &TestServer) -> Vec<u8> {
 async fn keys_may_change_at_any_time_and_the_relay_changes_its_own_when_asked() {
     let (server, certificates) = or_skip!(server::start().await);
     let config = client(certificates.roots(), &[&rustls::version::TLS13]);
-    let mut client = ByHand::begin(&tls_address(&server), &config).await;
+    let mut client = ByHand::begin(server.tls_authority(), &config).await;
     // The first comes with the end of the handshake.
     for changes in 1..4 {
         client.change_keys();
@@ -146,7 +146,7 @@ async fn keys_may_change_at_any_time_and_the_relay_changes_its_own_when_asked() 
 async fn a_change_of_keys_may_come_behind_the_handshake_and_nothing_with_it() {
     let (server, certificates) = or_skip!(server::start().await);
     let config = client(certificates.roots(), &[&rustls::version::TLS13]);
-    let mut client = ByHand::begin(&tls_address(&server), &config).await;
+    let mut client = ByHand::begin(server.tls_authority(), &config).await;
     client.change_keys();
     client.flush().await;
     client.write(HEALTH);
@@ -160,7 +160,7 @@ async fn a_change_of_keys_may_come_behind_the_handshake_and_nothing_with_it() {
 async fn an_upgrade_may_come_in_one_piece_with_the_end_of_the_handshake() {
     let (server, certificates) = or_skip!(server::start().await);
     let config = client(certificates.roots(), &[&rustls::version::TLS13]);
-    let mut client = ByHand::begin(&tls_address(&server), &config).await;
+    let mut client = ByHand::begin(server.tls_authority(), &config).await;
     client.write(&upgrade(&server));
     client.flush().await;
     client.read_until(b"pusher:connection_established").await;

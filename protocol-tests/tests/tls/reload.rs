@@ -4,7 +4,7 @@ use std::fs;
 
 use protocol_tests::{PublishedEvent, TestServer, WsClient, eventually, or_skip};
 
-use crate::server::{self, connect, tls_address};
+use crate::server::{self, connect};
 use crate::tunnel::{BOTH, Tunnel, client, shake_hands};
 
 /// Publishes an event, which the client must receive.
@@ -19,7 +19,7 @@ async fn expect_delivery(server: &TestServer, channel: &str, client: &mut WsClie
 async fn a_newer_certificate_is_served_and_nobody_is_dropped() {
     let (server, certificates) = or_skip!(server::start().await);
     let config = client(certificates.roots(), BOTH);
-    let tunnel = Tunnel::to(tls_address(&server), config, "relay.test").await;
+    let tunnel = Tunnel::to(server.tls_authority(), config, "relay.test").await;
     let channel = server.channel("tls");
     let mut connected = connect(&server, &tunnel).await;
     connected.subscribe(&channel).await;
@@ -27,7 +27,7 @@ async fn a_newer_certificate_is_served_and_nobody_is_dropped() {
     eventually("the newer certificate to be served", || async {
         // A session that is resumed has no certificate of its own.
         let config = client(certificates.roots(), BOTH);
-        let (shaken, _) = shake_hands(&tls_address(&server), &config, "relay.test")
+        let (shaken, _) = shake_hands(server.tls_authority(), &config, "relay.test")
             .await
             .unwrap();
         (shaken.certificate == newer).then_some(())
@@ -65,7 +65,7 @@ async fn files_that_cannot_be_used_change_nothing_and_are_counted() {
     })
     .await;
     let config = client(certificates.roots(), BOTH);
-    shake_hands(&tls_address(&server), &config, "relay.test")
+    shake_hands(server.tls_authority(), &config, "relay.test")
         .await
         .unwrap();
     let complaints = server.log();

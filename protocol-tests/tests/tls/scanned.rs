@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use protocol_tests::{Skipped, or_skip, within};
 use tokio::process::Command;
 
-use crate::server::{Certificates, tls_address};
+use crate::server::Certificates;
 
 /// Those with forward secrecy that authenticate what they encrypt, and nothing else: a certificate of ECDSA takes these.
 const CIPHERS: [&str; 6] = [
@@ -32,7 +32,7 @@ async fn scan(minimum: &str) -> Result<String, Skipped> {
     let builder = certificates.builder("relay").set("tls.minimum", minimum);
     let server = builder.start().await?;
     let mut sslscan = Command::new("sslscan");
-    let sslscan = sslscan.args(["--xml=-", "--no-colour", &tls_address(&server)]);
+    let sslscan = sslscan.args(["--xml=-", "--no-colour", server.tls_authority()]);
     let output = within("the end of the scan", sslscan.kill_on_drop(true).output()).await;
     let output = output.expect("`make setup` installs sslscan");
     server.finish().await;

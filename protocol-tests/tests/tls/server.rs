@@ -8,7 +8,6 @@ use protocol_tests::{Connection, HttpClient, Request, Response, Skipped};
 use protocol_tests::{TestServer, TestServerBuilder, Upgrade, WebSocket, WsClient};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::RootCertStore;
-use serde_json::Value;
 
 use crate::tunnel::Tunnel;
 
@@ -76,17 +75,6 @@ pub(crate) async fn start() -> Result<(TestServer, Certificates), Skipped> {
     certificates.issue("relay", &["relay.test"]);
     let server = certificates.builder("relay").start().await?;
     Ok((server, certificates))
-}
-
-/// Where it speaks TLS.
-pub(crate) fn tls_address(server: &TestServer) -> String {
-    let log = server.log();
-    let lines = log
-        .iter()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut listening = lines.filter(|line| line["listener"] == "tls");
-    let line = listening.next().expect("the address is logged");
-    line["address"].as_str().unwrap().to_owned()
 }
 
 /// A client of the server's first app, by way of the tunnel.

@@ -76,7 +76,8 @@ pub(crate) struct Tunnel {
 
 impl Tunnel {
     /// To the server at this address, which is asked for this name.
-    pub(crate) async fn to(address: String, config: Arc<ClientConfig>, name: &'static str) -> Self {
+    pub(crate) async fn to(address: &str, config: Arc<ClientConfig>, name: &'static str) -> Self {
+        let address = address.to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
         let handshakes = Arc::new(Mutex::new(Vec::new()));

@@ -3,12 +3,15 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use protocol_tests::{Answer, Receiver, Signal, TestServer, TestServerBuilder, WsClient, or_skip};
+use serde_json::Value;
 use tempfile::tempdir;
 
 use crate::support::{
-    expect_numbered, figure, receiver, relay, send_numbered, subscriber, wait_for_figure,
+    app, expect_numbered, figure, now_ms, receiver, relay, send_numbered, subscriber, talkative,
+    wait_for_figure,
 };
 
 /// A relay whose journal is this folder.
@@ -258,6 +261,56 @@ async fn a_journal_is_its_owners_only_and_of_one_process_at_a_time() {
     server.finish().await;
 }
 
+/// Makes what is written in the journal older.
+fn age(journal: &Path, milliseconds: u64) {
+    for (path, _) in files(journal).into_iter().filter(|(_, size)| *size > 0) {
+        let text = std::fs::read_to_string(&path).expect("the journal is text");
+        let older = |line: &str| {
+            let mut line: Value = serde_json::from_str(line).expect("each line is JSON");
+            let event = line.get_mut("event");
+            if let Some(at_ms) = event.and_then(|event| event.get_mut("at_ms")) {
+                *at_ms = (at_ms.as_u64().expect("a time") - milliseconds).into();
+            }
+            format!("{line}\n")
+        };
+        let older: String = text.lines().map(older).collect();
+        std::fs::write(&path, older).expect("the journal is writable");
+    }
+}
+
+#[tokio::test]
+async fn what_is_older_than_it_may_become_is_tried_as_long_as_what_happens_at_the_start() {
+    let directory = tempdir().expect("the temporary directory is writable");
+    let journal = directory.path().join("journal");
+    let mut receiver = receiver().await;
+    fail_all_but_written(&receiver);
+    let builder = with_journal(&receiver, &journal).set("webhooks.retry_for", 10);
+    let server = or_skip!(builder.clone().start().await);
+    let channel = server.channel("private-");
+    let mut client = subscriber(&server, &channel).await;
+    let before = now_ms();
+    send_numbered(&mut client, &channel, 0..3).await;
+    kill_when_written(server, client, &mut receiver).await;
+    age(&journal, 15_000);
+    let tried = receiver.deliveries().len();
+    // The backend comes a little later than the relay.
+    let is_there = AtomicBool::new(false);
+    receiver.script(move |_| {
+        if is_there.swap(true, Ordering::Relaxed) {
+            Answer::OK
+        } else {
+            Answer::Status(503)
+        }
+    });
+    let server = or_skip!(builder.start().await);
+    expect_numbered(&mut receiver, &channel, 0..3).await;
+    for delivery in &receiver.deliveries()[tried..] {
+        assert!(delivery.time_ms < before, "it is as old as it was");
+    }
+    receiver.expect_nothing_more();
+    server.finish().await;
+}
+
 /// A relay that keeps what outlasts it in this folder, with its journal where it is by default.
 fn with_state(receiver: &Receiver, state: &Path) -> TestServerBuilder {
     let state = state.to_str().expect("the path is UTF-8");
@@ -280,6 +333,46 @@ async fn by_default_events_outlast_the_process_in_the_state_folder() {
     expect_numbered(&mut receiver, &channel, 0..5).await;
     receiver.expect_nothing_more();
     assert_ids_were_kept(&receiver);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_left_is_sent_to_a_webhook_that_begins_later_and_forgotten_for_one_that_is_gone() {
+    let directory = tempdir().expect("the temporary directory is writable");
+    let state = directory.path().join("state");
+    let (mut kept, mut gone) = (receiver().await, receiver().await);
+    let events = ["client_event"];
+    let both = app(&kept, &events).webhook(gone.webhook(&events));
+    let state = state.to_str().expect("the path is UTF-8");
+    let builder = |app| {
+        TestServer::builder()
+            .app(app)
+            .set("server.state_dir", state)
+    };
+    fail_all_but_written(&kept);
+    fail_all_but_written(&gone);
+    let server = or_skip!(builder(both.clone()).start().await);
+    let channel = server.channel("private-");
+    let mut client = subscriber(&server, &channel).await;
+    send_numbered(&mut client, &channel, 0..3).await;
+    gone.wait_for_deliveries(1).await;
+    kill_when_written(server, client, &mut kept).await;
+
+    let server = or_skip!(builder(talkative()).start().await);
+    kept.script(|_| Answer::OK);
+    server.serve_apps(&[app(&kept, &events)]).await;
+    expect_numbered(&mut kept, &channel, 0..3).await;
+    server.finish().await;
+
+    let written = gone.deliveries().len();
+    gone.script(|_| Answer::OK);
+    let server = or_skip!(builder(both).start().await);
+    let mut client = subscriber(&server, &channel).await;
+    send_numbered(&mut client, &channel, 3..4).await;
+    for receiver in [&mut kept, &mut gone] {
+        expect_numbered(receiver, &channel, 3..4).await;
+    }
+    assert_eq!(gone.deliveries().len(), written + 1);
     server.finish().await;
 }
 

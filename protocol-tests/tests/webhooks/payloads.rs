@@ -1,19 +1,14 @@
 //! The events that report channels and members, exactly as they come.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use protocol_tests::{PublishedEvent, TestServer, WebhookConfig, WsClient, or_skip};
 use serde_json::json;
 
 use crate::support::{
-    ALL, OCCUPANCY, PRESENCE, added, app, leave, member, occupied, receiver, relay, removed,
-    subscriber, vacated,
+    ALL, OCCUPANCY, PRESENCE, added, app, leave, member, now_ms, occupied, receiver, relay,
+    removed, subscriber, vacated,
 };
-
-fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.expect("it is later than 1970").as_millis() as u64
-}
 
 async fn on_any_channel(server: &TestServer, channel: &str) -> WsClient {
     if channel.starts_with("presence-") {

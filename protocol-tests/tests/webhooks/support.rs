@@ -1,5 +1,7 @@
 //! What several topics share.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use protocol_tests::{AppConfig, Receiver, TestServer, TestServerBuilder, WsClient, eventually};
 use serde_json::{Value, json};
 
@@ -41,6 +43,12 @@ pub(crate) fn app(receiver: &Receiver, events: &[&str]) -> AppConfig {
 /// The app `10001` without a webhook, whose clients may send events at any rate.
 pub(crate) fn talkative() -> AppConfig {
     AppConfig::new("10001").limit("client_events_per_second", 100_000)
+}
+
+/// The time of this machine, in milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.expect("it is later than 1970").as_millis() as u64
 }
 
 // Events

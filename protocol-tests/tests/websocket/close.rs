@@ -52,7 +52,9 @@ async fn close_codes_that_no_peer_may_send_are_answered_with_1002() {
     for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65_535] {
         let mut client = server.connect().await;
         client.socket.send(Frame::close(code, "")).await;
-        assert_eq!(client.expect_close().await.code, Some(1002), "{code}");
+        let close = client.expect_close().await;
+        assert_eq!(close.code, Some(1002), "{code}");
+        assert!(close.reason.contains("close frame"), "{}", close.reason);
     }
     server.finish().await;
 }

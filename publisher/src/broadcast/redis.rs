@@ -1,6 +1,7 @@
 //! The driver `redis`.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,10 +16,13 @@ use crate::json::{Json, Object, to_php};
 use crate::refusal::in_one_line;
 use crate::{Error, Invalid, Retry};
 
-/// Source: laravel/framework, `RedisBroadcaster::broadcastMultipleChannelsScript`.
-const SCRIPT: &str = "for i = 2, #ARGV do
-  redis.call('publish', ARGV[i], ARGV[1])
-end";
+/// Source: laravel/framework, `RedisBroadcaster::broadcastMultipleChannelsScript`. Returns how many
+/// listen on this server, beside.
+const SCRIPT: &str = "local listeners = 0
+for i = 2, #ARGV do
+  listeners = listeners + redis.call('publish', ARGV[i], ARGV[1])
+end
+return listeners";
 
 /// Where the driver [`redis`](RedisBroadcaster) publishes. Passwords never print.
 #[derive(Clone)]
@@ -134,11 +138,14 @@ impl fmt::Debug for RedisConfig {
 /// Publishes to Redis just as Laravel's `RedisBroadcaster`, for servers that listen there.
 ///
 /// It connects with the first event, and again whenever it has lost its connection. It needs a
-/// Tokio runtime. Clones share the connection.
+/// Tokio runtime. Clones share the connection. When it publishes for the first time what nobody
+/// listens for, it logs a warning.
 #[derive(Clone)]
 pub struct RedisBroadcaster {
     client: Client,
     connection: Arc<Mutex<Option<ConnectionManager>>>,
+    /// Whether it was logged that nobody listens.
+    is_logged: Arc<AtomicBool>,
     config: RedisConfig,
 }
 
@@ -152,6 +159,7 @@ impl RedisBroadcaster {
         Ok(Self {
             client,
             connection: Arc::default(),
+            is_logged: Arc::default(),
             config,
         })
     }
@@ -166,15 +174,23 @@ impl RedisBroadcaster {
             command.arg(format!("{}{channel}", self.config.prefix));
         }
         let command = &command;
-        self.config
-            .retry
-            .run(|time_left| self.execute(command, time_left))
-            .await
+        let attempt = |time_left| self.execute(command, time_left);
+        let listeners = self.config.retry.run(attempt).await?;
+        if listeners == 0 && !self.is_logged.swap(true, Ordering::Relaxed) {
+            let prefix = &self.config.prefix;
+            tracing::warn!(
+                prefix,
+                "nobody listens on this Redis server for what is published: the relay needs the same \
+                 server and prefix (REDIS_PREFIX)"
+            );
+        }
+        Ok(())
     }
 
-    async fn execute(&self, command: &Cmd, time_left: Duration) -> Result<(), Error> {
+    /// Returns how many listen.
+    async fn execute(&self, command: &Cmd, time_left: Duration) -> Result<u64, Error> {
         let mut connection = self.connection()?;
-        let done = command.query_async::<()>(&mut connection);
+        let done = command.query_async::<u64>(&mut connection);
         let Ok(done) = tokio::time::timeout(time_left, done).await else {
             return Err(Error::unavailable("there was no answer in time"));
         };

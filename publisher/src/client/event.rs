@@ -50,7 +50,8 @@ impl Event {
     }
 
     /// A key of your own by which a Fanfare knows the event again if it is published twice: for
-    /// two minutes, the second time is answered as the first and delivers nothing. 1 to 255
+    /// two minutes, the second time is answered as the first and delivers nothing; an event with
+    /// another name, channel or payload is refused with 422. 1 to 255
     /// visible ASCII characters, a few less where an event makes several requests. Other servers
     /// ignore it.
     ///

@@ -4,10 +4,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use protocol_tests::{TestServer, within};
+use protocol_tests::{Secured, TestServer, within};
 
 use crate::program::{command, run};
-use crate::secured::Secured;
 
 const EVENT: &str = "Broadcasting [order.shipped] on channels [private-orders.7] with payload:
 {
@@ -90,7 +89,7 @@ async fn a_certificate_of_the_relays_own_is_trusted_by_a_variable() {
         .await;
     assert_eq!(event.data_text(), r#"{"order":7,"carrier":"by sea"}"#);
     assert_eq!(secured.handshakes().await, 1.0);
-    secured.server.finish().await;
+    secured.finish().await;
 }
 
 #[tokio::test]

@@ -5,5 +5,3 @@
 mod backends;
 mod broadcast;
 mod program;
-#[path = "../relay/secured.rs"]
-mod secured;

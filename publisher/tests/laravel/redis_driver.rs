@@ -1,12 +1,15 @@
 //! The driver `redis` by itself, and with a server in trouble.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use publisher::{
     Broadcast, Broadcaster, Channel, Connection, Error, RedisBroadcaster, RedisConfig, Retry,
 };
 use serde_json::json;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber as Logging, span};
 
 use crate::redis_server::{RedisServer, Subscriber};
 
@@ -48,6 +51,63 @@ async fn the_environment_chooses_it() {
     broadcaster.broadcast(&to_one()).await.unwrap();
     let message = ("my-app-database-c".to_owned(), MESSAGE.to_owned());
     assert_eq!(subscriber.next(1).await, [message]);
+}
+
+/// Keeps the values of warnings.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Logging for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN && metadata.target().starts_with("publisher")
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+impl Visit for Warnings {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0.lock().unwrap().push(format!("{field}: {value:?}"));
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_listens_for_is_logged_once() {
+    let warnings = Warnings::default();
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let server = RedisServer::start(&[]).await;
+    let config = RedisConfig::new(&server.url()).unwrap().prefix("ours:");
+    let broadcaster = RedisBroadcaster::new(config).unwrap();
+    let mut subscriber = server.subscriber().await;
+    broadcaster.broadcast(&to_one()).await.unwrap();
+    subscriber.next(1).await;
+    assert!(warnings.0.lock().unwrap().is_empty());
+    drop(subscriber);
+    protocol_tests::eventually("the subscriber to be gone", || async {
+        broadcaster.broadcast(&to_one()).await.unwrap();
+        (!warnings.0.lock().unwrap().is_empty()).then_some(())
+    })
+    .await;
+    broadcaster.clone().broadcast(&to_one()).await.unwrap();
+    let warnings = warnings.0.lock().unwrap().clone();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    let text = warnings.join("; ");
+    assert!(text.contains(r#"prefix: "ours:""#), "{text}");
+    assert!(
+        text.contains("nobody listens on this Redis server"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -2,9 +2,9 @@
 
 use std::{fs, slice};
 
+use protocol_tests::Secured;
 use publisher::{Client, Config, Error, Event, Retry};
 
-use crate::secured::Secured;
 use crate::support::{channel, host_and_port};
 
 #[tokio::test]
@@ -14,7 +14,7 @@ async fn a_relay_is_published_to_over_tls_if_its_certificate_is_trusted() {
     let channel = channel(server, "https-");
     let mut subscriber = server.connect().await;
     subscriber.subscribe(channel.name()).await;
-    let (app, (host, port)) = (server.app(), host_and_port(&secured.authority()));
+    let (app, (host, port)) = (server.app(), host_and_port(secured.authority()));
     let config = Config::new(&app.id, &app.key, &app.secret)
         .host(host)
         .port(port)
@@ -37,5 +37,5 @@ async fn a_relay_is_published_to_over_tls_if_its_certificate_is_trusted() {
     let received = subscriber.expect_event_on(channel.name(), "one").await;
     assert_eq!(received.data_text(), "naïve ☕");
     assert_eq!(secured.handshakes().await, 1.0);
-    secured.server.finish().await;
+    secured.finish().await;
 }

@@ -13,7 +13,6 @@ mod node;
 mod official_libraries;
 mod publish;
 mod queries;
-mod secured;
 mod support;
 mod users;
 mod webhooks;

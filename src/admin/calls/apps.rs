@@ -9,6 +9,7 @@ use super::super::listing;
 use super::super::query::Query;
 use super::super::refusal::Refusal;
 use super::super::routes::Found;
+use crate::apps::Source;
 use crate::hub::AppHub;
 use crate::relay::Relay;
 
@@ -28,7 +29,8 @@ pub(in crate::admin) fn list(relay: &Relay, query: &Query) -> Value {
 
 pub(in crate::admin) fn one(relay: &Relay, found: &Found<'_>) -> Result<Value, Refusal> {
     let id = found.value("app");
-    let (app, at_work) = relay.hub.apps().one(id).ok_or_else(|| unknown(id))?;
+    let found = relay.hub.apps().one(id);
+    let (app, at_work) = found.ok_or_else(|| unknown(relay, id))?;
     let is_configured = relay.hub.apps().is_configured(id);
     Ok(described::app(&app, at_work.as_deref(), is_configured))
 }
@@ -36,9 +38,13 @@ pub(in crate::admin) fn one(relay: &Relay, found: &Found<'_>) -> Result<Value, R
 /// The app that the path names, at work.
 pub(in crate::admin) fn named(relay: &Relay, found: &Found<'_>) -> Result<Arc<AppHub>, Refusal> {
     let id = found.value("app");
-    relay.hub.app(id).ok_or_else(|| unknown(id))
+    relay.hub.app(id).ok_or_else(|| unknown(relay, id))
 }
 
-fn unknown(id: &str) -> Refusal {
-    Refusal::NotFound(format!("no app has the id {id:?}"))
+fn unknown(relay: &Relay, id: &str) -> Refusal {
+    let taken = relay.hub.apps().taken(Source::Database, id);
+    Refusal::NotFound(match taken {
+        Some(taken) => format!("the app {id:?} of the database is not served: {taken}"),
+        None => format!("no app has the id {id:?}"),
+    })
 }

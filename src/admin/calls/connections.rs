@@ -68,9 +68,8 @@ pub(in crate::admin) async fn close_user(
     query: &Query,
 ) -> Result<(), Refusal> {
     let app = named(relay, found)?;
-    let closed = relay
-        .authority
-        .close_user(&app, found.value("user"), reason(query));
+    let user = query.text("user").unwrap_or_else(|| found.value("user"));
+    let closed = relay.authority.close_user(&app, user, reason(query));
     Ok(closed.settled().await?)
 }
 

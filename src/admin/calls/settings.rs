@@ -6,7 +6,7 @@ use super::super::query::Query;
 use super::super::refusal::Refusal;
 use super::super::routes::Found;
 use crate::apps::WebhookUrl;
-use crate::database::{Store, StoreError, Stored};
+use crate::database::{Problem, Store, StoreError, Stored};
 use crate::relay::Relay;
 
 /// What a change of an app may not name, and what to do instead.
@@ -15,6 +15,9 @@ const FIXED: [(&str, &str); 3] = [
     ("key", "POST …/rotate gives an app another key pair"),
     ("secret", "POST …/rotate gives an app another key pair"),
 ];
+
+/// Settings that are columns of their own, and no secrets.
+const HARMLESS: [&str; 3] = ["id", "key", "enabled"];
 
 /// Hexadecimal digits of keys and secrets that are made here.
 const KEY_BYTES: usize = 10;
@@ -28,7 +31,8 @@ impl From<StoreError> for Refusal {
             StoreError::AlreadyExists(_)
             | StoreError::Conflict
             | StoreError::NotShared
-            | StoreError::ReadOnly => Self::Conflict(text),
+            | StoreError::ReadOnly
+            | StoreError::Unreadable(_) => Self::Conflict(text),
             StoreError::Invalid(_) => match key_in(&text) {
                 Some(key) => Self::Setting {
                     key: key.to_owned(),
@@ -84,17 +88,21 @@ pub(in crate::admin) async fn change(
             });
         }
     }
-    let Stored {
-        version,
-        mut settings,
-        ..
-    } = stored(relay, store, found).await?;
+    let stored = stored(relay, store, found).await?;
     // Their values may be secrets.
     let names: Vec<&str> = changes.keys().map(String::as_str).collect();
     let names = names.join(", ");
-    merge(&mut settings, changes);
     let app = found.value("app");
-    let changed = store.update(app, settings, version).await?;
+    let changed = match (&stored.problem, enabled_alone(&changes)) {
+        (Some(Problem::Unreadable(_)), Some(enabled)) => {
+            store.enable(app, enabled, stored.version).await?
+        }
+        _ => {
+            let (version, mut settings) = stored.whole()?;
+            merge(&mut settings, changes);
+            store.update(app, settings, version).await?
+        }
+    };
     tracing::info!(app, settings = names, "the admin API has changed an app");
     Ok(without_secrets(changed))
 }
@@ -103,9 +111,15 @@ pub(in crate::admin) async fn remove(
     relay: &Relay,
     store: &Store,
     found: &Found<'_>,
+    query: &Query,
 ) -> Result<(), Refusal> {
-    let Stored { version, .. } = stored(relay, store, found).await?;
-    Ok(store.delete(found.value("app"), Some(version)).await?)
+    let id = found.value("app");
+    let Stored { version, .. } = if query.switch("database") {
+        store.get(id).await?
+    } else {
+        stored(relay, store, found).await?
+    };
+    Ok(store.delete(id, Some(version)).await?)
 }
 
 /// Gives an app another key pair. The old one is accepted until it is removed.
@@ -126,11 +140,7 @@ pub(in crate::admin) async fn remove_key(
     store: &Store,
     found: &Found<'_>,
 ) -> Result<(), Refusal> {
-    let Stored {
-        version,
-        mut settings,
-        ..
-    } = stored(relay, store, found).await?;
+    let (version, mut settings) = stored(relay, store, found).await?.whole()?;
     let key = found.value("key");
     if settings.get("key").and_then(Value::as_str) == Some(key) {
         let message =
@@ -156,7 +166,7 @@ pub(in crate::admin) async fn secrets(
     store: &Store,
     found: &Found<'_>,
 ) -> Result<(Value, Value), Refusal> {
-    let Stored { settings, .. } = stored(relay, store, found).await?;
+    let (_, settings) = stored(relay, store, found).await?.whole()?;
     let pair =
         |pair: &Map<String, Value>| json!({ "key": pair.get("key"), "secret": pair.get("secret") });
     let others = settings.get("extra_keys").and_then(Value::as_array);
@@ -169,28 +179,46 @@ pub(in crate::admin) async fn secrets(
 /// The app that the path names, as it is kept.
 async fn stored(relay: &Relay, store: &Store, found: &Found<'_>) -> Result<Stored, Refusal> {
     let id = found.value("app");
-    if relay.hub.apps().is_configured(id) {
-        let message = format!(
-            "the app {id:?} is one of the configuration: it is changed there, and its secrets are there"
-        );
-        return Err(Refusal::Conflict(message));
+    let kept = store.get(id).await;
+    if !relay.hub.apps().is_configured(id) {
+        return match kept {
+            Err(StoreError::NotFound) => {
+                Err(Refusal::NotFound(format!("no app has the id {id:?}")))
+            }
+            kept => Ok(kept?),
+        };
     }
-    match store.get(id).await {
-        Err(StoreError::NotFound) => Err(Refusal::NotFound(format!("no app has the id {id:?}"))),
-        stored => Ok(stored?),
-    }
+    let hidden = match kept {
+        Ok(_) => {
+            "; the database has one with this id, too, which is not served, and which DELETE /api/apps/…?database=true \
+             removes"
+        }
+        Err(_) => "",
+    };
+    let message = format!(
+        "the app {id:?} is one of the configuration: it is changed there, and its secrets are there{hidden}"
+    );
+    Err(Refusal::Conflict(message))
 }
 
 fn with_secrets(stored: &Stored) -> Value {
     json!({
         "version": stored.version,
-        "problem": stored.problem,
+        "problem": stored.problem.as_ref().map(ToString::to_string),
         "settings": stored.settings,
     })
 }
 
 fn without_secrets(mut stored: Stored) -> Value {
     stored.settings.remove("secret");
+    if !stored.is_fit() {
+        // Under a name with a slip, or in another form than is expected, anything may be a secret.
+        for (name, value) in &mut stored.settings {
+            if !HARMLESS.contains(&name.as_str()) {
+                *value = Value::Null;
+            }
+        }
+    }
     if let Some(Value::Array(pairs)) = stored.settings.get_mut("extra_keys") {
         for pair in pairs.iter_mut().filter_map(Value::as_object_mut) {
             pair.remove("secret");
@@ -223,6 +251,14 @@ fn key_in(text: &str) -> Option<&str> {
 fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     serde_json::from_slice(body)
         .map_err(|error| Refusal::Invalid(format!("the body must be a JSON object: {error}")))
+}
+
+/// Whether the app is to be enabled, if a change is of nothing else.
+fn enabled_alone(changes: &Map<String, Value>) -> Option<bool> {
+    match changes.get("enabled") {
+        Some(Value::Bool(enabled)) if changes.len() == 1 => Some(*enabled),
+        _ => None,
+    }
 }
 
 /// As RFC 7396 merges.
@@ -289,6 +325,26 @@ mod tests {
         assert_eq!(webhook["url"], "https://a.test");
         assert_eq!(webhook["headers"], json!({ "X-Token": null }));
         assert_eq!(shown["settings"]["extra_keys"][0], json!({ "key": "o" }));
+    }
+
+    #[test]
+    fn of_settings_that_are_not_understood_the_names_are_shown() {
+        for settings in [
+            br#"{"id":"1","key":"k","secret":"secret-1","extra_key":[{"key":"o","secret":"secret-2"}]}"#.as_slice(),
+            br#"{"id":"1","key":"k","secret":"secret-1","extra_keys":{"key":"o","secret":"secret-2"}}"#,
+            br#"{"id":"1","key":"k","secret":"secret-1","webhooks":{"url":"https://a.test/secret-2"}}"#,
+        ] {
+            let stored = Stored {
+                version: 1,
+                settings: object(settings).unwrap(),
+                problem: Some(Problem::Unfit("extra_key: unknown key".into())),
+            };
+            let shown = without_secrets(stored);
+            assert!(!shown.to_string().contains("secret"), "{shown}");
+            let settings = shown["settings"].as_object().unwrap();
+            assert_eq!((&settings["id"], &settings["key"]), (&json!("1"), &json!("k")));
+            assert_eq!(settings.len(), 3, "{shown}");
+        }
     }
 
     #[test]

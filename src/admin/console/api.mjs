@@ -67,11 +67,14 @@ export function get(address, signal) {
 }
 
 /**
- * A path of the API: what stands in it is encoded, and parameters that are empty are left out.
+ * A path of the API: what stands in it is encoded, and parameters that are empty are left out. Throws where a segment is one that
+ * browsers take for a step, encoded or not: the request would be for something else.
  * @param {string[]} segments
  * @param {Record<string, string | number | boolean | null | undefined>} [query]
  */
 export function path(segments, query = {}) {
+  const step = segments.find((segment) => segment === "." || segment === "..");
+  if (step !== undefined) throw new ApiError(0, `No address can have “${step}” as a part: a browser takes it for a step to another one.`);
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value !== "" && value !== null && value !== undefined && value !== false) parameters.set(name, String(value));

@@ -42,12 +42,13 @@ export function connections(context) {
  * @param {string} text
  * @param {string[]} segments of the path
  * @param {string} done
+ * @param {Record<string, string | boolean>} [query]
  */
-async function close(title, text, segments, done) {
+async function close(title, text, segments, done, query = {}) {
   const answer = await confirmed(title, text, "Close", RECONNECT);
   if (answer === null) return false;
   try {
-    const said = await send("DELETE", path(segments, { reconnect: answer.ticked }));
+    const said = await send("DELETE", path(segments, { ...query, reconnect: answer.ticked }));
     note(said === null ? done : `${plural(said.closing, "connection")} ${said.closing === 1 ? "is" : "are"} being closed.`);
     return true;
   } catch (error) {
@@ -116,7 +117,7 @@ function all({ root, signal, query, keep, actions, mayChange }) {
     onsubmit: async (/** @type {Event} */ event) => {
       event.preventDefault();
       const done = await close("Close a user's connections?", `All connections that are signed in as ${visible(user.value)}, on all nodes, are closed.`,
-        ["apps", app, "users", user.value, "connections"], "The user's connections are closed.");
+        ["apps", app, "users", "connections"], "The user's connections are closed.", { user: user.value });
       if (done) load(true);
     },
   }, user, h("button", { class: "button", type: "submit" }, "Close the user's"));
@@ -124,7 +125,7 @@ function all({ root, signal, query, keep, actions, mayChange }) {
     ...(mayChange ? [h("button", {
       class: "button danger", type: "button",
       onclick: async () => {
-        const done = await close("Close all connections?", `All connections of the app ${visible(app)} to this node are closed.`, ["apps", app, "connections"], "");
+        const done = await close("Close all connections?", `All connections of the app ${visible(app)} to this node are closed.`, ["apps", app, "connections"], "", { all: true });
         if (done) load(true);
       },
     }, "Close all of the app")] : []));

@@ -17,7 +17,7 @@ const LEVELS = /** @type {Record<string, { name: string, tone: string }>} */ ({
 
 /** @param {Context} context */
 export function doctor({ root, signal, query, keep, mayChange }) {
-  let app = query.get("app") ?? "", at = -1, seen = -1;
+  let app = query.get("app") ?? "", shown = "", seen = 0;
   /** @type {(() => void) | null} */ let wake = null;
   const results = h("section", { class: "card", "aria-label": "What was found" }, h("div", { class: "skeleton" }));
   const list = h("ol", { class: "plain findings", "aria-live": "polite" });
@@ -29,12 +29,14 @@ export function doctor({ root, signal, query, keep, mayChange }) {
 
   const draw = (/** @type {any} */ run) => {
     if (run === null) {
+      shown = "";
       fill(results, h("h2", {}, "What was found"), h("p", { class: "muted" }, "Nobody has asked since this node was started."));
       return;
     }
-    if (run.number !== at) {
-      at = run.number;
+    if (mark(run) !== shown) {
+      shown = mark(run);
       seen = 0;
+      stop.disabled = false;
       fill(list);
       fill(results, head, list);
     }
@@ -57,7 +59,7 @@ export function doctor({ root, signal, query, keep, mayChange }) {
         isAtWork = run !== null && run.ended_at === null;
         draw(run);
       } catch (error) {
-        if (!signal.aborted) { at = -1; fill(results, h("p", { class: "verdict bad", role: "alert" }, reason(error))); }
+        if (!signal.aborted) { shown = ""; fill(results, h("p", { class: "verdict bad", role: "alert" }, reason(error))); }
       }
       await new Promise((resolve) => {
         const timer = setTimeout(resolve, isAtWork ? WHILE_AT_WORK : OTHERWISE);
@@ -75,6 +77,11 @@ export function doctor({ root, signal, query, keep, mayChange }) {
   fill(root, h("div", { class: form === false ? "stack" : "split wide-left reversed" },
     form || h("p", { class: "card read-only" }, "Asking takes a token of the role write: the relay connects to the address that is given."), results));
   watch();
+}
+
+/** Which run it is: numbers begin anew when the relay is restarted. @param {any} run */
+function mark(run) {
+  return JSON.stringify([run.number, run.started_at, run.app, run.url, run.origin, run.patient, run.by]);
 }
 
 /** @param {any} run */
@@ -127,7 +134,7 @@ function asking({ app, query, keep, signal, choice, chosen, begun }) {
   };
   return h("form", { class: "card form", onsubmit: submit, novalidate: true }, fields.problem, choice.element,
     fields.add("url", "Address that clients are given", url, "With the scheme, and a path where there is one. This node connects to it, and does what a client does."),
-    fields.add("origin", "Origin of a page", origin, "Empty: as a program, which has none."),
+    fields.add("origin", "Origin of a page", origin, "Empty: as a program, which has none, or as a page of one of allowed_origins where the app lets in no program."),
     fields.add("patient", "Wait for silence to be cut off", patient, "Two minutes more: a proxy that ends quiet connections shows then."),
     button, done);
 }

@@ -48,6 +48,24 @@ pub(super) const RECONNECT: Parameter = Parameter {
     about: "Close with 4200, after which clients connect again at once, in place of 4009, after which they do not.",
 };
 
+pub(super) const ALL: Parameter = Parameter {
+    name: "all",
+    kind: Kind::Consent,
+    about: "`true`, as all of the app's are meant.",
+};
+
+pub(super) const USER: Parameter = Parameter {
+    name: "user",
+    kind: Kind::Needed,
+    about: "The id of the user.",
+};
+
+pub(super) const DATABASE: Parameter = Parameter {
+    name: "database",
+    kind: Kind::Switch,
+    about: "The one of the database, though the configuration may have one with this id, too, which is the one that is served.",
+};
+
 pub(super) const SECRETS: Parameter = Parameter {
     name: "secrets",
     kind: Kind::Switch,

@@ -58,6 +58,7 @@ pub(in crate::admin) enum Call {
     Connection,
     CloseConnection,
     CloseUser,
+    CloseNamedUser,
     CloseApp,
     SendEvent,
     Config,
@@ -83,6 +84,10 @@ pub(in crate::admin) struct Parameter {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::admin) enum Kind {
     Text,
+    /// A text that must be there, and is not empty.
+    Needed,
+    /// `true`, which must be there: so that nothing is done for what was left out.
+    Consent,
     /// `true` or `false`; without it, `false`.
     Switch,
     /// A number from 1 up to the most; a default of 0 stands for none.
@@ -90,6 +95,13 @@ pub(in crate::admin) enum Kind {
         default: usize,
         most: usize,
     },
+}
+
+impl Kind {
+    /// Whether nothing is done without the parameter.
+    pub(in crate::admin) fn must_be_there(self) -> bool {
+        matches!(self, Self::Needed | Self::Consent)
+    }
 }
 
 /// One thing that there is.
@@ -106,6 +118,6 @@ pub(in crate::admin) struct Route {
     pub(in crate::admin) body: Option<&'static str>,
     /// What is answered when all is well: the status, and the schema of what comes with it.
     pub(in crate::admin) answer: (u16, Option<&'static str>),
-    /// What else may be wrong than who asks: statuses.
+    /// What else may be wrong than who asks, and than the path or the query: statuses.
     pub(in crate::admin) refusals: &'static [u16],
 }

@@ -1,7 +1,9 @@
 //! All routes: what requests are answered by, and what the document of the API is made of.
 
 use super::super::gate::Needs;
-use super::parameters::{AFTER, FILTERS, LAST, LIMIT, PREFIX, RECONNECT, SECRETS, WEBHOOK};
+use super::parameters::{
+    AFTER, ALL, DATABASE, FILTERS, LAST, LIMIT, PREFIX, RECONNECT, SECRETS, USER, WEBHOOK,
+};
 use super::route::{Call, Method, Route};
 
 /// One that only looks, at JSON.
@@ -83,7 +85,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         needs: Needs::Stream,
         query: FILTERS,
         answer: (101, None),
-        refusals: &[400, 426, 503],
+        refusals: &[426, 503],
         ..look(
             "/stream",
             Call::Stream,
@@ -116,7 +118,6 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[PREFIX, AFTER, LIMIT],
-        refusals: &[400],
         ..look(
             "/api/apps",
             Call::Apps,
@@ -126,7 +127,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[SECRETS],
-        refusals: &[400, 404, 409, 503],
+        refusals: &[404, 409, 503],
         ..look(
             "/api/apps/{app}",
             Call::App,
@@ -136,7 +137,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         body: Some("AppSettings"),
-        refusals: &[400, 408, 409, 413, 415, 503],
+        refusals: &[408, 409, 413, 415, 503],
         ..change(
             Method::Post,
             "/api/apps",
@@ -147,7 +148,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         body: Some("AppSettings"),
-        refusals: &[400, 404, 408, 409, 413, 415, 503],
+        refusals: &[404, 408, 409, 413, 415, 503],
         ..change(
             Method::Patch,
             "/api/apps/{app}",
@@ -158,7 +159,8 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         )
     },
     Route {
-        refusals: &[400, 404, 409, 503],
+        query: &[DATABASE],
+        refusals: &[404, 409, 503],
         ..change(
             Method::Delete,
             "/api/apps/{app}",
@@ -168,7 +170,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         )
     },
     Route {
-        refusals: &[400, 404, 409, 503],
+        refusals: &[404, 409, 503],
         ..change(
             Method::Post,
             "/api/apps/{app}/rotate",
@@ -178,7 +180,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         )
     },
     Route {
-        refusals: &[400, 404, 409, 503],
+        refusals: &[404, 409, 503],
         ..change(
             Method::Delete,
             "/api/apps/{app}/keys/{key}",
@@ -189,7 +191,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[AFTER, LIMIT],
-        refusals: &[400, 409, 503],
+        refusals: &[409, 503],
         ..look(
             "/api/apps_database",
             Call::StoredApps,
@@ -200,7 +202,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[PREFIX, AFTER, LIMIT],
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..look(
             "/api/apps/{app}/channels",
             Call::Channels,
@@ -209,7 +211,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         )
     },
     Route {
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..look(
             "/api/apps/{app}/channels/{channel}",
             Call::Channel,
@@ -219,7 +221,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[AFTER, LIMIT],
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..look(
             "/api/apps/{app}/channels/{channel}/members",
             Call::Members,
@@ -229,7 +231,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[AFTER, LIMIT],
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..look(
             "/api/apps/{app}/connections",
             Call::Connections,
@@ -238,18 +240,19 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         )
     },
     Route {
-        query: &[RECONNECT],
-        refusals: &[400, 404],
+        query: &[ALL, RECONNECT],
+        refusals: &[404],
         ..change(
             Method::Delete,
             "/api/apps/{app}/connections",
             Call::CloseApp,
             (202, Some("Closing")),
-            "Closes all connections of the app to this node.",
+            "Closes all connections of the app to this node. A request for one user's whose id is `..` comes here by way of \
+             most clients, which is why this takes `all=true`.",
         )
     },
     Route {
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..look(
             "/api/apps/{app}/connections/{socket_id}",
             Call::Connection,
@@ -259,7 +262,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[RECONNECT],
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..change(
             Method::Delete,
             "/api/apps/{app}/connections/{socket_id}",
@@ -270,7 +273,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[RECONNECT],
-        refusals: &[400, 404, 503],
+        refusals: &[404, 503],
         ..change(
             Method::Delete,
             "/api/apps/{app}/users/{user}/connections",
@@ -280,8 +283,19 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
         )
     },
     Route {
+        query: &[USER, RECONNECT],
+        refusals: &[404, 503],
+        ..change(
+            Method::Delete,
+            "/api/apps/{app}/users/connections",
+            Call::CloseNamedUser,
+            (204, None),
+            "The same, for ids of any kind: most clients take `.` and `..` in a path for steps.",
+        )
+    },
+    Route {
         body: Some("Event"),
-        refusals: &[400, 403, 404, 408, 413, 415, 503],
+        refusals: &[403, 404, 408, 413, 415, 503],
         ..change(
             Method::Post,
             "/api/apps/{app}/events",
@@ -302,7 +316,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         query: &[WEBHOOK],
-        refusals: &[400, 404, 409, 429, 503],
+        refusals: &[404, 409, 429, 503],
         ..change(
             Method::Post,
             "/api/apps/{app}/webhooks/test",
@@ -314,7 +328,7 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     },
     Route {
         body: Some("DoctorRequest"),
-        refusals: &[400, 404, 408, 409, 413, 415, 429, 503],
+        refusals: &[404, 408, 409, 413, 415, 429, 503],
         ..change(
             Method::Post,
             "/api/apps/{app}/doctor",
@@ -339,7 +353,6 @@ pub(in crate::admin) static ROUTES: &[Route] = &[
     ),
     Route {
         query: &[LAST],
-        refusals: &[400],
         ..look(
             "/api/history",
             Call::History,

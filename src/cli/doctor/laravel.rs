@@ -9,25 +9,25 @@ mod pages;
 mod place;
 
 use self::facts::Driver;
-pub(super) use self::facts::{KnownApp, Relay, Variables};
+pub(super) use self::facts::{KnownApp, Place, Relay, Variables};
 use self::pages::pages;
 use self::place::place;
 use crate::doctor::{Finding, shown};
 
 /// Everything that is to be said of a project.
 pub(super) fn judge(variables: &dyn Variables, relay: &Relay) -> Vec<Finding> {
-    let (connection, driver) = driver(variables);
+    let (connection, driver) = driver(variables, relay);
     let mut findings = vec![connection];
     if let Some(driver) = driver {
         findings.extend(credentials(&driver, relay));
         findings.extend(place(&driver, relay));
-        findings.extend(pages(&driver));
+        findings.extend(pages(&driver, relay));
     }
     findings
 }
 
 /// Where Laravel broadcasts to.
-fn driver(variables: &dyn Variables) -> (Finding, Option<Driver<'_>>) {
+fn driver<'v>(variables: &'v dyn Variables, relay: &Relay) -> (Finding, Option<Driver<'v>>) {
     const ID: &str = "laravel.connection";
     // Laravel 11 and newer, and those before.
     let names = ["BROADCAST_CONNECTION", "BROADCAST_DRIVER"];
@@ -40,15 +40,17 @@ fn driver(variables: &dyn Variables) -> (Finding, Option<Driver<'_>>) {
         variables,
     };
     let remedy = "BROADCAST_CONNECTION=reverb or =pusher (BROADCAST_DRIVER before Laravel 11), then php artisan config:clear";
-    let Some((name, value)) = set else {
+    let probable = || {
         let has = |prefix: &str| variables.get(&format!("{prefix}_APP_KEY")).is_some();
-        let text = "BROADCAST_CONNECTION is not set, so that Laravel broadcasts nothing";
-        let driver = match (has("REVERB"), has("PUSHER")) {
+        match (has("REVERB"), has("PUSHER")) {
             (true, _) => Some(known("reverb", "REVERB")),
             (_, true) => Some(known("pusher", "PUSHER")),
             _ => None,
-        };
-        return (Finding::error(ID, text, remedy), driver);
+        }
+    };
+    let Some((name, value)) = set else {
+        let text = "BROADCAST_CONNECTION is not set, so that Laravel broadcasts nothing";
+        return (Finding::error(ID, text, remedy), probable());
     };
     match value.as_str() {
         "reverb" => (
@@ -63,14 +65,28 @@ fn driver(variables: &dyn Variables) -> (Finding, Option<Driver<'_>>) {
             let text = format!("{name} is {value}: Laravel sends nothing to any relay");
             (Finding::error(ID, text, remedy), None)
         }
+        "redis" if relay.takes_redis => {
+            let text =
+                format!("{name} is redis, from which the relay takes what Laravel publishes");
+            (Finding::ok(ID, text), None)
+        }
         "redis" => {
             let text = format!("{name} is redis: Laravel publishes to Redis, and not to the relay");
             let remedy = "the relay takes that in with [ingest.laravel_redis] enabled = true; otherwise use reverb or pusher";
             (Finding::warn(ID, text, remedy), None)
         }
-        other => {
-            let text = format!("{name} is {}, which is no relay's", shown(other));
+        "ably" => {
+            let text = format!("{name} is ably, which is no relay's");
             (Finding::error(ID, text, remedy), None)
+        }
+        other => {
+            let text = format!(
+                "{name} is {}, a connection of the project's own",
+                shown(other)
+            );
+            let remedy = "see that it has the driver reverb or pusher in config/broadcasting.php, and variables of these names, or \
+                          is not meant to lead to the relay";
+            (Finding::warn(ID, text, remedy), probable())
         }
     }
 }
@@ -236,12 +252,44 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_of_the_project_s_own_may_be_right() {
+        let own: Changes = &[("BROADCAST_CONNECTION", "relay")];
+        let found = [("laravel.connection", Level::Warn)];
+        assert_eq!(bad(own, &Relay::default()), found);
+        // What else is wrong is found, too.
+        let relay = Relay {
+            app: Some(KnownApp::Missing),
+            ..Relay::default()
+        };
+        let both = [
+            ("laravel.connection", Level::Warn),
+            ("laravel.app", Level::Error),
+        ];
+        assert_eq!(bad(own, &relay), both);
+        let none: Changes = &[("BROADCAST_CONNECTION", "ably")];
+        let found = [("laravel.connection", Level::Error)];
+        assert_eq!(bad(none, &Relay::default()), found);
+    }
+
+    #[test]
+    fn redis_is_right_where_the_relay_takes_from_it() {
+        let redis: Changes = &[("BROADCAST_CONNECTION", "redis")];
+        let found = [("laravel.connection", Level::Warn)];
+        assert_eq!(bad(redis, &Relay::default()), found);
+        let relay = Relay {
+            takes_redis: true,
+            ..Relay::default()
+        };
+        assert_eq!(bad(redis, &relay), []);
+    }
+
+    #[test]
     fn pages_that_differ_from_the_backend_are_found() {
         use Level::{Error, Warn};
         let found = |changes: Changes| bad(changes, &Relay::default());
         let key = found(&[("VITE_REVERB_APP_KEY", "other")]);
         assert_eq!(key, [("laravel.pages.key", Error)]);
-        let place = found(&[("VITE_REVERB_HOST", "other"), ("VITE_REVERB_PORT", "")]);
+        let place = found(&[("VITE_REVERB_HOST", ""), ("VITE_REVERB_PORT", "8443")]);
         assert_eq!(
             place,
             [("laravel.pages", Warn), ("laravel.pages.place", Warn)]
@@ -274,20 +322,68 @@ mod tests {
         assert!(host.text.contains("pusher.com"), "{host:?}");
     }
 
+    fn at(tls: bool, host: &str, port: u16) -> Relay {
+        let host = host.to_owned();
+        Relay {
+            place: Some(Place { tls, host, port }),
+            ..Relay::default()
+        }
+    }
+
+    #[test]
+    fn pages_that_leave_out_what_echo_takes_for_granted_lack_nothing() {
+        let without = [("VITE_REVERB_PORT", ""), ("VITE_REVERB_SCHEME", "")];
+        assert_eq!(bad(&without, &Relay::default()), []);
+        let plain = [
+            ("REVERB_SCHEME", "http"),
+            ("REVERB_PORT", "80"),
+            ("VITE_REVERB_SCHEME", "http"),
+            ("VITE_REVERB_PORT", ""),
+        ];
+        assert_eq!(bad(&plain, &Relay::default()), []);
+        let elsewhere = [("REVERB_PORT", "8443"), ("VITE_REVERB_PORT", "")];
+        let lacking = [("laravel.pages", Level::Warn)];
+        assert_eq!(bad(&elsewhere, &Relay::default()), lacking);
+    }
+
+    #[test]
+    fn laravel_may_have_a_way_of_its_own_where_pages_have_that_of_clients() {
+        let inside = [
+            ("REVERB_HOST", "fanfare"),
+            ("REVERB_PORT", "6001"),
+            ("REVERB_SCHEME", "http"),
+        ];
+        assert_eq!(bad(&inside, &at(true, "ws.example.com", 443)), []);
+        let usual = [("VITE_REVERB_PORT", ""), ("VITE_REVERB_SCHEME", "")];
+        let both: Vec<_> = inside.into_iter().chain(usual).collect();
+        assert_eq!(bad(&both, &at(true, "ws.example.com", 443)), []);
+        // Nothing says that pages are right.
+        let found = bad(&inside, &Relay::default());
+        assert_eq!(found, [("laravel.pages.place", Level::Warn)]);
+        let found = bad(&inside, &at(true, "other.example.com", 443));
+        let both = [
+            ("laravel.place", Level::Warn),
+            ("laravel.pages.place", Level::Warn),
+        ];
+        assert_eq!(found, both);
+    }
+
+    #[test]
+    fn a_port_at_which_tls_is_looked_at_may_be_any() {
+        let direct = [("REVERB_PORT", "6001"), ("VITE_REVERB_PORT", "6001")];
+        assert_eq!(bad(&direct, &at(true, "ws.example.com", 6001)), []);
+    }
+
     #[test]
     fn a_project_is_held_against_the_relay() {
         let with = |app| Relay {
             app: Some(app),
-            place: None,
+            ..Relay::default()
         };
         assert_eq!(bad(&[], &with(KnownApp::Same)), []);
         for app in [KnownApp::Missing, KnownApp::OtherKey, KnownApp::OtherSecret] {
             assert_eq!(bad(&[], &with(app)), [("laravel.app", Level::Error)]);
         }
-        let at = |tls, host: &str, port| Relay {
-            app: None,
-            place: Some((tls, host.to_owned(), port)),
-        };
         assert_eq!(bad(&[], &at(true, "WS.example.com", 443)), []);
         for other in [
             at(false, "ws.example.com", 443),

@@ -45,7 +45,8 @@ pub(super) struct DoctorArgs {
     #[arg(long, value_name = "ID")]
     app: Option<String>,
 
-    /// Connect as a page of this origin would, such as `https://shop.example.com`.
+    /// Connect as a page of this origin would, such as `https://shop.example.com` [default: none, or one of the app's
+    /// allowed_origins where these let in nobody without one].
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
 
@@ -130,16 +131,18 @@ fn look(args: &DoctorArgs, observer: &mut dyn Observer) -> Result<(), Failure> {
                 .as_ref()
                 .map(|config| apps_of(config, None, observer));
             let apps = apps.transpose()?;
-            let mut findings = project.held_against(apps.as_ref(), url.as_ref());
+            let settings = config.as_ref().map(Config::relay_settings);
+            let takes_redis = settings
+                .as_ref()
+                .is_some_and(|relay| relay.laravel_redis.is_some());
+            let mut findings = project.held_against(apps.as_ref(), url.as_ref(), takes_redis);
             let subject = url.and_then(|url| project.subject(url, apps.as_ref()));
             if subject.is_none() {
                 findings.extend(apps.and_then(|apps| apps.trouble));
             }
             let goes_on = observer.all(findings);
             match subject {
-                Some(subject) if goes_on.is_continue() => {
-                    (subject, config.as_ref().map(Config::relay_settings))
-                }
+                Some(subject) if goes_on.is_continue() => (subject, settings),
                 _ => return Ok(()),
             }
         }

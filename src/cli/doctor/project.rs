@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::Failure;
 use super::apps::Apps;
-use super::laravel::{self, KnownApp, Relay, Variables};
+use super::laravel::{self, KnownApp, Place, Relay, Variables};
 use crate::auth::Signer;
 use crate::config::EnvFile;
 use crate::doctor::{Finding, PublicUrl, Subject, shown};
@@ -40,15 +40,21 @@ impl Project {
         Ok(Self { file })
     }
 
-    /// What is wrong with it.
+    /// What is wrong with it, for a relay that has these apps, is reached there, and may take in what Laravel publishes to Redis.
     pub(super) fn held_against(
         &self,
         apps: Option<&Apps>,
         url: Option<&PublicUrl>,
+        takes_redis: bool,
     ) -> Vec<Finding> {
         let relay = Relay {
+            takes_redis,
             app: apps.and_then(|apps| self.known_app(apps)),
-            place: url.map(|url| (url.tls, url.host.clone(), url.port)),
+            place: url.map(|url| Place {
+                tls: url.tls,
+                host: url.host.clone(),
+                port: url.port,
+            }),
         };
         let mut findings = self.unreadable();
         findings.extend(laravel::judge(self, &relay));

@@ -74,6 +74,16 @@ impl Common for Store {
             leased.map_err(|_| OutOfReach)
         })
     }
+
+    fn leased_for(&self, name: &str) -> Answered<Duration> {
+        let key = self.keys.common(name);
+        let mut command = redis::cmd("PTTL");
+        command.arg(&key);
+        self.ask(key, command, |asker, answer| {
+            let left = asker.readable(script::number(answer))?;
+            Ok(Duration::from_millis(left))
+        })
+    }
 }
 
 impl fmt::Debug for Store {

@@ -66,3 +66,27 @@ fn foreign_pages_are_kept_out_wherever_they_are_given() {
     let own = Setting::new().file(&with_app("")).load();
     assert_eq!(openness(&own), (true, false));
 }
+
+#[test]
+fn the_development_app_goes_on_until_the_next_start_when_a_database_comes() {
+    let setting = Setting::new();
+    let text = format!("[server]\nstate_dir = {:?}\n", setting.directory.0);
+    let setting = setting.file(&text);
+    let loaded = load(&setting.sources).unwrap();
+    assert!(loaded.config.development);
+    let mut rereader = Rereader::new(setting.sources.clone(), &loaded);
+    setting.directory.write("apps.db", "");
+    let mut reread = |text: &str, is_development: bool| {
+        setting.directory.write("relay.toml", text);
+        rereader.read(is_development).unwrap().config
+    };
+    let config = reread(&text, true);
+    assert!(config.development);
+    assert_eq!(ids(&config), ["local"]);
+    let config = reread(&(text.clone() + &with_app("")), true);
+    assert!(!config.development);
+    // It is not served again.
+    let config = reread(&text, false);
+    assert!(!config.development && ids(&config).is_empty());
+    assert!(!setting.load().development);
+}

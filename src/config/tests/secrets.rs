@@ -101,19 +101,19 @@ fn what_needs_a_restart_is_what_the_file_alone_decides() {
     let loaded = load(&setting.sources).unwrap();
     let mut rereader = Rereader::new(setting.sources.clone(), &loaded);
     assert!(!rereader.have_changed());
-    assert!(rereader.read().unwrap().needs_restart.is_empty());
+    assert!(rereader.read(false).unwrap().needs_restart.is_empty());
     let path = setting.sources.config_file.clone().unwrap();
     let changed = text(2, "debug").replace("= 20", "= 30");
     fs::write(&path, format!("# more\n{changed}[admin]\nlisten = \"\"\n")).unwrap();
     assert!(!rereader.have_changed(), "it may still be written");
     assert!(rereader.have_changed() && rereader.have_changed());
-    let reread = rereader.read().unwrap();
+    let reread = rereader.read(false).unwrap();
     assert_eq!(reread.needs_restart, ["admin.listen", "server.workers"]);
     assert!(!rereader.have_changed());
     fs::remove_file(&path).unwrap();
     assert!(!rereader.have_changed());
     assert!(rereader.have_changed());
-    rereader.read().unwrap_err();
+    rereader.read(false).unwrap_err();
     assert!(!rereader.have_changed());
 }
 

@@ -9,6 +9,17 @@ const FEW_FILES: u64 = 4096;
 /// How long Redis may take to answer before that is said.
 const SLOW_REDIS: Duration = Duration::from_millis(50);
 
+/// What to do, where it may be that a name is known elsewhere alone.
+fn remedy(usual: &str, reason: &str) -> String {
+    if !reason.contains("lookup address") {
+        return usual.to_owned();
+    }
+    format!(
+        "{usual}\nnames of a container's network are known within it alone: where the relay runs in one, ask there (docker compose \
+         exec)"
+    )
+}
+
 /// What a webhook made of a signed request without events. `place`: scheme, host and port of its URL.
 pub(in crate::doctor) fn webhook(place: &str, outcome: &Result<(), String>) -> Finding {
     const ID: &str = "webhook";
@@ -20,8 +31,11 @@ pub(in crate::doctor) fn webhook(place: &str, outcome: &Result<(), String>) -> F
                 "the webhook at {place} does not take a signed request: {}",
                 shown(reason)
             ),
-            "have the endpoint answer 2xx to a signed request without events; it verifies X-Pusher-Signature with the secret of \
-             this app, over the body as it came",
+            remedy(
+                "have the endpoint answer 2xx to a signed request without events; it verifies X-Pusher-Signature with the secret of \
+                 this app, over the body as it came",
+                reason,
+            ),
         ),
     }
 }
@@ -36,7 +50,10 @@ pub(in crate::doctor) fn redis(
         Err(reason) => Finding::error(
             ID,
             format!("{place} cannot be used: {}", shown(reason)),
-            "start Redis, or correct cluster.url, its password and its certificates",
+            remedy(
+                "start Redis, or correct cluster.url, its password and its certificates",
+                reason,
+            ),
         ),
         Ok((version, took)) => {
             let text = format!(
@@ -78,7 +95,10 @@ pub(in crate::doctor) fn laravel_redis(
                 "{place}, which Laravel is to publish to, cannot be used: {}",
                 shown(reason)
             ),
-            "start Redis, or correct ingest.laravel_redis.url and its password",
+            remedy(
+                "start Redis, or correct ingest.laravel_redis.url and its password",
+                reason,
+            ),
         ),
     }
 }
@@ -99,8 +119,11 @@ pub(in crate::doctor) fn apps_database(
         Err(reason) => Finding::error(
             ID,
             format!("the apps of {place} cannot be read: {}", shown(reason)),
-            "start the database, or correct apps_database.url, its password, schema and table. (The table is made by the first \
-             relay that is started with it.)",
+            remedy(
+                "start the database, or correct apps_database.url, its password, schema and table. (The table is made by the first \
+                 relay that is started with it.)",
+                reason,
+            ),
         ),
     }
 }
@@ -140,6 +163,14 @@ pub(in crate::doctor) fn files(limit: u64) -> Finding {
 mod tests {
     use super::super::super::finding::Level;
     use super::*;
+
+    #[test]
+    fn names_that_are_unknown_here_may_be_known_elsewhere() {
+        let unknown = "failed to lookup address information: Name or service not known";
+        let remedy = |reason: &str| redis("r", &Err(reason.to_owned())).remedy.unwrap();
+        assert!(remedy(unknown).contains("docker compose exec"));
+        assert!(!remedy("refused").contains("docker"));
+    }
 
     #[test]
     fn what_backends_answer_is_judged() {

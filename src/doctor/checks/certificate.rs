@@ -5,13 +5,15 @@ use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_na
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use std::net::IpAddr;
 use std::time::Duration;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use super::super::finding::{Finding, shown};
+use crate::tls::renewal_notice;
 
-/// Days before a certificate expires from which on that is said.
-const SOON: i64 = 14;
+const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
 
 /// What can be seen of a certificate and its chain.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +71,7 @@ pub(in crate::doctor) fn look(
     let issuer = read.issuer().to_string();
     let chain = match trusted {
         Ok(()) => Chain::Trusted,
+        Err(_) if is_trusted_itself(own, roots) => Chain::Trusted,
         Err(_) if read.issuer() == read.subject() => Chain::SelfSigned,
         Err(_) if others.is_empty() => Chain::Alone { issuer },
         Err(_) => Chain::Foreign {
@@ -87,14 +90,32 @@ pub(in crate::doctor) fn look(
     })
 }
 
+/// Whether it is one of the authorities itself. `openssl req -x509` makes such certificates, which clients take that were given
+/// them; no chain may begin with one.
+fn is_trusted_itself(own: &CertificateDer<'static>, roots: &RootCertStore) -> bool {
+    let mut itself = RootCertStore::empty();
+    itself.add(own.clone()).is_ok()
+        && itself
+            .roots
+            .iter()
+            .all(|anchor| roots.roots.contains(anchor))
+}
+
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let extension = certificate.subject_alternative_name().ok().flatten();
     let names = extension.iter().flat_map(|it| &it.value.general_names);
     let texts = names.filter_map(|name| match name {
         GeneralName::DNSName(name) => Some(shown(name)),
+        GeneralName::IPAddress(bytes) => address(bytes).map(|address| address.to_string()),
         _ => None,
     });
     texts.collect()
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
 }
 
 /// What is to be said of it, at a time in seconds since 1970.
@@ -106,29 +127,36 @@ fn expiry(facts: &Facts, now: i64) -> Finding {
     const ID: &str = "certificate.expiry";
     const RENEW: &str = "have it renewed, and see to it that the server that speaks TLS reads the new one (nginx -s reload and the \
                          like; the relay itself notices)";
-    let days = (facts.not_after - now).div_euclid(86_400);
     if now < facts.not_before {
-        let hours = (facts.not_before - now) / 3600;
-        let text = format!("the certificate holds only in {hours} hours from now");
+        let text = format!(
+            "the certificate holds only in {} from now",
+            span(facts.not_before - now)
+        );
         return Finding::error(
             ID,
             text,
             "is the clock of this machine right, or that of whoever issued it?",
         );
     }
-    match days {
-        ..0 => Finding::error(
-            ID,
-            format!("the certificate expired {} days ago", -days),
-            RENEW,
-        ),
-        0..SOON => Finding::warn(
-            ID,
-            format!("the certificate holds for {days} days only"),
-            RENEW,
-        ),
-        _ => Finding::ok(ID, format!("the certificate holds for {days} days")),
+    let left = facts.not_after - now;
+    let holds_for = Duration::from_secs((facts.not_after - facts.not_before).unsigned_abs());
+    let notice = i64::try_from(renewal_notice(holds_for).as_secs()).unwrap_or(i64::MAX);
+    let span = span(left.abs());
+    match left {
+        ..=0 => Finding::error(ID, format!("the certificate expired {span} ago"), RENEW),
+        _ if left < notice => {
+            Finding::warn(ID, format!("the certificate holds for {span} only"), RENEW)
+        }
+        _ => Finding::ok(ID, format!("the certificate holds for {span}")),
     }
+}
+
+/// A time in days, or in hours where there are few of them.
+fn span(seconds: i64) -> String {
+    if seconds < 2 * DAY {
+        return format!("{} hours", seconds / HOUR);
+    }
+    format!("{} days", seconds / DAY)
 }
 
 fn name(host: &str, facts: &Facts) -> Finding {
@@ -182,12 +210,11 @@ mod tests {
     use super::super::super::finding::Level;
     use super::*;
 
-    const DAY: i64 = 86_400;
     const NOW: i64 = 20_000 * DAY;
 
     fn facts() -> Facts {
         Facts {
-            not_before: NOW - DAY,
+            not_before: NOW - 30 * DAY,
             not_after: NOW + 60 * DAY,
             names: vec!["a.test".into()],
             is_for_host: true,
@@ -205,6 +232,7 @@ mod tests {
     fn each_thing_that_is_wrong_is_said_by_itself() {
         assert_eq!(bad(&facts()), []);
         let soon = Facts {
+            not_before: NOW - 77 * DAY,
             not_after: NOW + 13 * DAY,
             ..facts()
         };
@@ -238,6 +266,22 @@ mod tests {
                 [("certificate.chain", Level::Error)]
             );
         }
+    }
+
+    #[test]
+    fn one_that_is_made_for_days_or_hours_is_not_late_all_its_life() {
+        let short = |before: i64, left: i64| Facts {
+            not_before: NOW - before,
+            not_after: NOW + left,
+            ..facts()
+        };
+        // Of Let's Encrypt's short-lived profile, and of Caddy's own authority.
+        assert_eq!(bad(&short(4 * DAY, 2 * DAY)), []);
+        assert_eq!(bad(&short(7 * HOUR, 5 * HOUR)), []);
+        let late = [("certificate.expiry", Level::Warn)];
+        assert_eq!(bad(&short(5 * DAY + 12 * HOUR, 12 * HOUR)), late);
+        let finding = expiry(&short(11 * HOUR, HOUR), NOW);
+        assert!(finding.text.contains("1 hours"), "{finding:?}");
     }
 
     /// An authority, one that it trusts, and a certificate of that for `a.test`.
@@ -278,7 +322,17 @@ mod tests {
             Chain::Foreign { issuer } if issuer.contains("root")
         ));
         assert_eq!(chain(&[&alone], &roots), Chain::SelfSigned);
+        let mut given = RootCertStore::empty();
+        given.add(alone.der().clone()).unwrap();
+        assert_eq!(chain(&[&alone], &given), Chain::Trusted);
+        // As `openssl req -x509` makes them.
+        assert_eq!(chain(&[&root], &RootCertStore::empty()), Chain::SelfSigned);
+        assert_eq!(chain(&[&root], &roots), Chain::Trusted);
         let facts = look(&[own.der().clone()], "b.test", &roots).unwrap();
         assert!(!facts.is_for_host && facts.names == ["a.test"]);
+        let addressed = CertificateParams::new(vec!["192.0.2.1".to_owned(), "::1".to_owned()]);
+        let addressed = addressed.unwrap().self_signed(&key).unwrap();
+        let facts = look(&[addressed.der().clone()], "192.0.2.1", &roots).unwrap();
+        assert!(facts.is_for_host && facts.names == ["192.0.2.1", "::1"]);
     }
 }

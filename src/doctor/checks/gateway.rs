@@ -90,6 +90,26 @@ pub(in crate::doctor) fn up(url: &str, answer: &Answer, elsewhere: Option<&str>)
     }
 }
 
+/// Nobody answers over HTTP.
+pub(in crate::doctor) fn silent(url: &str, reason: &str) -> Finding {
+    let text = format!("{url} does not answer: {}", shown(reason));
+    let remedy = "see whether what listens there speaks HTTP, with or without TLS as the URL says";
+    Finding::error("http", text, remedy)
+}
+
+/// A relay is there, and something else answers at `/up`.
+pub(in crate::doctor) fn not_passed_on(url: &str, answer: &Answer) -> Finding {
+    let status = answer.status;
+    Finding::warn(
+        "http",
+        format!(
+            "{url} answers with {status}, and not as the relay does that is there: /up is not passed on to it"
+        ),
+        "that may stay so where another site has /up, as those of Laravel have; who looks after the relay's health then asks it at \
+         its own port (fanfare health). Otherwise have the proxy pass /up on, too",
+    )
+}
+
 /// Whether an answer to `/up` is a relay's. (Reverb's is the same.)
 pub(in crate::doctor) fn is_relay(answer: &Answer) -> bool {
     let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
@@ -187,6 +207,7 @@ mod tests {
             ("http", Level::Error)
         );
         assert_eq!(up("u", &other, Some("v")).id, "path_prefix");
+        assert_eq!(not_passed_on("u", &other).level, Level::Warn);
         let moved = Answer::made(301, &[("location", "https://a\u{1b}[2J")], "");
         let finding = up("u", &moved, None);
         assert!(finding.text.contains("https://a") && !finding.text.contains('\u{1b}'));

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::super::finding::{Finding, shown};
 
+const ID: &str = "idle";
+
 /// What became of a connection over which nothing was sent but answers to pings.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::doctor) enum Watched {
@@ -12,11 +14,18 @@ pub(in crate::doctor) enum Watched {
     /// It ended without a goodbye, so long after something last went over it.
     Cut { silent_for: Duration },
     /// It was closed in good order.
-    Closed { code: u16, words: String },
+    Closed {
+        code: u16,
+        words: String,
+        /// Whether it was subscribed to a channel of those that authorise a connection.
+        authorised: bool,
+    },
 }
 
+/// With what the relay closes connections that are not authorised in time.
+const UNAUTHORISED: u16 = 4009;
+
 pub(in crate::doctor) fn judge(watched: &Watched, after: Duration) -> Finding {
-    const ID: &str = "idle";
     let seconds = after.as_secs_f64();
     match watched {
         Watched::Lasted => Finding::ok(
@@ -35,14 +44,36 @@ pub(in crate::doctor) fn judge(watched: &Watched, after: Duration) -> Finding {
                  (server.activity_timeout)",
             )
         }
-        Watched::Closed { code, words } => Finding::error(
+        Watched::Closed {
+            code: UNAUTHORISED,
+            words,
+            authorised: false,
+        } => Finding::warn(
+            ID,
+            format!(
+                "how long a silent connection lasts is not known: it could not subscribe to a private channel, and the relay closes \
+                 those that are not authorised after {seconds:.1} s (authorized_connections_timeout): {}",
+                shown(words)
+            ),
+            "mend what keeps it from private channels first, which is found as `private`",
+        ),
+        Watched::Closed { code, words, .. } => Finding::error(
             ID,
             format!(
                 "a silent connection is closed with {code} after {seconds:.1} s: {}",
                 shown(words)
             ),
-            "docs/close-codes.md has what the code means; authorized_connections_timeout closes those that never sign in (4009)",
+            "docs/close-codes.md has what the code means",
         ),
+    }
+}
+
+/// There was no connection to look at, for a reason that was found.
+pub(in crate::doctor) fn not_watched(reason: Finding) -> Finding {
+    Finding {
+        id: ID,
+        text: format!("there is no silent connection to look at: {}", reason.text),
+        ..reason
     }
 }
 
@@ -63,10 +94,22 @@ mod tests {
             "{finding:?}"
         );
         assert_eq!(judge(&Watched::Lasted, after).level, Level::Ok);
-        let closed = Watched::Closed {
-            code: 4009,
-            words: "x".into(),
+    }
+
+    #[test]
+    fn one_that_is_closed_for_want_of_rights_says_nothing_of_silence() {
+        let judged = |code, authorised| {
+            let words = "x".into();
+            let closed = Watched::Closed {
+                code,
+                words,
+                authorised,
+            };
+            judge(&closed, Duration::from_secs(5))
         };
-        assert!(judge(&closed, after).text.contains("4009"));
+        assert_eq!(judged(4009, false).level, Level::Warn);
+        assert_eq!(judged(4200, false).level, Level::Error);
+        let closed = judged(4009, true);
+        assert!(closed.level == Level::Error && closed.text.contains("4009"));
     }
 }

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::super::finding::{Finding, shown};
 use super::super::http::Answer;
 
 /// Milliseconds of a publish, until it has come, from which on that is said.
 const SLOW: u128 = 1000;
+
+/// Ids of refusals that show a relay which serves the path.
+pub(in crate::doctor) const REFUSALS: [&str; 3] = ["key", "origin", "connect"];
 
 /// Why the relay did not let a client in, by the code of its `pusher:error`.
 pub(in crate::doctor) fn refused(code: u64, words: &str, origin: Option<&str>) -> Finding {
@@ -46,8 +51,13 @@ pub(in crate::doctor) fn refused(code: u64, words: &str, origin: Option<&str>) -
 pub(in crate::doctor) fn signature(app: &str, answer: &Answer) -> Finding {
     const ID: &str = "signature";
     let words = answer.words();
+    let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    // No channels are an empty list to PHP.
+    let are_listed = body["channels"].is_object() || body["channels"].is_array();
     match answer.status {
-        200 => Finding::ok(ID, format!("the API accepts what app {} signs", shown(app))),
+        200 if are_listed => {
+            Finding::ok(ID, format!("the API accepts what app {} signs", shown(app)))
+        }
         401 => Finding::error(
             ID,
             format!("the API refuses the signature: {words}"),
@@ -65,7 +75,7 @@ pub(in crate::doctor) fn signature(app: &str, answer: &Answer) -> Finding {
         ),
         status => Finding::error(
             ID,
-            format!("the API answers with {status}: {words}"),
+            format!("the API answers with {status}, and not as a relay does: {words}"),
             "have every proxy pass /apps/ on to the relay, too, with its path and query",
         ),
     }
@@ -122,9 +132,12 @@ mod tests {
     }
 
     #[test]
-    fn only_200_accepts_a_signature() {
-        let level = |status| signature("1", &Answer::made(status, &[], "")).level;
-        assert_eq!(level(200), Level::Ok);
+    fn only_a_list_of_channels_accepts_a_signature() {
+        let level = |status| signature("1", &Answer::made(status, &[], "<html>")).level;
+        let listed = Answer::made(200, &[], r#"{"channels":{}}"#);
+        assert_eq!(signature("1", &listed).level, Level::Ok);
+        // Many sites answer whatever they are asked with a page of theirs.
+        assert_eq!(level(200), Level::Error);
         assert_eq!(level(429), Level::Warn);
         assert_eq!([level(401), level(404), level(502)], [Level::Error; 3]);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::apps::{App, Registry, Source};
+use crate::apps::{App, Keys, Registry, Source};
 use crate::auth::Signer;
 use crate::hub::{AppPermit, Changes, Hub};
 use crate::metrics::Metrics;
@@ -150,6 +150,26 @@ fn keys_move_between_apps() {
     set(&hub, exchanged);
     assert_eq!(&*hub.app_by_key("key-1").unwrap().app.id, "0");
     assert_eq!(&*hub.app_by_key("key-0").unwrap().app.id, "1");
+}
+
+#[test]
+fn an_app_at_work_is_not_taken_down_by_one_that_comes_to_name_its_key() {
+    let hub = hub(0);
+    let served = |ids: &[usize]| ids.iter().map(|id| Arc::new(app(*id))).collect::<Vec<_>>();
+    hub.set_apps(Source::Database, served(&[5]));
+    let at_work = hub.app("5").unwrap();
+    let mut other = app(3);
+    other.keys = Keys::new(
+        other.keys.signing().clone(),
+        vec![Signer::new("key-5", b"x")],
+    );
+    let changes = hub.set_apps(
+        Source::Database,
+        [vec![Arc::new(other)], served(&[5])].concat(),
+    );
+    assert!(changes.is_empty() && changes.closing.is_empty());
+    assert_eq!(&*changes.refused[0].id, "3");
+    assert!(Arc::ptr_eq(&at_work, &hub.app_by_key("key-5").unwrap()));
 }
 
 /// Many threads look up an app that comes and goes: whoever finds it finds one that is exported or gone.

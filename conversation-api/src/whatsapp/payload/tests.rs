@@ -7,6 +7,10 @@ use crate::message::{Location, MessageType};
 use crate::whatsapp::incoming::MediaReference;
 use crate::whatsapp::values::LONGEST_ID;
 
+fn notices(payload: &Value) -> Vec<Notice> {
+    report(payload, None).notices
+}
+
 fn payload(value: Value) -> Value {
     json!({"object": "whatsapp_business_account", "entry": [
         {"id": "1", "changes": [{"field": "messages", "value": value}]}
@@ -24,6 +28,33 @@ fn one(message: Value) -> Incoming {
     match notices(&payload(json!({"messages": [message]}))).as_slice() {
         [Notice::Message(incoming)] => (**incoming).clone(),
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_about_another_number_is_passed_over() {
+    let value = |number: Value| {
+        json!({
+            "metadata": {"phone_number_id": number},
+            "messages": [{"from": "491701", "id": "wamid.1", "type": "text", "text": {"body": "x"}}],
+            "statuses": [{"id": "wamid.2", "status": "read"}],
+        })
+    };
+    let other = "9".repeat(100);
+    for (number, own, expected, passed_over) in [
+        (json!("1"), Some("1"), 2, None),
+        (json!("1"), None, 2, None),
+        (json!(null), Some("1"), 2, None),
+        (json!("2"), Some("1"), 0, Some("2")),
+        (json!(other), Some("1"), 0, Some(&other[..32])),
+    ] {
+        let report = report(&payload(value(number.clone())), own);
+        assert_eq!(report.notices.len(), expected, "{number} {own:?}");
+        assert_eq!(
+            report.other_number.as_deref(),
+            passed_over,
+            "{number} {own:?}"
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::api::Builder;
 use super::stand_in::Arrived;
-use super::{Api, Database, Desk, StandIn};
+use super::{Api, Database, Desk, StandIn, meta};
 
 /// A process that sends to a stand-in, and an agent who is logged in.
 pub(crate) async fn start(database: &Database, graph: &StandIn) -> (Api, Desk) {
@@ -20,7 +20,7 @@ pub(crate) async fn start_with(
 ) -> (Api, Desk) {
     let api = Api::on(database)
         .set("WHATSAPP_TOKEN", "the access token")
-        .set("WHATSAPP_PHONE_NUMBER_ID", "15550100")
+        .set("WHATSAPP_PHONE_NUMBER_ID", meta::NUMBER)
         .set(
             "WHATSAPP_GRAPH_URL",
             &format!("http://{}/v23.0/", graph.authority),

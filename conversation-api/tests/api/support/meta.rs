@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::Desk;
 use super::api::APP_SECRET;
 
+/// Meta's id of the desk's number.
+pub(crate) const NUMBER: &str = "15550100";
+
 pub(crate) const PATH: &str = "/api/webhooks/whatsapp";
 
 /// A webhook with this change.
@@ -35,7 +38,7 @@ pub(crate) fn other_message(id: &str, phone: &str, kind: &str, body: Value) -> V
     message[kind] = body;
     webhook(json!({
         "messaging_product": "whatsapp",
-        "metadata": {"display_phone_number": "15550100", "phone_number_id": "1"},
+        "metadata": {"display_phone_number": "15550100", "phone_number_id": NUMBER},
         "contacts": [{"profile": {"name": "Grace"}, "wa_id": phone}],
         "messages": [message],
     }))

@@ -68,6 +68,8 @@ export function createAlerts({ store: { get } }) {
     },
     /** A conversation was given to the user. */
     assigned: (id, name, by) => alert(id, name, by ? `${by.name} has assigned this conversation to you.` : "This conversation is yours now."),
+    /** A message of the user's, or in a conversation of theirs, did not reach the customer. */
+    undelivered: (id, name) => alert(id, name, "A message was not delivered."),
     /** Lets somebody hear what they switch on; the browser allows sound from then on. */
     play,
     stop: () => audio?.close().catch(() => {}),

@@ -1,5 +1,6 @@
 // What events bring, and where it belongs.
 import { mayRead } from "./permissions.js";
+import { newestMessageId } from "./records.js";
 
 /** What events bring of a conversation, in the shape of the conversation. */
 function descriptionOf({ department_id, ...conversation }, departments, known) {
@@ -8,6 +9,9 @@ function descriptionOf({ department_id, ...conversation }, departments, known) {
   const department = department_id === null ? null : (names.find(({ id }) => id === department_id) ?? { id: department_id, name: "" });
   return { ...conversation, department };
 }
+
+/** Conversations of which it is kept that a message did not arrive. */
+const MOST_UNDELIVERED = 100;
 
 /**
  * @param {object} uses
@@ -58,6 +62,21 @@ export function createArrivals({ store: { get, set }, records, fetching, outbox,
 
   const nameOf = (id) => (records.known(id) ?? get().glimpses[id])?.contact.name ?? `conversation ${id}`;
 
+  /** A message did not reach the customer: who wrote it and who has the conversation are to know, wherever they are. */
+  async function undelivered({ conversation_id: id, sender }) {
+    const { user, glimpses } = get();
+    const isOurs = ({ assignee }) => sender?.id === user.id || assignee?.id === user.id;
+    const before = records.known(id) ?? glimpses[id];
+    if (before && !isOurs(before)) return;
+    if (!records.known(id)) await fetchUnlessRefused(id);
+    const conversation = records.known(id);
+    if (!conversation?.isReadable || !isOurs(conversation)) return;
+    const text = `A message to ${conversation.contact.name} was not delivered.`;
+    if (get().thread?.id === id) set({ announcement: text });
+    else set(({ undelivered: ids }) => ({ undelivered: [...ids.filter((other) => other !== id), id].slice(-MOST_UNDELIVERED) }));
+    alerts.undelivered(id, conversation.contact.name);
+  }
+
   return {
     message(message, channel, conversation) {
       const { conversation_id: id } = message;
@@ -82,7 +101,9 @@ export function createArrivals({ store: { get, set }, records, fetching, outbox,
       markRead();
     },
 
-    updated: (update) => records.update(update),
+    updated(update) {
+      if (records.update(update) && update.status === "failed") undelivered(update);
+    },
 
     assigned({ conversation, assignee, previous_assignee: previous, by }) {
       const { user } = get();
@@ -101,7 +122,7 @@ export function createArrivals({ store: { get, set }, records, fetching, outbox,
       if (read?.user_id !== get().user.id) return;
       const known = records.known(id);
       if (!known) return;
-      if ((known.last_message?.id ?? 0) <= read.last_read_message_id) records.read(id, read.last_read_message_id, 0);
+      if (newestMessageId(known) <= read.last_read_message_id) records.read(id, read.last_read_message_id, 0);
       else fetchUnlessRefused(id);
     },
   };

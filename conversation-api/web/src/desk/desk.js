@@ -65,6 +65,7 @@ export function createDesk({ store, api, config }) {
     media: (url) => visit.asking.answered(api.media(url)),
     markRead: () => visit?.actions.markRead(),
     clearFailure: () => set({ failure: "" }),
+    clearUndelivered: () => set({ undelivered: [] }),
     sendTyping: () => visit.live.sendTyping(),
     retryConnection: () => visit.live.retry(),
     socketId: () => visit?.live.socketId(),

@@ -3,11 +3,13 @@ import { waitAfter } from "../backoff.js";
 import { mayHeal } from "../http.js";
 import { coalesce } from "./coalesce.js";
 import { EMPTY_FEED, lastMessages } from "./feeds.js";
-import { emptyList, newestFirst } from "./list.js";
-import { EMPTY_THREAD, caughtUpWith, firstOfLast, withMessages } from "./messages.js";
+import { emptyList, listed } from "./list.js";
+import { EMPTY_THREAD, caughtUpWith, firstUnread, withMessages } from "./messages.js";
 
 const PAGE = 50;
 const LARGEST_PAGE = 100;
+/** Conversations that are fetched anew, of a list that has more: what is further down is fetched again on request. */
+const MOST_ANEW = 1000;
 /** Counts that are not known from events are fetched after this, and no more often than that. */
 const COUNTS_AFTER_MS = 200;
 const COUNTS_EVERY_MS = 3000;
@@ -52,14 +54,13 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
   // The list
 
   async function fetchList() {
-    const { query, ids, state } = get().list;
+    const { query, state } = get().list;
     if (state === "failed") changeList(query, () => ({ state: "loading" }));
     const before = get().conversations;
     const recounts = records.recounts();
-    const perPage = Math.min(Math.max(Math.ceil(ids.size / PAGE) * PAGE, PAGE), LARGEST_PAGE);
     let page;
     try {
-      page = await answered(api.conversations({ ...query, perPage }));
+      page = await fetchFirst(query, Math.ceil(shown() / PAGE) * PAGE);
     } catch (error) {
       changeList(query, ({ state }) => ({ state: state === "ready" ? "ready" : "failed" }));
       throw error;
@@ -69,12 +70,30 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     changeList(query, () => ({
       state: "ready",
       ids: new Set(page.data.map(({ id }) => id)),
-      page: perPage / PAGE,
       ...reach(page),
     }));
     records.forgetUnlisted(before);
     await setCounts(query, page.meta.counts, recounts);
     follow();
+  }
+
+  /** How many conversations the list shows, as far as it is fetched anew. */
+  function shown() {
+    const { conversations, list, user, thread } = get();
+    return Math.min(Math.max(listed(conversations, list, user, thread?.id).length, 1), MOST_ANEW);
+  }
+
+  /** The first `count` conversations of a list, in as few pages as hold them. */
+  async function fetchFirst(query, count) {
+    const data = [];
+    let before;
+    for (;;) {
+      const perPage = Math.min(count - data.length, LARGEST_PAGE);
+      const page = await answered(api.conversations({ ...query, before, perPage }));
+      data.push(...page.data);
+      before = page.meta.next_before;
+      if (!before || data.length >= count || get().list.query !== query) return { ...page, data };
+    }
   }
 
   /** Shows what was counted. `recounts`: how often that had changed when it was asked; what is counted since comes soon. */
@@ -89,18 +108,18 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     if (records.recounts() !== recounts) countSoon();
   }
 
+  /** Fetches what follows below the list. By its place, not by a number: conversations leave the list, and come to it. */
   async function fetchMore() {
-    const { query, page: known } = get().list;
+    const { query, next } = get().list;
     changeList(query, () => ({ state: "more" }));
     try {
-      const page = await answered(api.conversations({ ...query, page: known + 1, perPage: PAGE }));
+      const page = await answered(api.conversations({ ...query, before: next, perPage: PAGE }));
       records.fetchedAll(page.data);
-      changeList(query, ({ ids, last }) => ({
-        state: "ready",
-        ids: new Set([...ids, ...page.data.map(({ id }) => id)]),
-        page: known + 1,
-        ...reach(page, last),
-      }));
+      changeList(query, (list) => {
+        // The list was fetched anew: the page would not join what is there.
+        if (list.next !== next) return { state: "ready" };
+        return { state: "ready", ids: new Set([...list.ids, ...page.data.map(({ id }) => id)]), ...reach(page) };
+      });
       follow();
     } catch (error) {
       changeList(query, () => ({ state: "ready" }));
@@ -108,11 +127,9 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     }
   }
 
-  /** How far the list reaches with a page; `before` is how far it reached. */
-  function reach({ data, meta: { current_page, last_page } }, before = null) {
-    const hasMore = current_page < last_page;
-    const oldest = [...data, ...(before ? [before] : [])].sort(newestFirst).at(-1);
-    return { hasMore, last: hasMore ? (oldest ?? null) : null };
+  /** How far the list reaches with a page. */
+  function reach({ data, meta: { next_before: next } }) {
+    return { next, last: next ? data.at(-1) : null };
   }
 
   function changeList(query, work) {
@@ -141,11 +158,11 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     if (thread.state === "failed") records.changeThread(id, () => ({ state: "loading" }));
     try {
       const [, page] = await Promise.all([fetchConversation(id), answered(api.messages(id))]);
-      const unread = records.known(id)?.unread_count ?? 0;
+      const lastRead = records.lastRead(id);
       records.changeThread(id, (now) => {
         const isFirst = now.state !== "ready";
         const caughtUp = { ...caughtUpWith(now, { ...page, data: page.data.map(records.upToDate) }), state: "ready" };
-        return isFirst ? { ...caughtUp, firstUnread: firstOfLast(caughtUp.messages, unread) } : caughtUp;
+        return isFirst ? { ...caughtUp, firstUnread: firstUnread(caughtUp.messages, lastRead) } : caughtUp;
       });
     } catch (error) {
       if (isRefusal(error)) return records.lose(id);

@@ -3,8 +3,11 @@
 /** What is listed: `filter` "mine", "unassigned" or "all"; `status` "open", "closed" or "all". */
 export const FIRST_QUERY = { filter: "all", status: "open", unread: false, search: "" };
 
-/** A list of which nothing is known yet. `ids`: what the backend has listed; `last`: the last of it; null for all. */
-export const emptyList = (query) => ({ query, ids: new Set(), state: "loading", page: 0, hasMore: false, last: null });
+/**
+ * A list of which nothing is known yet. `ids`: what the backend has listed; `last`: the last of it, and `next`: where the
+ * backend goes on below it; null for all.
+ */
+export const emptyList = (query) => ({ query, ids: new Set(), state: "loading", last: null, next: null });
 
 export const firstQuery = (user) => ({ ...FIRST_QUERY, filter: user.role === "agent" ? "mine" : "all" });
 

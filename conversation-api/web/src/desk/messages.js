@@ -68,11 +68,10 @@ export function caughtUpWith(thread, { data, meta }) {
 /** The id of the newest message by arrival, which is what read marks go by. */
 export const lastArrived = (messages) => messages.reduce((last, { id }) => Math.max(last, id), 0);
 
-/** The first of the last `count` messages of the customer's; null where there are not as many. */
-export function firstOfLast(messages, count) {
-  if (count <= 0) return null;
-  const ids = messages.filter(({ direction }) => direction === "inbound").map(({ id }) => id).sort((a, b) => b - a);
-  return ids[Math.min(count, ids.length) - 1] ?? null;
+/** The first to arrive of the customer's messages that are not read, of those that are here; null for none. */
+export function firstUnread(messages, lastRead) {
+  const ids = messages.filter(({ id, direction }) => direction === "inbound" && id > lastRead).map(({ id }) => id);
+  return ids.length > 0 ? Math.min(...ids) : null;
 }
 
 /** Reactions by the message they are to; one person's later reaction replaces the earlier one, and an empty one ends it. */

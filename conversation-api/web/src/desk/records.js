@@ -4,10 +4,8 @@ import { isCountedAlike, listed, recount } from "./list.js";
 import { byTime, isBehind, lastArrived, withMessages, withUpdate } from "./messages.js";
 import { mayRead, permissions } from "./permissions.js";
 
-export const lastMessageId = (conversation) => conversation?.last_message?.id ?? 0;
-
-/** WhatsApp knows no more than the second: within one, the order of arrival counts. */
-const secondOf = (message) => message?.created_at.slice(0, 19) ?? "";
+/** The message that arrived last, which is not the last one where it came late. */
+export const newestMessageId = (conversation) => conversation?.newest_message_id ?? 0;
 
 /** Updates that are kept for messages that are not here yet. */
 const MOST_UPDATES = 200;
@@ -57,10 +55,11 @@ export function createRecords({ store: { get, set }, miscounted }) {
   /** An answer may have been overtaken by events: then it is not asked what they have brought. */
   function fetched(conversation) {
     const before = known(conversation.id);
-    const isOvertaken = before && lastMessageId(before) > lastMessageId(conversation);
-    const { contact, last_message, last_message_at, unread_count } = isOvertaken ? before : conversation;
-    const isRead = (last_message?.id ?? 0) <= (readTo.get(conversation.id) ?? 0);
-    const after = { ...conversation, contact, last_message, last_message_at, unread_count: isRead ? 0 : unread_count };
+    const isOvertaken = before && newestMessageId(before) > newestMessageId(conversation);
+    const { contact, last_message: last, newest_message_id, last_message_at, unread_count } = isOvertaken ? before : conversation;
+    const isRead = (newest_message_id ?? 0) <= (readTo.get(conversation.id) ?? 0);
+    const last_message = last && upToDate(last);
+    const after = { ...conversation, contact, last_message, newest_message_id, last_message_at, unread_count: isRead ? 0 : unread_count };
     const latest = newest(conversation.id);
     return isBehind(conversation, latest) ? described(after, latest) : { ...after, isReadable: true };
   }
@@ -100,11 +99,27 @@ export function createRecords({ store: { get, set }, miscounted }) {
   /** Updates may overtake the message: the answer that brings it is on its way while the event is here. */
   const updates = new Map();
 
+  /** Notes an update; returns whether it is news: no repeat, and nothing that what is known has overtaken. */
   function remember(update) {
-    if (isBehind(update, updates.get(update.id))) return;
-    updates.delete(update.id);
-    updates.set(update.id, update);
+    const { id, conversation_id: conversationId, version, status } = update;
+    const before = updates.get(id);
+    if (isBehind(update, before)) return false;
+    updates.delete(id);
+    updates.set(id, update);
     if (updates.size > MOST_UPDATES) updates.delete(updates.keys().next().value);
+    const isRepeat = before && before.version === version && before.status === status;
+    const { thread } = get();
+    const shown = [known(conversationId)?.last_message, ...(thread?.id === conversationId ? thread.messages : [])];
+    return !isRepeat && !shown.some((message) => message?.id === id && isBehind(update, message));
+  }
+
+  /** Changes what the list shows of a conversation's last message. */
+  function updateLast(update) {
+    const conversation = known(update.conversation_id);
+    // What is lost to us stands still.
+    if (!conversation?.isReadable || !conversation.last_message) return;
+    const [last] = withUpdate([conversation.last_message], update);
+    if (last !== conversation.last_message) change(conversation.id, { last_message: last });
   }
 
   /** A message with what is known of it from updates. */
@@ -158,24 +173,27 @@ export function createRecords({ store: { get, set }, miscounted }) {
         if (before !== null && byTime(message, messages[0]) < 0) return {};
         return { messages: withMessages(messages, [upToDate(message)]) };
       });
-      if (!conversation || message.id <= lastMessageId(conversation)) return false;
+      if (!conversation || message.id <= newestMessageId(conversation)) return false;
       const isUnread = message.direction === "inbound" && message.id > (readTo.get(conversation.id) ?? 0);
-      const isLast = secondOf(message) >= secondOf(conversation.last_message);
+      const isLast = !conversation.last_message || byTime(message, conversation.last_message) > 0;
       put({
         ...conversation,
         contact: message.contact ?? conversation.contact,
-        last_message: isLast ? message : { ...conversation.last_message, id: message.id },
+        newest_message_id: message.id,
+        last_message: isLast ? upToDate(message) : conversation.last_message,
         last_message_at: isLast ? message.created_at : conversation.last_message_at,
         unread_count: conversation.unread_count + (isUnread ? 1 : 0),
       });
       return true;
     },
 
-    /** Changes what is shown of a message wherever it is shown. */
-    update(change) {
-      remember(change);
-      changeThread(change.conversation_id, ({ messages }) => ({ messages: withUpdate(messages, change) }));
-      for (const id of Object.keys(get().feeds)) changeFeed(id, (feed) => withFeedUpdate(feed, change));
+    /** Changes what is shown of a message wherever it is shown; returns whether that is news. */
+    update(update) {
+      const isNews = remember(update);
+      changeThread(update.conversation_id, ({ messages }) => ({ messages: withUpdate(messages, update) }));
+      updateLast(update);
+      for (const id of Object.keys(get().feeds)) changeFeed(id, (feed) => withFeedUpdate(feed, update));
+      return isNews;
     },
 
     /** Puts the whole of a message where only its beginning was. */
@@ -195,18 +213,27 @@ export function createRecords({ store: { get, set }, miscounted }) {
       changeThread(id, ({ messages }) => ({ state: "refused", messages }));
     },
 
+    /** Up to which message a conversation is read. */
+    lastRead: (id) => Math.max(readTo.get(id) ?? 0, known(id)?.last_read_message_id ?? 0),
+
     /** Notes up to which message a conversation is read, and how many are not. */
     read(id, messageId, unread) {
       readTo.set(id, Math.max(messageId, readTo.get(id) ?? 0));
       change(id, { unread_count: unread });
     },
 
-    /** Whether the open conversation has something unread, and up to where it is on the screen. */
+    /**
+     * Whether the open conversation has something unread, and up to where it is read now. Where its end is on the screen
+     * that is all of it: what came late may be further up than what is here, and would never be read.
+     */
     unreadInThread() {
       const { thread } = get();
       const conversation = thread && known(thread.id);
       if (!conversation?.unread_count || !conversation.isReadable || thread.state !== "ready") return null;
-      return { id: thread.id, newest: lastArrived(thread.messages) };
+      const [end, last] = [thread.messages.at(-1), conversation.last_message];
+      const isAtEnd = !last || (end && byTime(end, last) >= 0);
+      const arrived = lastArrived(thread.messages);
+      return { id: thread.id, newest: isAtEnd ? Math.max(arrived, newestMessageId(conversation)) : arrived };
     },
 
     forget() {

@@ -40,6 +40,8 @@ export const EMPTY = {
   glimpses: {},
   /** What is switched on. */
   preferences: { sound: false, notifications: false, shortcuts: true },
+  /** Conversations in which a message of ours was not delivered, until somebody looks; the latest last. */
+  undelivered: [],
   /** What a screen reader reads next, and what went wrong last. */
   announcement: "",
   failure: "",

@@ -69,7 +69,8 @@ export function startVisit({ store, api, config, token }) {
     show(route) {
       const id = route.view === "conversation" ? route.id : null;
       const isSame = get().thread?.id === id;
-      set({ route, failure: "", ...(isSame ? {} : { viewers: [], typing: [] }) });
+      const undelivered = get().undelivered.filter((other) => other !== id);
+      set({ route, failure: "", undelivered, ...(isSame ? {} : { viewers: [], typing: [] }) });
       if (!isSame) fetching.openThread(id);
       follow();
       fetching.fetchShown().then(settle);

@@ -45,8 +45,8 @@ export function Composer({ user, conversation, templates, desk }) {
     event.preventDefault();
     const content = draft.text.trim();
     if (!content || isShut) return;
-    // A note is followed by a reply, unless somebody chooses otherwise.
-    write({ text: "", mode: "text" });
+    // A note is followed by a note: what was meant as one, and went to the customer, cannot be taken back.
+    write({ text: "" });
     field.current.focus();
     desk.send(id, { type: mode, content });
   }

@@ -17,7 +17,7 @@ const FILTERS = [["mine", "Mine"], ["unassigned", "Unassigned"], ["all", "All"]]
 
 /** Whose conversations, which of them, and those. */
 export const ConversationList = memo(function ConversationList({ conversations, list, counts, openId, user, desk }) {
-  const { query, state, hasMore } = list;
+  const { query, state, next } = list;
   const shown = useMemo(() => listed(conversations, list, user, openId), [conversations, list, user, openId]);
   return (
     <section class="conversations" aria-label="Conversations">
@@ -51,7 +51,7 @@ export const ConversationList = memo(function ConversationList({ conversations, 
             </li>
           ))}
         </ul>
-        {hasMore && (
+        {next && (
           <button type="button" class="more" disabled={state === "more"} onClick={desk.fetchMore}>
             {state === "more" ? "Fetching…" : "Older conversations"}
           </button>
@@ -119,10 +119,11 @@ const Row = memo(function Row({ conversation, isOpen, userId }) {
 
 function LastMessage({ message, userId }) {
   if (!message) return "Nothing written yet";
-  const { sender, content, type } = message;
+  const { sender, content, type, status } = message;
   const kind = KINDS[type];
   return (
     <>
+      {status === "failed" && <b class="undelivered">Not delivered </b>}
       {sender && <b><bdi>{sender.id === userId ? "You" : sender.name.split(" ")[0]}</bdi>: </b>}
       {type === "note" && <i class="kind">Note </i>}
       {kind && <i class="kind">{kind} </i>}

@@ -1,11 +1,13 @@
 import { useState } from "preact/hooks";
 
 import { departmentsOf } from "../desk/feeds.js";
+import { conversationHref } from "../route.js";
 import { ConversationList } from "./ConversationList.jsx";
 import { DepartmentFeed } from "./DepartmentFeed.jsx";
 import { Details } from "./Details.jsx";
 import { CloseIcon } from "./icons.jsx";
 import { Keys } from "./Keys.jsx";
+import { plural } from "./people.js";
 import { Settings } from "./Settings.jsx";
 import { useShortcuts } from "./shortcuts.js";
 import { Sidebar } from "./Sidebar.jsx";
@@ -42,7 +44,7 @@ export function Inbox({ state, desk, logOut }) {
       )}
       {dialog === "settings" && <Settings preferences={preferences} desk={desk} close={close} />}
       {dialog === "keys" && <Keys close={close} />}
-      <Notice text={state.failure} close={desk.clearFailure} />
+      <Notices state={state} desk={desk} />
       <p class="unseen" role="status">{state.announcement}</p>
     </div>
   );
@@ -55,13 +57,26 @@ function skip() {
   target?.focus();
 }
 
-/** What went wrong last. */
-function Notice({ text, close }) {
+/** What went wrong last, and which messages did not arrive. */
+function Notices({ state: { failure, undelivered, conversations }, desk }) {
+  const id = undelivered.at(-1);
+  const others = undelivered.length - 1;
   return (
     <div class="notice" role="alert">
-      {text && (
-        <p>{text} <button type="button" class="icon-button" onClick={close} aria-label="Dismiss"><CloseIcon /></button></p>
+      {failure && <Notice close={desk.clearFailure}>{failure}</Notice>}
+      {id && (
+        <Notice close={desk.clearUndelivered}>
+          A message to <a href={conversationHref(id)}><bdi>{conversations[id]?.contact.name ?? `conversation ${id}`}</bdi></a> was not
+          delivered{others > 0 && <>, nor were messages to {plural(others, "other", "others")}</>}.
+        </Notice>
       )}
     </div>
   );
 }
+
+const Notice = ({ close, children }) => (
+  <p>
+    <span>{children}</span>{" "}
+    <button type="button" class="icon-button" onClick={close} aria-label="Dismiss"><CloseIcon /></button>
+  </p>
+);

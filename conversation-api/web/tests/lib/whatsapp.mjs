@@ -1,6 +1,8 @@
 // A customer who writes over WhatsApp.
 import { createHmac, randomUUID } from "node:crypto";
 
+import { PHONE_NUMBER_ID } from "./graph.mjs";
+
 export const CUSTOMERS = {
   grace: { phone: "491701000001", name: "Grace Hopper", conversation: 1 },
   alan: { phone: "491701000002", name: "Alan Kay", conversation: 2 },
@@ -11,7 +13,7 @@ export const CUSTOMERS = {
 const now = () => String(Math.floor(Date.now() / 1000));
 
 function report(value) {
-  const metadata = { display_phone_number: "4930000000", phone_number_id: "1" };
+  const metadata = { display_phone_number: "4930000000", phone_number_id: PHONE_NUMBER_ID };
   const changes = [{ field: "messages", value: { messaging_product: "whatsapp", metadata, ...value } }];
   return JSON.stringify({ object: "whatsapp_business_account", entry: [{ id: "1", changes }] });
 }

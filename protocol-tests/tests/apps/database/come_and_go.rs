@@ -127,6 +127,33 @@ async fn rows_of_mariadb_come_change_and_go() {
 }
 
 #[tokio::test]
+async fn a_row_that_names_another_app_s_key_takes_itself_down() {
+    let database = DatabaseServer::start(Kind::Sqlite).await;
+    let server = or_skip!(relay(&database).start().await);
+    is_up(&server, true).await;
+    database.execute(&insert(&second(), "")).await;
+    has_apps(&server, 1).await;
+    let app = second().app();
+    let channel = server.channel("private-");
+    let mut client = subscriber(&server, &app, &channel).await;
+    // It is the first in the order of ids.
+    let extra = format!(
+        r#"{{"extra_keys": [{{"key": "{}", "secret": "x"}}]}}"#,
+        app.key
+    );
+    let other = AppConfig::new("00001");
+    database.execute(&insert(&other, &extra)).await;
+    logged(
+        &server,
+        &["app `00001` of the database is not served: another app has its key"],
+    )
+    .await;
+    expect_delivery(&server, &app, &channel, &mut client).await;
+    is_unknown(&server, &other.app()).await;
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn the_configuration_comes_first() {
     let database = DatabaseServer::start(Kind::Sqlite).await;
     let server = or_skip!(relay(&database).start().await);

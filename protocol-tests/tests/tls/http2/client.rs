@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::server::{Certificates, tls_address};
+use crate::server::Certificates;
 use crate::tunnel::{BOTH, client};
 
 /// What a client sends first, and empty settings.
@@ -45,7 +45,7 @@ pub(crate) async fn agree(
     let mut config = client(certificates.roots(), BOTH);
     let own = Arc::get_mut(&mut config).unwrap();
     own.alpn_protocols = protocols.iter().map(|one| one.to_vec()).collect();
-    let stream = TcpStream::connect(tls_address(server)).await.unwrap();
+    let stream = TcpStream::connect(server.tls_authority()).await.unwrap();
     let name = ServerName::try_from("relay.test").unwrap();
     let connecting = TlsConnector::from(config).connect(name, stream);
     within("a handshake", connecting).await.unwrap()

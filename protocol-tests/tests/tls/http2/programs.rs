@@ -6,7 +6,7 @@ use protocol_tests::{PublishedEvent, Request, TestServer, or_skip, within};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use crate::server::{Certificates, tls_address};
+use crate::server::Certificates;
 
 /// Runs a program to its end, with this on its standard input.
 async fn run(command: &mut Command, input: &[u8]) -> Output {
@@ -22,7 +22,7 @@ async fn run(command: &mut Command, input: &[u8]) -> Output {
 }
 
 fn url(server: &TestServer, target: &str) -> String {
-    format!("https://{}{target}", tls_address(server))
+    format!("https://{}{target}", server.tls_authority())
 }
 
 fn curl(certificates: &Certificates, arguments: &[&str]) -> Command {

@@ -1,24 +1,11 @@
 //! What Vite builds into the pages.
 
-use super::facts::Driver;
+use super::facts::{Driver, Relay};
 use crate::doctor::Finding;
 
 /// What Vite builds into the pages.
-pub(super) fn pages(driver: &Driver<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let names = ["APP_SECRET", "SECRET"]
-        .into_iter()
-        .filter(|part| driver.of_pages(part).is_some());
-    let leaks: Vec<String> = names
-        .map(|part| format!("VITE_{}", driver.name_of(part)))
-        .collect();
-    if !leaks.is_empty() {
-        findings.push(Finding::error(
-            "laravel.pages.secret",
-            format!("{} is built into the pages, where everybody can read it", leaks.join(", ")),
-            "remove it, and replace the secret: whoever has it can publish and join private channels",
-        ));
-    }
+pub(super) fn pages(driver: &Driver<'_>, relay: &Relay) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = leak(driver).into_iter().collect();
     let parts = ["APP_KEY", "HOST", "PORT", "SCHEME"];
     let is_used = parts.iter().any(|part| driver.of_pages(part).is_some());
     let name = |part: &str| driver.name_of(part);
@@ -32,10 +19,19 @@ pub(super) fn pages(driver: &Driver<'_>) -> Vec<Finding> {
     }
     let mut differing = Vec::new();
     let mut absent = Vec::new();
+    let place = relay.place.as_ref();
+    let are_there = place.filter(|place| driver.pages_are_at(place));
     for part in parts {
+        let usual = driver.of_pages_or_usual(part);
+        let is_known = |own: &str| match &usual {
+            Some(usual) => usual == own || are_there.is_some(),
+            None => false,
+        };
         match (driver.get(part), driver.of_pages(part)) {
             (Some(own), Some(pages)) if own != pages => differing.push(part),
-            (Some(_), None) => absent.push(format!("VITE_{}", name(part))),
+            (Some(own), None) if !is_known(&own) => {
+                absent.push(format!("VITE_{}", name(part)));
+            }
             _ => {}
         }
     }
@@ -61,7 +57,11 @@ pub(super) fn pages(driver: &Driver<'_>) -> Vec<Finding> {
         .filter(|part| **part != "APP_KEY")
         .map(|part| name(part))
         .collect();
-    if !places.is_empty() {
+    if let (Some(place), false) = (are_there, places.is_empty()) {
+        let text =
+            format!("pages connect to {place}, as clients do, and Laravel has a way of its own");
+        findings.push(Finding::ok("laravel.pages.place", text));
+    } else if !places.is_empty() {
         findings.push(Finding::warn(
             "laravel.pages.place",
             format!("pages have another {} than Laravel itself", places.join(", ")),
@@ -75,4 +75,25 @@ pub(super) fn pages(driver: &Driver<'_>) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// What everybody can read.
+fn leak(driver: &Driver<'_>) -> Option<Finding> {
+    let names = ["APP_SECRET", "SECRET"]
+        .into_iter()
+        .filter(|part| driver.of_pages(part).is_some());
+    let leaks: Vec<String> = names
+        .map(|part| format!("VITE_{}", driver.name_of(part)))
+        .collect();
+    let finding = || {
+        Finding::error(
+            "laravel.pages.secret",
+            format!(
+                "{} is built into the pages, where everybody can read it",
+                leaks.join(", ")
+            ),
+            "remove it, and replace the secret: whoever has it can publish and join private channels",
+        )
+    };
+    (!leaks.is_empty()).then(finding)
 }

@@ -27,26 +27,31 @@ pub(super) fn place(driver: &Driver<'_>, relay: &Relay) -> Vec<Finding> {
     let mut findings = vec![judge_host(&name, &host)];
     let scheme = driver.get("SCHEME").unwrap_or_else(|| "https".to_owned());
     let port = driver.get("PORT").unwrap_or_else(|| "443".to_owned());
-    findings.push(judge_port(driver, &scheme, &port));
-    if let Some((tls, its_host, its_port)) = &relay.place {
-        let same_scheme = *tls == (scheme == "https");
-        let same =
-            host.eq_ignore_ascii_case(its_host) && port == its_port.to_string() && same_scheme;
-        let theirs = format!(
-            "{}://{its_host}:{its_port}",
-            if *tls { "https" } else { "http" }
-        );
-        let its = format!("{}://{}:{}", shown(&scheme), shown(&host), shown(&port));
-        findings.push(if same {
-            Finding::ok("laravel.place", format!("Laravel publishes to {theirs}, as clients connect to it"))
-        } else {
-            Finding::warn(
-                "laravel.place",
-                format!("Laravel publishes to {its}, and clients are said to connect to {theirs}"),
-                "both must be the same relay, or nodes of one cluster; within one network the addresses may well differ",
-            )
-        });
+    let Some(place) = &relay.place else {
+        findings.push(judge_port(driver, &scheme, &port));
+        return findings;
+    };
+    let its = format!("{}://{}:{}", shown(&scheme), shown(&host), shown(&port));
+    if place.is_at(&scheme, &host, &port) {
+        // Whether TLS is spoken there is looked at.
+        findings.push(Finding::ok("laravel.scheme", said(driver, &scheme, &port)));
+        let text = format!("Laravel publishes to {place}, as clients connect to it");
+        findings.push(Finding::ok("laravel.place", text));
+        return findings;
     }
+    findings.push(judge_port(driver, &scheme, &port));
+    findings.push(if driver.pages_are_at(place) {
+        Finding::ok(
+            "laravel.place",
+            format!("Laravel publishes to {its}, by a way of its own, at which nothing is looked at; pages connect to {place}"),
+        )
+    } else {
+        Finding::warn(
+            "laravel.place",
+            format!("Laravel publishes to {its}, and clients are said to connect to {place}"),
+            "both must be the same relay, or nodes of one cluster; within one network the addresses may well differ",
+        )
+    });
     findings
 }
 
@@ -85,14 +90,18 @@ fn judge_host(name: &str, host: &str) -> Finding {
     Finding::ok(ID, format!("{name} is {its}"))
 }
 
-fn judge_port(driver: &Driver<'_>, scheme: &str, port: &str) -> Finding {
-    const ID: &str = "laravel.scheme";
+fn said(driver: &Driver<'_>, scheme: &str, port: &str) -> String {
     let (scheme_name, port_name) = (driver.name_of("SCHEME"), driver.name_of("PORT"));
-    let text = format!(
+    format!(
         "{scheme_name} is {}, {port_name} is {}",
         shown(scheme),
         shown(port)
-    );
+    )
+}
+
+fn judge_port(driver: &Driver<'_>, scheme: &str, port: &str) -> Finding {
+    const ID: &str = "laravel.scheme";
+    let text = said(driver, scheme, port);
     let number: Option<u16> = port.parse().ok();
     match (scheme, number) {
         (_, None | Some(0)) => Finding::error(ID, text, "the port is a number from 1 to 65535"),
