@@ -12,6 +12,10 @@ use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use crate::wait::within;
 
+/// Of what a segment has room for on the loopback interface, 64 KiB, twice as much. With less, the kernel drops segments and
+/// their acknowledgements, and when both sides send, either waits for the other to repeat them, for up to minutes.
+const SMALL_RECEIVE_BUFFER: usize = 128 << 10;
+
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -188,10 +192,10 @@ impl Connection {
             .expect("the socket is open");
     }
 
-    /// Sets the kernel's receive buffer, so that a client that stops reading stalls the server soon.
-    pub fn set_receive_buffer(&self, bytes: usize) {
+    /// Makes the kernel's receive buffer small, so that a client that stops reading stalls the server soon.
+    pub fn set_small_receive_buffer(&self) {
         SockRef::from(&*self.stream)
-            .set_recv_buffer_size(bytes)
+            .set_recv_buffer_size(SMALL_RECEIVE_BUFFER)
             .expect("the socket is open");
     }
 }

@@ -46,7 +46,7 @@ async fn flood_behind(first: &'static [u8]) {
     let mut attackers = JoinSet::new();
     for _ in 0..ATTACKERS {
         let connection = api.connection().await;
-        connection.set_receive_buffer(4096);
+        connection.set_small_receive_buffer();
         attackers.spawn(pipeline(connection, first));
     }
     desk.get("/api/conversations").await.expect_status(200);

@@ -147,7 +147,7 @@ async fn a_slow_client_is_sent_all_of_it_once_it_reads() {
     let server = TestServer::start().await;
     let channel = server.channel("slow-");
     let mut client = connect(&server).await;
-    client.socket.connection().set_receive_buffer(4096);
+    client.socket.connection().set_small_receive_buffer();
     client.subscribe(&channel).await;
     for number in 0..300 {
         publish(&server, &channel, &text(9000, number)).await;

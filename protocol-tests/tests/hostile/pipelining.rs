@@ -9,7 +9,7 @@ const ATTACKERS: usize = 8;
 
 /// Sends the request over and over, and reads nothing, until the server ends the connection.
 async fn flood(mut connection: Connection, request: &[u8]) {
-    connection.set_receive_buffer(4096);
+    connection.set_small_receive_buffer();
     connection.set_send_buffer(65_536);
     let bytes = request.repeat(1 + 65_536 / request.len());
     let mut sent = 0;
@@ -126,7 +126,7 @@ async fn pipelined_requests_whose_answers_are_read_late_are_all_answered() {
             .await
     );
     let mut http = server.http();
-    http.connection().await.set_receive_buffer(4096);
+    http.connection().await.set_small_receive_buffer();
     let bytes = b"GET /up HTTP/1.1\r\nHost: x\r\n\r\n".repeat(REQUESTS);
     // It fits into the buffers of the system, so that it can be sent while nothing is read.
     http.send_raw(&bytes).await;

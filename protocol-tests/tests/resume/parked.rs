@@ -209,7 +209,11 @@ async fn write_that_stalls_leaves_the_session_parked_and_everything_comes_later(
     let token = token();
     let mut session = Session::open(&server, &token).await;
     let id = session.id().to_owned();
-    session.client.socket.connection().set_receive_buffer(4096);
+    session
+        .client
+        .socket
+        .connection()
+        .set_small_receive_buffer();
     session.subscribe(&channel).await;
     publish_large(&server, &channel, 0..TOO_MUCH, DATA).await;
     wait_until_parked(&server, 1).await;
@@ -238,7 +242,11 @@ async fn outbox_that_is_full_leaves_the_session_parked() {
     let token = token();
     let mut session = Session::open(&server, &token).await;
     let id = session.id().to_owned();
-    session.client.socket.connection().set_receive_buffer(4096);
+    session
+        .client
+        .socket
+        .connection()
+        .set_small_receive_buffer();
     session.subscribe(&channel).await;
     publish_large(&server, &channel, 0..TOO_MUCH, DATA).await;
     wait_until_parked(&server, 1).await;

@@ -102,11 +102,7 @@ async fn what_is_sent_again_and_cut_off_again_comes_a_third_time() {
     publish_large(&server, &channel, 0..MANY, 4000).await;
     for read in [0, 50, 100] {
         let mut again = away.resume(&server).await;
-        again
-            .client
-            .socket
-            .connection()
-            .set_receive_buffer(64 << 10);
+        again.client.socket.connection().set_small_receive_buffer();
         again.answers = false;
         again.subscribe(&channel).await;
         again.expect_numbers(&channel, 0..read).await;
