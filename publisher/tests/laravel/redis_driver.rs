@@ -9,7 +9,7 @@ use publisher::{
 };
 use serde_json::json;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Metadata, Subscriber as Logging, span};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber as Logging, span};
 
 use crate::redis_server::{RedisServer, Subscriber};
 
@@ -85,6 +85,8 @@ impl Visit for Warnings {
 #[tokio::test]
 async fn what_nobody_listens_for_is_logged_once() {
     let warnings = Warnings::default();
+    // With this one alone, threads of other tests, which have none, could decide for all that nothing is logged.
+    let _second = Dispatch::new(warnings.clone());
     let _guard = tracing::subscriber::set_default(warnings.clone());
     let server = RedisServer::start(&[]).await;
     let config = RedisConfig::new(&server.url()).unwrap().prefix("ours:");
