@@ -28,7 +28,7 @@ pub(super) fn bytes(kind: Kind, column: &str) -> String {
     }
 }
 
-/// The text of a column that was read as [`bytes`].
+/// The text of a column that was read as [`bytes()`].
 pub(super) fn text<'v>(name: &str, value: Option<&'v [u8]>) -> Result<Option<&'v str>, String> {
     match value {
         None => Ok(None),

@@ -201,7 +201,7 @@ async fn a_client_that_connects_a_thousand_times_displaces_itself() {
     .await;
     let mut silent = Vec::new();
     for _ in 0..SILENT {
-        silent.push(connect_from("127.0.0.2", &address).await);
+        silent.push(connect_from("127.0.0.2", address).await);
     }
     eventually("all others to have come", || async {
         let displaced = handshakes(&server, "displaced").await;
