@@ -94,7 +94,12 @@ impl Server {
         let config = directory.path().join("config.toml");
         std::fs::write(&config, fanfare_config(workers, more))
             .with_context(|| format!("writing {}", config.display()))?;
+        let program = program
+            .canonicalize()
+            .with_context(|| format!("looking for {}", program.display()))?;
         let mut command = Command::new(program);
+        // What it keeps goes with the directory.
+        command.current_dir(directory.path());
         command.arg("serve").arg("--config").arg(&config);
         command.stdout(Stdio::null());
         for (name, _) in std::env::vars_os() {
