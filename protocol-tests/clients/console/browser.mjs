@@ -21,7 +21,8 @@ export const browser = await chromium.launch({
 export class Console {
   #trouble = [];
 
-  static async open({ token = settings.token, hash = "#/overview", ...options } = {}) {
+  /** `at`: the origin of something before the listener, where it is not asked itself. */
+  static async open({ token = settings.token, hash = "#/overview", at = origin, ...options } = {}) {
     const own = new Console();
     own.context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
     if (token !== null) await own.context.addInitScript((text) => sessionStorage.setItem("fanfare.token", text), token);
@@ -30,13 +31,13 @@ export class Console {
     own.page.on("pageerror", (error) => own.#trouble.push(String(error)));
     own.page.on("request", (request) => {
       const url = new URL(request.url());
-      if (url.protocol !== "data:" && url.host !== new URL(origin).host) own.#trouble.push(`a request to ${url}`);
+      if (url.protocol !== "data:" && url.host !== new URL(at).host) own.#trouble.push(`a request to ${url}`);
     });
     own.page.on("console", (message) => {
       if (/Content Security Policy/i.test(message.text())) own.#trouble.push(message.text());
     });
     own.page.on("dialog", async (dialog) => { own.#trouble.push(`a script ran: ${dialog.message()}`); await dialog.dismiss(); });
-    await own.page.goto(`${origin}/${hash}`);
+    await own.page.goto(`${at}/${hash}`);
     return own;
   }
 
@@ -68,8 +69,12 @@ export class Console {
     ok(scrolled <= inner, `${what} is ${scrolled} pixels wide in a window of ${inner}`);
   }
 
+  isWell(what) {
+    equal(this.#trouble, [], `errors, and requests to others, of ${what}`);
+  }
+
   async close() {
     await this.context.close();
-    equal(this.#trouble, [], "errors, and requests to others");
+    this.isWell("the whole tab");
   }
 }

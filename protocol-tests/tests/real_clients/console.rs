@@ -89,6 +89,14 @@ async fn each_form_of_the_console_works() {
     server.finish().await;
 }
 
+#[tokio::test]
+async fn a_page_that_is_left_while_answers_are_on_their_way_changes_nothing() {
+    let (server, _directory) = or_skip!(whole().await);
+    let done = run(&server, "console/left.mjs").await;
+    assert_eq!(done, ["left", "half", "broken", "changed"]);
+    server.finish().await;
+}
+
 /// One of the database, whose secret can be shown.
 async fn make_app(server: &TestServer) {
     use protocol_tests::{HttpClient, Request};

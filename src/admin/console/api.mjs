@@ -30,7 +30,8 @@ export function keepToken(text) {
 }
 
 /**
- * Asks for something, and returns the JSON that is answered, or null.
+ * Asks for something, and returns the JSON that is answered, or null where none is. Throws what the signal ends it with, and an
+ * `ApiError` for everything else that goes wrong.
  * @param {string} method
  * @param {string} address
  * @param {{ body?: unknown, signal?: AbortSignal }} [more]
@@ -51,7 +52,12 @@ export async function send(method, address, more = {}) {
     throw new ApiError(0, "The relay does not answer. Is it running, and is this page's address still the right one?");
   }
   if (response.status === 204) return null;
-  const answer = await response.json().catch(() => null);
+  const answer = await response.json().catch((error) => {
+    // Whoever leaves a page while an answer is on its way gets no answer, rather than an empty one.
+    if (more.signal?.aborted) throw error;
+    if (response.ok) throw new ApiError(0, "The relay's answer broke off, or is none of the relay's. Is there a proxy before this page?");
+    return null;
+  });
   if (response.ok) return answer;
   const message = answer?.error ?? `The relay answered with ${response.status}.`;
   if (response.status === 401) doors.dispatchEvent(new CustomEvent("locked", { detail: message }));
@@ -100,9 +106,24 @@ export function reason(error) {
 export async function regularly(every, signal, task) {
   while (!signal.aborted) {
     if (!document.hidden) await task();
-    await new Promise((resolve) => {
-      const timer = setTimeout(resolve, every);
-      signal.addEventListener("abort", () => { clearTimeout(timer); resolve(null); }, { once: true });
-    });
+    await pause(every, signal);
   }
+}
+
+/**
+ * Waits so many milliseconds, or until the signal ends it.
+ * @param {number} milliseconds
+ * @param {AbortSignal} signal
+ */
+export function pause(milliseconds, signal) {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve(undefined);
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+  });
 }

@@ -5,7 +5,8 @@ import { h, visible } from "./dom.mjs";
 import { icon } from "./icons.mjs";
 
 /**
- * Does something, and shows a sentence where it fails. Resolves with whether it did not.
+ * Does something, and shows a sentence where it fails. Resolves with whether it did not. What is begun is not ended by leaving the
+ * page: the relay may have done it already, and whoever left is to know.
  * @param {() => Promise<unknown>} task
  */
 async function done(task) {
@@ -28,7 +29,7 @@ export function appActions(app, signal, again) {
   const turn = async () => {
     const enabled = !app.enabled;
     const asked = enabled || await confirmed(`Disable ${visible(id)}?`, "Its connections are closed with 4003, and nobody connects or publishes until it is enabled again.", "Disable");
-    if (asked && await done(() => send("PATCH", path(["apps", id]), { body: { enabled }, signal }))) {
+    if (asked && await done(() => send("PATCH", path(["apps", id]), { body: { enabled } }))) {
       note(enabled ? "The app is enabled." : "The app is disabled.");
       again();
     }
@@ -36,16 +37,16 @@ export function appActions(app, signal, again) {
   const rotate = async () => {
     if (await confirmed(`Another key pair for ${visible(id)}?`, "The new pair signs webhooks at once. The old one is accepted, too, until you remove it: give backends and clients the new one first.", "Make a pair") === null) return;
     /** @type {any} */ let rotated;
-    if (!await done(async () => { rotated = await send("POST", path(["apps", id, "rotate"]), { signal }); })) return;
+    if (!await done(async () => { rotated = await send("POST", path(["apps", id, "rotate"])); })) return;
     await showPair("The new pair", "Keep the secret where your backend finds it. The old pair is accepted until it is removed.", { key: rotated.settings.key, secret: rotated.settings.secret });
     again();
   };
   const remove = async () => {
     const text = "Its connections are closed with 4001. Its settings, keys and what waits for its webhooks are gone for good.";
     if (!await confirmedByTyping(`Delete ${visible(id)}?`, text, id, "Delete the app")) return;
-    if (await done(() => send("DELETE", path(["apps", id]), { signal }))) {
+    if (await done(() => send("DELETE", path(["apps", id])))) {
       note("The app is deleted.");
-      location.hash = "#/apps";
+      if (!signal.aborted) location.hash = "#/apps";
     }
   };
   return [
@@ -61,13 +62,12 @@ export function appActions(app, signal, again) {
  * @param {any} app
  * @param {string} key
  * @param {boolean} may
- * @param {AbortSignal} signal
  * @param {() => void} again
  */
-export function otherKey(app, key, may, signal, again) {
+export function otherKey(app, key, may, again) {
   const remove = async () => {
     if (await confirmed("Accept this key no more?", `What is signed with ${visible(key)} is refused from then on.`, "Remove the key") === null) return;
-    if (await done(() => send("DELETE", path(["apps", app.id, "keys", key]), { signal }))) {
+    if (await done(() => send("DELETE", path(["apps", app.id, "keys", key])))) {
       note("The key is accepted no more.");
       again();
     }

@@ -71,9 +71,10 @@ export function newApp({ root, signal }) {
       ...(linesOf(origins).length === 0 ? {} : { allowed_origins: linesOf(origins) }),
       ...(most.value === "" ? {} : { limits: { max_connections: Number(most.value) } }),
     };
-    const { settings } = await send("POST", path(["apps"]), { body, signal });
+    // Not ended by leaving the page: the app may be made already, and its secret is shown here alone.
+    const { settings } = await send("POST", path(["apps"]), { body });
     await showPair("The app is made", "It is served from now on. Keep the secret where your backend finds it.", settings);
-    location.hash = inAddress(settings.id);
+    if (!signal.aborted) location.hash = inAddress(settings.id);
   });
   fill(root, back("#/apps", "Apps"), h("h2", { class: "subject" }, "A new app"),
     h("form", { class: "form narrow", onsubmit: submit, novalidate: true }, fields.problem,
@@ -133,10 +134,10 @@ export async function editApp({ root, signal }, id) {
     /** @type {Record<string, any>} */ const changes = {};
     for (const read of readers) read(changes);
     if (Object.keys(changes).length > 0) {
-      await send("PATCH", path(["apps", id]), { body: changes, signal });
+      await send("PATCH", path(["apps", id]), { body: changes });
       note("The changes are saved, and hold from now on.");
     }
-    location.hash = inAddress(id);
+    if (!signal.aborted) location.hash = inAddress(id);
   });
   fill(root, back(inAddress(id), visible(id)), h("h2", { class: "subject mono" }, visible(id)),
     h("form", { class: "form narrow", onsubmit: submit, novalidate: true }, fields.problem,

@@ -58,7 +58,7 @@ function switchTheme() {
 
 const title = h("h1", { tabindex: -1, id: "title" });
 const actions = h("div", { class: "page-actions" });
-const root = h("div", { class: "page" });
+let root = h("div", { class: "page" });
 const who = h("span", { class: "who" });
 const leave = h("button", { class: "button small", type: "button", "aria-label": "Lock", title: "Forget the token", onclick: () => { keepToken(""); location.reload(); } }, icon("lock"), h("span", {}, "Lock"));
 const links = PAGES.map((page) => h("a", { href: `#/${page.name}`, title: `${page.title} (g ${page.key})` },
@@ -79,6 +79,7 @@ function route() {
   if (page === undefined) return;
   shown.abort();
   shown = new AbortController();
+  const { signal } = shown;
   PAGES.forEach((one, index) => {
     const link = links[index];
     if (one === page) link?.setAttribute("aria-current", "page");
@@ -87,12 +88,16 @@ function route() {
   document.title = `${page.title} · Fanfare`;
   say(title, page.title);
   fill(actions);
-  fill(root);
+  // A place of its own: what a page that was left still draws is seen by nobody.
+  const place = h("div", { class: "page" });
+  root.replaceWith(place);
+  root = place;
   const query = new URLSearchParams(text);
   page.show({
-    root, parts, query, mayChange, signal: shown.signal,
-    actions: (...nodes) => fill(actions, ...nodes),
+    root, parts, query, mayChange, signal,
+    actions: (...nodes) => { if (!signal.aborted) fill(actions, ...nodes); },
     keep: (changes) => {
+      if (signal.aborted) return;
       for (const [key, value] of Object.entries(changes)) value === "" ? query.delete(key) : query.set(key, value);
       const rest = query.toString();
       history.replaceState(null, "", `#/${[name || page.name, ...parts.map(encodeURIComponent)].join("/")}${rest === "" ? "" : `?${rest}`}`);

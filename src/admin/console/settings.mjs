@@ -129,7 +129,7 @@ async function one(context, id) {
     h("dt", {}, "App id"), h("dd", { class: "with-button" }, h("code", {}, visible(app.id)), copyButton(() => app.id, "the app id")),
     h("dt", {}, "Key"), h("dd", { class: "with-button" }, h("code", {}, visible(app.key)), copyButton(() => app.key, "the key")),
     h("dt", {}, "Secret"), h("dd", { class: "with-button" }, secretText, reveal, copySecret),
-    ...app.extra_keys.flatMap((/** @type {string} */ key) => [h("dt", {}, "Accepted, too"), otherKey(app, key, isOurs && mayChange, signal, again)])), said);
+    ...app.extra_keys.flatMap((/** @type {string} */ key) => [h("dt", {}, "Accepted, too"), otherKey(app, key, isOurs && mayChange, again)])), said);
   /** @param {string} name @param {unknown} value */
   const row = (name, value) => [h("dt", { class: "mono" }, name), h("dd", { class: "mono" }, shown(value))];
   const plain = ["enabled", "source", "client_events", "subscription_count", "allowed_origins", "allow_missing_origin", "authorized_connections_timeout", "watchlist", "watchlist_grace"];

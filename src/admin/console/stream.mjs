@@ -1,5 +1,5 @@
 // The live stream, opened again whenever it breaks off.
-import { ApiError, reason, send } from "./api.mjs";
+import { ApiError, pause, reason, send } from "./api.mjs";
 
 /** How long to wait before the next try, in milliseconds: at first, and at most. */
 const FIRST_WAIT = 1000, LONGEST_WAIT = 15_000;
@@ -43,10 +43,7 @@ export async function watch(filter, signal, onLines, onState) {
     const why = await once(filter, signal, onLines, () => { wait = FIRST_WAIT; onState("live", ""); });
     if (signal.aborted) return;
     onState("lost", why);
-    await new Promise((resolve) => {
-      const timer = setTimeout(resolve, wait);
-      signal.addEventListener("abort", () => { clearTimeout(timer); resolve(null); }, { once: true });
-    });
+    await pause(wait, signal);
     wait = Math.min(wait * 2, LONGEST_WAIT);
   }
 }
