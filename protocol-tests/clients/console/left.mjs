@@ -36,6 +36,11 @@ const console = await Console.open({ at: `http://127.0.0.1:${proxy.address().por
 const { page } = console;
 const heading = (name) => page.getByRole("heading", { name, level: 1 }).waitFor();
 
+/** Requests of the page that have come to no end. */
+const open = new Set();
+page.on("request", (one) => open.add(one));
+for (const end of ["requestfinished", "requestfailed"]) page.on(end, (one) => open.delete(one));
+
 /** Holds up answers; those that were are sent. */
 async function holding(path, at = "body") {
   for (const one of held.splice(0)) one.end();
@@ -46,8 +51,9 @@ const isHeld = (what) => eventually(`an answer for ${what} that is held up`, () 
 /** The page that is shown stays as it is when answers come for one that was left. */
 async function unmoved(what) {
   await holding(null);
-  // The proxy answers in order, so what was held up was taken by now.
-  await page.evaluate(() => fetch("/api/whoami").catch(() => null));
+  await eventually(`the end of all requests of ${what}`, () => open.size === 0);
+  // What their ends set off is done before the page takes another turn.
+  await page.evaluate(() => new Promise((resolve) => { setTimeout(resolve); }));
   equal(await page.locator(".page .subject").count(), 0, `headings of ${what} on another page`);
   equal(await page.locator(".page-head .button").count(), 0, `buttons of ${what} on another page`);
   equal(new URL(page.url()).hash, "#/send", `the address after ${what}`);
@@ -63,6 +69,8 @@ for (const hash of PAGES) {
   for (const at of ["body", "head"]) {
     await console.go("#/send");
     await heading("Send an event");
+    // It asks for the apps, too.
+    await page.locator(".page select:enabled").waitFor();
     await holding(/^\/api\/(?!whoami)/, at);
     await console.go(`#/${hash}`);
     await isHeld(hash);

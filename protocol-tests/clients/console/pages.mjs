@@ -92,7 +92,7 @@ async function overview() {
   await page.getByLabel("Search apps").fill(app.id);
   await console.row(app.id).waitFor();
   await page.getByRole("button", { name: "Sort by app" }).click();
-  ok(page.url().includes("sort=id.up"), "the order is in the address");
+  await eventually("the order in the address", () => page.url().includes("sort=id.up"));
   await page.getByRole("link", { name: app.id, exact: true }).click();
   await page.getByRole("heading", { name: "Apps and keys" }).waitFor();
   await page.goBack();
@@ -115,8 +115,8 @@ async function events() {
   await detail.getByText('"n": 1').waitFor();
   ok((await detail.locator("pre").textContent()).includes("<img src=x"), "the markup is text");
   await console.context.grantPermissions(["clipboard-read", "clipboard-write"]);
-  await detail.getByRole("button", { name: "Copy the data" }).click();
-  await detail.getByText("Copied").waitFor();
+  // It says so for a moment.
+  await Promise.all([detail.getByText("Copied").waitFor(), detail.getByRole("button", { name: "Copy the data" }).click()]);
   equal(JSON.parse(await page.evaluate(() => navigator.clipboard.readText())).nested, { n: 1 }, "what was copied");
   await detail.getByRole("button", { name: "Close" }).click();
   // By kind.
