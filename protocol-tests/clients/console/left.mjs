@@ -116,6 +116,21 @@ await page.getByRole("button", { name: "I have kept it" }).click();
 await heading("Send an event");
 process.stdout.write("changed\n");
 
+// Before it is known which apps there are, nothing is sent to one.
+for (const [hash, names] of [["send", ["Send"]], ["connections", ["Close all of the app", "Close the user's"]]]) {
+  await console.go("#/trace");
+  await heading("Trace");
+  await page.locator(".page select:enabled").first().waitFor();
+  await holding(/^\/api\/apps\?/, "head");
+  await console.go(`#/${hash}`);
+  await isHeld(hash);
+  const buttons = names.map((name) => page.getByRole("button", { name, exact: true }));
+  for (const button of buttons) equal(await button.isDisabled(), true, `whether a button of ${hash} waits`);
+  await holding(null);
+  for (const button of buttons) await eventually("a button that works", () => button.isEnabled());
+}
+process.stdout.write("chosen\n");
+
 await console.close();
 await browser.close();
 proxy.closeAllConnections();

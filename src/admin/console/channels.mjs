@@ -51,6 +51,7 @@ function all({ root, signal, query, keep, actions }) {
   const later = () => { clearTimeout(timer); timer = setTimeout(() => load(true), 200); };
   /** @param {boolean} anew */
   const load = async (anew) => {
+    if (app === "") return;
     if (anew) { loading.abort(); loading = new AbortController(); } else if (busy) return;
     busy = true;
     const mine = loading;
