@@ -131,6 +131,24 @@ for (const [hash, names] of [["send", ["Send"]], ["connections", ["Close all of 
 }
 process.stdout.write("chosen\n");
 
+// What was typed just before a page was left opens no stream.
+await holding(/^\/api\/tickets$/, "head");
+const first = page.waitForRequest("**/api/tickets");
+await console.go("#/events");
+await first;
+await isHeld("a ticket");
+let tickets = 0;
+page.on("request", (one) => { if (one.url().endsWith("/api/tickets")) tickets += 1; });
+// In one step, as it is about less than a second; a timer that begins later ends later.
+await page.getByRole("textbox", { name: "Event" }).evaluate((input) => {
+  input.value = "typed";
+  input.dispatchEvent(new Event("input"));
+  location.hash = "#/send";
+  return new Promise((resolve) => { setTimeout(resolve, 500); });
+});
+equal(tickets, 0, "streams that were asked for");
+process.stdout.write("typed\n");
+
 await console.close();
 await browser.close();
 proxy.closeAllConnections();
