@@ -116,6 +116,17 @@ await page.getByRole("button", { name: "I have kept it" }).click();
 await heading("Send an event");
 process.stdout.write("changed\n");
 
+// What goes wrong is shown, too.
+await holding(/^\/api\/apps$/);
+await console.go("#/apps?new=app");
+await page.getByLabel("Id", { exact: true }).fill("made");
+await page.getByRole("button", { name: "Make the app" }).click();
+await isHeld("a new app");
+await console.go("#/send");
+await heading("Send an event");
+await Promise.all([page.locator(".note.bad").waitFor(), holding(null)]);
+process.stdout.write("refused\n");
+
 // Before it is known which apps there are, nothing is sent to one.
 for (const [hash, names] of [["send", ["Send"]], ["connections", ["Close all of the app", "Close the user's"]]]) {
   await console.go("#/trace");
