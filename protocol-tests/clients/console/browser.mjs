@@ -55,6 +55,14 @@ export class Console {
     return this.page.locator(".list-body").getByRole("row").filter({ hasText: text }).first();
   }
 
+  /** An element is the same one after the page has drawn another answer from this path: clicks and the focus are lost with one that is made anew. */
+  async stays(what, locator, path) {
+    const element = await locator.elementHandle();
+    // With the second answer the first is drawn.
+    for (let times = 0; times < 2; times += 1) await this.page.waitForResponse((response) => path.test(new URL(response.url()).pathname));
+    ok(await element.evaluate(({ isConnected }) => isConnected), `${what} is made anew`);
+  }
+
   /** What axe finds that is serious. */
   async isAccessible(what) {
     await this.page.evaluate(axe);

@@ -250,6 +250,7 @@ async function doctor() {
   });
   await page.getByRole("button", { name: "Stop" }).click();
   await found.getByText("It ended early: it was stopped.").waitFor();
+  await console.stays("the button", page.getByRole("button", { name: "Stop" }), /^\/api\/doctor$/);
   await console.close();
 }
 
