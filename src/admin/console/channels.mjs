@@ -108,11 +108,15 @@ function one({ root, signal, actions }, app, name) {
   });
   const more = async () => {
     busy = true;
+    const after = next;
     try {
-      const part = await get(path(["apps", app, "channels", name, "members"], { limit: 1000, after: next }), signal);
-      members = [...members, ...part.members];
-      next = part.next;
-      list.set(members);
+      const part = await get(path(["apps", app, "channels", name, "members"], { limit: 1000, after }), signal);
+      // A look has come meanwhile, and what is there ends elsewhere: the part would not join it.
+      if (next === after) {
+        members = [...members, ...part.members];
+        next = part.next;
+        list.set(members);
+      }
     } catch { /* the next look says what is wrong */ }
     busy = false;
   };
