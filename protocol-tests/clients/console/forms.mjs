@@ -216,7 +216,9 @@ async function webhooks() {
     return page.getByText(/a moment ago/).isVisible();
   });
   // A test is shown while the numbers around it change.
+  const button = await page.getByRole("button", { name: /^Send a test to webhook 1/ }).elementHandle();
   await eventually("another failure", async () => Number(await page.locator(".figures dd").nth(2).textContent()) > 1);
+  ok(await button.evaluate(({ isConnected }) => isConnected), "the button is the same one");
   await console.sees(/a moment ago/);
   client.disconnect();
   await console.close();
@@ -248,9 +250,9 @@ async function doctor() {
     await page.getByRole("button", { name: "Run checks" }).click();
     return found.getByText("looking…").isVisible();
   });
+  await console.stays("the button", page.getByRole("button", { name: "Stop" }), /^\/api\/doctor$/);
   await page.getByRole("button", { name: "Stop" }).click();
   await found.getByText("It ended early: it was stopped.").waitFor();
-  await console.stays("the button", page.getByRole("button", { name: "Stop" }), /^\/api\/doctor$/);
   await console.close();
 }
 
