@@ -84,6 +84,7 @@ async function overview() {
     await publish("presence-room", "counted", {});
     return /s$/.test(await page.locator(".tile").filter({ hasText: "Latency" }).locator(".tile-value").textContent());
   });
+  await console.stays("an app's link", page.getByRole("link", { name: app.id, exact: true }), /^\/api\/apps$/);
   const plot = await page.locator(".plot").first().boundingBox();
   await page.mouse.move(plot.x + plot.width / 2, plot.y + plot.height / 2);
   await page.locator(".crosshair").first().waitFor({ state: "visible" });
@@ -173,6 +174,7 @@ async function channels() {
   await page.getByRole("link", { name: "presence-room" }).click();
   await page.getByRole("heading", { name: "presence-room" }).waitFor();
   for (const member of ["ada", EVIL, "user⟨U+202E⟩gpj"]) await page.getByRole("table", { name: "Members" }).getByText(member, { exact: true }).waitFor();
+  await console.stays("a member's link", page.getByRole("table", { name: "Members" }).getByRole("link", { name: "ada" }), /\/members$/);
   const users = page.locator(".tile").filter({ hasText: "Users" }).locator(".tile-value");
   await eventually("the number of users", async () => (await users.textContent()) === "4");
   await console.sees(/^Live$/);
@@ -203,6 +205,7 @@ async function connections() {
   await page.getByRole("link", { name: leaverId }).click();
   await page.getByRole("table", { name: "Subscriptions" }).getByText("leaving").waitFor();
   await console.sees("not signed in");
+  await console.stays("a channel's link", page.getByRole("table", { name: "Subscriptions" }).getByRole("link", { name: "leaving" }), /\/connections\/[\d.]+$/);
   // A question comes first.
   await page.getByRole("button", { name: "Close", exact: true }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();

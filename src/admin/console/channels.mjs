@@ -101,7 +101,7 @@ function one({ root, signal, actions }, app, name) {
   let busy = false;
   /** @type {List<{ user_id: string }>} */
   const list = new List({
-    label: "Members", layout: "members-list", columns: ["User"],
+    label: "Members", layout: "members-list", columns: ["User"], key: (member) => member.user_id,
     cells: (member) => [h("a", { href: `#/trace?app=${encodeURIComponent(app)}&by=user&value=${encodeURIComponent(member.user_id)}` }, visible(member.user_id))],
     end: () => { if (next !== null && !busy) more(); },
     empty: empty("No members", "Nobody is on this channel."),

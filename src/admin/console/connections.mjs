@@ -158,7 +158,7 @@ function one({ root, signal, actions, mayChange }, app, socket) {
   const total = h("span", { class: "muted" });
   /** @type {List<{ name: string, user_id: string | null }>} */
   const list = new List({
-    label: "Subscriptions", layout: "subscriptions-list", columns: ["Channel", "As user"],
+    label: "Subscriptions", layout: "subscriptions-list", columns: ["Channel", "As user"], key: (channel) => channel.name,
     cells: (channel) => [
       h("a", { href: `#/channels/${encodeURIComponent(app)}/${encodeURIComponent(channel.name)}` }, visible(channel.name)), visible(channel.user_id ?? "–")]
       .map((cell) => (typeof cell === "string" ? h("span", {}, cell) : cell)),
