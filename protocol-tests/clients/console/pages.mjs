@@ -252,6 +252,23 @@ async function trace() {
   await feed.getByRole("listitem").filter({ hasText: "far-away" }).getByText("not subscribed to elsewhere").waitFor();
   ada.subscribe("private-refused");
   await feed.getByRole("listitem").filter({ hasText: "refused" }).first().waitFor();
+  // What the stream brings while an answer is on its way is newer than that.
+  const look = Promise.withResolvers(), released = Promise.withResolvers();
+  await page.route(`**/connections/${adaId}`, async (route) => {
+    const response = await route.fetch();
+    look.resolve();
+    await released.promise;
+    await route.fulfill({ response });
+  }, { times: 1 });
+  await look.promise;
+  ada.subscribe("meanwhile");
+  await feed.getByRole("listitem").filter({ hasText: "meanwhile" }).getByText("subscribed").first().waitFor();
+  const taken = page.waitForResponse((response) => response.url().endsWith(`/connections/${adaId}`));
+  released.resolve();
+  await (await taken).finished();
+  await publish("meanwhile", "to-meanwhile", {});
+  await feed.getByRole("listitem").filter({ hasText: "to-meanwhile" }).getByText("reached it").waitFor();
+  ada.unsubscribe("meanwhile");
   // A user, from the form.
   await page.getByLabel("What to follow").selectOption("user");
   await page.getByLabel("Which one").fill("grace");
