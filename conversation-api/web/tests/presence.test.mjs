@@ -39,17 +39,17 @@ test("others see who is typing, until it is sent", async () => {
   const supervisor = await world.open(USERS.supervisor, { hash: hashOf(grace) });
   await people(supervisor).filter({ hasText: "Amir Agent" }).waitFor();
   const typing = supervisor.page.getByText("Amir Agent is typing…");
+  const field = agent.page.getByRole("textbox", { name: "Message to Grace Hopper" });
 
-  await agent.page.getByRole("textbox", { name: "Message to Grace Hopper" }).pressSequentially("Until Fri");
-  await typing.waitFor();
+  // What holds for a moment is awaited before it begins.
+  await Promise.all([typing.waitFor(), field.pressSequentially("Until Fri")]);
   assert.ok(!(await agent.page.getByText("is typing…").isVisible()), "nobody sees themselves type");
   await answer(agent, "Until Friday, then.");
   await sees(supervisor, "Until Friday, then.");
   await typing.waitFor({ state: "detached" });
 
   // Who types and thinks better of it is forgotten after a while.
-  await agent.page.getByRole("textbox", { name: "Message to Grace Hopper" }).pressSequentially("Or");
-  await typing.waitFor();
+  await Promise.all([typing.waitFor(), field.pressSequentially("Or")]);
   await typing.waitFor({ state: "detached" });
   await closeAll(agent, supervisor);
 });
@@ -59,7 +59,7 @@ test("nobody can type in another's name", async () => {
   const supervisor = await world.open(USERS.supervisor, { hash: hashOf(grace) });
   await people(supervisor).filter({ hasText: "Amir Agent" }).waitFor();
   await people(agent).filter({ hasText: "Sol Supervisor" }).waitFor();
-  await agent.page.evaluate(() => window.Echo.join("conversation.1").whisper("typing", { user_id: 1, name: "Ada Admin" }));
-  await supervisor.page.getByText("Amir Agent is typing…").waitFor();
+  const whisper = () => window.Echo.join("conversation.1").whisper("typing", { user_id: 1, name: "Ada Admin" });
+  await Promise.all([supervisor.page.getByText("Amir Agent is typing…").waitFor(), agent.page.evaluate(whisper)]);
   await closeAll(agent, supervisor);
 });
