@@ -54,6 +54,31 @@ test("others see who is typing, until it is sent", async () => {
   await closeAll(agent, supervisor);
 });
 
+test("what is answered for a conversation that was left changes nothing in the next one", async () => {
+  const supervisor = await world.open(USERS.supervisor, { before: ({ page }) => page.clock.install() });
+  const [left, answered] = [Promise.withResolvers(), Promise.withResolvers()];
+  const asked = [];
+  await supervisor.context.route("**/broadcasting/auth", async (route) => {
+    const [name] = /presence-[\w.]+/.exec(decodeURIComponent(route.request().postData() ?? "")) ?? [];
+    if (name) asked.push(name);
+    if (name !== "presence-conversation.1") return route.continue();
+    left.resolve();
+    await answered.promise;
+    return route.fulfill({ status: 500, json: { message: "Server Error" } });
+  });
+  const failure = supervisor.page.waitForResponse((response) => response.url().endsWith("/broadcasting/auth") && response.status() === 500);
+  await supervisor.page.goto(`${world.inboxUrl}${hashOf(grace)}`);
+  await left.promise;
+  await supervisor.page.goto(`${world.inboxUrl}${hashOf(alan)}`);
+  await people(supervisor).filter({ hasText: "Sol Supervisor (you)" }).waitFor();
+  answered.resolve();
+  await (await failure).finished();
+  // By then it would have been tried again.
+  await supervisor.page.clock.runFor(10_000);
+  assert.deepEqual(asked, ["presence-conversation.1", "presence-conversation.2"]);
+  await closeAll(supervisor);
+});
+
 test("nobody can type in another's name", async () => {
   const agent = await world.open(USERS.agent, { hash: hashOf(grace) });
   const supervisor = await world.open(USERS.supervisor, { hash: hashOf(grace) });
