@@ -345,6 +345,25 @@ test("only what customers write is unread, and what is read stays read", () => {
   known.records.note(message(2, { direction: "outbound" }));
   assert.equal(known.records.known(1).unread_count, 0);
   known.records.note(message(3));
+test("a list that grows while it is fetched anew keeps what it has grown by", async () => {
+  const { api, fetching, shown } = listing(SOL, 120);
+  await fetching.list(FIRST_QUERY);
+  const { conversations } = api;
+  const held = Promise.withResolvers();
+  api.conversations = async (query) => {
+    api.conversations = conversations;
+    const answer = await conversations(query);
+    await held.promise;
+    return answer;
+  };
+  const caughtUp = fetching.catchUp();
+  await fetching.fetchMore();
+  assert.equal(shown(), 100);
+  held.resolve();
+  await caughtUp;
+  assert.equal(shown(), 100);
+});
+
   assert.equal(known.records.known(1).unread_count, 1);
   known.records.read(1, 3, 0);
   known.records.fetched(conversation(1, message(3), { unread_count: 1 }));

@@ -54,7 +54,7 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
   // The list
 
   async function fetchList() {
-    const { query, state } = get().list;
+    const { query, state, next } = get().list;
     if (state === "failed") changeList(query, () => ({ state: "loading" }));
     const before = get().conversations;
     const recounts = records.recounts();
@@ -66,6 +66,11 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
       throw error;
     }
     if (get().list.query !== query) return;
+    // More of the list has come meanwhile than was asked for.
+    if (get().list.next !== next) {
+      await fetchList();
+      return;
+    }
     records.fetchedAll(page.data);
     changeList(query, () => ({
       state: "ready",
