@@ -262,6 +262,27 @@ test("numbers that events have changed since they were asked for are asked for a
   assert.equal(answers.length, 0, "and not for ever");
 });
 
+test("numbers of a status that is listed no more are not shown as those of the one that is", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { store, records: known } = records(SOL);
+  const listing = (all) => ({ data: [], meta: { next_before: null, counts: { mine: 0, unassigned: all, all, unread: all } } });
+  const answers = [];
+  const api = { conversations: ({ status }) => new Promise((resolve) => answers.push({ status, resolve })) };
+  const fetching = createFetching({ store, api, asking: { answered: (answer) => answer }, records: known, follow() {} });
+  fetching.countSoon();
+  context.mock.timers.tick(3000);
+  const listed = fetching.list({ ...FIRST_QUERY, status: "closed" });
+  const [count, list] = answers.splice(0);
+  assert.deepEqual([count.status, list.status], ["open", "closed"]);
+  list.resolve(listing(7));
+  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
+  answers.shift().resolve(listing(1));
+  await listed;
+  count.resolve(listing(2));
+  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
+  assert.deepEqual([store.get().counts.all, store.get().unread], [7, 2]);
+});
+
 const moment = (minute) => new Date(Date.UTC(2026, 0, 1, 0, minute)).toISOString();
 
 /** The page of a user, and a backend with conversations that nobody has, which it lists by their place. */

@@ -103,7 +103,8 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
 
   /** Shows what was counted. `recounts`: how often that had changed when it was asked; what is counted since comes soon. */
   async function setCounts(query, counts, recounts) {
-    set({ counts });
+    // Those of a status that is listed no more are of nothing that is shown.
+    if (get().list.query.status === query.status) set({ counts });
     if (query.status !== "closed") {
       set({ unread: counts.unread });
     } else {
