@@ -313,7 +313,7 @@ function listing(user, count) {
     all[index] = { ...all[index], assignee: ANA, version: 2 };
     known.describe(description(all[index].id, 2, { assignee: ANA }));
   }
-  return { store, api, fetching, shown, take, all };
+  return { store, api, fetching, records: known, shown, take, all };
 }
 
 test("nothing is passed over below a list whose conversations have left it", async () => {
@@ -345,6 +345,25 @@ test("a list that is fetched anew reaches as far as it did", async () => {
   assert.equal(store.get().list.next, null);
 });
 
+test("a list that grows while it is fetched anew keeps what it has grown by", async () => {
+  const { api, fetching, shown } = listing(SOL, 120);
+  await fetching.list(FIRST_QUERY);
+  const { conversations } = api;
+  const held = Promise.withResolvers();
+  api.conversations = async (query) => {
+    api.conversations = conversations;
+    const answer = await conversations(query);
+    await held.promise;
+    return answer;
+  };
+  const caughtUp = fetching.catchUp();
+  await fetching.fetchMore();
+  assert.equal(shown(), 100);
+  held.resolve();
+  await caughtUp;
+  assert.equal(shown(), 100);
+});
+
 test("an event that comes again, or late, changes nothing in the list", () => {
   const known = records(SOL, [conversation(1, message(5), { unread_count: 1 })]);
   assert.equal(known.records.note(message(5)), false);
@@ -366,25 +385,6 @@ test("only what customers write is unread, and what is read stays read", () => {
   known.records.note(message(2, { direction: "outbound" }));
   assert.equal(known.records.known(1).unread_count, 0);
   known.records.note(message(3));
-test("a list that grows while it is fetched anew keeps what it has grown by", async () => {
-  const { api, fetching, shown } = listing(SOL, 120);
-  await fetching.list(FIRST_QUERY);
-  const { conversations } = api;
-  const held = Promise.withResolvers();
-  api.conversations = async (query) => {
-    api.conversations = conversations;
-    const answer = await conversations(query);
-    await held.promise;
-    return answer;
-  };
-  const caughtUp = fetching.catchUp();
-  await fetching.fetchMore();
-  assert.equal(shown(), 100);
-  held.resolve();
-  await caughtUp;
-  assert.equal(shown(), 100);
-});
-
   assert.equal(known.records.known(1).unread_count, 1);
   known.records.read(1, 3, 0);
   known.records.fetched(conversation(1, message(3), { unread_count: 1 }));
@@ -522,4 +522,18 @@ test("work that is asked for while it is under way is done once more, and never 
   release[1]();
   await first;
   assert.equal(runs, 2);
+});
+
+test("who is in another department than before listens to what is there", async () => {
+  const { api, store, records: known } = listing(SOL, 1);
+  const user = Promise.withResolvers();
+  api.user = () => user.promise;
+  const followed = [];
+  const follow = () => followed.push(store.get().user.department_id);
+  const fetching = createFetching({ store, api, asking: { answered: (answer) => answer }, records: known, follow });
+  const caughtUp = fetching.catchUp();
+  await new Promise((resolve) => { setImmediate(resolve); });
+  user.resolve({ ...SOL, department_id: 2 });
+  await caughtUp;
+  assert.equal(followed.at(-1), 2);
 });

@@ -251,7 +251,9 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
   async function fetchUser() {
     const user = await answered(api.user());
     const isSame = Object.entries(user).every(([key, value]) => get().user[key] === value);
-    if (!isSame) set({ user });
+    if (isSame) return;
+    set({ user });
+    follow();
   }
 
   async function fetchOnce(name) {
