@@ -218,6 +218,9 @@ async function webhooks() {
   // A test is shown while the numbers around it change.
   const button = await page.getByRole("button", { name: /^Send a test to webhook 1/ }).elementHandle();
   await eventually("another failure", async () => Number(await page.locator(".figures dd").nth(2).textContent()) > 1);
+  const waiting = page.locator(".figures dd").first(), before = await waiting.textContent();
+  client.subscribe("occupied-too");
+  await eventually("another number of events that wait", async () => await waiting.textContent() !== before);
   ok(await button.evaluate(({ isConnected }) => isConnected), "the button is the same one");
   await console.sees(/a moment ago/);
   client.disconnect();
