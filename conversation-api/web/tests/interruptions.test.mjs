@@ -153,6 +153,7 @@ test("an answer that got lost on its way back is not sent twice", async () => {
   await world.write(grace, "Thank you.");
   await sees(agent, "Thank you.");
   await sees(agent, "Arrived, and not known to be.");
+  await world.graph.awaitSent(({ text }) => text?.body === "Arrived, and not known to be.");
   assert.equal(world.graph.timesSent("Arrived, and not known to be."), 1);
   await closeAll(agent);
 });

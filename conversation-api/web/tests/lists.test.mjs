@@ -262,6 +262,27 @@ test("numbers that events have changed since they were asked for are asked for a
   assert.equal(answers.length, 0, "and not for ever");
 });
 
+test("numbers of a status that is listed no more are not shown as those of the one that is", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { store, records: known } = records(SOL);
+  const listing = (all) => ({ data: [], meta: { next_before: null, counts: { mine: 0, unassigned: all, all, unread: all } } });
+  const answers = [];
+  const api = { conversations: ({ status }) => new Promise((resolve) => answers.push({ status, resolve })) };
+  const fetching = createFetching({ store, api, asking: { answered: (answer) => answer }, records: known, follow() {} });
+  fetching.countSoon();
+  context.mock.timers.tick(3000);
+  const listed = fetching.list({ ...FIRST_QUERY, status: "closed" });
+  const [count, list] = answers.splice(0);
+  assert.deepEqual([count.status, list.status], ["open", "closed"]);
+  list.resolve(listing(7));
+  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
+  answers.shift().resolve(listing(1));
+  await listed;
+  count.resolve(listing(2));
+  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
+  assert.deepEqual([store.get().counts.all, store.get().unread], [7, 2]);
+});
+
 const moment = (minute) => new Date(Date.UTC(2026, 0, 1, 0, minute)).toISOString();
 
 /** The page of a user, and a backend with conversations that nobody has, which it lists by their place. */
@@ -292,7 +313,7 @@ function listing(user, count) {
     all[index] = { ...all[index], assignee: ANA, version: 2 };
     known.describe(description(all[index].id, 2, { assignee: ANA }));
   }
-  return { store, api, fetching, shown, take, all };
+  return { store, api, fetching, records: known, shown, take, all };
 }
 
 test("nothing is passed over below a list whose conversations have left it", async () => {
@@ -322,6 +343,25 @@ test("a list that is fetched anew reaches as far as it did", async () => {
   for (let times = 0; times < 2; times += 1) await fetching.fetchMore();
   assert.equal(shown(), 400);
   assert.equal(store.get().list.next, null);
+});
+
+test("a list that grows while it is fetched anew keeps what it has grown by", async () => {
+  const { api, fetching, shown } = listing(SOL, 120);
+  await fetching.list(FIRST_QUERY);
+  const { conversations } = api;
+  const held = Promise.withResolvers();
+  api.conversations = async (query) => {
+    api.conversations = conversations;
+    const answer = await conversations(query);
+    await held.promise;
+    return answer;
+  };
+  const caughtUp = fetching.catchUp();
+  await fetching.fetchMore();
+  assert.equal(shown(), 100);
+  held.resolve();
+  await caughtUp;
+  assert.equal(shown(), 100);
 });
 
 test("an event that comes again, or late, changes nothing in the list", () => {
@@ -482,4 +522,18 @@ test("work that is asked for while it is under way is done once more, and never 
   release[1]();
   await first;
   assert.equal(runs, 2);
+});
+
+test("who is in another department than before listens to what is there", async () => {
+  const { api, store, records: known } = listing(SOL, 1);
+  const user = Promise.withResolvers();
+  api.user = () => user.promise;
+  const followed = [];
+  const follow = () => followed.push(store.get().user.department_id);
+  const fetching = createFetching({ store, api, asking: { answered: (answer) => answer }, records: known, follow });
+  const caughtUp = fetching.catchUp();
+  await new Promise((resolve) => { setImmediate(resolve); });
+  user.resolve({ ...SOL, department_id: 2 });
+  await caughtUp;
+  assert.equal(followed.at(-1), 2);
 });

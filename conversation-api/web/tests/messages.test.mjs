@@ -145,6 +145,9 @@ test("a webhook that is delivered again changes nothing", async () => {
 
 test("an event that comes again is not shown again", async () => {
   const agent = await world.open(USERS.agent, { hash: hashOf(grace) });
+  // A channel of the conversation is asked for once the conversation is here.
+  await agent.page.waitForFunction(() => ["conversation.1", "department.1"]
+    .every((name) => window.Echo.connector.pusher.channel(`private-${name}`)?.subscribed));
   await world.write(grace, "On two channels.");
   await sees(agent, "On two channels.");
   await hearsOwn(agent, grace, "After it.");

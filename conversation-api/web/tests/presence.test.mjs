@@ -39,19 +39,44 @@ test("others see who is typing, until it is sent", async () => {
   const supervisor = await world.open(USERS.supervisor, { hash: hashOf(grace) });
   await people(supervisor).filter({ hasText: "Amir Agent" }).waitFor();
   const typing = supervisor.page.getByText("Amir Agent is typing…");
+  const field = agent.page.getByRole("textbox", { name: "Message to Grace Hopper" });
 
-  await agent.page.getByRole("textbox", { name: "Message to Grace Hopper" }).pressSequentially("Until Fri");
-  await typing.waitFor();
+  // What holds for a moment is awaited before it begins.
+  await Promise.all([typing.waitFor(), field.pressSequentially("Until Fri")]);
   assert.ok(!(await agent.page.getByText("is typing…").isVisible()), "nobody sees themselves type");
   await answer(agent, "Until Friday, then.");
   await sees(supervisor, "Until Friday, then.");
   await typing.waitFor({ state: "detached" });
 
   // Who types and thinks better of it is forgotten after a while.
-  await agent.page.getByRole("textbox", { name: "Message to Grace Hopper" }).pressSequentially("Or");
-  await typing.waitFor();
+  await Promise.all([typing.waitFor(), field.pressSequentially("Or")]);
   await typing.waitFor({ state: "detached" });
   await closeAll(agent, supervisor);
+});
+
+test("what is answered for a conversation that was left changes nothing in the next one", async () => {
+  const supervisor = await world.open(USERS.supervisor, { before: ({ page }) => page.clock.install() });
+  const [left, answered] = [Promise.withResolvers(), Promise.withResolvers()];
+  const asked = [];
+  await supervisor.context.route("**/broadcasting/auth", async (route) => {
+    const [name] = /presence-[\w.]+/.exec(decodeURIComponent(route.request().postData() ?? "")) ?? [];
+    if (name) asked.push(name);
+    if (name !== "presence-conversation.1") return route.continue();
+    left.resolve();
+    await answered.promise;
+    return route.fulfill({ status: 500, json: { message: "Server Error" } });
+  });
+  const failure = supervisor.page.waitForResponse((response) => response.url().endsWith("/broadcasting/auth") && response.status() === 500);
+  await supervisor.page.goto(`${world.inboxUrl}${hashOf(grace)}`);
+  await left.promise;
+  await supervisor.page.goto(`${world.inboxUrl}${hashOf(alan)}`);
+  await people(supervisor).filter({ hasText: "Sol Supervisor (you)" }).waitFor();
+  answered.resolve();
+  await (await failure).finished();
+  // By then it would have been tried again.
+  await supervisor.page.clock.runFor(10_000);
+  assert.deepEqual(asked, ["presence-conversation.1", "presence-conversation.2"]);
+  await closeAll(supervisor);
 });
 
 test("nobody can type in another's name", async () => {
@@ -59,7 +84,7 @@ test("nobody can type in another's name", async () => {
   const supervisor = await world.open(USERS.supervisor, { hash: hashOf(grace) });
   await people(supervisor).filter({ hasText: "Amir Agent" }).waitFor();
   await people(agent).filter({ hasText: "Sol Supervisor" }).waitFor();
-  await agent.page.evaluate(() => window.Echo.join("conversation.1").whisper("typing", { user_id: 1, name: "Ada Admin" }));
-  await supervisor.page.getByText("Amir Agent is typing…").waitFor();
+  const whisper = () => window.Echo.join("conversation.1").whisper("typing", { user_id: 1, name: "Ada Admin" });
+  await Promise.all([supervisor.page.getByText("Amir Agent is typing…").waitFor(), agent.page.evaluate(whisper)]);
   await closeAll(agent, supervisor);
 });

@@ -63,6 +63,28 @@ test("a draft is kept for its author, and shown to nobody else", async () => {
   await closeAll(inbox);
 });
 
+test("what the browser is asked for one user is not switched on for the next", async () => {
+  const inbox = await world.open(USERS.agent, {
+    before: ({ context }) => context.addInitScript(() => {
+      globalThis.Notification = class {
+        static permission = "default";
+        static requestPermission = () => new Promise((resolve) => { globalThis.answer = resolve; });
+      };
+    }),
+  });
+  const { page } = inbox;
+  await page.getByRole("button", { name: "Settings" }).click();
+  await page.getByRole("switch", { name: "Desktop notifications" }).click();
+  await page.keyboard.press("Escape");
+  await logOut(page);
+  await logIn(page, USERS.supervisor);
+  await row(inbox, grace).waitFor();
+  await page.evaluate(() => { globalThis.answer("granted"); });
+  await page.getByRole("button", { name: "Settings" }).click();
+  assert.equal(await page.getByRole("switch", { name: "Desktop notifications" }).isChecked(), false);
+  await closeAll(inbox);
+});
+
 /** Ends the log-in of a page, as its end or an administrator does. */
 async function endLogIn(page) {
   const { token } = await page.evaluate(() => JSON.parse(localStorage.getItem("tims.session")));

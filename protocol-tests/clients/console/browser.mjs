@@ -55,6 +55,15 @@ export class Console {
     return this.page.locator(".list-body").getByRole("row").filter({ hasText: text }).first();
   }
 
+  /** An element keeps the focus when the page has drawn another answer from this path: clicks are lost, too, with one that is taken out. */
+  async stays(what, locator, path) {
+    const element = await locator.elementHandle();
+    await element.focus();
+    // With the second answer the first is drawn.
+    for (let times = 0; times < 2; times += 1) await this.page.waitForResponse((response) => path.test(new URL(response.url()).pathname));
+    ok(await element.evaluate((one) => one === document.activeElement), `${what} keeps the focus`);
+  }
+
   /** What axe finds that is serious. */
   async isAccessible(what) {
     await this.page.evaluate(axe);

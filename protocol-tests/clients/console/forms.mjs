@@ -46,7 +46,7 @@ async function made() {
   ok((await dialog.textContent()).includes(keys[0].secret), "the secret is shown");
   await console.context.grantPermissions(["clipboard-read", "clipboard-write"]);
   await dialog.getByRole("button", { name: "Copy the secret" }).click();
-  equal(await page.evaluate(() => navigator.clipboard.readText()), keys[0].secret, "what is copied");
+  await eventually("the secret in the clipboard", async () => await page.evaluate(() => navigator.clipboard.readText()) === keys[0].secret);
   await page.keyboard.press("Escape");
   await page.getByRole("heading", { name: ID }).waitFor();
   ok(!(await page.locator("body").textContent()).includes(keys[0].secret), "the secret is hidden again");
@@ -177,14 +177,16 @@ async function readOnly() {
   const reader = await Console.open({ token: read, hash: "#/apps/made" });
   await reader.page.getByRole("heading", { name: "made" }).waitFor();
   equal(await buttons(reader.page), 0, "ways to change something for one who reads");
-  await reader.go("#/apps/made/edit");
-  await reader.page.getByRole("heading", { name: "Settings" }).waitFor();
-  equal(await reader.page.getByRole("button", { name: "Save" }).count(), 0, "a form for one who reads");
+  // By way of another page, as what is waited for is on this one, too.
   await reader.go("#/apps");
   await reader.row("made").waitFor();
   equal(await buttons(reader.page), 0, "ways to make an app for one who reads");
+  await reader.go("#/apps/made/edit");
+  await reader.page.getByRole("heading", { name: "Settings" }).waitFor();
+  equal(await reader.page.getByRole("button", { name: "Save" }).count(), 0, "a form for one who reads");
   await reader.go("#/apps?new=app");
   await reader.row("made").waitFor();
+  equal(await reader.page.getByRole("button", { name: "Make the app" }).count(), 0, "a form for a new app for one who reads");
   await reader.go(`#/webhooks?app=${app.id}`);
   await reader.sees("channel_occupied");
   equal(await reader.page.getByRole("button", { name: /test/ }).count(), 0, "tests for one who reads");
@@ -207,10 +209,19 @@ async function webhooks() {
   await console.isAccessible("failures of a webhook");
   await page.getByRole("button", { name: /^Send a test to webhook 1/ }).click();
   await console.sees(/Not taken after/);
-  await page.getByRole("button", { name: /^Send a test to webhook 1/ }).click();
-  await console.sees(/a moment ago/);
+  // One that comes later than a moment is taken, and the next one refused.
+  await eventually("the refusal of a test that comes too soon", async () => {
+    await page.getByRole("button", { name: /^Send a test to webhook 1/ }).click();
+    await page.locator(".test-result .verdict").first().waitFor();
+    return page.getByText(/a moment ago/).isVisible();
+  });
   // A test is shown while the numbers around it change.
+  const button = await page.getByRole("button", { name: /^Send a test to webhook 1/ }).elementHandle();
   await eventually("another failure", async () => Number(await page.locator(".figures dd").nth(2).textContent()) > 1);
+  const waiting = page.locator(".figures dd").first(), before = await waiting.textContent();
+  client.subscribe("occupied-too");
+  await eventually("another number of events that wait", async () => await waiting.textContent() !== before);
+  ok(await button.evaluate(({ isConnected }) => isConnected), "the button is the same one");
   await console.sees(/a moment ago/);
   client.disconnect();
   await console.close();
@@ -242,6 +253,7 @@ async function doctor() {
     await page.getByRole("button", { name: "Run checks" }).click();
     return found.getByText("looking…").isVisible();
   });
+  await console.stays("the button", page.getByRole("button", { name: "Stop" }), /^\/api\/doctor$/);
   await page.getByRole("button", { name: "Stop" }).click();
   await found.getByText("It ended early: it was stopped.").waitFor();
   await console.close();

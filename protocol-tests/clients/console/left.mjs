@@ -36,6 +36,11 @@ const console = await Console.open({ at: `http://127.0.0.1:${proxy.address().por
 const { page } = console;
 const heading = (name) => page.getByRole("heading", { name, level: 1 }).waitFor();
 
+/** Requests of the page that have come to no end. */
+const open = new Set();
+page.on("request", (one) => open.add(one));
+for (const end of ["requestfinished", "requestfailed"]) page.on(end, (one) => open.delete(one));
+
 /** Holds up answers; those that were are sent. */
 async function holding(path, at = "body") {
   for (const one of held.splice(0)) one.end();
@@ -46,8 +51,9 @@ const isHeld = (what) => eventually(`an answer for ${what} that is held up`, () 
 /** The page that is shown stays as it is when answers come for one that was left. */
 async function unmoved(what) {
   await holding(null);
-  // The proxy answers in order, so what was held up was taken by now.
-  await page.evaluate(() => fetch("/api/whoami").catch(() => null));
+  await eventually(`the end of all requests of ${what}`, () => open.size === 0);
+  // What their ends set off is done before the page takes another turn.
+  await page.evaluate(() => new Promise((resolve) => { setTimeout(resolve); }));
   equal(await page.locator(".page .subject").count(), 0, `headings of ${what} on another page`);
   equal(await page.locator(".page-head .button").count(), 0, `buttons of ${what} on another page`);
   equal(new URL(page.url()).hash, "#/send", `the address after ${what}`);
@@ -63,6 +69,8 @@ for (const hash of PAGES) {
   for (const at of ["body", "head"]) {
     await console.go("#/send");
     await heading("Send an event");
+    // It asks for the apps, too.
+    await page.locator(".page select:enabled").waitFor();
     await holding(/^\/api\/(?!whoami)/, at);
     await console.go(`#/${hash}`);
     await isHeld(hash);
@@ -107,6 +115,50 @@ await page.getByRole("dialog").getByText("The new pair").waitFor();
 await page.getByRole("button", { name: "I have kept it" }).click();
 await heading("Send an event");
 process.stdout.write("changed\n");
+
+// What goes wrong is shown, too.
+await holding(/^\/api\/apps$/);
+await console.go("#/apps?new=app");
+await page.getByLabel("Id", { exact: true }).fill("made");
+await page.getByRole("button", { name: "Make the app" }).click();
+await isHeld("a new app");
+await console.go("#/send");
+await heading("Send an event");
+await Promise.all([page.locator(".note.bad").waitFor(), holding(null)]);
+process.stdout.write("refused\n");
+
+// Before it is known which apps there are, nothing is sent to one.
+for (const [hash, names] of [["send", ["Send"]], ["connections", ["Close all of the app", "Close the user's"]]]) {
+  await console.go("#/trace");
+  await heading("Trace");
+  await page.locator(".page select:enabled").first().waitFor();
+  await holding(/^\/api\/apps\?/, "head");
+  await console.go(`#/${hash}`);
+  await isHeld(hash);
+  const buttons = names.map((name) => page.getByRole("button", { name, exact: true }));
+  for (const button of buttons) equal(await button.isDisabled(), true, `whether a button of ${hash} waits`);
+  await holding(null);
+  for (const button of buttons) await eventually("a button that works", () => button.isEnabled());
+}
+process.stdout.write("chosen\n");
+
+// What was typed just before a page was left opens no stream.
+await holding(/^\/api\/tickets$/, "head");
+const first = page.waitForRequest("**/api/tickets");
+await console.go("#/events");
+await first;
+await isHeld("a ticket");
+let tickets = 0;
+page.on("request", (one) => { if (one.url().endsWith("/api/tickets")) tickets += 1; });
+// In one step, as it is about less than a second; a timer that begins later ends later.
+await page.getByRole("textbox", { name: "Event" }).evaluate((input) => {
+  input.value = "typed";
+  input.dispatchEvent(new Event("input"));
+  location.hash = "#/send";
+  return new Promise((resolve) => { setTimeout(resolve, 500); });
+});
+equal(tickets, 0, "streams that were asked for");
+process.stdout.write("typed\n");
 
 await console.close();
 await browser.close();

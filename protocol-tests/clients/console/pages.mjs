@@ -84,6 +84,7 @@ async function overview() {
     await publish("presence-room", "counted", {});
     return /s$/.test(await page.locator(".tile").filter({ hasText: "Latency" }).locator(".tile-value").textContent());
   });
+  await console.stays("an app's link", page.getByRole("link", { name: app.id, exact: true }), /^\/api\/apps$/);
   const plot = await page.locator(".plot").first().boundingBox();
   await page.mouse.move(plot.x + plot.width / 2, plot.y + plot.height / 2);
   await page.locator(".crosshair").first().waitFor({ state: "visible" });
@@ -92,7 +93,7 @@ async function overview() {
   await page.getByLabel("Search apps").fill(app.id);
   await console.row(app.id).waitFor();
   await page.getByRole("button", { name: "Sort by app" }).click();
-  ok(page.url().includes("sort=id.up"), "the order is in the address");
+  await eventually("the order in the address", () => page.url().includes("sort=id.up"));
   await page.getByRole("link", { name: app.id, exact: true }).click();
   await page.getByRole("heading", { name: "Apps and keys" }).waitFor();
   await page.goBack();
@@ -115,8 +116,8 @@ async function events() {
   await detail.getByText('"n": 1').waitFor();
   ok((await detail.locator("pre").textContent()).includes("<img src=x"), "the markup is text");
   await console.context.grantPermissions(["clipboard-read", "clipboard-write"]);
-  await detail.getByRole("button", { name: "Copy the data" }).click();
-  await detail.getByText("Copied").waitFor();
+  // It says so for a moment.
+  await Promise.all([detail.getByText("Copied").waitFor(), detail.getByRole("button", { name: "Copy the data" }).click()]);
   equal(JSON.parse(await page.evaluate(() => navigator.clipboard.readText())).nested, { n: 1 }, "what was copied");
   await detail.getByRole("button", { name: "Close" }).click();
   // By kind.
@@ -173,6 +174,7 @@ async function channels() {
   await page.getByRole("link", { name: "presence-room" }).click();
   await page.getByRole("heading", { name: "presence-room" }).waitFor();
   for (const member of ["ada", EVIL, "user⟨U+202E⟩gpj"]) await page.getByRole("table", { name: "Members" }).getByText(member, { exact: true }).waitFor();
+  await console.stays("a member's link", page.getByRole("table", { name: "Members" }).getByRole("link", { name: "ada" }), /\/members$/);
   const users = page.locator(".tile").filter({ hasText: "Users" }).locator(".tile-value");
   await eventually("the number of users", async () => (await users.textContent()) === "4");
   await console.sees(/^Live$/);
@@ -203,6 +205,7 @@ async function connections() {
   await page.getByRole("link", { name: leaverId }).click();
   await page.getByRole("table", { name: "Subscriptions" }).getByText("leaving").waitFor();
   await console.sees("not signed in");
+  await console.stays("a channel's link", page.getByRole("table", { name: "Subscriptions" }).getByRole("link", { name: "leaving" }), /\/connections\/[\d.]+$/);
   // A question comes first.
   await page.getByRole("button", { name: "Close", exact: true }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
@@ -249,6 +252,23 @@ async function trace() {
   await feed.getByRole("listitem").filter({ hasText: "far-away" }).getByText("not subscribed to elsewhere").waitFor();
   ada.subscribe("private-refused");
   await feed.getByRole("listitem").filter({ hasText: "refused" }).first().waitFor();
+  // What the stream brings while an answer is on its way is newer than that.
+  const look = Promise.withResolvers(), released = Promise.withResolvers();
+  await page.route(`**/connections/${adaId}`, async (route) => {
+    const response = await route.fetch();
+    look.resolve();
+    await released.promise;
+    await route.fulfill({ response });
+  }, { times: 1 });
+  await look.promise;
+  ada.subscribe("meanwhile");
+  await feed.getByRole("listitem").filter({ hasText: "meanwhile" }).getByText("subscribed").first().waitFor();
+  const taken = page.waitForResponse((response) => response.url().endsWith(`/connections/${adaId}`));
+  released.resolve();
+  await (await taken).finished();
+  await publish("meanwhile", "to-meanwhile", {});
+  await feed.getByRole("listitem").filter({ hasText: "to-meanwhile" }).getByText("reached it").waitFor();
+  ada.unsubscribe("meanwhile");
   // A user, from the form.
   await page.getByLabel("What to follow").selectOption("user");
   await page.getByLabel("Which one").fill("grace");

@@ -19,14 +19,14 @@ const { page } = console;
 const found = page.getByRole("region", { name: "What was found" });
 const button = page.getByRole("button", { name: "Run checks" });
 
-/** What lets the page's looks pass, while they are held up. */
-let pass = null, held = 0;
+/** What lets the page's looks pass, while they are held up: before the relay is asked, or behind its answer. */
+let pass = null, isAnswered = false, held = 0;
 await page.route("**/api/doctor", async (route) => {
-  if (pass !== null) {
-    held += 1;
-    await pass.promise;
-  }
-  await route.continue();
+  if (pass === null) return route.continue();
+  const response = isAnswered ? await route.fetch() : undefined;
+  held += 1;
+  await pass.promise;
+  return response === undefined ? route.continue() : route.fulfill({ response });
 });
 
 /** Has the relay restarted between two looks of the page, and something done before the second. */
@@ -62,6 +62,21 @@ await restart(async () => {
 await found.getByText("path_prefix", { exact: true }).waitFor();
 equal(await found.getByText("presence", { exact: true }).count(), 0, "findings of the run before");
 equal(await found.getByRole("listitem").count(), (await last()).findings.length, "findings");
+
+// A look that was answered before a run began, and comes afterwards, shows nothing of the run before.
+isAnswered = true;
+pass = Promise.withResolvers();
+held = 0;
+await eventually("an answer", () => held > 0);
+await page.getByLabel("Address that clients are given").fill(`${url}/another`);
+await button.click();
+const shown = found.getByRole("heading", { level: 2 });
+await eventually("the next run", async () => await shown.textContent() === `${url}/another`);
+const late = page.waitForResponse((response) => response.url().endsWith("/api/doctor"));
+pass.resolve();
+pass = null;
+await (await late).finished();
+equal(await shown.textContent(), `${url}/another`, "whose findings are shown");
 await console.close();
 await browser.close();
 process.stdout.write("shown\n");

@@ -1,5 +1,5 @@
 // Forms: an app is made, and its settings are changed.
-import { get, path, send } from "./api.mjs";
+import { get, path, reason, send } from "./api.mjs";
 import { note, showPair } from "./dialog.mjs";
 import { fill, h, visible } from "./dom.mjs";
 import { Fields, group, linesInput, linesOf, numberInput, textInput, tickInput } from "./fields.mjs";
@@ -42,14 +42,18 @@ const back = (href, text) => h("p", { class: "crumbs" }, h("a", { href }, icon("
  * Submits a form once at a time, and shows what is wrong at its field.
  * @param {Fields} fields
  * @param {HTMLButtonElement} button
+ * @param {AbortSignal} signal of the page: what goes wrong after its end is shown on the next one
  * @param {() => Promise<void>} task
  */
-function submitter(fields, button, task) {
+function submitter(fields, button, signal, task) {
   return async (/** @type {Event} */ event) => {
     event.preventDefault();
     fields.clear();
     button.disabled = true;
-    try { await task(); } catch (error) { fields.show(error); }
+    try { await task(); } catch (error) {
+      if (signal.aborted) note(reason(error), "bad");
+      else fields.show(error);
+    }
     button.disabled = false;
   };
 }
@@ -64,7 +68,7 @@ export function newApp({ root, signal }) {
   const most = numberInput(undefined);
   const clients = tickInput(false);
   const button = h("button", { class: "button primary", type: "submit" }, "Make the app");
-  const submit = submitter(fields, button, async () => {
+  const submit = submitter(fields, button, signal, async () => {
     const given = Object.entries({ id: id.value.trim(), key: key.value.trim(), secret: secret.value.trim() }).filter(([, value]) => value !== "");
     const body = {
       ...Object.fromEntries(given), client_events: clients.checked,
@@ -130,7 +134,7 @@ export async function editApp({ root, signal }, id) {
   const limit = (/** @type {string} */ key) => number("limits", key, key, UNITS[key]);
   const others = Object.keys(app.limits).filter((key) => !USUAL.includes(key));
   const button = h("button", { class: "button primary", type: "submit" }, "Save");
-  const submit = submitter(fields, button, async () => {
+  const submit = submitter(fields, button, signal, async () => {
     /** @type {Record<string, any>} */ const changes = {};
     for (const read of readers) read(changes);
     if (Object.keys(changes).length > 0) {

@@ -51,6 +51,7 @@ function all({ root, signal, query, keep, actions }) {
   const later = () => { clearTimeout(timer); timer = setTimeout(() => load(true), 200); };
   /** @param {boolean} anew */
   const load = async (anew) => {
+    if (app === "") return;
     if (anew) { loading.abort(); loading = new AbortController(); } else if (busy) return;
     busy = true;
     const mine = loading;
@@ -100,18 +101,22 @@ function one({ root, signal, actions }, app, name) {
   let busy = false;
   /** @type {List<{ user_id: string }>} */
   const list = new List({
-    label: "Members", layout: "members-list", columns: ["User"],
+    label: "Members", layout: "members-list", columns: ["User"], key: (member) => member.user_id,
     cells: (member) => [h("a", { href: `#/trace?app=${encodeURIComponent(app)}&by=user&value=${encodeURIComponent(member.user_id)}` }, visible(member.user_id))],
     end: () => { if (next !== null && !busy) more(); },
     empty: empty("No members", "Nobody is on this channel."),
   });
   const more = async () => {
     busy = true;
+    const after = next;
     try {
-      const part = await get(path(["apps", app, "channels", name, "members"], { limit: 1000, after: next }), signal);
-      members = [...members, ...part.members];
-      next = part.next;
-      list.set(members);
+      const part = await get(path(["apps", app, "channels", name, "members"], { limit: 1000, after }), signal);
+      // A look has come meanwhile, and what is there ends elsewhere: the part would not join it.
+      if (next === after) {
+        members = [...members, ...part.members];
+        next = part.next;
+        list.set(members);
+      }
     } catch { /* the next look says what is wrong */ }
     busy = false;
   };

@@ -90,6 +90,7 @@ function all({ root, signal, query, keep, actions, mayChange }) {
   const rest = async () => { while (search.value !== "" && next !== null && !signal.aborted && !busy) await load(false); };
   /** @param {boolean} anew */
   const load = async (anew) => {
+    if (app === "") return;
     busy = true;
     if (anew) round += 1;
     const mine = round;
@@ -112,6 +113,15 @@ function all({ root, signal, query, keep, actions, mayChange }) {
   };
   const choice = picker({ wanted: query.get("app"), signal, onChange: (id) => { app = id; keep({ app: id }); load(true); } });
   const user = h("input", { class: "input", placeholder: "User id", "aria-label": "User id", required: true, spellcheck: "false" });
+  // Nothing is closed before it is known of which app.
+  const closeUser = h("button", { class: "button", type: "submit", disabled: true }, "Close the user's");
+  const closeAll = h("button", {
+    class: "button danger", type: "button", disabled: true,
+    onclick: async () => {
+      const done = await close("Close all connections?", `All connections of the app ${visible(app)} to this node are closed.`, ["apps", app, "connections"], "", { all: true });
+      if (done) load(true);
+    },
+  }, "Close all of the app");
   const ofUser = h("form", {
     class: "inline-form",
     onsubmit: async (/** @type {Event} */ event) => {
@@ -120,20 +130,15 @@ function all({ root, signal, query, keep, actions, mayChange }) {
         ["apps", app, "users", "connections"], "The user's connections are closed.", { user: user.value });
       if (done) load(true);
     },
-  }, user, h("button", { class: "button", type: "submit" }, "Close the user's"));
+  }, user, closeUser);
   actions(h("button", { class: "button", type: "button", onclick: () => load(true) }, icon("refresh"), "Refresh"),
-    ...(mayChange ? [h("button", {
-      class: "button danger", type: "button",
-      onclick: async () => {
-        const done = await close("Close all connections?", `All connections of the app ${visible(app)} to this node are closed.`, ["apps", app, "connections"], "", { all: true });
-        if (done) load(true);
-      },
-    }, "Close all of the app")] : []));
+    ...(mayChange ? [closeAll] : []));
   fill(root, h("div", { class: "card toolbar" }, h("div", { class: "toolbar-row" }, choice.element, search, total, mayChange && ofUser)), problem,
     h("div", { class: "card" }, list.element));
   choice.ready.then((id) => {
     if (id === null) { list.set([]); return; }
     app = id;
+    closeUser.disabled = closeAll.disabled = false;
     load(true);
   }).catch((error) => { if (!signal.aborted) fill(problem, failed(error, () => location.reload())); });
 }
@@ -153,7 +158,7 @@ function one({ root, signal, actions, mayChange }, app, socket) {
   const total = h("span", { class: "muted" });
   /** @type {List<{ name: string, user_id: string | null }>} */
   const list = new List({
-    label: "Subscriptions", layout: "subscriptions-list", columns: ["Channel", "As user"],
+    label: "Subscriptions", layout: "subscriptions-list", columns: ["Channel", "As user"], key: (channel) => channel.name,
     cells: (channel) => [
       h("a", { href: `#/channels/${encodeURIComponent(app)}/${encodeURIComponent(channel.name)}` }, visible(channel.name)), visible(channel.user_id ?? "–")]
       .map((cell) => (typeof cell === "string" ? h("span", {}, cell) : cell)),

@@ -1,8 +1,9 @@
 // Why clients do not connect: the doctor looks from this node, through the address that clients are given.
-import { get, path, reason, send } from "./api.mjs";
+import { get, path, pause, reason, send } from "./api.mjs";
+import { note } from "./dialog.mjs";
 import { fill, h, say, visible, visibleLines } from "./dom.mjs";
 import { Fields, textInput, tickInput } from "./fields.mjs";
-import { plural, when } from "./format.mjs";
+import { ago, plural, when } from "./format.mjs";
 import { picker } from "./picker.mjs";
 import { publicAddress } from "./snippets.mjs";
 
@@ -17,15 +18,22 @@ const LEVELS = /** @type {Record<string, { name: string, tone: string }>} */ ({
 
 /** @param {Context} context */
 export function doctor({ root, signal, query, keep, mayChange }) {
-  let app = query.get("app") ?? "", shown = "", seen = 0;
-  /** @type {(() => void) | null} */ let wake = null;
+  let app = query.get("app") ?? "", shown = "", seen = 0, begun = 0;
+  let resting = new AbortController();
   const results = h("section", { class: "card", "aria-label": "What was found" }, h("div", { class: "skeleton" }));
   const list = h("ol", { class: "plain findings", "aria-live": "polite" });
-  const head = h("div", { class: "run-head" });
   const stop = h("button", { class: "button small danger", type: "button", onclick: async () => {
     stop.disabled = true;
-    await send("DELETE", path(["doctor"]), { signal }).catch(() => null);
+    await send("DELETE", path(["doctor"]), { signal }).catch((error) => {
+      if (signal.aborted) return;
+      stop.disabled = false;
+      note(reason(error), "bad");
+    });
   } }, "Stop");
+  const url = h("h2", { class: "mono" }), badge = h("span", { class: "badge" });
+  const asked = h("p", { class: "muted" }), early = h("p", { class: "verdict warn" });
+  const head = h("div", { class: "run-head" }, h("div", { class: "card-head" }, url, badge, stop), asked, early);
+  let since = h("time");
 
   const draw = (/** @type {any} */ run) => {
     if (run === null) {
@@ -37,14 +45,21 @@ export function doctor({ root, signal, query, keep, mayChange }) {
       shown = mark(run);
       seen = 0;
       stop.disabled = false;
+      say(url, visible(run.url));
+      since = when(run.started_at);
+      fill(asked, `App ${visible(run.app)}`, run.origin !== null && `, as a page of ${visible(run.origin)}`, ". Asked by ", visible(run.by), " ", since, ".");
       fill(list);
       fill(results, head, list);
     }
     const isAtWork = run.ended_at === null;
     const { name, tone } = verdict(run);
-    fill(head, h("div", { class: "card-head" }, h("h2", { class: "mono" }, visible(run.url)), h("span", { class: `badge ${tone}` }, name), isAtWork && mayChange && stop),
-      h("p", { class: "muted" }, `App ${visible(run.app)}`, run.origin !== null && `, as a page of ${visible(run.origin)}`, ". Asked by ", visible(run.by), " ", when(run.started_at), "."),
-      run.ended_early !== null && h("p", { class: "verdict warn" }, `It ended early: ${visible(run.ended_early)}.`));
+    // The elements stay: a click is lost, and so is the focus, where a button is taken out and put back.
+    badge.className = `badge ${tone}`;
+    say(badge, name);
+    stop.hidden = !isAtWork || !mayChange;
+    say(since, ago(run.started_at));
+    early.hidden = run.ended_early === null;
+    say(early, run.ended_early === null ? "" : `It ended early: ${visible(run.ended_early)}.`);
     // Those that are there stay, so that only what is new is read out.
     for (const finding of run.findings.slice(seen)) list.append(drawn(finding));
     seen = run.findings.length;
@@ -54,25 +69,26 @@ export function doctor({ root, signal, query, keep, mayChange }) {
   const watch = async () => {
     while (!signal.aborted) {
       let isAtWork = false;
+      const before = begun;
       try {
         const { run } = await get(path(["doctor"]), signal);
+        // What was asked before a run began knows nothing of it.
+        if (before !== begun) continue;
         isAtWork = run !== null && run.ended_at === null;
         draw(run);
       } catch (error) {
+        if (before !== begun) continue;
         if (!signal.aborted) { shown = ""; fill(results, h("p", { class: "verdict bad", role: "alert" }, reason(error))); }
       }
-      await new Promise((resolve) => {
-        const timer = setTimeout(resolve, isAtWork ? WHILE_AT_WORK : OTHERWISE);
-        wake = () => { clearTimeout(timer); resolve(null); };
-        signal.addEventListener("abort", wake, { once: true });
-      });
+      resting = new AbortController();
+      await pause(isAtWork ? WHILE_AT_WORK : OTHERWISE, AbortSignal.any([signal, resting.signal]));
     }
   };
 
   const form = mayChange && asking({
     app: () => app, query, keep, signal,
     choice: picker({ wanted: query.get("app"), signal, onChange: (id) => { app = id; keep({ app: id }); } }),
-    chosen: (id) => { app = id; }, begun: (run) => { draw(run); wake?.(); results.scrollIntoView({ block: "nearest" }); },
+    chosen: (id) => { app = id; }, begun: (run) => { begun += 1; draw(run); resting.abort(); results.scrollIntoView({ block: "nearest" }); },
   });
   fill(root, h("div", { class: form === false ? "stack" : "split wide-left reversed" },
     form || h("p", { class: "card read-only" }, "Asking takes a token of the role write: the relay connects to the address that is given."), results));
@@ -113,7 +129,7 @@ function asking({ app, query, keep, signal, choice, chosen, begun }) {
   const patient = tickInput(false);
   const button = h("button", { class: "button primary", type: "submit", disabled: true }, "Run checks");
   const done = h("p", { class: "off-screen", role: "status" });
-  choice.ready.then((id) => { chosen(id ?? ""); button.disabled = id === null; }).catch(() => null);
+  choice.ready.then((id) => { chosen(id ?? ""); button.disabled = id === null; }).catch((error) => { if (!signal.aborted) fields.show(error); });
   get(path(["config"]), signal).then((config) => {
     const { host, port, tls } = publicAddress(config);
     if (url.value === "") url.value = `${tls ? "wss" : "ws"}://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}${prefixOf(config)}`;

@@ -28,6 +28,8 @@ export function events({ root, signal, query, keep, actions }) {
       h("a", { href: "#/send" }, "Send an event"), " to see one, or loosen the filters."),
   });
   const restart = () => {
+    // What was typed just before the page was left.
+    if (signal.aborted) return;
     opened.abort();
     opened = new AbortController();
     watch(filter, opened.signal, (lines, leftOut) => feed.add(lines, leftOut), (state, why) => feed.state(state, why));

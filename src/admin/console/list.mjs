@@ -14,6 +14,7 @@ const BEYOND = 8;
  * @property {(item: Item) => Node[]} cells
  * @property {(item: Item) => void} [open] on a click, and on Enter
  * @property {() => void} [end] when the last rows are in sight
+ * @property {(item: Item) => unknown} [key] what an item is known by; those that are made anew need one, so that their rows stay
  * @property {Node} empty what there is where there are no rows
  */
 
@@ -22,7 +23,7 @@ const BEYOND = 8;
  */
 export class List {
   /** @type {Item[]} */ items = [];
-  /** @type {Map<Item, HTMLElement>} those that can be seen */ rows = new Map();
+  /** @type {Map<unknown, { item: Item, row: HTMLElement }>} those that can be seen, by their keys */ rows = new Map();
   /** The row that keys move. */
   selected = -1;
 
@@ -33,7 +34,7 @@ export class List {
     this.space = h("div", { role: "presentation", class: "list-space" });
     this.body = h("div", {
       role: "rowgroup", class: "list-body", tabindex: 0, "aria-label": options.label,
-      onscroll: () => this.draw(), onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
+      onscroll: () => this.draw(), onkeydown: (/** @type {KeyboardEvent} */ event) => this.press(event),
     }, this.space);
     const heads = options.columns.map((column) => h("div", { role: "columnheader" }, column));
     this.table = h("div", { role: "table", "aria-label": options.label, class: `list ${options.layout}` },
@@ -78,21 +79,42 @@ export class List {
       const item = this.items[index];
       if (item === undefined) continue;
       // A row stays the same element, so that a click is not lost while others come above it.
-      const row = before.get(item) ?? this.row(item);
-      this.rows.set(item, row);
+      const key = this.key(item), known = before.get(key);
+      const row = known?.row ?? this.row(item);
+      if (known !== undefined && known.item !== item) this.refill(row, item);
+      this.rows.set(key, { item, row });
       this.place(row, index);
       if (!row.isConnected) this.space.append(row);
     }
-    for (const [item, row] of before) if (!this.rows.has(item)) row.remove();
+    for (const [key, { row }] of before) if (!this.rows.has(key)) row.remove();
     if (last >= this.items.length - BEYOND) this.options.end?.();
+  }
+
+  /** @param {Item} item */
+  key(item) {
+    return this.options.key?.(item) ?? item;
+  }
+
+  /** Shows another item with the same key; cells that are as they were stay. @param {HTMLElement} row @param {Item} item */
+  refill(row, item) {
+    this.options.cells(item).forEach((cell, index) => {
+      const place = row.children[index];
+      if (!place?.firstChild?.isEqualNode(cell)) place?.replaceChildren(cell);
+    });
   }
 
   /** @param {Item} item */
   row(item) {
     const { cells, open } = this.options;
+    const key = this.key(item);
+    const choose = () => {
+      this.selected = this.items.findIndex((other) => this.key(other) === key);
+      const now = this.items[this.selected];
+      this.draw();
+      if (now !== undefined) open?.(now);
+    };
     const row = h("div", {
-      role: "row", class: `list-row${open ? " opens" : ""}`,
-      onclick: open && (() => { this.selected = this.items.indexOf(item); this.draw(); open(item); }),
+      role: "row", class: `list-row${open ? " opens" : ""}`, onclick: open && choose,
     }, ...cells(item).map((cell) => h("div", { role: "cell" }, cell)));
     row.style.height = `${this.rowHeight}px`;
     return row;
@@ -106,7 +128,7 @@ export class List {
   }
 
   /** @param {KeyboardEvent} event */
-  key(event) {
+  press(event) {
     const by = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
     if (by !== undefined) {
       this.selected = Math.min(this.items.length - 1, Math.max(0, this.selected + by));

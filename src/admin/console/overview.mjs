@@ -178,7 +178,7 @@ function appsTable(query, keep, signal) {
   }, name));
   /** @type {List<Row>} */
   const list = new List({
-    label: "Apps", layout: "apps-list", columns: heads,
+    label: "Apps", layout: "apps-list", columns: heads, key: (row) => row.id,
     cells: (row) => [
       h("span", {}, h("a", { href: `#/apps/${encodeURIComponent(row.id)}` }, visible(row.id)), !row.enabled && h("span", { class: "badge bad" }, "disabled")),
       h("span", { class: "number" }, count(row.connections)), h("span", { class: "number" }, count(row.channels)),

@@ -2,7 +2,7 @@
 import { path, reason, send } from "./api.mjs";
 import { fill, h, say, visible } from "./dom.mjs";
 import { clock, plural } from "./format.mjs";
-import { picker } from "./picker.mjs";
+import { failed, picker } from "./picker.mjs";
 
 /** @import { Context } from "./main.mjs" */
 
@@ -10,7 +10,6 @@ import { picker } from "./picker.mjs";
 export function sender({ root, signal, query, keep, mayChange }) {
   let app = "";
   const choice = picker({ wanted: query.get("app"), signal, onChange: (id) => { app = id; keep({ app: id }); } });
-  choice.ready.then((id) => { app = id ?? ""; }).catch(() => null);
   /** @param {string} label @param {HTMLElement} input @param {string} help */
   const field = (label, input, help) => {
     const id = input.id;
@@ -23,7 +22,7 @@ export function sender({ root, signal, query, keep, mayChange }) {
   const except = h("input", { class: "input mono", id: "send-except", spellcheck: "false", placeholder: "123.456", pattern: "\\d+\\.\\d+" });
   const verdict = h("p", { class: "field-error", role: "status" });
   const results = h("ol", { class: "plain results", "aria-live": "polite" });
-  const button = h("button", { class: "button primary", type: "submit", disabled: !mayChange }, mayChange ? "Send" : "Takes a token of the role write");
+  const button = h("button", { class: "button primary", type: "submit", disabled: true }, mayChange ? "Send" : "Takes a token of the role write");
   const judge = () => {
     const text = data.value.trim();
     let wrong = "";
@@ -57,8 +56,11 @@ export function sender({ root, signal, query, keep, mayChange }) {
     results.prepend(h("li", { class: `result ${tone}` }, h("time", { class: "mono muted" }, clock(Date.now()).slice(0, 8)), h("span", {}, text)));
     while (results.children.length > 20) results.lastElementChild?.remove();
   };
+  const problem = h("div", {});
+  choice.ready.then((id) => { app = id ?? ""; button.disabled = id === null || !mayChange; })
+    .catch((error) => { if (!signal.aborted) fill(problem, failed(error, () => location.reload())); });
   fill(results, h("li", { class: "muted" }, "What becomes of an event appears here."));
-  fill(root, h("div", { class: "split wide-left" },
+  fill(root, problem, h("div", { class: "split wide-left" },
     h("form", { class: "card form", onsubmit: submit },
       choice.element,
       field("Channels", channels, "One or several, apart by commas or lines."),

@@ -14,6 +14,9 @@ import { watch } from "./stream.mjs";
 /** Entries that are kept, and parts of a thousand connections that a user is looked for in. */
 const KEPT = 300, PARTS = 20;
 
+/** How often a look is repeated at once because something has changed meanwhile. */
+const AGAIN = 3;
+
 /** @typedef {{ tone: string, verdict: string, why: string }} Verdict */
 
 /** @param {Context} context */
@@ -92,6 +95,7 @@ export function trace({ root, signal, query, keep }) {
 class Subject {
   /** @type {Map<string, Set<string>>} the channels of each of its sockets */ sockets = new Map();
   /** @type {number | null} of a channel */ subscribers = null;
+  /** How often lines have changed what is known. */ moves = 0;
 
   /**
    * @param {string} app
@@ -126,8 +130,21 @@ class Subject {
     });
   }
 
+  /**
+   * What the API says, where no line has come meanwhile: those may be newer than an answer, which would undo them. Of one that moves
+   * all the time it is what was said last, until the next look.
+   * @param {string[]} segments of the path
+   */
+  async ask(segments) {
+    for (let tries = 0; ; tries += 1) {
+      const before = this.moves;
+      const answer = await get(path(segments), this.signal);
+      if (before === this.moves || tries === AGAIN) return answer;
+    }
+  }
+
   async lookAtChannel() {
-    const channel = await get(path(["apps", this.app, "channels", this.value]), this.signal);
+    const channel = await this.ask(["apps", this.app, "channels", this.value]);
     this.subscribers = channel.subscribers;
     fill(this.card, h("h2", {}, "Now"), h("p", {}, channel.subscribers > 0 ? `${plural(channel.subscribers, "connection")} subscribed.`
       : "Nobody is subscribed: whatever is published now reaches no one."),
@@ -156,7 +173,7 @@ class Subject {
     const cards = [];
     for (const socket of [...this.sockets.keys()].slice(0, 20)) {
       try {
-        const it = /** @type {Connection} */ (await get(path(["apps", this.app, "connections", socket]), this.signal));
+        const it = /** @type {Connection} */ (await this.ask(["apps", this.app, "connections", socket]));
         const channels = it.channels ?? [];
         this.sockets.set(socket, new Set(channels.map((channel) => channel.name)));
         cards.push(h("div", { class: "now" },
@@ -193,9 +210,11 @@ class Subject {
     const who = visible(line.user_id ?? line.socket_id ?? publisher);
     switch (line.type) {
       case "subscribe":
+        this.moves += 1;
         this.subscribers = (this.subscribers ?? 0) + 1;
         return { tone: "good", verdict: "subscribed", why: `${who} gets its events from now on` };
       case "unsubscribe":
+        this.moves += 1;
         this.subscribers = Math.max(0, (this.subscribers ?? 1) - 1);
         return { tone: "quiet", verdict: "left", why: `${who} gets its events no longer` };
       case "error": return { tone: "bad", verdict: "refused", why: `${who}: ${visible(line.message ?? "")}${line.code === undefined ? "" : ` (${line.code})`}` };
@@ -221,12 +240,15 @@ class Subject {
       case "sign_in": return { tone: "good", verdict: "signed in", why: `as ${visible(line.user_id)}, with ${visible(socket)}` };
       case "connect": return { tone: "good", verdict: "connected", why: visible(line.address === undefined ? "" : `from ${line.address}`) };
       case "disconnect":
+        this.moves += 1;
         if (this.by === "user") this.sockets.delete(socket); else this.sockets.set(socket, new Set());
         return { tone: line.code === 1000 || line.code === 1001 ? "quiet" : "bad", verdict: `closed, ${line.code ?? "no code"}`, why: codeMeans(line.code) };
       case "subscribe":
+        this.moves += 1;
         this.follow(socket).add(channel ?? "");
         return { tone: "good", verdict: "subscribed", why: `gets the events of ${visible(channel)} from now on` };
       case "unsubscribe":
+        this.moves += 1;
         this.follow(socket).delete(channel ?? "");
         return { tone: "quiet", verdict: "left", why: `gets the events of ${visible(channel)} no longer` };
       case "error": return { tone: "bad", verdict: "refused", why: `${visible(line.message ?? "")}${line.code === undefined ? "" : ` (${line.code})`}` };

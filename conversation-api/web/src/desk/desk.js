@@ -29,13 +29,17 @@ export function createDesk({ store, api, config }) {
   const list = (changes) => visit.fetching.list({ ...get().list.query, ...changes });
 
   async function prefer(changes) {
-    if (changes.notifications && !(await askToNotify())) {
+    const own = visit;
+    const isAllowed = !changes.notifications || await askToNotify();
+    // Who was asked may have logged out before the answer, and somebody else be here.
+    if (own !== visit) return undefined;
+    if (!isAllowed) {
       return set({ failure: "This browser does not allow notifications for the inbox. Its settings can change that." });
     }
     if (changes.sound) visit.alerts.play();
     const preferences = { ...get().preferences, ...changes };
     savePreferences(get().user.id, preferences);
-    set({ preferences });
+    return set({ preferences });
   }
 
   return {

@@ -54,7 +54,7 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
   // The list
 
   async function fetchList() {
-    const { query, state } = get().list;
+    const { query, state, next } = get().list;
     if (state === "failed") changeList(query, () => ({ state: "loading" }));
     const before = get().conversations;
     const recounts = records.recounts();
@@ -66,6 +66,11 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
       throw error;
     }
     if (get().list.query !== query) return;
+    // More of the list has come meanwhile than was asked for.
+    if (get().list.next !== next) {
+      await fetchList();
+      return;
+    }
     records.fetchedAll(page.data);
     changeList(query, () => ({
       state: "ready",
@@ -98,7 +103,8 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
 
   /** Shows what was counted. `recounts`: how often that had changed when it was asked; what is counted since comes soon. */
   async function setCounts(query, counts, recounts) {
-    set({ counts });
+    // Those of a status that is listed no more are of nothing that is shown.
+    if (get().list.query.status === query.status) set({ counts });
     if (query.status !== "closed") {
       set({ unread: counts.unread });
     } else {
@@ -245,7 +251,9 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
   async function fetchUser() {
     const user = await answered(api.user());
     const isSame = Object.entries(user).every(([key, value]) => get().user[key] === value);
-    if (!isSame) set({ user });
+    if (isSame) return;
+    set({ user });
+    follow();
   }
 
   async function fetchOnce(name) {

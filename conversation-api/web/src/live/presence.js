@@ -27,8 +27,11 @@ export function createPresence(echo, { viewers, typing, presence }) {
 
   function join() {
     presence("joining");
-    channel = echo.join(name);
-    const { members } = channel.subscription;
+    const own = echo.join(name);
+    channel = own;
+    // An answer may come for a conversation that was left.
+    const whileOpen = (work) => (...given) => own === channel && work(...given);
+    const { members } = own.subscription;
     const show = () => {
       const present = [];
       members.each(({ id, info }) => present.push({ id: Number(id), ...info }));
@@ -40,13 +43,13 @@ export function createPresence(echo, { viewers, typing, presence }) {
       presence("joined");
       show();
     };
-    channel.here(joined).joining(show).leaving(show);
-    // The relay adds whose whisper it is, so that nobody can whisper in another's name.
-    channel.listenForWhisper("typing", (_, { user_id }) => started(Number(user_id)));
-    channel.error(({ status }) => {
+    const failed = ({ status }) => {
       presence("failed");
       if (!isFinal(status)) retries.failed(name);
-    });
+    };
+    own.here(whileOpen(joined)).joining(whileOpen(show)).leaving(whileOpen(show)).error(whileOpen(failed));
+    // The relay adds whose whisper it is, so that nobody can whisper in another's name.
+    own.listenForWhisper("typing", whileOpen((_, { user_id }) => started(Number(user_id))));
     sentAt = 0;
   }
 
@@ -90,6 +93,11 @@ export function createPresence(echo, { viewers, typing, presence }) {
     /** Who typed has sent it. */
     wrote: stopped,
     forget,
-    stop: () => retries.stop(),
+    stop() {
+      retries.stop();
+      for (const timer of typers.values()) clearTimeout(timer);
+      typers.clear();
+      name = channel = null;
+    },
   };
 }

@@ -86,13 +86,17 @@ export async function startWorld() {
     return sessions.get(email);
   }
 
+  /** Asks the backend again while the machine, with other work, is too slow for its limits. What is asked may have been done already. */
+  async function ask(path, options) {
+    let response;
+    do response = await fetch(`${url}${path}`, options);
+    while (response.status === 503 || response.status === 408);
+    return response;
+  }
+
   async function logIn(email) {
     const headers = { "Content-Type": "application/json" };
-    const body = JSON.stringify({ email, password: PASSWORD });
-    let response;
-    // A machine with other work may be too slow for the backend's limits.
-    do response = await fetch(`${url}/api/auth/login`, { method: "POST", headers, body });
-    while (response.status === 503 || response.status === 408);
+    const response = await ask("/api/auth/login", { method: "POST", headers, body: JSON.stringify({ email, password: PASSWORD }) });
     if (!response.ok) throw new Error(`${email} cannot log in: ${response.status}`);
     return response.json();
   }
@@ -150,10 +154,8 @@ export async function startWorld() {
     /** Sends a message as a user; returns the answer. */
     async send(email, message) {
       const body = { client_id: randomUUID(), ...message };
-      let response;
-      // A machine with other work may be too slow for the backend's limits: the id makes it the same message.
-      do response = await world.call(email, "POST", "/api/messages/send", body);
-      while (response.status === 503 || response.status === 408);
+      // The id makes it the same message when it is asked for again.
+      const response = await world.call(email, "POST", "/api/messages/send", body);
       if (!response.ok) throw new Error(`the message was answered with ${response.status}: ${await response.text()}`);
       return response.json();
     },
@@ -162,7 +164,7 @@ export async function startWorld() {
     async call(email, method, path, body) {
       const { token } = await sessionOf(email);
       const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
-      return fetch(`${url}${path}`, { method, headers, body: body && JSON.stringify(body) });
+      return ask(path, { method, headers, body: body && JSON.stringify(body) });
     },
 
     async stopRelay() {
