@@ -22,7 +22,7 @@ export function createActions({ api, asking, records, fetching, follow }) {
   const work = (ask) => async (id, ...rest) =>
     attempt(async () => {
       try {
-        records.done(await persist(() => ask(id, ...rest)));
+        records.done(await fetching.recounting(() => persist(() => ask(id, ...rest))));
         follow();
       } catch (error) {
         // Somebody was faster, or it is not ours any more: what is on the screen is not how it is.
@@ -53,7 +53,7 @@ export function createActions({ api, asking, records, fetching, follow }) {
       if (!unread) return;
       records.read(unread.id, unread.newest, 0);
       try {
-        await answered(api.read(unread.id, unread.newest));
+        await fetching.recounting(() => answered(api.read(unread.id, unread.newest)));
       } catch (error) {
         if (error.status === undefined) throw error;
         // It is noted with the next message, or the next time that it is opened.

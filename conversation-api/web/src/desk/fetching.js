@@ -23,6 +23,8 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
   let again = null;
   let counting = null;
   let countedAt = -Infinity;
+  /** How often counts were shown that the backend had counted. */
+  let counted = 0;
   /** Messages whose whole is being fetched. */
   const wholes = new Set();
 
@@ -103,6 +105,7 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
 
   /** Shows what was counted. `recounts`: how often that had changed when it was asked; what is counted since comes soon. */
   async function setCounts(query, counts, recounts) {
+    counted += 1;
     // Those of a status that is listed no more are of nothing that is shown.
     if (get().list.query.status === query.status) set({ counts });
     if (query.status !== "closed") {
@@ -153,6 +156,20 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
       const asked = answered(api.conversations({ status: query.status, perPage: 1 }));
       await asked.then(({ meta }) => setCounts(query, meta.counts, recounts)).catch(() => {});
     }, wait);
+  }
+
+  /**
+   * Does what changes the counts at the backend as they are changed here already. What was counted meanwhile may be of before it,
+   * and is counted again.
+   */
+  async function recounting(work) {
+    const before = counted;
+    try {
+      return await work();
+    } finally {
+      records.recounted();
+      if (counted !== before) countSoon();
+    }
   }
 
   // The open conversation
@@ -277,6 +294,7 @@ export function createFetching({ store: { get, set }, api, asking, records, foll
     fetchMore,
     fetchOlder,
     countSoon,
+    recounting,
     /** Lists something else. */
     list(query) {
       set({ list: emptyList(query) });

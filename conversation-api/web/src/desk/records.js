@@ -131,6 +131,8 @@ export function createRecords({ store: { get, set }, miscounted }) {
   return {
     known,
     recounts: () => recounts,
+    /** The counts have changed at the backend: what was asked before is of then. */
+    recounted() { recounts += 1; },
     put,
     change,
     upToDate,
