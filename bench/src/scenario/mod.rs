@@ -234,11 +234,10 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         .iter()
         .map(|url| loopback_target(url))
         .collect::<Result<_, _>>()?;
-    let of_nodes = matches!(
+    let takes_several = matches!(
         options.scenario,
-        Scenario::Bystander | Scenario::CrossNode | Scenario::Capacity
+        Scenario::Bystander | Scenario::CrossNode | Scenario::Capacity | Scenario::Watched
     );
-    let takes_several = of_nodes || options.scenario == Scenario::Watched;
     ensure!(
         takes_several || servers.len() == 1,
         "this scenario is of one server"
