@@ -45,6 +45,16 @@ pub(crate) fn round(value: f64) -> f64 {
     (value * scale).round() / scale
 }
 
+/// The one in the middle; of an even number, halfway between the two.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let upper = values.get(values.len() / 2)?;
+    Some(match values.len() % 2 {
+        0 => f64::midpoint(values[values.len() / 2 - 1], *upper),
+        _ => *upper,
+    })
+}
+
 fn us(ns: u64) -> f64 {
     round(ns as f64 / 1000.0)
 }
@@ -87,6 +97,14 @@ impl Report {
 
     pub(crate) fn latency(&mut self, name: &str, latency: &Latency) {
         self.set(name, latency_json(latency));
+    }
+
+    /// The figures of several turns, and the one in the middle.
+    pub(crate) fn turns(&mut self, name: &str, figures: &[f64]) {
+        let rounded: Vec<f64> = figures.iter().copied().map(round).collect();
+        self.set(name, rounded);
+        let middle = median(figures.to_vec()).map(round);
+        self.set(&format!("{name}_median"), middle);
     }
 
     pub(crate) fn note(&mut self, text: impl Into<String>) {

@@ -194,6 +194,18 @@ pub(crate) fn set_receive_buffer(fd: RawFd, bytes: i32) -> io::Result<()> {
     set_int(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)
 }
 
+/// Has a connection reset when its descriptor is closed.
+pub(crate) fn reset_on_close(fd: RawFd) -> io::Result<()> {
+    let linger = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    let size = mem::size_of_val(&linger) as libc::socklen_t;
+    let value = (&raw const linger).cast();
+    // SAFETY: reads the argument, whose size is given.
+    check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, value, size) }).map(drop)
+}
+
 fn set_int(fd: RawFd, level: i32, option: i32, value: i32) -> io::Result<()> {
     let size = mem::size_of_val(&value) as libc::socklen_t;
     // SAFETY: reads the argument, whose size is given.

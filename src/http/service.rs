@@ -24,6 +24,7 @@ use crate::net::mark;
 use crate::net::rate::{Empty, Left};
 use crate::net::tally::Tally;
 use crate::relay::Relay;
+use crate::resume::token;
 use crate::tap::{Kind, TapEvent};
 
 /// What holds for every request.
@@ -278,7 +279,7 @@ impl Api {
             .clients
             .address(request.peer_addr(), request.headers());
         let address = client.map(tracing::field::display);
-        tracing::debug!(status, path, address, "{message}");
+        tracing::debug!(status, path = token::hidden(path), address, "{message}");
         let app_id = path
             .split("/apps/")
             .nth(1)

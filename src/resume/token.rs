@@ -44,6 +44,23 @@ pub fn split<'p>(whole: &'p str, path_prefix: &str) -> (Named<'p>, &'p str) {
     (named, rest)
 }
 
+/// A path as it may be logged: without what is a token, or was meant to be one, wherever it stands.
+pub fn hidden(path: &str) -> String {
+    let mut shown = String::with_capacity(path.len());
+    let mut before = "";
+    for segment in path.split_inclusive('/') {
+        let name = segment.strip_suffix('/').unwrap_or(segment);
+        if before == "s" && name.len() >= SHORTEST {
+            shown.push('…');
+            shown.push_str(&segment[name.len()..]);
+        } else {
+            shown.push_str(segment);
+        }
+        before = name;
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -82,6 +99,22 @@ mod tests {
         ] {
             let (named, behind) = split(&path, "/relay");
             assert_eq!((kind(named), behind), (expected, rest), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_shown_without_what_may_be_a_token() {
+        for (path, expected) in [
+            (format!("/s/{UUID}/app/key"), "/s/…/app/key"),
+            (format!("/relay/s/{UUID}.x/app/key"), "/relay/s/…/app/key"),
+            (format!("/s/{UUID}"), "/s/…"),
+            (format!("//s/{UUID}/s/{UUID}/"), "//s/…/s/…/"),
+            ("/apps/s/events".to_owned(), "/apps/s/events"),
+            ("/s/short/é".to_owned(), "/s/short/é"),
+            ("nonsense".to_owned(), "nonsense"),
+            (String::new(), ""),
+        ] {
+            assert_eq!(hidden(&path), expected);
         }
     }
 

@@ -25,11 +25,12 @@ impl Generator {
         &self.program
     }
 
-    /// Its report. An error means that the generator could not measure. `shared` is a server that
+    /// Its report. An error means that the generator could not measure. `more` are arguments of this run alone; `shared` is a server that
     /// the servers use; the receiver, if there is one, is asked what their webhooks reported.
     pub(super) fn run(
         &self,
         measurement: &Measurement,
+        more: &[String],
         servers: &[Server],
         shared: Option<&Server>,
         receiver: Option<SocketAddrV4>,
@@ -44,6 +45,7 @@ impl Generator {
             .args(["--app-id", APP_ID, "--key", APP_KEY, "--secret", APP_SECRET])
             .args(["--scenario", measurement.scenario])
             .args(measurement.arguments)
+            .args(more)
             .arg("--json")
             .stdin(Stdio::null());
         if let Some(connections) = measurement.connections {

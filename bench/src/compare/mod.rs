@@ -4,6 +4,7 @@
 
 mod cluster;
 mod generator;
+mod needs;
 mod plan;
 mod rows;
 pub(crate) mod server;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 
 use self::cluster::Cluster;
 use self::generator::Generator;
+use self::needs::Supplied;
 use self::plan::{Group, Measurement};
 use self::server::Server;
 use self::webhook::{Endpoint, Webhook};
@@ -31,7 +33,8 @@ pub(crate) struct CompareOptions {
     /// The fanfare binary; by default the one beside this program
     #[arg(long, value_name = "PATH")]
     fanfare: Option<PathBuf>,
-    /// Only these rows of the table; by default all but the cluster's, which need a redis-server
+    /// Only these rows of the table; by default all but the cluster's, which need a redis-server, and
+    /// those that hold Fanfare against itself: fallback, resume, tls, compression, live-stream
     #[arg(long, value_delimiter = ',', value_name = "GROUP")]
     only: Vec<Group>,
     /// Rounds of every measurement, instead of 7 for fanout, 5 for the other loads, 3 for
@@ -118,6 +121,7 @@ struct Started {
     servers: Vec<Server>,
     redis: Option<Server>,
     endpoint: Option<Endpoint>,
+    supplied: Supplied,
 }
 
 struct Comparison {
@@ -198,7 +202,9 @@ impl Comparison {
         };
         let receiver = started.endpoint.as_ref().and_then(Endpoint::receiver);
         let (servers, redis) = (&started.servers, started.redis.as_ref());
-        let report = self.generator.run(measurement, servers, redis, receiver);
+        let arguments = &started.supplied.arguments;
+        let generator = &self.generator;
+        let report = generator.run(measurement, arguments, servers, redis, receiver);
         // What does not stop spoils no figure, but it is not to go unnoticed.
         for server in started.servers.into_iter().chain(started.redis) {
             if let Err(failure) = server.stop() {
@@ -244,7 +250,7 @@ impl Comparison {
             return Ok(Started {
                 servers: cluster.nodes,
                 redis: Some(cluster.redis),
-                endpoint: None,
+                ..Started::default()
             });
         }
         let mut of_app = measurement.of_app.to_string();
@@ -254,10 +260,14 @@ impl Comparison {
             of_app += &webhook.toml(started.address());
             endpoint = Some(started);
         }
+        let supplied = measurement.needs.supply()?;
+        let environment = &supplied.environment;
+        let server = Server::start_fanfare_with(&self.fanfare, workers, &of_app, environment)?;
         Ok(Started {
-            servers: vec![Server::start_fanfare(&self.fanfare, workers, &of_app)?],
+            servers: vec![server],
             redis: None,
             endpoint,
+            supplied,
         })
     }
 

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 
 use super::Subject;
+use super::needs::Needs;
 
 /// A part of the table that can be measured on its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -17,6 +18,26 @@ pub(super) enum Group {
     SlowConsumer,
     Webhooks,
     Cluster,
+    Fallback,
+    Resume,
+    Tls,
+    Compression,
+    LiveStream,
+}
+
+impl Group {
+    /// Those that need another program, and those that are held against nothing but Fanfare itself.
+    fn is_only_asked_for(self) -> bool {
+        matches!(
+            self,
+            Group::Cluster
+                | Group::Fallback
+                | Group::Resume
+                | Group::Tls
+                | Group::Compression
+                | Group::LiveStream
+        )
+    }
 }
 
 /// Runs that differ only in the server and the round.
@@ -32,12 +53,15 @@ pub(super) struct Measurement {
     pub(super) arguments: &'static [&'static str],
     /// What Fanfare's app has beyond the defaults in all of these runs, as TOML.
     pub(super) of_app: &'static str,
+    /// What these runs need beside it.
+    pub(super) needs: Needs,
     /// Every round measures these in this order, so that what changes on the machine over time
     /// meets all of them.
     pub(super) subjects: &'static [Subject],
     pub(super) rounds: usize,
 }
 
+const ALONE: &[Subject] = &[Subject::Fanfare];
 const PAIR: &[Subject] = &[Subject::Floor, Subject::Fanfare];
 const WITH_ONE_WORKER: &[Subject] = &[Subject::Floor, Subject::Fanfare, Subject::FanfareOneWorker];
 const WITH_WEBHOOKS: &[Subject] = &[
@@ -68,6 +92,7 @@ fn measurement(
         seconds: Some(5.0),
         arguments,
         of_app: "",
+        needs: Needs::Nothing,
         subjects: PAIR,
         rounds: 5,
     }
@@ -78,6 +103,7 @@ fn all() -> Vec<Measurement> {
     all.extend(of_connections());
     all.extend(of_webhooks());
     all.extend(of_cluster());
+    all.extend(of_turns());
     all
 }
 
@@ -168,11 +194,34 @@ fn of_cluster() -> [Measurement; 3] {
     ]
 }
 
-/// The chosen groups; if none is chosen, all that need no other program.
+/// Runs that hold Fanfare against itself, by turns.
+fn of_turns() -> [Measurement; 5] {
+    let of = |group, scenario| Measurement {
+        subjects: ALONE,
+        rounds: 3,
+        seconds: Some(3.0),
+        ..measurement(scenario, group, scenario, &[])
+    };
+    [
+        of(Group::Fallback, "fallback"),
+        of(Group::Resume, "resume"),
+        Measurement {
+            needs: Needs::Tls,
+            ..of(Group::Tls, "tls")
+        },
+        of(Group::Compression, "compression"),
+        Measurement {
+            needs: Needs::Admin,
+            ..of(Group::LiveStream, "watched")
+        },
+    ]
+}
+
+/// The chosen groups; if none is chosen, all but those that must be asked for.
 pub(super) fn measurements(only: &[Group], rounds: Option<usize>, quick: bool) -> Vec<Measurement> {
     let mut chosen = all();
     chosen.retain(|measurement| match only {
-        [] => measurement.group != Group::Cluster,
+        [] => !measurement.group.is_only_asked_for(),
         only => only.contains(&measurement.group),
     });
     for measurement in &mut chosen {

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::{Run, Subject};
+use crate::report::median;
 
 /// What holds for Fanfare's figure.
 #[derive(Clone, Copy)]
@@ -57,19 +58,11 @@ impl Pick {
     fn of(self, mut values: Vec<f64>) -> Option<f64> {
         values.sort_by(f64::total_cmp);
         match self {
-            Pick::Median => median(&values),
+            Pick::Median => median(values),
             Pick::Highest => values.last().copied(),
             Pick::Lowest => values.first().copied(),
         }
     }
-}
-
-fn median(sorted: &[f64]) -> Option<f64> {
-    let upper = sorted.get(sorted.len() / 2)?;
-    Some(match sorted.len() % 2 {
-        0 => (sorted[sorted.len() / 2 - 1] + upper) / 2.0,
-        _ => *upper,
-    })
 }
 
 struct Spec {
@@ -83,6 +76,8 @@ struct Spec {
     base: Subject,
     /// Where the figure is in a report, and what it is divided by.
     pointer: &'static str,
+    /// Where the base's is, if not there.
+    base_pointer: Option<&'static str>,
     divisor: f64,
     pick: Pick,
     target: Target,
@@ -111,7 +106,7 @@ pub(super) struct Row {
 fn specs() -> Vec<Spec> {
     use Target::{AtLeast, AtMost, Open, TimesBaseAtLeast, TimesBaseAtMost};
     let row = |id, measurement, metric, unit, pointer, target| Spec {
-        id, metric, unit, measurement, subject: Subject::Fanfare, base: Subject::Floor, pointer, divisor: 1.0, pick: Pick::Median, target,
+        id, metric, unit, measurement, subject: Subject::Fanfare, base: Subject::Floor, pointer, base_pointer: None, divisor: 1.0, pick: Pick::Median, target,
     };
     // Microseconds in the report, milliseconds in the table.
     let tail = |spec: Spec, subject| Spec { unit: "ms", divisor: 1000.0, subject, ..spec };
@@ -125,6 +120,9 @@ fn specs() -> Vec<Spec> {
     let with_cluster = |spec: Spec| Spec { subject: Subject::Cluster, base: Subject::Fanfare, ..spec };
     let cluster_cpu = |id, whose, pointer, target| with_cluster(row(id, "bystander", whose, "µs", pointer, target));
     let cluster_tail = |id, measurement, metric, pointer, target| with_cluster(tail(row(id, measurement, metric, "", pointer, target), Subject::Cluster));
+    let in_turns = |id, measurement, metric, unit, pointer, base| Spec { base: Subject::Fanfare, base_pointer: Some(base), ..row(id, measurement, metric, unit, pointer, Open) };
+    let cpu_in_turns = |id, measurement, metric, pointer, base| in_turns(id, measurement, metric, "µs", pointer, base);
+    let (of_websocket, unwatched) = ("/websocket_us_per_delivery_median", "/unwatched_us_per_delivery_median");
     vec![
         row("fanout-cpu", "fanout", "one channel, 100 events/s: CPU per delivery", "µs", per_delivery, TimesBaseAtMost(1.10)),
         row("max-fanout-4-cpu", "max-fanout-4", "one channel, 4 in flight: CPU per delivery", "µs", per_delivery, TimesBaseAtMost(0.75)),
@@ -170,6 +168,13 @@ fn specs() -> Vec<Spec> {
         with_cluster(row("cluster-capacity-cpu", "capacity", "the same: CPU per publish, nodes and Redis", "µs", "/shares/all/us_per_publish", Open)),
         with_cluster(row("cluster-capacity-redis", "capacity", "the same: CPU per publish, Redis alone", "µs", "/shares/shared/us_per_publish", Open)),
         with_cluster(row("cluster-capacity-client", "capacity", "the same: cores that the client used", "", "/cpu/client_cores", Open)),
+        cpu_in_turns("fallback-cpu", "fallback", "a stream of the fallback: CPU per delivery", "/stream_us_per_delivery_median", of_websocket),
+        cpu_in_turns("resume-cpu", "resume", "a session that outlives its socket: CPU per delivery", "/named_us_per_delivery_median", of_websocket),
+        cpu_in_turns("tls-cpu", "tls", "over TLS: CPU per delivery", "/tls_us_per_delivery_median", of_websocket),
+        cpu_in_turns("compression-cpu", "compression", "2 KiB of JSON, compressed: CPU per delivery", "/compressed_us_per_delivery_median", "/plain_us_per_delivery_median"),
+        in_turns("compression-bytes", "compression", "the same: bytes per delivery", "B", "/compressed_bytes_per_delivery_median", "/plain_bytes_per_delivery_median"),
+        cpu_in_turns("watched-1-cpu", "watched", "5,000 events/s to 10, one watches: CPU per delivery", "/watched_by_1_us_per_delivery_median", unwatched),
+        cpu_in_turns("watched-8-cpu", "watched", "the same, eight watch", "/watched_by_8_us_per_delivery_median", unwatched),
     ]
 }
 
@@ -181,15 +186,16 @@ pub(super) fn judge(runs: &[Run]) -> Vec<Row> {
 }
 
 fn row(spec: &Spec, runs: &[Run]) -> Row {
-    let figures = |subject| -> Vec<(usize, f64)> {
+    let figures = |subject, pointer: &str| -> Vec<(usize, f64)> {
         let of_row = |run: &&Run| run.measurement == spec.measurement && run.subject == subject;
         let figure = |run: &Run| {
-            let value = run.report.pointer(spec.pointer)?.as_f64()?;
+            let value = run.report.pointer(pointer)?.as_f64()?;
             Some((run.round, value / spec.divisor))
         };
         runs.iter().filter(of_row).filter_map(figure).collect()
     };
-    let (base, fanfare) = (figures(spec.base), figures(spec.subject));
+    let base = figures(spec.base, spec.base_pointer.unwrap_or(spec.pointer));
+    let fanfare = figures(spec.subject, spec.pointer);
     let ratio_in_round = |(round, fanfare): &(usize, f64)| {
         let (_, base) = base.iter().find(|(of, _)| of == round)?;
         (*base > 0.0).then(|| fanfare / base)
@@ -313,6 +319,21 @@ mod tests {
         assert_eq!(row.target, "≤ 1.1 × base");
         let row = row_of("webhook-unbatched-p99", &runs);
         assert_eq!((row.fanfare, row.met), (None, None));
+    }
+
+    #[test]
+    fn what_takes_turns_in_one_run_is_compared_within_it() {
+        let taken = |round, plain: f64, over_tls: f64| Run {
+            report: json!({
+                "websocket_us_per_delivery_median": plain,
+                "tls_us_per_delivery_median": over_tls,
+            }),
+            ..run("tls", Subject::Fanfare, round, 0.0)
+        };
+        let runs = [taken(0, 2.0, 3.0), taken(1, 4.0, 5.0), taken(2, 2.0, 4.0)];
+        let row = row_of("tls-cpu", &runs);
+        assert_eq!((row.base, row.fanfare), (Some(2.0), Some(4.0)));
+        assert_eq!((row.ratio, row.met), (Some(1.5), None));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::net::SocketAddrV4;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use std::{io, thread};
@@ -32,6 +33,8 @@ pub(crate) struct Server {
     child: Child,
     address: SocketAddrV4,
     words: Words,
+    /// Lines that it wrote to stderr.
+    lines: Arc<AtomicUsize>,
     /// What stopping it on SIGTERM must end in.
     ends_well: fn(ExitStatus) -> bool,
     /// Holds the configuration as long as the server may read it.
@@ -131,7 +134,7 @@ impl Server {
     }
 
     /// Starts the server and waits until it has logged where it listens.
-    pub(super) fn start(
+    pub(crate) fn start(
         mut command: Command,
         address_in: impl Fn(&str) -> Option<SocketAddrV4> + Send + 'static,
         ends_well: fn(ExitStatus) -> bool,
@@ -144,11 +147,13 @@ impl Server {
             .spawn()
             .with_context(|| format!("starting {program}"))?;
         let words = Words::default();
+        let lines = Arc::new(AtomicUsize::new(0));
         let (found, address) = mpsc::sync_channel(1);
         if let Some(stderr) = child.stderr.take() {
-            let words = Arc::clone(&words);
+            let (words, lines) = (Arc::clone(&words), Arc::clone(&lines));
             thread::spawn(move || {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    lines.fetch_add(1, Ordering::Relaxed);
                     if let Some(address) = address_in(&line) {
                         // Nobody waits any more for what is logged later.
                         let _ = found.send(address);
@@ -162,6 +167,7 @@ impl Server {
             child,
             address: SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0),
             words,
+            lines,
             ends_well,
             _directory: directory,
         };
@@ -181,6 +187,11 @@ impl Server {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How many lines it has logged.
+    pub(crate) fn lines_logged(&self) -> usize {
+        self.lines.load(Ordering::Relaxed)
     }
 
     /// The end of what it wrote to stderr.

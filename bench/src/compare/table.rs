@@ -9,7 +9,8 @@ pub(super) fn print(rows: &[Row], quick: bool) {
     print!("{}", table(rows));
     println!(
         "\nbase: the floor, or in rows about webhooks, Fanfare without one, or in rows about a \
-         cluster, one node alone."
+         cluster, one node alone, or in rows about what a connection is carried by or who watches, \
+         a plain WebSocket that nobody watches."
     );
     if quick {
         println!("\nQuick runs: they show that everything works, not how fast.");

@@ -1,5 +1,7 @@
 //! What hostile clients send.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 use crate::compare::server::{APP_ID, APP_KEY, APP_SECRET};
@@ -9,9 +11,15 @@ use crate::ws;
 /// Members who are sent every coming and going in a presence channel.
 pub(super) const AUDIENCE: usize = 99;
 pub(super) const PRESENCE_CHANNEL: &str = "presence-hostile";
+/// After an attack, until memory is looked at again.
+pub(super) const SETTLE: Duration = Duration::from_secs(4);
+/// Longer than a session of the HTTP fallback may be without a request that receives.
+const SETTLE_OF_SESSIONS: Duration = Duration::from_secs(14);
 /// Bytes that are prepared at a time.
 const BATCH_BYTES: usize = 32 << 10;
 const BODY_BYTES: usize = 1_000_000;
+/// Connections that stay idle, and files that the server may have open.
+const IDLE: u64 = 4000;
 /// Batches of channels that nobody knows.
 const INVENTED_BATCHES: usize = 512;
 
@@ -37,12 +45,22 @@ pub(super) enum Attack {
     WrongSignature,
     /// joins and leaves of a presence channel of 99 others
     PresencePairs,
-    /// HTTP connections that stay idle, up to the limit on open files
+    /// 4,000 HTTP connections that stay idle, as many as the server may have open files
     IdleHttp,
     /// 200 unsigned publishes of 1 MB that never end
     Bodies,
     /// subscriptions of cache channels that nobody knows, beside a webhook of cache_miss
     CacheChannels,
+    /// sessions of tokens that nobody has, each left without a goodbye at once
+    GuessedTokens,
+    /// a session of one token that all of them take from each other
+    ContestedToken,
+    /// sessions of the HTTP fallback that are opened and left, by polls and by streams
+    HalfOpenSessions,
+    /// messages of the largest size to sessions of the HTTP fallback that nobody has opened
+    SendsToNobody,
+    /// messages of the largest size to sessions of the HTTP fallback of their own
+    SendsToOwn,
     /// WebSockets of one address that are opened and dropped, beyond the pace that it is allowed
     Connects,
     /// 1,300 WebSockets of one address that are held, beyond the number that it is allowed
@@ -77,6 +95,34 @@ impl Attack {
                 self,
                 Attack::Connects | Attack::Connections | Attack::Requests
             )
+    }
+
+    pub(super) fn is_on_sessions(self) -> bool {
+        matches!(
+            self,
+            Attack::GuessedTokens
+                | Attack::ContestedToken
+                | Attack::HalfOpenSessions
+                | Attack::SendsToNobody
+                | Attack::SendsToOwn
+        )
+    }
+
+    /// After it, until memory is looked at again.
+    pub(super) fn settle(self) -> Duration {
+        match self {
+            Attack::HalfOpenSessions | Attack::SendsToOwn => SETTLE_OF_SESSIONS,
+            _ => SETTLE,
+        }
+    }
+
+    /// What the app has beyond the defaults, as TOML.
+    pub(super) fn of_app(self) -> &'static str {
+        match self {
+            // No longer than it takes until memory is looked at again: what is kept for longer is not left behind.
+            Attack::GuessedTokens | Attack::ContestedToken => "[apps.resume]\nwindow = 2\n",
+            _ => "",
+        }
     }
 
     pub(super) fn is_over_tls(self) -> bool {
@@ -150,7 +196,7 @@ impl Attack {
     /// How many connections make it, where one or some are silent.
     pub(super) fn fixed_connections(self) -> Option<usize> {
         match self {
-            Attack::IdleHttp => Some(700),
+            Attack::IdleHttp => Some(IDLE as usize),
             Attack::Bodies => Some(200),
             Attack::Connections => Some(1300),
             Attack::HalfHandshakes => Some(500),
@@ -161,7 +207,7 @@ impl Attack {
 
     /// The limit on open files that the server gets.
     pub(super) fn descriptors(self) -> Option<u64> {
-        (self == Attack::IdleHttp).then_some(700)
+        (self == Attack::IdleHttp).then_some(IDLE)
     }
 
     /// The bytes of some whiles, one after the other; none, if each connection repeats its own.

@@ -14,14 +14,15 @@ use anyhow::{Context, ensure};
 use super::attack::{AUDIENCE, Attack, frame, presence_subscribe};
 use super::edge::{self, Secured};
 use super::http2;
+use super::sessions::Raider;
 use crate::compare::server::APP_KEY;
 use crate::{sys, ws};
 
 const RECEIVE_BUFFER: i32 = 4096;
 /// How often a blocked connection looks whether the attack is over.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(200);
-/// Between two attempts on limits.
+/// Between two attempts on limits, and on sessions.
 const PAUSE_AT_THE_EDGE: Duration = Duration::from_millis(5);
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -60,10 +61,15 @@ impl Attackers {
             batches: AtomicUsize::new(0),
             ends: Mutex::default(),
         });
-        let attackers = (0..count).map(|_| {
+        let threads = if attack == Attack::IdleHttp { 1 } else { count };
+        let attackers = (0..threads).map(|_| {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
-                if attack.is_over_http2() {
+                if attack == Attack::IdleHttp {
+                    shared.hold_idle(count);
+                } else if attack.is_on_sessions() {
+                    shared.attack_sessions();
+                } else if attack.is_over_http2() {
                     shared.attack_over_http2();
                 } else if attack.is_at_the_edge() {
                     shared.attack_the_edge();
@@ -129,6 +135,59 @@ impl Shared {
             }
             thread::sleep(pause);
         }
+    }
+
+    fn attack_sessions(&self) {
+        let mut raider = Raider::default();
+        while !self.is_over() {
+            let number = self.batches.fetch_add(1, Ordering::Relaxed);
+            let is_over = || self.is_over();
+            let end = raider.attempt(self.attack, self.server, number, &is_over);
+            self.count(end.unwrap_or_else(|error| format!("refused: {error:#}")));
+            thread::sleep(PAUSE_AT_THE_EDGE);
+        }
+    }
+
+    /// Keeps so many connections that have sent one request each, by one thread: as many threads would take
+    /// more of the machine than the attack does.
+    fn hold_idle(&self, count: usize) {
+        let mut held: Vec<Option<TcpStream>> = (0..count).map(|_| None).collect();
+        let mut buffer = [0; 4096];
+        while !self.is_over() {
+            for place in &mut held {
+                let ended = match place {
+                    None => match self.open_idle() {
+                        Ok(stream) => {
+                            *place = Some(stream);
+                            continue;
+                        }
+                        Err(error) => {
+                            self.count(format!("refused: {}", error.kind()));
+                            break;
+                        }
+                    },
+                    Some(stream) => match stream.read(&mut buffer) {
+                        Ok(0) => "end of stream".to_string(),
+                        Ok(_) => continue,
+                        Err(error) if is_timeout(&error) => continue,
+                        Err(error) => error.kind().to_string(),
+                    },
+                };
+                *place = None;
+                self.count(ended);
+            }
+            thread::sleep(PAUSE);
+        }
+        for _open in held.iter().flatten() {
+            self.count("open to the end".into());
+        }
+    }
+
+    fn open_idle(&self) -> std::io::Result<TcpStream> {
+        let mut stream = TcpStream::connect_timeout(&self.server.into(), PAUSE)?;
+        stream.set_nonblocking(true)?;
+        stream.write_all(&self.attack.batch(""))?;
+        Ok(stream)
     }
 
     fn attack_over_http2(&self) {
@@ -250,7 +309,7 @@ impl Shared {
     }
 }
 
-fn is_timeout(error: &std::io::Error) -> bool {
+pub(super) fn is_timeout(error: &std::io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
@@ -262,15 +321,24 @@ fn ended<T>(reader: Option<&JoinHandle<T>>) -> bool {
 }
 
 /// Opens a WebSocket and waits for its socket id.
-pub(super) fn upgrade(mut stream: TcpStream) -> anyhow::Result<(TcpStream, String)> {
-    stream.set_read_timeout(Some(HANDSHAKE_WITHIN))?;
+pub(super) fn upgrade(stream: TcpStream) -> anyhow::Result<(TcpStream, String)> {
+    upgrade_behind("", HANDSHAKE_WITHIN, stream)
+}
+
+/// The same behind a path, which may take so long.
+pub(super) fn upgrade_behind(
+    path: &str,
+    within: Duration,
+    mut stream: TcpStream,
+) -> anyhow::Result<(TcpStream, String)> {
+    stream.set_read_timeout(Some(within))?;
     let request = format!(
-        "GET /app/{APP_KEY}?protocol=7 HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+        "GET {path}/app/{APP_KEY}?protocol=7 HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
          Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
          Sec-WebSocket-Version: 13\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;
-    let until = Instant::now() + HANDSHAKE_WITHIN;
+    let until = Instant::now() + within;
     let mut received = Vec::new();
     let mut buffer = [0; 1024];
     loop {

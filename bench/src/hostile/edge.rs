@@ -1,44 +1,37 @@
 //! Attacks on what stands before a connection: the limits of an address, and TLS.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use rcgen::{CertificateParams, KeyPair};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
-use tempfile::TempDir;
 
 use super::attack::Attack;
 use super::connection::upgrade;
+use crate::certificate::{self, Certificate};
 use crate::compare::server::APP_ID;
 use crate::sys;
 
 /// Where attackers come from: not where the healthy do.
 const ATTACKERS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
-const NAME: &str = "localhost";
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Where a server speaks TLS, with a certificate of its own.
 pub(super) struct Secured {
     address: SocketAddrV4,
-    files: TempDir,
+    certificate: Certificate,
     config: Arc<ClientConfig>,
 }
 
 impl Secured {
     /// For clients that speak this protocol, if any.
     pub(super) fn new(alpn: Option<&[u8]>) -> anyhow::Result<Self> {
-        let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(vec![NAME.to_owned()])?.self_signed(&key)?;
-        let files = tempfile::tempdir().context("a directory for a certificate")?;
-        fs::write(files.path().join("certificate.pem"), certificate.pem())?;
-        fs::write(files.path().join("key.pem"), key.serialize_pem())?;
+        let certificate = Certificate::new()?;
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(certificate.der().to_vec()))?;
+        roots.add(certificate.der())?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -50,24 +43,19 @@ impl Secured {
         let (_refusing, address) = sys::refusing_port()?;
         Ok(Self {
             address,
-            files,
+            certificate,
             config: Arc::new(config),
         })
     }
 
     /// What the server is configured with.
     pub(super) fn variables(&self) -> [(String, String); 3] {
-        let file = |name| self.files.path().join(name).display().to_string();
-        [
-            ("FANFARE_TLS__LISTEN".into(), self.address.to_string()),
-            ("FANFARE_TLS__CERTIFICATE".into(), file("certificate.pem")),
-            ("FANFARE_TLS__KEY".into(), file("key.pem")),
-        ]
+        self.certificate.variables(self.address)
     }
 
     /// A connection whose handshake has not begun.
     pub(super) fn connect(&self) -> anyhow::Result<(TcpStream, ClientConnection)> {
-        let name = ServerName::try_from(NAME)?;
+        let name = ServerName::try_from(certificate::NAME)?;
         let tls = ClientConnection::new(Arc::clone(&self.config), name)?;
         Ok((connect(self.address)?, tls))
     }

@@ -6,6 +6,7 @@ mod beside;
 mod connection;
 mod edge;
 mod http2;
+mod sessions;
 mod table;
 
 use std::fs;
@@ -18,7 +19,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::attack::Attack;
+use self::attack::{Attack, SETTLE};
 use self::beside::{Probe, Subscribers, WARMUP_S};
 use self::connection::{Attackers, Ends};
 use self::edge::Secured;
@@ -29,8 +30,6 @@ use crate::usage::{Processes, machine_json};
 
 /// For as long webhooks are sent before the attack.
 const FIRST_WEBHOOKS: Duration = Duration::from_secs(1);
-/// After the attack, until memory is looked at again.
-const SETTLE: Duration = Duration::from_secs(4);
 
 #[derive(Args)]
 pub(crate) struct HostileOptions {
@@ -74,6 +73,8 @@ struct Finding {
     up_failures: usize,
     growth_mib_each: f64,
     left_mib: f64,
+    /// Lines that were logged from the beginning of the attack on.
+    log_lines: usize,
     ends: Ends,
     problems: Value,
 }
@@ -115,7 +116,7 @@ pub(crate) fn run(options: HostileOptions) -> anyhow::Result<()> {
         for hostile in fixed.unwrap_or_else(|| options.hostile.clone()) {
             for (position, binary) in binaries.iter().enumerate() {
                 let mut finding = bench.measure(binary, Some(attack), hostile)?;
-                if attack.descriptors().is_none() {
+                if bench.subscribers_beside(Some(attack)) == bench.subscribers {
                     finding.ratio = Some(finding.p99_ms / findings[position].p99_ms);
                 }
                 findings.push(finding);
@@ -153,13 +154,14 @@ impl Bench {
             Some(Attack::CacheChannels) => Some(Server::start_receiver(&self.program, Answer::Ok)?),
             _ => None,
         };
-        let more = receiver.as_ref().map_or_else(String::new, |receiver| {
+        let of_webhook = receiver.as_ref().map_or_else(String::new, |receiver| {
             let address = receiver.address();
             format!(
                 "[[apps.webhooks]]\nurl = \"http://{address}/\"\nevents = [\"cache_miss\"]\n\
                  batch = true\n"
             )
         });
+        let more = of_webhook + attack.map(Attack::of_app).unwrap_or_default();
         let limits = attack.map(Attack::limits).unwrap_or_default().iter();
         let limits = limits.map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let of_tls = secured.map(Secured::variables);
@@ -208,6 +210,7 @@ impl Bench {
         thread::sleep(Duration::from_secs_f64(WARMUP_S * 0.75));
         processes.reset_peak_rss();
         let before = processes.memory().rss_kib;
+        let logged_before = server.lines_logged();
         let attackers = attack.map(|attack| Attackers::start(address, secured, attack, hostile));
         let probe = Probe::start(address);
         thread::sleep(Duration::from_secs_f64(seconds));
@@ -215,8 +218,9 @@ impl Bench {
         let ends = attackers.map(Attackers::stop).unwrap_or_default();
         let answers = probe.finish();
         let report = healthy.report()?;
-        thread::sleep(SETTLE);
+        thread::sleep(attack.map_or(SETTLE, Attack::settle));
         let after = processes.memory().rss_kib;
+        let log_lines = server.lines_logged() - logged_before;
         // How it stops is not what is measured, nor is a receiver that it leaves.
         drop((server, receiver));
         let ms = |of: &str, key: &str| report[of][key].as_f64().unwrap_or_default() / 1e3;
@@ -234,6 +238,7 @@ impl Bench {
             up_failures: answers.failures,
             growth_mib_each: mib(peak) / hostile.max(1) as f64,
             left_mib: mib(after),
+            log_lines,
             ends,
             problems: report["problems"].clone(),
         })

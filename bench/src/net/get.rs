@@ -25,7 +25,12 @@ pub(super) fn post(server: SocketAddrV4, path: &str, body: &str) -> anyhow::Resu
 fn exchange(server: SocketAddrV4, request: &str) -> anyhow::Result<Answer> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.write_all(request.as_bytes())?;
+    ask(&mut stream, request.as_bytes())
+}
+
+/// Sends a request on a connection that is there, and waits for the answer as long as its read timeout allows.
+pub(crate) fn ask(stream: &mut TcpStream, request: &[u8]) -> anyhow::Result<Answer> {
+    stream.write_all(request)?;
     let mut received = Vec::new();
     let mut buffer = [0; 4096];
     loop {

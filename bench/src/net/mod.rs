@@ -17,7 +17,7 @@ use std::os::fd::RawFd;
 use anyhow::Context;
 use serde_json::Value;
 
-pub(crate) use self::get::get;
+pub(crate) use self::get::{ask, get};
 use self::http::HttpConn;
 pub(crate) use self::response::parse_response;
 pub(crate) use self::tls::Tls;

@@ -6,7 +6,6 @@ use anyhow::ensure;
 use super::load::{Load, Pace};
 use super::{Bench, Way, ns};
 use crate::deliveries::{Deliveries, report_connections};
-use crate::report::round;
 use crate::usage::Window;
 
 /// Enough for an answer to be late without the next event having to wait for it.
@@ -101,15 +100,11 @@ pub(super) fn run(bench: &mut Bench, other: Other) -> anyhow::Result<()> {
     report.set("payload_bytes", payload);
     if bench.server.is_known() {
         let [of_socket, of_other] = &costs;
-        let rounded = |of: &[f64]| -> Vec<f64> { of.iter().copied().map(round).collect() };
-        report.set("websocket_us_per_delivery", rounded(of_socket));
+        report.turns("websocket_us_per_delivery", of_socket);
         let name = other.name();
-        report.set(&format!("{name}_us_per_delivery"), rounded(of_other));
+        report.turns(&format!("{name}_us_per_delivery"), of_other);
         let ratios = of_socket.iter().zip(of_other).map(|(a, b)| b / a);
-        report.set(
-            &format!("{name}_to_websocket"),
-            rounded(&ratios.collect::<Vec<_>>()),
-        );
+        report.turns(&format!("{name}_to_websocket"), &ratios.collect::<Vec<_>>());
     }
     report_connections(&bench.net, report);
     Ok(())

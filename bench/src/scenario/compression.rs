@@ -9,7 +9,6 @@ use super::{Bench, Way, ns};
 use crate::deliveries::report_connections;
 use crate::net::{Handler, Net, Outcome};
 use crate::pusher::append_publish;
-use crate::report::round;
 use crate::sys;
 use crate::usage::Window;
 
@@ -80,24 +79,21 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let report = &mut bench.report;
     report.set("rate_asked", rate);
     report.set("payload_bytes", payload);
-    let rounded = |of: &[f64]| -> Vec<f64> { of.iter().copied().map(round).collect() };
     let ratios = |of: &[Vec<f64>; 2]| -> Vec<f64> {
         let pairs = of[0].iter().zip(&of[1]);
-        rounded(
-            &pairs
-                .map(|(plain, compressed)| compressed / plain)
-                .collect::<Vec<_>>(),
-        )
+        pairs
+            .map(|(plain, compressed)| compressed / plain)
+            .collect()
     };
     for (name, bytes) in names.iter().zip(&bytes) {
-        report.set(&format!("{name}_bytes_per_delivery"), rounded(bytes));
+        report.turns(&format!("{name}_bytes_per_delivery"), bytes);
     }
-    report.set("bytes_to_plain", ratios(&bytes));
+    report.turns("bytes_to_plain", &ratios(&bytes));
     if bench.server.is_known() {
         for (name, costs) in names.iter().zip(&costs) {
-            report.set(&format!("{name}_us_per_delivery"), rounded(costs));
+            report.turns(&format!("{name}_us_per_delivery"), costs);
         }
-        report.set("cpu_to_plain", ratios(&costs));
+        report.turns("cpu_to_plain", &ratios(&costs));
     }
     report_connections(&bench.net, report);
     Ok(())

@@ -2,6 +2,7 @@
 //! delivery of them checked.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 
 use super::frames::{Content, KnownFrame};
 use crate::deliveries::{Ledger, intact};
@@ -28,6 +29,8 @@ pub(super) enum Pace {
 }
 
 pub(super) struct Load<'a> {
+    /// Where events are published; None: with whatever publisher is free.
+    server: Option<SocketAddrV4>,
     channels: &'a [String],
     payload: usize,
     pub(super) ledger: Ledger,
@@ -49,6 +52,7 @@ pub(super) struct Load<'a> {
 impl<'a> Load<'a> {
     pub(super) fn new(channels: &'a [String], channel_of: &[Option<u32>], payload: usize) -> Self {
         Self {
+            server: None,
             channels,
             payload,
             ledger: Ledger::new(channels.len(), channel_of, sys::now_ns()),
@@ -61,6 +65,19 @@ impl<'a> Load<'a> {
             started_at: 0,
             last_arrival: 0,
             frames: vec![KnownFrame::default(); channels.len()],
+        }
+    }
+
+    /// The same with all events published at this server.
+    pub(super) fn at(mut self, server: SocketAddrV4) -> Self {
+        self.server = Some(server);
+        self
+    }
+
+    fn has_publisher(&self, net: &Net) -> bool {
+        match self.server {
+            Some(server) => net.is_http_idle_at(server),
+            None => net.http_idle() > 0,
         }
     }
 
@@ -101,7 +118,10 @@ impl<'a> Load<'a> {
         let tag = self.published.len() as u64;
         self.published.push((channel, mark.seq));
         self.unanswered += 1;
-        net.post(tag, "/events", &body)
+        match self.server {
+            Some(server) => net.post_at(server, tag, "/events", &body),
+            None => net.post(tag, "/events", &body),
+        }
     }
 
     /// Publishes for `duration_ns`, then waits for what is still on its way. Returns how many
@@ -124,18 +144,18 @@ impl<'a> Load<'a> {
                 Pace::Open { interval_ns } => {
                     while next_due < end
                         && next_due <= now
-                        && net.http_idle() > 0
+                        && self.has_publisher(net)
                         && now < end + LATE_NS
                     {
                         self.publish(net, Some(next_due))?;
                         next_due += interval_ns;
                     }
-                    if net.http_idle() > 0 {
+                    if self.has_publisher(net) {
                         wait = wait.min(next_due.saturating_sub(sys::now_ns()));
                     }
                 }
                 Pace::Closed { window } => {
-                    while now < end && self.ledger.incomplete < window && net.http_idle() > 0 {
+                    while now < end && self.ledger.incomplete < window && self.has_publisher(net) {
                         self.publish(net, None)?;
                     }
                     if now < end && now.saturating_sub(self.last_arrival) > STALL_NS {

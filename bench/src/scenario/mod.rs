@@ -15,6 +15,7 @@ mod presence_reload;
 mod probe;
 mod publish;
 mod stalled;
+mod watched;
 
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
@@ -65,6 +66,8 @@ pub(crate) enum Scenario {
     Compression,
     /// fanout to N WebSockets, and then to N over TLS (--tls); with --window, as many events in flight
     Tls,
+    /// fanout while nobody, one and eight watch the live stream (--admin): what a delivery costs
+    Watched,
     /// fanout to subscribers alone, and then beside N sessions whose clients are away
     Parked,
     /// fan-out where some subscribers stop reading
@@ -92,7 +95,7 @@ impl Scenario {
 #[derive(Args, Clone)]
 pub(crate) struct RunOptions {
     /// Server under test, ws://127.x.y.z:PORT (loopback only). bystander, cross-node and capacity
-    /// take the URLs of several that are one
+    /// take the URLs of several that are one; watched those of other builds, too, that nobody watches
     #[arg(long, value_delimiter = ',', required = true)]
     pub(crate) url: Vec<String>,
     #[arg(long)]
@@ -110,6 +113,9 @@ pub(crate) struct RunOptions {
     /// The name that the certificate is for
     #[arg(long, default_value = "localhost")]
     pub(crate) tls_name: String,
+    /// watched: the admin listener of the first server, which asks for no token
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) admin: Option<SocketAddrV4>,
     /// Every connection over TLS begins a session of its own
     #[arg(long)]
     pub(crate) no_resumption: bool,
@@ -121,10 +127,10 @@ pub(crate) struct RunOptions {
     pub(crate) scenario: Scenario,
     /// Connections (client-events: pairs; presence, presence-reload: members). Defaults: fanout,
     /// max-fanout, many-channels, compression, presence-reload 1000; connect, health 10000; slow-consumer 200;
-    /// fallback, resume 2000; parked 10000; presence, bystander 100; client-events, client-fanout 50; cross-node 20; capacity 900
+    /// fallback, resume 2000; parked 10000; presence, bystander 100; client-events, client-fanout 50; cross-node 20; watched 10; capacity 900
     #[arg(long)]
     pub(crate) connections: Option<usize>,
-    /// Events per second: fallback, resume (10), compression (20), parked, fanout, cross-node (100), slow-consumer (200) and bystander (1000);
+    /// Events per second: fallback, resume (10), compression (20), parked, fanout, cross-node (100), slow-consumer (200), bystander (1000) and watched (5000);
     /// capacity: the first rate (1000); client-fanout: of each client (5); client-events: most per
     /// client, 0 for no bound (0)
     #[arg(long)]
@@ -228,12 +234,12 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         .iter()
         .map(|url| loopback_target(url))
         .collect::<Result<_, _>>()?;
-    let of_nodes = matches!(
+    let takes_several = matches!(
         options.scenario,
-        Scenario::Bystander | Scenario::CrossNode | Scenario::Capacity
+        Scenario::Bystander | Scenario::CrossNode | Scenario::Capacity | Scenario::Watched
     );
     ensure!(
-        of_nodes || servers.len() == 1,
+        takes_several || servers.len() == 1,
         "this scenario is of one server"
     );
     let credentials = Credentials {
@@ -270,6 +276,7 @@ pub(crate) fn run(options: RunOptions) -> anyhow::Result<()> {
         Scenario::Resume => carriers::run(&mut bench, carriers::Other::Named)?,
         Scenario::Compression => compression::run(&mut bench)?,
         Scenario::Tls => carriers::run(&mut bench, carriers::Other::Tls)?,
+        Scenario::Watched => watched::run(&mut bench)?,
         Scenario::Parked => parked::run(&mut bench)?,
         Scenario::Publish => publish::run(&mut bench, 1)?,
         Scenario::BatchPublish => publish::run(&mut bench, 10)?,

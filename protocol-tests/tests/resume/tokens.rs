@@ -1,6 +1,6 @@
 //! What names a session, and what does not.
 
-use protocol_tests::{AppConfig, TestServer, or_skip};
+use protocol_tests::{AppConfig, Connection, Request, TestServer, Upgrade, WebSocket, or_skip};
 use serde_json::json;
 
 use crate::session::{
@@ -141,7 +141,7 @@ async fn apps_share_no_sessions() {
     session.park(&server).await;
     let key = &server.second_app().key;
     let target = format!("/s/{token}/app/{key}?protocol=7&client=tests");
-    let foreign = protocol_tests::Upgrade::new(&target);
+    let foreign = Upgrade::new(&target);
     let foreign = server.connect_with(server.second_app(), &foreign).await;
     assert_ne!(foreign.socket_id, id);
     wait_until_parked(&server, 1).await;
@@ -152,21 +152,74 @@ async fn apps_share_no_sessions() {
     server.finish().await;
 }
 
-#[tokio::test]
-async fn token_is_not_logged() {
-    let builder = TestServer::builder().app(app()).set("log.level", "debug");
-    let server = or_skip!(builder.start().await);
-    let token = token();
-    Session::open(&server, &token).await.park(&server).await;
-    let mut again = Session::open(&server, &token).await;
+/// Somebody who watches the live stream.
+async fn watch(server: &TestServer) -> WebSocket {
+    let admin = &server
+        .admin_endpoint()
+        .expect("the server has an admin listener")
+        .authority;
+    let connection = Connection::open(admin).await;
+    let stream = Upgrade::new("/stream").encode(admin, "");
+    let watcher = WebSocket::open(connection, &stream).await;
+    watcher.expect("the stream is open")
+}
+
+/// What is shown up to an event that is published now, and for as long as something is missing that must be shown.
+async fn shown(server: &TestServer, watcher: &mut WebSocket, must: &[&str]) -> Vec<String> {
+    let channel = server.channel("last-");
+    publish(server, &channel, 0).await;
+    let mut lines: Vec<String> = Vec::new();
+    for part in [&[channel.as_str()], must].concat() {
+        while !lines.iter().any(|line| line.contains(part)) {
+            lines.push(watcher.read_text().await);
+        }
+    }
+    lines
+}
+
+/// Does with this token whatever shows something to those who watch, or is logged.
+async fn use_in_all_ways(server: &TestServer, token: &str) {
+    Session::open(server, token).await.park(server).await;
+    let mut again = Session::open(server, token).await;
     again.client.send_text("no JSON").await;
     again.next().await;
     again.leave().await;
-    let malformed = format!("{token}.malformed");
-    let upgrade = upgrade(&server, &format!("/s/{malformed}"), Kind::Page);
-    server.open_refused(&upgrade).await;
+    let key = &server.app().key;
+    for (path, kind) in [
+        (format!("/s/{token}.malformed/app/{key}"), 4005),
+        (format!("/s/{token}/app/of-nobody"), 4001),
+    ] {
+        let upgrade = Upgrade::new(&format!("{path}?{}", Kind::Page.query()));
+        let (error, _) = server.open_refused(&upgrade).await;
+        assert_eq!(error.error_code(), Some(kind), "{}", error.text);
+    }
+    let session = format!("/s/{token}/pusher/app/{key}/123/abcdefgh");
+    for path in [
+        format!("{session}/xhr_send"),
+        format!("{session}/nothing"),
+        format!("/s/{token}"),
+        format!("/s/{token}/nowhere"),
+        format!("/elsewhere/s/{token}/app/{key}"),
+    ] {
+        let answer = server.request(&Request::new("POST", &path)).await;
+        assert_eq!(answer.status, 404, "{path}: {}", answer.text());
+        assert!(!answer.text().contains(token), "{path}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn token_is_neither_logged_nor_shown_to_those_who_watch() {
+    let builder = TestServer::builder().app(app()).set("log.level", "debug");
+    let server = or_skip!(builder.start().await);
+    let mut watcher = watch(&server).await;
+    let token = token();
+    use_in_all_ways(&server, &token).await;
+    let must = [r#""type":"connect""#, r#""code":404"#, "JSON"];
+    let lines = shown(&server, &mut watcher, &must).await;
     let log = server.log();
-    let lines: Vec<&String> = log.iter().filter(|line| line.contains(&token)).collect();
-    assert!(lines.is_empty(), "{lines:#?}");
+    let both = lines.iter().chain(&log);
+    let leaks: Vec<&String> = both.filter(|line| line.contains(&token)).collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
+    drop(watcher);
     server.finish().await;
 }
