@@ -402,9 +402,10 @@ async function steady() {
   }
 }
 
-const PARTS = { token, reader, overview, events, channels, connections, trace, sender, apps, webhooks, accessible, steady };
+const PARTS = { token, reader, overview, events, channels, connections, trace, sender, apps, webhooks, accessible };
+const MORE = { steady };
 const wanted = process.argv.slice(2);
-for (const [name, part] of Object.entries(PARTS)) {
+for (const [name, part] of Object.entries(wanted.length > 0 ? { ...PARTS, ...MORE } : PARTS)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   try {
     await part();
