@@ -4,47 +4,17 @@
 //
 // The servers are stubs of this program, one for each code and time away. A row for each client and code is printed,
 // with the seconds from the close to the next connection for each time away.
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { stayingClients } from "./lib/staying.mjs";
 
 const CODES = [4200, 4100, 1001, 1012];
 const AWAY_SECONDS = [0.1, 0.5, 2, 5];
 const LIMIT_SECONDS = 60;
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-const ASYNCPUSHER = `
-import asyncio, sys
-from asyncpusher.connection import Connection
-import logging
-async def main():
-    async def callback(*_): pass
-    loop = asyncio.get_running_loop()
-    connection = Connection(loop, sys.argv[1], callback, logging.getLogger())
-    await connection.open()
-    await asyncio.sleep(${LIMIT_SECONDS + 10})
-asyncio.run(main())
-`;
 
 const cleanUp = [];
-
-/** Ways to connect a client to a port. */
-const CLIENTS = {};
-for (const version of [4, 7, 8]) {
-  const { default: exported } = await import(`pusher-js-${version}`);
-  const Pusher = exported.default ?? exported;
-  CLIENTS[`pusher-js ${version}`] = async (port) => {
-    const pusher = new Pusher("key", {
-      cluster: "", wsHost: "127.0.0.1", wsPort: port, forceTLS: false, enabledTransports: ["ws"],
-    });
-    cleanUp.push(() => pusher.disconnect());
-  };
-}
-CLIENTS.asyncpusher = async (port) => {
-  const url = `ws://127.0.0.1:${port}/app/key?client=asyncpusher&version=0.2.5&protocol=7`;
-  const child = spawn(process.argv[2], ["-c", ASYNCPUSHER, url], { stdio: ["ignore", "ignore", "ignore"] });
-  cleanUp.push(() => child.kill());
-};
 
 function text(payload) {
   const body = Buffer.from(payload);
@@ -81,7 +51,7 @@ async function measure(connect, code, away) {
   const first = await listen(0);
   const { port } = first.address();
   const connected = once(first, "client");
-  await connect(port);
+  cleanUp.push(connect({ host: "127.0.0.1", port, key: "key", report() {} }));
   const [socket] = await connected;
   await new Promise((resolve) => setTimeout(resolve, 1500));
   const reason = text(JSON.stringify({ event: "pusher:error", data: { code, message: "going away" } }));
@@ -101,7 +71,7 @@ async function measure(connect, code, away) {
 
 console.log(`| client | closed with | ${AWAY_SECONDS.map((away) => `away ${away} s`).join(" | ")} |`);
 console.log(`| --- | --- |${" --- |".repeat(AWAY_SECONDS.length)}`);
-for (const [name, connect] of Object.entries(CLIENTS)) {
+for (const [name, connect] of Object.entries(await stayingClients(process.argv[2]))) {
   const rows = CODES.map((code) => Promise.all(AWAY_SECONDS.map((away) => measure(connect, code, away))));
   for (const [index, row] of rows.entries()) {
     console.log(`| ${name} | ${CODES[index]} | ${(await row).join(" | ")} |`);

@@ -27,6 +27,13 @@ const MESSAGES_A_TURN: usize = 16;
 /// How long a connection stays whose client has given up its request.
 const GIVEN_UP: Duration = Duration::from_secs(2);
 
+/// A deadline that is looked at later than this was not missed by the client: the relay itself did not run, or its machine,
+/// and what the client has sent may wait to be read, over another connection.
+const LATE: Duration = Duration::from_millis(500);
+
+/// How long it takes to read what waits.
+const READ: Duration = Duration::from_secs(1);
+
 /// One connection: takes what its client sends, lets the session decide, hands what it is sent to the
 /// request that carries it, and ends. Everything is given back when it is dropped, on whatever path.
 pub(super) struct Carried {
@@ -42,6 +49,10 @@ pub(super) struct Carried {
     messages_left: usize,
     /// Since when no request carries the connection.
     alone_since: Option<Instant>,
+    /// Whether its client has been given the time once more.
+    is_excused: bool,
+    /// When it is decided what follows from the time.
+    decide_at: Option<Instant>,
     closing_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     times: Times,
@@ -99,6 +110,8 @@ impl Carried {
             paused: None,
             messages_left: MESSAGES_A_TURN,
             alone_since: Some(Instant::now()),
+            is_excused: false,
+            decide_at: None,
             closing_since: None,
             timer: Box::pin(tokio::time::sleep(times.alone)),
             times,
@@ -250,12 +263,44 @@ impl Carried {
             }
         }
         if self.downstream.is_carried() {
-            self.alone_since = None
+            self.alone_since = None;
+            self.is_excused = false;
         } else {
             self.alone_since.get_or_insert(now);
         }
+        let is_over = self
+            .due()
+            .is_some_and(|due| due <= now && !self.excuses(due, now));
         self.listed.standing.set_alone_since(self.alone_since);
-        self.due().is_some_and(|due| due <= now)
+        is_over
+    }
+
+    /// Gives a client its time once more that may have used it. Once only: a relay that is always late must end what is
+    /// dead all the same.
+    fn excuses(&mut self, due: Instant, now: Instant) -> bool {
+        let excuses = !self.is_excused && self.closing_since.is_none() && now >= due + LATE;
+        if excuses {
+            self.is_excused = true;
+            self.alone_since = Some(now);
+        }
+        excuses
+    }
+
+    /// Notes that a deadline of the session has come.
+    fn look_at_time(&mut self) {
+        if self.registration.take_time_up() && self.decide_at.is_none() {
+            let now = Instant::now();
+            let deadline = self.registration.with_session(|session| session.deadline());
+            let is_late = now >= deadline + LATE;
+            self.decide_at = Some(if is_late { now + READ } else { now });
+        }
+    }
+
+    /// Lets the session decide what follows from the time, once it may.
+    fn decide(&mut self) {
+        if self.decide_at.take_if(|at| *at <= Instant::now()).is_some() {
+            self.registration.on_time();
+        }
     }
 
     /// When the connection ends by itself.
@@ -303,7 +348,7 @@ impl Carried {
 
     /// Sets the timer to what is due next. Returns whether that is now.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        let due = [self.due(), self.downstream.due()];
+        let due = [self.due(), self.downstream.due(), self.decide_at];
         let Some(due) = due.into_iter().flatten().min() else {
             return false;
         };
@@ -327,14 +372,12 @@ impl Future for Carried {
         if this.is_displaced {
             return Poll::Ready(this.end());
         }
-        let mut is_due = this.registration.take_time_up();
+        this.look_at_time();
         loop {
             this.poll_paused(cx);
             let more = this.handle(cx);
-            if std::mem::take(&mut is_due) {
-                // What was sent in time was handled before anything is decided.
-                this.registration.on_time();
-            }
+            // What was sent in time was handled before anything is decided.
+            this.decide();
             if this.registration.has_lost_carrier() {
                 return Poll::Ready(End::Lost);
             }

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use super::certificate::{Certificate, CertificateError, Chain, renewal_notice};
 use super::name::Name;
+use super::trust::unfit_names;
 
 /// The files of a certificate, its chain and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +108,16 @@ impl Pair {
             concerns.push(format!(
                 "{of_certificate} holds no certificate of its issuer, {issuer}: clients that do not know that one \
                  themselves refuse it"
+            ));
+        }
+        let unfit: Vec<&str> = unfit_names(certificate)
+            .iter()
+            .map(|name| name.as_str())
+            .collect();
+        if !unfit.is_empty() {
+            concerns.push(format!(
+                "{of_certificate} is used for {}, which it is not for: clients refuse it there",
+                unfit.join(", ")
             ));
         }
         if is_open_to_everybody(&self.key.path) {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, RootCertStore};
 
 use super::certificate::{Certificate, Chain, provider};
+use super::name::Name;
 
 /// What a host is called under a name that is for all hosts beside it.
 const ANY_HOST: &str = "host";
@@ -59,11 +61,7 @@ fn verify(
         return Ok(());
     };
     // Without a name there is nothing that it could be asked about.
-    let Some(name) = certificate.names().first() else {
-        return Ok(());
-    };
-    let host = name.as_str().replacen('*', ANY_HOST, 1);
-    let Ok(host) = ServerName::try_from(host) else {
+    let Some(host) = certificate.names().first().and_then(host) else {
         return Ok(());
     };
     let unknown = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
@@ -75,12 +73,38 @@ fn verify(
     let now = UnixTime::since_unix_epoch(since_1970.unwrap_or_default());
     match verifier.verify_server_cert(own, issuers, &host, &[], now) {
         // The operator has given it other names.
-        Err(rustls::Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ))
-        | Ok(_) => Ok(()),
-        Err(error) => Err(error),
+        Err(error) if !is_of_name(&error) => Err(error),
+        _ => Ok(()),
     }
+}
+
+/// Those of the names that a certificate is used for which it is not for: clients that ask for them refuse it.
+pub(super) fn unfit_names(certificate: &Certificate) -> Vec<&Name> {
+    let own = certificate.key().cert.first();
+    let Some(Ok(own)) = own.map(ParsedCertificate::try_from) else {
+        return Vec::new();
+    };
+    let is_unfit = |name: &&Name| {
+        host(name).is_some_and(|host| {
+            verify_server_name(&own, &host).is_err_and(|error| is_of_name(&error))
+        })
+    };
+    certificate.names().iter().filter(is_unfit).collect()
+}
+
+/// A host of that name, for clients to ask for.
+fn host(name: &Name) -> Option<ServerName<'static>> {
+    let host = name.as_str().replacen('*', ANY_HOST, 1);
+    ServerName::try_from(host).ok()
+}
+
+fn is_of_name(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )
+    )
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, the panic is the report")]
 
+mod certificates;
 mod first_steps;
 mod over_tls;
 mod over_unix;

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
 import { equal, ok } from "../lib/check.mjs";
-import { PATIENCE_MS } from "../lib/wait.mjs";
+import { PATIENCE_MS, eventually, pause } from "../lib/wait.mjs";
 
 export const settings = JSON.parse(process.env.CLIENT_TEST);
 export const origin = `http://127.0.0.1:${settings.admin}`;
@@ -17,15 +17,56 @@ export const browser = await chromium.launch({
   chromiumSandbox: false,
 });
 
+/** The most that a page may jump: what Web Vitals call good. */
+const STEADY = 0.1;
+
+const QUIET_MS = 300;
+
+/** Runs in the page: notes what moves where nobody has just touched anything. */
+function noteJumps() {
+  const described = ({ node, previousRect: from, currentRect: to }) => {
+    const element = node?.nodeType === Node.TEXT_NODE ? node.parentElement : node;
+    const name = element ? `${element.localName}.${element.className}` : "something that is gone";
+    return `${name} from ${from.x},${from.y} ${from.width}x${from.height} to ${to.x},${to.y} ${to.width}x${to.height}`;
+  };
+  new PerformanceObserver((list) => {
+    for (const { value, startTime, hadRecentInput, sources } of list.getEntries()) {
+      if (hadRecentInput) continue;
+      const page = location.hash.split("?")[0];
+      globalThis.noteJump({ page, at: performance.timeOrigin + startTime, value, moved: sources.map(described) });
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+}
+
+/** The jumps that are the worst together, as CLS counts them: within five seconds, and none a second after the one before. */
+function worst(jumps) {
+  const groups = [];
+  for (const jump of jumps) {
+    const last = groups.at(-1);
+    if (last && jump.at - last.at(-1).at < 1000 && jump.at - last[0].at < 5000) last.push(jump);
+    else groups.push([jump]);
+  }
+  const total = (group) => group.reduce((sum, { value }) => sum + value, 0);
+  const [most] = groups.sort((one, other) => total(other) - total(one));
+  return { total: total(most), moved: most.flatMap(({ value, moved }) => [value, ...moved]) };
+}
+
 /** A tab of its own with the console, whose requests and errors are looked at when it is closed. */
 export class Console {
   #trouble = [];
+  #jumps = [];
+  /** Requests whose answers are on their way, and when there last was one, if answers are late. */
+  #waiting = 0;
+  #waited = 0;
 
-  /** `at`: the origin of something before the listener, where it is not asked itself. */
-  static async open({ token = settings.token, hash = "#/overview", at = origin, ...options } = {}) {
+  /** `at`: the origin of something before the listener, where it is not asked itself. `late`: milliseconds that each answer takes. */
+  static async open({ token = settings.token, hash = "#/overview", at = origin, late, ...options } = {}) {
     const own = new Console();
     own.context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
     if (token !== null) await own.context.addInitScript((text) => sessionStorage.setItem("fanfare.token", text), token);
+    await own.context.exposeFunction("noteJump", (jump) => { own.#jumps.push(jump); });
+    await own.context.addInitScript(noteJumps);
+    if (late) await own.context.route("**/api/**", (route) => own.#answerLate(route, late));
     own.page = await own.context.newPage();
     own.page.setDefaultTimeout(PATIENCE_MS);
     own.page.on("pageerror", (error) => own.#trouble.push(String(error)));
@@ -39,6 +80,22 @@ export class Console {
     own.page.on("dialog", async (dialog) => { own.#trouble.push(`a script ran: ${dialog.message()}`); await dialog.dismiss(); });
     await own.page.goto(`${at}/${hash}`);
     return own;
+  }
+
+  async #answerLate(route, milliseconds) {
+    this.#waiting += 1;
+    await pause(milliseconds);
+    // The page may have gone.
+    await route.continue().catch(() => null);
+    this.#waiting -= 1;
+    this.#waited = Date.now();
+  }
+
+  /** Waits until a page has asked for nothing for a while. */
+  async isQuiet() {
+    const asked = Date.now();
+    await eventually("a page that asks for nothing", () =>
+      this.#waiting === 0 && Date.now() - Math.max(asked, this.#waited) > QUIET_MS);
   }
 
   /** Goes to an address as a link does. */
@@ -80,6 +137,13 @@ export class Console {
 
   isWell(what) {
     equal(this.#trouble, [], `errors, and requests to others, of ${what}`);
+  }
+
+  /** No page moves under the eyes of who looks at it. */
+  isSteady() {
+    const pages = Object.entries(Object.groupBy(this.#jumps, ({ page }) => page));
+    const jumping = pages.map(([page, jumps]) => ({ page, ...worst(jumps) })).filter(({ total }) => total >= STEADY);
+    equal(jumping, [], "pages that jump");
   }
 
   async close() {

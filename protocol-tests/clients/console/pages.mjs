@@ -38,6 +38,13 @@ await subscribed(grace.subscribe("private-desk"));
 const [adaId, graceId] = [await connected(ada), await connected(grace)];
 const publish = (channel, name, data, options) => backend.trigger(channel, name, data, options);
 
+/** Each page, on something that is there. */
+const PAGES = [
+  "#/overview", "#/events", "#/channels", `#/channels/${app.id}/presence-room`, "#/connections", `#/connections/${app.id}/${adaId}`,
+  `#/trace?app=${app.id}&by=socket&value=${adaId}`, "#/send", "#/apps", `#/apps/${app.id}`, `#/webhooks?app=${app.id}`,
+  "#/apps?new=app", "#/apps/made", "#/apps/made/edit", "#/doctor",
+];
+
 /** Who comes without a token is asked for one; a wrong one is refused, and a right one is kept for the tab. */
 async function token() {
   const console = await Console.open({ token: null, hash: "#/channels" });
@@ -139,6 +146,28 @@ async function events() {
   await console.row("while-paused").waitFor();
   await page.getByRole("button", { name: "Clear" }).click();
   await console.sees("Nothing has passed yet");
+  // By app, which the address keeps.
+  const made = new Pusher({ appId: "made", key: "made-key", secret: "made-secret", host, port: String(port), useTLS: false });
+  const chosen = page.getByRole("combobox", { name: "App" });
+  await chosen.selectOption("made");
+  await eventually("the app in the address", () => /app=made/.test(page.url()));
+  await eventually("an event of the app that is wanted", async () => {
+    await publish("private-desk", "of-the-first-app", {});
+    await made.trigger("private-desk", "of-the-second-app", {});
+    return console.row("of-the-second-app").count();
+  });
+  equal(await console.row("of-the-first-app").count(), 0, "rows of another app");
+  await page.reload();
+  await console.sees(/^Live$/);
+  equal(await chosen.inputValue(), "made", "the app after a reload");
+  await chosen.selectOption("All apps");
+  await eventually("no app in the address", () => !/app=/.test(page.url()));
+  await eventually("events of both apps", async () => {
+    await made.trigger("private-desk", "of-the-second-app", {});
+    await publish("private-desk", "of-the-first-app", {});
+    return await console.row("of-the-first-app").count() > 0 && await console.row("of-the-second-app").count() > 0;
+  });
+  await page.getByRole("button", { name: "Clear" }).click();
   // By channel and event, which the address keeps.
   await page.getByRole("textbox", { name: "Channel" }).fill("private-*");
   await page.getByRole("textbox", { name: "Event" }).fill("wanted");
@@ -360,14 +389,9 @@ async function webhooks() {
 
 /** Nothing serious in light and dark, on a phone and a wide screen; and nothing is wider than the window. */
 async function accessible() {
-  const pages = [
-    "#/overview", "#/events", "#/channels", `#/channels/${app.id}/presence-room`, "#/connections", `#/connections/${app.id}/${adaId}`,
-    `#/trace?app=${app.id}&by=socket&value=${adaId}`, "#/send", "#/apps", `#/apps/${app.id}`, `#/webhooks?app=${app.id}`,
-    "#/apps?new=app", "#/apps/made", "#/apps/made/edit", "#/doctor",
-  ];
   for (const [colorScheme, viewport] of [["light", { width: 1440, height: 900 }], ["dark", { width: 390, height: 800 }], ["light", { width: 390, height: 800 }], ["dark", { width: 1440, height: 900 }]]) {
     const console = await Console.open({ colorScheme, viewport, reducedMotion: "reduce" });
-    for (const hash of pages) {
+    for (const hash of PAGES) {
       await console.go(hash);
       if (hash === "#/events" || hash.includes("presence-room")) {
         await console.sees(/^Live$/);
@@ -384,9 +408,24 @@ async function accessible() {
   }
 }
 
+/** A page whose answers are late has kept the room for them. */
+async function steady() {
+  for (const viewport of [{ width: 1440, height: 900 }, { width: 390, height: 800 }]) {
+    const console = await Console.open({ viewport, reducedMotion: "reduce", late: 200 });
+    for (const hash of PAGES) {
+      await console.go(hash);
+      await console.isQuiet();
+      await console.page.locator(".skeleton:visible").first().waitFor({ state: "hidden" });
+    }
+    await console.close();
+    console.isSteady();
+  }
+}
+
 const PARTS = { token, reader, overview, events, channels, connections, trace, sender, apps, webhooks, accessible };
+const MORE = { steady };
 const wanted = process.argv.slice(2);
-for (const [name, part] of Object.entries(PARTS)) {
+for (const [name, part] of Object.entries(wanted.length > 0 ? { ...PARTS, ...MORE } : PARTS)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   try {
     await part();

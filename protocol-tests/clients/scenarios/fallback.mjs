@@ -3,15 +3,23 @@ import { equal, ok } from "../lib/check.mjs";
 import { fence, receivesUserEvents, signIn, subscribe, subscribed } from "../lib/subscriptions.mjs";
 import { Inbox, eventually, inbox, pause } from "../lib/wait.mjs";
 
-/** How long a page is sent events: 50 seconds. */
-const EVENTS = 10_000;
+/** How many events a page is sent: for 50 seconds, and for ten where others are sent as many. */
+const MANY = 10_000;
+const SOME = 2000;
 const BATCH = 10;
 const PADDING = "naïve ☕ 𝄞 \"quoted\" ".repeat(25);
 
-/** Events at 200 a second: enough for a stream to be renewed several times. */
 async function steady_events(world) {
-  const count = EVENTS;
-  const pusher = world.pusher("ann");
+  await sendSteadily(world, MANY);
+}
+
+async function some_steady_events(world) {
+  await sendSteadily(world, SOME);
+}
+
+/** Events at 200 a second: enough for a stream to be renewed several times. */
+async function sendSteadily(world, count) {
+  const { pusher } = clientOf(world, "ann");
   const name = world.unique("steady-");
   const channel = await subscribe(pusher, name);
   equal(pusher.connection.connection.transport.name, world.settings.transport, "the transport");
@@ -159,5 +167,5 @@ async function refused_for_a_while(world) {
   }
 }
 
-export const scenarios = { steady_events };
+export const scenarios = { steady_events, some_steady_events };
 export const special = { websockets_do_not_get_through, refused_for_a_while };

@@ -329,6 +329,40 @@ async fn nobody_new_is_let_in_when_memory_is_used_up() {
 }
 
 #[tokio::test]
+async fn who_was_refused_for_want_of_memory_is_let_in_once_it_is_back() {
+    let before = or_skip!(TestServer::builder().own_process().start().await);
+    let metrics = before.metrics().await;
+    let alone = metrics.sum("process_resident_memory_bytes", &[]);
+    before.finish().await;
+    // For one client that does not read.
+    let room = 48 << 20;
+    let app = AppConfig::new("10001")
+        .limit("event_data_bytes", 500_000)
+        .limit("outbox_bytes", 1 << 30);
+    let server = TestServer::builder()
+        .app(app)
+        .set("server.memory_bytes", alone as i64 + room)
+        .set("server.write_timeout", 300);
+    let server = or_skip!(server.start().await);
+    let channel = server.channel("news-");
+    let mut stalled = server.connect().await;
+    stalled.subscribe(&channel).await;
+    let data = "x".repeat(500_000);
+    let ready = Request::new("GET", "/ready");
+    eventually("memory to be used up", || async {
+        let event = PublishedEvent::new(&channel, "large", data.as_str());
+        server.publish(event).await;
+        (server.request(&ready).await.status == 503).then_some(())
+    })
+    .await;
+    expect_refused(&server, &upgrade(&server), "server.memory_bytes").await;
+    drop(stalled);
+    recovers(&server, &upgrade(&server)).await;
+    server.request(&ready).await.expect_status(200);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn a_rush_waits_for_its_turn_and_those_who_are_there_do_not() {
     const RUSH: usize = 12;
     let server = TestServer::builder()

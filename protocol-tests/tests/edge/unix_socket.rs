@@ -1,7 +1,7 @@
 //! Listening on Unix sockets.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -90,6 +90,56 @@ async fn the_file_has_the_permissions_that_are_configured() {
         .await
         .expect_status(200);
     server.finish().await;
+}
+
+/// A group that this user may give files to, by name and number: another one than files have anyway, if there is one.
+fn group() -> (String, u32) {
+    // SAFETY: they have no preconditions; the second writes no more than fits.
+    let (own, is_root, mine) = unsafe {
+        let mut mine = vec![0; 65_536];
+        let count = libc::getgroups(65_536, mine.as_mut_ptr());
+        mine.truncate(usize::try_from(count).expect("they can be read"));
+        (libc::getegid(), libc::geteuid() == 0, mine)
+    };
+    let groups = fs::read_to_string("/etc/group").expect("there are groups");
+    let groups = groups.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?.parse().ok()?);
+        (is_root || mine.contains(&number) || number == own).then(|| (name.to_owned(), number))
+    });
+    // One that has no name is named by its number.
+    let none = (own.to_string(), own);
+    groups
+        .min_by_key(|(_, number)| *number == own)
+        .unwrap_or(none)
+}
+
+#[tokio::test]
+async fn the_file_is_of_the_group_that_is_configured() {
+    let (name, number) = group();
+    for configured in [name, number.to_string()] {
+        let (_directory, path) = socket();
+        let server = listening(&path).set("server.socket_group", configured.as_str());
+        let server = or_skip!(server.start().await);
+        let file = fs::metadata(&path).expect("it is there");
+        assert_eq!(file.gid(), number, "{configured}");
+        get_up(&mut Connection::open_unix(&path).await)
+            .await
+            .expect_status(200);
+        server.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_is_not_there_is_named_at_the_start() {
+    let (_directory, path) = socket();
+    let server = listening(&path).set("server.socket_group", "no-such-group");
+    let exit = or_skip!(server.start_and_exit().await);
+    assert_eq!(exit.code, Some(1));
+    let said = exit.log.join("\n");
+    let expected = "there is no group no-such-group (server.socket_group)";
+    assert!(said.contains(expected), "{said}");
+    assert!(!path.exists(), "nothing is left behind");
 }
 
 #[tokio::test]

@@ -93,9 +93,7 @@ impl Stream {
     /// Sends the request and reads the head of its answer.
     pub(crate) async fn open(server: &TestServer, request: &Request) -> Stream {
         let mut connection = server.connection().await;
-        let endpoint = server.endpoint();
-        let bytes = request.encode(&endpoint.authority, &endpoint.prefix);
-        connection.send(&bytes).await;
+        connection.send(&encoded(server, request)).await;
         let head = within("the head of a stream", async {
             loop {
                 if let Some(end) = find(connection.buffered(), b"\r\n\r\n") {
@@ -164,6 +162,12 @@ impl Stream {
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
+}
+
+/// A request as it is sent to the server.
+fn encoded(server: &TestServer, request: &Request) -> Vec<u8> {
+    let endpoint = server.endpoint();
+    request.encode(&endpoint.authority, &endpoint.prefix)
 }
 
 /// A connection that requests carry, and that was established.
@@ -395,6 +399,45 @@ impl<'s> FallbackClient<'s> {
             }
         }
         panic!("instead of a close: {:?}", self.events)
+    }
+
+    /// Shows that the page is there as it does by itself, and reads no answer.
+    pub(crate) async fn show_itself(&mut self) {
+        match self.transport {
+            Transport::Streaming => self.send_unread("[]").await,
+            Transport::Polling => {
+                let poll = self.session.receive(self.transport);
+                self.polls.send_raw(&encoded(self.server, &poll)).await;
+            }
+        }
+    }
+
+    /// Reads the answer to that.
+    pub(crate) async fn is_noticed(&mut self) {
+        match self.transport {
+            Transport::Streaming => self.read_sent().await,
+            Transport::Polling => {
+                let answer = self.polls.read_response().await.expect_status(200);
+                self.lines.extend(Line::all(&answer.text()));
+            }
+        }
+    }
+
+    /// Sends a body as it is, and reads no answer.
+    pub(crate) async fn send_unread(&mut self, body: &str) {
+        let request = self.session.send(body);
+        self.sends.send_raw(&encoded(self.server, &request)).await;
+    }
+
+    /// Reads the answer to that.
+    pub(crate) async fn read_sent(&mut self) {
+        self.sends.read_response().await.expect_status(204);
+    }
+
+    /// Goes on over other connections.
+    pub(crate) fn disconnect(&mut self) {
+        self.polls.disconnect();
+        self.sends.disconnect();
     }
 
     /// Sends a body as it is.

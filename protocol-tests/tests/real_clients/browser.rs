@@ -146,6 +146,24 @@ async fn streams_lose_nothing_of_what_pusher_js_7_is_sent() {
 }
 
 #[tokio::test]
+async fn polls_lose_nothing_of_what_pusher_js_7_is_sent() {
+    let run = chromium("fallback", "7/xhr_polling", "some_steady_events");
+    run.on_default_server().await;
+}
+
+#[tokio::test]
+async fn streams_lose_nothing_of_what_echo_2_is_sent() {
+    let run = chromium("fallback", "2/xhr_streaming", "some_steady_events");
+    run.on_default_server().await;
+}
+
+#[tokio::test]
+async fn polls_lose_nothing_of_what_echo_2_is_sent() {
+    let run = chromium("fallback", "2/xhr_polling", "some_steady_events");
+    run.on_default_server().await;
+}
+
+#[tokio::test]
 async fn pusher_js_7_finds_a_way_where_no_websocket_gets_through() {
     let run = chromium("fallback", "7/default", "websockets_do_not_get_through");
     run.behind_nginx().await;

@@ -26,7 +26,7 @@ fn server(app: AppConfig) -> TestServerBuilder {
 
 /// Runs a program beside the server, and returns the lines that it writes.
 async fn run(server: &TestServer, program: &str) -> Vec<String> {
-    lines(program, Some(given(server))).await
+    lines(&[program], Some(given(server))).await
 }
 
 /// What a program is given of the server.
@@ -41,8 +41,8 @@ fn given(server: &TestServer) -> String {
     given.to_string()
 }
 
-async fn lines(program: &str, given: Option<String>) -> Vec<String> {
-    let mut script = Script::start_with(Interpreter::Node, &[program], given);
+async fn lines(program: &[&str], given: Option<String>) -> Vec<String> {
+    let mut script = Script::start_with(Interpreter::Node, program, given);
     let mut lines = Vec::new();
     let all = async {
         while let Some(line) = script.line().await {
@@ -78,6 +78,15 @@ async fn each_page_of_the_console_works() {
     let (server, _directory) = or_skip!(whole().await);
     let done = run(&server, "console/pages.mjs").await;
     assert_eq!(done.last().map(String::as_str), Some("accessible"));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn no_page_of_the_console_jumps_when_its_answers_come() {
+    let (server, _directory) = or_skip!(whole().await);
+    let program = ["console/pages.mjs", "steady"];
+    let done = lines(&program, Some(given(&server))).await;
+    assert_eq!(done, ["steady"]);
     server.finish().await;
 }
 
@@ -154,5 +163,5 @@ async fn the_doctor_s_page_shows_the_runs_of_a_relay_that_was_restarted() {
 
 #[tokio::test]
 async fn the_source_of_the_console_passes_the_type_checker_and_the_linter() {
-    lines("console/source.mjs", None).await;
+    lines(&["console/source.mjs"], None).await;
 }

@@ -13,6 +13,7 @@ mod node_library;
 mod openapi;
 mod over_tls;
 mod python_library;
+mod restarted;
 mod resume;
 mod rolling_restart;
 mod rust_library;

@@ -24,7 +24,7 @@ pub(crate) enum Interpreter {
 }
 
 impl Interpreter {
-    fn path(self) -> PathBuf {
+    pub(crate) fn path(self) -> PathBuf {
         let path = match self {
             Interpreter::Node => project().join(".tools/bin/node"),
             Interpreter::Python => project().join(".tools/python/bin/python"),

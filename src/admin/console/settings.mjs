@@ -83,6 +83,12 @@ function all({ root, signal, query, keep, actions, mayChange }) {
  */
 async function one(context, id) {
   const { root, signal, actions, mayChange } = context;
+  const inAddress = encodeURIComponent(id);
+  const links = [
+    h("a", { class: "button", href: `#/webhooks?app=${inAddress}` }, icon("webhooks"), "Webhooks"),
+    h("a", { class: "button", href: `#/connections?app=${inAddress}` }, icon("connections"), "Connections"),
+  ];
+  actions(...links);
   fill(root, h("div", { class: "card" }, ...Array.from({ length: 6 }, () => h("div", { class: "skeleton" }))));
   let app, config;
   try {
@@ -91,13 +97,9 @@ async function one(context, id) {
     if (!signal.aborted) fill(root, failed(error, () => location.reload()));
     return;
   }
-  const inAddress = encodeURIComponent(id);
   const again = () => { if (!signal.aborted) one(context, id); };
   const isOurs = app.source === "database";
-  actions(
-    h("a", { class: "button", href: `#/webhooks?app=${inAddress}` }, icon("webhooks"), "Webhooks"),
-    h("a", { class: "button", href: `#/connections?app=${inAddress}` }, icon("connections"), "Connections"),
-    ...(isOurs && mayChange ? appActions(app, signal, again) : []));
+  actions(...links, ...(isOurs && mayChange ? appActions(app, signal, again) : []));
   let secret = HIDDEN;
   const place = publicAddress(config);
   const snippets = h("div", { class: "snippets" });
