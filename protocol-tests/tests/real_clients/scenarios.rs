@@ -45,7 +45,7 @@ impl Run {
     pub(crate) async fn on_watching_server(self) {
         let app = AppConfig::new("10001")
             .set("watchlist", true)
-            .set("watchlist_grace", 4);
+            .set("watchlist_grace", 10);
         let server = or_skip!(TestServer::builder().app(app).start().await);
         self.on(server).await;
     }
