@@ -10,7 +10,7 @@ const FIRST: u32 = 10_000;
 const COUNT: u32 = 10_000;
 
 /// A port that may well be free, and another one with each call. Whoever finds it taken takes the next.
-pub(crate) fn candidate() -> u16 {
+pub fn candidate() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let count = NEXT.fetch_add(1, Ordering::Relaxed);
     let since = SystemTime::now()
