@@ -18,7 +18,7 @@ async fn members(cluster: &Cluster, node: usize, channel: &str) -> Value {
 async fn channels_reach_a_session_from_every_node() {
     let redis = RedisServer::start().await;
     let builder = Cluster::builder(redis.url()).app(AppConfig::new("10001"));
-    let builder = builder.set("server.fallback_timeout", 3);
+    let builder = builder.set("server.fallback_timeout", 10);
     let cluster = or_skip!(builder.nodes(2).start().await);
     for transport in BOTH {
         let channel = unique("presence-");
@@ -67,7 +67,7 @@ async fn channels_reach_a_session_from_every_node() {
 async fn requests_that_reach_another_node_are_refused_with_the_reason_and_harm_nothing() {
     let redis = RedisServer::start().await;
     let builder = Cluster::builder(redis.url()).app(AppConfig::new("10001"));
-    let builder = builder.set("server.fallback_timeout", 3);
+    let builder = builder.set("server.fallback_timeout", 10);
     let cluster = or_skip!(builder.nodes(2).start().await);
     for transport in BOTH {
         let channel = unique("presence-");
