@@ -4,6 +4,9 @@ use toml::{Table, Value};
 
 use crate::sign;
 
+/// A port of loopback that the system chooses.
+pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
+
 /// An app's credentials: all that a test knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct App {
@@ -179,8 +182,8 @@ impl ServerConfig {
             variables: Vec::new(),
             names_no_apps: false,
         };
-        config.set("server.listen", "127.0.0.1:0".into());
-        config.set("admin.listen", "127.0.0.1:0".into());
+        config.set("server.listen", ANY_PORT.into());
+        config.set("admin.listen", ANY_PORT.into());
         config.set("log.format", "json".into());
         config.set("log.level", "info".into());
         config

@@ -58,6 +58,7 @@ pub mod subject;
 pub mod wait;
 pub mod websocket;
 
+pub use crate::redis::ports::candidate as candidate_port;
 pub use crate::redis::{RedisCluster, RedisServer, Sentinels};
 pub use balancer::Balancer;
 pub use client::{Roster, WsClient};

@@ -112,25 +112,26 @@ impl ServerProcess {
 
     /// Waits until a listener's address is logged.
     ///
-    /// # Panics
-    /// When the server ends first, with what it wrote.
-    pub(crate) async fn address(&mut self, listener: &str) -> String {
+    /// # Errors
+    /// When the server ends first: what it wrote.
+    pub(crate) async fn address(&mut self, listener: &str) -> Result<String, String> {
         let this = &mut *self;
         eventually(
             &format!("the {listener} listener's address in the log"),
             || {
-                let found = this
+                let address = this
                     .log()
                     .iter()
                     .find_map(|line| bound_address(line, listener));
-                if found.is_none()
-                    && let Some(status) = this.status()
-                {
-                    panic!(
-                        "the server ended at start ({status}):\n{}",
-                        this.log().join("\n")
-                    );
-                }
+                let found = match (address, this.status()) {
+                    (Some(address), _) => Some(Ok(address)),
+                    (None, Some(status)) => {
+                        this.read_to_end();
+                        let log = this.log().join("\n");
+                        Some(Err(format!("the server ended at start ({status}):\n{log}")))
+                    }
+                    (None, None) => None,
+                };
                 async { found }
             },
         )
@@ -164,9 +165,7 @@ impl ServerProcess {
             async move { status }
         })
         .await;
-        if let Some(reader) = self.reader.take() {
-            reader.join().expect("the log reader does not panic");
-        }
+        self.read_to_end();
         Exit {
             code: status.code(),
             signal: status.signal(),
@@ -190,6 +189,13 @@ impl ServerProcess {
             .lock()
             .expect("the log reader does not panic")
             .clone()
+    }
+
+    /// Reads what is left of the log of a process that has ended.
+    fn read_to_end(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the log reader does not panic");
+        }
     }
 
     fn status(&mut self) -> Option<ExitStatus> {

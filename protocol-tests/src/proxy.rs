@@ -230,6 +230,7 @@ fn take_turn(free: &NextFree, count: usize, rate: u32) -> Instant {
 mod tests {
     use std::io::ErrorKind;
 
+    use tokio::net::TcpSocket;
     use tokio::time::timeout;
 
     use super::*;
@@ -331,9 +332,10 @@ mod tests {
 
     #[tokio::test]
     async fn connections_take_turns_and_pass_by_who_is_away() {
-        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // It has the port, and does not listen.
+        let nobody = TcpSocket::new_v4().unwrap();
+        nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let away = nobody.local_addr().unwrap().to_string();
-        drop(nobody);
         let targets = [echo(b'a').await, away, echo(b'b').await];
         let proxy = TcpProxy::start(&targets).await;
         let mut seen = Vec::new();

@@ -53,7 +53,14 @@ impl Connected {
         if !self.is_open() {
             return;
         }
-        let action = self.with_session(|session| session.on_time(Instant::now()));
+        let now = Instant::now();
+        let went_on_at = self.went_on_at(now);
+        let action = self.with_session(|session| {
+            if let Some(went_on_at) = went_on_at {
+                session.on_standstill(went_on_at);
+            }
+            session.on_time(now)
+        });
         // None of what follows from time is a client event.
         let _ = self.relay().act(self, action);
     }

@@ -20,7 +20,9 @@ pub(super) struct Heartbeat {
     active_at: Instant,
     /// When a ping was sent, if one was since `active_at`.
     asked_at: Option<Instant>,
-    /// Whether it was the second, as the relay itself was away when the first was due.
+    /// Whether the relay itself did not run at some time since the ping.
+    is_excused: bool,
+    /// Whether it was the second, as the client is not to blame that the first was in vain.
     asked_again: bool,
     /// Whether something came since that was no sign of life.
     is_answered_for: bool,
@@ -33,6 +35,7 @@ impl Heartbeat {
             sign_of_life,
             active_at: now,
             asked_at: None,
+            is_excused: false,
             asked_again: false,
             is_answered_for: false,
         }
@@ -76,6 +79,7 @@ impl Heartbeat {
     pub(super) fn alive(&mut self, now: Instant) {
         self.active_at = now;
         self.asked_at = None;
+        self.is_excused = false;
         self.asked_again = false;
         self.is_answered_for = false;
     }
@@ -93,6 +97,12 @@ impl Heartbeat {
         }
     }
 
+    /// The relay did not run until then. Perhaps its whole machine did not, the client's network on it: a client
+    /// that was asked before had less time for its answer than it is due.
+    pub(super) fn on_standstill(&mut self, ended_at: Instant) {
+        self.is_excused |= self.asked_at.is_some_and(|asked_at| asked_at < ended_at);
+    }
+
     pub(super) fn on_time(&mut self, now: Instant) -> Action {
         let deadline = self.deadline();
         if now < deadline {
@@ -100,7 +110,8 @@ impl Heartbeat {
         }
         if self.asked_at.is_some() {
             // Once only: a relay that is always late must close the dead all the same.
-            if self.asked_again || now < deadline + LATE {
+            let is_excused = self.is_excused || now >= deadline + LATE;
+            if self.asked_again || !is_excused {
                 return Action::close(CloseCode::PongTimeout, self.complaint());
             }
             self.asked_again = true;

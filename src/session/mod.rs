@@ -207,6 +207,11 @@ impl Session {
         self.complete_by = None;
     }
 
+    /// The relay did not run until then: what its client did not do meanwhile is not held against it.
+    pub fn on_standstill(&mut self, ended_at: Instant) {
+        self.heartbeat.on_standstill(ended_at);
+    }
+
     /// Time has passed.
     pub fn on_time(&mut self, now: Instant) -> Action {
         if self.is_away() {

@@ -13,6 +13,7 @@ mod sharded;
 #[cfg(test)]
 mod tests;
 
+use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
@@ -33,6 +34,8 @@ const SAVED: &str = "saved.rdb";
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
+    /// Where it speaks TLS, if it does.
+    tls_port: Option<u16>,
     arguments: Vec<String>,
     /// What clients must know; `None`: nothing.
     password: Option<String>,
@@ -51,33 +54,44 @@ impl RedisServer {
 
     /// An empty server with further arguments, `--maxclients 4` say.
     pub async fn start_with(arguments: &[&str]) -> RedisServer {
-        let directory = tempfile::tempdir().expect("the temporary directory is writable");
-        RedisServer::start_in(directory, arguments, None).await
+        RedisServer::new(arguments).start_on_free_ports().await
+    }
+
+    /// An empty server that speaks TLS on another port, too, by arguments that name its certificates.
+    pub async fn start_with_tls(arguments: &[&str]) -> RedisServer {
+        let mut server = RedisServer::new(arguments);
+        server.tls_port = Some(0);
+        server.start_on_free_ports().await
     }
 
     /// An empty server whose clock is so many seconds ahead of the system's.
     pub async fn start_ahead(seconds: u32) -> RedisServer {
-        let directory = tempfile::tempdir().expect("the temporary directory is writable");
-        let clock = Clock::new(directory.path(), seconds);
-        RedisServer::start_in(directory, &[], Some(clock)).await
+        let mut server = RedisServer::new(&[]);
+        server.clock = Some(Clock::new(server.directory.path(), seconds));
+        server.start_on_free_ports().await
     }
 
-    async fn start_in(directory: TempDir, arguments: &[&str], clock: Option<Clock>) -> RedisServer {
-        let mut server = RedisServer {
+    fn new(arguments: &[&str]) -> RedisServer {
+        RedisServer {
             port: 0,
+            tls_port: None,
             arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
             password: None,
             process: None,
-            clock,
-            directory,
-        };
+            clock: None,
+            directory: tempfile::tempdir().expect("the temporary directory is writable"),
+        }
+    }
+
+    async fn start_on_free_ports(mut self) -> RedisServer {
         for _ in 0..20 {
-            server.port = ports::candidate();
-            if server.try_start().await {
-                return server;
+            self.port = ports::candidate();
+            self.tls_port = self.tls_port.map(|_| ports::candidate());
+            if self.try_start().await {
+                return self;
             }
         }
-        panic!("redis-server does not start with {arguments:?}");
+        panic!("redis-server does not start with {:?}", self.arguments);
     }
 
     /// An empty server that wants this password, which its URL has.
@@ -97,6 +111,11 @@ impl RedisServer {
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port on which it speaks TLS; panics where it does not.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port.expect("it was started with TLS")
     }
 
     /// Its URL, with database 0.
@@ -193,6 +212,9 @@ impl RedisServer {
         let settings = ["--bind", "127.0.0.1", "--port", &port, "--save", ""];
         let mut arguments: Vec<String> = settings.map(str::to_owned).to_vec();
         arguments.extend(["--appendonly", "no"].map(str::to_owned));
+        if let Some(port) = self.tls_port {
+            arguments.extend(["--tls-port".to_owned(), port.to_string()]);
+        }
         arguments.extend(self.arguments.iter().cloned());
         self.process =
             RedisProcess::start(self.directory.path(), &arguments, self.clock.as_ref()).await;
@@ -206,12 +228,16 @@ impl RedisServer {
 
 /// Sends a command to the server at `url`, on a connection of its own.
 async fn ask<T: FromRedisValue>(url: &str, command: &Cmd) -> RedisResult<T> {
-    let client = Client::open(url)?;
-    // The harness's own patience ends a wait, not the library's half a second.
+    let mut connection = connect(url).await?;
+    within("an answer of Redis", command.query_async(&mut connection)).await
+}
+
+/// A connection to the server at `url`, on which the harness's own patience ends a wait, not the library's half a second.
+async fn connect(url: &str) -> RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_response_timeout(None)
         .set_connection_timeout(None);
+    let client = Client::open(url)?;
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
-    let mut connection = within("a connection to Redis", connecting).await?;
-    within("an answer of Redis", command.query_async(&mut connection)).await
+    within("a connection to Redis", connecting).await
 }

@@ -3,6 +3,7 @@
 use redis::Cmd;
 
 use super::RedisServer;
+use crate::wait::within;
 
 impl RedisServer {
     /// Publishes a message; returns how many listened.
@@ -22,11 +23,10 @@ impl RedisServer {
         for (topic, message) in messages {
             pipeline.add_command(publish(topic.as_bytes(), message.as_bytes()));
         }
-        let client = redis::Client::open(self.url()).expect("it is a URL");
-        let connection = client.get_multiplexed_async_connection().await;
+        let connection = super::connect(&self.url()).await;
         let mut connection = connection.expect("Redis listens");
-        let counts: Vec<u64> = pipeline
-            .query_async(&mut connection)
+        let publishing = pipeline.query_async(&mut connection);
+        let counts: Vec<u64> = within("Redis to publish", publishing)
             .await
             .expect("Redis publishes");
         counts.iter().sum()

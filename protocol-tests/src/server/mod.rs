@@ -9,7 +9,7 @@ use std::thread;
 use serde_json::Value;
 
 use crate::client::WsClient;
-use crate::config::{App, AppConfig, ServerConfig};
+use crate::config::{ANY_PORT, App, AppConfig, ServerConfig};
 use crate::connection::{Connection, OpenConnections};
 use crate::event::{Close, Event};
 use crate::http::{HttpClient, Response};
@@ -253,8 +253,14 @@ impl TestServer {
     }
 
     /// Stops the server by SIGTERM, expecting a clean exit, and starts it again on the same addresses, public and admin.
+    /// It was started with [`TestServerBuilder::to_be_restarted`].
     pub async fn restart(mut self) -> TestServer {
         self.finished = true;
+        assert_ne!(
+            self.config.text("server", "listen"),
+            Some(ANY_PORT),
+            "its port may be another's meanwhile"
+        );
         self.signal(Signal::Terminate);
         let mut process = self
             .process

@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use toml::Value;
 
 use super::TestServer;
-use crate::config::{AppConfig, ServerConfig};
+use crate::config::{ANY_PORT, AppConfig, ServerConfig};
 use crate::connection::OpenConnections;
 use crate::process::{Exit, ServerProcess};
+use crate::redis::ports;
 use crate::skipped::Skipped;
 use crate::subject::{self, Endpoint, ForeignServer};
 
@@ -16,6 +17,7 @@ use crate::subject::{self, Endpoint, ForeignServer};
 pub struct TestServerBuilder {
     config: ServerConfig,
     reason_to_own: Option<String>,
+    keeps_ports: bool,
 }
 
 impl TestServerBuilder {
@@ -23,6 +25,7 @@ impl TestServerBuilder {
         TestServerBuilder {
             config: ServerConfig::new(),
             reason_to_own: None,
+            keeps_ports: false,
         }
     }
 
@@ -51,6 +54,12 @@ impl TestServerBuilder {
     /// Says that the test needs a process of its own, to send signals to or to read metrics of.
     pub fn own_process(self) -> TestServerBuilder {
         self.needs("a process of its own")
+    }
+
+    /// Says that the test restarts the server, on ports that the system gives to nobody else meanwhile.
+    pub fn to_be_restarted(mut self) -> TestServerBuilder {
+        self.keeps_ports = true;
+        self.own_process()
     }
 
     /// Sets a variable of the process's environment.
@@ -109,17 +118,44 @@ impl TestServerBuilder {
             return foreign_server(foreign, self.config);
         }
         self.complete();
+        if self.keeps_ports {
+            return server_that_keeps_ports(&self.config).await;
+        }
         own_server(self.config).await
     }
 }
 
 /// Starts a process with this configuration.
 pub(super) async fn own_server(config: ServerConfig) -> TestServer {
+    let started = try_own_server(config).await;
+    started.unwrap_or_else(|ended| panic!("{ended}"))
+}
+
+/// Starts a process with this configuration, on ports that are chosen here instead of any.
+async fn server_that_keeps_ports(config: &ServerConfig) -> TestServer {
+    for _ in 0..20 {
+        let mut config = config.clone();
+        for section in ["server", "admin"] {
+            if config.text(section, "listen") == Some(ANY_PORT) {
+                let authority = format!("127.0.0.1:{}", ports::candidate());
+                config.set(&format!("{section}.listen"), authority.into());
+            }
+        }
+        match try_own_server(config).await {
+            Ok(server) => return server,
+            Err(ended) => assert!(ended.contains("Address already in use"), "{ended}"),
+        }
+    }
+    panic!("twenty ports are in use");
+}
+
+/// Starts a process with this configuration. The error is what it wrote, if it ended instead.
+async fn try_own_server(config: ServerConfig) -> Result<TestServer, String> {
     let mut process = ServerProcess::start(&config);
     let prefix = config.text("server", "path_prefix").unwrap_or_default();
     let prefix = prefix.trim_matches('/');
     let endpoint = Endpoint {
-        authority: process.address("public").await,
+        authority: process.address("public").await?,
         prefix: if prefix.is_empty() {
             String::new()
         } else {
@@ -131,15 +167,15 @@ pub(super) async fn own_server(config: ServerConfig) -> TestServer {
         // What speaks to it over TCP is of no use there.
         Some(listen) if listen.starts_with("unix:") => None,
         Some(_) => Some(Endpoint {
-            authority: process.address("admin").await,
+            authority: process.address("admin").await?,
             prefix: String::new(),
         }),
     };
     let tls = match config.text("tls", "listen") {
         Some("") | None => None,
-        Some(_) => Some(process.address("tls").await),
+        Some(_) => Some(process.address("tls").await?),
     };
-    TestServer {
+    Ok(TestServer {
         endpoint,
         admin,
         tls,
@@ -149,7 +185,7 @@ pub(super) async fn own_server(config: ServerConfig) -> TestServer {
         connections: OpenConnections::default(),
         channels: Mutex::default(),
         finished: false,
-    }
+    })
 }
 
 fn foreign_server(foreign: ForeignServer, config: ServerConfig) -> TestServer {

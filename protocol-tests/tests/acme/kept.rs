@@ -12,7 +12,7 @@ async fn files_that_are_broken_are_made_anew() {
     let pebble = Pebble::start(Habits::default()).await;
     let state = tempfile::tempdir().unwrap();
     let server = pebble.server("http-01", &["a.test"], state.path());
-    let server = or_skip!(server.start().await);
+    let server = or_skip!(server.to_be_restarted().start().await);
     pebble.point_to(&server);
     expect_orders(&server, "issued", 1.0).await;
     for file in files(state.path()) {
@@ -30,7 +30,7 @@ async fn an_account_that_the_directory_has_forgotten_is_replaced() {
     let mut pebble = Pebble::start(Habits::default()).await;
     let state = tempfile::tempdir().unwrap();
     let server = pebble.server("http-01", &["a.test"], state.path());
-    let server = or_skip!(server.start().await);
+    let server = or_skip!(server.to_be_restarted().start().await);
     pebble.point_to(&server);
     expect_orders(&server, "issued", 1.0).await;
     fs::remove_file(certificate(state.path())).unwrap();

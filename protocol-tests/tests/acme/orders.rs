@@ -82,7 +82,7 @@ async fn a_restarted_server_has_its_certificate_and_orders_none() {
     let pebble = Pebble::start(Habits::default()).await;
     let state = tempfile::tempdir().unwrap();
     let server = pebble.server("http-01", &["a.test"], state.path());
-    let server = or_skip!(server.start().await);
+    let server = or_skip!(server.to_be_restarted().start().await);
     pebble.point_to(&server);
     expect_orders(&server, "issued", 1.0).await;
     pebble.way.cut();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol_tests::names::unique;
 use protocol_tests::request::percent_encode;
-use protocol_tests::{PATIENCE, PublishedEvent, TestServer};
+use protocol_tests::{PATIENCE, PublishedEvent, Request, TestServer};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -191,31 +191,50 @@ fn believed(tabs: &[Tab], truth: &Truth) -> Option<String> {
 
 /// What a node's HTTP API counts, where it differs.
 async fn counts(node: &TestServer, truth: &Truth) -> Option<String> {
+    compare(node, truth).await.err()
+}
+
+/// Asks a node's HTTP API; the error is where it differs, or that it refuses.
+async fn compare(node: &TestServer, truth: &Truth) -> Result<(), String> {
     let count = |there: &There| json!({"subscription_count": there.subscriptions});
     let expected = occupied(truth.iter(), count);
     let info = [("info", "subscription_count")];
-    let answer = node.get("/channels", &info).await;
+    let answer = ask(node, "/channels", &info).await?;
     if answer["channels"] != expected {
-        return Some(format!("/channels answers {answer}, and it is {expected}"));
+        return Err(format!("/channels answers {answer}, and it is {expected}"));
     }
     let count = |there: &There| json!({"user_count": there.users.len()});
     let expected = occupied(presence(truth), count);
     let info = [("info", "user_count"), ("filter_by_prefix", "presence-")];
-    let answer = node.get("/channels", &info).await;
+    let answer = ask(node, "/channels", &info).await?;
     if answer["channels"] != expected {
-        return Some(format!("/channels answers {answer}, and it is {expected}"));
+        return Err(format!("/channels answers {answer}, and it is {expected}"));
     }
     for (channel, there) in presence(truth) {
         let path = format!("/channels/{}/users", percent_encode(channel));
-        let answer = node.get(&path, &[]).await;
+        let answer = ask(node, &path, &[]).await?;
         let users = answer["users"].as_array().into_iter().flatten();
         let ids = users.filter_map(|user| user["id"].as_str().map(str::to_owned));
         let ids: BTreeSet<String> = ids.collect();
         if ids != there.users {
-            return Some(format!("{path} lists {ids:?}, and it is {:?}", there.users));
+            return Err(format!("{path} lists {ids:?}, and it is {:?}", there.users));
         }
     }
-    None
+    Ok(())
+}
+
+/// What a node's HTTP API answers; the error is that it refuses, as one does that has just found out that Redis has
+/// forgotten it.
+async fn ask(node: &TestServer, path: &str, query: &[(&str, &str)]) -> Result<Value, String> {
+    let mut request = Request::get(node.app(), path);
+    for (name, value) in query {
+        request = request.query(name, value);
+    }
+    let answer = node.request(&request).await;
+    if answer.status == 503 {
+        return Err(format!("{path} is refused: {}", answer.text()));
+    }
+    Ok(answer.expect_status(200).json())
 }
 
 fn occupied<'a>(

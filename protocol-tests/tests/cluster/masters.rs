@@ -3,7 +3,7 @@
 use protocol_tests::cluster::PREFIX;
 use protocol_tests::{Cluster, PublishedEvent, RedisCluster, eventually, or_skip};
 
-use crate::support::{app, channel_name, figure, subscriber_of_each};
+use crate::support::{channel_name, figure, nodes_at, subscriber_of_each};
 
 /// So many channels that every master has some.
 const CHANNELS: usize = 12;
@@ -23,7 +23,7 @@ async fn wait_until_noticed(cluster: &Cluster) {
 #[tokio::test]
 async fn node_survives_the_loss_of_any_master() {
     let redis = RedisCluster::start().await;
-    let cluster = or_skip!(Cluster::builder(redis.urls()).app(app()).start().await);
+    let cluster = or_skip!(nodes_at(redis.urls()).start().await);
     let mut channels = Vec::new();
     for _ in 0..CHANNELS {
         let channel = channel_name("private-");

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::roster::{Member, expect_alive, expect_unchanged, spread_members, users_of};
 use crate::stream::Streams;
 use crate::support::{
-    channel_name, expect_nothing, figure, finish, member, nodes, start, subscriber_of_each, users,
+    channel_name, expect_nothing, figure, finish, member, nodes, start, subscriber_of_each,
     wait_for_channel, wait_for_users,
 };
 
@@ -211,12 +211,8 @@ async fn node_that_ended_since_the_dump_leaves_nothing() {
     cluster.stop(1).await;
     gone.await.unwrap();
     go_back(&mut redis, &cluster).await;
-    let node = &cluster[0];
-    eventually("the node that ended to have left nothing", || async {
-        let is_gone = users(node, &presence).await == ["ann"];
-        (is_gone && users(node, &alone).await.is_empty()).then_some(())
-    })
-    .await;
+    wait_for_users(&cluster, &presence, &["ann".to_owned()]).await;
+    wait_for_users(&cluster, &alone, &[]).await;
     finish(cluster, &redis).await;
 }
 

@@ -1,17 +1,16 @@
 //! Sentinels make a replica the master: the nodes follow.
 
 use protocol_tests::cluster::PREFIX;
-use protocol_tests::{Cluster, Sentinels, or_skip};
+use protocol_tests::{Sentinels, or_skip};
 
 use crate::roster::{expect_alive, spread_members};
 use crate::stream::Streams;
-use crate::support::{app, channel_name};
+use crate::support::{channel_name, nodes_at};
 
 #[tokio::test]
 async fn nodes_follow_to_the_new_master_and_lose_nothing_that_was_accepted() {
     let mut redis = Sentinels::start().await;
-    let builder = Cluster::builder(redis.url()).app(app());
-    let cluster = or_skip!(builder.start().await);
+    let cluster = or_skip!(nodes_at(redis.url()).start().await);
     let channel = channel_name("presence-");
     let (mut members, mut truth) = spread_members(&cluster, &channel, 9).await;
     let streams = Streams::start(&cluster).await;

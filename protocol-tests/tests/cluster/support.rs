@@ -105,10 +105,22 @@ pub(crate) async fn expect_nothing(cluster: &Cluster, clients: &mut [WsClient]) 
 
 // The HTTP API
 
+/// What a node answers; `None` while it refuses: one that finds out that Redis has forgotten it does until it is known
+/// again.
+async fn try_ask(node: &TestServer, question: &Request) -> Option<Value> {
+    let answer = node.request(question).await;
+    (answer.status != 503).then(|| answer.expect_status(200).json())
+}
+
 /// What a node answers about a channel.
 pub(crate) async fn channel(node: &TestServer, channel: &str, info: &str) -> Value {
+    let answer = node.request(&ask_for_channel(node, channel, info)).await;
+    answer.expect_status(200).json()
+}
+
+fn ask_for_channel(node: &TestServer, channel: &str, info: &str) -> Request {
     let path = format!("/channels/{}", percent_encode(channel));
-    node.get(&path, &[("info", info)]).await
+    Request::get(node.app(), &path).query("info", info)
 }
 
 /// Waits until every node answers this about a channel.
@@ -117,7 +129,8 @@ pub(crate) async fn wait_for_channel(cluster: &Cluster, name: &str, info: &str, 
         let node = &cluster[position];
         let what = format!("node {position} to answer for {name}: {expected}");
         eventually(&what, || async {
-            (channel(node, name, info).await == *expected).then_some(())
+            let question = ask_for_channel(node, name, info);
+            (try_ask(node, &question).await.as_ref() == Some(expected)).then_some(())
         })
         .await;
     }
@@ -150,10 +163,8 @@ pub(crate) async fn wait_for_users(cluster: &Cluster, channel: &str, expected: &
         let node = &cluster[position];
         let what = format!("node {position} to list {} users", expected.len());
         eventually(&what, || async {
-            let answer = node.request(&ask_for_users(node, channel)).await;
-            // A node that finds out that Redis has forgotten it refuses until it is known again.
-            let is_refused = answer.status == 503;
-            (!is_refused && sorted_ids(&answer.expect_status(200).json()) == expected).then_some(())
+            let answer = try_ask(node, &ask_for_users(node, channel)).await?;
+            (sorted_ids(&answer) == expected).then_some(())
         })
         .await;
     }

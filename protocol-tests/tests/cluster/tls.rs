@@ -1,6 +1,5 @@
 //! Redis over TLS.
 
-use std::net::TcpListener;
 use std::path::Path;
 
 use protocol_tests::cluster::ClusterBuilder;
@@ -13,7 +12,6 @@ use crate::support::{app, channel_name, finish, subscriber_of_each};
 /// A Redis that also speaks TLS, with a certificate of an authority that nobody else knows.
 struct TlsRedis {
     server: RedisServer,
-    port: u16,
     directory: TempDir,
 }
 
@@ -23,11 +21,7 @@ impl TlsRedis {
         write_certificates(directory.path());
         let file = |name: &str| directory.path().join(name).display().to_string();
         let (certificate, key, authority) = (file("server.pem"), file("key.pem"), file("ca.pem"));
-        let port = free_port();
-        let port_text = port.to_string();
         let arguments = [
-            "--tls-port",
-            &port_text,
             "--tls-cert-file",
             &certificate,
             "--tls-key-file",
@@ -38,25 +32,19 @@ impl TlsRedis {
             "no",
         ];
         TlsRedis {
-            server: RedisServer::start_with(&arguments).await,
-            port,
+            server: RedisServer::start_with_tls(&arguments).await,
             directory,
         }
     }
 
     fn nodes(&self) -> ClusterBuilder {
-        let url = format!("rediss://127.0.0.1:{}/0", self.port);
+        let url = format!("rediss://127.0.0.1:{}/0", self.server.tls_port());
         Cluster::builder(url).app(app()).nodes(2)
     }
 
     fn authority(&self) -> String {
         self.directory.path().join("ca.pem").display().to_string()
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
-    listener.local_addr().expect("it is bound").port()
 }
 
 fn write_certificates(directory: &Path) {

@@ -152,7 +152,7 @@ async fn user_is_online_from_the_first_connection_to_any_node_to_the_last() {
 #[tokio::test]
 async fn user_who_moves_to_another_node_within_the_grace_was_never_offline() {
     let redis = RedisServer::start().await;
-    let app = app().set("watchlist", true).set("watchlist_grace", 3);
+    let app = app().set("watchlist", true).set("watchlist_grace", 10);
     let builder = Cluster::builder(redis.url()).app(app);
     let cluster = or_skip!(builder.start().await);
     let user = unique("u-");

@@ -6,11 +6,19 @@ use std::path::PathBuf;
 use protocol_tests::{TestServer, subject};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 use tokio::process::Command;
 
 /// What the doctor knows of the app that tests have by default.
 pub(crate) const APP: &str =
     "[[apps]]\nid = \"10001\"\nkey = \"key-10001\"\nsecret = \"secret-10001\"\n";
+
+/// A port at which nobody listens, and which is nobody else's for as long as this is there.
+pub(crate) fn nobody() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket
+}
 
 /// A call of the doctor.
 pub(crate) struct Doctor {

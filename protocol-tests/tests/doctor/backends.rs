@@ -5,7 +5,7 @@ use protocol_tests::{RedisServer, TestServer, or_skip, sign};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::asked::{APP, Doctor};
+use crate::asked::{APP, Doctor, nobody};
 
 /// An endpoint that takes one request, answers with a status, and returns what it was sent.
 async fn endpoint(listener: TcpListener, status: u16) -> String {
@@ -56,9 +56,8 @@ async fn a_webhook_is_sent_a_signed_request_without_events() {
 #[tokio::test]
 async fn a_webhook_that_is_not_there_is_found() {
     let server = or_skip!(TestServer::builder().own_process().start().await);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let nobody = nobody();
+    let address = nobody.local_addr().unwrap();
     let url = format!("ws://{}", server.endpoint().authority);
     let found = Doctor::of(&url, &with_webhook(&format!("http://{address}/")))
         .ask()

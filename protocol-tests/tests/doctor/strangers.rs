@@ -4,7 +4,7 @@ use protocol_tests::wait::within;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::asked::{APP, Doctor};
+use crate::asked::{APP, Doctor, nobody};
 
 /// Answers whoever connects with these bytes, again and again if they are to have no end.
 async fn serve(answer: &'static [u8], endless: bool) -> String {
@@ -25,9 +25,8 @@ async fn serve(answer: &'static [u8], endless: bool) -> String {
 
 #[tokio::test]
 async fn a_port_where_nothing_is_is_found() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let nobody = nobody();
+    let address = nobody.local_addr().unwrap();
     let found = Doctor::of(&format!("ws://{address}"), APP).ask().await;
     found.expect_error("tcp", "nothing answers");
     assert!(!found.has("http"), "{found:?}");

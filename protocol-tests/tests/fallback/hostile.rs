@@ -109,7 +109,7 @@ async fn small_messages_find_room_when_large_bodies_have_all_they_may() {
     const BACKLOG: u32 = 1 << 20;
     let builder = TestServer::builder()
         .set("server.http_backlog_bytes", BACKLOG)
-        .set("server.fallback_timeout", 3);
+        .set("server.fallback_timeout", 10);
     let server = or_skip!(builder.start().await);
     let mut client = FallbackClient::connect(&server, Transport::Polling).await;
     let mut unfinished = Vec::new();
@@ -217,7 +217,7 @@ async fn bodies_that_are_announced_and_do_not_come_take_no_room() {
     const BACKLOG: u32 = 1 << 20;
     let builder = TestServer::builder()
         .set("server.http_backlog_bytes", BACKLOG)
-        .set("server.fallback_timeout", 3);
+        .set("server.fallback_timeout", 10);
     let server = or_skip!(builder.start().await);
     let mut client = FallbackClient::connect(&server, Transport::Polling).await;
     let mut session = client.session.clone();

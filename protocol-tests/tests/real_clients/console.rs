@@ -145,7 +145,8 @@ async fn the_console_finds_each_of_many_apps() {
 
 #[tokio::test]
 async fn the_doctor_s_page_shows_the_runs_of_a_relay_that_was_restarted() {
-    let mut server = or_skip!(server(AppConfig::new("10001")).start().await);
+    let restarted = server(AppConfig::new("10001")).to_be_restarted();
+    let mut server = or_skip!(restarted.start().await);
     let program = &["console/restarted.mjs"];
     let mut script = Script::start_with(Interpreter::Node, program, Some(given(&server)));
     let mut lines = Vec::new();

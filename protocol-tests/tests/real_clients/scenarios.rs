@@ -30,7 +30,7 @@ impl Run {
 
     /// Runs it against a server that it may restart.
     pub(crate) async fn on_server_to_restart(self) {
-        let server = or_skip!(TestServer::builder().own_process().start().await);
+        let server = or_skip!(TestServer::builder().to_be_restarted().start().await);
         self.on(server).await;
     }
 
@@ -77,7 +77,7 @@ impl Run {
 
     /// Runs it against a server that it may restart, behind an nginx that passes no WebSocket on.
     pub(crate) async fn behind_nginx(self) {
-        let server = or_skip!(TestServer::builder().own_process().start().await);
+        let server = or_skip!(TestServer::builder().to_be_restarted().start().await);
         let nginx = Balancer::nginx(&server.endpoint().authority).await;
         let settings = settings(server.app(), nginx.authority());
         let server = self.to_its_end(settings, Some(server)).await;

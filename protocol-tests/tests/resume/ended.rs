@@ -16,7 +16,8 @@ const TOLERANCE: Duration = Duration::from_millis(150);
 
 #[tokio::test]
 async fn restart_of_the_relay_forgets_sessions() {
-    let server = or_skip!(TestServer::builder().app(app()).start().await);
+    let builder = TestServer::builder().app(app()).to_be_restarted();
+    let server = or_skip!(builder.start().await);
     let channel = server.channel("public-");
     let away = Session::on(&server, &[&channel]).await.park(&server).await;
     publish(&server, &channel, 0).await;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use protocol_tests::candidate_port;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
@@ -48,7 +49,7 @@ struct Restart {
 }
 
 impl Road {
-    /// A proxy on a free port of loopback, to this address (`host:port`).
+    /// A proxy on a port of loopback that is still free when it comes back, to this address (`host:port`).
     pub(crate) async fn start(target: &str) -> Road {
         let lines = Lines::default();
         let (restarts, restarted) = watch::channel(Restart::default());
@@ -61,8 +62,7 @@ impl Road {
         let thread = thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build();
             runtime.expect("there are descriptors").block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await;
-                let listener = listener.expect("there are free ports");
+                let listener = listen().await;
                 let address = listener.local_addr().expect("the socket is bound");
                 let _waited_for = bound.send(address.to_string());
                 tokio::select! {
@@ -114,6 +114,16 @@ fn lock(lines: &Lines) -> MutexGuard<'_, HashMap<u16, watch::Sender<Way>>> {
     lines.lock().expect("nobody panics with it")
 }
 
+/// Listens on a port that the system gives to nobody while the proxy is away.
+async fn listen() -> TcpListener {
+    loop {
+        match TcpListener::bind(("127.0.0.1", candidate_port())).await {
+            Ok(listener) => return listener,
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{error}"),
+        }
+    }
+}
+
 struct Carrier {
     target: String,
     lines: Lines,
@@ -136,7 +146,7 @@ impl Carrier {
                     }
                     sleep(away).await;
                     listener = loop {
-                        // The port may be somebody's for a moment, who has connected from it.
+                        // The port may be somebody's for a moment, who tries which are free.
                         match TcpListener::bind(address).await {
                             Ok(listener) => break listener,
                             Err(_) => sleep(Duration::from_millis(10)).await,

@@ -57,11 +57,7 @@ async fn connections_that_end_in_the_middle_of_the_request_lose_nothing() {
 
 #[tokio::test]
 async fn an_answer_later_than_the_timeout_is_a_failure() {
-    for late in [
-        Answer::Never,
-        Answer::Late(Duration::from_secs(3600), 200),
-        Answer::Late(Duration::from_secs(5), 200),
-    ] {
+    for late in [Answer::Never, Answer::Late(Duration::from_secs(3600), 200)] {
         let mut receiver = receiver().await;
         receiver.script({
             let late = late.clone();
@@ -70,7 +66,7 @@ async fn an_answer_later_than_the_timeout_is_a_failure() {
                 _ => Answer::OK,
             }
         });
-        let builder = relay(&receiver, &["channel_occupied"]).set("webhooks.timeout", 3);
+        let builder = relay(&receiver, &["channel_occupied"]).set("webhooks.timeout", 5);
         let server = or_skip!(builder.start().await);
         let channel = server.channel("public-");
         let _client = subscriber(&server, &channel).await;
@@ -81,7 +77,8 @@ async fn an_answer_later_than_the_timeout_is_a_failure() {
         };
         assert_eq!(first.ids(), second.ids());
         let gave_up = first.ended.expect("it has ended") - first.arrived;
-        let about = Duration::from_millis(2900)..Duration::from_millis(4900);
+        // Less than the default.
+        let about = Duration::from_millis(4900)..Duration::from_millis(9900);
         assert!(about.contains(&gave_up), "{late:?}: after {gave_up:?}");
         let timeouts = figure(&server, "requests_total", &[("outcome", "timeout")]).await;
         assert_eq!(timeouts, 1.0);
@@ -90,10 +87,11 @@ async fn an_answer_later_than_the_timeout_is_a_failure() {
 }
 
 #[tokio::test]
-async fn an_answer_just_within_the_timeout_is_one() {
+async fn an_answer_that_is_late_and_within_the_timeout_is_one() {
     let mut receiver = receiver().await;
-    receiver.script(|_| Answer::Late(Duration::from_millis(1500), 200));
-    let builder = relay(&receiver, &["channel_occupied"]).set("webhooks.timeout", 4);
+    // Later than the default allows.
+    receiver.script(|_| Answer::Late(Duration::from_secs(11), 200));
+    let builder = relay(&receiver, &["channel_occupied"]).set("webhooks.timeout", 25);
     let server = or_skip!(builder.start().await);
     let channel = server.channel("public-");
     let _client = subscriber(&server, &channel).await;

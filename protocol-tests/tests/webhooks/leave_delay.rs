@@ -15,8 +15,8 @@ use crate::support::{
     subscriber, vacated, wait_until_left,
 };
 
-/// Long enough for a client to come back on a busy machine.
-const DELAY: Duration = Duration::from_secs(3);
+/// Long enough for a client to come back on a machine that does nothing for it for seconds.
+const DELAY: Duration = Duration::from_secs(10);
 
 async fn start(receiver: &Receiver, events: &[&str]) -> Result<TestServer, Skipped> {
     let delay = DELAY.as_millis() as i64;
@@ -87,23 +87,37 @@ async fn vacated_and_removed_come_3_seconds_after_the_leave_by_default() {
     server.finish().await;
 }
 
+/// How long after a leave its webhook comes.
+async fn delay_of_a_leave(server: &TestServer, receiver: &mut Receiver) -> Duration {
+    let channel = server.channel("public-");
+    let mut client = subscriber(server, &channel).await;
+    receiver.expect_event(occupied(&channel)).await;
+    let left = Instant::now();
+    leave(&mut client, &channel).await;
+    receiver.expect_event(vacated(&channel)).await;
+    delay_on(receiver, &channel, left)
+}
+
 #[tokio::test]
 async fn the_delay_is_configurable() {
+    // Less than the default.
+    const MOST: Duration = Duration::from_millis(2900);
     for delay in [0, 1000] {
         let mut receiver = receiver().await;
         let builder = relay(&receiver, &OCCUPANCY).set("webhooks.leave_delay_ms", delay);
         let server = or_skip!(builder.start().await);
-        let channel = server.channel("public-");
-        let mut client = subscriber(&server, &channel).await;
-        receiver.expect_event(occupied(&channel)).await;
-        let left = Instant::now();
-        leave(&mut client, &channel).await;
-        receiver.expect_event(vacated(&channel)).await;
-        let waited = delay_on(&receiver, &channel, left);
         let least = Duration::from_millis((delay as u64).saturating_sub(10));
-        // Less than the default.
-        let about = least..Duration::from_millis(2900);
-        assert!(about.contains(&waited), "{delay} ms: after {waited:?}");
+        let mut quickest = Duration::MAX;
+        // A machine that is busy with something else is not so each time.
+        for _ in 0..4 {
+            let waited = delay_of_a_leave(&server, &mut receiver).await;
+            assert!(waited >= least, "{delay} ms: after {waited:?}");
+            quickest = quickest.min(waited);
+            if quickest < MOST {
+                break;
+            }
+        }
+        assert!(quickest < MOST, "{delay} ms: after {quickest:?}");
         server.finish().await;
     }
 }

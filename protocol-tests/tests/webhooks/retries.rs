@@ -34,9 +34,9 @@ async fn an_event_is_sent_again_with_the_same_id_and_time_and_ever_longer_pauses
         // That of the event: who compares it with the clock knows that it comes late.
         assert_eq!(pair[0].time_ms, pair[1].time_ms);
     }
-    // About 1, 2 and 4 seconds, half as much less or more, and some for a busy machine.
+    // About 1, 2 and 4 seconds, half as much less or more, and many for a busy machine.
     for (pause, seconds) in pauses.iter().zip([1.0, 2.0, 4.0]) {
-        let about = seconds * 0.45..seconds * 1.5 + 3.0;
+        let about = seconds * 0.45..seconds * 1.5 + 12.0;
         assert!(about.contains(&pause.as_secs_f64()), "{pauses:?}");
     }
     // It is counted once the relay has read the answer.

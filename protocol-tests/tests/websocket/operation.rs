@@ -211,7 +211,7 @@ async fn second_signal_ends_the_server_at_once() {
 
 #[tokio::test]
 async fn stopped_server_frees_its_address_for_the_next() {
-    let server = or_skip!(TestServer::builder().own_process().start().await);
+    let server = or_skip!(TestServer::builder().to_be_restarted().start().await);
     let endpoint = server.endpoint().clone();
     let client = server.connect().await;
     let server = server.restart().await;

@@ -11,7 +11,7 @@ use serde_json::json;
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber as Logging, span};
 
-use crate::redis_server::{RedisServer, Subscriber};
+use crate::redis_server::{RedisServer, Subscriber, connection};
 
 fn broadcaster(url: &str, retry: Retry) -> RedisBroadcaster {
     let config = RedisConfig::new(url).unwrap().retry(retry);
@@ -166,8 +166,7 @@ async fn a_password_that_is_put_right_is_taken() {
         let error = broadcaster.broadcast(&to_one()).await.unwrap_err();
         assert!(matches!(error, Error::Unauthorized { .. }), "{error}");
     }
-    let client = redis::Client::open(login("right")).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = connection(&login("right")).await;
     let set = redis::cmd("CONFIG")
         .arg(&["SET", "requirepass", "wrong"])
         .exec_async(&mut connection)
@@ -179,8 +178,7 @@ async fn a_password_that_is_put_right_is_taken() {
 #[tokio::test]
 async fn a_user_without_the_right_to_gets_the_reason() {
     let server = RedisServer::start(&[]).await;
-    let client = redis::Client::open(server.url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = connection(&server.url()).await;
     let revoked = redis::cmd("ACL")
         .arg(&["SETUSER", "default", "-eval"])
         .exec_async(&mut connection)

@@ -1,11 +1,11 @@
 //! A Redis server of a test's own, and a subscriber.
 
-use std::net::TcpListener;
 use std::process::Stdio;
 
 use futures_util::StreamExt as _;
-use protocol_tests::within;
-use redis::aio::PubSub;
+use protocol_tests::{candidate_port, within};
+use redis::AsyncConnectionConfig;
+use redis::aio::{MultiplexedConnection, PubSub};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -28,9 +28,8 @@ impl RedisServer {
     pub(crate) async fn start(arguments: &[&str]) -> RedisServer {
         let directory = tempfile::tempdir().expect("the temporary directory is writable");
         for _ in 0..10 {
-            // It is known to be free only for this moment: whoever loses it takes another.
-            let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-            let port = free.expect("there are free ports").port();
+            // The system gives it to nobody while the server is down: whoever finds it taken takes another.
+            let port = candidate_port();
             if let Some(process) = start(port, arguments, &directory).await {
                 return RedisServer {
                     port,
@@ -72,6 +71,17 @@ impl Subscriber {
         connection.psubscribe("*").await.unwrap();
         Subscriber { connection }
     }
+}
+
+/// A connection for commands to the server at this URL, on which the tests' own patience ends a wait, not the library's half
+/// a second.
+pub(crate) async fn connection(url: &str) -> MultiplexedConnection {
+    let config = AsyncConnectionConfig::new()
+        .set_response_timeout(None)
+        .set_connection_timeout(None);
+    let client = redis::Client::open(url).unwrap();
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    within("a connection to Redis", connecting).await.unwrap()
 }
 
 /// Starts a server; `None` if it ends instead.

@@ -5,6 +5,7 @@
 //!   and those who are away
 //! - [`delivery`]: fan-out, from the mailbox to the sockets
 //! - [`wheel`]: when which connection wants to know the time
+//! - [`standstill`]: whether the shard itself did not run for a while
 //! - [`peer`], [`carrier`], [`outbox`], [`sealed`], [`registration`]: one connection as the shard knows it
 //! - [`outcomes`]: what it is sent of what was decided about it
 //! - [`inspecting`]: what it is like, for people who look
@@ -24,6 +25,7 @@ mod registration;
 mod resumable;
 mod returning;
 mod sealed;
+mod standstill;
 mod subscribers;
 mod tables;
 mod unproven;

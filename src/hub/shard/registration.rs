@@ -49,6 +49,11 @@ impl Registration {
         self.tables.reschedule(&self.peer);
     }
 
+    /// When the connection's thread last went on after it had not run for a while.
+    pub fn went_on_at(&self, now: Instant) -> Option<Instant> {
+        self.tables.standstill.ended_at(now)
+    }
+
     /// Leaves every channel and the user at once, though the socket may still have to be
     /// closed in good order. Costs as much as the connection has subscriptions.
     pub fn end(&self) {

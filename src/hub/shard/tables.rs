@@ -14,6 +14,7 @@ use super::carrier::{Carrier, Outlives};
 use super::channel::LocalChannel;
 use super::peer::Peer;
 use super::resumable::{Of, Resumable, Unacknowledged};
+use super::standstill::Standstill;
 use super::unproven::Tail;
 use super::wheel::{TICK, Wheel};
 use crate::hub::app::AppHub;
@@ -37,6 +38,7 @@ pub(super) struct Tables {
     peers: RefCell<HashMap<PeerId, Entry, FxBuildHasher>>,
     pub(super) channels: RefCell<HashMap<ChannelId, LocalChannel, FxBuildHasher>>,
     wheel: RefCell<Wheel>,
+    pub(super) standstill: Standstill,
     next_peer: Cell<u64>,
     pub(super) unacknowledged: Unacknowledged,
     /// Whose turn it is to be asked.
@@ -79,6 +81,7 @@ impl Tables {
         compression: Compression,
         metrics: WorkerMetrics,
     ) -> Self {
+        let now = Instant::now();
         Self {
             mailbox,
             authority,
@@ -87,7 +90,8 @@ impl Tables {
             apps: RefCell::default(),
             peers: RefCell::default(),
             channels: RefCell::default(),
-            wheel: RefCell::new(Wheel::new(Instant::now())),
+            wheel: RefCell::new(Wheel::new(now)),
+            standstill: Standstill::new(now),
             next_peer: Cell::new(0),
             unacknowledged: Unacknowledged::default(),
             turn: Cell::new(0),
@@ -351,6 +355,7 @@ impl Tables {
 
     /// Looks at the deadlines that have come.
     pub(super) fn look_at_deadlines(&self, now: Instant) {
+        self.standstill.look(now);
         self.ask_for_proof(now);
         let due = self.wheel.borrow_mut().due(now);
         for scheduled in due {

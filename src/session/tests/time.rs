@@ -94,6 +94,36 @@ fn who_could_not_be_judged_in_time_is_asked_once_more() {
 }
 
 #[test]
+fn who_was_asked_before_a_standstill_is_asked_once_more_however_late_it_is_noticed() {
+    let mut fixture = fixture(|_| {});
+    let start = fixture.start;
+    let session = &mut fixture.session;
+    session.on_time(start + SECOND * 120);
+    let went_on_at = start + SECOND * 121;
+    session.on_standstill(went_on_at);
+    let due = start + SECOND * 150;
+    assert!(matches!(session.on_time(due), Action::Ping(_)));
+    assert_eq!(session.deadline(), due + SECOND * 30);
+    // Once only.
+    session.on_standstill(due + SECOND);
+    let action = session.on_time(due + SECOND * 30);
+    assert_eq!(closes_with(&action), Some(CloseCode::PongTimeout));
+}
+
+#[test]
+fn a_standstill_before_the_question_excuses_nobody() {
+    let mut fixture = fixture(|_| {});
+    let start = fixture.start;
+    let session = &mut fixture.session;
+    let asked = start + SECOND * 120;
+    session.on_standstill(asked);
+    session.on_time(asked);
+    session.on_standstill(asked);
+    let action = session.on_time(asked + SECOND * 30);
+    assert_eq!(closes_with(&action), Some(CloseCode::PongTimeout));
+}
+
+#[test]
 fn only_pusher_js_is_taken_for_a_page() {
     use SignOfLife::{Frame, Message};
     for (client, protocol, expected) in [

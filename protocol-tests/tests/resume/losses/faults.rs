@@ -46,11 +46,15 @@ const CHOICE: [Kind; 8] = [
 
 /// How often what has happened.
 #[derive(Default)]
-pub(crate) struct Counted(BTreeMap<Kind, usize>);
+pub(crate) struct Counted {
+    kinds: BTreeMap<Kind, usize>,
+    /// For how long at most the machine did not run meanwhile.
+    pub(crate) standstill: Duration,
+}
 
 impl fmt::Display for Counted {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (kind, count) in &self.0 {
+        for (kind, count) in &self.kinds {
             write!(formatter, "{kind:?} {count} times, ")?;
         }
         formatter.write_str("seed above")
@@ -90,7 +94,10 @@ impl<'a> Faults<'a> {
         let began = Instant::now();
         let mut restarts = 0;
         while began.elapsed() < time || !self.is_calm() {
+            let slept = Instant::now();
             sleep(TURN).await;
+            let overrun = slept.elapsed().saturating_sub(TURN);
+            self.counted.standstill = self.counted.standstill.max(overrun);
             self.end_holes();
             if began.elapsed() >= time {
                 continue;
@@ -161,7 +168,7 @@ impl<'a> Faults<'a> {
                 Kind::ProxyRestarted => unreachable!("it is nobody's own"),
             }
             self.calm[group][number] = now + lasts + CALM;
-            *self.counted.0.entry(kind).or_default() += 1;
+            *self.counted.kinds.entry(kind).or_default() += 1;
         }
     }
 
@@ -183,7 +190,7 @@ impl<'a> Faults<'a> {
             }
         }
         self.road.restart(away);
-        *self.counted.0.entry(Kind::ProxyRestarted).or_default() += 1;
+        *self.counted.kinds.entry(Kind::ProxyRestarted).or_default() += 1;
     }
 }
 

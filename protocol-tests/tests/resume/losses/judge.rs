@@ -31,6 +31,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) ledger: &'a Ledger,
     pub(crate) friends: &'a Friends,
     pub(crate) observers: &'a [Observer],
+    /// For how long at most the machine did not run: nobody asks then, and no observer notices when nothing is on its way.
+    pub(crate) standstill: Duration,
 }
 
 /// What has become of a group of pages.
@@ -79,7 +81,7 @@ impl Verdict {
         let observers = evidence.observers.iter();
         let mut verdict = Verdict {
             name,
-            oldest_allowed: UNPROVEN + latency * 2 + TOLERANCE,
+            oldest_allowed: UNPROVEN + latency * 2 + evidence.standstill + TOLERANCE,
             transitions: observers
                 .map(|observer| observer.transitions_of(users))
                 .sum(),

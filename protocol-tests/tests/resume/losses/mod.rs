@@ -158,6 +158,7 @@ async fn run(scale: Scale, app: AppConfig) -> Option<[Verdict; 2]> {
         ledger: &ledger,
         friends: &friends,
         observers: &observers,
+        standstill: counted.standstill,
     };
     let verdicts = [
         Verdict::on("with a token", &with_token, &evidence),

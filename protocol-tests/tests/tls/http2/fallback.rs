@@ -88,7 +88,7 @@ async fn polls_carry_events() {
     let certificates = Certificates::new();
     certificates.issue("relay", &["relay.test"]);
     let builder = certificates.builder("relay");
-    let server = or_skip!(builder.set("server.fallback_timeout", 3).start().await);
+    let server = or_skip!(builder.set("server.fallback_timeout", 10).start().await);
     let client = Client::new(&server, &certificates).await;
     let channel = server.channel("http2");
     let mut session = Session::new(&client, &server, "session1");
