@@ -12,6 +12,9 @@ use service::net::proxies::{self, claimed};
 
 use crate::auth::attempts::Client;
 
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED: &str = "forwarded";
+
 /// Proxies that are believed about those for whom they ask.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Arc<Proxies>);
@@ -41,28 +44,34 @@ impl TrustedProxies {
         // Only a Unix socket has no address, and none is listened on.
         let peer = request.peer_addr().map(|address| address.ip());
         let peer = peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-        let client = self.behind(peer, request.headers());
-        if client.claimed.is_some() && !self.0.warned.swap(true, Ordering::Relaxed) {
+        let headers = request.headers();
+        if self.is_unknown_proxy(peer, headers) && !self.0.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 %peer,
-                "X-Forwarded-For comes from an address that is not in TRUSTED_PROXIES: if it is your proxy, \
-                 name it there, or log-ins of everybody behind it share their limits"
+                "X-Forwarded-For or Forwarded comes from an address that is not in TRUSTED_PROXIES: if it is your \
+                 proxy, name it there, or log-ins of everybody behind it share their limits"
             );
         }
-        client
+        self.behind(peer, headers)
+    }
+
+    /// Whether the peer writes what proxies do, names an address or hides it, and is not trusted.
+    fn is_unknown_proxy(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let forwards = [X_FORWARDED_FOR, FORWARDED].map(|name| headers.contains_key(name));
+        forwards.contains(&true) && !self.0.trusted.trusts(Some(peer))
     }
 
     fn behind(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
         let trusted = &self.0.trusted;
         let values = |name: &str| headers.get_all(name).map(|value| value.as_bytes());
         if !trusted.trusts(Some(peer)) {
-            let values: Vec<&[u8]> = values("x-forwarded-for").collect();
+            let list = |name| values(name).collect::<Vec<&[u8]>>().into_iter();
             return Client {
                 address: peer.to_canonical(),
-                claimed: claimed(values.into_iter()),
+                claimed: claimed(list(X_FORWARDED_FOR), list(FORWARDED)),
             };
         }
-        let client = trusted.client(Some(peer), values("x-forwarded-for"), values("forwarded"));
+        let client = trusted.client(Some(peer), values(X_FORWARDED_FOR), values(FORWARDED));
         Client {
             address: client.unwrap_or(peer),
             claimed: None,
@@ -77,8 +86,12 @@ mod tests {
     use super::*;
 
     fn client(proxies: &str, peer: &str, forwarded: &'static str) -> String {
+        client_by(X_FORWARDED_FOR, proxies, peer, forwarded)
+    }
+
+    fn client_by(name: &'static str, proxies: &str, peer: &str, forwarded: &'static str) -> String {
         let mut headers = HeaderMap::new();
-        let name = HeaderName::from_static("x-forwarded-for");
+        let name = HeaderName::from_static(name);
         headers.insert(name, HeaderValue::from_static(forwarded));
         let proxies: TrustedProxies = proxies.parse().unwrap();
         let client = proxies.behind(peer.parse().unwrap(), &headers);
@@ -107,6 +120,18 @@ mod tests {
         );
         assert_eq!(client("10.0.0.1", "10.0.0.1", "nonsense"), "10.0.0.1");
         assert_eq!(client("10.0.0.0/8", "10.0.0.1", "1.2.3.4:80"), "1.2.3.4");
+    }
+
+    #[test]
+    fn either_header_distinguishes_those_behind_an_unknown_proxy() {
+        let client = |proxies, forwarded| client_by(FORWARDED, proxies, "10.0.0.1", forwarded);
+        assert_eq!(client("", "for=1.2.3.4"), "10.0.0.1 for 1.2.3.4");
+        assert_eq!(
+            client("10.0.0.2", "for=9.9.9.9, for=\"1.2.3.4:80\""),
+            "10.0.0.1 for 1.2.3.4"
+        );
+        assert_eq!(client("", "for=_hidden"), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", "for=1.2.3.4"), "1.2.3.4");
     }
 
     #[test]

@@ -294,6 +294,35 @@ async fn everybody_who_is_logged_in_knows_the_templates() {
     api.stop().await;
 }
 
+#[tokio::test]
+async fn everybody_signs_in_as_themselves_whatever_they_ask_for() {
+    let relay = TestServer::start().await;
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::with(&database, &relay).await;
+    let path = "/broadcasting/user-auth";
+    for row in MATRIX {
+        let mut desk = api.stranger();
+        let user = desk.log_in(row.email).await;
+        let mut client = relay.connect().await;
+        let body = json!({
+            "socket_id": client.socket_id, "id": 1, "user_id": 1, "user_data": "{\"id\":\"1\"}",
+        });
+        let answer = desk.post(path, &body).await.expect_status(200).json();
+        client.send_event("pusher:signin", answer.clone()).await;
+        client.expect_event("pusher:signin_success").await;
+        let data: Value = serde_json::from_str(answer["user_data"].as_str().unwrap()).unwrap();
+        let expected = json!({
+            "id": row.id.to_string(), "user_info": {"name": user["name"], "role": row.role},
+        });
+        assert_eq!(data, expected, "{}", row.email);
+    }
+    let body = json!({"socket_id": "1234.5678"});
+    let stranger = api.stranger().post(path, &body).await;
+    stranger.expect_status(401);
+    api.stop().await;
+    relay.finish().await;
+}
+
 /// What a user gets for each thing that can be done with a conversation. Nothing is changed by it.
 async fn expect_rights(desk: &mut Desk, row: &Row, id: i64) {
     let theirs = row.conversations.contains(&id);

@@ -288,8 +288,8 @@ async fn listens(api: &Api, relay: &TestServer, row: &Row) -> WsClient {
     client
 }
 
-/// Where an event of conversation 3, which is Ana's by then, comes to this user.
-fn comes_on(row: &Row, is_about_the_conversation: bool) -> Vec<String> {
+/// Where an event of conversation 3 comes to this user, which is for these users, too.
+fn comes_on(row: &Row, users: &[i64]) -> Vec<String> {
     let mut channels = Vec::new();
     if row.conversations.contains(&3) {
         channels.push("private-conversation.3".to_owned());
@@ -297,10 +297,21 @@ fn comes_on(row: &Row, is_about_the_conversation: bool) -> Vec<String> {
     if row.departments.contains(&1) {
         channels.push("private-department.1".to_owned());
     }
-    if row.id == 6 && is_about_the_conversation {
-        channels.push("private-user.6".to_owned());
+    if users.contains(&row.id) {
+        channels.push(format!("private-user.{}", row.id));
     }
     channels
+}
+
+/// Takes so many events of this name as there are channels, one on each of them.
+async fn expect_on(client: &mut WsClient, row: &Row, name: &str, expected: &[String]) {
+    let mut channels = Vec::new();
+    for event in client.next_events(expected.len()).await {
+        assert_eq!(event.name, name, "{}", row.email);
+        channels.push(event.channel.unwrap());
+    }
+    channels.sort();
+    assert_eq!(channels, expected, "{name} to {}", row.email);
 }
 
 #[tokio::test]
@@ -324,27 +335,63 @@ async fn every_role_gets_what_happens_where_it_may_listen_and_nothing_else() {
         (database.number(taken).await == 1).then_some(())
     })
     .await;
+    let message = meta::message("wamid.1", "491701000003", "Barbara", "again");
+    meta::deliver(&mut admin, &message).await.expect_status(200);
+    let mut manager = api.log_in("manager@tims.local").await;
+    post(&mut manager, "/api/conversations/3/read", &json!({})).await;
     api.everything_sent().await;
     for (client, row) in &mut clients {
+        // The conversation is Ana's by now, who is user 6.
         let happened = [
-            ("conversation.assigned", true),
-            ("conversation.updated", true),
-            ("conversation.updated", true),
-            ("message.sent", false),
-            ("message.updated", false),
+            ("conversation.assigned", &[6][..]),
+            ("conversation.updated", &[6]),
+            ("conversation.updated", &[6]),
+            ("message.sent", &[]),
+            ("message.updated", &[]),
+            ("message.received", &[]),
+            ("conversation.updated", &[3, 6]),
         ];
-        for (name, is_about_the_conversation) in happened {
-            let expected = comes_on(row, is_about_the_conversation);
-            let events = client.next_events(expected.len()).await;
-            let mut channels = Vec::new();
-            for event in events {
-                assert_eq!(event.name, name, "{}", row.email);
-                channels.push(event.channel.unwrap());
-            }
-            channels.sort();
-            assert_eq!(channels, expected, "{name} to {}", row.email);
+        for (name, users) in happened {
+            expect_on(client, row, name, &comes_on(row, users)).await;
         }
         client.expect_nothing().await;
+    }
+    api.stop().await;
+    relay.finish().await;
+}
+
+#[tokio::test]
+async fn every_role_of_either_department_gets_a_move_where_it_may_listen_and_nothing_else() {
+    let relay = TestServer::start().await;
+    let database = Database::seeded(Kind::Sqlite).await;
+    let api = Api::with(&database, &relay).await;
+    let mut clients = Vec::new();
+    for row in MATRIX {
+        clients.push((listens(&api, &relay, &row).await, row));
+    }
+    let mut admin = api.log_in("admin@tims.local").await;
+    let path = "/api/conversations/3/move";
+    post(&mut admin, path, &json!({"department_id": 2})).await;
+    for (client, row) in &mut clients {
+        // The former department has no more of it than that it is gone.
+        let sees_all = row.departments.len() == 2;
+        let mut expected = Vec::new();
+        if sees_all {
+            expected.push("private-conversation.3".to_owned());
+        }
+        let departments = row.departments.iter();
+        expected.extend(departments.map(|id| format!("private-department.{id}")));
+        expect_on(client, row, "conversation.updated", &expected).await;
+        if matches!(row.id, 3 | 4) {
+            client.expect_error(Some(4200)).await;
+            client.expect_close_code(4200).await;
+        }
+    }
+    api.everything_sent().await;
+    for (client, row) in &mut clients {
+        if !matches!(row.id, 3 | 4) {
+            client.expect_nothing().await;
+        }
     }
     api.stop().await;
     relay.finish().await;

@@ -32,7 +32,7 @@ async fn a_log_that_nobody_reads_keeps_nobody_waiting() {
     let (mut log, writer) = pipe().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_conversation-api"));
     command
-        .arg("serve")
+        .args(["serve", "--env-file", "/dev/null"])
         .env_clear()
         .env("DATABASE_URL", &database.url)
         .env("LISTEN", "127.0.0.1:0")

@@ -13,6 +13,7 @@ mod conversations;
 mod crashes;
 mod database_outage;
 mod dead_letters;
+mod demo;
 mod evictions;
 mod http_shapes;
 mod indexes;

@@ -155,23 +155,24 @@ test("single keys lead through the list, search, explain themselves, and can be 
   await closeAll(inbox);
 });
 
-test("sound and notifications are off until they are switched on, and come when nobody looks", async () => {
-  const inbox = await world.open(USERS.agent, {
-    before: async ({ context }) => {
-      await context.grantPermissions(["notifications"]);
-      await context.addInitScript(() => {
-        globalThis.shown = [];
-        globalThis.played = 0;
-        globalThis.Notification = class {
-          static permission = "granted";
-          static requestPermission = async () => "granted";
-          constructor(title, { body }) { globalThis.shown.push(`${title}: ${body}`); }
-        };
-        const { start } = OscillatorNode.prototype;
-        OscillatorNode.prototype.start = function counted(...at) { globalThis.played += 1; return start.apply(this, at); };
-      });
-    },
+/** Keeps the notifications that are shown, and counts the notes that are played. */
+async function counted({ context }) {
+  await context.grantPermissions(["notifications"]);
+  await context.addInitScript(() => {
+    globalThis.shown = [];
+    globalThis.played = 0;
+    globalThis.Notification = class {
+      static permission = "granted";
+      static requestPermission = async () => "granted";
+      constructor(title, { body }) { globalThis.shown.push(`${title}: ${body}`); }
+    };
+    const { start } = OscillatorNode.prototype;
+    OscillatorNode.prototype.start = function counted(...at) { globalThis.played += 1; return start.apply(this, at); };
   });
+}
+
+test("sound and notifications are off until they are switched on, and come when nobody looks", async () => {
+  const inbox = await world.open(USERS.agent, { before: counted });
   const { page } = inbox;
   await world.write(grace, "Nobody is disturbed.");
   await listShows(inbox, grace, "Nobody is disturbed.");
@@ -190,6 +191,37 @@ test("sound and notifications are off until they are switched on, and come when 
   await world.write(grace, "For Amir.");
   await page.waitForFunction(() => shown.includes("Grace Hopper: For Amir."));
   assert.ok(!(await page.evaluate(() => shown)).some((text) => text.includes("Not for Amir")));
+  await closeAll(inbox);
+});
+
+test("what has no text is named in notifications and to screen readers, and what is taken back rings nowhere", async () => {
+  const inbox = await world.open(USERS.agent, { before: counted });
+  const { page } = inbox;
+  await page.getByRole("button", { name: "Settings" }).click();
+  await page.getByRole("switch", { name: "Sound" }).click();
+  await page.getByRole("switch", { name: "Desktop notifications" }).click();
+  await page.keyboard.press("Escape");
+  const announced = (text) => page.getByRole("status").filter({ hasText: text }).waitFor({ state: "attached" });
+  const file = { id: "media-unknown", mime_type: "audio/ogg", sha256: "x" };
+  await world.write(grace, { type: "audio", audio: file });
+  await page.waitForFunction(() => shown.includes("Grace Hopper: Audio"));
+  await announced("Grace Hopper: Audio");
+  // The same again is announced again.
+  await page.evaluate(() => {
+    const status = [...document.querySelectorAll("[role=status]")].find(({ textContent }) => textContent.startsWith("Grace Hopper: Audio"));
+    globalThis.announced = new Promise((resolve) => { new MutationObserver(() => resolve(status.textContent)).observe(status, { subtree: true, childList: true, characterData: true }); });
+  });
+  await world.write(grace, { type: "audio", audio: file });
+  assert.match(await page.evaluate(() => announced), /^Grace Hopper: Audio\s$/);
+  await world.write(grace, { type: "image", image: { ...file, mime_type: "image/png", caption: "My *bicycle*" } });
+  await page.waitForFunction(() => shown.includes("Grace Hopper: Image: My bicycle"));
+  await announced("Grace Hopper: Image: My bicycle");
+  await world.write(grace, { type: "reaction", reaction: { message_id: "wamid.unknown", emoji: "👍" } });
+  await page.waitForFunction(() => shown.includes("Grace Hopper: Reaction: 👍"));
+  const before = await page.evaluate(() => [shown.length, played]);
+  await world.write(grace, { type: "reaction", reaction: { message_id: "wamid.unknown", emoji: "" } });
+  await listShows(inbox, grace, "Reaction taken back");
+  assert.deepEqual(await page.evaluate(() => [shown.length, played]), before);
   await closeAll(inbox);
 });
 

@@ -8,10 +8,11 @@ import { USERS, startWorld } from "./lib/world.mjs";
 
 const { barbara } = CUSTOMERS;
 const MESSAGES = 2000;
-/** Other work on the machine must not fail the test: what the page does is counted, and time has a generous bound. */
+/** What a key and a page of earlier messages may take, in the median: a frame, and what seems to be at once. */
 const KEY_MS = 16;
 const PAGE_MS = 100;
-const PATIENCE = 5;
+/** Other work on the machine must not fail the test: what the page does is counted, and time has a generous bound. */
+const PATIENCE = process.env.INBOX_TARGETS ? 1 : 5;
 let world;
 before(async () => { world = await startWorld(); });
 after(() => world?.close());

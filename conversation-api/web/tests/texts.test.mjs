@@ -5,7 +5,8 @@ import { beforeEach, test } from "node:test";
 import { clean } from "../src/clean.js";
 import { newClientId } from "../src/desk/client-id.js";
 import { draftOf, saveDraft } from "../src/drafts.js";
-import { partsOf, plainOf } from "../src/view/formatting.js";
+import { partsOf, plainOf } from "../src/formatting.js";
+import { isTakenBack, lineOf, previewOf } from "../src/preview.js";
 
 /** The parts as a text: <kind text>. */
 const shape = (parts) =>
@@ -31,6 +32,23 @@ test("WhatsApp's marks are shown as what they mean", () => {
 
 test("a line of the list shows what is marked without its marks", () => {
   assert.equal(plainOf("*two _marks_* and `x` at https://a.example"), "two marks and x at https://a.example");
+});
+
+test("in a line no message is empty: without a text it is called what it is", () => {
+  assert.equal(lineOf({ type: "text", content: "A *bold* word" }), "A bold word");
+  assert.equal(lineOf({ type: "image", content: "My *bicycle*" }), "Image: My bicycle");
+  assert.equal(lineOf({ type: "note", content: "A regular" }), "Note: A regular");
+  for (const [type, called] of [["image", "Image"], ["audio", "Audio"], ["sticker", "Sticker"], ["unsupported", "Message"], ["unheard-of", "unheard-of"]]) {
+    for (const content of ["", null, undefined]) assert.equal(lineOf({ type, content }), called);
+  }
+  assert.deepEqual(previewOf({ type: "video", content: "_Look_" }), { kind: "Video", text: "Look" });
+});
+
+test("a reaction that is taken back is told from one that is given", () => {
+  assert.equal(lineOf({ type: "reaction", content: "👍" }), "Reaction: 👍");
+  assert.equal(lineOf({ type: "reaction", content: "" }), "Reaction taken back");
+  assert.ok(isTakenBack({ type: "reaction", content: "" }));
+  for (const message of [{ type: "reaction", content: "👍" }, { type: "image", content: "" }]) assert.ok(!isTakenBack(message));
 });
 
 test("marks that mean nothing are left alone", () => {

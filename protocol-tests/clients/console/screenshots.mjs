@@ -19,7 +19,12 @@ const folder = await mkdtemp(join(tmpdir(), "console-"));
 const APPS = [["support-desk", "desk"], ["shop", "shop"]];
 const section = ([id, word]) => `[[apps]]\nid = "${id}"\nkey = "${word}-key"\nsecret = "${word}-secret"\nclient_events = true\n`;
 await writeFile(join(folder, "config.toml"), `[server]\nlisten = "127.0.0.1:0"\nstate_dir = "state"\n[admin]\nlisten = "127.0.0.1:0"\n${APPS.map(section).join("")}`);
-const relay = spawn(process.env.FANFARE_BIN ?? "fanfare", ["serve", "--config", "config.toml"], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+const relay = spawn(process.env.FANFARE_BIN ?? "fanfare", ["serve", "--config", "config.toml"], {
+  cwd: folder,
+  // Nothing that the caller has set for another relay.
+  env: { PATH: process.env.PATH },
+  stdio: ["ignore", "ignore", "pipe"],
+});
 const ports = {};
 createInterface({ input: relay.stderr }).on("line", (line) => {
   const found = /listener="?(\w+)"? address=127\.0\.0\.1:(\d+)/.exec(line);

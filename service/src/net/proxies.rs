@@ -118,9 +118,14 @@ impl TrustedProxies {
     }
 }
 
-/// The last that `X-Forwarded-For` names, if it does: who wrote that is not known.
-pub fn claimed<'h>(values: impl DoubleEndedIterator<Item = &'h [u8]>) -> Option<IpAddr> {
-    x_forwarded_for(values).next().flatten()
+/// The last that `X-Forwarded-For` names or, where it names nobody, `Forwarded`: who wrote that is not known.
+pub fn claimed<'h, X, F>(x_forwarded_for: X, forwarded: F) -> Option<IpAddr>
+where
+    X: DoubleEndedIterator<Item = &'h [u8]>,
+    F: DoubleEndedIterator<Item = &'h [u8]>,
+{
+    let last = self::x_forwarded_for(x_forwarded_for).next().flatten();
+    last.or_else(|| self::forwarded(forwarded).next().flatten())
 }
 
 #[cfg(test)]
@@ -241,6 +246,22 @@ mod tests {
         let peer = "10.0.0.1".parse().ok();
         let client = trusted.client(peer, [value.as_bytes()], []);
         assert_eq!(client, "10.0.0.2".parse().ok());
+    }
+
+    #[test]
+    fn strangers_claim_by_either_header() {
+        let claim = |one: &'static [&'static str], other: &'static [&'static str]| {
+            let bytes = |value: &&'static str| value.as_bytes();
+            let claimed = claimed(one.iter().map(bytes), other.iter().map(bytes));
+            claimed.map_or_else(String::new, |address| address.to_string())
+        };
+        assert_eq!(claim(&["9.9.9.9, 1.1.1.1"], &[]), "1.1.1.1");
+        assert_eq!(claim(&[], &["for=9.9.9.9, for=1.1.1.1"]), "1.1.1.1");
+        assert_eq!(claim(&[], &["for=9.9.9.9", "for=1.1.1.1"]), "1.1.1.1");
+        assert_eq!(claim(&["1.1.1.1"], &["for=2.2.2.2"]), "1.1.1.1");
+        assert_eq!(claim(&["unknown"], &["for=2.2.2.2"]), "2.2.2.2");
+        assert_eq!(claim(&[], &["for=1.1.1.1, for=_hidden"]), "");
+        assert_eq!(claim(&[], &[]), "");
     }
 
     #[test]

@@ -124,6 +124,7 @@ fn template() -> &'static [u8] {
 pub(crate) fn run(arguments: &[&str], database_url: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_conversation-api"))
         .args(arguments)
+        .args(["--env-file", "/dev/null"])
         .env_clear()
         .env("DATABASE_URL", database_url)
         .output()

@@ -1,4 +1,5 @@
 // What draws attention to something that came while nobody was looking: a sound, and a notification of the desktop's.
+import { isTakenBack, lineOf } from "../preview.js";
 
 /** Two notes, in Hz, and how long each of them sounds. */
 const NOTES = [660, 880];
@@ -62,9 +63,10 @@ export function createAlerts({ store: { get } }) {
 
   return {
     /** A customer has written to the user, or to nobody yet. */
-    message({ direction, content, conversation_id: id }, { assignee, contact }) {
+    message(message, { assignee, contact }) {
       const isForUs = !assignee || assignee.id === get().user.id;
-      if (direction === "inbound" && isForUs) alert(id, contact.name, content);
+      const isCall = message.direction === "inbound" && !isTakenBack(message);
+      if (isCall && isForUs) alert(message.conversation_id, contact.name, lineOf(message));
     },
     /** A conversation was given to the user. */
     assigned: (id, name, by) => alert(id, name, by ? `${by.name} has assigned this conversation to you.` : "This conversation is yours now."),

@@ -1,4 +1,5 @@
 // What events bring, and where it belongs.
+import { lineOf } from "../preview.js";
 import { mayRead } from "./permissions.js";
 import { newestMessageId } from "./records.js";
 
@@ -60,6 +61,9 @@ export function createArrivals({ store: { get, set }, records, fetching, outbox,
     fetching.fetchShown().then(settle);
   }
 
+  /** Gives screen readers a text; one that stands there already they would pass over. */
+  const announce = (text) => set(({ announcement }) => ({ announcement: announcement === text ? `${text}\u00a0` : text }));
+
   const nameOf = (id) => (records.known(id) ?? get().glimpses[id])?.contact.name ?? `conversation ${id}`;
 
   /** A message did not reach the customer: who wrote it and who has the conversation are to know, wherever they are. */
@@ -72,7 +76,7 @@ export function createArrivals({ store: { get, set }, records, fetching, outbox,
     const conversation = records.known(id);
     if (!conversation?.isReadable || !isOurs(conversation)) return;
     const text = `A message to ${conversation.contact.name} was not delivered.`;
-    if (get().thread?.id === id) set({ announcement: text });
+    if (get().thread?.id === id) announce(text);
     else set(({ undelivered: ids }) => ({ undelivered: [...ids.filter((other) => other !== id), id].slice(-MOST_UNDELIVERED) }));
     alerts.undelivered(id, conversation.contact.name);
   }
@@ -93,7 +97,7 @@ export function createArrivals({ store: { get, set }, records, fetching, outbox,
         if (!glimpse || mayRead(get().user, glimpse)) fetchUnlessRefused(id);
       }
       if (isNews) {
-        set({ announcement: `${message.sender?.name ?? nameOf(id)}: ${message.content}` });
+        announce(`${message.sender?.name ?? nameOf(id)}: ${lineOf(message)}`);
         alerts.message(message, records.known(id));
       } else if (!wasKnown && conversation && mayRead(get().user, get().glimpses[id])) {
         alerts.message(message, get().glimpses[id]);
@@ -110,10 +114,10 @@ export function createArrivals({ store: { get, set }, records, fetching, outbox,
       const { id } = describe(conversation);
       if (by?.id === user.id) return;
       if (assignee?.id === user.id) {
-        set({ announcement: `${nameOf(id)} is yours now.` });
+        announce(`${nameOf(id)} is yours now.`);
         alerts.assigned(id, nameOf(id), by);
       } else if (previous?.id === user.id) {
-        set({ announcement: assignee ? `${assignee.name} has ${nameOf(id)} now.` : `Nobody has ${nameOf(id)} now.` });
+        announce(assignee ? `${assignee.name} has ${nameOf(id)} now.` : `Nobody has ${nameOf(id)} now.`);
       }
     },
 

@@ -1,13 +1,12 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { listed } from "../desk/list.js";
+import { previewOf } from "../preview.js";
 import { conversationHref } from "../route.js";
 import { Avatar } from "./Avatar.jsx";
 import { CloseIcon, SearchIcon } from "./icons.jsx";
-import { plainOf } from "./formatting.js";
 import { memo } from "./memo.jsx";
 import { plural } from "./people.js";
-import { KINDS } from "./kinds.js";
 import { Failed, Loading } from "./states.jsx";
 import { full, moment } from "./time.js";
 
@@ -119,15 +118,14 @@ const Row = memo(function Row({ conversation, isOpen, userId }) {
 
 function LastMessage({ message, userId }) {
   if (!message) return "Nothing written yet";
-  const { sender, content, type, status } = message;
-  const kind = KINDS[type];
+  const { sender, status } = message;
+  const { kind, text } = previewOf(message);
   return (
     <>
       {status === "failed" && <b class="undelivered">Not delivered </b>}
       {sender && <b><bdi>{sender.id === userId ? "You" : sender.name.split(" ")[0]}</bdi>: </b>}
-      {type === "note" && <i class="kind">Note </i>}
       {kind && <i class="kind">{kind} </i>}
-      <bdi>{plainOf(content)}</bdi>
+      <bdi>{text}</bdi>
     </>
   );
 }

@@ -1,8 +1,8 @@
 import { Fragment } from "preact";
 
+import { previewOf } from "../preview.js";
 import { conversationHref } from "../route.js";
 import { Avatar } from "./Avatar.jsx";
-import { KINDS } from "./kinds.js";
 import { Failed, Loading } from "./states.jsx";
 import { Text } from "./Text.jsx";
 import { BackLink } from "./Thread.jsx";
@@ -64,12 +64,14 @@ function Entry({ message, state, desk }) {
   );
 }
 
-function Content({ message: { type, content, truncated } }) {
-  const kind = KINDS[type];
+function Content({ message }) {
+  const { type, content, truncated } = message;
+  const { kind } = previewOf(message);
   return (
     <p class="content" dir="auto">
-      {kind && <i class="kind">{kind} </i>}
-      {content ? <Text text={content} /> : !kind && type}
+      {/* That it is a note stands above it. */}
+      {kind && type !== "note" && <i class="kind">{kind} </i>}
+      {content && <Text text={content} />}
       {/* The rest comes where it may be read; a colleague's conversation is not open to agents. */}
       {truncated && <span class="cut"> … Only the beginning is shown here.</span>}
     </p>

@@ -1,6 +1,6 @@
+import { lineOf } from "../preview.js";
 import { Media } from "./Media.jsx";
 import { NoteIcon, PlaceIcon, PersonIcon } from "./icons.jsx";
-import { KINDS } from "./kinds.js";
 import { memo } from "./memo.jsx";
 import { Text } from "./Text.jsx";
 import { clock, full } from "./time.js";
@@ -81,9 +81,9 @@ function Place({ place: { latitude, longitude, name, address } }) {
 /** The message that another one answers, in a line. */
 function Quote({ original, customer, userId }) {
   if (!original) return <blockquote class="quote">An earlier message</blockquote>;
-  const { sender, content, type } = original;
+  const { sender } = original;
   const author = sender ? (sender.id === userId ? "You" : sender.name) : customer;
-  return <blockquote class="quote"><b><bdi>{author}</bdi></b> <span dir="auto">{content || KINDS[type] || type}</span></blockquote>;
+  return <blockquote class="quote"><b><bdi>{author}</bdi></b> <span dir="auto">{lineOf(original)}</span></blockquote>;
 }
 
 function Delivery({ status }) {

@@ -1,4 +1,4 @@
-import { partsOf } from "./formatting.js";
+import { partsOf } from "../formatting.js";
 
 const ELEMENTS = { bold: "strong", italic: "em", struck: "s" };
 

@@ -1,7 +1,7 @@
 // Files of messages: how they are named, and how they are fetched for the page.
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { KINDS } from "./kinds.js";
+import { KINDS } from "../preview.js";
 
 /** Kinds that a browser draws without running anything in them. */
 const IMAGES = new Set(["image/jpeg", "image/png", "image/webp", "image/gif"]);

@@ -11,10 +11,11 @@ process.on("exit", () => {
 });
 for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => process.exit(1));
 
-/** Without what the caller's environment says of relays and databases. */
+/** Of the caller's environment programs get nothing that could be a setting: it may be of a desk with customers. */
+const KEPT = ["PATH", "HOME", "TMPDIR"];
+
 function ownEnvironment(variables) {
-  const foreign = /^(FANFARE_|PUSHER_|BROADCAST_|WHATSAPP_|DATABASE_URL|LISTEN|WEB|RUST_LOG|LOG_)/;
-  const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name));
+  const kept = Object.entries(process.env).filter(([name]) => KEPT.includes(name));
   return { ...Object.fromEntries(kept), ...variables };
 }
 
