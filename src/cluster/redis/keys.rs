@@ -113,6 +113,11 @@ pub(super) fn due(topic: &str) -> String {
     [topic, ":due"].concat()
 }
 
+/// Where the last entries of logs stood that are gone.
+pub(super) fn ends(topic: &str) -> String {
+    [topic, key::ENDS].concat()
+}
+
 /// The users of one node.
 pub(super) fn users_at(topic: &str, node: &str) -> String {
     [topic, ":at:", node].concat()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::{Cmd, Script, ToRedisArgs, Value};
 
-use super::entry::{EntryId, NodeId, Unreadable};
+use super::entry::{EntryId, NodeId, Place, Unreadable};
 
 /// What a script calls its keys and arguments, in their order.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +124,7 @@ scripts! {
     SETTLE = "settle" (key) (claimant answer lasts),
     RIGHTS = "rights" () (prefix cluster),
     TRIM = "trim" (meta log) (age),
+    HAND_IN = "hand_in" (ends) (kept_for),
 }
 
 /// What the channel script returns.
@@ -152,9 +153,19 @@ pub(super) struct ChannelReply {
     pub(super) begun_after: u64,
     /// What other nodes may have to report of what is there, and in how many milliseconds.
     pub(super) doubted: Vec<(String, u64)>,
+    /// The last entries of logs that are gone, as those have handed them in who wrote them.
+    pub(super) ends: Vec<Place>,
 }
 
 impl ChannelReply {
+    /// Where the log is.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            epoch: self.epoch.clone(),
+            id: self.last,
+        }
+    }
+
     pub(super) fn read(value: Value) -> Result<Self, Unreadable> {
         let mut parts = list(value)?.into_iter();
         let mut next = || parts.next().ok_or(Unreadable);
@@ -194,6 +205,7 @@ impl ChannelReply {
             numbers,
             begun_after: number(next()?)?,
             doubted: pairs(list(next()?)?, text, number)?,
+            ends: ends(next()?)?,
         })
     }
 }
@@ -208,25 +220,42 @@ pub(super) struct Published {
     /// Entries that left the log before their time, and bytes of all that left it.
     pub(super) evicted: u64,
     pub(super) freed: usize,
+    /// The entry, where it was written.
+    pub(super) place: Option<Place>,
 }
 
 impl Published {
     pub(super) fn read(value: Value) -> Self {
-        let (done, evicted, freed) = match value {
-            Value::Array(parts) => {
-                let mut parts = parts.into_iter().map(|part| number(part).unwrap_or(0));
-                let mut next = || parts.next().unwrap_or(0);
-                (next(), next(), next() as usize)
-            }
-            done => (number(done).unwrap_or(0), 0, 0),
+        let mut parts = match value {
+            Value::Array(parts) => parts.into_iter(),
+            done => vec![done].into_iter(),
         };
+        let mut next = || parts.next().unwrap_or(Value::Nil);
+        let [done, evicted, freed] = [next(), next(), next()].map(|part| number(part).unwrap_or(0));
         Self {
             is_logged: done != 0,
             was_forgotten: done == 3,
             evicted,
-            freed,
+            freed: freed as usize,
+            place: place(next(), next()).ok(),
         }
     }
+}
+
+fn place(epoch: Value, id: Value) -> Result<Place, Unreadable> {
+    Ok(Place {
+        epoch: text(epoch)?.into(),
+        id: text(id)?.parse()?,
+    })
+}
+
+fn ends(value: Value) -> Result<Vec<Place>, Unreadable> {
+    let ends = pairs(list(value)?, text, |id| text(id)?.parse())?;
+    let places = ends.into_iter().map(|(epoch, id)| Place {
+        epoch: epoch.into(),
+        id,
+    });
+    Ok(places.collect())
 }
 
 /// What the report script returns.

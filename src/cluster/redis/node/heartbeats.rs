@@ -135,6 +135,7 @@ impl Node {
         if self.may_compare() && std::mem::take(&mut self.memory.must_compare) {
             self.compare_lists();
         }
+        self.hand_in_ends();
         for dead in pulse.dead {
             self.clean_up_after(dead);
         }
