@@ -74,6 +74,11 @@ impl Keys {
         [&*self.prefix, key::NODES, ":logs"].concat()
     }
 
+    /// After how much silence each node is dead.
+    pub(super) fn timeouts(&self) -> String {
+        [&*self.prefix, key::NODES, ":timeouts"].concat()
+    }
+
     /// The topics that a node has anything to do with.
     pub(super) fn topics_of(&self, node: &str) -> String {
         [&*self.prefix, key::NODE, node, "}"].concat()

@@ -113,10 +113,10 @@ scripts! {
     CHANNEL = "channel" (meta log cache users members due at memory_key)
         (asker node new_epoch history publish topic version most_members flags delay known_epoch known_id
             page_bytes announced_again_after known_memory count_at_once count_interval repeated_for),
-    HEARTBEAT = "heartbeat" (nodes versions dead memory logs)
+    HEARTBEAT = "heartbeat" (nodes versions dead memory logs timeouts)
         (node version timeout new known_name known_beats new_name log_bytes remembered_for cleanup
             most_dead),
-    GOODBYE = "goodbye" (nodes versions dead memory logs gone)
+    GOODBYE = "goodbye" (nodes versions dead memory logs timeouts gone)
         (node leaves alive_within remembered_for),
     BURY = "bury" (dead gone) (node remembered_for),
     REPORT = "report" (meta users cache) (with_cached),
@@ -293,6 +293,8 @@ pub(super) struct Pulse {
     pub(super) lost: Option<Duration>,
     /// Bytes of channels' logs that all nodes have written and that are kept, about.
     pub(super) logged: usize,
+    /// After how much silence any node is dead at most.
+    pub(super) longest_timeout: Duration,
 }
 
 /// What Redis remembers, as of a heartbeat. Another name: it has lost what it had, or has an older
@@ -306,7 +308,7 @@ pub(super) struct Memory {
 
 impl Pulse {
     pub(super) fn read(value: Value) -> Result<Self, Unreadable> {
-        let parts: [Value; 9] = list(value)?.try_into().map_err(|_| Unreadable)?;
+        let parts: [Value; 10] = list(value)?.try_into().map_err(|_| Unreadable)?;
         let [
             is_known,
             nodes,
@@ -317,6 +319,7 @@ impl Pulse {
             beats,
             logged,
             lost,
+            longest_timeout,
         ] = parts;
         let version = |value| u8::try_from(number(value)?).map_err(|_| Unreadable);
         Ok(Self {
@@ -334,6 +337,7 @@ impl Pulse {
                 Value::Nil | Value::Boolean(false) => None,
                 ms => Some(Duration::from_millis(number(ms)?)),
             },
+            longest_timeout: Duration::from_millis(number(longest_timeout)?),
         })
     }
 }

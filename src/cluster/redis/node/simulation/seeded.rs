@@ -173,3 +173,22 @@ fn nothing_is_counted_that_was_read_before_redis_forgot_it() {
         }
     }
 }
+
+/// Nodes that are dead after one second of silence, and such as make a heartbeat a second: while nothing is wrong nobody
+/// is given up, and who has died is.
+#[test]
+fn nodes_with_different_timeouts_have_their_own_time() {
+    for seed in 0..6 {
+        let mut world = World::with_timeouts(seed, [1, 6, 6].map(Duration::from_secs));
+        for relay in 0..3 {
+            world.act(&Action::Join(relay, 0, relay));
+        }
+        world.act(&Action::Wait(1300));
+        let nodes = |world: &World| [0, 1, 2].map(|relay: usize| world.relays[relay].node.node());
+        let before = nodes(&world);
+        world.act(&Action::Wait(30_000));
+        assert_eq!(nodes(&world), before, "{seed}");
+        world.act(&Action::Crash(1));
+        world.settle();
+    }
+}
