@@ -28,7 +28,7 @@ metrics! {
         /// missing.
         events_missed: Counter = "fanfare_cluster_events_missed_total",
         /// Log entries (of one event or more) that this node's subscribers did not get, by why and kind of channel. With
-        /// the reasons uncounted and forgotten each stands for an unknown number.
+        /// the reason uncounted each stands for an unknown number, with forgotten they are as many at least.
         events_lost: CounterBy<(EventLoss, LossOn)> = "fanfare_cluster_events_lost_total",
         /// Times that Redis was found to have lost its data, or to have returned with older data.
         memory_losses: Counter = "fanfare_cluster_memory_losses_total",

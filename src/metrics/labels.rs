@@ -289,8 +289,9 @@ label! {
         Expired = "expired",
         /// The channel's log did not have them any more, and how many they were is not known: one is counted.
         Uncounted = "uncounted",
-        /// Redis had lost its memory, or another channel's log had begun, for longer than nodes keep
-        /// events for each other. How many were lost is not known: one is counted.
+        /// Redis had lost its memory before the node has read them: as many, at least, as the nodes have handed in
+        /// that wrote them. Or another log had begun for longer than nodes keep events for each other, and how many were
+        /// lost is not known: one is counted.
         Forgotten = "forgotten",
     }
 }
@@ -312,9 +313,9 @@ label! {
 }
 
 impl EventLoss {
-    /// Whether it is known how many were lost.
+    /// Whether it is known how many were lost, at least.
     pub fn is_counted(self) -> bool {
-        self == Self::Expired
+        self != Self::Uncounted
     }
 }
 

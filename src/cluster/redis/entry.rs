@@ -120,6 +120,13 @@ impl FromStr for EntryId {
     }
 }
 
+/// An entry of a log, which is known by its epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) epoch: Box<str>,
+    pub(super) id: EntryId,
+}
+
 /// A text from Redis is nothing that this version knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown to this version")]

@@ -74,6 +74,11 @@ impl Keys {
         [&*self.prefix, key::NODES, ":logs"].concat()
     }
 
+    /// After how much silence each node is dead.
+    pub(super) fn timeouts(&self) -> String {
+        [&*self.prefix, key::NODES, ":timeouts"].concat()
+    }
+
     /// The topics that a node has anything to do with.
     pub(super) fn topics_of(&self, node: &str) -> String {
         [&*self.prefix, key::NODE, node, "}"].concat()
@@ -111,6 +116,11 @@ pub(super) fn members(topic: &str) -> String {
 
 pub(super) fn due(topic: &str) -> String {
     [topic, ":due"].concat()
+}
+
+/// Where the last entries of logs stood that are gone.
+pub(super) fn ends(topic: &str) -> String {
+    [topic, key::ENDS].concat()
 }
 
 /// The users of one node.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use redis::Cmd;
 use tokio::sync::oneshot;
 
-use super::entry::{Event, NodeId, Writer};
+use super::entry::{Event, NodeId, Place, Writer};
 use super::keys::{self, Topic};
 use super::script;
 use super::wire::entry;
@@ -51,6 +51,7 @@ pub(super) struct Written {
     body: Vec<u8>,
     head: usize,
     number: u64,
+    pub(super) place: Option<Place>,
 }
 
 /// What goes into one entry.
@@ -245,6 +246,11 @@ impl Queue {
 }
 
 impl Written {
+    /// Where it stands in the log.
+    pub(super) fn at(self, place: Option<Place>) -> Self {
+        Self { place, ..self }
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.body.len()
     }
@@ -307,6 +313,7 @@ impl Batch {
             body: self.body,
             head: self.head,
             number: self.number,
+            place: None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::{Cmd, Script, ToRedisArgs, Value};
 
-use super::entry::{EntryId, NodeId, Unreadable};
+use super::entry::{EntryId, NodeId, Place, Unreadable};
 
 /// What a script calls its keys and arguments, in their order.
 #[derive(Clone, Copy, Debug)]
@@ -113,10 +113,10 @@ scripts! {
     CHANNEL = "channel" (meta log cache users members due at memory_key)
         (asker node new_epoch history publish topic version most_members flags delay known_epoch known_id
             page_bytes announced_again_after known_memory count_at_once count_interval repeated_for),
-    HEARTBEAT = "heartbeat" (nodes versions dead memory logs)
+    HEARTBEAT = "heartbeat" (nodes versions dead memory logs timeouts)
         (node version timeout new known_name known_beats new_name log_bytes remembered_for cleanup
             most_dead),
-    GOODBYE = "goodbye" (nodes versions dead memory logs gone)
+    GOODBYE = "goodbye" (nodes versions dead memory logs timeouts gone)
         (node leaves alive_within remembered_for),
     BURY = "bury" (dead gone) (node remembered_for),
     REPORT = "report" (meta users cache) (with_cached),
@@ -124,6 +124,7 @@ scripts! {
     SETTLE = "settle" (key) (claimant answer lasts),
     RIGHTS = "rights" () (prefix cluster),
     TRIM = "trim" (meta log) (age),
+    HAND_IN = "hand_in" (ends) (kept_for),
 }
 
 /// What the channel script returns.
@@ -152,9 +153,19 @@ pub(super) struct ChannelReply {
     pub(super) begun_after: u64,
     /// What other nodes may have to report of what is there, and in how many milliseconds.
     pub(super) doubted: Vec<(String, u64)>,
+    /// The last entries of logs that are gone, as those have handed them in who wrote them.
+    pub(super) ends: Vec<Place>,
 }
 
 impl ChannelReply {
+    /// Where the log is.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            epoch: self.epoch.clone(),
+            id: self.last,
+        }
+    }
+
     pub(super) fn read(value: Value) -> Result<Self, Unreadable> {
         let mut parts = list(value)?.into_iter();
         let mut next = || parts.next().ok_or(Unreadable);
@@ -194,6 +205,7 @@ impl ChannelReply {
             numbers,
             begun_after: number(next()?)?,
             doubted: pairs(list(next()?)?, text, number)?,
+            ends: ends(next()?)?,
         })
     }
 }
@@ -208,25 +220,42 @@ pub(super) struct Published {
     /// Entries that left the log before their time, and bytes of all that left it.
     pub(super) evicted: u64,
     pub(super) freed: usize,
+    /// The entry, where it was written.
+    pub(super) place: Option<Place>,
 }
 
 impl Published {
     pub(super) fn read(value: Value) -> Self {
-        let (done, evicted, freed) = match value {
-            Value::Array(parts) => {
-                let mut parts = parts.into_iter().map(|part| number(part).unwrap_or(0));
-                let mut next = || parts.next().unwrap_or(0);
-                (next(), next(), next() as usize)
-            }
-            done => (number(done).unwrap_or(0), 0, 0),
+        let mut parts = match value {
+            Value::Array(parts) => parts.into_iter(),
+            done => vec![done].into_iter(),
         };
+        let mut next = || parts.next().unwrap_or(Value::Nil);
+        let [done, evicted, freed] = [next(), next(), next()].map(|part| number(part).unwrap_or(0));
         Self {
             is_logged: done != 0,
             was_forgotten: done == 3,
             evicted,
-            freed,
+            freed: freed as usize,
+            place: place(next(), next()).ok(),
         }
     }
+}
+
+fn place(epoch: Value, id: Value) -> Result<Place, Unreadable> {
+    Ok(Place {
+        epoch: text(epoch)?.into(),
+        id: text(id)?.parse()?,
+    })
+}
+
+fn ends(value: Value) -> Result<Vec<Place>, Unreadable> {
+    let ends = pairs(list(value)?, text, |id| text(id)?.parse())?;
+    let places = ends.into_iter().map(|(epoch, id)| Place {
+        epoch: epoch.into(),
+        id,
+    });
+    Ok(places.collect())
 }
 
 /// What the report script returns.
@@ -264,6 +293,8 @@ pub(super) struct Pulse {
     pub(super) lost: Option<Duration>,
     /// Bytes of channels' logs that all nodes have written and that are kept, about.
     pub(super) logged: usize,
+    /// After how much silence any node is dead at most.
+    pub(super) longest_timeout: Duration,
 }
 
 /// What Redis remembers, as of a heartbeat. Another name: it has lost what it had, or has an older
@@ -277,7 +308,7 @@ pub(super) struct Memory {
 
 impl Pulse {
     pub(super) fn read(value: Value) -> Result<Self, Unreadable> {
-        let parts: [Value; 9] = list(value)?.try_into().map_err(|_| Unreadable)?;
+        let parts: [Value; 10] = list(value)?.try_into().map_err(|_| Unreadable)?;
         let [
             is_known,
             nodes,
@@ -288,6 +319,7 @@ impl Pulse {
             beats,
             logged,
             lost,
+            longest_timeout,
         ] = parts;
         let version = |value| u8::try_from(number(value)?).map_err(|_| Unreadable);
         Ok(Self {
@@ -305,6 +337,7 @@ impl Pulse {
                 Value::Nil | Value::Boolean(false) => None,
                 ms => Some(Duration::from_millis(number(ms)?)),
             },
+            longest_timeout: Duration::from_millis(number(longest_timeout)?),
         })
     }
 }

@@ -44,6 +44,8 @@ names! {
         MEMORY = "{nodes}:memory",
         /// The topics of a node, whose id and a brace follow.
         NODE = "{node:",
+        /// Where the last entries of logs stood that are gone, behind the topic.
+        ENDS = ":ends",
     }
 
     /// What an entry of a log is about.

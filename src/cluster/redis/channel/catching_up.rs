@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::changes::Change;
 use super::context::Context;
 use super::entries::Reading;
-use super::replica::{Place, Sync};
+use super::replica::Sync;
 use super::state::{Channel, Kind};
 use crate::cluster::redis::script::ChannelReply;
 use crate::hub::{AppHub, CachedEvent};
@@ -28,6 +28,7 @@ impl Channel {
             self.replica.note_number(*origin, *number);
         }
         self.note_break(change, &reply, context);
+        self.note_forgotten(&reply.ends, context);
         if change.is_from_before(&reply) {
             // The new log is read from its beginning.
             let first = reply.entries.first().map_or(1, |(id, _)| id.offset);
@@ -68,7 +69,7 @@ impl Channel {
         replica.interrupted_at = None;
         replica.beyond = None;
         if is_whole || replica.offset() <= reply.last.offset {
-            replica.place = Some(Place::of(reply));
+            replica.place = Some(reply.place());
         }
         let is_behind = follows_another_log
             || replica.sync == Sync::Behind
@@ -104,7 +105,7 @@ impl Channel {
                 continue;
             }
             if self.replica.is_from_before(*id) {
-                self.replica.go_on_to(*id);
+                self.replica.go_on_reading(*id, reply.begun_after);
                 continue;
             }
             let body = Bytes::copy_from_slice(body);
@@ -115,7 +116,7 @@ impl Channel {
             if change.was_sync {
                 context.metrics.entries_recovered.inc();
             }
-            self.replica.go_on_to(*id);
+            self.replica.go_on_reading(*id, reply.begun_after);
         }
         if reply.has_more {
             self.replica.note_missing();

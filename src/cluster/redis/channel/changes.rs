@@ -9,8 +9,8 @@ use super::context::Context;
 use super::notices::Flush;
 use super::part::{LocalUser, Occupancy, Reported, Step, Unsent};
 use super::questions::{Asking, Page};
-use super::replica::Place;
 use super::state::{Channel, Kind};
+use crate::cluster::redis::entry::Place;
 use crate::cluster::redis::script::ChannelReply;
 use crate::cluster::redis::wire::{flag, step};
 

@@ -25,6 +25,7 @@ pub(in crate::cluster::redis) struct Context<'a> {
     /// Whether other nodes may not have announced again yet what Redis has lost.
     pub(in crate::cluster::redis) is_doubtful: bool,
     pub(in crate::cluster::redis) leave_delay: Duration,
+    /// After how much silence any node is dead at most.
     pub(in crate::cluster::redis) node_timeout: Duration,
     /// What the node has written to logs.
     pub(in crate::cluster::redis) ledger: &'a RefCell<Ledger>,

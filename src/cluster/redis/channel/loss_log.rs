@@ -129,7 +129,7 @@ mod tests {
             texts,
             [
                 "2 of private logs (expired, 5 entries)",
-                "1 of presence logs (forgotten)"
+                "1 of presence logs (forgotten, 1 entries)"
             ]
         );
         losses.log_rest(start + Duration::from_secs(60));

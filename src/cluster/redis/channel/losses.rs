@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::changes::Change;
 use super::context::Context;
 use super::loss_log::Loss;
-use super::replica::Place;
 use super::state::{Channel, Kind};
+use crate::cluster::redis::entry::Place;
 use crate::cluster::redis::script::ChannelReply;
 use crate::cluster::redis::wire::KEEPS_FOR;
 use crate::metrics::{EventLoss, LossOn};
@@ -38,6 +38,14 @@ impl Channel {
         }
         if let Some((reason, lost)) = lost_events(place, reply, away) {
             self.note_loss(reason, lost, context);
+        }
+    }
+
+    /// Counts and logs what Redis has forgotten before this node could read it, as those have it who wrote it.
+    pub(super) fn note_forgotten(&mut self, ends: &[Place], context: &Context<'_>) {
+        let lost = self.replica.take_unread(ends);
+        if lost > 0 {
+            self.note_loss(EventLoss::Forgotten, lost, context);
         }
     }
 
@@ -79,7 +87,8 @@ fn lost_events(
     if lost > 0 {
         return Some((EventLoss::Expired, lost));
     }
-    // The nodes keep for each other what they publish for a while after a loss.
+    // The nodes keep for each other what they publish for a while after a loss. (What they have published before it is
+    // counted when they have handed in how much that was.)
     let is_unknown = away.is_some_and(|away| away > KEEPS_FOR);
     is_unknown.then_some((EventLoss::Forgotten, 1))
 }
@@ -114,6 +123,7 @@ mod tests {
             numbers: Vec::new(),
             begun_after: 0,
             doubted: Vec::new(),
+            ends: Vec::new(),
         }
     }
 

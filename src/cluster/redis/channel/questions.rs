@@ -6,10 +6,9 @@ use redis::Cmd;
 use smallvec::SmallVec;
 
 use super::context::Context;
-use super::replica::Place;
 use super::state::{Channel, Kind};
 use crate::apps::WebhookEvent;
-use crate::cluster::redis::entry::EntryId;
+use crate::cluster::redis::entry::{EntryId, Place};
 use crate::cluster::redis::keys;
 use crate::cluster::redis::script;
 use crate::cluster::redis::wire::{self, flag};

@@ -5,25 +5,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use crate::cluster::redis::entry::{EntryId, Message, NodeId};
-use crate::cluster::redis::script::ChannelReply;
-
-/// The last entry of a channel's log that a node knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) epoch: Box<str>,
-    pub(super) id: EntryId,
-}
-
-impl Place {
-    /// Where the log is that a reply is of.
-    pub(super) fn of(reply: &ChannelReply) -> Self {
-        Self {
-            epoch: reply.epoch.clone(),
-            id: reply.last,
-        }
-    }
-}
+use crate::cluster::redis::entry::{EntryId, Message, NodeId, Place};
 
 /// Whether the copy is up to date.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,11 +22,15 @@ pub(super) enum Sync {
 #[derive(Debug, Default)]
 pub(super) struct Replica {
     pub(super) sync: Sync,
+    /// The last entry of the log that the node knows.
     pub(super) place: Option<Place>,
     /// The last place that was known, while none is.
     pub(super) former: Option<Place>,
     /// Where the node was in the log that was there before, while the one that was begun anew is read.
     pub(super) beyond: Option<EntryId>,
+    /// Where the node was in logs that were there before, the last one last: what others have written behind that
+    /// it has not read.
+    unread: Vec<Place>,
     /// Since when the topic was not listened to all the time.
     pub(super) interrupted_at: Option<Instant>,
     /// Whether the others took the node for dead since: where but one of them is left, and it is away for
@@ -98,6 +84,8 @@ impl Replica {
         if let Some(place) = self.place.take() {
             self.former = Some(place);
         }
+        // For whom it was missing has left.
+        self.unread.clear();
         self.lapse();
     }
 
@@ -140,6 +128,55 @@ impl Replica {
             },
         });
         self.reconcile_at = Some(reconcile_at);
+        if let Some(former) = &self.former {
+            self.note_unread(former.clone());
+        }
+    }
+
+    fn note_unread(&mut self, place: Place) {
+        const MOST: usize = 4;
+        if self.unread.len() == MOST {
+            self.unread.remove(0);
+        }
+        self.unread.push(place);
+    }
+
+    /// An entry of the log is read, which has gone on under its epoch behind `begun_after`: up to there it may be the
+    /// one that was there before.
+    pub(super) fn go_on_reading(&mut self, id: EntryId, begun_after: u64) {
+        let before = self.place.as_ref().map(|place| place.id);
+        if let Some(unread) = self.unread.last_mut()
+            && id.offset <= begun_after
+            && before == Some(unread.id)
+        {
+            unread.id = id;
+        }
+        self.go_on_to(id);
+    }
+
+    /// How many entries were written, at least, behind where the node was in logs that were there before. `ends`: the
+    /// last entries that those have who wrote them. They are not returned twice.
+    pub(super) fn take_unread(&mut self, ends: &[Place]) -> u64 {
+        let present = self.place.as_ref().map(|place| place.epoch.clone());
+        let mut lost = 0;
+        for end in ends
+            .iter()
+            .filter(|end| Some(&end.epoch) != present.as_ref())
+        {
+            let mut unread = self.unread.iter_mut();
+            if let Some(unread) = unread.find(|unread| unread.epoch == end.epoch) {
+                lost += end.id.offset.saturating_sub(unread.id.offset);
+                unread.id.offset = unread.id.offset.max(end.id.offset);
+                continue;
+            }
+            // Begun and forgotten while the node was away, if that is later than what it has of any other.
+            let known = self.unread.iter().map(|unread| unread.id.ms).max();
+            if known.is_some_and(|known| known > 0 && end.id.ms > known) {
+                lost += 1;
+                self.note_unread(end.clone());
+            }
+        }
+        lost
     }
 
     /// Whether an entry of a log that goes on from an older state of itself is one that this node was
@@ -157,6 +194,10 @@ impl Replica {
             return false;
         }
         former.id = message.id;
+        let mut unread = self.unread.iter_mut();
+        if let Some(unread) = unread.find(|unread| unread.epoch == former.epoch) {
+            unread.id = message.id;
+        }
         true
     }
 
@@ -196,5 +237,76 @@ impl Replica {
     pub(super) fn away_for(&self, now: Instant) -> Option<Duration> {
         let since = self.interrupted_at?;
         Some(now.saturating_duration_since(since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn place(epoch: &str, ms: u64, offset: u64) -> Place {
+        Place {
+            epoch: epoch.into(),
+            id: EntryId { ms, offset },
+        }
+    }
+
+    /// A node that had the log `a` up to the entry 5 at 500, and goes on in the log `b`.
+    fn begun_anew() -> Replica {
+        let mut replica = Replica {
+            place: Some(place("a", 500, 5)),
+            ..Replica::default()
+        };
+        replica.begin_anew("b", 1, Instant::now());
+        replica
+    }
+
+    #[test]
+    fn what_was_written_behind_the_last_known_entry_is_found_once() {
+        let mut replica = begun_anew();
+        let ends = [place("a", 600, 9)];
+        assert_eq!(replica.take_unread(&ends), 4);
+        assert_eq!(replica.take_unread(&ends), 0);
+        assert_eq!(replica.take_unread(&[place("a", 700, 10)]), 1);
+    }
+
+    #[test]
+    fn what_was_read_is_not_taken_for_unread() {
+        let ends = [place("a", 500, 5), place("b", 900, 3)];
+        assert_eq!(begun_anew().take_unread(&ends), 0);
+    }
+
+    #[test]
+    fn a_log_that_came_and_went_meanwhile_is_found_once() {
+        let mut replica = begun_anew();
+        // Of one from before the node came nothing is missing.
+        let ends = [place("before", 400, 9), place("between", 700, 9)];
+        assert_eq!(replica.take_unread(&ends), 1);
+        assert_eq!(replica.take_unread(&ends), 0);
+    }
+
+    #[test]
+    fn what_is_read_under_another_epoch_is_not_unread() {
+        let mut replica = begun_anew();
+        replica.begin_anew("b", 5, Instant::now());
+        replica.unread = vec![place("a", 500, 5)];
+        for (ms, offset) in [(500, 5), (510, 6), (520, 7), (530, 8)] {
+            replica.go_on_reading(EntryId { ms, offset }, 7);
+        }
+        assert_eq!(replica.take_unread(&[place("a", 600, 9)]), 2);
+    }
+
+    #[test]
+    fn what_comes_late_of_a_log_is_not_unread() {
+        let mut replica = begun_anew();
+        let message = Message {
+            epoch: "a".into(),
+            id: place("a", 600, 8).id,
+            body: Bytes::new(),
+        };
+        assert!(replica.follows_on_former(&message));
+        assert_eq!(replica.take_unread(&[place("a", 600, 9)]), 1);
     }
 }

@@ -8,7 +8,6 @@ use super::calls::Call;
 use super::changes::Change;
 use super::context::Context;
 use super::part::Occupancy;
-use super::replica::Place;
 use super::state::{Channel, Kind};
 use crate::cluster::redis::entry::Unreadable;
 use crate::cluster::redis::outgoing::{Batch, Written};
@@ -76,7 +75,7 @@ impl Channel {
         let mut ledger = context.ledger.borrow_mut();
         ledger.wrote(&self.topic, page, bytes, context.now);
         ledger.freed(published.freed);
-        Done::Wrote(batch.done())
+        Done::Wrote(batch.done().at(published.place))
     }
 
     fn on_changed(&mut self, change: &Change, mut reply: ChannelReply, context: &Context<'_>) {
@@ -147,7 +146,7 @@ impl Channel {
             self.part.note_reported(user_id, notices.reported(user_id));
         }
         if self.replica.place.is_none() {
-            self.replica.former = Some(Place::of(reply));
+            self.replica.former = Some(reply.place());
         }
     }
 }

@@ -25,7 +25,8 @@
 --   { id, body }*, { refused user* }, { due field, milliseconds }*, roster or false,
 --   cached event or false, its milliseconds, whether the log goes on after these entries,
 --   { node, number }* the highest of each that has written of late, for an asker who knew no entry,
---   the offset of the last entry before the epoch, { due field that others may report, milliseconds }* }
+--   the offset of the last entry before the epoch, { due field that others may report, milliseconds }*,
+--   { epoch, id }* of the last entries of logs that are gone, if what the channel is is asked for as a whole }
 -- Of a log that was begun anew since the node last knew, the entries are from its beginning.
 local meta, log, cache, users, members, due, at, memory_key = unpack(KEYS)
 local asker, node, new_epoch, history, publish, topic, version, most_members, flags, delay, known_epoch,
@@ -34,6 +35,7 @@ local asker, node, new_epoch, history, publish, topic, version, most_members, fl
 local step = 19
 
 local KEY_NODES, KEY_DEAD, KEY_MEMORY, KEY_NODE = '{nodes}', '{nodes}:dead', '{nodes}:memory', '{node:'
+local KEY_ENDS = ':ends'
 -- Fields of meta: those of one node, whose id follows, have a colon behind the letter.
 local META_EPOCH, META_LAST, META_COUNT_REPORTED, META_SUBSCRIBERS = 'e', 'l', 't', 'n:'
 local META_KEPT_UNTIL, META_MEMORY, META_BEGUN_AFTER, META_ENDED = 'k', 'm', 'f', 'p'
@@ -593,9 +595,14 @@ if flag(FLAG_CACHED) and not more then
   cached = redis.call('GET', cache)
   cached_for = redis.call('PTTL', cache)
 end
+-- As those who have written to them have handed in (beside the keys of every call, as it is seldom asked for).
+local ends = {}
+if flag(FLAG_ROSTER) then
+  ends = redis.call('HGETALL', topic .. KEY_ENDS)
+end
 local is_online = occupied or redis.call('HEXISTS', due, DUE_GOING_OFFLINE) == 1
 return {
   epoch, last, total, is_online and 1 or 0, known_here and 1 or 0,
   entries, refused, mine, roster, cached, cached_for, more and 1 or 0, numbers,
-  begun_after, doubted,
+  begun_after, doubted, ends,
 }

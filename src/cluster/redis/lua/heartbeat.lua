@@ -1,11 +1,12 @@
 -- A node is alive. Returns who is alive, who has died, and what versions they speak.
 --
 -- KEYS: nodes (scores: when their last heartbeat was), versions, dead (scores: since when somebody
--- cleans up after them), memory, logs (bytes of logs that each node has written and that are kept)
+-- cleans up after them), memory, logs (bytes of logs that each node has written and that are kept), timeouts (after
+-- how many milliseconds of silence each node is dead)
 -- ARGV:
 --   the node
 --   the version that it speaks
---   milliseconds of silence after which a node is dead
+--   milliseconds of silence after which it is dead
 --   1: the node is new
 --   the memory that the node knows, or nothing
 --   the heartbeats that it had counted when the node last knew
@@ -17,8 +18,8 @@
 --   and then dead nodes that it leaves to others
 -- Returns { 1 if the node is known here, nodes alive, lowest version, highest version,
 --   { node to clean up after }*, memory, heartbeats, bytes of logs that all nodes have written,
---   milliseconds since it lost anything or false }
-local nodes, versions, dead, memory, logs = unpack(KEYS)
+--   milliseconds since it lost anything or false, the longest timeout of any node }
+local nodes, versions, dead, memory, logs, timeouts = unpack(KEYS)
 local node, version, timeout, new, known_name, known_beats, new_name, log_bytes, remembered_for, cleanup,
   most_dead = unpack(ARGV, 1, 11)
 local first_left = 12
@@ -69,11 +70,19 @@ if is_known or new == '1' then
   redis.call('HSET', versions, node, version)
   redis.call('HSET', logs, node, log_bytes)
   redis.call('PEXPIRE', logs, remembered_for)
+  redis.call('HSET', timeouts, node, timeout)
+  redis.call('PEXPIRE', timeouts, remembered_for)
 end
+-- A node has as much time as itself says, or as whoever looks at it has, if that is more: who makes a heartbeat seldom
+-- cannot tell a node that is dead from a server that was away. (Nodes of the version before do not say.)
 for _, silent in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - timeout)) do
-  redis.call('ZREM', nodes, silent)
-  redis.call('HDEL', versions, silent)
-  redis.call('ZADD', dead, 0, silent)
+  local own = tonumber(redis.call('HGET', timeouts, silent) or timeout)
+  if own <= timeout or tonumber(redis.call('ZSCORE', nodes, silent)) <= now - own then
+    redis.call('ZREM', nodes, silent)
+    redis.call('HDEL', versions, silent)
+    redis.call('HDEL', timeouts, silent)
+    redis.call('ZADD', dead, 0, silent)
+  end
 end
 -- Who cleans up and is not done after a while may be dead itself.
 local mine, is_left = {}, {}
@@ -104,5 +113,14 @@ for i = 1, #by_node, 2 do
     redis.call('HDEL', logs, by_node[i])
   end
 end
+-- Nodes of the version before give up others, and leave this behind.
+local longest, all_timeouts = timeout, redis.call('HGETALL', timeouts)
+for i = 1, #all_timeouts, 2 do
+  if redis.call('ZSCORE', nodes, all_timeouts[i]) then
+    longest = math.max(longest, tonumber(all_timeouts[i + 1]))
+  else
+    redis.call('HDEL', timeouts, all_timeouts[i])
+  end
+end
 return { is_known and 1 or 0, redis.call('ZCARD', nodes), tonumber(lowest), tonumber(highest), mine,
-  name, beats, logged, lost and math.max(0, now - tonumber(lost)) }
+  name, beats, logged, lost and math.max(0, now - tonumber(lost)), longest }

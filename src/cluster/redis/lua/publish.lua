@@ -17,10 +17,9 @@
 --   1: the node itself listens to the topic
 --   what the body of an entry begins with that was written after this one, if this is a repetition of what
 --     was written, or nothing
--- Returns 1 if the entry was published, 0 if no other node wants it, 2 if it was before, 3 if it was
--- published because others listen, though none is known to want it: their parts were forgotten;
--- { one of these, n, bytes } if n entries were dropped before their time, or bytes of them as there were too
--- many entries.
+-- Returns 0 if no other node wants it, or { done, n, bytes, epoch, id } of the entry. done: 1 if it was published, 2
+-- if it was before, 3 if it was published because others listen, though none is known to want it: their parts
+-- were forgotten. n entries were dropped before their time, and bytes of all that were dropped.
 local meta, log, cache = unpack(KEYS)
 local node, new_epoch, history, most_entries, publish, topic, body, head, keeps, cached, cached_for,
   log_bytes, listens, later = unpack(ARGV)
@@ -40,7 +39,7 @@ if head ~= '' then
       local written = entry[2][2]
       local is_later = later ~= '' and string.sub(written, 1, later_length) == later
       if is_later or string.sub(written, 1, length) == head then
-        return 2
+        return { 2, 0, 0, redis.call('HGET', meta, META_EPOCH) or '', entry[1] }
       end
     end
     from = #found == 64 and '(' .. found[64][1]
@@ -141,7 +140,4 @@ if has_many_bytes or has_many_entries then
 end
 redis.call('PEXPIRE', log, history)
 redis.call(publish, topic, epoch .. ' ' .. id .. ' ' .. body)
-if freed > 0 then
-  return { done, dropped, freed }
-end
-return done
+return { done, dropped, freed, epoch, id }

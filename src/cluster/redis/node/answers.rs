@@ -249,6 +249,7 @@ impl Node {
                     self.settle_later(settlement);
                 }
             }
+            Then::HandedIn => self.on_handed_in(answer.is_ok()),
             Then::Trimmed => self.on_trimmed(answer),
             Then::Goodbye => self.on_goodbye(answer),
         }

@@ -43,7 +43,7 @@ macro_rules! context {
                 .memory(&$node.memory.key, &$node.memory.last.name),
             is_doubtful: $node.now < $node.memory.doubts_until,
             leave_delay: $node.setup.settings.leave_delay,
-            node_timeout: $node.setup.settings.node_timeout,
+            node_timeout: $node.life.longest_timeout,
             ledger: &$node.ledger,
             losses: &$node.losses,
         }

@@ -20,6 +20,7 @@ impl Node {
         self.setup.metrics.memory_losses.inc();
         self.memory.keep_until(self.now + KEEPS_FOR);
         self.memory.must_compare = true;
+        self.recent.note_forgotten();
     }
 
     /// Whether what Redis has can be compared: of several servers one that is away has a part of it.

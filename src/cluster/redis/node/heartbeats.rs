@@ -63,7 +63,8 @@ impl Node {
         let most_dead = if self.knows_apps() { MOST_DEAD } else { 0 };
         let keys = &self.setup.keys;
         let [nodes, versions, dead] = keys.nodes();
-        let all = [&nodes, &versions, &dead, &keys.memory(), &keys.logs()];
+        let (memory, logs, timeouts) = (keys.memory(), keys.logs(), keys.timeouts());
+        let all = [&nodes, &versions, &dead, &memory, &logs, &timeouts];
         let timeout = self.setup.settings.node_timeout;
         let millis = |time: Duration| time.as_millis() as u64;
         let mut command = script::HEARTBEAT
@@ -103,11 +104,12 @@ impl Node {
     }
 
     fn on_pulse(&mut self, pulse: Pulse) {
+        let has_forgotten = self.memory.replace(pulse.memory);
+        self.note_timeout(pulse.longest_timeout, has_forgotten);
         let ago = pulse.lost;
-        if let Some(left) = ago.and_then(|ago| self.setup.settings.node_timeout.checked_sub(ago)) {
+        if let Some(left) = ago.and_then(|ago| self.life.longest_timeout.checked_sub(ago)) {
             self.memory.doubts_until = self.now + left;
         }
-        let has_forgotten = self.memory.replace(pulse.memory);
         if has_forgotten {
             self.note_forgotten();
         }
@@ -135,9 +137,22 @@ impl Node {
         if self.may_compare() && std::mem::take(&mut self.memory.must_compare) {
             self.compare_lists();
         }
+        self.hand_in_ends();
         for dead in pulse.dead {
             self.clean_up_after(dead);
         }
+    }
+
+    /// Others may have more time than this node. Until they have announced again what Redis has forgotten, it does not
+    /// know of all of them.
+    fn note_timeout(&mut self, longest: Duration, has_forgotten: bool) {
+        let is_doubtful = has_forgotten || self.now < self.memory.doubts_until;
+        let least = if is_doubtful {
+            self.life.longest_timeout
+        } else {
+            self.setup.settings.node_timeout
+        };
+        self.life.longest_timeout = longest.max(least);
     }
 
     fn note_versions(&mut self, lowest: u8, highest: u8) {

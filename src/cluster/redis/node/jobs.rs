@@ -78,6 +78,8 @@ pub(super) enum Then {
     Settle(Settlement),
     /// How many entries were dropped from a log.
     Trimmed,
+    /// Where the node's last entries stood in logs that Redis has forgotten.
+    HandedIn,
     /// Whether the node may leave the cluster.
     Goodbye,
 }

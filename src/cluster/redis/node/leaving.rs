@@ -82,8 +82,8 @@ impl Node {
         }
         let [nodes, versions, dead] = self.setup.keys.nodes();
         let (memory, logs) = (self.setup.keys.memory(), self.setup.keys.logs());
-        let gone = self.setup.keys.gone();
-        let keys = [&nodes, &versions, &dead, &memory, &logs, &gone];
+        let (timeouts, gone) = (self.setup.keys.timeouts(), self.setup.keys.gone());
+        let keys = [&nodes, &versions, &dead, &memory, &logs, &timeouts, &gone];
         let keys = &keys[..keys.len() - usize::from(!remembers_gone)];
         let half = self.setup.settings.node_timeout.as_millis() as u64 / 2;
         let command = script::GOODBYE

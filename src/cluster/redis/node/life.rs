@@ -1,7 +1,7 @@
 //! The node as one of several.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -65,6 +65,8 @@ pub(super) struct Life {
     pub(super) pulse_at: Instant,
     /// The version that all nodes read.
     pub(super) version: u8,
+    /// After how much silence any node is dead at most.
+    pub(super) longest_timeout: Duration,
     /// Dead nodes that are being cleaned up after.
     pub(super) dead: HashMap<String, CleaningUp>,
     /// Dead nodes of whose channels some are left to others.
@@ -77,12 +79,13 @@ pub(super) struct Life {
 }
 
 impl Life {
-    pub(super) fn new(id: NodeId, now: Instant) -> Self {
+    pub(super) fn new(id: NodeId, node_timeout: Duration, now: Instant) -> Self {
         Self {
             ids: NodeIds::new(id),
             membership: Membership::New,
             pulse_at: now,
             version: VERSION,
+            longest_timeout: node_timeout,
             dead: HashMap::new(),
             left_to_others: HashMap::new(),
             buried: HashSet::new(),

@@ -8,7 +8,7 @@
 //! - [`io`]: what the node wants done, and what it is given
 //! - [`servers`]: which of them is reached, and which has what
 //! - [`life`]: the node as one of several
-//! - [`memory`], [`recent`]: what Redis remembers, and what was written last
+//! - [`memory`], [`ends`], [`recent`]: what Redis remembers, where this node's entries end, and what was written last
 //! - [`left`]: topics that the node has left
 //! - [`state`]: all that as a whole
 //! - [`listing`]: topics that the node has to do with
@@ -17,6 +17,7 @@
 //! - [`gone`]: what nodes that are gone may have again
 //! - [`dead_nodes`]: what dead nodes leave behind, which is removed
 //! - [`forgotten`]: what is done when Redis has forgotten something
+//! - [`handing_in`]: how much of what Redis has forgotten there was
 //! - [`trimming`]: all logs together are not too large
 //! - [`heartbeats`], [`leaving`]: how others see this node, and its end
 //! - [`reach`]: what follows when servers are found, reached and lost
@@ -42,6 +43,8 @@ mod life;
 
 mod memory;
 
+mod ends;
+
 mod recent;
 
 mod left;
@@ -59,6 +62,8 @@ mod gone;
 mod dead_nodes;
 
 mod forgotten;
+
+mod handing_in;
 
 mod trimming;
 

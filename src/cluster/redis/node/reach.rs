@@ -130,6 +130,10 @@ impl Node {
             self.note_no_lack();
         }
         self.memory.keep_until(self.now + KEEPS_FOR);
+        if self.servers.are_several() {
+            // It may have gone back by itself, which no heartbeat shows.
+            self.recent.note_forgotten();
+        }
         let servers = &self.servers;
         for cleaning_up in self.life.dead.values_mut() {
             cleaning_up.starts_over = servers.are_several();
@@ -179,11 +183,12 @@ impl Node {
 
     /// What a server that is gone was sent last is sent again when it is back.
     fn repeat_recent(&mut self) {
-        for (topic, written) in self.recent.take(self.now) {
-            if let Some(channel) = self.channels.get_mut(&topic)
-                && self.servers.link_of(channel.slot()).is_none()
-            {
-                channel.repeat(written);
+        for (at, topic, written) in self.recent.take(self.now) {
+            match self.channels.get_mut(&topic) {
+                Some(channel) if self.servers.link_of(channel.slot()).is_none() => {
+                    channel.repeat(written);
+                }
+                _ => self.recent.pass_on(&topic, written, at),
             }
         }
     }

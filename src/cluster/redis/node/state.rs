@@ -97,7 +97,7 @@ impl Node {
             now,
             io: Vec::new(),
             timers,
-            life: Life::new(NodeId::random(&mut rng), now),
+            life: Life::new(NodeId::random(&mut rng), settings.node_timeout, now),
             rng,
             memory: KnownMemory::new(keys.memory().into(), now),
             servers: Servers::new(&settings.target),

@@ -69,7 +69,7 @@ pub(super) struct Relay {
     started: Duration,
     /// Whether it has found Redis.
     was_well: bool,
-    settings: Settings,
+    pub(super) settings: Settings,
     pub(super) clients: BTreeMap<u64, Client>,
     next_client: u64,
     pub(super) received: Received,
@@ -98,16 +98,21 @@ fn app() -> App {
     app
 }
 
+/// How a relay is set up that shares a Redis, or a Redis Cluster.
+pub(super) fn settings(is_sharded: bool) -> Settings {
+    let mut settings = Settings {
+        // So little that nodes miss what has left a log.
+        log_bytes: 64 << 10,
+        ..Settings::default()
+    };
+    if let (Target::Single(info), true) = (&settings.target, is_sharded) {
+        settings.target = Target::Cluster(vec![info.clone()]);
+    }
+    settings
+}
+
 impl Relay {
-    pub(super) fn new(run: Run, start: Instant, now: Duration, is_sharded: bool) -> Self {
-        let mut settings = Settings {
-            // So little that nodes miss what has left a log.
-            log_bytes: 64 << 10,
-            ..Settings::default()
-        };
-        if let (Target::Single(info), true) = (&settings.target, is_sharded) {
-            settings.target = Target::Cluster(vec![info.clone()]);
-        }
+    pub(super) fn new(run: Run, start: Instant, now: Duration, settings: Settings) -> Self {
         let metrics = Metrics::new();
         let authority = Arc::new(Redis::new(settings.clone(), &metrics).unwrap());
         let registry = Registry::new(vec![app()]).unwrap();

@@ -115,3 +115,80 @@ fn each_entry_that_a_full_log_has_dropped_is_counted() {
         assert_eq!(world.relays[1].lost(CHANNELS[1]), missing, "{seed}");
     }
 }
+
+/// What a node that is cut off has not read yet when Redis forgets it is counted, whether the node that published it has
+/// subscribers of its own or not.
+#[test]
+fn what_redis_forgets_before_a_node_that_is_away_has_read_it_is_counted() {
+    for (ends, has_subscribers) in [(false, false), (false, true), (true, false), (true, true)] {
+        for seed in 0..6 {
+            let mut actions = vec![Action::Join(1, 1, 0)];
+            actions.extend(has_subscribers.then_some(Action::Join(0, 1, 0)));
+            actions.extend([
+                Action::Wait(1300),
+                Action::Publish(0, 1),
+                Action::Wait(100),
+                Action::Away(1, 4000),
+            ]);
+            actions.extend(
+                [(); 10]
+                    .map(|()| [Action::Publish(0, 1), Action::Wait(20)])
+                    .concat(),
+            );
+            // What was written a moment before its server ends is written again.
+            actions.extend([Action::Wait(700), Action::Forget(ends)]);
+            let world = simulate(&Plan { seed, actions });
+            let lost = world.relays[1].lost(CHANNELS[1]);
+            assert_eq!(lost, 10, "{seed}");
+        }
+    }
+}
+
+/// Nobody has published anything since the nodes were cut off: nothing is lost.
+#[test]
+fn nothing_is_counted_that_was_read_before_redis_forgot_it() {
+    for ends in [false, true] {
+        for seed in 0..6 {
+            let mut actions = vec![
+                Action::Join(1, 1, 0),
+                Action::Join(0, 1, 0),
+                Action::Wait(1300),
+            ];
+            actions.extend(
+                [(); 10]
+                    .map(|()| [Action::Publish(0, 1), Action::Wait(20)])
+                    .concat(),
+            );
+            actions.extend([
+                Action::AllAway(3000),
+                Action::Publish(0, 1),
+                Action::Wait(700),
+                Action::Forget(ends),
+            ]);
+            let world = simulate(&Plan { seed, actions });
+            for relay in &world.relays {
+                assert_eq!(relay.lost(CHANNELS[1]), 0, "{seed} {:?}", relay.run);
+            }
+            assert_eq!(received(&world, 1).len(), 11, "{seed}");
+        }
+    }
+}
+
+/// Nodes that are dead after one second of silence, and such as make a heartbeat a second: while nothing is wrong nobody
+/// is given up, and who has died is.
+#[test]
+fn nodes_with_different_timeouts_have_their_own_time() {
+    for seed in 0..6 {
+        let mut world = World::with_timeouts(seed, [1, 6, 6].map(Duration::from_secs));
+        for relay in 0..3 {
+            world.act(&Action::Join(relay, 0, relay));
+        }
+        world.act(&Action::Wait(1300));
+        let nodes = |world: &World| [0, 1, 2].map(|relay: usize| world.relays[relay].node.node());
+        let before = nodes(&world);
+        world.act(&Action::Wait(30_000));
+        assert_eq!(nodes(&world), before, "{seed}");
+        world.act(&Action::Crash(1));
+        world.settle();
+    }
+}

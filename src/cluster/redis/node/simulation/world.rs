@@ -7,8 +7,10 @@ use super::acknowledged::Due;
 use super::data::Data;
 use super::network::{Network, Run};
 use super::plan::{Action, CHANNELS, NOTICES_SETTLE_WITHIN, Plan, RELAYS, USERS};
-use super::relay::{Relay, Wish};
+use super::relay::{Relay, Wish, settings};
+use crate::cluster::redis::Settings;
 use crate::cluster::redis::node::io::Input;
+use crate::cluster::redis::settings::Target;
 
 /// How long ago it may be at most what the server of the channels goes back to.
 const GOES_BACK_BY: Duration = Duration::from_secs(120);
@@ -63,7 +65,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
-        Self::begin(seed, false)
+        Self::begin(seed, vec![settings(false); RELAYS])
     }
 
     fn live(mut self, plan: &Plan) -> Self {
@@ -76,12 +78,25 @@ impl World {
 
     /// On a Redis Cluster.
     pub(super) fn sharded(seed: u64) -> Self {
-        Self::begin(seed, true)
+        Self::begin(seed, vec![settings(true); RELAYS])
     }
 
-    fn begin(seed: u64, is_sharded: bool) -> Self {
+    /// Each relay is dead after so much silence.
+    pub(super) fn with_timeouts(seed: u64, timeouts: [Duration; RELAYS]) -> Self {
+        let settings = timeouts.map(|node_timeout| Settings {
+            node_timeout,
+            ..settings(false)
+        });
+        Self::begin(seed, settings.into())
+    }
+
+    fn begin(seed: u64, settings: Vec<Settings>) -> Self {
         let start = Instant::now();
-        let relay = |index| Relay::new((index, index as u64), start, Duration::ZERO, is_sharded);
+        let is_sharded = matches!(settings[0].target, Target::Cluster(_));
+        let relay = |index: usize| {
+            let run = (index, index as u64);
+            Relay::new(run, start, Duration::ZERO, settings[index].clone())
+        };
         let mut world = Self {
             network: Network::new(RELAYS, seed, is_sharded),
             relays: (0..RELAYS).map(relay).collect(),
@@ -280,7 +295,8 @@ impl World {
         }
         let run = (index, self.runs);
         self.runs += 1;
-        self.relays[index] = Relay::new(run, self.start, self.network.now, self.network.is_sharded);
+        let settings = self.relays[index].settings.clone();
+        self.relays[index] = Relay::new(run, self.start, self.network.now, settings);
     }
 
     fn publish(&mut self, index: usize, channel: &'static str) {
