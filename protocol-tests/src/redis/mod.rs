@@ -13,6 +13,7 @@ mod sharded;
 #[cfg(test)]
 mod tests;
 
+use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
@@ -206,12 +207,17 @@ impl RedisServer {
 
 /// Sends a command to the server at `url`, on a connection of its own.
 async fn ask<T: FromRedisValue>(url: &str, command: &Cmd) -> RedisResult<T> {
+    let mut connection = connect(url).await?;
+    within("an answer of Redis", command.query_async(&mut connection)).await
+}
+
+/// A connection to the server at `url`.
+async fn connect(url: &str) -> RedisResult<MultiplexedConnection> {
     let client = Client::open(url)?;
     // The harness's own patience ends a wait, not the library's half a second.
     let config = AsyncConnectionConfig::new()
         .set_response_timeout(None)
         .set_connection_timeout(None);
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
-    let mut connection = within("a connection to Redis", connecting).await?;
-    within("an answer of Redis", command.query_async(&mut connection)).await
+    within("a connection to Redis", connecting).await
 }

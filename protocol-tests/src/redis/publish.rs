@@ -2,7 +2,8 @@
 
 use redis::Cmd;
 
-use super::RedisServer;
+use super::{RedisServer, connect};
+use crate::wait::within;
 
 impl RedisServer {
     /// Publishes a message; returns how many listened.
@@ -22,13 +23,11 @@ impl RedisServer {
         for (topic, message) in messages {
             pipeline.add_command(publish(topic.as_bytes(), message.as_bytes()));
         }
-        let client = redis::Client::open(self.url()).expect("it is a URL");
-        let connection = client.get_multiplexed_async_connection().await;
-        let mut connection = connection.expect("Redis listens");
-        let counts: Vec<u64> = pipeline
-            .query_async(&mut connection)
+        let mut connection = connect(&self.url()).await.expect("Redis listens");
+        let published = pipeline.query_async(&mut connection);
+        let counts: Vec<u64> = within("Redis to publish", published)
             .await
-            .expect("Redis publishes");
+            .expect("it publishes");
         counts.iter().sum()
     }
 }

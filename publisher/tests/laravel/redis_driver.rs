@@ -157,6 +157,17 @@ async fn a_try_in_vain_may_heal_while_it_is_under_way() {
     broadcast.unwrap();
 }
 
+/// A connection that waits for longer than the half second of the library, as machines may be busy.
+async fn patient(url: &str) -> redis::aio::MultiplexedConnection {
+    let patience = Some(Duration::from_secs(30));
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(patience)
+        .set_response_timeout(patience);
+    let client = redis::Client::open(url).unwrap();
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    connecting.await.unwrap()
+}
+
 #[tokio::test]
 async fn a_password_that_is_put_right_is_taken() {
     let server = RedisServer::start(&["--requirepass", "right"]).await;
@@ -166,8 +177,7 @@ async fn a_password_that_is_put_right_is_taken() {
         let error = broadcaster.broadcast(&to_one()).await.unwrap_err();
         assert!(matches!(error, Error::Unauthorized { .. }), "{error}");
     }
-    let client = redis::Client::open(login("right")).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = patient(&login("right")).await;
     let set = redis::cmd("CONFIG")
         .arg(&["SET", "requirepass", "wrong"])
         .exec_async(&mut connection)
@@ -179,8 +189,7 @@ async fn a_password_that_is_put_right_is_taken() {
 #[tokio::test]
 async fn a_user_without_the_right_to_gets_the_reason() {
     let server = RedisServer::start(&[]).await;
-    let client = redis::Client::open(server.url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = patient(&server.url()).await;
     let revoked = redis::cmd("ACL")
         .arg(&["SETUSER", "default", "-eval"])
         .exec_async(&mut connection)
