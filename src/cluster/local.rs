@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use crate::hub::idempotency::{SharedClaim, SharedTurn};
 use crate::hub::{
     Admission, Answer, AppHub, Apps, Authority, Broadcast, Caching, ChannelReport, Detail, Join,
@@ -101,6 +103,13 @@ impl Authority for Local {
 
     fn claim(&self, _app: &Arc<AppHub>, _key: &str) -> Answer<SharedClaim> {
         Answer::Now(SharedClaim::Granted(SharedTurn::of_nobody()))
+    }
+
+    /// There is nobody who would have to know.
+    fn apps_changed(&self) {}
+
+    fn apps_changed_elsewhere(&self) -> Option<Arc<Notify>> {
+        None
     }
 
     fn standing(&self) -> Standing {

@@ -1,11 +1,14 @@
 //! Looks again and again whether the table has changed, and has the relay serve what it has.
 
+use std::future::pending;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sqlx::{AssertSqlSafe, Row as _};
-use tokio::time::timeout;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
 
 use super::known::{Known, Round};
 use super::link::{Columns, Link, Trouble, columns, within_time};
@@ -21,12 +24,16 @@ use crate::throttle::Throttle;
 
 /// A database that has not answered for so long is taken for one that is away, before it is given up.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// When one that is away is tried again, at the earliest.
+/// When one that is away is tried again, at the earliest, and at the latest.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+const AGAIN_WITHIN: Duration = Duration::from_secs(10);
 /// Of its time, the database spends one part in so many on this node's looking at most, unless that would have the node
 /// look more rarely than [`LONGEST_PAUSE`]: until it looks, it does not know that the database is away.
 const SHARE: u32 = 10;
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A notice of another node has this one look after that at the earliest, and [`SHARE`] holds for such looks, too:
+/// however many come, and whoever sends them.
+const NOTICES_WAIT: Duration = Duration::from_millis(50);
 /// Lines of the log about rows that a minute may have, and names that a line may.
 const MOST_LINES: usize = 20;
 
@@ -39,6 +46,8 @@ pub(super) struct Poller<'p> {
     known: Known,
     /// As the table was when it was last read.
     digest: Option<String>,
+    /// Other nodes have changed something.
+    noticed: Option<Arc<Notify>>,
     metrics: DatabaseMetrics,
     away: Throttle,
     is_away: bool,
@@ -60,6 +69,7 @@ impl<'p> Poller<'p> {
             columns: Columns::new(),
             known,
             digest: None,
+            noticed: parts.relay.authority.apps_changed_elsewhere(),
             metrics: parts.relay.hub.metrics().database(),
             away: Throttle::default(),
             is_away: false,
@@ -76,21 +86,39 @@ impl<'p> Poller<'p> {
         loop {
             let now_asked = *asked.borrow_and_update();
             let (looked, took) = self.patiently_look().await;
+            let poll = self.settings.poll;
             let pause = match looked {
                 Ok(()) => {
                     self.parts.looks.done.send_replace(now_asked);
-                    pause_after(took, self.settings.poll)
+                    Pause::after(took, poll)
                 }
                 Err(trouble) => {
                     self.failed(&trouble);
-                    self.settings.poll.max(AGAIN_AFTER)
+                    Pause::after_failure(poll)
                 }
             };
             if let Some(first) = first.take() {
                 first();
             }
+            self.wait(&pause, &mut asked).await;
+        }
+    }
+
+    /// Waits until it is time to look again: at once for this node's own changes, soon for those of others.
+    async fn wait(&self, pause: &Pause, asked: &mut watch::Receiver<u64>) {
+        let noticed = async {
+            let soon = sleep(pause.noticed);
+            match &self.noticed {
+                Some(noticed) => noticed.notified().await,
+                None => pending().await,
+            }
+            soon.await;
+        };
+        tokio::select! {
             // Nobody but this one has the other end, so it does not end.
-            let _ = timeout(pause, asked.changed()).await;
+            _ = asked.changed() => {}
+            () = noticed => {}
+            () = sleep(pause.whole) => {}
         }
     }
 
@@ -258,10 +286,30 @@ impl<'p> Poller<'p> {
     }
 }
 
-/// How long a node waits for its next look, of which the last took so long.
-fn pause_after(took: Duration, poll: Duration) -> Duration {
-    let share = took.saturating_mul(SHARE - 1);
-    poll.max(share.min(LONGEST_PAUSE))
+/// How long a node waits for its next look.
+struct Pause {
+    whole: Duration,
+    /// For one that another node asks for.
+    noticed: Duration,
+}
+
+impl Pause {
+    /// After a look that came to nothing. However rarely changes are looked for, nobody is to wait long for what is back.
+    fn after_failure(poll: Duration) -> Self {
+        Self {
+            whole: poll.clamp(AGAIN_AFTER, AGAIN_WITHIN),
+            noticed: AGAIN_AFTER,
+        }
+    }
+
+    /// After a look that took so long.
+    fn after(took: Duration, poll: Duration) -> Self {
+        let share = took.saturating_mul(SHARE - 1).min(LONGEST_PAUSE);
+        Self {
+            whole: poll.max(share),
+            noticed: NOTICES_WAIT.max(share),
+        }
+    }
 }
 
 /// Lines about rows, so many a minute at most.
@@ -324,11 +372,31 @@ mod tests {
     #[test]
     fn a_slow_database_is_looked_at_more_rarely_and_not_left_out_of_sight() {
         let poll = Duration::from_millis(500);
-        let pause = |took| pause_after(Duration::from_millis(took), poll).as_millis();
+        let after = |took| Pause::after(Duration::from_millis(took), poll);
+        let pause = |took| after(took).whole.as_millis();
         assert_eq!(pause(1), 500);
         assert_eq!(pause(100), 900);
         assert_eq!(pause(4900), 2000);
         let rarely = Duration::from_secs(60);
-        assert_eq!(pause_after(Duration::from_secs(5), rarely), rarely);
+        assert_eq!(Pause::after(Duration::from_secs(5), rarely).whole, rarely);
+    }
+
+    #[test]
+    fn a_database_that_is_away_is_tried_again_soon_however_rarely_it_is_looked_at() {
+        let again = |poll| {
+            Pause::after_failure(Duration::from_secs(poll))
+                .whole
+                .as_secs()
+        };
+        assert_eq!([0, 5, 3600].map(again), [1, 5, 10]);
+    }
+
+    #[test]
+    fn however_many_notices_come_the_database_has_its_pauses() {
+        let rarely = Duration::from_secs(60);
+        let noticed = |took| Pause::after(Duration::from_millis(took), rarely).noticed;
+        assert_eq!(noticed(1).as_millis(), 50);
+        assert_eq!(noticed(100).as_millis(), 900);
+        assert_eq!(noticed(4900), LONGEST_PAUSE);
     }
 }

@@ -233,8 +233,9 @@ impl Store {
         answered.await.map_err(|_| is_ending())?
     }
 
-    /// Waits until a look that has begun by now is over.
+    /// Waits until a look that has begun by now is over. Other nodes are asked to look, too.
     async fn are_served(&self) {
+        self.parts.relay.authority.apps_changed();
         let looks = &self.parts.looks;
         let mut done = looks.done.subscribe();
         let mut number = 0;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::checks::protocol;
+use super::checks::protocol::{self, Step};
 use super::observer::Observer;
 use super::subject::Subject;
 use super::websocket::WebSocket;
@@ -58,7 +58,7 @@ fn channel(kind: &str, mark: &str) -> String {
 }
 
 /// Which step failed, and why.
-type Failed = (&'static str, String);
+type Failed = (Step, String);
 
 /// How long it took to subscribe.
 fn subscribe(
@@ -80,7 +80,7 @@ fn subscribe(
     socket
         .send("pusher:subscribe", &data)
         .and_then(|()| socket.expect("pusher_internal:subscription_succeeded"))
-        .map_err(|ended| ("the subscription is not confirmed", ended.to_string()))?;
+        .map_err(|ended| (Step::Subscription, ended.to_string()))?;
     Ok(started.elapsed())
 }
 
@@ -100,13 +100,13 @@ fn deliver(
             &[],
             body.to_string().as_bytes(),
         )
-        .map_err(|error| ("the publish is not answered", error.to_string()))?;
+        .map_err(|error| (Step::Publish, error.to_string()))?;
     if answer.status != 200 {
         let words = format!("status {}: {}", answer.status, answer.words());
-        return Err(("the publish is refused", words));
+        return Err((Step::Acceptance, words));
     }
     socket
         .expect("fanfare-doctor")
-        .map_err(|ended| ("the event does not come", ended.to_string()))?;
+        .map_err(|ended| (Step::Delivery, ended.to_string()))?;
     Ok(started.elapsed())
 }

@@ -317,7 +317,8 @@ impl Survey {
             Finding::error(
                 "upgrade",
                 format!("a WebSocket is asked for in vain: {}", shown(reason)),
-                "see whether a proxy on the way lets WebSockets pass: docs/proxies.md",
+                "see whether a proxy on the way lets WebSockets pass: it must pass the headers Upgrade and Connection on, over HTTP/1.1, \
+                 and what comes after them as it comes",
             )
         };
         let opened = websocket::open(&self.subject.url, address, key, origin);

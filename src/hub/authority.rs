@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::{fmt, io};
 
+use tokio::sync::Notify;
+
 use super::app::AppHub;
 use super::app::idempotency::SharedClaim;
 use super::apps::Apps;
@@ -91,6 +93,13 @@ pub trait Authority: fmt::Debug + Send + Sync {
 
     /// Asks those who share idempotency keys for one that nobody on this node publishes under.
     fn claim(&self, app: &Arc<AppHub>, key: &str) -> Answer<SharedClaim>;
+
+    /// Apps of the database that the nodes share were changed by this one: the others look at it at once, as far as they
+    /// can be reached.
+    fn apps_changed(&self);
+
+    /// Notified when apps of the database may have been changed by another node. None: no other would say so.
+    fn apps_changed_elsewhere(&self) -> Option<Arc<Notify>>;
 
     /// Whether the node is where it belongs.
     fn standing(&self) -> Standing;

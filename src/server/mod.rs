@@ -42,7 +42,7 @@ use crate::admin::{self, AdminState, InUse, Keyring, Locks, Names};
 use crate::clients::Clients;
 use crate::cluster::{Local, Redis, redis};
 use crate::config::{self, Cluster, Config, Records, Role};
-use crate::database::{self, Store};
+use crate::database::{self, Place, Store};
 use crate::hub::{Authority, Hub};
 use crate::ingest::laravel_redis::LaravelRedis;
 use crate::metrics::Metrics;
@@ -147,7 +147,7 @@ pub fn run(
     let port = listen::first_address(&public).map(|address| address.port());
     let metrics = Metrics::named(&config.metrics, port);
     let (over_tls, certificates) = secure::listen(&config.tls, &metrics)?.unzip();
-    let (authority, common) = authority(&config.cluster, &metrics)?;
+    let (authority, common) = authority(&config, &metrics)?;
     let acme = acme(&config, certificates.as_ref(), common, &metrics)?;
     let (hub, webhooks) = hub(&config, files, metrics)?;
     authority
@@ -236,12 +236,15 @@ async fn either(requested: impl Future<Output = ()>, asked: &Notify) {
 /// Who decides about channels, and what the nodes keep together, if there are several.
 type Shared = (Arc<dyn Authority>, Option<Arc<dyn Common>>);
 
-fn authority(cluster: &Cluster, metrics: &Metrics) -> Result<Shared, ServeError> {
-    match cluster {
+fn authority(config: &Config, metrics: &Metrics) -> Result<Shared, ServeError> {
+    match &config.cluster {
         Cluster::Local => Ok((Arc::new(Local), None)),
         Cluster::Redis(settings) => {
             let redis = Redis::new((**settings).clone(), metrics)?;
             let common = redis.common();
+            if matches!(config.apps_database.place, Place::Url(_)) {
+                redis.follow_apps();
+            }
             Ok((Arc::new(redis), Some(common)))
         }
     }

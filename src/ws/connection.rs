@@ -196,6 +196,8 @@ impl Connection {
     /// that must be waited for allow.
     fn handle_frames(&mut self, buffer: &mut BytesMut, now: Instant) -> Read {
         self.unhandled = true;
+        let max_message = self.max_message();
+        self.frames.set_max_message(max_message);
         loop {
             if self.messages_left == 0 {
                 return Read::TurnOver;
@@ -224,6 +226,11 @@ impl Connection {
             self.registration.reschedule();
         }
         Read::All
+    }
+
+    /// What the app's record has at the moment.
+    fn max_message(&self) -> usize {
+        self.registration.app().app.record().limits.message_bytes
     }
 
     fn handle(&mut self, received: Received, now: Instant) {
@@ -258,7 +265,7 @@ impl Connection {
 
     fn handle_deflated(&mut self, message: &[u8], now: Instant) {
         let app = self.registration.app();
-        let max_message = app.app.record().limits.message_bytes;
+        let max_message = self.max_message();
         match inflate::inflate(message, max_message) {
             Ok(text) => {
                 app.metrics.messages_inflated.inc();

@@ -52,17 +52,19 @@ const RSV1: u8 = 0x40;
 impl Frames {
     /// For messages of at most so many bytes.
     pub(super) fn new(max_message: usize, extension: Extension) -> Self {
-        let max_frame = match extension {
-            Extension::Deflate => most_deflated(max_message),
-            Extension::None => max_message,
-        };
         Self {
-            codec: Codec::new().max_size(max_frame),
+            // No frame comes to it whose header was not judged.
+            codec: Codec::new().max_size(usize::MAX),
             max_message: u32::try_from(max_message).unwrap_or(u32::MAX),
             extension,
             fragments: None,
             is_deflated: false,
         }
+    }
+
+    /// Messages may have so many bytes from now on, one that has begun among them. What is whole is not judged again.
+    pub(super) fn set_max_message(&mut self, max_message: usize) {
+        self.max_message = u32::try_from(max_message).unwrap_or(u32::MAX);
     }
 
     /// Whether a message has begun and waits for fragments.
@@ -426,6 +428,22 @@ mod tests {
         let parts = |last| [frame(0x41, &[0; 250]), frame(0x80, &vec![0; last])].concat();
         assert_eq!(read(&parts(64)), None);
         assert_eq!(read(&parts(65)), Some(CloseCode::TooLarge));
+    }
+
+    #[test]
+    fn a_changed_limit_holds_for_what_has_begun_and_what_comes() {
+        let mut frames = Frames::new(200, Extension::None);
+        let mut next = |most: usize, first, size| {
+            frames.set_max_message(most);
+            let next = frames.next(&mut BytesMut::from(&frame(first, &vec![b'x'; size])[..]));
+            next.map(|it| it.is_some()).map_err(|it| it.code)
+        };
+        assert_eq!(next(200, 0x81, 201), Err(CloseCode::TooLarge));
+        assert_eq!(next(300, 0x81, 201), Ok(true));
+        assert_eq!(next(300, 0x01, 150), Ok(true));
+        assert_eq!(next(310, 0x00, 155), Ok(true));
+        assert_eq!(next(300, 0x89, 120), Ok(true));
+        assert_eq!(next(300, 0x80, 1), Err(CloseCode::TooLarge));
     }
 
     #[test]

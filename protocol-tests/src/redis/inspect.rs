@@ -77,6 +77,13 @@ impl RedisServer {
         topics
     }
 
+    /// How many are subscribed to a topic.
+    pub async fn listeners(&self, topic: &str) -> u64 {
+        let ask = cmd("PUBSUB").arg("NUMSUB").arg(topic).clone();
+        let (_topic, count): (String, u64) = self.command(&ask).await;
+        count
+    }
+
     /// The ids of the connections that others have, the oldest first.
     pub async fn clients(&self) -> Vec<String> {
         let list: String = self.command(cmd("CLIENT").arg("LIST")).await;

@@ -1,6 +1,9 @@
 //! Limits and settings that change under connections.
 
-use protocol_tests::{PublishedEvent, Request, TestServer, eventually, or_skip, within};
+use std::time::Duration;
+
+use protocol_tests::deflate::OFFER;
+use protocol_tests::{PublishedEvent, Request, TestServer, WsClient, eventually, or_skip, within};
 use serde_json::json;
 
 use crate::support::{expect_delivery, first, subscriber, upgrade};
@@ -39,6 +42,38 @@ async fn limits_hold_for_what_comes_from_those_who_are_there() {
     other.expect_event_on(&channel, "client-x").await;
     let _third = server.connect().await;
     expect_delivery(&server, &app, &channel, &mut other).await;
+    server.finish().await;
+}
+
+/// A ping with so many bytes of data.
+async fn send_large(client: &mut WsClient, bytes: usize) {
+    client
+        .send_event("pusher:ping", json!("x".repeat(bytes)))
+        .await;
+}
+
+#[tokio::test]
+async fn the_size_of_messages_follows_its_limit_over_connections_that_are_there() {
+    let small = || first().limit("message_bytes", 2000);
+    let server = or_skip!(TestServer::builder().app(small()).start().await);
+    let mut client = server.connect().await;
+    let offer = upgrade(server.app()).header("Sec-WebSocket-Extensions", OFFER);
+    let mut compressing = server.connect_with(server.app(), &offer).await;
+    assert!(compressing.socket.extension().is_some());
+    server
+        .serve_apps(&[first().limit("message_bytes", 5000)])
+        .await;
+    for client in [&mut client, &mut compressing] {
+        send_large(client, 4000).await;
+        client.expect_event("pusher:pong").await;
+    }
+    server.serve_apps(&[small()]).await;
+    for client in [&mut client, &mut compressing] {
+        send_large(client, 1000).await;
+        client.expect_event("pusher:pong").await;
+        send_large(client, 4000).await;
+        client.expect_close_code(1009).await;
+    }
     server.finish().await;
 }
 

@@ -1,10 +1,11 @@
 //! Very many apps.
 
 use std::fs;
+use std::time::Instant;
 
 use protocol_tests::{AppConfig, Request, TestServer, TestServerBuilder, eventually, or_skip};
 
-use crate::support::{expect_delivery, subscriber};
+use crate::support::{expect_delivery, expect_quick_start, subscriber};
 
 const MANY: usize = 10_000;
 
@@ -24,11 +25,20 @@ fn apps(count: usize) -> TestServerBuilder {
 }
 
 #[tokio::test]
-async fn ten_thousand_apps_cost_little_until_they_are_used() {
+async fn ten_thousand_apps_start_quickly_and_cost_little_until_they_are_used() {
+    let start = Instant::now();
     let few = or_skip!(apps(1).start().await);
+    let with_one = start.elapsed();
     let alone = resident(&few);
     few.finish().await;
-    let server = or_skip!(apps(MANY).start().await);
+    let builder = apps(MANY);
+    let start = Instant::now();
+    let server = or_skip!(builder.start().await);
+    expect_quick_start(
+        &format!("{MANY} apps of the file"),
+        start.elapsed(),
+        with_one,
+    );
     // What it took to read them is given back after a few seconds.
     eventually("each app to take 4 KiB at most", || async {
         let each = resident(&server).saturating_sub(alone) / MANY;

@@ -1,6 +1,10 @@
 //! What several topics share.
 
-use protocol_tests::{App, AppConfig, PublishedEvent, TestServer, Upgrade, WsClient, eventually};
+use std::time::Duration;
+
+use protocol_tests::{
+    App, AppConfig, PATIENCE, PublishedEvent, TestServer, Upgrade, WsClient, eventually,
+};
 
 /// The app that every server here starts with.
 pub(crate) fn first() -> AppConfig {
@@ -58,4 +62,13 @@ pub(crate) async fn logged(server: &TestServer, parts: &[&str]) -> String {
 pub(crate) async fn expect_closed(client: &mut WsClient, code: u16) {
     client.expect_error(Some(u64::from(code))).await;
     client.expect_close_code(code).await;
+}
+
+/// Prints how long a start with very many apps took, and asserts that it was not out of proportion with one that has
+/// hardly any, at the same place.
+pub(crate) fn expect_quick_start(what: &str, took: Duration, with_few: Duration) {
+    eprintln!("{what}: served {took:?} after the start; hardly any: {with_few:?}");
+    // Two seconds for 10,000 on a machine that has nothing else to do.
+    let most = with_few * 10 + PATIENCE;
+    assert!(took < most, "{what}: {took:?}, and hardly any {with_few:?}");
 }

@@ -9,6 +9,11 @@ use crate::asked::{APP, Doctor, nobody};
 
 /// An endpoint that takes one request, answers with a status, and returns what it was sent.
 async fn endpoint(listener: TcpListener, status: u16) -> String {
+    endpoint_that(listener, |_| status).await
+}
+
+/// The same, whose answer depends on the request.
+async fn endpoint_that(listener: TcpListener, answer: impl Fn(&str) -> u16) -> String {
     let (mut stream, _) = within("a request", listener.accept()).await.unwrap();
     let mut request = Vec::new();
     while !request.ends_with(b"]}") {
@@ -19,9 +24,11 @@ async fn endpoint(listener: TcpListener, status: u16) -> String {
         assert!(count > 0, "it has an end");
         request.extend_from_slice(&buffer[..count]);
     }
+    let request = String::from_utf8(request).unwrap();
+    let status = answer(&request);
     let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     stream.write_all(answer.as_bytes()).await.unwrap();
-    String::from_utf8(request).unwrap()
+    request
 }
 
 fn with_webhook(url: &str) -> String {
@@ -49,6 +56,32 @@ async fn a_webhook_is_sent_a_signed_request_without_events() {
                 .contains(&format!("x-pusher-signature: {signature}")),
             "{head}"
         );
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_webhook_whose_endpoint_has_another_secret_is_found() {
+    let server = or_skip!(TestServer::builder().own_process().start().await);
+    let url = format!("ws://{}", server.endpoint().authority);
+    for (secret, level, words) in [
+        ("secret-10001", "ok", "takes signed requests"),
+        ("another", "error", "401"),
+        ("another", "error", "X-Pusher-Signature"),
+    ] {
+        let verify = |request: &str| {
+            let (head, body) = request.split_once("\r\n\r\n").unwrap();
+            let expected = sign::hmac_sha256_hex(secret, body.as_bytes());
+            let line = format!("x-pusher-signature: {expected}\r\n");
+            let head = format!("{}\r\n", head.to_lowercase());
+            if head.contains(&line) { 200 } else { 401 }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let doctor = Doctor::of(&url, &with_webhook(&format!("http://{address}/")));
+        let (found, _) = tokio::join!(doctor.ask(), endpoint_that(listener, verify));
+        found.expect("webhook", level, words);
+        found.expect_well_but(&["webhook"]);
     }
     server.finish().await;
 }

@@ -1,7 +1,7 @@
 //! Apps of a database, and command lines that make no sense.
 
 use protocol_tests::wait::within;
-use protocol_tests::{AppConfig, TestServer, or_skip};
+use protocol_tests::{AppConfig, RedisServer, TestServer, or_skip};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
 
@@ -71,6 +71,29 @@ async fn a_database_that_is_away_is_found_and_keeps_nobody_from_the_file_s_app()
     found.expect_error("apps_database", "127.0.0.1:9");
     assert!(!found.has("signature"));
     assert!(!format!("{found:?}").contains("s3cr3t"));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn apps_that_one_node_of_a_cluster_has_for_itself_are_found() {
+    let (server, folder, _url) = or_skip!(served("").await);
+    let redis = RedisServer::start().await;
+    let address = format!("ws://{}", server.endpoint().authority);
+    let folder = folder.path().display();
+    let state = format!("[server]\nstate_dir = \"{folder}\"\n");
+    let cluster = format!("[cluster]\ndriver = \"redis\"\nurl = \"{}\"\n", redis.url());
+    let asked = async |configuration: String| {
+        let doctor = Doctor::of(&address, &configuration).argument("--app");
+        doctor.argument("10001").ask().await
+    };
+    let found = asked(format!("{state}{cluster}{APP}")).await;
+    found.expect("apps_database.shared", "warn", "apps_database.url");
+    found.expect("apps_database", "ok", "1 rows");
+    // How quick Redis is depends on the machine.
+    found.expect_well_but(&["apps_database.shared", "redis"]);
+    let alone = asked(format!("{state}{APP}")).await;
+    assert!(!alone.has("apps_database.shared"), "{alone:?}");
+    alone.expect_well_but(&[]);
     server.finish().await;
 }
 

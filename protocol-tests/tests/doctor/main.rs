@@ -11,5 +11,7 @@ mod certificates;
 mod databases;
 mod laravel;
 mod proxies;
+mod refusals;
 mod relay;
+mod rounds;
 mod strangers;

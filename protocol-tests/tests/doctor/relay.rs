@@ -1,6 +1,6 @@
 //! A relay that is reached: key, secret, origin, clock, round trips.
 
-use protocol_tests::{App, AppConfig, TestServer, or_skip};
+use protocol_tests::{App, AppConfig, Balancer, TestServer, or_skip};
 
 use crate::asked::{APP, Doctor};
 
@@ -115,5 +115,39 @@ async fn an_app_that_is_disabled_is_found() {
     found.expect_error("key", "disabled");
     let App { id, .. } = server.app();
     assert_eq!(id, "10001");
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_relay_of_another_version_is_found() {
+    let server = or_skip!(TestServer::builder().own_process().start().await);
+    let target = &server.endpoint().authority;
+    for (answer, words) in [
+        (r#"{"app":"Fanfare","version":"0.0.1"}"#, "Fanfare 0.0.1"),
+        ("It works!", "does not name itself"),
+    ] {
+        let piece = format!(
+            "location = / {{ return 200 '{answer}'; }}\n\
+             location / {{\nproxy_pass http://{target};\nproxy_http_version 1.1;\n\
+             proxy_set_header Upgrade $http_upgrade;\nproxy_set_header Connection \"upgrade\";\n}}\n"
+        );
+        let proxy = Balancer::configured("nginx", &piece).await;
+        let url = format!("ws://{}", proxy.authority());
+        let found = Doctor::of(&url, APP).ask().await;
+        found.expect("version", "warn", words);
+        found.expect_well_but(&["version"]);
+        drop(proxy);
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_limit_on_open_files_that_is_low_is_found() {
+    let server = or_skip!(TestServer::builder().own_process().start().await);
+    let limited = Doctor::of_server(&server).by(&["prlimit", "--nofile=1000:1000", "--"]);
+    let found = limited.ask().await;
+    found.expect("files", "warn", "1000 files");
+    found.expect("files", "warn", "LimitNOFILE");
+    found.expect_well_but(&[]);
     server.finish().await;
 }

@@ -84,6 +84,11 @@ impl Keys {
         [&*self.prefix, key::NODE, node, "}"].concat()
     }
 
+    /// The topic on which nodes let each other know that they have changed apps: what no channel is called by.
+    pub(super) fn apps(&self) -> String {
+        self.named("{apps}")
+    }
+
     /// What the nodes keep under a name of their own.
     pub(super) fn common(&self, name: &str) -> String {
         [&*self.prefix, "common:{", name, "}"].concat()
@@ -171,6 +176,7 @@ mod tests {
         let topic = keys.topic_of_user("1", "a}:b");
         assert_eq!(keys.parse(&topic), Some(("1", Subject::User("a}:b"))));
         assert_eq!(keys.parse("other:{1:a}"), None);
+        assert_eq!(keys.parse(&keys.apps()), None);
         assert_eq!(slot(&log(&topic)), slot(&topic));
     }
 }

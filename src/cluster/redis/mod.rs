@@ -43,7 +43,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
 
 pub use greeting::greet;
@@ -129,6 +129,11 @@ impl Redis {
             self.asker.clone(),
             Keys::new(&self.settings.prefix),
         ))
+    }
+
+    /// The nodes share a database of apps, too. To be called before the start.
+    pub fn follow_apps(&self) {
+        self.shared.apps_changed.get_or_init(Arc::default);
     }
 
     fn is_leaving(&self) -> bool {
@@ -308,6 +313,14 @@ impl Authority for Redis {
                 asker.claim(&app, &key).await
             }
         })
+    }
+
+    fn apps_changed(&self) {
+        self.ask(Request::AppsChanged);
+    }
+
+    fn apps_changed_elsewhere(&self) -> Option<Arc<Notify>> {
+        self.shared.apps_changed.get().cloned()
     }
 
     fn standing(&self) -> Standing {

@@ -25,6 +25,8 @@ pub(super) enum Request {
     Close(Close),
     /// A question that is Redis' to answer.
     Ask(Question),
+    /// Apps of the database were changed here.
+    AppsChanged,
     /// Something for Redis to know, now or when it is back.
     Settle(Settlement),
     /// The node is to go.

@@ -1,8 +1,10 @@
 //! What all threads see of the one that speaks to Redis.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::request::Requests;
 use super::rights::Lack;
@@ -17,6 +19,8 @@ pub(super) struct Shared {
     pub(super) lack: Mutex<Option<Lack>>,
     /// Whether the node goes, and takes no more events.
     pub(super) is_leaving: AtomicBool,
+    /// Whoever looks at the database of apps, if there is one, is to look when another node has changed it.
+    pub(super) apps_changed: OnceLock<Arc<Notify>>,
     /// How many nodes there were when Redis was asked last, this one among them; 0: it was not asked yet.
     nodes: AtomicUsize,
 }

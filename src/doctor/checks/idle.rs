@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::finding::{Finding, shown};
+use super::codes;
 
 const ID: &str = "idle";
 
@@ -63,7 +64,7 @@ pub(in crate::doctor) fn judge(watched: &Watched, after: Duration) -> Finding {
                 "a silent connection is closed with {code} after {seconds:.1} s: {}",
                 shown(words)
             ),
-            "docs/close-codes.md has what the code means",
+            codes::remedy(u64::from(*code), words),
         ),
     }
 }

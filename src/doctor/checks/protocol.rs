@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::super::finding::{Finding, shown};
 use super::super::http::Answer;
+use super::codes;
 
 /// Milliseconds of a publish, until it has come, from which on that is said.
 const SLOW: u128 = 1000;
@@ -20,9 +21,9 @@ pub(in crate::doctor) fn refused(code: u64, words: &str, origin: Option<&str>) -
         4001 => Finding::error(
             "key",
             format!("the relay does not know the app's key: {words}"),
-            "give clients the key of an app that this relay has, or the relay that app",
+            codes::remedy(code, &words),
         ),
-        4003 => Finding::error("key", format!("the app is disabled: {words}"), "set enabled = true in its block"),
+        4003 => Finding::error("key", format!("the app is disabled: {words}"), codes::remedy(code, &words)),
         4009 => Finding::error(
             "origin",
             match origin {
@@ -42,7 +43,7 @@ pub(in crate::doctor) fn refused(code: u64, words: &str, origin: Option<&str>) -
         _ => Finding::error(
             "connect",
             format!("the relay refuses the client with {code}: {words}"),
-            "docs/close-codes.md has what the code means and what to do",
+            codes::remedy(code, &words),
         ),
     }
 }
@@ -100,18 +101,56 @@ pub(in crate::doctor) fn delivered(
     Finding::ok(id, text)
 }
 
+/// What of a round trip came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::doctor) enum Step {
+    Subscription,
+    /// The publish was not answered.
+    Publish,
+    /// It was not accepted.
+    Acceptance,
+    Delivery,
+}
+
+impl Step {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Subscription => "the subscription is not confirmed",
+            Self::Publish => "the publish is not answered",
+            Self::Acceptance => "the publish is refused",
+            Self::Delivery => "the event does not come",
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Subscription => {
+                "use the app's own key and secret, which sign subscriptions, and see to the limit that the relay names, if it names one"
+            }
+            Self::Publish => "have every proxy pass /apps/ on to the relay, too, also with POST",
+            Self::Acceptance => {
+                "see to what the answer names: the signature (a proxy must pass path, query and body on unchanged), a limit of the \
+                 app, or what the relay waits for"
+            }
+            Self::Delivery => {
+                "what clients and publishers use must lead to the same relay, or to nodes of one cluster (cluster.driver = \"redis\")"
+            }
+        }
+    }
+}
+
 /// Why a round trip did not come to its end.
 pub(in crate::doctor) fn not_delivered(
     id: &'static str,
     kind: &str,
-    step: &str,
+    step: Step,
     reason: &str,
 ) -> Finding {
-    let reason = shown(reason);
+    let (what, reason) = (step.words(), shown(reason));
     Finding::error(
         id,
-        format!("{kind} channel: {step}: {reason}"),
-        "what clients and publishers use must lead to the same relay, or to nodes of one cluster (cluster.driver = \"redis\")",
+        format!("{kind} channel: {what}: {reason}"),
+        step.remedy(),
     )
 }
 
@@ -154,6 +193,7 @@ mod tests {
             .level
         };
         assert_eq!((level(20), level(1500)), (Level::Ok, Level::Warn));
-        assert_eq!(not_delivered("private", "a", "b", "c").level, Level::Error);
+        let lost = not_delivered("private", "a", Step::Delivery, "c");
+        assert_eq!(lost.level, Level::Error);
     }
 }

@@ -121,6 +121,14 @@ impl Authority for Slow {
         Local.claim(app, key)
     }
 
+    fn apps_changed(&self) {
+        Local.apps_changed();
+    }
+
+    fn apps_changed_elsewhere(&self) -> Option<Arc<tokio::sync::Notify>> {
+        Local.apps_changed_elsewhere()
+    }
+
     fn standing(&self) -> Standing {
         Local.standing()
     }

@@ -77,7 +77,9 @@ impl Node {
             }
         };
         for topic in topics {
-            if let Some(channel) = self.channels.get_mut(&topic)
+            if self.is_of_apps(topic.as_bytes()) {
+                self.at(self.now + delay, Timer::FollowApps);
+            } else if let Some(channel) = self.channels.get_mut(&topic)
                 && channel.on_not_let_listen()
             {
                 if is_trouble {

@@ -69,6 +69,9 @@ impl Node {
     }
 
     pub(super) fn on_message(&mut self, link: LinkId, topic: &[u8], content: Vec<u8>) {
+        if self.is_of_apps(topic) {
+            return self.on_apps_changed();
+        }
         let message = match Message::parse(content.into()) {
             Ok(message) => message,
             Err(_) => {
@@ -99,6 +102,10 @@ impl Node {
 
     /// Asked for when nobody wanted the topic, or a Redis Cluster has moved it.
     pub(super) fn on_not_listening(&mut self, link: LinkId, topic: &[u8]) {
+        if self.is_of_apps(topic) {
+            self.at(self.now, Timer::Discover);
+            return self.at(self.now, Timer::FollowApps);
+        }
         let Ok(topic) = std::str::from_utf8(topic) else {
             return;
         };

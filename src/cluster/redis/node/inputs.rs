@@ -65,6 +65,7 @@ impl Node {
                 Timer::Channel(topic) => self.on_channel_time(&topic),
                 Timer::Retry => self.call_again(),
                 Timer::Settle => self.settle_again(),
+                Timer::FollowApps => self.follow_apps(),
                 Timer::Stop => self.go_on_stopping(),
             }
         }

@@ -12,6 +12,7 @@
 //! - [`left`]: topics that the node has left
 //! - [`state`]: all that as a whole
 //! - [`listing`]: topics that the node has to do with
+//! - [`app_changes`]: that a node has changed the apps of the database that all of them share
 //! - [`channels`]: what follows from a change of a channel, and what servers announce of it
 //! - [`settling`]: what became of idempotency keys
 //! - [`gone`]: what nodes that are gone may have again
@@ -52,6 +53,8 @@ mod left;
 mod state;
 
 mod listing;
+
+mod app_changes;
 
 mod channels;
 

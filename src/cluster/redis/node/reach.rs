@@ -44,6 +44,7 @@ impl Node {
         let links = former.links.iter().copied();
         self.io.extend(links.map(Io::Disconnect));
         self.move_channels(&former);
+        self.follow_apps();
         for job in former.queued {
             match job {
                 // It goes where it belongs.
@@ -140,6 +141,7 @@ impl Node {
         }
         self.memory.on_reached(link, |link| servers.is_up(link));
         self.beat();
+        self.follow_apps_at(link);
         for topic in self.topics() {
             self.look_after(&topic);
         }

@@ -45,6 +45,7 @@ impl Node {
             Request::Publish(publish) => self.publish(publish),
             Request::Close(close) => self.close(close),
             Request::Ask(question) => self.ask(question),
+            Request::AppsChanged => self.announce_apps(),
             Request::Settle(settlement) => self.settle(settlement),
             Request::Stop(done) => self.stop(done),
         }

@@ -38,6 +38,8 @@ pub(super) struct Setup {
     pub(super) shared: Arc<Shared>,
     pub(super) metrics: ClusterMetrics,
     pub(super) apps: Arc<Apps>,
+    /// Where nodes let each other know that they have changed the apps of a database, if there is one.
+    pub(super) apps_topic: Option<Topic>,
     /// Milliseconds that an entry is kept.
     pub(super) history_ms: u64,
 }
@@ -92,6 +94,7 @@ impl Node {
         timers.set(now, Timer::Discover);
         let keys = Keys::new(&settings.prefix);
         let history = HISTORY + settings.node_timeout;
+        let has_database = shared.apps_changed.get().is_some();
         let ledger = Ledger::new(history, settings.total_log_bytes);
         Self {
             now,
@@ -110,6 +113,7 @@ impl Node {
             losses: RefCell::default(),
             setup: Setup {
                 rights: rights(&settings),
+                apps_topic: has_database.then(|| keys.apps().into()),
                 settings,
                 keys,
                 shared,

@@ -16,6 +16,7 @@ pub(super) enum Timer {
     Channel(Topic),
     Retry,
     Settle,
+    FollowApps,
     Stop,
 }
 
