@@ -100,6 +100,15 @@ impl StoreError {
             Self::Migrations(_) | Self::MigrationDue => false,
         }
     }
+
+    /// Logs what could not be done. That the database is away is in the log already, once.
+    pub fn log(&self, what: &str) {
+        if self.is_outage() {
+            tracing::debug!(error = %self, "{what}");
+        } else {
+            tracing::error!(error = %self, "{what}");
+        }
+    }
 }
 
 impl From<sqlx::Error> for StoreError {
