@@ -83,7 +83,7 @@ pub enum StoreError {
     /// The database is being closed.
     #[error("the database is being closed")]
     Closed,
-    /// The database has not done it in time, and perhaps never will.
+    /// The database has not answered a write in time, which it may carry out all the same.
     #[error("the database did not answer in time")]
     Late,
     /// Too much of this kind is going on.

@@ -54,6 +54,8 @@ impl Api {
         .set("WHATSAPP_APP_SECRET", APP_SECRET)
         .set("WHATSAPP_VERIFY_TOKEN", VERIFY_TOKEN)
         .set("BROADCAST_CONNECTION", "null")
+        // On a busy machine, a database that answers may take long.
+        .set("DATABASE_WAIT_MS", "20000")
         .set("OUTBOX_LEASE_SECONDS", "3")
     }
 
