@@ -13,7 +13,7 @@ use crate::support::{Api, Database, Kind, Proxy, StandIn, meta};
 async fn killed_between_commit_and_publish_the_event_goes_out_later() {
     for kind in Kind::BOTH {
         let relay = TestServer::start().await;
-        let proxy = Proxy::to(&relay.endpoint().authority).await;
+        let proxy = Proxy::to(&relay.endpoint().authority);
         let database = Database::seeded(kind).await;
         let start = Api::on(&database).relay_at(&proxy.authority, relay.app());
         let api = start.clone().start().await;
@@ -49,7 +49,7 @@ async fn killed_between_commit_and_publish_the_event_goes_out_later() {
 async fn killed_between_publish_and_noting_it_the_repeat_is_known_to_be_one() {
     for kind in Kind::BOTH {
         let relay = TestServer::start().await;
-        let proxy = Proxy::to(&relay.endpoint().authority).await;
+        let proxy = Proxy::to(&relay.endpoint().authority);
         let database = Database::seeded(kind).await;
         let start = Api::on(&database).relay_at(&proxy.authority, relay.app());
         let api = start.clone().start().await;

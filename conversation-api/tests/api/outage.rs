@@ -9,7 +9,7 @@ use crate::support::{Api, Database, Kind, Proxy};
 
 async fn relay_is_down_for(outage: Duration) {
     let relay = TestServer::start().await;
-    let mut proxy = Proxy::to(&relay.endpoint().authority).await;
+    let mut proxy = Proxy::to(&relay.endpoint().authority);
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::on(&database)
         .relay_at(&proxy.authority, relay.app())
@@ -54,7 +54,7 @@ async fn relay_is_down_for(outage: Duration) {
     client.subscribe("private-department.1").await;
     client.subscribe("private-department.2").await;
     proxy.lead_to(&relay.endpoint().authority);
-    proxy.accept().await;
+    proxy.accept();
     expect_in_order(&mut client, sent).await;
     api.everything_sent().await;
     client.expect_nothing().await;

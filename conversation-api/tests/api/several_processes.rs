@@ -11,7 +11,7 @@ use crate::support::{Api, Database, Desk, Kind, Proxy};
 #[tokio::test]
 async fn each_event_is_sent_by_one_of_them_and_in_order() {
     let relay = TestServer::start().await;
-    let proxy = Proxy::to(&relay.endpoint().authority).await;
+    let proxy = Proxy::to(&relay.endpoint().authority);
     let database = Database::seeded(Kind::Postgres).await;
     // On a busy machine, one that lives may not renew a short lease in time.
     let start = Api::on(&database)
@@ -103,7 +103,7 @@ async fn what_is_handed_in_for_a_conversation_is_committed_in_that_order() {
 #[tokio::test]
 async fn what_a_killed_process_held_another_one_sends() {
     let relay = TestServer::start().await;
-    let held = Proxy::to(&relay.endpoint().authority).await;
+    let held = Proxy::to(&relay.endpoint().authority);
     held.set(Gate::HoldRequests);
     let database = Database::seeded(Kind::Postgres).await;
     let doomed = Api::on(&database)
