@@ -165,7 +165,9 @@ async fn a_relay_that_is_away_and_a_process_that_is_killed_delay_it_and_the_orde
     let relay = TestServer::start().await;
     let mut proxy = Proxy::to(&relay.endpoint().authority);
     let database = Database::seeded(Kind::Sqlite).await;
-    let start = Api::on(&database).relay_at(&proxy.authority, relay.app());
+    let start = Api::on(&database)
+        .relay_at(&proxy.authority, relay.app())
+        .doomed();
     let api = start.clone().start().await;
     let mut manager = api.log_in("manager@tims.local").await;
     let mut agent = api.log_in("agent@tims.local").await;
@@ -203,7 +205,7 @@ async fn a_signature_that_was_kept_back_is_not_worth_anything_for_long() {
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::on(&database)
         .relay(&relay)
-        .set("AUTHORISATION_SECONDS", "2")
+        .set("AUTHORISATION_SECONDS", "6")
         .start()
         .await;
     let mut manager = api.log_in("manager@tims.local").await;
