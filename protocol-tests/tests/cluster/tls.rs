@@ -1,10 +1,9 @@
 //! Redis over TLS.
 
-use std::net::TcpListener;
 use std::path::Path;
 
 use protocol_tests::cluster::ClusterBuilder;
-use protocol_tests::{Cluster, PublishedEvent, RedisServer, or_skip};
+use protocol_tests::{Cluster, Port, PublishedEvent, RedisServer, or_skip};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
@@ -13,7 +12,7 @@ use crate::support::{app, channel_name, finish, subscriber_of_each};
 /// A Redis that also speaks TLS, with a certificate of an authority that nobody else knows.
 struct TlsRedis {
     server: RedisServer,
-    port: u16,
+    port: Port,
     directory: TempDir,
 }
 
@@ -23,8 +22,8 @@ impl TlsRedis {
         write_certificates(directory.path());
         let file = |name: &str| directory.path().join(name).display().to_string();
         let (certificate, key, authority) = (file("server.pem"), file("key.pem"), file("ca.pem"));
-        let port = free_port();
-        let port_text = port.to_string();
+        let port = Port::hold();
+        let port_text = port.address().port().to_string();
         let arguments = [
             "--tls-port",
             &port_text,
@@ -45,18 +44,13 @@ impl TlsRedis {
     }
 
     fn nodes(&self) -> ClusterBuilder {
-        let url = format!("rediss://127.0.0.1:{}/0", self.port);
+        let url = format!("rediss://{}/0", self.port.address());
         Cluster::builder(url).app(app()).nodes(2)
     }
 
     fn authority(&self) -> String {
         self.directory.path().join("ca.pem").display().to_string()
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
-    listener.local_addr().expect("it is bound").port()
 }
 
 fn write_certificates(directory: &Path) {

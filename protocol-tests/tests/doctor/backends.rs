@@ -1,7 +1,7 @@
 //! Webhooks and Redis that the configuration names.
 
 use protocol_tests::wait::within;
-use protocol_tests::{RedisServer, TestServer, or_skip, sign};
+use protocol_tests::{Port, RedisServer, TestServer, or_skip, sign};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -56,9 +56,8 @@ async fn a_webhook_is_sent_a_signed_request_without_events() {
 #[tokio::test]
 async fn a_webhook_that_is_not_there_is_found() {
     let server = or_skip!(TestServer::builder().own_process().start().await);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let nobodys = Port::hold();
+    let address = nobodys.address();
     let url = format!("ws://{}", server.endpoint().authority);
     let found = Doctor::of(&url, &with_webhook(&format!("http://{address}/")))
         .ask()

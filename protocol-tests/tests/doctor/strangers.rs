@@ -1,5 +1,6 @@
 //! Addresses where no relay is, and what answers there instead.
 
+use protocol_tests::Port;
 use protocol_tests::wait::within;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -25,10 +26,9 @@ async fn serve(answer: &'static [u8], endless: bool) -> String {
 
 #[tokio::test]
 async fn a_port_where_nothing_is_is_found() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let found = Doctor::of(&format!("ws://{address}"), APP).ask().await;
+    let nobodys = Port::hold();
+    let url = format!("ws://{}", nobodys.address());
+    let found = Doctor::of(&url, APP).ask().await;
     found.expect_error("tcp", "nothing answers");
     assert!(!found.has("http"), "{found:?}");
 }
