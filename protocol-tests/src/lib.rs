@@ -29,7 +29,7 @@
 //! - [`redis`]: Redis servers, alone, as a Redis Cluster and behind Sentinels, that can be made to fail
 //! - [`cluster`]: several nodes that share a Redis; [`proxy`]: a TCP connection that can be cut or held up;
 //!   [`balancer`]: nginx, HAProxy, Caddy and Apache in front of servers
-//! - [`published`]: events to publish; [`names`]: names that tests do not share; [`random`]: chance that can be repeated
+//! - [`published`]: events to publish; [`names`], [`port`]: names and ports that tests do not share; [`random`]: chance that can be repeated
 //! - [`sign`]: signatures; [`metrics`]: the admin listener's figures; [`wait`]: patience
 
 pub mod balancer;
@@ -43,6 +43,7 @@ pub mod frame;
 pub mod http;
 pub mod metrics;
 pub mod names;
+pub mod port;
 mod process;
 pub mod proxy;
 pub mod published;
@@ -68,6 +69,7 @@ pub use connection::{Connection, Ended};
 pub use event::{Close, Event};
 pub use frame::{Frame, Opcode};
 pub use http::{HttpClient, Response};
+pub use port::Port;
 pub use process::{Exit, Signal, limit_open_files};
 pub use proxy::TcpProxy;
 pub use published::PublishedEvent;

@@ -46,6 +46,8 @@ pub(super) enum Refusal {
     Busy,
     /// 503: the database does not answer.
     NoDatabase,
+    /// 503: the database has not answered a write in time, which it may carry out all the same.
+    Late,
     /// 503: it is not set up.
     NotSetUp(&'static str),
     /// 500: it is not the client's fault.
@@ -70,6 +72,9 @@ impl fmt::Display for Refusal {
             Self::TooManyAttempts(_) => "Too Many Attempts.",
             Self::Busy => "Service Unavailable",
             Self::NoDatabase => "The database is not available.",
+            Self::Late => {
+                "The database did not answer in time. The change may have been made all the same."
+            }
             Self::NotSetUp(what) => what,
             Self::Internal => "Server Error",
         })
@@ -92,7 +97,9 @@ impl ResponseError for Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy | Self::NoDatabase | Self::NotSetUp(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::NoDatabase | Self::Late | Self::NotSetUp(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -106,7 +113,9 @@ impl ResponseError for Refusal {
                 let seconds = wait.as_secs_f64().ceil();
                 response.insert_header((RETRY_AFTER, format!("{seconds}")))
             }
-            Self::Busy | Self::NoDatabase => response.insert_header((RETRY_AFTER, "5")),
+            Self::Busy | Self::NoDatabase | Self::Late => {
+                response.insert_header((RETRY_AFTER, "5"))
+            }
             _ => &mut response,
         };
         response.json(json!({"message": self.to_string()}))
@@ -117,6 +126,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy => Self::Busy,
+            StoreError::Late => Self::Late,
             // It is logged once, not for each request.
             error if error.is_outage() => Self::NoDatabase,
             error => {

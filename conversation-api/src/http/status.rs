@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use serde_json::json;
 
 use super::error::Refusal;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// What this is.
 pub(super) async fn root() -> HttpResponse {
@@ -23,6 +23,10 @@ pub(super) async fn up() -> HttpResponse {
 
 /// Whether it can work: the database can be read and written.
 pub(super) async fn ready(store: Data<Store>) -> Result<HttpResponse, Refusal> {
-    store.probe().await?;
+    match store.probe().await {
+        // It changes nothing.
+        Err(StoreError::Late) => return Err(Refusal::NoDatabase),
+        probed => probed?,
+    }
     Ok(HttpResponse::Ok().json(json!({"status": "ok"})))
 }

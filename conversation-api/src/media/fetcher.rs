@@ -72,7 +72,7 @@ impl Fetcher {
                         at_work.spawn(self.clone().fetch(media));
                     }
                 }
-                Err(error) => tracing::error!(%error, "files to be fetched cannot be read"),
+                Err(error) => error.log("files to be fetched cannot be read"),
             }
             tokio::select! {
                 Some(_) = at_work.join_next() => {}
@@ -116,7 +116,9 @@ impl Fetcher {
         };
         match self.downloads.store.write(settle).await {
             Ok(()) => self.wake.broadcast().notify_one(),
-            Err(error) => tracing::error!(%error, message_id, "a file is fetched again"),
+            Err(error) => error.log(&format!(
+                "the file of message {message_id} is fetched again"
+            )),
         }
     }
 

@@ -104,7 +104,7 @@ impl Dispatcher {
         let lanes = match self.claim(free).await {
             Ok(lanes) => lanes,
             Err(error) => {
-                log(&error, "the outbox cannot be read");
+                error.log("the outbox cannot be read");
                 self.due = false;
                 return;
             }
@@ -132,10 +132,7 @@ impl Dispatcher {
         let turn = match turn {
             Ok(Ok(turn)) => turn,
             Ok(Err(error)) => {
-                log(
-                    &error,
-                    "the outbox cannot be settled; its events come again",
-                );
+                error.log("the outbox cannot be settled; its events come again");
                 return;
             }
             Err(error) => {
@@ -172,7 +169,7 @@ impl Dispatcher {
         let kind = self.courier.target.kind();
         tracing::info!(kind = kind.name(), "what waited is being sent again");
         if let Err(error) = self.courier.store.write(RetryNow { kind }).await {
-            log(&error, "lanes could not be made due");
+            error.log("lanes could not be made due");
         }
         self.due = true;
     }
@@ -180,14 +177,5 @@ impl Dispatcher {
     fn look_again(&mut self) {
         self.due = true;
         self.next_look = Instant::now() + self.courier.timing.poll;
-    }
-}
-
-/// An outage of the database is logged by the store, once.
-fn log(error: &StoreError, what: &str) {
-    if error.is_outage() {
-        tracing::debug!(%error, "{what}");
-    } else {
-        tracing::error!(%error, "{what}");
     }
 }

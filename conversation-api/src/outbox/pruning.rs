@@ -21,7 +21,7 @@ const EARLY: Duration = Duration::from_secs(3600);
 pub async fn prune_for_ever(store: Store, sessions: Sessions, kept: Duration) {
     loop {
         if let Err(error) = prune(&store, &sessions, kept).await {
-            tracing::error!(%error, "the outbox could not be pruned");
+            error.log("the outbox could not be pruned");
         }
         sleep(EVERY).await;
     }

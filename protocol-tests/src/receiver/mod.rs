@@ -12,18 +12,16 @@ mod serve;
 mod tests;
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use socket2::{Domain, Socket, Type};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::config::{App, WebhookConfig};
+use crate::port::Port;
 use crate::wait::PATIENCE;
 use record::Record;
 
@@ -34,14 +32,13 @@ pub use delivery::{Delivery, WebhookEvent};
 /// otherwise.
 #[derive(Debug)]
 pub struct Receiver {
-    address: SocketAddr,
+    /// It stays this receiver's while connections are refused.
+    port: Port,
     shared: Arc<Shared>,
     /// The listener and its connections; `None` while connections are refused.
     serving: Option<JoinHandle<()>>,
     /// Which accepted events the test has taken, by their position.
     taken: HashSet<usize>,
-    // Keeps the port while nobody listens on it.
-    _port: Socket,
 }
 
 /// What the test and the server's tasks have in common.
@@ -68,17 +65,14 @@ impl Shared {
 impl Receiver {
     /// An endpoint for these apps. A request that another one signed is a fault.
     pub async fn start(apps: &[&App]) -> Receiver {
-        let port = bind(0);
-        let address = port.local_addr().expect("the socket is bound");
         let mut receiver = Receiver {
-            address: address.as_socket().expect("it is an address of IPv4"),
+            port: Port::hold(),
             shared: Arc::new(Shared {
                 apps: apps.iter().map(|app| (*app).clone()).collect(),
                 record: Mutex::new(Record::new()),
             }),
             serving: None,
             taken: HashSet::new(),
-            _port: port,
         };
         receiver.accept_connections();
         receiver
@@ -88,12 +82,12 @@ impl Receiver {
 
     /// `host:port`.
     pub fn authority(&self) -> String {
-        self.address.to_string()
+        self.port.address().to_string()
     }
 
     /// The URL of a path (and query).
     pub fn url(&self, target: &str) -> String {
-        format!("http://{}{target}", self.address)
+        format!("http://{}{target}", self.port.address())
     }
 
     /// The configuration of a webhook at the path `/hook` that takes these events.
@@ -136,10 +130,7 @@ impl Receiver {
 
     /// Accepts connections again.
     pub fn accept_connections(&mut self) {
-        let listener = bind(self.address.port());
-        listener.listen(128).expect("the socket is bound");
-        let listener = TcpListener::from_std(listener.into()).expect("a runtime is there");
-        let serving = serve::accept(listener, Arc::clone(&self.shared));
+        let serving = serve::accept(self.port.listen(), Arc::clone(&self.shared));
         self.serving = Some(tokio::spawn(serving));
     }
 
@@ -258,18 +249,6 @@ impl Drop for Receiver {
             self.assert_sound();
         }
     }
-}
-
-/// A socket bound to a port of loopback (0: a free one), which several sockets of this process may share.
-fn bind(port: u16) -> Socket {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are descriptors");
-    socket.set_reuse_port(true).expect("Linux has SO_REUSEPORT");
-    socket.set_nonblocking(true).expect("the socket is open");
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    socket
-        .bind(&address.into())
-        .unwrap_or_else(|error| panic!("cannot bind {address}: {error}"));
-    socket
 }
 
 /// Asks `probe` again and again until it answers with a value; panics with `what` when `limit` ends first.

@@ -1,11 +1,10 @@
 //! Pebble, an authority for tests, with a name server of its own.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use protocol_tests::{TcpProxy, TestServer, TestServerBuilder, eventually};
+use protocol_tests::{Port, TcpProxy, TestServer, TestServerBuilder, eventually};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 use tempfile::TempDir;
@@ -39,6 +38,8 @@ pub(crate) struct Pebble {
     habits: Habits,
     process: Option<Process>,
     address: String,
+    /// That of the address.
+    _port: Option<Port>,
     pub(crate) names: NameServer,
     /// The way to it.
     pub(crate) way: TcpProxy,
@@ -60,6 +61,7 @@ impl Pebble {
             habits,
             process: None,
             address: String::new(),
+            _port: None,
             names: NameServer::start().await,
             way: TcpProxy::start(&[]).await,
             http: TcpProxy::start(&[]).await,
@@ -75,27 +77,20 @@ impl Pebble {
     /// Ends it, with all that it knows of accounts and orders, and starts it again.
     pub(crate) async fn restart(&mut self) {
         self.process = None;
-        // Another program may take a port before it does.
-        for _ in 0..10 {
-            let address = free_address();
-            let mut process = Process::start(self.command(&address), self.directory.path());
-            let is_up = eventually("pebble to listen", || {
-                let has_ended = process.has_ended();
-                let address = &address;
-                async move {
-                    let is_up = TcpStream::connect(address).await.is_ok();
-                    (is_up || has_ended).then_some(is_up)
-                }
-            })
-            .await;
-            if is_up && !process.has_ended() {
-                self.way.set_targets(std::slice::from_ref(&address));
-                self.address = address;
-                self.process = Some(process);
-                return;
-            }
-        }
-        panic!("pebble does not start");
+        // Its own for as long as it runs: whoever listens there is this one.
+        let port = Port::hold();
+        let address = port.address().to_string();
+        let mut process = Process::start(self.command(&address), self.directory.path());
+        eventually("pebble to listen", || {
+            assert!(!process.has_ended(), "pebble has ended: {}", process.log());
+            let address = &address;
+            async move { TcpStream::connect(address).await.ok() }
+        })
+        .await;
+        self.way.set_targets(std::slice::from_ref(&address));
+        self.address = address;
+        self.process = Some(process);
+        self._port = Some(port);
     }
 
     /// Whether it has issued anything.
@@ -188,11 +183,6 @@ impl Pebble {
 
 fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
-}
-
-fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
 }
 
 /// The files below a folder.

@@ -36,6 +36,7 @@ const A_MOMENT: Duration = Duration::from_secs(1);
 /// Somebody who publishes on one connection all the time, and who gets it.
 struct Healthy {
     http: HttpClient,
+    /// When the last request that was answered was sent, which is before the server takes its connection for idle.
     used: Instant,
     /// Connections that were lost after less than a moment.
     disturbed: usize,
@@ -63,10 +64,11 @@ impl Healthy {
         let request = Request::post(server.app(), "/events").json(event.body());
         let endpoint = server.endpoint();
         let bytes = request.encode(&endpoint.authority, &endpoint.prefix);
-        let response = loop {
+        let (sent, response) = loop {
+            let sent = Instant::now();
             let _closed_before = self.http.connection().await.try_send(&bytes).await;
             match self.http.try_read_response_to("POST").await {
-                Ok(response) => break response,
+                Ok(response) => break (sent, response),
                 Err(ended) => {
                     // A machine that is too slow for a publish now and then makes it idle.
                     self.disturbed += usize::from(self.used.elapsed() < A_MOMENT);
@@ -76,7 +78,7 @@ impl Healthy {
             }
         };
         response.expect_status(200);
-        self.used = Instant::now();
+        self.used = sent;
         self.client.expect_event_on(&self.channel, "x").await;
     }
 

@@ -121,7 +121,9 @@ async fn pipelined_requests_whose_answers_are_read_late_are_all_answered() {
     let server = or_skip!(
         impatient()
             .set("server.keep_alive", 60)
+            .set("server.request_head_timeout", 60)
             .set("server.request_timeout", 60)
+            .set("server.write_timeout", 60)
             .start()
             .await
     );

@@ -1,10 +1,12 @@
 //! `/`, `/up`, `/health` and `/ready`: for load balancers, without a signature.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, or_skip};
+use protocol_tests::{AppConfig, PublishedEvent, Request, TestServer, or_skip, within};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::support::{batch, expect_refused};
 
@@ -59,8 +61,9 @@ async fn health_checks_are_405_for_other_methods() {
 #[tokio::test]
 async fn health_check_answers_while_load_runs() {
     // A worker with a long fan-out before it must not keep health checks waiting: far from what the benchmark holds it
-    // to, but no machine is slow enough to excuse this.
+    // to, but no machine is slow enough to excuse that half of them take longer.
     const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
+    const CHECKS: usize = 12;
     let app = AppConfig::new("10001").limit("outbox_bytes", 16 << 20);
     let server = or_skip!(
         TestServer::builder()
@@ -79,31 +82,35 @@ async fn health_check_answers_while_load_runs() {
     let events = vec![PublishedEvent::new(&channel, "x", "x".repeat(128)); 10];
     let request = batch(server.app(), &events);
     let mut publishers = JoinSet::new();
+    let is_checked = Arc::new(AtomicBool::new(false));
     for _ in 0..2 {
         let (mut http, request) = (server.http(), request.clone());
+        let is_checked = Arc::clone(&is_checked);
         publishers.spawn(async move {
             let end = Instant::now() + Duration::from_secs(3);
-            while Instant::now() < end {
+            while Instant::now() < end || !is_checked.load(Ordering::Relaxed) {
                 http.send(&request).await.expect_status(200);
             }
         });
     }
     let mut health = server.http();
-    let mut checks = 0;
+    let mut took = Vec::new();
     while !publishers.is_empty() {
         for path in PATHS {
+            let asked = Instant::now();
             let check = Request::new("GET", path);
-            let response = timeout(TIME_TO_ANSWER, health.send(&check)).await;
-            response
-                .expect("health is answered in time")
+            within("the health check", health.send(&check))
+                .await
                 .expect_status(200);
-            checks += 1;
+            took.push(asked.elapsed());
         }
+        is_checked.store(took.len() >= CHECKS, Ordering::Relaxed);
         while let Some(publisher) = publishers.try_join_next() {
             publisher.expect("publishing goes on");
         }
     }
-    assert!(checks > PATHS.len(), "the load lasted for several checks");
+    took.sort();
+    assert!(took[took.len() / 2] < TIME_TO_ANSWER, "{took:?}");
     server
         .publish(PublishedEvent::new(&channel, "last", ""))
         .await;

@@ -219,7 +219,7 @@ async fn more_than_is_kept_of_an_app_is_a_gap_of_some_sessions_and_nothing_of_ot
 
 #[tokio::test]
 async fn after_the_window_each_channel_of_before_has_a_gap_of_unknown_size() {
-    let server = or_skip!(start(waiting_app(1)).await);
+    let server = or_skip!(start(waiting_app(8)).await);
     let names = ["public-", "private-", "presence-", "public-new-"];
     let [public, private, presence, new] = names.map(|prefix| server.channel(prefix));
     let token = token();

@@ -68,11 +68,15 @@ async fn files_that_cannot_be_used_change_nothing_and_are_counted() {
     shake_hands(server.tls_authority(), &config, "relay.test")
         .await
         .unwrap();
-    let complaints = server.log();
-    let complaints = complaints
-        .iter()
-        .filter(|line| line.contains("(tls.certificate) cannot be used"));
-    assert_eq!(complaints.count(), 1);
+    let complaints = || {
+        let is_it = |line: &&String| line.contains("(tls.certificate) cannot be used");
+        server.log().iter().filter(is_it).count()
+    };
+    eventually("the failure in the log", || async {
+        (complaints() > 0).then_some(())
+    })
+    .await;
+    assert_eq!(complaints(), 1);
     server.finish().await;
 }
 

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use protocol_tests::eventually;
+use protocol_tests::Port;
 
 /// What is let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(crate) enum Gate {
 /// A proxy in front of a relay.
 pub(crate) struct Proxy {
     pub(crate) authority: String,
+    /// It stays this proxy's while connections are refused.
+    port: Port,
     shared: Arc<Shared>,
     accepting: Option<JoinSet<()>>,
 }
@@ -36,9 +38,11 @@ struct Shared {
 
 impl Proxy {
     /// In front of the relay at `upstream`.
-    pub(crate) async fn to(upstream: &str) -> Proxy {
+    pub(crate) fn to(upstream: &str) -> Proxy {
+        let port = Port::hold();
         let mut proxy = Proxy {
-            authority: "127.0.0.1:0".into(),
+            authority: port.address().to_string(),
+            port,
             shared: Arc::new(Shared {
                 upstream: Mutex::new(upstream.into()),
                 gate: watch::Sender::new(Gate::Open),
@@ -47,7 +51,7 @@ impl Proxy {
             }),
             accepting: None,
         };
-        proxy.accept().await;
+        proxy.accept();
         proxy
     }
 
@@ -68,14 +72,8 @@ impl Proxy {
     }
 
     /// Accepts connections again, at the same address.
-    pub(crate) async fn accept(&mut self) {
-        let address = self.authority.clone();
-        let listener = eventually("the proxy's address to be free", || {
-            let address = address.clone();
-            async move { TcpListener::bind(address).await.ok() }
-        })
-        .await;
-        self.authority = listener.local_addr().unwrap().to_string();
+    pub(crate) fn accept(&mut self) {
+        let listener = self.port.listen();
         let shared = Arc::clone(&self.shared);
         let mut accepting = JoinSet::new();
         accepting.spawn(async move {

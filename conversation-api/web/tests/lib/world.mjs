@@ -65,6 +65,7 @@ export async function startWorld() {
     env: {
       ...database,
       LOG_FORMAT: "json",
+      DATABASE_WAIT_MS: "20000",
       BROADCAST_CONNECTION: "pusher",
       PUSHER_APP_ID: APP.id, PUSHER_APP_KEY: APP.key, PUSHER_APP_SECRET: APP.secret,
       PUSHER_HOST: "127.0.0.1", PUSHER_PORT: port, PUSHER_SCHEME: "http",
