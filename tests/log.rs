@@ -4,13 +4,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, ErrorKind, PipeReader, Read as _, Write as _, pipe};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use protocol_tests::Port;
 use protocol_tests::wait::PATIENCE;
 
 /// A relay whose stderr the test has in its hands.
@@ -59,12 +60,6 @@ fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
         assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
         thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// An address that was free a moment ago, for a relay that cannot print where it listens.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
 }
 
 /// Opens a WebSocket, up to the first message.
@@ -150,7 +145,9 @@ fn a_log_that_nobody_reads_keeps_nobody_waiting() {
 #[test]
 fn a_log_that_cannot_be_written_ends_nothing_and_its_lines_are_counted() {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let [public, admin] = [free_address(), free_address()];
+    // It cannot print where it listens.
+    let held = [Port::hold(), Port::hold()];
+    let [public, admin] = held.each_ref().map(Port::address);
     let args = [
         "--listen",
         &public.to_string(),

@@ -1,8 +1,9 @@
 //! From nothing to the first event.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
+
+use protocol_tests::Port;
 
 use crate::support::{APP, Directory, Relay, texts};
 
@@ -75,15 +76,12 @@ fn terminal(directory: &Directory, ports: &[(&str, String)], command: &str) -> C
 #[test]
 fn the_first_commands_of_the_readme_show_the_first_event() {
     let directory = Directory::new();
-    let free: Vec<TcpListener> = (0..2)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
+    // Until the relay listens, nobody else does, whose events would be followed.
+    let held = [Port::hold(), Port::hold()];
     let ports = [
-        ("FANFARE_SERVER__LISTEN", address(&free[0])),
-        ("FANFARE_ADMIN__LISTEN", address(&free[1])),
+        ("FANFARE_SERVER__LISTEN", held[0].address().to_string()),
+        ("FANFARE_ADMIN__LISTEN", held[1].address().to_string()),
     ];
-    drop(free);
     let commands = first_commands();
     let [serve, tail, trigger] = &commands[..] else {
         panic!("{commands:?}");

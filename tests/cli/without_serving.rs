@@ -1,6 +1,6 @@
 //! Answers and mistakes, with no relay at work.
 
-use std::net::TcpListener;
+use protocol_tests::Port;
 
 use crate::support::{APP, Directory, FAILURE, mistake, texts};
 
@@ -130,9 +130,8 @@ fn check_config_fails_as_serve_does() {
 #[test]
 fn a_relay_that_is_not_there_is_a_failure() {
     let directory = Directory::new();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", free.local_addr().unwrap());
-    drop(free);
+    let nobodys = Port::hold();
+    let url = format!("http://{}", nobodys.address());
     for (args, path) in [
         (&["trigger", "news", "greeting"][..], ""),
         (&["channels"], ""),

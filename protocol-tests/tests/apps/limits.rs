@@ -1,7 +1,5 @@
 //! Limits and settings that change under connections.
 
-use std::time::Duration;
-
 use protocol_tests::deflate::OFFER;
 use protocol_tests::{PublishedEvent, Request, TestServer, WsClient, eventually, or_skip, within};
 use serde_json::json;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use actix_web::dev::ServerHandle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::time::{Instant, timeout};
 
 use super::*;
@@ -60,6 +61,15 @@ impl Relay {
 
 fn free_port() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
+}
+
+/// A port that stays this test's own while no relay listens on it.
+fn held_port() -> (TcpSocket, SocketAddr) {
+    let held = TcpSocket::new_v4().unwrap();
+    held.set_reuseaddr(true).unwrap();
+    held.bind(free_port()).unwrap();
+    let address = held.local_addr().unwrap();
+    (held, address)
 }
 
 fn args(address: SocketAddr) -> TailArgs {
@@ -168,8 +178,8 @@ async fn lines_that_match_are_shown_in_order() {
 
 #[tokio::test]
 async fn a_restart_is_reported_and_followed() {
-    let relay = Relay::start(free_port());
-    let address = relay.address;
+    let (_held, address) = held_port();
+    let relay = Relay::start(address);
     let following = Following::start(args(address));
     following.notes.eventually_holds("following").await;
     relay.stop().await;
@@ -202,9 +212,7 @@ async fn a_refusal_is_shown_in_the_relays_words() {
 
 #[tokio::test]
 async fn a_relay_that_is_not_there_yet_is_waited_for() {
-    let listener = TcpListener::bind(free_port()).unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let (_held, address) = held_port();
     let following = Following::start(args(address));
     let waiting = format!("waiting for a relay whose admin listener is http://{address}");
     following.notes.eventually_holds(&waiting).await;

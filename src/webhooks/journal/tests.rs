@@ -197,10 +197,14 @@ fn what_is_crossed_out_costs_no_more_the_more_is_left() {
     let (folder, webhook, events) = (Folder::new(), Arc::from("w"), events(20_000, 9));
     let (mut journal, _) = folder.open();
     journal.record(&webhook, &events);
+    // Other work of the machine may delay one or the other.
     let read_in = |left: usize| {
-        let start = Instant::now();
-        assert_eq!(read(&folder.0, &[1]).unwrap().len(), left);
-        start.elapsed()
+        let times = (0..3).map(|_| {
+            let start = Instant::now();
+            assert_eq!(read(&folder.0, &[1]).unwrap().len(), left);
+            start.elapsed()
+        });
+        times.min().unwrap()
     };
     let before = read_in(events.len());
     for done in events[..10_000].chunks(100) {
