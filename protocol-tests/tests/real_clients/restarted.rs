@@ -6,7 +6,7 @@ use crate::script::{Interpreter, Script};
 
 #[tokio::test]
 async fn clients_of_a_relay_that_is_restarted_are_closed_with_1001_and_come_back() {
-    let mut server = or_skip!(TestServer::builder().own_process().start().await);
+    let mut server = or_skip!(TestServer::builder().to_be_restarted().start().await);
     let python = Interpreter::Python.path();
     let arguments = ["restarted.mjs", python.to_str().expect("UTF-8")];
     let mut script = Script::start(Interpreter::Node, &arguments, Some(&server));
